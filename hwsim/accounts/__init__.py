@@ -1,0 +1,1 @@
+"""The readers of records: what was done, how long it took, what it cost and what had to be remembered."""

@@ -1,0 +1,35 @@
+"""Finding things by the name of their file: a cell, a rule, a task is a module with a model called `Options`."""
+
+import importlib
+import pkgutil
+from types import ModuleType
+from typing import Annotated, Any, Union
+
+from pydantic import Field
+
+
+def members(package: str, path: list[str]) -> dict[str, ModuleType]:
+    """The modules of a package that declare `Options`, by name."""
+    modules = (importlib.import_module(f"{package}.{found.name}") for found in pkgutil.iter_modules(path))
+    return {module.__name__.rpartition(".")[2]: module for module in modules if _declares(module)}
+
+
+def choice(modules: dict[str, ModuleType]) -> Any:
+    """The type of a config section that names one of `modules` in its key `name`, and gives that one's options."""
+    options = tuple(module.Options for module in modules.values())
+    return Annotated[Union[options], Field(discriminator="name")]  # noqa: UP007 (made at run time)
+
+
+def implementation(module: ModuleType, base: type) -> Any:
+    """The one class of a module that implements `base`."""
+    (found,) = (
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__
+    )
+    return found
+
+
+def _declares(module: ModuleType) -> bool:
+    options = getattr(module, "Options", None)
+    return options is not None and options.__module__ == module.__name__ and "name" in options.model_fields

@@ -1,0 +1,21 @@
+"""Recurrent cells: one file each, found by its name."""
+
+from hwsim.catalogue import choice, implementation, members
+from hwsim.cells.cell import Cell
+from hwsim.machine import Machine
+
+CELLS = members(__name__, __path__)
+AnyOptions = choice(CELLS)
+
+
+def build(machine: Machine, name: str, options: AnyOptions, inputs: int, uses: frozenset[str]) -> Cell:
+    """The cell that `options` describe, on `machine`, for `inputs` input wires.
+
+    Args:
+        uses: what the learning rule needs of the Jacobian, among `"transposed"` and `"inverse"`.
+    """
+    cell: Cell = implementation(CELLS[options.name], Cell)(machine, name, options, inputs, uses)
+    return cell
+
+
+__all__ = ["CELLS", "AnyOptions", "Cell", "build"]

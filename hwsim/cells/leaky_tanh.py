@@ -1,0 +1,100 @@
+"""The leaky tanh cell: h_t = (1 - a) h_{t-1} + a tanh(W h_{t-1} + U x_t + b)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BaseModel, Field
+
+from hwsim import initial
+from hwsim.accounts.memory import LEARNING
+from hwsim.cells.cell import Cell
+from hwsim.machine import Bias, Machine, Matrix, Register, Signal, Workspace, project, tanh, tanh_slope
+
+
+class Options(BaseModel, extra="forbid"):
+    """A recurrent network of leaky tanh units with full connectivity."""
+
+    name: Literal["leaky_tanh"]
+    units: Annotated[int, Field(ge=1, description="number of units N")]
+    leak: Annotated[float, Field(gt=0, le=1, description="a: the share of the state that each step replaces")] = 1.0
+    gain: Annotated[float, Field(gt=0, description="W starts with this spectral radius, about")] = 1.0
+    recurrence: Annotated[Literal["normal", "orthogonal"], Field(description="how W starts")] = "normal"
+
+
+class At(NamedTuple):
+    """State and input before the step, and φ = a tanh'(v), the slope of the new state in its drive v."""
+
+    h: Signal
+    x: Signal
+    slope: Signal
+
+
+class LeakyTanh(Cell):
+    """h' = (1 - a) h + a tanh(v), v = W h + U x + b.
+
+    With φ = a (1 - tanh² v): J = (1 - a) I + diag(φ) W, Jᵀδ = (1 - a) δ + Wᵀ(φδ), and the gradient is φδ hᵀ for W,
+    φδ xᵀ for U, φδ for b. J has no structure that would make its inverse cheap: a solver gets it as a whole.
+    """
+
+    dense = True
+
+    def __init__(self, machine: Machine, name: str, options: Options, inputs: int, uses: frozenset[str]) -> None:
+        super().__init__(machine, name)
+        self.width, self.leak = options.units, options.leak
+        start = {"normal": initial.normal, "orthogonal": initial.orthogonal}[options.recurrence]
+        recurrent = start(machine.seed, f"{name} W", self.width, self.width, options.gain)
+        self.W = Matrix(machine, f"{name} W", "recurrent", recurrent)
+        self.U = Matrix(machine, f"{name} U", "input", initial.normal(machine.seed, f"{name} U", self.width, inputs))
+        self.b = Bias.trained(machine, f"{name} b", "input", initial.zeros(self.width))
+        self.trainables = [self.W.trainable, self.U.trainable, self.b.trainable]
+
+    def step(self, h: Signal, x: Signal) -> tuple[Signal, At]:
+        s = tanh(self.W @ h + self.U @ x + self.b)
+        return self._leaky(h, self._share(s)), At(h, x, self._share(tanh_slope(s)))
+
+    def recall(self, before: Signal, x: Signal, h: Signal) -> At:
+        a = self.leak
+        s = h if a == 1 else (1 / a) * (h - (1 - a) * before)
+        return At(before, x, self._share(tanh_slope(s)))
+
+    def drive_error(self, at: At, delta: Signal) -> Signal:
+        return at.slope * delta
+
+    def input_error(self, drive: Signal) -> Signal:
+        return self.U.T @ drive
+
+    def transposed(self, at: At, delta: Signal, drive: Signal | None = None) -> Signal:
+        return self._leaky(delta, self.W.T @ (at.slope * delta if drive is None else drive))
+
+    def inverse_transposed(self, at: At, v: Signal) -> Signal:
+        transposed = at.slope * self.W.columns()
+        if self.leak < 1:
+            transposed = self.machine.plus_identity(transposed, 1 - self.leak)
+        return self.machine.solve(transposed, v)
+
+    def product(self, workspace: Workspace, name: str) -> Register:
+        return workspace.register(name, self.width, LEARNING, bundle=self.width, initial=(1.0,))
+
+    def extend(self, product: Signal, at: At) -> Signal:
+        return self._leaky(product, at.slope * (self.W @ product))
+
+    def through(self, product: Signal, g: Signal) -> Signal:
+        return project(product, g)
+
+    def accumulate(self, at: At, delta: Signal, drive: Signal, recurrent: bool = True) -> None:
+        if recurrent:
+            self.W.gradient.add_outer(drive, at.h)
+        self.U.gradient.add_outer(drive, at.x)
+        self.b.gradient.add(drive)
+
+    def program(self) -> None:
+        self.W.program()
+        self.U.program()
+        self.b.program()
+
+    def _leaky(self, kept: Signal, new: Signal) -> Signal:
+        return new if self.leak == 1 else (1 - self.leak) * kept + new
+
+    def _share(self, s: Signal) -> Signal:
+        return s if self.leak == 1 else self.leak * s

@@ -1,0 +1,151 @@
+"""The linear recurrent unit: h_t = λ h_{t-1} + γ (B x_t + b), complex and diagonal (Orvieto et al., ICML 2023)."""
+
+from __future__ import annotations
+
+from math import tau
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from hwsim import initial
+from hwsim.accounts.memory import LEARNING
+from hwsim.cells.cell import Cell
+from hwsim.machine import (
+    Accumulator,
+    Bias,
+    Diagonal,
+    Machine,
+    Matrix,
+    ModeGain,
+    Register,
+    Signal,
+    Trainable,
+    Workspace,
+    complex_product,
+    conjugate_product,
+    cos,
+    exp,
+    interleave,
+    pair_cross,
+    pair_dot,
+    reciprocal,
+    sin,
+)
+from hwsim.records import GRADIENT
+
+
+class Options(BaseModel, extra="forbid"):
+    """A linear recurrent unit: N complex modes, each with an eigenvalue λ of its own."""
+
+    name: Literal["lru"]
+    modes: Annotated[int, Field(ge=1, description="number of complex modes N; the state is 2N real numbers")]
+    r_min: Annotated[float, Field(gt=0, lt=1, description="eigenvalues start with |λ| at least this")] = 0.9
+    r_max: Annotated[float, Field(gt=0, le=1, description="and at most this")] = 1.0
+    max_phase: Annotated[float, Field(gt=0, le=tau, description="phases of λ start between 0 and this")] = tau
+    normalise: Annotated[bool, Field(description="γ starts at √(1 - |λ|²) rather than 1")] = True
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.r_min >= self.r_max:
+            raise ValueError(f"r_min ({self.r_min}) must be below r_max ({self.r_max})")
+        return self
+
+
+class At(NamedTuple):
+    """State and input before the step, and the driven part γ (B x + b) of the new state."""
+
+    h: Signal
+    x: Signal
+    driven: Signal
+
+
+class LRU(Cell):
+    """h' = λ h + γ (B x + b), mode by mode, with λ = exp(-exp ν + i exp θ) and γ = exp(log γ).
+
+    Errors are δ = ∂L/∂Re h + i ∂L/∂Im h, for which Jᵀ is multiplication by λ̄ and J⁻ᵀ by 1/λ̄. Then
+    ∂L/∂λ = Σ_t δ_t h̄_{t-1} =: D, and with it ∂L/∂ν = -exp(ν) Re(D̄ λ), ∂L/∂θ = exp(θ) Im(D λ̄);
+    ∂L/∂log γ = Σ Re(δ̄ γu), ∂L/∂b = Σ γδ, ∂L/∂B = Σ γδ xᵀ, with u = B x + b.
+    (JAX's cotangents are the conjugates of these errors, so code in JAX multiplies by λ.)
+    """
+
+    dense = False
+
+    def __init__(self, machine: Machine, name: str, options: Options, inputs: int, uses: frozenset[str]) -> None:
+        super().__init__(machine, name)
+        n = options.modes
+        self.width = 2 * n
+        ring = initial.ring(
+            machine.seed, f"{name} ring", n, options.r_min, options.r_max, options.max_phase, options.normalise
+        )
+        self.nu = Trainable(machine, f"{name} nu", "recurrent", ring.nu)
+        self.theta = Trainable(machine, f"{name} theta", "recurrent", ring.theta)
+        self.log_gamma = Trainable(machine, f"{name} log gamma", "input", ring.log_gamma)
+        self.B = Matrix(machine, f"{name} B", "input", initial.complex_rows(machine.seed, f"{name} B", n, inputs))
+        self.b = Bias.trained(machine, f"{name} b", "input", initial.zeros(2 * n))
+        self.gamma = ModeGain(machine, f"{name} gamma", n)
+        self.eigenvalues = Diagonal(machine, f"{name} lambda", 2 * n, "transposed" in uses)
+        if "inverse" in uses:
+            self.inverse = Diagonal(machine, f"{name} lambda inverse", 2 * n, transposed=False)
+        self.trainables = [self.nu, self.theta, self.log_gamma, self.B.trainable, self.b.trainable]
+        self.eigenvalue_gradient: Accumulator
+
+    def step(self, h: Signal, x: Signal) -> tuple[Signal, At]:
+        driven = self.gamma * (self.B @ x + self.b)
+        return self.eigenvalues * h + driven, At(h, x, driven)
+
+    def recall(self, before: Signal, x: Signal, h: Signal) -> At:
+        return At(before, x, h - self.eigenvalues * before)
+
+    def drive_error(self, at: At, delta: Signal) -> Signal:
+        return self.gamma * delta
+
+    def input_error(self, drive: Signal) -> Signal:
+        return self.B.T @ drive
+
+    def transposed(self, at: At, delta: Signal, drive: Signal | None = None) -> Signal:
+        return self.eigenvalues.T * delta
+
+    def inverse_transposed(self, at: At, v: Signal) -> Signal:
+        return self.inverse * v
+
+    def product(self, workspace: Workspace, name: str) -> Register:
+        return workspace.register(name, self.width, LEARNING, initial=(1.0, 0.0))
+
+    def extend(self, product: Signal, at: At) -> Signal:
+        return self.eigenvalues.T * product
+
+    def through(self, product: Signal, g: Signal) -> Signal:
+        return complex_product(product, g)
+
+    def accumulate(self, at: At, delta: Signal, drive: Signal, recurrent: bool = True) -> None:
+        with self.machine.serving(GRADIENT):
+            if recurrent:
+                self.eigenvalue_gradient.add(conjugate_product(delta, at.h))
+            self.log_gamma.gradient.add(pair_dot(delta, at.driven))
+        self.B.gradient.add_outer(drive, at.x)
+        self.b.gradient.add(drive)
+
+    def begin_training(self) -> None:
+        super().begin_training()
+        self.eigenvalue_gradient = Accumulator(self.machine, f"{self.name} lambda gradient", (self.width,))
+
+    def finish_gradient(self) -> None:
+        sums, eigenvalues = self.eigenvalue_gradient.load(), self._eigenvalues()
+        rate, turn = exp(self.nu.master.load()), exp(self.theta.master.load())
+        self.nu.gradient.store(-(rate * pair_dot(sums, eigenvalues)))
+        self.theta.gradient.store(turn * pair_cross(sums, eigenvalues))
+
+    def program(self) -> None:
+        radius, angle = exp(-exp(self.nu.master.load())), exp(self.theta.master.load())
+        x, y = cos(angle), sin(angle)
+        self.eigenvalues.program(interleave(radius * x, radius * y))
+        if hasattr(self, "inverse"):
+            growth = reciprocal(radius)
+            self.inverse.program(interleave(growth * x, growth * y))
+        self.gamma.program(exp(self.log_gamma.master.load()))
+        self.B.program()
+        self.b.program()
+
+    def _eigenvalues(self) -> Signal:
+        radius, angle = exp(-exp(self.nu.master.load())), exp(self.theta.master.load())
+        return interleave(radius * cos(angle), radius * sin(angle))

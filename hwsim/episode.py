@@ -1,0 +1,79 @@
+"""An episode: a batch of input sequences with their targets."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """A batch of sequences of equal length, and what the network should answer.
+
+    Attributes:
+        inputs: `(batch, steps, width)`.
+        labels: classes, `(batch,)` for one a sequence or `(batch, steps)` for one a step; None for regression.
+        values: regression targets, `(batch, steps, outputs)`; None for classification.
+        classes: number of classes; 0 for regression.
+        loss_from: the first step that carries a loss (0 for all of them, `steps - 1` for the last one only).
+    """
+
+    inputs: np.ndarray
+    labels: np.ndarray | None = None
+    values: np.ndarray | None = None
+    classes: int = 0
+    loss_from: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.labels is None) == (self.values is None):
+            raise ValueError("an episode has either labels or values")
+        if self.inputs.ndim != 3 or 0 in self.inputs.shape:
+            raise ValueError(f"inputs must be (batch, steps, width), all at least 1; got {self.inputs.shape}")
+        if not 0 <= self.loss_from < self.steps:
+            raise ValueError(f"loss_from must be a step of the episode, 0 to {self.steps - 1}; got {self.loss_from}")
+
+    @property
+    def batch(self) -> int:
+        return int(self.inputs.shape[0])
+
+    @property
+    def steps(self) -> int:
+        return int(self.inputs.shape[1])
+
+    @property
+    def width(self) -> int:
+        return int(self.inputs.shape[2])
+
+    @property
+    def outputs(self) -> int:
+        """Width of the target: the number of classes, or of regression values."""
+        return self.classes if self.values is None else int(self.values.shape[2])
+
+    @property
+    def loss_steps(self) -> int:
+        """How many steps carry a loss."""
+        return self.steps - self.loss_from
+
+    @property
+    def target_per_step(self) -> bool:
+        """Whether each step has a target of its own, rather than one for the sequence."""
+        return self.values is not None or self.labels is not None and self.labels.ndim == 2
+
+    @cached_property
+    def targets(self) -> np.ndarray:
+        """Targets as the loss unit sees them, `(batch, steps or 1, outputs)`: one-hot for classes."""
+        if self.values is not None:
+            return self.values
+        assert self.labels is not None
+        labels = self.labels if self.labels.ndim == 2 else self.labels[:, None]
+        return (labels[:, :, None] == np.arange(self.classes)).astype(self.inputs.dtype)
+
+    def select(self, rows: np.ndarray | slice) -> "Episode":
+        """The episode with only the sequences `rows`."""
+        return Episode(
+            self.inputs[rows],
+            None if self.labels is None else self.labels[rows],
+            None if self.values is None else self.values[rows],
+            self.classes,
+            self.loss_from,
+        )

@@ -1,0 +1,33 @@
+"""Every error that hwsim raises on purpose. Each is re-creatable from its arguments (SimPy and Dask re-raise by copy)."""
+
+
+class HwsimError(Exception):
+    """Something the user can mend. The message says where, what, and what is allowed."""
+
+
+class ConfigError(HwsimError):
+    """A document does not describe a valid experiment, machine or device; every problem found in it is listed."""
+
+
+class CausalityError(HwsimError):
+    """A signal was used outside the step that made it, or a pass was not run in order from its first step to its last."""
+
+
+class CapabilityError(HwsimError):
+    """A rule asked the machine for something that its hardware does not offer (a tape, a solver, more tiles)."""
+
+
+class SingularJacobianError(HwsimError):
+    """A Jacobian that has to be inverted has no inverse."""
+
+
+class DataError(HwsimError):
+    """A data set is missing, truncated or not what its checksum says."""
+
+
+class OutputError(HwsimError):
+    """Results cannot be written where they were asked for."""
+
+
+class MemoryEstimateError(HwsimError):
+    """The experiment would need more memory than the simulating computer has."""

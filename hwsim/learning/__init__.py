@@ -1,0 +1,16 @@
+"""Learning rules: one file each, found by its name."""
+
+from hwsim.catalogue import choice, implementation, members
+from hwsim.learning.rule import Rule
+
+RULES = members(__name__, __path__)
+AnyOptions = choice(RULES)
+
+
+def build(options: AnyOptions) -> Rule:
+    """The rule that `options` describe."""
+    rule: Rule = implementation(RULES[options.name], Rule)(options)
+    return rule
+
+
+__all__ = ["RULES", "AnyOptions", "Rule", "build"]

@@ -1,0 +1,338 @@
+"""The machine: carries out the equations of a rule, operation by operation, and leaves one record of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite, prod
+from typing import NamedTuple, NoReturn
+
+import numpy as np
+
+from hwsim import kernels
+from hwsim.accounts.memory import LEARNING, WEIGHTS, Holding
+from hwsim.errors import CausalityError, SingularJacobianError
+from hwsim.machine.functions import APPLIED, BINARY, PAIRED, UNARY
+from hwsim.machine.parameters import Coefficients, Conjugate, Matrix
+from hwsim.machine.sequencer import Sequencer
+from hwsim.machine.signal import Signal
+from hwsim.machine.storage import Accumulator, Register, Storage, Tape
+from hwsim.records import GRADIENT, Head, Shape
+
+
+class Divergence(NamedTuple):
+    """Where a learning signal first left the range of numbers."""
+
+    sweep: str
+    step: int
+    storage: str
+    wire: int
+    chips: tuple[int, ...]
+
+
+class Machine(Sequencer):
+    """Carries out operations exactly, in one number format; other machines change how, never what.
+
+    The contract of every operation: its operands are of this step; it computes values for all chips and sequences at
+    once; it leaves one record; it touches no storage but its own; its record does not depend on values.
+
+    Attributes:
+        watchers: `probe(name, ...)` hands its values, as arrays, to `watchers[name]`.
+        divergence: where learning first failed, if it did.
+    """
+
+    master_class = WEIGHTS
+    """The memory class of the values that the optimizer works on: here they are the weights themselves."""
+
+    def __init__(self, *, chips: int = 1, seed: int = 0, dtype: str = "float64", strict: bool = False) -> None:
+        super().__init__(chips=chips, seed=seed, dtype=dtype, strict=strict)
+        self.watchers: dict[str, Callable[..., None]] = {}
+        self.divergence: Divergence | None = None
+
+    # ---- operations on signals -------------------------------------------------------------------------------
+
+    def one(self, kind: str, x: Signal, constant: float | None = None) -> Signal:
+        """An elementwise operation on one signal, with a fixed number if it takes one."""
+        if x._step != self._now:
+            self.refuse(x)
+        v = x._value
+        value = UNARY[kind](v) if constant is None else UNARY[kind](v, constant)
+        return self.emit(self._heads[kind], value, v.shape, (x._slot,))
+
+    def two(self, kind: str, x: Signal, y: Signal) -> Signal:
+        """An elementwise operation on two signals. A single wire fans out; a vector meets each vector of a bundle."""
+        if x._step != self._now or y._step != self._now:
+            self.refuse(x, y)
+        v, w = x._value, y._value
+        shape = v.shape
+        if shape != w.shape:
+            v, w, shape = meet(kind, v, w)
+        return self.emit(self._heads[kind], BINARY[kind](v, w), shape, (x._slot, y._slot))
+
+    def paired(self, kind: str, x: Signal, y: Signal) -> Signal:
+        """An operation on two complex signals of N modes that gives N real wires."""
+        v, w = self.see(x), self.see(y)
+        shape = (*v.shape[:-1], v.shape[-1] // 2)
+        return self.emit(self._heads[kind], PAIRED[kind](v, w), shape, (x._slot, y._slot), v.shape)
+
+    def total(self, x: Signal) -> Signal:
+        """The sum over wires."""
+        v = self.see(x)
+        value = v.sum(-1, keepdims=True)
+        return self.emit(self._heads["sum"], value, (*v.shape[:-1], 1), (x._slot,), v.shape)
+
+    def standardise(self, x: Signal, epsilon: float) -> tuple[Signal, Signal]:
+        """(x - mean) s with s = 1 / √(variance + ε) over the wires, and s."""
+        v = self.see(x)
+        value, scale = kernels.standardise(v, epsilon)
+        standard = self.emit(self._heads["standardise"], value, v.shape, (x._slot,))
+        return standard, self.emit(self._heads["wire"], scale, (*v.shape[:-1], 1), (standard._slot,))
+
+    def standardise_error(self, error: Signal, standard: Signal, scale: Signal) -> Signal:
+        """The error before `standardise`, from the one behind it and what it gave."""
+        e, v, s = self.see(error), self.see(standard), self.see(scale)
+        slots = (error._slot, standard._slot, scale._slot)
+        return self.emit(self._heads["standardise error"], kernels.standardise_error(e, v, s), e.shape, slots)
+
+    def interleave(self, real: Signal, imaginary: Signal) -> Signal:
+        """Wires of a complex signal from those of its parts."""
+        v, w = self.see(real), self.see(imaginary)
+        shape = (*v.shape[:-1], 2 * v.shape[-1])
+        value = np.stack([v, w], -1).reshape(shape)
+        return self.emit(self._heads["wire"], value, shape, (real._slot, imaginary._slot))
+
+    def project(self, bundle: Signal, vector: Signal) -> Signal:
+        """The dot products of each of a bundle's vectors with `vector`."""
+        v, w = self.see(bundle), self.see(vector)
+        value = np.matmul(v, w[..., None])[..., 0]
+        return self.emit(self._heads["project"], value, v.shape[:-1], (bundle._slot, vector._slot), v.shape)
+
+    def plus_identity(self, bundle: Signal, factor: float) -> Signal:
+        """A square bundle with `factor` added on its diagonal."""
+        v = self.see(bundle)
+        value = v + factor * np.eye(v.shape[-1], dtype=v.dtype)
+        return self.emit(self._heads["offset"], value, v.shape, (bundle._slot,), v.shape[:-1])
+
+    def solve(self, transposed_jacobian: Signal, x: Signal) -> Signal:
+        """y with Jᵀ y = x, for each sequence.
+
+        Raises:
+            SingularJacobianError: a Jacobian has no inverse.
+        """
+        v, w = self.see(transposed_jacobian), self.see(x)
+        try:
+            value = np.linalg.solve(v, w[..., None])[..., 0]
+        except np.linalg.LinAlgError:
+            raise SingularJacobianError(
+                f"{self.layer}: the Jacobian of step {self.step_index} in {self.sweep_name!r} has no inverse"
+            ) from None
+        return self.emit(self._heads["solve"], value, w.shape, (transposed_jacobian._slot, x._slot), v.shape)
+
+    # ---- parameters ------------------------------------------------------------------------------------------
+
+    def read(self, matrix: Matrix, x: Signal, transposed: bool) -> Signal:
+        """A matrix product, forward or transposed, for a vector or each vector of a bundle."""
+        if x._step != self._now:
+            self.refuse(x)
+        v, w = x._value, matrix.weights
+        if not transposed:
+            w = w.swapaxes(1, 2)
+        value = np.matmul(v if v.ndim == 3 else vectors(v), w)
+        shape = (*v.shape[:-1], w.shape[-1])
+        if v.ndim > 3:
+            value = value.reshape(shape)
+        head = self._heads["read transposed" if transposed else "read"]
+        return self.emit(head, value, shape, (x._slot,), (*v.shape[:-1], *matrix.shape))
+
+    def apply(self, coefficients: Coefficients, x: Signal) -> Signal:
+        """Coefficients applied to a signal, or to each vector of a bundle."""
+        if x._step != self._now:
+            self.refuse(x)
+        v, kind = x._value, coefficients.role
+        if v.ndim == 3:
+            value = APPLIED[kind](coefficients.storage.value, v)
+        else:
+            value = APPLIED[kind](coefficients.storage.value, vectors(v)).reshape(v.shape)
+        return self.emit(self._heads[kind], value, v.shape, (x._slot,))
+
+    def fetch_columns(self, matrix: Matrix) -> Signal:
+        """The target weights as a bundle of columns, the same for every sequence."""
+        value = np.repeat(matrix.trainable.values.swapaxes(1, 2)[:, None], self.batch, 1)
+        return self.emit(self._heads["fetch"], value, value.shape, (matrix.name,))
+
+    def attach(self, matrix: Matrix) -> None:
+        """Make the units that hold a matrix. Here its master values are its weights."""
+
+    def program(self, matrix: Matrix) -> None:
+        """Bring a matrix to its master values."""
+        matrix.weights = matrix.trainable.values
+
+    def attach_coefficients(self, coefficients: Coefficients) -> Storage:
+        """Make what holds coefficients. Here trained ones are their own master values, and conjugates need nothing."""
+        if coefficients.trainable is not None:
+            return coefficients.trainable.master
+        if isinstance(coefficients, Conjugate):
+            return coefficients.diagonal.storage
+        empty = np.zeros((self.chips, 1, coefficients.width), self.dtype)
+        return Storage(self, coefficients.name, WEIGHTS, (coefficients.width,), empty, shared=True)
+
+    def program_coefficients(self, coefficients: Coefficients, values: Signal | None) -> None:
+        """Set coefficients to `values`, or to their master values, which they have already here."""
+        if values is not None and not isinstance(coefficients, Conjugate):
+            v = self.see(values)
+            coefficients.storage.value = v.copy()
+            self.note(self._heads["store", coefficients.storage.port], v.shape, (values._slot,), coefficients.name)
+
+    # ---- storage ---------------------------------------------------------------------------------------------
+
+    def load(self, register: Register) -> Signal:
+        value = register.value.copy() if self.strict else register.value
+        return self.emit(self._heads["load", register.port], value, value.shape, (register.name,))
+
+    def store(self, register: Register, x: Signal) -> None:
+        value = self.see(x)
+        if value.shape != register.value.shape:
+            raise CausalityError(f"{register.name} holds {register.value.shape}, not {value.shape}")
+        if register.kind is LEARNING:
+            self.watch(register, value)
+        self.note(self._heads["store", register.port], value.shape, (x._slot,), register.name)
+        self.keep(register, value)
+
+    def keep(self, register: Register, value: np.ndarray) -> None:
+        """Have `register` hold `value` from the end of this step."""
+        register.pending = True
+        self._pending.append((register, value.copy() if self.strict else value))
+
+    def accumulate(self, sums: Accumulator, x: Signal) -> None:
+        v = self.see(x)
+        if v.ndim == 3:
+            kernels.add_rows(sums.value, v)
+        else:
+            sums.value += v.sum(1).swapaxes(1, 2)
+        self.note(self._heads["accumulate", sums.port], v.shape, (x._slot,), sums.name)
+
+    def accumulate_outer(self, sums: Accumulator, error: Signal, x: Signal) -> None:
+        v, w = self.see(error), self.see(x)
+        sums.value += np.matmul(v.swapaxes(1, 2), w)
+        self.note(self._heads["outer", sums.port], (0, 0, *sums.size), (error._slot, x._slot), sums.name)
+
+    def load_sums(self, sums: Accumulator) -> Signal:
+        value = sums.value.reshape(self.chips, 1, -1).copy()
+        return self.emit(self._heads["load", sums.port], value, value.shape, (sums.name,))
+
+    def store_sums(self, sums: Accumulator, x: Signal) -> None:
+        value = self.see(x)
+        sums.value = value.reshape(sums.value.shape).copy()
+        self.note(self._heads["store", sums.port], value.shape, (x._slot,), sums.name)
+
+    def push(self, tape: Tape, x: Signal) -> None:
+        value = self.see(x)
+        tape.entries.append(value.copy() if self.strict else value)
+        self.memory.grow(tape.name, prod(tape.size) * self.parallel)
+        self.note(self._heads["push", tape.port], value.shape, (x._slot,), tape.name)
+
+    def pop(self, tape: Tape) -> Signal:
+        if not tape.entries:
+            raise CausalityError(f"{tape.name} is empty")
+        value = tape.entries.pop()
+        self.memory.shrink(tape.name, prod(tape.size) * self.parallel)
+        return self.emit(self._heads["pop", tape.port], value, value.shape, (tape.name,))
+
+    # ---- looking ---------------------------------------------------------------------------------------------
+
+    def probe(self, name: str, *signals: Signal) -> None:
+        """Show values to whoever watches `name` from outside. It costs nothing, and the rule learns nothing from it."""
+        if name in self.watchers:
+            self.watchers[name](*(self.see(signal) for signal in signals))
+
+    def watch(self, register: Register, value: np.ndarray) -> None:
+        """Note where a learning signal first becomes infinite or not a number."""
+        flat = value.ravel()
+        if self.divergence is None and not isfinite(float(flat @ flat)):
+            lost = ~np.isfinite(value)
+            if lost.any():
+                chips = tuple(int(chip) for chip in np.flatnonzero(lost.reshape(self.chips, -1).any(1)))
+                wire = int(np.argwhere(lost)[0][-1])
+                self.divergence = Divergence(self.sweep_name, self.step_index, register.name, wire, chips)
+
+    # ---- bookkeeping of one operation ------------------------------------------------------------------------
+
+    def see(self, signal: Signal) -> np.ndarray:
+        """The value of a signal of this step."""
+        if signal._step != self._now:
+            self.refuse(signal)
+        return signal._value
+
+    def refuse(self, *signals: Signal) -> NoReturn:
+        """Say why signals cannot be used now."""
+        if self._now < 0:
+            raise CausalityError("operations happen within a step of a pass, or in a phase")
+        old = next(signal for signal in signals if signal._step != self._now)
+        if old._machine is not self:
+            raise CausalityError("a signal of another machine was used")
+        raise CausalityError(
+            f"a signal made in {self.when(old._step)} was used in {self.when(self._now)}; what is to survive a step goes "
+            "into a register"
+        )
+
+    def emit(
+        self, head: Head, value: np.ndarray, shape: Shape, reads: tuple[int | str, ...], worked: Shape | None = None
+    ) -> Signal:
+        """Enter one operation that makes a value of `shape`, having worked on something of shape `worked`."""
+        if self.finishes:
+            value = self.finish(head, value, shape)
+        entries = self._entries
+        slot = len(entries)
+        entries.append((head, shape, worked, reads, slot))
+        return Signal(value, self._now, slot, self)
+
+    def note(self, head: Head, shape: Shape, reads: tuple[int, ...], writes: str) -> None:
+        """Enter one operation that writes a storage."""
+        self._entries.append((head, shape, None, reads, writes))
+
+    def finish(self, head: Head, value: np.ndarray, shape: Shape) -> np.ndarray:
+        """Check a new value; from then on it is read-only, and in the end overwritten. Only on strict machines."""
+        if value.shape != shape or value.dtype != self.dtype:
+            raise TypeError(f"{head.kind} made {value.dtype} {value.shape}, not {self.dtype} {shape}")
+        value.setflags(False)
+        self._made.append(value)
+        return value
+
+    def head(self, key: str | tuple[str, str]) -> Head:
+        """The head of operations of a kind, or of a kind at a named port, in the present layer and purpose."""
+        kind, unit = (key, "ideal") if isinstance(key, str) else key
+        purpose = GRADIENT if kind in ("accumulate", "outer") else self.purpose
+        return Head(kind, unit, self.layer, purpose, str(self.dtype))
+
+    def holding(self, name: str, kind: str, values: int, bits: int | None, shared: bool) -> Holding:
+        """How this machine holds `values` numbers of class `kind`."""
+        values *= 1 if shared else self.parallel
+        return Holding(name, kind, values, bits or self.word_bits, "ideal", values)
+
+    def port_of(self, storage: Storage) -> str:
+        """The unit that moves values in and out of a storage."""
+        return storage.name
+
+    @property
+    def word_bits(self) -> int:
+        """Bits of one number."""
+        return 8 * self.dtype.itemsize
+
+
+def meet(kind: str, v: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, Shape]:
+    """Two values made to match, and the shape of their result.
+
+    Raises:
+        TypeError: they do not match; nothing is ever broadcast but a single wire, or a vector along a bundle.
+    """
+    if v.ndim < w.ndim:
+        v = v[:, :, None]
+    elif w.ndim < v.ndim:
+        w = w[:, :, None]
+    if v.shape[-1] != w.shape[-1] and 1 not in (v.shape[-1], w.shape[-1]):
+        raise TypeError(f"{kind} of {v.shape[-1]} and {w.shape[-1]} wires")
+    return v, w, max(v.shape, w.shape)
+
+
+def vectors(v: np.ndarray) -> np.ndarray:
+    """A signal, or the vectors of a bundle, as `(chips, vectors, n)`."""
+    return v if v.ndim == 3 else v.reshape(v.shape[0], -1, v.shape[-1])

@@ -1,0 +1,178 @@
+"""Parameters: the numbers that learning changes, and the units that apply them to signals.
+
+A `Trainable` holds the master values, on which the optimizer works, and its gradient. `Matrix`, `Bias`, `Gain` and
+`Diagonal` are what signals meet; they are programmed with values that the optimizer, or arithmetic on its masters,
+delivers. On an exact or digital machine the master values of a matrix are its weights; on a crossbar its devices are
+programmed to them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from hwsim.machine.signal import Signal
+from hwsim.machine.storage import Accumulator, Register
+
+if TYPE_CHECKING:
+    from hwsim.machine.machine import Machine
+
+
+class Trainable:
+    """An array of parameters with its gradient.
+
+    Attributes:
+        name: unique in the network, such as `"layer 1 B"`.
+        group: `"recurrent"`, `"input"` or `"readout"`.
+        shape: of the array; the master register holds it flattened, `(chips, 1, values)`.
+        gradient: sums of the shape, once `begin_training` was called.
+    """
+
+    def __init__(self, machine: Machine, name: str, group: str, initial: np.ndarray) -> None:
+        self.machine, self.name, self.group, self.shape = machine, name, group, initial.shape
+        flat = np.broadcast_to(initial.ravel().astype(machine.dtype), (machine.chips, 1, initial.size)).copy()
+        self.master = Register(machine, name, machine.master_class, flat, shared=True)
+        self.gradient: Accumulator
+
+    def begin_training(self) -> None:
+        """Allocate the gradient."""
+        self.gradient = Accumulator(self.machine, f"{self.name} gradient", self.shape)
+
+    @property
+    def values(self) -> np.ndarray:
+        """Master values as the array of parameters, `(chips, *shape)`; for the machine and for reports."""
+        return self.master.value.reshape(self.machine.chips, *self.shape)
+
+
+class Matrix:
+    """A trainable matrix. `W @ x` reads it forward, `W.T @ e` transposed; both are the same unit, with one port.
+
+    Attributes:
+        weights: the numbers that a read multiplies with, `(chips, rows, columns)`.
+    """
+
+    def __init__(self, machine: Machine, name: str, group: str, initial: np.ndarray) -> None:
+        self.machine, self.name, self.layer = machine, name, machine.layer
+        self.trainable = Trainable(machine, name, group, initial)
+        self.shape = initial.shape
+        self.weights = self.trainable.values
+        self.T = Transposed(self)
+        machine.attach(self)
+
+    @property
+    def gradient(self) -> Accumulator:
+        return self.trainable.gradient
+
+    def __matmul__(self, x: Signal) -> Signal:
+        return self.machine.read(self, x, transposed=False)
+
+    def columns(self) -> Signal:
+        """The target weights as a bundle of columns, read as plain numbers; they come from digital memory."""
+        return self.machine.fetch_columns(self)
+
+    def program(self) -> None:
+        """Bring the unit to the master values."""
+        self.machine.program(self)
+
+
+class Transposed:
+    """A matrix read from its other side."""
+
+    def __init__(self, matrix: Matrix) -> None:
+        self.matrix = matrix
+
+    def __matmul__(self, x: Signal) -> Signal:
+        return self.matrix.machine.read(self.matrix, x, transposed=True)
+
+
+class Coefficients:
+    """One number a wire or mode, applied by units of the machine: the base of `Bias`, `Gain`, `ModeGain`, `Diagonal`.
+
+    Attributes:
+        role: what the machine does with them, the kind of its records.
+        width: how many real numbers they are.
+        trainable: the parameters that they are, if they are trained themselves; otherwise a cell computes them from
+            its parameters, and programs them.
+    """
+
+    role: str
+
+    def __init__(self, machine: Machine, name: str, width: int, trainable: Trainable | None = None) -> None:
+        self.machine, self.name, self.layer, self.width = machine, name, machine.layer, width
+        self.trainable = trainable
+        self.storage = machine.attach_coefficients(self)
+
+    @classmethod
+    def trained(cls, machine: Machine, name: str, group: str, initial: np.ndarray) -> Self:
+        """Coefficients that are parameters themselves."""
+        trainable = Trainable(machine, name, group, initial)
+        return cls(machine, f"{name} {cls.role}", initial.size, trainable)
+
+    @property
+    def gradient(self) -> Accumulator:
+        assert self.trainable is not None, f"{self.name} is not trained itself"
+        return self.trainable.gradient
+
+    def program(self, values: Signal | None = None) -> None:
+        """Set the coefficients: to a vector of them, or, if they are trained, to their master values."""
+        self.machine.program_coefficients(self, values)
+
+
+class Bias(Coefficients):
+    """`x + b`: a fixed number added on each wire."""
+
+    role = "bias"
+
+    def __radd__(self, x: Signal) -> Signal:
+        return self.machine.apply(self, x)
+
+
+class Gain(Coefficients):
+    """`g * x`: a factor for each wire."""
+
+    role = "gain"
+
+    def __mul__(self, x: Signal) -> Signal:
+        return self.machine.apply(self, x)
+
+
+class ModeGain(Coefficients):
+    """`g * h`: one real factor for both wires of each mode of a complex signal."""
+
+    role = "mode gain"
+
+    def __mul__(self, x: Signal) -> Signal:
+        return self.machine.apply(self, x)
+
+
+class Diagonal(Coefficients):
+    """`d * h`: one complex factor for each mode, 2N wires in and out; `d.T * e` multiplies by their conjugates."""
+
+    role = "diagonal"
+
+    def __init__(self, machine: Machine, name: str, width: int, transposed: bool = True) -> None:
+        super().__init__(machine, name, width)
+        if transposed:
+            self.T = Conjugate(self)
+
+    def __mul__(self, x: Signal) -> Signal:
+        return self.machine.apply(self, x)
+
+    def program(self, values: Signal | None = None) -> None:
+        super().program(values)
+        if hasattr(self, "T"):
+            self.T.program(values)
+
+
+class Conjugate(Coefficients):
+    """The conjugates of a diagonal: on exact and digital machines the same numbers, on others units of their own."""
+
+    role = "conjugate diagonal"
+
+    def __init__(self, diagonal: Diagonal) -> None:
+        self.diagonal = diagonal
+        super().__init__(diagonal.machine, f"{diagonal.name} transposed", diagonal.width)
+
+    def __mul__(self, x: Signal) -> Signal:
+        return self.machine.apply(self, x)

@@ -1,0 +1,368 @@
+"""The sequencer: shows inputs in order, step by step and pass by pass, and lets nothing but storage outlive a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hwsim.accounts.journal import PASS, PHASE, Journal
+from hwsim.accounts.memory import BUFFERS, INPUT_REPLAY, TARGET_REPLAY, Holding, MemoryLedger, most_buffered
+from hwsim.episode import Episode
+from hwsim.errors import CapabilityError, CausalityError
+from hwsim.machine.signal import Signal
+from hwsim.machine.storage import Register, Storage, Tape, Workspace
+from hwsim.records import INFERENCE, REPLAY, Entry, Head
+
+
+class Snapshot(NamedTuple):
+    """All that a machine holds at the end of a step, and where it stands: enough to go on from there."""
+
+    batch: int
+    sweep: int
+    step: int
+    values: dict[str, np.ndarray]
+
+
+class Heads(dict[Any, Head]):
+    """The heads of operations in one layer and for one purpose, made as they are met."""
+
+    def __init__(self, make: Callable[[Any], Head]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: Any) -> Head:
+        head = self[key] = self._make(key)
+        return head
+
+
+class Step:
+    """One step of a pass, as a rule sees it.
+
+    Attributes:
+        index: its place in the sequence, from 0.
+        first, last: whether it is the sequence's first or last step, whatever the direction of the pass.
+        input: the input of this step.
+        carries_loss, loss_before: whether this step, and the one before it, carry a loss.
+    """
+
+    __slots__ = ("_sequencer", "carries_loss", "first", "index", "input", "last", "loss_before")
+
+    def __init__(self, sequencer: Sequencer, episode: Episode, index: int) -> None:
+        self._sequencer = sequencer
+        self.index = index
+        self.first, self.last = index == 0, index == episode.steps - 1
+        self.carries_loss = index >= episode.loss_from
+        self.loss_before = index > episode.loss_from
+        self.input = sequencer.present_input(index)
+
+    @property
+    def target(self) -> Signal:
+        """What the network should answer in this step: one-hot for classes."""
+        return self._sequencer.present_target(self.index)
+
+
+class Sequencer:
+    """Runs passes and phases, keeps the journal and the memory ledger, and enforces time's direction.
+
+    Attributes:
+        chips: independent instances, simulated side by side.
+        strict: overwrite every value with NaN when its step ends, so that one smuggled out poisons what uses it.
+        journal, memory: what was done, and what is held.
+        storages: what is held, by name.
+        layer, purpose: what the operations that follow serve; entered into their records.
+        after_step: called at the end of every step of a pass.
+    """
+
+    addressable = True
+    """Whether it offers a tape, which can be read in another order than it was written."""
+    parallel = 1
+    """Sequences that are worked on at the same time, each with its own state."""
+
+    def __init__(self, *, chips: int, seed: int, dtype: str, strict: bool) -> None:
+        self.chips, self.seed, self.strict = chips, seed, strict
+        self.dtype = np.dtype(dtype)
+        self.journal, self.memory = Journal(chips), MemoryLedger()
+        self.storages: dict[str, Storage] = {}
+        self._layer, self._purpose = "network", INFERENCE
+        self._contexts: dict[tuple[str, str], Heads] = {}
+        self._enter_context()
+        self.finishes = strict
+        self.after_step: Callable[[], None] | None = None
+        self.batch_number = self.sweep_number = 0
+        self.sweep_name, self.step_index = "", -1
+        self._episode: Episode | None = None
+        self._kept: dict[str, Storage] = {}
+        self._passes, self._shown = 0, False
+        self._now, self._clock = -1, 0
+        self._steps_made: list[tuple[int, str, range]] = []
+        self._entries: list[Entry] = []
+        self._activities: list[np.ndarray] = []
+        self._pending: list[tuple[Register, np.ndarray]] = []
+        self._made: list[np.ndarray] = []
+        self._buffered = 0
+        self._snapshot: Snapshot | None = None
+
+    # ---- what operations serve -------------------------------------------------------------------------------
+
+    @property
+    def layer(self) -> str:
+        """The part of the network that the operations that follow serve."""
+        return self._layer
+
+    @layer.setter
+    def layer(self, layer: str) -> None:
+        self._layer = layer
+        self._enter_context()
+
+    @property
+    def purpose(self) -> str:
+        """What the operations that follow are for."""
+        return self._purpose
+
+    @purpose.setter
+    def purpose(self, purpose: str) -> None:
+        self._purpose = purpose
+        self._enter_context()
+
+    @contextmanager
+    def serving(self, purpose: str) -> Iterator[None]:
+        """Enter `purpose` into the records of the operations inside."""
+        before, self.purpose = self._purpose, purpose
+        yield
+        self.purpose = before
+
+    def _enter_context(self) -> None:
+        context = self._layer, self._purpose
+        heads = self._contexts.get(context)
+        if heads is None:
+            heads = self._contexts[context] = Heads(self.head)
+        self._heads = heads
+
+    # ---- showing an episode ----------------------------------------------------------------------------------
+
+    @contextmanager
+    def showing(self, episode: Episode) -> Iterator[None]:
+        """Work on one batch of sequences; what is done inside is entered into the journal as one batch."""
+        self.batch_number += 1
+        self.sweep_number = self._passes = 0
+        self._steps_made.clear()
+        self._episode = episode
+        self._inputs = self.received(np.ascontiguousarray(episode.inputs.swapaxes(0, 1), self.dtype))
+        self._targets = np.ascontiguousarray(episode.targets.swapaxes(0, 1), self.dtype)
+        yield
+        self.journal.close_batch(episode.batch)
+        self._episode, self._snapshot = None, None
+
+    @property
+    def episode(self) -> Episode:
+        if self._episode is None:
+            raise CausalityError("no episode is being shown: use `with machine.showing(episode)`")
+        return self._episode
+
+    @property
+    def batch(self) -> int:
+        return self.episode.batch
+
+    @contextmanager
+    def workspace(self, *, keep_inputs: bool = False) -> Iterator[Workspace]:
+        """Storage for one batch. To show the input in more than one pass it must be kept, and that is charged."""
+        episode = self.episode
+        with Workspace(self) as workspace:
+            if keep_inputs:
+                size = (episode.steps, episode.width)
+                self._kept["input"] = workspace.keep("input replay", INPUT_REPLAY, size, self._inputs, self.input_bits)
+            if not episode.target_per_step or keep_inputs:
+                words, bits = (1, max(1, (episode.classes - 1).bit_length())) if episode.classes else (episode.outputs, None)
+                size = (episode.steps, words) if episode.target_per_step else (words,)
+                self._kept["target"] = workspace.keep("target replay", TARGET_REPLAY, size, self._targets, bits)
+            yield workspace
+            self._kept.clear()
+
+    # ---- passes, phases, steps -------------------------------------------------------------------------------
+
+    def forward_pass(self, name: str) -> Iterator[Step]:
+        """The only way to see the input: every step of the sequence in order, from the first to the last."""
+        if self._passes and "input" not in self._kept:
+            raise CausalityError(f"pass {name!r} shows the input again, but it was not kept; open the workspace with keep_inputs")
+        self._passes += 1
+        self._shown = self._passes > 1
+        yield from self._sweep(name, range(self.episode.steps), resets=True)
+
+    def backward_pass(self, name: str) -> Iterator[Step]:
+        """Every step from the last to the first, which needs a machine with addressable memory."""
+        self.require_addressable(f"the backward pass {name!r}")
+        if "input" not in self._kept:
+            raise CausalityError(f"pass {name!r} shows the input again, but it was not kept; open the workspace with keep_inputs")
+        self._shown = True
+        yield from self._sweep(name, range(self.episode.steps - 1, -1, -1), resets=False)
+
+    def phase(self, name: str) -> Iterator[None]:
+        """One step outside passes, without input: `for _ in machine.phase("update"): ...`."""
+        self.sweep_number += 1
+        if self._snapshot and self.sweep_number <= self._snapshot.sweep:
+            return
+        self._open_sweep(name, PHASE)
+        self._steps_made.append((self._clock + 1, name, range(1)))
+        self._begin_step(0)
+        yield
+        self._end_step()
+        self._close_sweep()
+
+    def _sweep(self, name: str, order: range, *, resets: bool) -> Iterator[Step]:
+        self.sweep_number += 1
+        done = 0
+        if self._snapshot and self.sweep_number <= self._snapshot.sweep:
+            done = len(order) if self.sweep_number < self._snapshot.sweep else order.index(self._snapshot.step) + 1
+        if done == len(order):
+            return
+        if resets and not done:
+            for storage in self.storages.values():
+                if isinstance(storage, Register) and storage.resets:
+                    storage.value = storage.initial
+        self._open_sweep(name, PASS)
+        self._steps_made.append((self._clock + 1, name, order[done:]))
+        for index in order[done:]:
+            self._begin_step(index)
+            yield Step(self, self.episode, index)
+            self._end_step()
+            if self.after_step is not None:
+                self.after_step()
+        self._close_sweep()
+
+    def when(self, clock: int) -> str:
+        """The step that a signal was made in, in words."""
+        for first, name, order in reversed(self._steps_made):
+            if clock >= first:
+                return f"step {order[clock - first]} of {name!r}"
+        return "an earlier batch"
+
+    def _open_sweep(self, name: str, kind: str) -> None:
+        if self._now >= 0:
+            raise CausalityError(f"{name!r} begins inside step {self.step_index} of {self.sweep_name!r}")
+        self.sweep_name = name
+        self.journal.open_sweep(name, kind)
+
+    def _close_sweep(self) -> None:
+        self.journal.close_sweep()
+        self.memory.moment = (self.sweep_number, 0)
+
+    def _begin_step(self, index: int) -> None:
+        if self._now >= 0:
+            raise CausalityError(f"step {self.step_index} of {self.sweep_name!r} has not ended; passes do not nest")
+        self._clock += 1
+        self._now, self.step_index = self._clock, index
+        self._entries = []
+        self.memory.moment = (self.sweep_number, index)
+
+    def _end_step(self) -> None:
+        known = len(self.journal.traces)
+        number = self.journal.step(self._entries, self.activities(), self.step_index)
+        if number == known:
+            self._buffer(most_buffered(self.journal.traces[number]))
+        for register, value in self._pending:
+            register.value, register.pending = value, False
+        self._pending.clear()
+        self._now = -1
+        for value in self._made:
+            value.setflags(True)
+            value.fill(np.nan)
+        self._made.clear()
+
+    def _buffer(self, values: int) -> None:
+        """Keep as many buffers as the step with the most values on wires needs."""
+        if values > self._buffered:
+            if not self._buffered:
+                self.memory.allocate(self.holding("wires", BUFFERS, 0, None, shared=False))
+            self.memory.grow("wires", (values - self._buffered) * self.parallel)
+            self._buffered = values
+
+    # ---- input and target ------------------------------------------------------------------------------------
+
+    def present_input(self, index: int) -> Signal:
+        return self._present("input", self._inputs[index], per_step=True)
+
+    def present_target(self, index: int) -> Signal:
+        per_step = self.episode.target_per_step
+        return self._present("target", self._targets[index if per_step else 0], per_step)
+
+    def _present(self, what: str, value: np.ndarray, per_step: bool) -> Signal:
+        """Show a value from outside, keeping it if that was asked for, or again from where it is kept."""
+        kept = self._kept.get(what)
+        value = np.repeat(value[None], self.chips, 0)
+        worked = None if kept is None else (0, 0, *kept.size[-1:])
+        if kept is None or not self._shown and per_step:
+            signal = self.emit(self._heads[what, what], value, value.shape, (), worked)
+            if kept is not None:
+                self.note(self._heads["keep", kept.port], worked, (signal._slot,), kept.name)
+            return signal
+        with self.serving(REPLAY if self._shown else self._purpose):
+            return self.emit(self._heads["replay", kept.port], value, value.shape, (kept.name,), worked)
+
+    # ---- storage ---------------------------------------------------------------------------------------------
+
+    def hold(self, storage: Storage) -> None:
+        """Charge a storage to the memory ledger."""
+        storage.port = self.port_of(storage)
+        if storage.name in self.storages:
+            raise CausalityError(f"{storage.name!r} exists already")
+        values = 0 if isinstance(storage, Tape) else prod(storage.size)
+        self.memory.allocate(self.holding(storage.name, storage.kind, values, storage.bits, storage.shared))
+        self.storages[storage.name] = storage
+
+    def let_go(self, storage: Storage) -> None:
+        if self.storages.pop(storage.name, None) is not None:
+            self.memory.release(storage.name)
+
+    def release(self) -> None:
+        """Give back all that is still held: weights, optimizer slots, buffers."""
+        for storage in list(self.storages.values()):
+            storage.release()
+        if self._buffered:
+            self.memory.release("wires")
+            self._buffered = 0
+
+    def require_addressable(self, what: str) -> None:
+        if not self.addressable:
+            raise CapabilityError(
+                f"{what} needs past values in another order than they were made, and this machine has no addressable "
+                "memory for state (no tape); run the rule on a digital machine or with a chip in the loop"
+            )
+
+    # ---- what kinds of machines decide -----------------------------------------------------------------------
+
+    def activities(self) -> np.ndarray | None:
+        """The measured activities of the step that ends, `(activities, chips)`; exact and digital machines have none."""
+        return None
+
+    def received(self, inputs: np.ndarray) -> np.ndarray:
+        """Inputs as they arrive from outside."""
+        return inputs
+
+    @property
+    def input_bits(self) -> int | None:
+        """Bits of one number of the input where it is kept; None for those of any other number."""
+        return None
+
+    # ---- snapshots -------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """A copy of all that the memory ledger lists, and of where the machine stands. For `after_step`."""
+        values = {name: storage.saved.copy() for name, storage in self.storages.items()}
+        return Snapshot(self.batch_number, self.sweep_number, self.step_index, values)
+
+    def resume(self, snapshot: Snapshot) -> None:
+        """Have a new machine go on where another one stood. Call it before anything is built on the machine.
+
+        Storages find their values in the snapshot as they are made; passes that were done yield nothing, and the one
+        that was under way goes on after its last step.
+        """
+        self._snapshot = snapshot._replace(values=dict(snapshot.values))
+        self.batch_number = snapshot.batch - 1
+
+    def restored(self, name: str, value: np.ndarray) -> np.ndarray:
+        """The value that a storage starts with: its own, or the one that it had in the snapshot."""
+        return self._snapshot.values.pop(name, value) if self._snapshot else value

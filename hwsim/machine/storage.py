@@ -1,0 +1,188 @@
+"""What survives a step: registers, accumulators and tapes, each charged by the memory ledger while it exists."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import numpy as np
+
+from hwsim.accounts.memory import ACCUMULATORS, STATE, TAPE
+from hwsim.errors import CausalityError
+from hwsim.machine.signal import Signal
+
+if TYPE_CHECKING:
+    from hwsim.machine.machine import Machine
+
+S = TypeVar("S", bound="Storage")
+
+
+class Storage:
+    """A named holder of values. Allocated when made, released when its `with` block or its workspace ends.
+
+    Attributes:
+        kind: its class in the memory ledger.
+        size: the values held for one sequence, or for all of them if `shared`.
+        bits: bits a value; None for the machine's own choice.
+        value: the array held, with an axis of chips in front.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        name: str,
+        kind: str,
+        size: tuple[int, ...],
+        value: np.ndarray,
+        *,
+        shared: bool = False,
+        bits: int | None = None,
+    ) -> None:
+        self.machine, self.name, self.kind, self.size = machine, name, kind, size
+        self.shared, self.bits = shared, bits
+        self.value = machine.restored(name, value)
+        machine.hold(self)
+
+    @property
+    def saved(self) -> np.ndarray:
+        """All that it holds, as one array."""
+        return self.value
+
+    def release(self) -> None:
+        """Give the memory back. Releasing twice does nothing."""
+        self.machine.let_go(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.release()
+
+
+class Register(Storage):
+    """Flip-flops: `load` gives the value at the start of the step, `store` takes effect at its end, once a step.
+
+    `value` is `(chips, batch, *size)`, or `(chips, 1, *size)` if shared by all sequences. A register that `resets`
+    holds `initial` again at the start of each forward pass.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        name: str,
+        kind: str,
+        initial: np.ndarray,
+        *,
+        resets: bool = False,
+        shared: bool = False,
+        bits: int | None = None,
+    ) -> None:
+        self.initial, self.resets, self.pending = initial, resets, False
+        super().__init__(machine, name, kind, initial.shape[2:], initial, shared=shared, bits=bits)
+
+    def load(self) -> Signal:
+        return self.machine.load(self)
+
+    def store(self, signal: Signal) -> None:
+        if self.pending:
+            raise CausalityError(f"{self.name} is stored twice in one step")
+        self.machine.store(self, signal)
+
+
+class Accumulator(Storage):
+    """Sums over steps and sequences: written in any step, read only in a phase.
+
+    `value` is `(chips, *size)`, with size `(n,)` or `(rows, columns)`.
+    """
+
+    def __init__(self, machine: Machine, name: str, size: tuple[int, ...]) -> None:
+        super().__init__(machine, name, ACCUMULATORS, size, np.zeros((machine.chips, *size), machine.dtype), shared=True)
+
+    def add(self, signal: Signal) -> None:
+        """Add `signal`, summed over the batch; a bundle of k vectors of n wires goes into `(n, k)` sums."""
+        self.machine.accumulate(self, signal)
+
+    def add_outer(self, error: Signal, signal: Signal) -> None:
+        """Add the outer product of `error` (rows) and `signal` (columns), summed over the batch."""
+        self.machine.accumulate_outer(self, error, signal)
+
+    def load(self) -> Signal:
+        """The sums, flattened to one vector."""
+        return self.machine.load_sums(self)
+
+    def store(self, signal: Signal) -> None:
+        """Overwrite the sums with a vector of them."""
+        self.machine.store_sums(self, signal)
+
+
+class Tape(Storage):
+    """Past values, last in first out, in addressable memory; only machines that have some offer one.
+
+    `value` is `(entries, chips, batch, *size)`; the ledger's charge grows with each push and shrinks with each pop.
+    """
+
+    def __init__(self, machine: Machine, name: str, size: tuple[int, ...]) -> None:
+        super().__init__(machine, name, TAPE, size, np.zeros((0, machine.chips, machine.batch, *size), machine.dtype))
+        self.entries = list(self.value)
+
+    @property
+    def saved(self) -> np.ndarray:
+        return np.stack(self.entries) if self.entries else self.value[:0]
+
+    def push(self, signal: Signal) -> None:
+        self.machine.push(self, signal)
+
+    def pop(self) -> Signal:
+        """Take the latest value off the tape."""
+        return self.machine.pop(self)
+
+
+class Workspace:
+    """Storage that lives as long as its `with` block: what one batch needs."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._storages: list[Storage] = []
+
+    def register(
+        self,
+        name: str,
+        width: int,
+        kind: str = STATE,
+        *,
+        bundle: int = 0,
+        initial: tuple[float, ...] = (0.0,),
+        resets: bool = False,
+    ) -> Register:
+        """A register of `width` values, or of a bundle of such vectors.
+
+        Args:
+            initial: its first value, repeated along the wires (`(1.0, 0.0)` is a complex one); for a bundle, `(1.0,)`
+                means the identity.
+            resets: whether it starts again from `initial` at each forward pass.
+        """
+        machine = self._machine
+        if bundle:
+            block = initial[0] * np.eye(bundle, width, dtype=machine.dtype)
+        else:
+            block = np.resize(np.asarray(initial, machine.dtype), width)
+        first = np.broadcast_to(block, (machine.chips, machine.batch, *block.shape)).copy()
+        return self._keep(Register(machine, name, kind, first, resets=resets))
+
+    def tape(self, name: str, width: int) -> Tape:
+        """A tape of vectors of `width` values."""
+        return self._keep(Tape(self._machine, name, (width,)))
+
+    def keep(self, name: str, kind: str, size: tuple[int, ...], value: np.ndarray, bits: int | None = None) -> Storage:
+        """A read-only store, for inputs and targets that are shown again."""
+        return self._keep(Storage(self._machine, name, kind, size, value, bits=bits))
+
+    def _keep(self, storage: S) -> S:
+        self._storages.append(storage)
+        return storage
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for storage in reversed(self._storages):
+            storage.release()

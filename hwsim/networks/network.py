@@ -1,0 +1,185 @@
+"""A network: recurrent layers with instantaneous readouts, stacked; pooling and loss on top."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, Field
+
+from hwsim.accounts.memory import STATE
+from hwsim.cells import AnyOptions, build
+from hwsim.machine import Machine, Register, Signal, Step, Tape, Trainable, Workspace, softmax
+from hwsim.networks.readout import Options as ReadoutOptions
+from hwsim.networks.readout import Readout
+
+
+class LayerOptions(BaseModel, extra="forbid"):
+    """One layer: a recurrent cell and its readout."""
+
+    cell: AnyOptions
+    readout: ReadoutOptions = ReadoutOptions()
+
+
+class Options(BaseModel, extra="forbid"):
+    """The network that is trained."""
+
+    layers: Annotated[list[LayerOptions], Field(min_length=1)]
+    pooling: Annotated[
+        Literal["none", "last", "cumulative_mean"],
+        Field(description="what the loss sees: each output, only the last, or the mean of the outputs so far"),
+    ] = "none"
+
+
+class Seen(NamedTuple):
+    """What one layer's error propagation needs of a step: the point of the cell's derivatives, and of its readout's.
+
+    They are signals of that step.
+    """
+
+    at: Any
+    readout: list[Any]
+
+
+class Layer:
+    """A recurrent cell, and the readout of its state."""
+
+    def __init__(
+        self, machine: Machine, name: str, options: LayerOptions, inputs: int, outputs: int, uses: frozenset[str]
+    ) -> None:
+        self.machine, self.name, self.inputs = machine, name, inputs
+        machine.layer = name
+        self.cell = build(machine, name, options.cell, inputs, uses)
+        self.readout = Readout(machine, name, options.readout, self.cell.width, outputs)
+        self.trainables = self.cell.trainables + self.readout.trainables
+
+    def program(self) -> None:
+        self.machine.layer = self.name
+        self.cell.program()
+        self.readout.program()
+
+
+class States(NamedTuple):
+    """The registers of the dynamics: each layer's state, and the mean of the outputs so far if the loss sees that."""
+
+    layers: list[Register]
+    pooled: Register | None
+
+    def all(self) -> list[Register]:
+        return self.layers + ([self.pooled] if self.pooled else [])
+
+
+class Network:
+    """Layers on one machine, with what the loss sees of their output."""
+
+    def __init__(self, machine: Machine, options: Options, inputs: int, outputs: int, uses: frozenset[str]) -> None:
+        self.machine, self.pooling, self.outputs = machine, options.pooling, outputs
+        self.layers: list[Layer] = []
+        for number, layer in enumerate(options.layers, 1):
+            last = number == len(options.layers)
+            width = outputs if last else layer.readout.width or _same_width(layer)
+            self.layers.append(Layer(machine, f"layer {number}", layer, inputs, width, uses))
+            inputs = width
+        machine.layer = "network"
+
+    @property
+    def trainables(self) -> list[Trainable]:
+        return [trainable for layer in self.layers for trainable in layer.trainables]
+
+    # ---- dynamics --------------------------------------------------------------------------------------------
+
+    def states(self, workspace: Workspace) -> States:
+        """Registers for the dynamics; they start from zero in every forward pass."""
+        layers = [workspace.register(f"{l.name} h", l.cell.width, STATE, resets=True) for l in self.layers]
+        pooled = None
+        if self.pooling == "cumulative_mean":
+            pooled = workspace.register("pooled output", self.outputs, STATE, resets=True)
+        return States(layers, pooled)
+
+    def step(self, states: States, step: Step, tapes: list[Tape] | None = None) -> tuple[Signal, list[Seen]]:
+        """One step of the dynamics: the output as the loss sees it, and what error propagation needs.
+
+        Args:
+            tapes: push each old state onto its tape.
+        """
+        x, seen = step.input, []
+        for number, (layer, register) in enumerate(zip(self.layers, states.layers, strict=True)):
+            self.machine.layer = layer.name
+            before = register.load()
+            if tapes:
+                tapes[number].push(before)
+            h, at = layer.cell.step(before, x)
+            register.store(h)
+            x, kept = layer.readout.forward(h)
+            seen.append(Seen(at, kept))
+        self.machine.layer = "network"
+        if states.pooled is not None:
+            mean = states.pooled.load()
+            if tapes:
+                tapes[-1].push(mean)
+            x = mean + (1 / (step.index + 1)) * (x - mean)
+            states.pooled.store(x)
+        return x, seen
+
+    def recall(self, states: States, step: Step, tapes: list[Tape], by: str) -> tuple[Signal, list[Seen]]:
+        """A step of the past again, one step further back each time it is called: the registers hold its new states.
+
+        Args:
+            by: `"state"` finds the derivatives from the states before and after, `"input"` carries the step out again.
+        """
+        x, seen = step.input, []
+        for layer, register, tape in zip(self.layers, states.layers, tapes, strict=False):
+            self.machine.layer = layer.name
+            h, before = register.load(), tape.pop()
+            register.store(before)
+            at = layer.cell.recall(before, x, h) if by == "state" else layer.cell.step(before, x)[1]
+            x, kept = layer.readout.forward(h)
+            seen.append(Seen(at, kept))
+        self.machine.layer = "network"
+        if states.pooled is not None:
+            x = states.pooled.load()
+            states.pooled.store(tapes[-1].pop())
+        return x, seen
+
+    def loss_error(self, output: Signal, step: Step) -> Signal | None:
+        """∂l_t/∂(output), or None if this step carries no loss.
+
+        Cross-entropy of the softmax for classes, half the squared distance otherwise. The mean over the outputs so far
+        counts as straight-through: its error is that of the current output (Zucchet et al. 2026, their repository).
+        """
+        if not step.carries_loss:
+            return None
+        self.machine.layer = "loss"
+        answer = softmax(output) if self.machine.episode.classes else output
+        self.machine.probe("answer", answer)
+        error = answer - step.target
+        self.machine.layer = "network"
+        return error
+
+    # ---- parameters ------------------------------------------------------------------------------------------
+
+    def program(self) -> None:
+        """Bring all units to the master values."""
+        for _ in self.machine.phase("programming"):
+            for layer in self.layers:
+                layer.program()
+            self.machine.layer = "network"
+
+    def begin_training(self) -> None:
+        """Allocate gradients."""
+        for layer in self.layers:
+            layer.cell.begin_training()
+            for trainable in layer.readout.trainables:
+                trainable.begin_training()
+
+    def finish_gradient(self) -> None:
+        """What is left to do to the gradient after the passes."""
+        for _ in self.machine.phase("finish gradient"):
+            for layer in self.layers:
+                self.machine.layer = layer.name
+                layer.cell.finish_gradient()
+            self.machine.layer = "network"
+
+
+def _same_width(layer: LayerOptions) -> int:
+    """The width of a readout that names none: as many as the cell has units or modes."""
+    return getattr(layer.cell, "units", None) or layer.cell.modes

@@ -1,0 +1,135 @@
+"""The instantaneous part of a layer: from the state to what the next layer, or the loss, sees in the same step."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from hwsim import initial
+from hwsim.machine import Bias, Gain, Machine, Matrix, Signal, Trainable, gate, relu, standardise, standardise_error
+
+
+class Options(BaseModel, extra="forbid"):
+    """A small multi-layer perceptron: project, normalise, then dense layers with relu between them."""
+
+    project: Annotated[int | None, Field(ge=1, description="first a linear map to this width; none if absent")] = None
+    norm: Annotated[bool, Field(description="then a layer norm")] = False
+    hidden: Annotated[list[Annotated[int, Field(ge=1)]], Field(description="widths of hidden relu layers")] = []
+    width: Annotated[
+        int | None, Field(ge=1, description="width of the output; the last layer's is given by the task")
+    ] = None
+
+
+class Block(ABC):
+    """A memoryless map. `forward` also gives what `back` needs, signals of the same step."""
+
+    trainables: list[Trainable]
+
+    @abstractmethod
+    def forward(self, x: Signal) -> tuple[Signal, Any]:
+        """The output, and what `back` needs."""
+
+    @abstractmethod
+    def back(self, seen: Any, error: Signal, learn: bool, onward: bool) -> Signal | None:
+        """Add to the gradient if `learn`; the error at the input if `onward`."""
+
+    def program(self) -> None:
+        """In a phase: bring the units to the master values."""
+
+
+class Dense(Block):
+    """W x + b."""
+
+    def __init__(self, machine: Machine, name: str, inputs: int, outputs: int) -> None:
+        self.W = Matrix(machine, name, "readout", initial.glorot(machine.seed, name, outputs, inputs))
+        self.b = Bias.trained(machine, f"{name} b", "readout", initial.zeros(outputs))
+        self.trainables = [self.W.trainable, self.b.trainable]
+
+    def forward(self, x: Signal) -> tuple[Signal, Signal]:
+        return self.W @ x + self.b, x
+
+    def back(self, x: Signal, error: Signal, learn: bool, onward: bool) -> Signal | None:
+        if learn:
+            self.W.gradient.add_outer(error, x)
+            self.b.gradient.add(error)
+        return self.W.T @ error if onward else None
+
+    def program(self) -> None:
+        self.W.program()
+        self.b.program()
+
+
+class Relu(Block):
+    """max(x, 0)."""
+
+    trainables: list[Trainable] = []
+
+    def forward(self, x: Signal) -> tuple[Signal, Signal]:
+        y = relu(x)
+        return y, y
+
+    def back(self, y: Signal, error: Signal, learn: bool, onward: bool) -> Signal | None:
+        return gate(error, y) if onward else None
+
+
+class Norm(Block):
+    """g (x - mean) / √(variance + ε) + b over the wires (Ba, Kiros and Hinton, arXiv:1607.06450, 2016)."""
+
+    def __init__(self, machine: Machine, name: str, width: int) -> None:
+        self.g = Gain.trained(machine, name, "readout", initial.ones(width))
+        self.b = Bias.trained(machine, f"{name} b", "readout", initial.zeros(width))
+        self.trainables = [self.g.trainable, self.b.trainable]
+
+    def forward(self, x: Signal) -> tuple[Signal, tuple[Signal, Signal]]:
+        standard, scale = standardise(x, 1e-6)
+        return self.g * standard + self.b, (standard, scale)
+
+    def back(self, seen: tuple[Signal, Signal], error: Signal, learn: bool, onward: bool) -> Signal | None:
+        if learn:
+            self.g.gradient.add(error * seen[0])
+            self.b.gradient.add(error)
+        return standardise_error(self.g * error, *seen) if onward else None
+
+    def program(self) -> None:
+        self.g.program()
+        self.b.program()
+
+
+class Readout:
+    """A chain of blocks: what a layer computes from its state without memory."""
+
+    def __init__(self, machine: Machine, name: str, options: Options, inputs: int, outputs: int) -> None:
+        self.blocks: list[Block] = []
+        width = inputs
+        if options.project is not None:
+            self.blocks.append(Dense(machine, f"{name} C", width, options.project))
+            width = options.project
+        if options.norm:
+            self.blocks.append(Norm(machine, f"{name} norm", width))
+        for number, hidden in enumerate(options.hidden, 1):
+            self.blocks += [Dense(machine, f"{name} V{number}", width, hidden), Relu()]
+            width = hidden
+        self.blocks.append(Dense(machine, f"{name} V{len(options.hidden) + 1}", width, outputs))
+        self.trainables = [trainable for block in self.blocks for trainable in block.trainables]
+
+    def forward(self, h: Signal) -> tuple[Signal, list[Any]]:
+        """The output, and what `back` needs: signals of this step."""
+        seen = []
+        for block in self.blocks:
+            h, kept = block.forward(h)
+            seen.append(kept)
+        return h, seen
+
+    def back(self, seen: list[Any], error: Signal, learn: bool, onward: bool = True) -> Signal | None:
+        """The error at the state, from the one at the output; adds to the gradient if `learn`."""
+        current: Signal | None = error
+        for position in range(len(self.blocks) - 1, -1, -1):
+            assert current is not None
+            current = self.blocks[position].back(seen[position], current, learn, onward or position > 0)
+        return current
+
+    def program(self) -> None:
+        for block in self.blocks:
+            block.program()

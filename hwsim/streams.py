@@ -1,0 +1,20 @@
+"""Random streams keyed by names: one seed, and draws that do not depend on what else exists.
+
+A stream is named by what it is for (`"chip 3", "layer 1 B", "programming"`), never by a running number, so adding a
+unit, a chip or a worker leaves every other draw as it was.
+"""
+
+import hashlib
+
+import numpy as np
+
+
+def key(seed: int, *names: str | int) -> int:
+    """A 64-bit key for the stream called `names` under `seed`."""
+    text = "\x1f".join(map(str, (seed, *names)))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def generator(seed: int, *names: str | int) -> np.random.Generator:
+    """The stream called `names`, from its start (Philox 4x64; Salmon et al., SC 2011)."""
+    return np.random.Generator(np.random.Philox(key=key(seed, *names)))
