@@ -8,16 +8,16 @@ from typing import Annotated, Any, Union
 from pydantic import Field
 
 
-def members(package: str, path: list[str]) -> dict[str, ModuleType]:
-    """The modules of a package that declare `Options`, by name."""
+def members(package: str, path: list[str], key: str = "name") -> dict[str, ModuleType]:
+    """The modules of a package that declare `Options` with a field `key`, by the name of their file."""
     modules = (importlib.import_module(f"{package}.{found.name}") for found in pkgutil.iter_modules(path))
-    return {module.__name__.rpartition(".")[2]: module for module in modules if _declares(module)}
+    return {module.__name__.rpartition(".")[2]: module for module in modules if _declares(module, key)}
 
 
-def choice(modules: dict[str, ModuleType]) -> Any:
-    """The type of a config section that names one of `modules` in its key `name`, and gives that one's options."""
+def choice(modules: dict[str, ModuleType], key: str = "name") -> Any:
+    """The type of a config section that names one of `modules` in its field `key`, and gives that one's options."""
     options = tuple(module.Options for module in modules.values())
-    return Annotated[Union[options], Field(discriminator="name")]  # noqa: UP007 (made at run time)
+    return Annotated[Union[options], Field(discriminator=key)]  # noqa: UP007 (made at run time)
 
 
 def implementation(module: ModuleType, base: type) -> Any:
@@ -30,6 +30,6 @@ def implementation(module: ModuleType, base: type) -> Any:
     return found
 
 
-def _declares(module: ModuleType) -> bool:
+def _declares(module: ModuleType, key: str) -> bool:
     options = getattr(module, "Options", None)
-    return options is not None and options.__module__ == module.__name__ and "name" in options.model_fields
+    return options is not None and options.__module__ == module.__name__ and key in options.model_fields

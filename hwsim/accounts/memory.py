@@ -69,7 +69,14 @@ class Change(NamedTuple):
 
 
 class MemoryLedger:
-    """Live holdings, their peak, and, while it is a list, their history.
+    """Live holdings, and the most that was held.
+
+    Attributes:
+        live: who holds what now.
+        live_bits, peak_bits: bits held now, and the most that were held at once.
+        most: for each class the most bits that it held, whenever that was; a memory must be that large.
+        history: while it is a list, every change is added to it.
+        moment: `(sweep, step)` of the changes that follow.
 
     >>> ledger = MemoryLedger()
     >>> ledger.allocate(Holding("h", STATE, 8, 32, "flip-flop", 8))
@@ -82,8 +89,10 @@ class MemoryLedger:
         self.live: dict[str, Holding] = {}
         self.live_bits = 0
         self.peak_bits = 0
+        self.most: dict[str, int] = {}
         self.history: list[Change] | None = None
         self.moment = (0, 0)
+        self._by_class: dict[str, int] = {}
         self._at_peak = False
         self._peak: tuple[Holding, ...] = ()
 
@@ -123,10 +132,13 @@ class MemoryLedger:
         return {kind: bits[kind] for kind in CLASSES if bits[kind]}
 
     def _enter(self, holding: Holding, values: int) -> None:
-        bits = values * holding.bits
+        bits, kind = values * holding.bits, holding.kind
         self.live_bits += bits
+        self._by_class[kind] = now = self._by_class.get(kind, 0) + bits
+        if now > self.most.get(kind, 0):
+            self.most[kind] = now
         if self.history is not None:
-            self.history.append(Change(*self.moment, holding.name, holding.kind, values, bits))
+            self.history.append(Change(*self.moment, holding.name, kind, values, bits))
         if self.live_bits > self.peak_bits:
             self.peak_bits, self._at_peak = self.live_bits, True
 

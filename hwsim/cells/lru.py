@@ -14,6 +14,7 @@ from hwsim.machine import (
     Accumulator,
     Bias,
     Diagonal,
+    InverseDiagonal,
     Machine,
     Matrix,
     ModeGain,
@@ -85,7 +86,7 @@ class LRU(Cell):
         self.gamma = ModeGain(machine, f"{name} gamma", n)
         self.eigenvalues = Diagonal(machine, f"{name} lambda", 2 * n, "transposed" in uses)
         if "inverse" in uses:
-            self.inverse = Diagonal(machine, f"{name} lambda inverse", 2 * n, transposed=False)
+            self.inverse = InverseDiagonal(self.eigenvalues.T)
         self.trainables = [self.nu, self.theta, self.log_gamma, self.B.trainable, self.b.trainable]
         self.eigenvalue_gradient: Accumulator
 

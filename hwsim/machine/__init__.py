@@ -1,5 +1,8 @@
 """Machines: what carries out the equations of a rule, and the words in which rules write them."""
 
+from typing import Any
+
+from hwsim.catalogue import choice, implementation, members
 from hwsim.machine.functions import (
     at_most,
     complex_product,
@@ -25,17 +28,35 @@ from hwsim.machine.functions import (
     total,
 )
 from hwsim.machine.machine import Divergence, Machine
-from hwsim.machine.parameters import Bias, Diagonal, Gain, Matrix, ModeGain, Trainable
+from hwsim.machine.parameters import Bias, Diagonal, Gain, InverseDiagonal, Matrix, ModeGain, Trainable
 from hwsim.machine.sequencer import Snapshot, Step
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Accumulator, Register, Storage, Tape, Workspace
 
+MACHINES = members(__name__, __path__, "kind")
+AnyOptions = choice(MACHINES, "kind")
+
+
+def build(options: Any, *, chips: int = 1, seed: int = 0, strict: bool = False) -> Machine:
+    """The machine that `options` describe.
+
+    Args:
+        chips: instances side by side; machines that are all alike are made once.
+        strict: poison values when their step ends.
+    """
+    made: Machine = implementation(MACHINES[options.kind], Machine)(options, chips=chips, seed=seed, strict=strict)
+    return made
+
+
 __all__ = [
+    "MACHINES",
+    "AnyOptions",
     "Accumulator",
     "Bias",
     "Diagonal",
     "Divergence",
     "Gain",
+    "InverseDiagonal",
     "Machine",
     "Matrix",
     "ModeGain",
@@ -48,6 +69,7 @@ __all__ = [
     "Trainable",
     "Workspace",
     "at_most",
+    "build",
     "complex_product",
     "conjugate_product",
     "cos",

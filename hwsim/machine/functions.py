@@ -46,6 +46,7 @@ APPLIED: dict[str, Callable[..., np.ndarray]] = {
     "mode gain": kernels.mode_gain,
     "diagonal": kernels.diagonal,
     "conjugate diagonal": kernels.conjugate_diagonal,
+    "inverse diagonal": kernels.diagonal,
 }
 
 

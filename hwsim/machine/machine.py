@@ -9,14 +9,14 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 
 from hwsim import kernels
-from hwsim.accounts.memory import LEARNING, WEIGHTS, Holding
+from hwsim.accounts.memory import LEARNING, WEIGHTS
 from hwsim.errors import CausalityError, SingularJacobianError
 from hwsim.machine.functions import APPLIED, BINARY, PAIRED, UNARY
 from hwsim.machine.parameters import Coefficients, Conjugate, Matrix
 from hwsim.machine.sequencer import Sequencer
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Accumulator, Register, Storage, Tape
-from hwsim.records import GRADIENT, Head, Shape
+from hwsim.records import Head, Shape
 
 
 class Divergence(NamedTuple):
@@ -42,6 +42,7 @@ class Machine(Sequencer):
 
     master_class = WEIGHTS
     """The memory class of the values that the optimizer works on: here they are the weights themselves."""
+    signal_type = Signal
 
     def __init__(self, *, chips: int = 1, seed: int = 0, dtype: str = "float64", strict: bool = False) -> None:
         super().__init__(chips=chips, seed=seed, dtype=dtype, strict=strict)
@@ -171,7 +172,7 @@ class Machine(Sequencer):
         if coefficients.trainable is not None:
             return coefficients.trainable.master
         if isinstance(coefficients, Conjugate):
-            return coefficients.diagonal.storage
+            return coefficients.partner.storage
         empty = np.zeros((self.chips, 1, coefficients.width), self.dtype)
         return Storage(self, coefficients.name, WEIGHTS, (coefficients.width,), empty, shared=True)
 
@@ -283,39 +284,23 @@ class Machine(Sequencer):
         entries = self._entries
         slot = len(entries)
         entries.append((head, shape, worked, reads, slot))
-        return Signal(value, self._now, slot, self)
+        return self.signal_type(value, self._now, slot, self)
 
     def note(self, head: Head, shape: Shape, reads: tuple[int, ...], writes: str) -> None:
         """Enter one operation that writes a storage."""
         self._entries.append((head, shape, None, reads, writes))
 
     def finish(self, head: Head, value: np.ndarray, shape: Shape) -> np.ndarray:
-        """Check a new value; from then on it is read-only, and in the end overwritten. Only on strict machines."""
+        """What is still to be done to a new value, on machines where `finishes` is set."""
+        self.check(head, value, shape)
+        return value
+
+    def check(self, head: Head, value: np.ndarray, shape: Shape) -> None:
+        """On strict machines: check a new value. From then on it is read-only, and when the step ends overwritten."""
         if value.shape != shape or value.dtype != self.dtype:
             raise TypeError(f"{head.kind} made {value.dtype} {value.shape}, not {self.dtype} {shape}")
         value.setflags(False)
         self._made.append(value)
-        return value
-
-    def head(self, key: str | tuple[str, str]) -> Head:
-        """The head of operations of a kind, or of a kind at a named port, in the present layer and purpose."""
-        kind, unit = (key, "ideal") if isinstance(key, str) else key
-        purpose = GRADIENT if kind in ("accumulate", "outer") else self.purpose
-        return Head(kind, unit, self.layer, purpose, str(self.dtype))
-
-    def holding(self, name: str, kind: str, values: int, bits: int | None, shared: bool) -> Holding:
-        """How this machine holds `values` numbers of class `kind`."""
-        values *= 1 if shared else self.parallel
-        return Holding(name, kind, values, bits or self.word_bits, "ideal", values)
-
-    def port_of(self, storage: Storage) -> str:
-        """The unit that moves values in and out of a storage."""
-        return storage.name
-
-    @property
-    def word_bits(self) -> int:
-        """Bits of one number."""
-        return 8 * self.dtype.itemsize
 
 
 def meet(kind: str, v: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, Shape]:

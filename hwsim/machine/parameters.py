@@ -53,7 +53,7 @@ class Matrix:
     """
 
     def __init__(self, machine: Machine, name: str, group: str, initial: np.ndarray) -> None:
-        self.machine, self.name, self.layer = machine, name, machine.layer
+        self.machine, self.name = machine, name
         self.trainable = Trainable(machine, name, group, initial)
         self.shape = initial.shape
         self.weights = self.trainable.values
@@ -94,13 +94,21 @@ class Coefficients:
         width: how many real numbers they are.
         trainable: the parameters that they are, if they are trained themselves; otherwise a cell computes them from
             its parameters, and programs them.
+        partner: the coefficients that they are the conjugates or inverses of.
     """
 
     role: str
 
-    def __init__(self, machine: Machine, name: str, width: int, trainable: Trainable | None = None) -> None:
-        self.machine, self.name, self.layer, self.width = machine, name, machine.layer, width
-        self.trainable = trainable
+    def __init__(
+        self,
+        machine: Machine,
+        name: str,
+        width: int,
+        trainable: Trainable | None = None,
+        partner: Coefficients | None = None,
+    ) -> None:
+        self.machine, self.name, self.width = machine, name, width
+        self.trainable, self.partner = trainable, partner
         self.storage = machine.attach_coefficients(self)
 
     @classmethod
@@ -147,21 +155,24 @@ class ModeGain(Coefficients):
 
 
 class Diagonal(Coefficients):
-    """`d * h`: one complex factor for each mode, 2N wires in and out; `d.T * e` multiplies by their conjugates."""
+    """`d * h`: one complex factor for each mode, 2N wires in and out.
+
+    Args:
+        transposed: whether `d.T * e`, multiplication by the conjugates, is needed too.
+    """
 
     role = "diagonal"
 
-    def __init__(self, machine: Machine, name: str, width: int, transposed: bool = True) -> None:
+    def __init__(self, machine: Machine, name: str, width: int, transposed: bool) -> None:
         super().__init__(machine, name, width)
-        if transposed:
-            self.T = Conjugate(self)
+        self.T = Conjugate(self) if transposed else None
 
     def __mul__(self, x: Signal) -> Signal:
         return self.machine.apply(self, x)
 
     def program(self, values: Signal | None = None) -> None:
         super().program(values)
-        if hasattr(self, "T"):
+        if self.T is not None:
             self.T.program(values)
 
 
@@ -170,9 +181,20 @@ class Conjugate(Coefficients):
 
     role = "conjugate diagonal"
 
-    def __init__(self, diagonal: Diagonal) -> None:
-        self.diagonal = diagonal
-        super().__init__(diagonal.machine, f"{diagonal.name} transposed", diagonal.width)
+    def __init__(self, of: Diagonal) -> None:
+        super().__init__(of.machine, f"{of.name} transposed", of.width, partner=of)
+
+    def __mul__(self, x: Signal) -> Signal:
+        return self.machine.apply(self, x)
+
+
+class InverseDiagonal(Coefficients):
+    """The inverses of conjugates of a diagonal: programmed apart, on units of their own."""
+
+    role = "inverse diagonal"
+
+    def __init__(self, of: Conjugate) -> None:
+        super().__init__(of.machine, f"{of.name} inverse", of.width, partner=of)
 
     def __mul__(self, x: Signal) -> Signal:
         return self.machine.apply(self, x)

@@ -15,7 +15,7 @@ from hwsim.episode import Episode
 from hwsim.errors import CapabilityError, CausalityError
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Register, Storage, Tape, Workspace
-from hwsim.records import INFERENCE, REPLAY, Entry, Head
+from hwsim.records import GRADIENT, INFERENCE, REPLAY, Entry, Head
 
 
 class Snapshot(NamedTuple):
@@ -276,7 +276,7 @@ class Sequencer:
         """Keep as many buffers as the step with the most values on wires needs."""
         if values > self._buffered:
             if not self._buffered:
-                self.memory.allocate(self.holding("wires", BUFFERS, 0, None, shared=False))
+                self.memory.allocate(Holding("wires", BUFFERS, 0, *self.held_as(BUFFERS), 0))
             self.memory.grow("wires", (values - self._buffered) * self.parallel)
             self._buffered = values
 
@@ -309,8 +309,19 @@ class Sequencer:
         storage.port = self.port_of(storage)
         if storage.name in self.storages:
             raise CausalityError(f"{storage.name!r} exists already")
-        values = 0 if isinstance(storage, Tape) else prod(storage.size)
-        self.memory.allocate(self.holding(storage.name, storage.kind, values, storage.bits, storage.shared))
+        bits, technology = self.held_as(storage.kind)
+        values = 0 if isinstance(storage, Tape) else prod(storage.size) * (1 if storage.shared else self.parallel)
+        self.memory.allocate(
+            Holding(
+                storage.name,
+                storage.kind,
+                values,
+                storage.bits or bits,
+                storage.technology or technology,
+                values * storage.devices,
+                storage.volatile,
+            )
+        )
         self.storages[storage.name] = storage
 
     def let_go(self, storage: Storage) -> None:
@@ -337,6 +348,20 @@ class Sequencer:
     def activities(self) -> np.ndarray | None:
         """The measured activities of the step that ends, `(activities, chips)`; exact and digital machines have none."""
         return None
+
+    def held_as(self, kind: str) -> tuple[int, str]:
+        """Bits of one number of a class of memory, and the technology that holds it."""
+        return 8 * self.dtype.itemsize, "ideal"
+
+    def port_of(self, storage: Storage) -> str:
+        """The unit that moves values in and out of a storage."""
+        return storage.name
+
+    def head(self, key: str | tuple[str, str]) -> Head:
+        """The head of operations of a kind, or of a kind at a named port, in the present layer and purpose."""
+        kind, unit = (key, "ideal") if isinstance(key, str) else key
+        purpose = GRADIENT if kind in ("accumulate", "outer") else self.purpose
+        return Head(kind, unit, self.layer, purpose, str(self.dtype))
 
     def received(self, inputs: np.ndarray) -> np.ndarray:
         """Inputs as they arrive from outside."""

@@ -22,9 +22,14 @@ class Storage:
     Attributes:
         kind: its class in the memory ledger.
         size: the values held for one sequence, or for all of them if `shared`.
-        bits: bits a value; None for the machine's own choice.
+        bits, technology: of a value; None for what the machine holds this class in.
+        devices: physical cells a value.
+        volatile: whether it needs power to be kept.
         value: the array held, with an axis of chips in front.
+        port: the unit that moves values in and out.
     """
+
+    port: str
 
     def __init__(
         self,
@@ -36,9 +41,13 @@ class Storage:
         *,
         shared: bool = False,
         bits: int | None = None,
+        technology: str | None = None,
+        devices: int = 1,
+        volatile: bool = True,
     ) -> None:
         self.machine, self.name, self.kind, self.size = machine, name, kind, size
-        self.shared, self.bits = shared, bits
+        self.shared, self.bits, self.technology = shared, bits, technology
+        self.devices, self.volatile = devices, volatile
         self.value = machine.restored(name, value)
         machine.hold(self)
 

@@ -1,0 +1,230 @@
+"""What a crossbar machine is made of, and what its operations cost."""
+
+from __future__ import annotations
+
+from math import ceil, prod
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from hwsim.accounts.digital import DigitalPrices
+from hwsim.accounts.energy import Charge, Leak
+from hwsim.accounts.memory import LEARNING, STATE
+from hwsim.accounts.work import WORK
+from hwsim.physics.device import CurrentPulses, DataSheet
+from hwsim.quantities import Constant, Energy, Time, Voltage
+from hwsim.records import Record
+
+ANALOG = "analog"
+"""The format of analog results in records."""
+
+Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Ranges(BaseModel, extra="forbid"):
+    """Full scale of analog signals, in units of the network's numbers; what is larger saturates."""
+
+    input: Annotated[Positive, Field(description="of inputs behind their converter")] = 1.0
+    forward: Annotated[Positive, Field(description="of states and activations")] = 4.0
+    error: Annotated[Positive, Field(description="of errors and products of Jacobians")] = 4.0
+
+
+class Converter(BaseModel, extra="forbid"):
+    """Digital-to-analog or analog-to-digital converters; each layer has a bank of them."""
+
+    bits: Annotated[int, Field(ge=2, le=16)]
+    energy: Annotated[Constant[Energy], Field(description="of one conversion")]
+    time: Annotated[Constant[Time], Field(description="of one conversion")]
+    shared_by: Annotated[int, Field(ge=1, description="wires that one converter serves, one after another")] = 1
+
+
+class Tiles(BaseModel, extra="forbid"):
+    """Crossbar tiles: where matrices are, and how they are read."""
+
+    rows: Annotated[int, Field(ge=1)]
+    columns: Annotated[int, Field(ge=1)]
+    count: Annotated[int, Field(ge=1, description="tiles on the chip")]
+    voltage: Annotated[Constant[Voltage], Field(description="of an input at full scale")]
+    time: Annotated[Constant[Time], Field(description="of one read")]
+    integrator: Annotated[Constant[Energy], Field(description="of one output line in one read")]
+    output_noise: Annotated[Share, Field(description="fresh, on each output of a tile, as a share of full scale")]
+    interface: Annotated[
+        Literal["analog", "digital"],
+        Field(description="whether outputs stay analog until they are needed in digital form, or are converted at once"),
+    ] = "analog"
+    weight_range: Annotated[
+        Positive, Field(description="largest weight a tile can hold, in multiples of the largest initial one")
+    ] = 2.0
+
+
+class AnalogUnit(BaseModel, extra="forbid"):
+    """One kind of analog circuit, one instance for each wire."""
+
+    energy: Annotated[Constant[Energy], Field(description="of one operation on one wire")]
+    time: Annotated[Constant[Time], Field(description="until it has settled")]
+    mismatch: Annotated[Share, Field(description="frozen: standard deviation of its gain from instance to instance")] = 0.0
+    gain_noise: Annotated[Share, Field(description="fresh: standard deviation of its gain from use to use")] = 0.0
+    noise: Annotated[Share, Field(description="fresh: added to each output, as a share of full scale")] = 0.0
+
+
+class Functions(BaseModel, extra="forbid"):
+    """Analog circuits for arithmetic on signals."""
+
+    add: AnalogUnit
+    multiply: AnalogUnit
+    tanh: AnalogUnit
+    compare: AnalogUnit
+
+
+class Diagonals(BaseModel, extra="forbid"):
+    """Multipliers by programmed factors, for diagonal recurrences: separate ones for λ, λ̄ and 1/λ̄."""
+
+    forward: AnalogUnit
+    transposed: AnalogUnit
+    inverse: AnalogUnit
+
+
+class StateRegisters(BaseModel, extra="forbid"):
+    """Analog sample-and-hold registers."""
+
+    classes: Annotated[
+        list[Literal["state", "learning state"]], Field(description="what is kept in them; the rest is digital")
+    ] = [STATE, LEARNING]  # type: ignore[assignment, list-item]
+    energy: Annotated[Constant[Energy], Field(description="to store one value")]
+    time: Constant[Time]
+    noise: Annotated[Share, Field(description="fresh, at storing, as a share of full scale")] = 0.0
+    retention: Annotated[
+        Constant[Time] | None, Field(description="time constant with which they leak; without one they do not")
+    ] = None
+
+
+class CrossbarParts(BaseModel, extra="forbid"):
+    """Tiles, converters and analog circuits."""
+
+    tiles: Tiles
+    dac: Converter
+    adc: Converter
+    ranges: Ranges = Ranges()
+    functions: Functions
+    diagonals: Diagonals
+    registers: StateRegisters
+    verify: Annotated[Constant[Energy], Field(description="to read a device once while it is programmed")]
+
+
+FUNCTION_OF = {
+    "add": "add",
+    "subtract": "add",
+    "bias": "add",
+    "multiply": "multiply",
+    "scale": "multiply",
+    "gain": "multiply",
+    "mode gain": "multiply",
+    "complex multiply": "multiply",
+    "tanh": "tanh",
+    "tanh slope": "tanh",
+    "relu": "compare",
+    "gate": "compare",
+}
+"""The analog circuit that carries out each kind of operation, where it limits noise and time."""
+
+DIAGONAL_OF = {"diagonal": "forward", "conjugate diagonal": "transposed", "inverse diagonal": "inverse"}
+
+
+class CrossbarPrices:
+    """Energy and time of a crossbar machine's operations.
+
+    A read costs Σ V² G t for the inputs and conductances that it really had, and an integrator for each output line of
+    each tile; converters come apart, where a signal changes its domain. Analog circuits cost their elementary
+    operations. Programming costs the pulses of the devices that were really written; its time is that of writing all
+    rows, one after another, since schedules do not depend on values. Digital operations cost what they do on the
+    digital machine that the chip contains.
+    """
+
+    def __init__(self, parts: CrossbarParts, sheet: DataSheet, digital: DigitalPrices) -> None:
+        self.parts, self.sheet, self.digital = parts, sheet, digital
+
+    def charges(self, record: Record) -> list[Charge]:
+        parts, kind, n = self.parts, record.kind, prod(record.size)
+        if kind == "program":
+            return self._programming(record)
+        if kind in ("dac", "adc"):
+            return [_charge(kind, f"{kind}.energy", getattr(parts, kind).energy, n)]
+        if record.format != ANALOG:
+            return self.digital.charges(record)
+        if kind in ("read", "read transposed"):
+            return self._read(record)
+        if kind in ("load", "negate", "wire"):
+            return []
+        if kind == "store":
+            return [_charge("analog registers", "registers.energy", parts.registers.energy, n)]
+        return [
+            _charge(record.unit, f"{where}.{name}.energy", unit.energy, count)
+            for name, count in WORK[kind](record.size).items()
+            for where, unit in [self._unit(kind, name)]
+        ]
+
+    def activities(self, record: Record) -> int:
+        if record.kind == "program":
+            return 2
+        return int(record.format == ANALOG and record.kind in ("read", "read transposed"))
+
+    def leakage(self) -> list[Leak]:
+        return self.digital.leakage()
+
+    def duration(self, record: Record) -> int:
+        parts, kind = self.parts, record.kind
+        vectors = prod(record.size[:-1]) if kind not in ("read", "read transposed") else prod(record.size[:-2])
+        if kind == "program":
+            return round(record.size[-2] * self.sheet.write.duration * 1e12)
+        if kind in ("dac", "adc"):
+            converter = getattr(parts, kind)
+            return round(vectors * min(record.size[-1], converter.shared_by) * converter.time.value * 1e12)
+        if record.format != ANALOG:
+            return self.digital.duration(record)
+        if kind in ("read", "read transposed"):
+            return round(vectors * parts.tiles.time.value * 1e12)
+        if kind in ("load", "negate", "wire"):
+            return 0
+        if kind == "store":
+            return round(vectors * parts.registers.time.value * 1e12)
+        return round(vectors * self._unit(kind, FUNCTION_OF.get(kind, "multiply"))[1].time.value * 1e12)
+
+    def _unit(self, kind: str, elementary: str) -> tuple[str, AnalogUnit]:
+        """The circuit that does one elementary part of an operation, and its section of the file."""
+        if kind in DIAGONAL_OF and elementary == "multiply":
+            return f"diagonals.{DIAGONAL_OF[kind]}", getattr(self.parts.diagonals, DIAGONAL_OF[kind])
+        return "functions", getattr(self.parts.functions, elementary)
+
+    def _read(self, record: Record) -> list[Charge]:
+        tiles, (rows, columns) = self.parts.tiles, record.size[-2:]
+        forward = record.kind == "read"
+        lines, across = (rows, ceil(columns / tiles.columns)) if forward else (columns, ceil(rows / tiles.rows))
+        outputs = lines * across * prod(record.size[:-2])
+        assumed = tiles.voltage.assumed is not None or tiles.time.assumed is not None
+        joules = tiles.voltage.value**2 * tiles.time.value
+        return [
+            Charge("devices", "tiles.voltage² tiles.time", joules, assumed, 1.0, 0),
+            _charge("integrators", "tiles.integrator", tiles.integrator, outputs),
+        ]
+
+    def _programming(self, record: Record) -> list[Charge]:
+        """Pulses and verifying reads of the devices written, whose number and conductance are measured."""
+        write = self.sheet.write
+        if isinstance(write, CurrentPulses):
+            joules = write.voltage.value * write.current.value * write.time.value * write.pulses.value
+            parts = (write.voltage, write.current, write.time, write.pulses)
+            pulses, reads = Charge("programming", "device.write", joules, _assumed(*parts), 1.0, 0), write.pulses.value
+        else:
+            joules = write.voltage.value**2 * write.time.value
+            pulses, reads = Charge("programming", "device.write", joules, _assumed(write.voltage, write.time), 1.0, 1), 1.0
+        verify = self.parts.verify
+        return [pulses, Charge("programming", "verify", verify.value, _assumed(verify), reads, 0)]
+
+
+def _assumed(*constants: Constant) -> bool:  # type: ignore[type-arg]
+    return any(constant.assumed is not None for constant in constants)
+
+
+def _charge(component: str, name: str, constant: Constant, amount: float) -> Charge:  # type: ignore[type-arg]
+    return Charge(component, name, constant.value, constant.assumed is not None, amount)

@@ -1,0 +1,290 @@
+"""What a digital machine is made of, and what its operations cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from math import ceil, prod
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, Field
+
+from hwsim.accounts.energy import Charge, Leak
+from hwsim.accounts.memory import (
+    ACCUMULATORS,
+    DELAY,
+    INPUT_REPLAY,
+    LEARNING,
+    MASTER,
+    OPTIMIZER,
+    STATE,
+    TAPE,
+    TARGET_REPLAY,
+    WEIGHTS,
+)
+from hwsim.accounts.work import WORK
+from hwsim.quantities import Constant, Count, Energy, EnergyPerBit, Information, Time
+from hwsim.records import Record
+
+COEFFICIENTS = ("bias", "gain", "mode gain", "diagonal", "conjugate diagonal", "inverse diagonal")
+"""Operations that apply coefficients, which digital machines fetch from memory."""
+
+MEMORIES = {
+    "weight memory": (WEIGHTS, MASTER, OPTIMIZER),
+    "gradient memory": (ACCUMULATORS,),
+    "state memory": (STATE, LEARNING, DELAY),
+    "tape memory": (TAPE, INPUT_REPLAY, TARGET_REPLAY),
+}
+"""The memories of a digital machine, and the classes of the memory ledger that each holds."""
+
+
+def memory_of(kind: str) -> str:
+    """The memory that holds a class."""
+    return next(memory for memory, kinds in MEMORIES.items() if kind in kinds)
+
+
+class Arithmetic(BaseModel, extra="forbid"):
+    """Energy of the elementary operations of one number format."""
+
+    add: Constant[Energy]
+    multiply: Constant[Energy]
+
+
+class Expansion(BaseModel, extra="forbid"):
+    """An operation without a published cost, as a count of ones that have one."""
+
+    multiply: Annotated[int, Field(ge=0)] = 0
+    add: Annotated[int, Field(ge=0)] = 0
+    compare: Annotated[int, Field(ge=0)] = 0
+    exp: Annotated[int, Field(ge=0)] = 0
+    divide: Annotated[int, Field(ge=0)] = 0
+    because: str
+
+
+class Expansions(BaseModel, extra="forbid"):
+    """Operations that take several steps of a multiplier and an adder."""
+
+    divide: Expansion
+    root: Expansion
+    exp: Expansion
+    tanh: Expansion
+    cos: Expansion
+
+
+class StaticMemory(BaseModel, extra="forbid"):
+    """On-chip memories: each as small a macro as holds what it has to, up to `capacity`."""
+
+    node_nm: Annotated[Literal[22, 32, 45, 65], Field(description="technology node of the macros, in nm")]
+    cell: Annotated[
+        Literal["lstp", "hp"], Field(description="low standby power, or high performance, which leaks far more")
+    ] = "lstp"
+    capacity: Annotated[Constant[Information], Field(description="of each memory; the rest goes off the chip")]
+
+
+class DynamicMemory(BaseModel, extra="forbid"):
+    """Off-chip memory, for what does not fit."""
+
+    energy: Constant[EnergyPerBit]
+    time: Annotated[Constant[Time], Field(description="to move one 64-bit word")]
+
+
+class Dataflow(BaseModel, extra="forbid"):
+    """How often what was fetched is used again: the choices that move the energy of BPTT most."""
+
+    batch_parallel: Annotated[
+        int, Field(ge=1, description="sequences worked on together: they share fetched weights, each has its own tape")
+    ] = 1
+    weight_reuse: Annotated[
+        float, Field(ge=1, description="uses of a fetched weight in successive steps before it is fetched again")
+    ] = 1
+    gradient_block: Annotated[
+        float, Field(ge=1, description="outer products summed up close to the multipliers before memory is updated")
+    ] = 1
+
+
+class Timing(BaseModel, extra="forbid"):
+    """How much the units do in a clock cycle."""
+
+    clock: Constant[Time]
+    macs: Annotated[Constant[Annotated[int, Field(ge=1)]], Field(description="multiply-accumulates a cycle")]
+    lanes: Annotated[Constant[Annotated[int, Field(ge=1)]], Field(description="elementary operations a cycle")]
+
+
+class DigitalParts(BaseModel, extra="forbid"):
+    """Arithmetic, memories and dataflow of a digital machine, or of the digital part of another one."""
+
+    arithmetic: Annotated[dict[str, Arithmetic], Field(description="by number format, such as float32 or int8")]
+    compare: Constant[Energy]
+    register_bit: Annotated[Constant[Energy], Field(description="one bit read from or written to a register")]
+    registers_per_operation: Annotated[Constant[Count], Field(description="register accesses of an operation")]
+    expansions: Expansions
+    sram: StaticMemory
+    dram: DynamicMemory
+    dataflow: Dataflow = Dataflow()
+    timing: Timing
+
+
+@dataclass(frozen=True)
+class Macro:
+    """One size of static memory: energies in joules a bit, power in watts, time for a 64-bit word."""
+
+    bits: int
+    read: float
+    write: float
+    leakage: float
+    access: float
+
+
+@cache
+def macros(node_nm: int, cell: str) -> tuple[Macro, ...]:
+    """The macros with 64-bit words that CACTI gives for a node and cell type, smallest first."""
+    table = yaml.safe_load(resources.files(__package__).joinpath("sram_cacti7.yaml").read_text())
+    found = []
+    for node, kind, kib, width, read, write, leakage, access, _area in table["rows"]:
+        if (node, kind, width) == (node_nm, cell, 64):
+            found.append(Macro(kib * 8192, read * 1e-12 / 64, write * 1e-12 / 64, leakage * 1e-6, access * 1e-9))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Store:
+    """A memory as it was sized: a macro, how many of them, and the share of what it holds that is off the chip."""
+
+    macro: Macro
+    banks: int
+    outside: float
+
+
+def sized(bits: int, sram: StaticMemory) -> Store:
+    """The smallest memory that holds so many bits."""
+    choices = macros(sram.node_nm, sram.cell)
+    inside = min(bits, int(sram.capacity.value))
+    macro = next((choice for choice in choices if choice.bits >= inside), choices[-1])
+    return Store(macro, ceil(inside / macro.bits), 1 - inside / bits if bits else 0.0)
+
+
+class DigitalPrices:
+    """Energy and time of a digital machine's operations.
+
+    Arithmetic costs its elementary operations and their register accesses. A matrix is fetched once for as many uses
+    as the dataflow says, an outer product reads and writes the gradient once in so many. Registers, tapes and kept
+    inputs cost an access of the memory that holds them. What is not modelled: instruction fetch, the network on the
+    chip, and the background power of off-chip memory.
+
+    Args:
+        parts: what the machine is made of.
+        most: bits that each class of the memory ledger held at most; memories are sized for them.
+        word: bits of one number.
+        format: the number format of results, a key of `parts.arithmetic`.
+        accumulator: the format in which products are summed.
+    """
+
+    def __init__(self, parts: DigitalParts, most: dict[str, int], word: int, format: str, accumulator: str) -> None:  # noqa: A002
+        self.parts, self.word = parts, word
+        self.format, self.accumulator = format, accumulator
+        self.stores = {
+            memory: sized(sum(most.get(kind, 0) for kind in kinds), parts.sram) for memory, kinds in MEMORIES.items()
+        }
+
+    def charges(self, record: Record) -> list[Charge]:
+        return self._arithmetic(record) + self._traffic(record)
+
+    def activities(self, record: Record) -> int:
+        return 0
+
+    def leakage(self) -> list[Leak]:
+        name = f"sram_cacti7 {self.parts.sram.node_nm} nm {self.parts.sram.cell} leakage"
+        return [
+            Leak(memory, name, store.macro.leakage * store.banks, False)
+            for memory, store in self.stores.items()
+            if store.banks
+        ]
+
+    def duration(self, record: Record) -> int:
+        """Arithmetic and the memory that feeds it overlap; the slower of them counts."""
+        timing, flow = self.parts.timing, self.parts.dataflow
+        counts = self._elementary(record)
+        macs = counts.pop("mac", 0) * flow.batch_parallel
+        cycles = ceil(macs / timing.macs.value) + ceil(sum(counts.values()) * flow.batch_parallel / timing.lanes.value)
+        seconds = max(cycles * timing.clock.value, sum(self._access_time(*move) for move in self._moves(record)))
+        return round(seconds * 1e12)
+
+    # ---- arithmetic ------------------------------------------------------------------------------------------
+
+    def _elementary(self, record: Record) -> dict[str, int]:
+        """Counts of mac, multiply, add and compare, with everything else expanded."""
+        counts: dict[str, int] = {}
+        pending = list(WORK[record.kind](record.size).items())
+        while pending:
+            name, count = pending.pop()
+            expansion = getattr(self.parts.expansions, name, None)
+            if expansion is None:
+                counts[name] = counts.get(name, 0) + count
+            else:
+                pending += [(part, count * times) for part, times in expansion.model_dump(exclude={"because"}).items() if times]
+        return counts
+
+    def _arithmetic(self, record: Record) -> list[Charge]:
+        unit, charges, operations = record.unit, [], 0
+        for name, count in self._elementary(record).items():
+            operations += count
+            if name == "mac":
+                charges.append(self._operation(unit, self.format, "multiply", count))
+                charges.append(self._operation(unit, self.accumulator, "add", count))
+            elif name == "compare":
+                compare = self.parts.compare
+                charges.append(Charge(unit, "compare", compare.value, compare.assumed is not None, count))
+            else:
+                charges.append(self._operation(unit, self.format, name, count))
+        if operations:
+            bit, each = self.parts.register_bit, self.parts.registers_per_operation
+            assumed = bit.assumed is not None or each.assumed is not None
+            charges.append(Charge("registers", "register_bit", bit.value, assumed, operations * each.value * self.word))
+        return charges
+
+    def _operation(self, unit: str, format: str, name: str, count: float) -> Charge:  # noqa: A002
+        table = self.parts.arithmetic.get(format)
+        constant = None if table is None else getattr(table, name)
+        value, assumed = (None, False) if constant is None else (constant.value, constant.assumed is not None)
+        return Charge(unit, f"arithmetic.{format}.{name}", value, assumed, count)
+
+    # ---- memory ----------------------------------------------------------------------------------------------
+
+    def _moves(self, record: Record) -> list[tuple[str, str, float]]:
+        """`(memory, "read" or "write", bits)` for one sequence."""
+        kind, flow = record.kind, self.parts.dataflow
+        bits = float(prod(record.size) * self.word)
+        if kind in ("read", "read transposed"):
+            uses = flow.weight_reuse * flow.batch_parallel
+            return [("weight memory", "read", prod(record.size[-2:]) * self.word / uses)]
+        if kind in COEFFICIENTS:
+            uses = flow.weight_reuse * flow.batch_parallel
+            return [("weight memory", "read", record.size[-1] * self.word / uses)]
+        if kind == "fetch":
+            return [("weight memory", "read", bits)]
+        if kind in ("outer", "accumulate"):
+            block = bits / (flow.gradient_block * flow.batch_parallel)
+            return [("gradient memory", "read", block), ("gradient memory", "write", block)]
+        if kind in ("load", "pop", "replay"):
+            return [(record.unit, "read", bits)]
+        if kind in ("store", "push", "keep"):
+            return [(record.unit, "write", bits)]
+        return []
+
+    def _traffic(self, record: Record) -> list[Charge]:
+        charges = []
+        for memory, way, bits in self._moves(record):
+            store, sram, dram = self.stores[memory], self.parts.sram, self.parts.dram
+            name = f"sram_cacti7 {sram.node_nm} nm {sram.cell} {store.macro.bits >> 13} KiB {way}"
+            charges.append(Charge(memory, name, getattr(store.macro, way), False, bits * (1 - store.outside)))
+            if store.outside:
+                assumed = dram.energy.assumed is not None
+                charges.append(Charge("off-chip memory", "dram.energy", dram.energy.value, assumed, bits * store.outside))
+        return charges
+
+    def _access_time(self, memory: str, way: str, bits: float) -> float:
+        store = self.stores[memory]
+        word = (1 - store.outside) * store.macro.access + store.outside * self.parts.dram.time.value
+        return bits * self.parts.dataflow.batch_parallel / 64 * word

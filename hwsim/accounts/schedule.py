@@ -1,0 +1,264 @@
+"""The schedule: when each operation starts and ends in hardware time, by discrete-event simulation.
+
+Units serve their operations in program order, one at a time. An operation starts when its unit is free, its operands
+are there, and the wire that it drives is free again: a value stays on its wire until its readers are done with it, and
+its maker waits (back pressure). A register's new value can be loaded once it is stored, and stored once the old one has
+been loaded. A step is issued with its first operation. Steps overlap where none of this forbids it; a pass ends when
+all its operations have.
+
+Times are integer picoseconds. Steps of one trace that meet units, registers and wires in the same state, relative to
+their own issue, are scheduled alike, so each such meeting is simulated once; after a few steps a pass repeats itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import simpy
+
+from hwsim.accounts.journal import Batch, Sweep
+from hwsim.records import Record, Trace
+
+
+class State(NamedTuple):
+    """What is still busy when a step is issued, in picoseconds from then; what is free by then is left out.
+
+    Attributes:
+        units: `(unit, when it has served what it was given)`.
+        loaded, stored: `(storage, when it has last been loaded, or stored)`.
+        wires: `(slot, when the readers of its value are done)`.
+    """
+
+    units: tuple[tuple[str, int], ...] = ()
+    loaded: tuple[tuple[str, int], ...] = ()
+    stored: tuple[tuple[str, int], ...] = ()
+    wires: tuple[tuple[int, int], ...] = ()
+
+
+class Span(NamedTuple):
+    """When an operation starts and ends."""
+
+    start: int
+    end: int
+
+
+class Timing(NamedTuple):
+    """A step as it was scheduled, in picoseconds from the issue of the step before.
+
+    Attributes:
+        spans: of each record; the first one's start is this step's issue.
+        end: when the last operation of the step ends.
+        state: what the next step meets.
+    """
+
+    spans: tuple[Span, ...]
+    end: int
+    state: State
+
+    @property
+    def issue(self) -> int:
+        return self.spans[0].start if self.spans else 0
+
+
+Engine = Callable[[Trace, list[int], State], list[Span]]
+"""Schedules a trace whose records take so long, in a state; spans from the issue of the step before."""
+
+
+def recursion(trace: Trace, durations: list[int], state: State) -> list[Span]:
+    """The closed form: start = max(issue, unit free, operands there, storage ready, wire free), in program order."""
+    units, loaded, stored, wires = (dict(part) for part in state)
+    spans: list[Span] = []
+    for slot, (record, duration) in enumerate(zip(trace, durations, strict=True)):
+        start = max(spans[0].start if spans else 0, units.get(record.unit, 0))
+        for operand in record.reads:
+            start = max(start, spans[operand].end if isinstance(operand, int) else stored.get(operand, 0))
+        if isinstance(record.writes, int):
+            start = max(start, wires.get(slot, 0))
+        else:
+            start = max(start, loaded.get(record.writes, 0))
+        span = Span(start, start + duration)
+        spans.append(span)
+        units[record.unit] = span.end
+        for operand in record.reads:
+            if isinstance(operand, str):
+                loaded[operand] = max(loaded.get(operand, 0), span.end)
+    return spans
+
+
+def simulation(trace: Trace, durations: list[int], state: State) -> list[Span]:
+    """The same by SimPy: a process for each unit; it waits for the events that its next operation needs."""
+    env = simpy.Environment()
+    units, loaded, stored, wires = (dict(part) for part in state)
+    issued, done = env.event(), [env.event() for _ in trace]
+    spans = [Span(0, 0)] * len(trace)
+    needs: list[list[simpy.Event]] = []
+    work: dict[str, list[int]] = {}
+    loads: dict[str, list[simpy.Event]] = {}
+    for slot, record in enumerate(trace):
+        free = wires.get(slot, 0) if isinstance(record.writes, int) else loaded.get(record.writes, 0)
+        events = [env.timeout(free)]
+        for operand in record.reads:
+            events.append(done[operand] if isinstance(operand, int) else env.timeout(stored.get(operand, 0)))
+        events += loads.get(record.writes, []) if isinstance(record.writes, str) else []
+        for operand in record.reads:
+            if isinstance(operand, str):
+                loads.setdefault(operand, []).append(done[slot])
+        needs.append(events if slot == 0 else [issued, *events])
+        work.setdefault(record.unit, []).append(slot)
+
+    def serve(unit: str) -> Iterator[simpy.Event]:
+        yield env.timeout(units.get(unit, 0))
+        for slot in work[unit]:
+            yield env.all_of(needs[slot])
+            start = env.now
+            if slot == 0:
+                issued.succeed()
+            yield env.timeout(durations[slot])
+            spans[slot] = Span(start, env.now)
+            done[slot].succeed()
+
+    servers = {unit: env.process(serve(unit)) for unit in work}
+    env.run()
+    stuck = [unit for unit, server in servers.items() if server.is_alive]
+    if stuck:  # SimPy ends quietly when everybody waits
+        raise RuntimeError(f"these units wait for each other: {', '.join(stuck)}")
+    return spans
+
+
+def afterwards(trace: Trace, spans: list[Span], state: State) -> State:
+    """What the next step meets."""
+    units, loaded, stored, wires = (dict(part) for part in state)
+    issue = spans[0].start if spans else 0
+    for slot, (record, span) in enumerate(zip(trace, spans, strict=True)):
+        units[record.unit] = max(units.get(record.unit, 0), span.end)
+        for operand in record.reads:
+            if isinstance(operand, int):
+                wires[operand] = max(wires[operand], span.end)
+            else:
+                loaded[operand] = max(loaded.get(operand, 0), span.end)
+        if isinstance(record.writes, int):
+            wires[slot] = span.end
+        else:
+            stored[record.writes] = max(stored.get(record.writes, 0), span.end)
+
+    def left(times: dict) -> tuple:
+        return tuple(sorted((what, time - issue) for what, time in times.items() if time > issue))
+
+    return State(left(units), left(loaded), left(stored), left(wires))
+
+
+@dataclass
+class SweepTiming:
+    """A pass or phase as it was scheduled, for one sequence, in picoseconds.
+
+    Attributes:
+        makespan: from the first issue to the end of the last operation.
+        period: from issue to issue once the pass repeats itself; for a single step, its makespan.
+        busy: how long each unit worked.
+        held: for each register, how long from the end of its store to the end of its next load, once that repeats.
+        misses: how many steps had to be simulated.
+    """
+
+    makespan: int = 0
+    period: int = 0
+    busy: dict[str, int] = field(default_factory=dict)
+    held: dict[str, int] = field(default_factory=dict)
+    misses: int = 0
+
+
+class Scheduler:
+    """Schedules passes, remembering every meeting of a trace with a state.
+
+    Args:
+        traces: the journal's traces.
+        duration: picoseconds that a unit is busy with a record.
+        engine: how a step is scheduled: `simulation`, or `recursion`, which must agree.
+        memoise: remember, and jump over what repeats; without it every step is scheduled.
+    """
+
+    def __init__(
+        self, traces: list[Trace], duration: Callable[[Record], int], engine: Engine = simulation, memoise: bool = True
+    ) -> None:
+        self.traces, self.engine, self.memoise = traces, engine, memoise
+        self._duration = duration
+        self._durations: dict[int, list[int]] = {}
+        self._known: dict[tuple[int, State], Timing] = {}
+        self._sweeps: dict[Sweep, SweepTiming] = {}
+
+    def batch(self, batch: Batch) -> list[SweepTiming]:
+        """All sweeps of a batch, for one sequence each."""
+        return [self.sweep(sweep) for sweep in batch.sweeps]
+
+    def sweep(self, sweep: Sweep) -> SweepTiming:
+        """A whole sweep; a long run of equal steps takes no more work than its first ones."""
+        if sweep not in self._sweeps:
+            known = len(self._known)
+            result = self._schedule(sweep)
+            result.misses = len(self._known) - known
+            self._sweeps[sweep] = result
+        return self._sweeps[sweep]
+
+    def steps(self, sweep: Sweep) -> Iterator[tuple[int, int, Timing]]:
+        """Every step of a sweep: its trace, the issue of the step before it from the sweep's start, and its timing."""
+        before, state = 0, State()
+        for trace, count in sweep.runs:
+            for _ in range(count):
+                timing = self.step(trace, state)
+                yield trace, before, timing
+                before, state = before + timing.issue, timing.state
+
+    def step(self, trace: int, state: State) -> Timing:
+        """One step that meets `state`."""
+        key = trace, state
+        if not self.memoise or key not in self._known:
+            records = self.traces[trace]
+            spans = self.engine(records, self.durations(trace), state)
+            end = max((span.end for span in spans), default=0)
+            timing = Timing(tuple(spans), end, afterwards(records, spans, state))
+            if not self.memoise:
+                return timing
+            self._known[key] = timing
+        return self._known[key]
+
+    def durations(self, trace: int) -> list[int]:
+        """How long each record of a trace takes."""
+        if trace not in self._durations:
+            self._durations[trace] = [self._duration(record) for record in self.traces[trace]]
+        return self._durations[trace]
+
+    def _schedule(self, sweep: Sweep) -> SweepTiming:
+        result, before, state = SweepTiming(), 0, State()
+        stored: dict[str, int] = {}
+        for trace, count in sweep.runs:
+            for record, duration in zip(self.traces[trace], self.durations(trace), strict=True):
+                result.busy[record.unit] = result.busy.get(record.unit, 0) + duration * count
+            met: dict[State, tuple[int, int]] = {}
+            position = 0
+            while position < count:
+                if self.memoise and state in met:
+                    first, then = met[state]
+                    length, span = position - first, before - then
+                    rounds = (count - position) // length
+                    result.makespan += rounds * span
+                    stored = {name: time + rounds * span for name, time in stored.items()}
+                    before, position = before + rounds * span, position + rounds * length
+                    met = {}
+                    continue
+                met[state] = position, before
+                timing = self.step(trace, state)
+                self._note(result, trace, timing, before, stored)
+                before, state, position = before + timing.issue, timing.state, position + 1
+        return result
+
+    def _note(self, result: SweepTiming, trace: int, timing: Timing, before: int, stored: dict[str, int]) -> None:
+        """Enter one step into the result of its sweep."""
+        result.makespan = max(result.makespan, before + timing.end)
+        result.period = timing.issue or result.period or timing.end
+        for record, span in zip(self.traces[trace], timing.spans, strict=True):
+            if record.kind == "load" and record.reads[0] in stored:
+                result.held[str(record.reads[0])] = before + span.end - stored[str(record.reads[0])]
+        for record, span in zip(self.traces[trace], timing.spans, strict=True):
+            if isinstance(record.writes, str):
+                stored[record.writes] = before + span.end

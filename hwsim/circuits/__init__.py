@@ -1,0 +1,1 @@
+"""Numerics of imperfect units: noise, number formats, converters, crossbar arrays."""

@@ -1,0 +1,213 @@
+"""Fresh noise: normal numbers from a counter-based generator, applied where values leave an analog unit.
+
+Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011) turns a counter
+and a key into four random words without any state. The key names the chip and the unit, the counter the batch, the
+sweep, the step, and which use of the unit in the step it is; so a draw depends on nothing else, and a run can go on
+from any step. Box and Muller's transform makes normal numbers of the words, with polynomials that compile to vector
+instructions; both loops are split so that each fits the registers.
+"""
+
+from __future__ import annotations
+
+from math import pi
+
+import numpy as np
+from llvmlite import ir
+from numba import float32, int32, njit, types, uint32, uint64
+from numba.extending import intrinsic
+
+from hwsim import streams
+from hwsim.kernels import compiled
+
+_BLOCK = 1024
+_TURN = np.float32(2 * pi / 2**32)
+
+
+@intrinsic
+def _bits(context, x):  # type: ignore[no-untyped-def]
+    """The bits of a float32 as an int32."""
+    return types.int32(types.float32), lambda _, builder, __, args: builder.bitcast(args[0], ir.IntType(32))
+
+
+@intrinsic
+def _float(context, x):  # type: ignore[no-untyped-def]
+    """The float32 with the bits of an int32."""
+    return types.float32(types.int32), lambda _, builder, __, args: builder.bitcast(args[0], ir.FloatType())
+
+
+@njit(inline="always")
+def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+    """Ten rounds of Philox4x32."""
+    for _ in range(10):
+        p, q = uint64(c0) * uint64(0xD2511F53), uint64(c2) * uint64(0xCD9E8D57)
+        c0, c1 = uint32(uint32(q >> uint64(32)) ^ c1 ^ k0), uint32(q)
+        c2, c3 = uint32(uint32(p >> uint64(32)) ^ c3 ^ k1), uint32(p)
+        k0, k1 = uint32(k0 + uint32(0x9E3779B9)), uint32(k1 + uint32(0xBB67AE85))
+    return c0, c1, c2, c3
+
+
+@njit(inline="always")
+def _radius(word):  # type: ignore[no-untyped-def]
+    """√(-2 ln u) for u = (word + ½) / 2³²; the logarithm by Cephes's polynomial for logf."""
+    bits = _bits((float32(word) + float32(0.5)) * float32(2.0**-32))
+    exponent = int32(int32(bits >> int32(23)) - int32(126))
+    m = _float(int32(int32(bits & int32(0x007FFFFF)) | int32(0x3F000000)))
+    small = m < float32(0.70710678)
+    exponent = int32(exponent - int32(small))
+    m = m + (m if small else float32(0)) - float32(1)
+    z = m * m
+    p = float32(7.0376836292e-2)
+    p = p * m + float32(-1.1514610310e-1)
+    p = p * m + float32(1.1676998740e-1)
+    p = p * m + float32(-1.2420140846e-1)
+    p = p * m + float32(1.4249322787e-1)
+    p = p * m + float32(-1.6668057665e-1)
+    p = p * m + float32(2.0000714765e-1)
+    p = p * m + float32(-2.4999993993e-1)
+    p = p * m + float32(3.3333331174e-1)
+    e = float32(exponent)
+    y = p * m * z + e * float32(-2.12194440e-4) - float32(0.5) * z
+    return np.sqrt(float32(-2) * (m + y + e * float32(0.693359375)))
+
+
+@njit(inline="always")
+def _circle(word):  # type: ignore[no-untyped-def]
+    """Cosine and sine of 2π word / 2³², by Cephes's polynomials for sinf and cosf on an eighth of the circle."""
+    quadrant = uint32(uint32(word + uint32(0x20000000)) >> uint32(30))
+    f = float32(int32(uint32(word - uint32(quadrant << uint32(30))))) * _TURN
+    z = f * f
+    s = ((float32(-1.9515295891e-4) * z + float32(8.3321608736e-3)) * z + float32(-1.6666654611e-1)) * z * f + f
+    c = ((float32(2.443315711809948e-5) * z + float32(-1.388731625493765e-3)) * z + float32(4.166664568298827e-2)) * z * z
+    c = c - float32(0.5) * z + float32(1)
+    swap = (quadrant & uint32(1)) != 0
+    x, y = s if swap else c, c if swap else s
+    x = -x if quadrant == uint32(1) or quadrant == uint32(2) else x
+    return x, -y if quadrant >= uint32(2) else y
+
+
+@compiled
+def _words(w0, w1, w2, w3, first, key, moment):  # type: ignore[no-untyped-def]
+    k0, k1, c1, c2, c3 = key[0], key[1], moment[0], moment[1], moment[2]
+    for i in range(w0.size):
+        a, b, c, d = philox(uint32(first + i), c1, c2, c3, k0, k1)
+        w0[i], w1[i], w2[i], w3[i] = a, b, c, d
+
+
+@compiled
+def _box_muller(radii, turns, x, y):  # type: ignore[no-untyped-def]
+    for i in range(radii.size):
+        r = _radius(radii[i])
+        c, s = _circle(turns[i])
+        x[i], y[i] = r * c, r * s
+
+
+@compiled
+def _block(n, first, count, key, moment):  # type: ignore[no-untyped-def]
+    """At least `count` normal numbers from the counter `first` on, in the flat scratch `n`; returns the next counter."""
+    m = (count + 3) // 4
+    w = np.empty((4, m), np.uint32)
+    _words(w[0], w[1], w[2], w[3], first, key, moment)
+    _box_muller(w[0], w[1], n[:m], n[m : 2 * m])
+    _box_muller(w[2], w[3], n[2 * m : 3 * m], n[3 * m : 4 * m])
+    return first + m
+
+
+@compiled
+def normals(out, key, moment):  # type: ignore[no-untyped-def]
+    """Fill a vector with standard normal numbers of the stream `key` at `moment`.
+
+    Args:
+        out: float32.
+        key: two uint32 that name the stream.
+        moment: three uint32 that name the point in it.
+    """
+    n, first = np.empty(_BLOCK, np.float32), 0
+    for start in range(0, out.size, _BLOCK):
+        count = min(_BLOCK, out.size - start)
+        first = _block(n, first, count, key, moment)
+        out[start : start + count] = n[:count]
+
+
+@compiled
+def perturb(values, gain, additive, multiplicative, limit, keys, moment):  # type: ignore[no-untyped-def]
+    """In place: times a frozen gain, plus fresh noise of √(additive² + (multiplicative value)²), clipped at ±limit.
+
+    Args:
+        values: `(chips, vectors, n)`, float32.
+        gain: `(chips, n)`, or empty for one.
+        additive, multiplicative: standard deviations, float32; nothing is drawn if both are zero.
+        limit: largest absolute value, float32.
+        keys: of each chip's stream, `(chips, 2)`, uint32.
+        moment: three uint32.
+    """
+    chips, vectors, width = values.shape
+    n = np.empty(_BLOCK, np.float32)
+    for c in range(chips):
+        if gain.size:
+            for v in range(vectors):
+                for i in range(width):
+                    values[c, v, i] *= gain[c, i]
+        flat = values[c].ravel()
+        if additive > 0 or multiplicative > 0:
+            first = 0
+            for start in range(0, flat.size, _BLOCK):
+                count = min(_BLOCK, flat.size - start)
+                first = _block(n, first, count, keys[c], moment)
+                part = flat[start : start + count]
+                if multiplicative > 0:
+                    for i in range(count):
+                        scaled = multiplicative * part[i]
+                        part[i] += np.sqrt(additive * additive + scaled * scaled) * n[i]
+                else:
+                    for i in range(count):
+                        part[i] += additive * n[i]
+        for i in range(flat.size):
+            flat[i] = min(max(flat[i], -limit), limit)
+
+
+@compiled
+def perturb_each(values, variances, additive, limit, keys, moment):  # type: ignore[no-untyped-def]
+    """In place: plus fresh noise of √(additive² + variance) with a variance for each value, clipped at ±limit."""
+    n = np.empty(_BLOCK, np.float32)
+    for c in range(values.shape[0]):
+        flat, spread = values[c].ravel(), variances[c].ravel()
+        first = 0
+        for start in range(0, flat.size, _BLOCK):
+            count = min(_BLOCK, flat.size - start)
+            first = _block(n, first, count, keys[c], moment)
+            part, each = flat[start : start + count], spread[start : start + count]
+            for i in range(count):
+                part[i] += np.sqrt(additive * additive + each[i]) * n[i]
+        for i in range(flat.size):
+            flat[i] = min(max(flat[i], -limit), limit)
+
+
+class Source:
+    """The streams of one unit, one for each chip.
+
+    >>> source = Source(seed=1, name="layer 1 tanh", chips=2)
+    >>> source.draw(3, (0, 0, 0)).shape
+    (2, 3)
+    """
+
+    def __init__(self, seed: int, name: str, chips: int) -> None:
+        keys = [streams.key(seed, f"chip {chip}", name, "fresh") for chip in range(chips)]
+        self.keys = np.array([[key & 0xFFFFFFFF, key >> 32] for key in keys], np.uint32)
+        self._clock, self._use = -1, 0
+
+    def moment(self, clock: int, batch: int, sweep: int, step: int) -> np.ndarray:
+        """The counter of this use: the batch, the sweep and the step that it is in, and which use in the step it is.
+
+        Args:
+            clock: a number that changes from step to step.
+        """
+        self._use = self._use + 1 if clock == self._clock else 0
+        self._clock = clock
+        return np.array([step, (sweep << 16) | self._use, batch], np.uint32)
+
+    def draw(self, count: int, moment: tuple[int, int, int]) -> np.ndarray:
+        """Standard normal numbers of every chip, `(chips, count)`."""
+        out = np.empty((len(self.keys), count), np.float32)
+        for chip, key in enumerate(self.keys):
+            normals(out[chip], key, np.array(moment, np.uint32))
+        return out

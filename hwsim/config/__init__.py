@@ -1,0 +1,1 @@
+"""Documents composed into typed, checked experiments."""

@@ -1,0 +1,360 @@
+"""YAML documents that remember where everything stands, read by a loader that takes nothing for granted.
+
+Differences from PyYAML's safe loader, each of which has bitten somebody: numbers are those of YAML 1.2 (`1e-9` is a
+number, `012` is twelve, `on` and `no` are words), a key that stands twice is an error, tags and objects are refused,
+and aliases may not blow a small file up into a large document.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from hwsim.errors import ConfigError
+
+Place = tuple[str | int, ...]
+
+_LARGEST_FILE = 4 << 20
+_MOST_NODES = 100_000
+_PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "value")}
+_NULL = {"", "~", "null", "Null", "NULL"}
+_TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INTEGER = re.compile(r"[-+]?[0-9]+\Z|0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z")
+
+
+class Mark(NamedTuple):
+    """A point in a file, counted from 1."""
+
+    file: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in a document: where, what, and what is allowed."""
+
+    file: str
+    line: int
+    column: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.text}"
+
+
+def refuse(problems: Iterable[Problem]) -> ConfigError:
+    """An error that lists all problems, in the order of the document."""
+    ordered = sorted(set(problems), key=lambda problem: (problem.file, problem.line, problem.column))
+    return ConfigError("\n".join(map(str, ordered)))
+
+
+@dataclass
+class Document:
+    """Plain data, with the place of every key and value in its file.
+
+    Attributes:
+        file: the name of the file, as the user gave it.
+        data: nested dictionaries, lists and scalars.
+        marks: where the value at each place stands; a place is the keys and indices that lead to it.
+        keys: where the key itself stands, for places in dictionaries.
+    """
+
+    file: str
+    data: Any
+    marks: dict[Place, Mark] = field(default_factory=dict)
+    keys: dict[Place, Mark] = field(default_factory=dict)
+
+    def problem(self, place: Place, text: str, at_key: bool = False) -> Problem:
+        """A problem at a place, or at the nearest one around it that stands in the file."""
+        table = self.keys if at_key and place in self.keys else self.marks
+        while place not in table and place:
+            place = place[:-1]
+        return Problem(*table.get(place, Mark(self.file, 1, 1)), text)
+
+    def part(self, place: Place) -> Document:
+        """The document that stands at a place of this one."""
+        data, n = _at(self.data, place), len(place)
+        marks = {where[n:]: mark for where, mark in self.marks.items() if where[:n] == place}
+        keys = {where[n:]: mark for where, mark in self.keys.items() if where[:n] == place and len(where) > n}
+        return Document(self.file, data, marks, keys)
+
+    def over(self, base: Document) -> Document:
+        """This document laid over another one: mappings are merged, but for constants; all else is replaced."""
+        merged = Document(self.file, _laid(self.data, base.data), dict(base.marks), dict(base.keys))
+        for place in list(merged.marks):  # what is replaced as a whole takes its parts with it
+            replaced = any(
+                place[:n] in self.marks and not _merges(_at(self.data, place[:n])) for n in range(len(place) + 1)
+            )
+            if replaced:
+                del merged.marks[place]
+        merged.marks.update(self.marks)
+        merged.keys.update(self.keys)
+        return merged
+
+
+def load(path: str | Path) -> Document:
+    """Read a YAML file.
+
+    Raises:
+        ConfigError: it cannot be read, is not YAML, is empty or binary, or uses what is refused here.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise ConfigError(f"{path}: larger than {_LARGEST_FILE >> 20} MiB, so not a configuration")
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: is a folder, not a YAML file") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not a text file (byte {error.start} is not UTF-8)") from None
+    return loads(text, str(path))
+
+
+def loads(text: str, file: str) -> Document:
+    """Read YAML from a string; `file` is its name in messages."""
+    try:
+        loader = yaml.SafeLoader(text)
+        try:
+            node = loader.get_single_node()
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        raise refuse([Problem(file, line, column, f"not YAML: {error.problem or error.context}")]) from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{file}: not YAML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{file}: nested too deeply") from None
+    if node is None:
+        raise ConfigError(f"{file}: empty; see `hwsim schema` for what an experiment says")
+    document = Document(file, None)
+    reader = _Reader(document)
+    try:
+        document.data = reader.value(node, ())
+    except RecursionError:
+        raise ConfigError(f"{file}: nested too deeply") from None
+    if reader.problems:
+        raise refuse(reader.problems)
+    return document
+
+
+class _Reader:
+    """Turns nodes into data, noting places and problems."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.problems: list[Problem] = []
+        self.nodes = 0
+        self.open: set[int] = set()
+
+    def value(self, node: yaml.Node, place: Place) -> Any:
+        self.nodes += 1
+        if self.nodes > _MOST_NODES:
+            raise ConfigError(f"{self.document.file}: more than {_MOST_NODES} values once its aliases are expanded")
+        self.document.marks[place] = self._mark(node)
+        if id(node) in self.open:
+            self._complain(node, "an alias refers to what it is part of")
+            return None
+        self.open.add(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, place)
+            if isinstance(node, yaml.SequenceNode):
+                self._check_tag(node, "tag:yaml.org,2002:seq")
+                return [self.value(child, (*place, index)) for index, child in enumerate(node.value)]
+            return self._scalar(node)
+        finally:
+            self.open.discard(id(node))
+
+    def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
+        self._check_tag(node, "tag:yaml.org,2002:map")
+        data: dict[str, Any] = {}
+        for key_node, child in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._complain(key_node, "a key must be a plain word")
+                continue
+            key = key_node.value
+            if key == "<<":
+                self._complain(key_node, "merge keys (<<) are not supported; write the keys out")
+                continue
+            where = (*place, key)
+            if key in data:
+                line = self.document.keys[where].line
+                self._complain(key_node, f"{key!r} stands twice; first in line {line}")
+                continue
+            self.document.keys[where] = self._mark(key_node)
+            data[key] = self.value(child, where)
+        return data
+
+    def _scalar(self, node: yaml.ScalarNode) -> Any:
+        text = node.value
+        if node.style in ("'", '"', "|", ">"):
+            self._check_tag(node, "tag:yaml.org,2002:str")
+            return text
+        if node.tag not in _PLAIN:
+            self._check_tag(node, "")
+            return None
+        if text in _NULL:
+            return None
+        if text in _TRUTH:
+            return _TRUTH[text]
+        if _INTEGER.match(text):
+            digits = text.lstrip("+-")
+            return int(text, 0) if digits[:2] in ("0o", "0x") else int(text)
+        if _SPECIAL.match(text):
+            return float(text.replace(".", "", 1))
+        if _FLOAT.match(text):
+            return float(text)
+        return text
+
+    def _check_tag(self, node: yaml.Node, allowed: str) -> None:
+        if node.tag != allowed:
+            self._complain(node, f"the tag {node.tag!r} is not allowed; write plain values")
+
+    def _complain(self, node: yaml.Node, text: str) -> None:
+        self.problems.append(Problem(*self._mark(node), text))
+
+    def _mark(self, node: yaml.Node) -> Mark:
+        return Mark(self.document.file, node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _laid(data: Any, base: Any) -> Any:
+    if _merges(data) and isinstance(base, dict):
+        return {**base, **{key: _laid(value, base.get(key)) for key, value in data.items()}}
+    return data
+
+
+def _merges(data: Any) -> bool:
+    """Whether data is laid over what is below it key by key; a value with its source is one thing."""
+    return isinstance(data, dict) and "value" not in data
+
+
+def _at(data: Any, place: Place) -> Any:
+    for step in place:
+        data = data[step]
+    return data
+
+
+def check(model: type[BaseModel], document: Document) -> Any:
+    """A document as a `model`, or an error that lists all that is wrong with it.
+
+    Raises:
+        ConfigError: each problem as `file:line:column: what, what is allowed`.
+    """
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        raise refuse(_problems(model, document, error)) from None
+
+
+def _problems(model: type[BaseModel], document: Document, error: ValidationError) -> list[Problem]:
+    found = []
+    for item in error.errors(include_url=False):
+        where, owner = _resolve(model, item["loc"])
+        kind, value = item["type"], item.get("input")
+        if kind == "extra_forbidden":
+            allowed = [field.alias or name for name, field in owner.model_fields.items()] if owner else []
+            found.append(document.problem(where, unknown("key", str(where[-1]), allowed), at_key=True))
+        elif kind == "missing":
+            found.append(document.problem(where[:-1], f"{_name(where)} is missing"))
+        elif kind in ("union_tag_invalid", "union_tag_not_found"):
+            names = re.findall(r"'([^']*)'", str(item["ctx"].get("expected_tags", "")))
+            tag = value.get(item["ctx"]["discriminator"].strip("'")) if isinstance(value, dict) else None
+            key = item["ctx"]["discriminator"].strip("'")
+            text = f"{_name(where)} needs a {key!r}" if tag is None else unknown(_name(where), str(tag), names)
+            found.append(document.problem((*where, key) if tag is not None else where, text))
+        elif kind == "literal_error":
+            names = re.findall(r"'([^']*)'", item["ctx"]["expected"])
+            found.append(document.problem(where, unknown(_name(where), str(value), names)))
+        else:
+            said = "" if isinstance(value, (dict, list)) else f" ({_shown(value)})"
+            message = item["msg"].removeprefix("Value error, ")
+            found.append(document.problem(where, f"{_name(where)}{said}: {message[0].lower()}{message[1:]}"))
+    return found
+
+
+def _resolve(model: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[Place, type[BaseModel] | None]:
+    """A place in the document for a location in pydantic's words, which also name the members of unions."""
+    place: list[str | int] = []
+    owner: Any = model
+    for position, part in enumerate(loc):
+        last = position == len(loc) - 1
+        fields = getattr(owner, "model_fields", None)
+        if fields is not None:
+            place.append(part)
+            if not last:
+                owner = fields[part].annotation if part in fields else None
+            continue
+        chosen, kept = _step_into(owner, part)
+        if kept:
+            place.append(part)
+        owner = chosen
+    return tuple(place), owner if hasattr(owner, "model_fields") else None
+
+
+def _step_into(annotation: Any, part: str | int) -> tuple[Any, bool]:
+    """What a type gives for one part of a location, and whether that part stands in the document."""
+    arguments = getattr(annotation, "__args__", ())
+    models = [argument for argument in arguments if hasattr(argument, "model_fields")]
+    if isinstance(part, int):
+        return (arguments[0] if arguments else None), True
+    for model in models:
+        name = model.model_fields.get("name") or model.model_fields.get("kind") or model.model_fields.get("law")
+        if part == model.__name__ or name is not None and part in getattr(name.annotation, "__args__", ()):
+            return model, False
+    for argument in arguments:
+        if getattr(argument, "__args__", ()):
+            inner, kept = _step_into(argument, part)
+            if inner is not None:
+                return inner, kept
+    if getattr(annotation, "__origin__", None) is dict:
+        return arguments[1], True
+    for model in models:
+        if part in model.model_fields:
+            return model.model_fields[part].annotation, True
+    return None, len(models) == 0 and not str(part).startswith(("function-", "constrained-"))
+
+
+def unknown(what: str, name: str, allowed: list[str]) -> str:
+    """What to say of a name that is none of those allowed."""
+    close = difflib.get_close_matches(name, allowed, 1, 0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"unknown {what} {name!r}; {hint}allowed: {', '.join(sorted(allowed))}"
+
+
+def _name(where: Place) -> str:
+    return ".".join(map(str, where)) or "the document"
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value) if value is None or isinstance(value, (str, bool)) else str(value)
+
+
+def fingerprint(data: Any) -> str:
+    """SHA-256 of plain data, the same for equal data whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True, allow_nan=False, default=str).encode()).hexdigest()
+
+
+def finite(value: float) -> float:
+    """The number, if it is one."""
+    if not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    return value

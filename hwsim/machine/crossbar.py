@@ -1,0 +1,510 @@
+"""The crossbar machine: matrices on tiles of conductance devices, states in analog registers, digital accumulators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import exp, log2, sqrt
+from typing import Annotated, Literal, NamedTuple, Self
+
+import numpy as np
+from pydantic import BaseModel, Field, model_validator
+
+from hwsim import streams
+from hwsim.accounts.crossbar import ANALOG, DIAGONAL_OF, FUNCTION_OF, AnalogUnit, CrossbarParts, CrossbarPrices
+from hwsim.accounts.digital import MEMORIES, memory_of
+from hwsim.accounts.memory import BUFFERS, LEARNING, MASTER, STATE, WEIGHTS
+from hwsim.circuits import converters, formats
+from hwsim.circuits.bank import Bank, pairs, power
+from hwsim.circuits.crossbar import Crossbar, levels, splits, tiles
+from hwsim.circuits.formats import FormatName
+from hwsim.circuits.noise import Source, perturb, perturb_each
+from hwsim.errors import CapabilityError, ConfigError
+from hwsim.machine import digital
+from hwsim.machine.digital import DigitalMachine
+from hwsim.machine.functions import APPLIED, BINARY, UNARY
+from hwsim.machine.machine import meet, vectors
+from hwsim.machine.parameters import Coefficients, Conjugate, Matrix
+from hwsim.machine.sequencer import Heads, Step
+from hwsim.machine.signal import Signal
+from hwsim.machine.storage import Accumulator, Register, Storage, Tape
+from hwsim.physics import DataSheet
+from hwsim.records import GRADIENT, INFERENCE, REPLAY, Head, Shape
+
+
+class Sharing(BaseModel, extra="forbid"):
+    """Which multipliers of a diagonal recurrence are the same circuits, with the same frozen errors."""
+
+    transposed: Annotated[Literal["own", "forward"], Field(description="λ̄: own, or those of λ read from behind")] = "own"
+    inverse: Annotated[
+        Literal["own", "transposed"], Field(description="1/λ̄: own, or those of λ̄ in a feedback loop")
+    ] = "own"
+
+
+class Options(BaseModel, extra="forbid"):
+    """A chip of crossbar tiles with analog state and a digital unit for sums, weights and the optimizer."""
+
+    kind: Literal["crossbar"]
+    name: str
+    sources: dict[str, str]
+    device: Annotated[DataSheet, Field(description="a data sheet in devices/, by name")]
+    digital: Annotated[digital.Options, Field(description="a digital machine, by name: the chip's digital unit")]
+    parts: CrossbarParts
+    sharing: Sharing = Sharing()
+    coefficients: Annotated[FormatName, Field(description="of factors and biases in analog circuits")] = "fixed<16,12>"
+    in_the_loop: Annotated[
+        bool, Field(description="attach a digital host that records the states and runs backward passes itself")
+    ] = False
+
+    @model_validator(mode="after")
+    def _kept_in_float32(self) -> Self:
+        for name in (self.digital.format, self.coefficients):
+            if formats.parse(name).dtype != "float32":
+                raise ValueError(f"a crossbar machine needs formats of at most 24 significant bits, not {name}")
+        return self
+
+
+class Hold(NamedTuple):
+    """How long values are held in a pass, in seconds: from step to step, and for each register from store to load."""
+
+    period: float
+    registers: Mapping[str, float]
+
+
+class Wire(Signal):
+    """A signal that is analog, or digital, and its twin in the other domain once it was needed there.
+
+    `_full_scale` is that of an analog signal, or of the converter that a digital one would go through.
+    """
+
+    __slots__ = ("_analog", "_full_scale", "_twin")
+
+    def __init__(self, value: np.ndarray, step: int, slot: int, machine: CrossbarMachine) -> None:
+        super().__init__(value, step, slot, machine)
+        self._analog = False
+        self._full_scale: float | None = None
+        self._twin: Wire | None = None
+
+
+class CrossbarMachine(DigitalMachine):
+    """Matrices are read on tiles, and elementwise arithmetic happens in analog circuits where operands are analog.
+
+    A converter stands, with its record, wherever a signal is needed in the other domain; the result is kept for the
+    rest of the step. What has no analog circuit, what has digital operands only, and all phases are the digital unit's.
+    Analog signals saturate at the full scale of what they are for. With a host in the loop, backward passes are
+    digital: states are recorded through converters, weights are the host's own.
+
+    Attributes:
+        arrays: the devices of each matrix.
+        converted: of each kind of converter, conversions and how many of them were beyond its range.
+        written: devices written on each chip.
+    """
+
+    master_class = MASTER
+    signal_type = Wire
+
+    def __init__(self, options: Options, *, chips: int = 1, seed: int = 0, strict: bool = False) -> None:
+        self._analog_contexts: dict[tuple[str, str], Heads] = {}
+        self.crossbar, self.parts, self.sheet = options, options.parts, options.device
+        super().__init__(options.digital, chips=chips, seed=seed, strict=strict)
+        self.addressable = options.in_the_loop
+        self.coefficient_format = formats.parse(options.coefficients)
+        self.arrays: dict[str, Crossbar] = {}
+        self.devices: dict[str, Storage] = {}
+        self.sources: dict[str, Source] = {}
+        self.banks: dict[str | tuple[str, str, int], Bank] = {}
+        self.converted = {"dac": [0, 0], "adc": [0, 0]}
+        self.written = np.zeros(chips)
+        self.tiles_used = 0
+        self.holds: Mapping[str, Hold] = {}
+        self._modes: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._measured: list[np.ndarray] = []
+        self._host = False
+        self._on_host: list[Register] = []
+
+    # ---- domains ---------------------------------------------------------------------------------------------
+
+    def analog(self, x: Wire) -> Wire:
+        """The signal as a voltage, through a converter if it is digital."""
+        if x._analog:
+            return x
+        if x._twin is not None:
+            return x._twin
+        return self._convert("dac", x, self.parts.dac.bits, x._full_scale or self._full_scale)
+
+    def digital(self, x: Wire) -> Wire:
+        """The signal as a number, through a converter if it is analog."""
+        if not x._analog:
+            return x
+        if x._twin is not None:
+            return x._twin
+        return self._convert("adc", x, self.parts.adc.bits, x._full_scale or self._full_scale)
+
+    def _convert(self, kind: str, x: Wire, bits: int, full_scale: float) -> Wire:
+        v = self.see(x)
+        value, beyond = converters.convert(v, np.float32(converters.step(bits, full_scale)), np.float32(full_scale))
+        tally = self.converted[kind]
+        tally[0] += v.size
+        tally[1] += beyond
+        if kind == "dac":
+            twin = self.emit_analog(self._analog_heads[kind], value, v.shape, (x._slot,), full_scale)
+        else:
+            twin = self.emit(self._heads[kind], value, v.shape, (x._slot,))
+        x._twin, twin._twin = twin, x
+        return twin
+
+    def emit_analog(
+        self,
+        head: Head,
+        value: np.ndarray,
+        shape: Shape,
+        reads: tuple[int | str, ...],
+        full_scale: float,
+        worked: Shape | None = None,
+    ) -> Wire:
+        """Enter one operation that makes an analog signal."""
+        if self.strict:
+            self.check(head, value, shape)
+        slot = len(self._entries)
+        self._entries.append((head, shape, worked, reads, slot))
+        signal = Wire(value, self._now, slot, self)
+        signal._analog, signal._full_scale = True, full_scale
+        return signal
+
+    # ---- arithmetic ------------------------------------------------------------------------------------------
+
+    def one(self, kind: str, x: Wire, constant: float | None = None) -> Wire:
+        if not x._analog or kind not in FUNCTION_OF:
+            return super().one(kind, x if kind == "negate" else self.digital(x), constant)
+        v = self.see(x)
+        return self._spoilt(kind, UNARY[kind](v) if constant is None else UNARY[kind](v, constant), (x._slot,))
+
+    def two(self, kind: str, x: Wire, y: Wire) -> Wire:
+        if not (x._analog or y._analog) or kind not in FUNCTION_OF or _better_digital(x, y):
+            return super().two(kind, self.digital(x), self.digital(y))
+        x, y = self.analog(x), self.analog(y)
+        v, w = self.see(x), self.see(y)
+        if v.shape != w.shape:
+            v, w, _ = meet(kind, v, w)
+        return self._spoilt(kind, BINARY[kind](v, w), (x._slot, y._slot))
+
+    def _spoilt(self, kind: str, value: np.ndarray, reads: tuple[int, ...]) -> Wire:
+        """What this layer's circuits for an operation make of its exact result."""
+        circuit, width = FUNCTION_OF[kind], value.shape[-1]
+        bank = self.banks.get((self._layer, circuit, width))
+        if bank is None:
+            unit = getattr(self.parts.functions, circuit)
+            bank = self.banks[self._layer, circuit, width] = self._bank(f"{self.layer} {circuit} {width}", (width,), unit)
+        bank.spoil(vectors(value), self._full_scale, self.moment(bank.source))
+        return self.emit_analog(self._analog_heads[kind, bank.name], value, value.shape, reads, self._full_scale)
+
+    def _bank(self, name: str, instances: tuple[int, ...], unit: AnalogUnit, apply: bool = True) -> Bank:
+        errors = unit.mismatch, unit.gain_noise, unit.noise
+        return Bank(self.seed, name, self.chips, instances, *errors, apply=apply)
+
+    def moment(self, source: Source) -> np.ndarray:
+        """The point at which a unit's stream of fresh noise stands."""
+        return source.moment(self._now, self.batch_number, self.sweep_number, self.step_index)
+
+    # ---- what only the digital unit does ---------------------------------------------------------------------
+
+    def paired(self, kind: str, x: Wire, y: Wire) -> Signal:
+        return super().paired(kind, self.digital(x), self.digital(y))
+
+    def total(self, x: Wire) -> Signal:
+        return super().total(self.digital(x))
+
+    def standardise(self, x: Wire, epsilon: float) -> tuple[Signal, Signal]:
+        return super().standardise(self.digital(x), epsilon)
+
+    def standardise_error(self, error: Wire, standard: Wire, scale: Wire) -> Signal:
+        return super().standardise_error(self.digital(error), self.digital(standard), self.digital(scale))
+
+    def project(self, bundle: Wire, vector: Wire) -> Signal:
+        return super().project(self.digital(bundle), self.digital(vector))
+
+    def plus_identity(self, bundle: Wire, factor: float) -> Signal:
+        return super().plus_identity(self.digital(bundle), factor)
+
+    def solve(self, transposed_jacobian: Wire, x: Wire) -> Signal:
+        return super().solve(self.digital(transposed_jacobian), self.digital(x))
+
+    def accumulate(self, sums: Accumulator, x: Wire) -> None:
+        if x._analog:
+            with self.serving(GRADIENT):
+                x = self.digital(x)
+        super().accumulate(sums, x)
+
+    def accumulate_outer(self, sums: Accumulator, error: Wire, x: Wire) -> None:
+        if error._analog or x._analog:
+            with self.serving(GRADIENT):
+                error, x = self.digital(error), self.digital(x)
+        super().accumulate_outer(sums, error, x)
+
+    def push(self, tape: Tape, x: Wire) -> None:
+        super().push(tape, self.digital(x))
+
+    # ---- parameters ------------------------------------------------------------------------------------------
+
+    def attach(self, matrix: Matrix) -> None:
+        """Make the devices of a matrix, and the record of what they were programmed to."""
+        tile, (rows, columns) = self.parts.tiles, matrix.shape
+        self.tiles_used += tiles(rows, columns, tile.rows, tile.columns)
+        if self.tiles_used > tile.count:
+            raise CapabilityError(
+                f"{matrix.name} ({rows} by {columns}) is one matrix too many: the network needs {self.tiles_used} tiles of "
+                f"{tile.rows} by {tile.columns}, and {self.crossbar.name} has {tile.count}"
+            )
+        bits = (2 * levels(self.sheet)).bit_length()
+        blank = np.zeros((self.chips, 2, rows, columns))
+        self.devices[matrix.name] = devices = Storage(
+            self,
+            f"{matrix.name} devices",
+            WEIGHTS,
+            (rows, columns),
+            blank,
+            shared=True,
+            bits=bits,
+            technology=self.sheet.name,
+            devices=2,
+            volatile=False,
+        )
+        unknown = np.full((self.chips, rows, columns), np.nan)
+        step = Storage(self, f"{matrix.name} steps", MASTER, (rows, columns), unknown, shared=True, bits=bits)
+        largest = tile.weight_range * float(np.abs(matrix.weights).max()) or 1.0
+        self.arrays[matrix.name] = Crossbar(self.sheet, largest, step.value, devices.value[:, 0], devices.value[:, 1])
+        self.sources[matrix.name] = Source(self.seed, f"{matrix.name} read", self.chips)
+
+    def program(self, matrix: Matrix) -> None:
+        """Write the devices whose target has moved; how many is measured."""
+        target = matrix.trainable.master.load()
+        place = f"{self.batch_number}", f"{self.sweep_number}"
+        draws = [
+            streams.generator(self.seed, f"chip {chip}", matrix.name, "programming", *place) for chip in range(self.chips)
+        ]
+        written, conductance = self.arrays[matrix.name].program(matrix.trainable.values, draws)
+        self.written += written
+        self._measured += [written, conductance]
+        head = self._analog_heads["program", f"{matrix.name} tiles"]
+        self.note(head, (0, 0, *matrix.shape), (target._slot,), f"{matrix.name} devices")
+        super().program(matrix)
+
+    def read(self, matrix: Matrix, x: Wire, transposed: bool) -> Wire:
+        if self._host:
+            return super().read(matrix, self.digital(x), transposed)
+        x, array, tile = self.analog(x), self.arrays[matrix.name], self.parts.tiles
+        v, shape = vectors(self.see(x)), x._value.shape
+        if transposed:
+            weights, spread, conductance, lines = array.weights, array.spread, array.row_conductance, tile.rows
+        else:
+            weights, spread = array.weights.swapaxes(1, 2), array.spread.swapaxes(1, 2)
+            conductance, lines = array.column_conductance, tile.columns
+        head = self._analog_heads["read transposed" if transposed else "read", f"{matrix.name} tiles"]
+        full_scale, source, result = self._full_scale, self.sources[matrix.name], None
+        for cut in splits(shape[-1], lines):
+            part = np.ascontiguousarray(v[..., cut])
+            self._measured.append(power(part, conductance[:, cut], x._full_scale))
+            y = np.matmul(part, weights[:, cut])
+            noise, limit = np.float32(tile.output_noise * full_scale), np.float32(full_scale)
+            if array.noisy:
+                variance = np.matmul(part * part, spread[:, cut])
+                perturb_each(y, variance, noise, limit, source.keys, self.moment(source))
+            else:
+                perturb(y, _NO_GAIN, noise, np.float32(0), limit, source.keys, self.moment(source))
+            y = y.reshape(*shape[:-1], y.shape[-1])
+            size = (part.shape[-1], y.shape[-1]) if transposed else (y.shape[-1], part.shape[-1])
+            signal = self.emit_analog(head, y, y.shape, (x._slot,), full_scale, (*shape[:-1], *size))
+            if tile.interface == "digital" or shape[-1] > lines:  # tiles side by side are summed as numbers
+                signal = self.digital(signal)
+            result = signal if result is None else super().two("add", result, signal)
+        assert result is not None
+        return result
+
+    def attach_coefficients(self, coefficients: Coefficients) -> Storage:
+        blank = np.zeros((self.chips, 1, coefficients.width), self.dtype)
+        name, width, bits = coefficients.name, (coefficients.width,), self.coefficient_format.bits
+        return Storage(self, name, WEIGHTS, width, blank, shared=True, bits=bits, technology="coefficient registers")
+
+    def program_coefficients(self, coefficients: Coefficients, values: Wire | None) -> None:
+        """Set the words that circuits multiply by, or add, in their own format."""
+        if values is None:
+            assert coefficients.trainable is not None
+            values = coefficients.trainable.master.load()
+        v, round_ = self.see(values), self.coefficient_format.round
+        coefficients.storage.value = v.copy() if round_ is None else round_(v).astype(v.dtype)
+        self.note(self._heads["store", coefficients.storage.port], v.shape, (values._slot,), coefficients.name)
+
+    def apply(self, coefficients: Coefficients, x: Wire) -> Wire:
+        if self._host or not x._analog:
+            return super().apply(coefficients, self.digital(x))
+        v, kind, name = self.see(x), coefficients.role, coefficients.name
+        bank = self._coefficient_bank(coefficients)
+        if kind in DIAGONAL_OF:
+            value = pairs(self._mode_matrices(coefficients), vectors(v))
+        else:
+            value = APPLIED[kind](coefficients.storage.value, vectors(v))
+        bank.spoil(value, self._full_scale, self.moment(bank.source))
+        value = value.reshape(v.shape)
+        return self.emit_analog(self._analog_heads[kind, name], value, v.shape, (x._slot,), self._full_scale)
+
+    def _coefficient_bank(self, coefficients: Coefficients) -> Bank:
+        """The circuits that apply coefficients; the frozen errors of a diagonal are inside its multipliers."""
+        name, kind = coefficients.name, coefficients.role
+        if name not in self.banks:
+            if kind in DIAGONAL_OF:
+                unit, instances = getattr(self.parts.diagonals, DIAGONAL_OF[kind]), (4, coefficients.width // 2)
+            else:
+                unit = getattr(self.parts.functions, FUNCTION_OF[kind])
+                instances = (coefficients.width * (2 if kind == "mode gain" else 1),)
+            self.banks[name] = self._bank(name, instances, unit, apply=kind not in DIAGONAL_OF)
+        return self.banks[name]
+
+    def _mode_matrices(self, coefficients: Coefficients) -> np.ndarray:
+        """The 2 by 2 matrix that each mode's multipliers really apply, `(chips, 4, N)`."""
+        words = coefficients.storage.value
+        known = self._modes.get(coefficients.name)
+        if known is not None and known[0] is words:
+            return known[1]
+        sharing, of = self.crossbar.sharing, coefficients.partner
+        if coefficients.role == "conjugate diagonal" and sharing.transposed == "forward":
+            m = self._mode_matrices(of)[:, [0, 2, 1, 3]]
+        elif coefficients.role == "inverse diagonal" and sharing.inverse == "transposed":
+            a, b, c, d = self._mode_matrices(of).swapaxes(0, 1)
+            m = np.stack([d, -b, -c, a], 1) / (a * d - b * c)[:, None]
+        else:
+            x, y = words[:, 0, ::2], words[:, 0, 1::2]
+            y = -y if coefficients.role == "conjugate diagonal" else y
+            m = np.stack([x, -y, y, x], 1) * self._coefficient_bank(coefficients).gains
+        m = np.ascontiguousarray(m, np.float32)
+        self._modes[coefficients.name] = words, m
+        return m
+
+    # ---- storage ---------------------------------------------------------------------------------------------
+
+    def load(self, register: Register) -> Wire:
+        if self._host and register.value is register.initial:
+            self._move_to_host(register)
+        if not self._is_analog(register):
+            return super().load(register)
+        value = register.value.copy() if self.strict else register.value
+        head = self._analog_heads["load", register.name]
+        signal = self.emit_analog(head, value, value.shape, (register.name,), self._scale_of(register))
+        return self.digital(signal) if self._host else signal
+
+    def store(self, register: Register, x: Wire) -> None:
+        if self._host:
+            self._move_to_host(register)
+        super().store(register, self.analog(x) if self._is_analog(register) else self.digital(x))
+
+    def keep(self, register: Register, value: np.ndarray) -> None:
+        if self._is_analog(register):
+            full_scale, source = self._scale_of(register), self._register_source(register)
+            value, noise = value.copy(), np.float32(self.parts.registers.noise * full_scale)
+            limit = np.float32(full_scale)
+            perturb(vectors(value), _NO_GAIN, noise, np.float32(0), limit, source.keys, self.moment(source))
+        super().keep(register, value)
+
+    def _register_source(self, register: Register) -> Source:
+        if register.name not in self.sources:
+            self.sources[register.name] = Source(self.seed, f"{register.name} store", self.chips)
+        return self.sources[register.name]
+
+    def _is_analog(self, storage: Storage) -> bool:
+        return storage.port == storage.name
+
+    def _move_to_host(self, register: Register) -> None:
+        """From now on the host keeps this register, until the backward pass is over."""
+        if self._is_analog(register):
+            register.port = memory_of(register.kind)
+            self._on_host.append(register)
+
+    def _scale_of(self, register: Register) -> float:
+        ranges = self.parts.ranges
+        return ranges.forward if register.kind == STATE else ranges.error
+
+    def _end_step(self) -> None:
+        hold = self.holds.get(self.sweep_name)
+        stored = {register.name for register, _ in self._pending} if hold else set()
+        super()._end_step()
+        if hold:
+            assert self.parts.registers.retention is not None
+            for register in self.storages.values():
+                if isinstance(register, Register) and self._is_analog(register):
+                    held = hold.registers.get(register.name, hold.period) if register.name in stored else hold.period
+                    register.value = register.value * np.float32(exp(-held / self.parts.registers.retention.value))
+
+    def backward_pass(self, name: str) -> Iterator[Step]:
+        """On the host: digital, from recorded states."""
+        self._host = True
+        yield from super().backward_pass(name)
+        self._host = False
+        for register in self._on_host:
+            register.port = register.name
+        self._on_host.clear()
+
+    # ---- what kinds of machines decide -----------------------------------------------------------------------
+
+    def prices(self) -> CrossbarPrices:  # type: ignore[override]
+        return CrossbarPrices(self.parts, self.sheet, super().prices())
+
+    def activities(self) -> np.ndarray | None:
+        measured, self._measured = self._measured, []
+        return np.stack(measured) if measured else None
+
+    def present_input(self, index: int) -> Wire:
+        signal = super().present_input(index)
+        signal._full_scale = self.parts.ranges.input
+        return signal
+
+    def received(self, inputs: np.ndarray) -> np.ndarray:
+        """Inputs arrive on the levels of their converter."""
+        bits, full_scale = self.parts.dac.bits, self.parts.ranges.input
+        step = np.float32(converters.step(bits, full_scale))
+        return converters.convert(inputs, step, np.float32(full_scale))[0]
+
+    @property
+    def input_bits(self) -> int:
+        return self.parts.dac.bits
+
+    def held_as(self, kind: str) -> tuple[int, str]:
+        if kind in self.parts.registers.classes or kind == BUFFERS:
+            return self.effective_bits(self.parts.registers.noise), "analog registers" if kind != BUFFERS else "wires"
+        return super().held_as(kind)
+
+    def effective_bits(self, noise: float) -> int:
+        """The bits of an ideal quantiser that is as noisy: log2(2 / (σ √12)) for σ as a share of full scale."""
+        return round(log2(2 / (noise * sqrt(12)))) if noise else self.format.bits
+
+    def port_of(self, storage: Storage) -> str:
+        analog = storage.kind in self.parts.registers.classes and not storage.shared
+        return storage.name if analog else super().port_of(storage)
+
+    def analog_head(self, key: str | tuple[str, str]) -> Head:
+        kind, unit = (key, f"{self.layer} {key}") if isinstance(key, str) else key
+        return Head(kind, unit, self.layer, self.purpose, ANALOG)
+
+    def head(self, key: str | tuple[str, str]) -> Head:
+        head = super().head(key)
+        if key == "adc":
+            return head._replace(unit=f"{self.layer} adc")
+        if key[0] == "store" and key[1] not in MEMORIES:
+            return head._replace(format=ANALOG)
+        return head
+
+    def _enter_context(self) -> None:
+        super()._enter_context()
+        context = self._layer, self._purpose
+        heads = self._analog_contexts.get(context)
+        if heads is None:
+            heads = self._analog_contexts[context] = Heads(self.analog_head)
+        self._analog_heads = heads
+        forward = self._purpose in (INFERENCE, REPLAY)
+        self._full_scale = self.parts.ranges.forward if forward else self.parts.ranges.error
+
+
+_NO_GAIN = np.empty((0, 0), np.float32)
+
+
+def _better_digital(x: Wire, y: Wire) -> bool:
+    """Of two operands in different domains the one with fewer values is converted, the digital one if they are even."""
+    sizes = x._value.size, y._value.size
+    return x._analog != y._analog and (sizes[0] < sizes[1] if x._analog else sizes[1] < sizes[0])

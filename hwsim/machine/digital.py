@@ -1,0 +1,74 @@
+"""The digital machine: a systolic array, a vector unit and memories, computing in a number format."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from hwsim.accounts.digital import DigitalParts, DigitalPrices, memory_of
+from hwsim.accounts.memory import BUFFERS
+from hwsim.circuits import formats
+from hwsim.circuits.formats import FormatName
+from hwsim.machine.machine import Machine
+from hwsim.machine.storage import Storage
+from hwsim.records import GRADIENT, Head, Shape
+
+MULTIPLIED = ("read", "read transposed", "outer", "project", "solve")
+"""Operations of the systolic array; the vector unit does the others."""
+
+
+class Options(BaseModel, extra="forbid"):
+    """A digital accelerator."""
+
+    kind: Literal["digital"]
+    name: str
+    sources: dict[str, str]
+    format: Annotated[FormatName, Field(description=f"of every result: {formats.NAMES}")] = "float32"
+    accumulator: Annotated[FormatName, Field(description="of sums of products")] = "float32"
+    parts: DigitalParts
+
+
+class DigitalMachine(Machine):
+    """Each operation rounds its result once to the format; products are summed in the format of the accumulators."""
+
+    def __init__(self, options: Options, *, chips: int = 1, seed: int = 0, strict: bool = False) -> None:
+        self.format, self.accumulator = formats.parse(options.format), formats.parse(options.accumulator)
+        super().__init__(chips=chips, seed=seed, dtype=self.format.dtype, strict=strict)
+        self.options = options
+        self.parallel = options.parts.dataflow.batch_parallel
+        self.finishes = strict or self.format.round is not None
+
+    def prices(self) -> DigitalPrices:
+        """What its operations cost, with memories as large as they had to be so far."""
+        return DigitalPrices(
+            self.options.parts,
+            self.memory.most,
+            self.format.bits,
+            self.format.arithmetic,
+            self.accumulator.arithmetic,
+        )
+
+    def head(self, key: str | tuple[str, str]) -> Head:
+        kind, port = (key, "") if isinstance(key, str) else key
+        if kind in ("accumulate", "outer") or not port:
+            port = "systolic array" if kind in MULTIPLIED else "vector unit"
+        purpose = GRADIENT if kind in ("accumulate", "outer") else self.purpose
+        return Head(kind, port, self.layer, purpose, self.format.name)
+
+    def held_as(self, kind: str) -> tuple[int, str]:
+        return self.format.bits, "registers" if kind == BUFFERS else memory_of(kind)
+
+    def port_of(self, storage: Storage) -> str:
+        return memory_of(storage.kind)
+
+    def received(self, inputs: np.ndarray) -> np.ndarray:
+        return inputs if self.format.round is None else self.format.round(inputs)
+
+    def finish(self, head: Head, value: np.ndarray, shape: Shape) -> np.ndarray:
+        if self.format.round is not None:
+            value = self.format.round(value)
+        if self.strict:
+            self.check(head, value, shape)
+        return value

@@ -1,0 +1,116 @@
+"""A data sheet: what is known of one conductance device, every number with its source."""
+
+from __future__ import annotations
+
+from math import log
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, Field, model_validator
+
+from hwsim.quantities import Conductance, ConductanceError, Constant, Current, Time, Voltage
+
+
+class Conductances(BaseModel, extra="forbid"):
+    """The range of conductance that a device is used in."""
+
+    min: Constant[Conductance]
+    max: Constant[Conductance]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min.value >= self.max.value:
+            raise ValueError("min must be below max")
+        return self
+
+
+class Polynomial(BaseModel, extra="forbid"):
+    """A standard deviation as a polynomial of g / g_max, and zero where that is negative."""
+
+    coefficients: Annotated[list[ConductanceError], Field(min_length=1, description="of 1, r, r², … with r = g / g_max")]
+    source: str
+
+
+class Flicker(BaseModel, extra="forbid"):
+    """1/f noise: σ = g Q √ln((t + t_read) / (2 t_read)) with Q = min(factor / (g / g_max)^exponent, cap).
+
+    (Nandakumar et al., "Phase-change memory models for deep learning training and inference", ICECS 2019.)
+    """
+
+    law: Literal["flicker"]
+    factor: float
+    exponent: float
+    cap: float
+    read_time: Time
+    age: Annotated[Constant[Time], Field(description="t, the time between programming and reading")]
+    source: str
+
+    def deviation(self, g: np.ndarray, g_max: float) -> np.ndarray:
+        relative = np.maximum(g / g_max, 1e-7)
+        q = np.minimum(self.factor / relative**self.exponent, self.cap)
+        return np.asarray(g * q * np.sqrt(log((self.age.value + self.read_time) / (2 * self.read_time))))
+
+
+class Relative(BaseModel, extra="forbid"):
+    """White noise in proportion to the conductance."""
+
+    law: Literal["relative"]
+    deviation_of_g: Annotated[float, Field(ge=0)]
+    source: str
+
+    def deviation(self, g: np.ndarray, g_max: float) -> np.ndarray:
+        return np.asarray(self.deviation_of_g * g)
+
+
+class CurrentPulses(BaseModel, extra="forbid"):
+    """Writing drives a fixed current: E = pulses × voltage × current × time."""
+
+    law: Literal["current"]
+    voltage: Constant[Voltage]
+    current: Constant[Current]
+    time: Constant[Time]
+    pulses: Constant[Annotated[float, Field(gt=0)]]
+
+    @property
+    def duration(self) -> float:
+        return self.time.value * self.pulses.value
+
+
+class VoltagePulses(BaseModel, extra="forbid"):
+    """Writing applies a fixed voltage: E = voltage² × conductance × time, time that of all pulses together."""
+
+    law: Literal["voltage"]
+    voltage: Constant[Voltage]
+    time: Constant[Time]
+
+    @property
+    def duration(self) -> float:
+        return self.time.value
+
+
+class Programming(BaseModel, extra="forbid"):
+    """How a device is brought to a conductance."""
+
+    error: Polynomial
+    step: Annotated[Constant[Conductance], Field(description="smallest change that is worth a write")]
+
+
+class DataSheet(BaseModel, extra="forbid"):
+    """A conductance device."""
+
+    name: str
+    what: str
+    sources: dict[str, str]
+    conductance: Conductances
+    programming: Programming
+    read_noise: Annotated[Flicker | Relative, Field(discriminator="law")]
+    write: Annotated[CurrentPulses | VoltagePulses, Field(discriminator="law")]
+
+    def programming_error(self, g: np.ndarray) -> np.ndarray:
+        """Standard deviation of the conductance after programming to `g`, both in siemens."""
+        relative = np.asarray(g) / self.conductance.max.value
+        return np.maximum(np.polynomial.polynomial.polyval(relative, self.programming.error.coefficients), 0.0)
+
+    def read_error(self, g: np.ndarray) -> np.ndarray:
+        """Standard deviation of the conductance from one read to the next, both in siemens."""
+        return self.read_noise.deviation(np.asarray(g), self.conductance.max.value)

@@ -1,0 +1,106 @@
+"""Physical quantities: strings with a unit in documents, floats in SI inside."""
+
+from __future__ import annotations
+
+import math
+import re
+from decimal import Decimal
+from functools import cache
+from typing import Annotated, Any, Generic, Self, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+
+
+_BITS = re.compile(r"(bit|byte|\bB\b|iB\b)")
+
+
+@cache
+def _registry() -> Any:
+    import pint  # slow to import, and needed only when a document is read
+
+    return pint.UnitRegistry(non_int_type=Decimal)  # so that 25 uS is 2.5e-05 to the last bit
+
+
+def parse(text: Any, unit: str, example: str) -> float:
+    """The quantity that a string names, in SI units; information is counted in bits.
+
+    >>> parse("25 uS", "siemens", "25 uS")
+    2.5e-05
+
+    Raises:
+        ValueError: not a string with a number and a unit of the right kind, or not finite.
+    """
+    if isinstance(text, (int, float)) and not isinstance(text, bool):
+        raise ValueError(f"needs its unit, as in '{example}'")
+    if not isinstance(text, str):
+        raise ValueError(f"must be a quantity such as '{example}'")
+    # pint takes a bit for a plain number, so 8 pJ would pass for 8 pJ/bit
+    if bool(_BITS.search(text)) != bool(_BITS.search(unit)):
+        raise ValueError(f"must be in units of {unit}, as in '{example}'")
+    try:
+        value = float(_registry().Quantity(text).to(unit).magnitude)
+    except Exception:  # pint raises what its tokenizer meets: a dozen kinds
+        raise ValueError(f"must be in units of {unit}, as in '{example}'") from None
+    if not math.isfinite(value):
+        raise ValueError(f"must be finite, as in '{example}'")
+    return value
+
+
+def _quantity(unit: str, example: str, **bounds: float) -> Any:
+    def read(text: Any) -> float:
+        return parse(text, unit, example)
+
+    schema = {"type": "string", "examples": [example], "description": f"a quantity in units of {unit}"}
+    written = PlainSerializer(lambda value: f"{value!r} {unit}", when_used="json")
+    return Annotated[float, Field(**bounds), BeforeValidator(read), written, WithJsonSchema(schema)]
+
+
+Energy = _quantity("joule", "1.2 pJ", ge=0)
+EnergyPerBit = _quantity("joule / bit", "8 pJ/bit", ge=0)
+Information = _quantity("bit", "64 KiB", gt=0)
+Time = _quantity("second", "10 ns", gt=0)
+Length = _quantity("meter", "45 nm", gt=0)
+Conductance = _quantity("siemens", "25 uS", ge=0)
+ConductanceError = _quantity("siemens", "0.26 uS")
+Voltage = _quantity("volt", "0.2 V", gt=0)
+Current = _quantity("ampere", "150 uA", gt=0)
+Power = _quantity("watt", "2 uW", ge=0)
+Count = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+T = TypeVar("T")
+
+
+class Constant(BaseModel, Generic[T], extra="forbid", frozen=True):
+    """A number with where it comes from: a published source, or the reason for which it is assumed.
+
+    Attributes:
+        value: the number, in SI units.
+        source: a key of the document's `sources`, perhaps with a remark after a comma.
+        assumed: why this value was chosen without a source.
+    """
+
+    value: T
+    source: str | None = None
+    assumed: str | None = None
+
+    @model_validator(mode="after")
+    def _accounted_for(self) -> Self:
+        if (self.source is None) == (self.assumed is None):
+            raise ValueError("a constant has either a source or a reason for which it is assumed")
+        return self
+
+
+def si(value: float, unit: str, digits: int = 3) -> str:
+    """A number with an SI prefix.
+
+    >>> si(1.25e-7, "J")
+    '125 nJ'
+    """
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g} {unit}"
+    power = min(max(math.floor(math.log10(abs(value)) / 3), -6), 4)
+    scaled = f"{value / 1000.0**power:.{digits}g}"
+    if abs(float(scaled)) >= 1000 and power < 4:
+        power += 1
+        scaled = f"{value / 1000.0**power:.{digits}g}"
+    return f"{float(scaled):g} {'afpnµm kMGT'[power + 6].strip()}{unit}"
