@@ -5,4 +5,24 @@
 >>> run.summary["systems"]["substrate"]["accuracy"]["median"]   # doctest: +SKIP
 """
 
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+__all__ = ["Run", "__version__", "load", "run"]
+
+if TYPE_CHECKING:
+    from hwsim.config.experiment import load
+    from hwsim.experiments.run import Run, run
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for only then: it takes a second."""
+    if name in ("run", "Run"):
+        from hwsim.experiments import run as module
+
+        return getattr(module, name)
+    if name == "load":
+        from hwsim.config.experiment import load
+
+        return load
+    raise AttributeError(f"module 'hwsim' has no attribute {name!r}")

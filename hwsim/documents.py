@@ -91,6 +91,12 @@ class Document:
         keys = {where[n:]: mark for where, mark in self.keys.items() if where[:n] == place and len(where) > n}
         return Document(self.file, data, marks, keys)
 
+    def without(self, key: str) -> Document:
+        """The document without one of its keys."""
+        data = {name: value for name, value in self.data.items() if name != key}
+        marks = {place: mark for place, mark in self.marks.items() if place[:1] != (key,)}
+        return Document(self.file, data, marks, self.keys)
+
     def over(self, base: Document) -> Document:
         """This document laid over another one: mappings are merged, but for constants; all else is replaced."""
         merged = Document(self.file, _laid(self.data, base.data), dict(base.marks), dict(base.keys))

@@ -33,7 +33,7 @@ class Ranges(BaseModel, extra="forbid"):
 class Converter(BaseModel, extra="forbid"):
     """Digital-to-analog or analog-to-digital converters; each layer has a bank of them."""
 
-    bits: Annotated[int, Field(ge=2, le=16)]
+    bits: Annotated[int, Field(ge=2, le=24)]
     energy: Annotated[Constant[Energy], Field(description="of one conversion")]
     time: Annotated[Constant[Time], Field(description="of one conversion")]
     shared_by: Annotated[int, Field(ge=1, description="wires that one converter serves, one after another")] = 1
@@ -120,6 +120,7 @@ FUNCTION_OF = {
     "scale": "multiply",
     "gain": "multiply",
     "mode gain": "multiply",
+    "spread": "multiply",
     "complex multiply": "multiply",
     "tanh": "tanh",
     "tanh slope": "tanh",
@@ -159,7 +160,7 @@ class CrossbarPrices:
         if kind == "store":
             return [_charge("analog registers", "registers.energy", parts.registers.energy, n)]
         return [
-            _charge(record.unit, f"{where}.{name}.energy", unit.energy, count)
+            _charge(f"analog {name}", f"{where}.energy", unit.energy, count)
             for name, count in WORK[kind](record.size).items()
             for where, unit in [self._unit(kind, name)]
         ]
@@ -194,7 +195,7 @@ class CrossbarPrices:
         """The circuit that does one elementary part of an operation, and its section of the file."""
         if kind in DIAGONAL_OF and elementary == "multiply":
             return f"diagonals.{DIAGONAL_OF[kind]}", getattr(self.parts.diagonals, DIAGONAL_OF[kind])
-        return "functions", getattr(self.parts.functions, elementary)
+        return f"functions.{elementary}", getattr(self.parts.functions, elementary)
 
     def _read(self, record: Record) -> list[Charge]:
         tiles, (rows, columns) = self.parts.tiles, record.size[-2:]

@@ -28,7 +28,7 @@ from hwsim.accounts.work import WORK
 from hwsim.quantities import Constant, Count, Energy, EnergyPerBit, Information, Time
 from hwsim.records import Record
 
-COEFFICIENTS = ("bias", "gain", "mode gain", "diagonal", "conjugate diagonal", "inverse diagonal")
+COEFFICIENTS = ("bias", "gain", "mode gain", "spread", "diagonal", "conjugate diagonal", "inverse diagonal")
 """Operations that apply coefficients, which digital machines fetch from memory."""
 
 MEMORIES = {

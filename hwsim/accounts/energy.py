@@ -59,6 +59,22 @@ class Prices(Protocol):
         """How long a unit is busy with a record, in picoseconds."""
 
 
+class NoPrices:
+    """Operations that are counted, and have no energy and no time."""
+
+    def charges(self, record: Record) -> list[Charge]:
+        return [Charge(record.unit, "none", None, False, 1.0)]
+
+    def activities(self, record: Record) -> int:
+        return 0
+
+    def leakage(self) -> list[Leak]:
+        return []
+
+    def duration(self, record: Record) -> int:
+        return 0
+
+
 class Line(NamedTuple):
     """What a line of the energy ledger is about."""
 

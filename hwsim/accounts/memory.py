@@ -58,12 +58,16 @@ class Holding(NamedTuple):
 
 
 class Change(NamedTuple):
-    """One line of the ledger's history: at this moment `values` more were held, or, if negative, given back."""
+    """One line of the ledger's history: at this moment `values` more were held, or, if negative, given back.
+
+    The moment is a sweep, counted from 1, and how many of its steps are over.
+    """
 
     sweep: int
     step: int
     name: str
     kind: str
+    technology: str
     values: int
     bits: int
 
@@ -76,7 +80,7 @@ class MemoryLedger:
         live_bits, peak_bits: bits held now, and the most that were held at once.
         most: for each class the most bits that it held, whenever that was; a memory must be that large.
         history: while it is a list, every change is added to it.
-        moment: `(sweep, step)` of the changes that follow.
+        moment: of the changes that follow: the sweep, from 1, and how many steps of it are over.
 
     >>> ledger = MemoryLedger()
     >>> ledger.allocate(Holding("h", STATE, 8, 32, "flip-flop", 8))
@@ -138,7 +142,7 @@ class MemoryLedger:
         if now > self.most.get(kind, 0):
             self.most[kind] = now
         if self.history is not None:
-            self.history.append(Change(*self.moment, holding.name, kind, values, bits))
+            self.history.append(Change(*self.moment, holding.name, kind, holding.technology, values, bits))
         if self.live_bits > self.peak_bits:
             self.peak_bits, self._at_peak = self.live_bits, True
 

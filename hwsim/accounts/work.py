@@ -93,6 +93,7 @@ WORK: dict[str, Callable[[Size], Work]] = {
     "bias": _each(add=1),
     "gain": _each(multiply=1),
     "mode gain": _each(multiply=1),
+    "spread": _each(multiply=1),
     "diagonal": _mode(multiply=4, add=2),
     "conjugate diagonal": _mode(multiply=4, add=2),
     "inverse diagonal": _mode(multiply=4, add=2),

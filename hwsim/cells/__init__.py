@@ -18,4 +18,10 @@ def build(machine: Machine, name: str, options: AnyOptions, inputs: int, uses: f
     return cell
 
 
-__all__ = ["CELLS", "AnyOptions", "Cell", "build"]
+def size(options: AnyOptions, inputs: int) -> tuple[int, int]:
+    """Wires of the state, and number of parameters, of the cell that `options` describe."""
+    found: tuple[int, int] = CELLS[options.name].size(options, inputs)
+    return found
+
+
+__all__ = ["CELLS", "AnyOptions", "Cell", "build", "size"]

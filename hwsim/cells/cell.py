@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+from hwsim.errors import CapabilityError
 from hwsim.machine import Machine, Register, Signal, Trainable, Workspace
 
 
@@ -66,6 +67,18 @@ class Cell(ABC):
     @abstractmethod
     def accumulate(self, at: Any, delta: Signal, drive: Signal, recurrent: bool = True) -> None:
         """Add Fᵀ δ to the gradient; not for the recurrent factor unless `recurrent`."""
+
+    def traces(self, workspace: Workspace) -> Any:
+        """Registers for the sensitivities ∂h/∂θ, where they are one number a parameter."""
+        raise CapabilityError(f"{self.name} has a dense Jacobian, so its sensitivities are not one number a parameter")
+
+    def advance(self, traces: Any, at: Any) -> Any:
+        """M_t = J M_{t-1} + F, stored in `traces`; what `accumulate_along` needs of it."""
+        raise NotImplementedError
+
+    def accumulate_along(self, sensitivities: Any, g: Signal) -> None:
+        """Add M_tᵀ g to the gradient."""
+        raise NotImplementedError
 
     @abstractmethod
     def program(self) -> None:

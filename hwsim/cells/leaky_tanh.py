@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -22,12 +22,26 @@ class Options(BaseModel, extra="forbid"):
     recurrence: Annotated[Literal["normal", "orthogonal"], Field(description="how W starts")] = "normal"
 
 
-class At(NamedTuple):
-    """State and input before the step, and φ = a tanh'(v), the slope of the new state in its drive v."""
+def size(options: Options, inputs: int) -> tuple[int, int]:
+    """Wires of the state, and number of parameters: W, U and b."""
+    return options.units, options.units * (options.units + inputs + 1)
 
-    h: Signal
-    x: Signal
-    slope: Signal
+
+class At:
+    """State and input before the step, s = tanh(v), and φ = a tanh'(v), which is worked out when it is first needed."""
+
+    __slots__ = ("_slope", "h", "leak", "s", "x")
+
+    def __init__(self, h: Signal, x: Signal, s: Signal, leak: float) -> None:
+        self.h, self.x, self.s, self.leak = h, x, s, leak
+        self._slope: Signal | None = None
+
+    @property
+    def slope(self) -> Signal:
+        if self._slope is None:
+            slope = tanh_slope(self.s)
+            self._slope = slope if self.leak == 1 else self.leak * slope
+        return self._slope
 
 
 class LeakyTanh(Cell):
@@ -51,12 +65,12 @@ class LeakyTanh(Cell):
 
     def step(self, h: Signal, x: Signal) -> tuple[Signal, At]:
         s = tanh(self.W @ h + self.U @ x + self.b)
-        return self._leaky(h, self._share(s)), At(h, x, self._share(tanh_slope(s)))
+        return self._leaky(h, s if self.leak == 1 else self.leak * s), At(h, x, s, self.leak)
 
     def recall(self, before: Signal, x: Signal, h: Signal) -> At:
         a = self.leak
         s = h if a == 1 else (1 / a) * (h - (1 - a) * before)
-        return At(before, x, self._share(tanh_slope(s)))
+        return At(before, x, s, a)
 
     def drive_error(self, at: At, delta: Signal) -> Signal:
         return at.slope * delta
@@ -95,6 +109,3 @@ class LeakyTanh(Cell):
 
     def _leaky(self, kept: Signal, new: Signal) -> Signal:
         return new if self.leak == 1 else (1 - self.leak) * kept + new
-
-    def _share(self, s: Signal) -> Signal:
-        return s if self.leak == 1 else self.leak * s

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import tau
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -52,12 +52,26 @@ class Options(BaseModel, extra="forbid"):
         return self
 
 
+def size(options: Options, inputs: int) -> tuple[int, int]:
+    """Wires of the state, and number of parameters: ν, θ, log γ, b and B."""
+    return 2 * options.modes, options.modes * (3 + 2 + 2 * inputs)
+
+
 class At(NamedTuple):
     """State and input before the step, and the driven part γ (B x + b) of the new state."""
 
     h: Signal
     x: Signal
     driven: Signal
+
+
+class Traces(NamedTuple):
+    """Sensitivities of the state: registers where they are kept, or signals of one step."""
+
+    eigenvalue: Any
+    gamma: Any
+    bias: Any
+    matrix: Any
 
 
 class LRU(Cell):
@@ -125,6 +139,26 @@ class LRU(Cell):
             self.log_gamma.gradient.add(pair_dot(delta, at.driven))
         self.B.gradient.add_outer(drive, at.x)
         self.b.gradient.add(drive)
+
+    def traces(self, workspace: Workspace) -> Traces:
+        n, inputs = self.width, self.B.shape[1]
+        vectors = [workspace.register(f"{self.name} trace of {what}", n, LEARNING) for what in ("lambda", "gamma", "b")]
+        return Traces(*vectors, workspace.register(f"{self.name} trace of B", n, LEARNING, bundle=inputs, initial=(0.0,)))
+
+    def advance(self, traces: Traces, at: At) -> Traces:
+        """e_λ ← λ e_λ + h, e_γ ← λ e_γ + γu, e_b ← λ e_b + γ, and for each input j: e_Bj ← λ e_Bj + γ x_j."""
+        fresh = Traces(at.h, at.driven, self.gamma.constant(), self.gamma.spread(at.x))
+        sensitivities = Traces(*(self.eigenvalues * e.load() + new for e, new in zip(traces, fresh, strict=True)))
+        for register, e in zip(traces, sensitivities, strict=True):
+            register.store(e)
+        return sensitivities
+
+    def accumulate_along(self, sensitivities: Traces, g: Signal) -> None:
+        with self.machine.serving(GRADIENT):
+            self.eigenvalue_gradient.add(conjugate_product(g, sensitivities.eigenvalue))
+            self.log_gamma.gradient.add(pair_dot(g, sensitivities.gamma))
+            self.b.gradient.add(conjugate_product(g, sensitivities.bias))
+            self.B.gradient.add(conjugate_product(g, sensitivities.matrix))
 
     def begin_training(self) -> None:
         super().begin_training()

@@ -40,10 +40,10 @@ class Bank:
         self._gain = self.gains if apply and mismatch else np.empty((0, 0), np.float32)
         self._gain_noise, self._noise = np.float32(gain_noise), noise
 
-    def spoil(self, values: np.ndarray, full_scale: float, moment: np.ndarray) -> None:
-        """Make outputs `(chips, vectors, n)` imperfect, in place; they saturate at full scale."""
+    def spoil(self, values: np.ndarray, full_scale: float, moment: np.ndarray) -> int:
+        """Make outputs `(chips, vectors, n)` imperfect, in place; returns how many of them saturate at full scale."""
         additive = np.float32(self._noise * full_scale)
-        perturb(values, self._gain, additive, self._gain_noise, np.float32(full_scale), self.source.keys, moment)
+        return perturb(values, self._gain, additive, self._gain_noise, np.float32(full_scale), self.source.keys, moment)  # type: ignore[no-any-return]
 
 
 @compiled

@@ -23,6 +23,7 @@ class Format:
         bits: of one number.
         dtype: the type of array in which its values are kept; it holds each of them exactly.
         arithmetic: the row of a table of energies that applies to it.
+        epsilon: relative rounding error, at most; for fixed point that of a number of size one.
         round: brings an array to the nearest values of the format, or is None if the array's type is the format.
     """
 
@@ -30,6 +31,7 @@ class Format:
     bits: int
     dtype: str
     arithmetic: str
+    epsilon: float
     round: Callable[[np.ndarray], np.ndarray] | None
 
 
@@ -43,16 +45,17 @@ def parse(name: str) -> Format:
         ValueError: there is no such format.
     """
     if name in ("float64", "float32"):
-        return Format(name, int(name[5:]), name, name, None)
+        return Format(name, int(name[5:]), name, name, float(np.finfo(name).eps) / 2, None)
     if name == "float16":
-        return Format(name, 16, "float32", name, _half)
+        return Format(name, 16, "float32", name, 2.0**-11, _half)
     if name == "bfloat16":
-        return Format(name, 16, "float32", name, _brain)
+        return Format(name, 16, "float32", name, 2.0**-8, _brain)
     match = _FIXED.match(name)
     if match:
         bits, fraction = int(match[1]), int(match[2])
         if 2 <= bits <= 32 and fraction < bits:
-            return Format(name, bits, "float32" if bits <= 24 else "float64", f"int{bits}", _fixed(bits, fraction))
+            dtype = "float32" if bits <= 24 else "float64"
+            return Format(name, bits, dtype, f"int{bits}", 2.0 ** -(fraction + 1), _fixed(bits, fraction))
     raise ValueError(f"no number format {name!r}; allowed: {NAMES}, with 2 to 32 bits of which fewer are fraction bits")
 
 

@@ -132,6 +132,8 @@ def normals(out, key, moment):  # type: ignore[no-untyped-def]
 def perturb(values, gain, additive, multiplicative, limit, keys, moment):  # type: ignore[no-untyped-def]
     """In place: times a frozen gain, plus fresh noise of √(additive² + (multiplicative value)²), clipped at ±limit.
 
+    Returns how many values were clipped.
+
     Args:
         values: `(chips, vectors, n)`, float32.
         gain: `(chips, n)`, or empty for one.
@@ -141,7 +143,7 @@ def perturb(values, gain, additive, multiplicative, limit, keys, moment):  # typ
         moment: three uint32.
     """
     chips, vectors, width = values.shape
-    n = np.empty(_BLOCK, np.float32)
+    n, beyond = np.empty(_BLOCK, np.float32), 0
     for c in range(chips):
         if gain.size:
             for v in range(vectors):
@@ -162,13 +164,18 @@ def perturb(values, gain, additive, multiplicative, limit, keys, moment):  # typ
                     for i in range(count):
                         part[i] += additive * n[i]
         for i in range(flat.size):
+            beyond += (flat[i] > limit) | (flat[i] < -limit)
             flat[i] = min(max(flat[i], -limit), limit)
+    return beyond
 
 
 @compiled
 def perturb_each(values, variances, additive, limit, keys, moment):  # type: ignore[no-untyped-def]
-    """In place: plus fresh noise of √(additive² + variance) with a variance for each value, clipped at ±limit."""
-    n = np.empty(_BLOCK, np.float32)
+    """In place: plus fresh noise of √(additive² + variance) with a variance for each value, clipped at ±limit.
+
+    Returns how many values were clipped.
+    """
+    n, beyond = np.empty(_BLOCK, np.float32), 0
     for c in range(values.shape[0]):
         flat, spread = values[c].ravel(), variances[c].ravel()
         first = 0
@@ -179,7 +186,9 @@ def perturb_each(values, variances, additive, limit, keys, moment):  # type: ign
             for i in range(count):
                 part[i] += np.sqrt(additive * additive + each[i]) * n[i]
         for i in range(flat.size):
+            beyond += (flat[i] > limit) | (flat[i] < -limit)
             flat[i] = min(max(flat[i], -limit), limit)
+    return beyond
 
 
 class Source:

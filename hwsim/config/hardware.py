@@ -62,9 +62,7 @@ def _inherited(document: Document) -> Document:
         raise documents.refuse([document.problem((), "must be the name of a machine, or a mapping")])
     if "like" not in document.data:
         return document
-    base = _inherited(document.part(("like",)))
-    del document.data["like"]
-    return document.over(base)
+    return document.without("like").over(_inherited(document.part(("like",))))
 
 
 def _opened(document: Document, kind: str) -> Document:

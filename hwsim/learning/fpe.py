@@ -27,6 +27,9 @@ class Options(BaseModel, extra="forbid"):
     passes: Annotated[
         int | None, Field(ge=1, description="passes over the input; by default one more than layers, which is exact")
     ] = None
+    tolerance: Annotated[
+        float, Field(gt=0, description="relative error at the end of a sequence that the horizon accepts")
+    ] = 0.2
 
 
 class FPE(Rule):
@@ -47,7 +50,7 @@ class FPE(Rule):
     """
 
     @property
-    def uses(self) -> frozenset[str]:  # type: ignore[override]
+    def uses(self) -> frozenset[str]:
         return frozenset({"transposed", "inverse"} if self.options.inverse == "exact" else {"transposed"})
 
     def passes(self, layers: int) -> int:

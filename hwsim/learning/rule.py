@@ -1,11 +1,12 @@
-"""What a learning rule is."""
+"""What a learning rule is, and the simplest kind of it."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 from hwsim.networks import Network
+from hwsim.records import ERROR, INFERENCE
 
 
 class Rule(ABC):
@@ -13,21 +14,55 @@ class Rule(ABC):
 
     The contract: within a pass a rule sees the input in order, and keeps what is to survive a step in registers of the
     workspace that it opens; it may branch on the step, the pass and its options, never on values; it adds the gradient
-    of the loss, summed over sequences and steps, to the accumulators of the network's parameters.
-
-    Attributes:
-        uses: what it needs of the cells' Jacobians, among `"transposed"` and `"inverse"`.
-        passes: how often it shows the input to a network of so many layers.
+    of the loss, summed over sequences and steps, to the accumulators of the network's parameters, and ends with
+    `network.finish_gradient()`.
     """
-
-    uses: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, options: Any) -> None:
         self.options = options
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """What it needs of the cells' Jacobians, among `"transposed"` and `"inverse"`."""
+        return frozenset()
+
+    def passes(self, layers: int) -> int:
+        """How often it shows the input to a network of so many layers."""
+        return 1
+
+    def check(self, network: Network) -> None:
+        """Refuse a network or machine that the rule does not fit, before anything runs."""
 
     @abstractmethod
     def gradients(self, network: Network) -> None:
         """Add the gradient of the episode being shown."""
 
-    def check(self, network: Network) -> None:
-        """Refuse a network or machine that the rule does not fit, before anything runs."""
+
+class Instantaneous(Rule):
+    """Errors go back through the layers of one step only: δ_t = g_t. One pass, and no learning state.
+
+    Attributes:
+        recurrent: whether the recurrent factor gets its immediate gradient.
+    """
+
+    recurrent: bool
+
+    def gradients(self, network: Network) -> None:
+        machine, layers = network.machine, network.layers
+        with machine.workspace() as workspace:
+            states = network.states(workspace)
+            for step in machine.forward_pass("forward"):
+                machine.purpose = INFERENCE
+                output, seen = network.step(states, step)
+                machine.purpose = ERROR
+                error = network.loss_error(output, step)
+                for layer, (at, readout) in reversed(list(zip(layers, seen, strict=True))):
+                    if error is None:
+                        break
+                    machine.layer = layer.name
+                    g = layer.readout.back(readout, error, learn=True)
+                    drive = layer.cell.drive_error(at, g)
+                    layer.cell.accumulate(at, g, drive, recurrent=self.recurrent)
+                    error = layer.cell.input_error(drive) if layer is not layers[0] else None
+        network.finish_gradient()
+        machine.purpose = INFERENCE

@@ -27,7 +27,9 @@ from hwsim.machine.functions import (
     tanh_slope,
     total,
 )
-from hwsim.machine.machine import Divergence, Machine
+from hwsim.machine.crossbar import CrossbarMachine, Hold
+from hwsim.machine.ideal import IdealMachine
+from hwsim.machine.machine import Divergence, Machine, Precision
 from hwsim.machine.parameters import Bias, Diagonal, Gain, InverseDiagonal, Matrix, ModeGain, Trainable
 from hwsim.machine.sequencer import Snapshot, Step
 from hwsim.machine.signal import Signal
@@ -53,13 +55,17 @@ __all__ = [
     "AnyOptions",
     "Accumulator",
     "Bias",
+    "CrossbarMachine",
     "Diagonal",
     "Divergence",
     "Gain",
+    "Hold",
+    "IdealMachine",
     "InverseDiagonal",
     "Machine",
     "Matrix",
     "ModeGain",
+    "Precision",
     "Register",
     "Signal",
     "Snapshot",

@@ -22,8 +22,8 @@ from hwsim.errors import CapabilityError, ConfigError
 from hwsim.machine import digital
 from hwsim.machine.digital import DigitalMachine
 from hwsim.machine.functions import APPLIED, BINARY, UNARY
-from hwsim.machine.machine import meet, vectors
-from hwsim.machine.parameters import Coefficients, Conjugate, Matrix
+from hwsim.machine.machine import Precision, meet, spread_modes, vectors
+from hwsim.machine.parameters import Coefficients, Matrix, ModeGain
 from hwsim.machine.sequencer import Heads, Step
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Accumulator, Register, Storage, Tape
@@ -51,9 +51,13 @@ class Options(BaseModel, extra="forbid"):
     parts: CrossbarParts
     sharing: Sharing = Sharing()
     coefficients: Annotated[FormatName, Field(description="of factors and biases in analog circuits")] = "fixed<16,12>"
-    in_the_loop: Annotated[
-        bool, Field(description="attach a digital host that records the states and runs backward passes itself")
-    ] = False
+    attached: Annotated[
+        Literal["nothing", "memory", "host"],
+        Field(
+            description="digital memory that records states, so that there is a tape; a host has it too, and runs backward "
+            "passes itself, with its own weights"
+        ),
+    ] = "nothing"
 
     @model_validator(mode="after")
     def _kept_in_float32(self) -> Self:
@@ -90,12 +94,12 @@ class CrossbarMachine(DigitalMachine):
 
     A converter stands, with its record, wherever a signal is needed in the other domain; the result is kept for the
     rest of the step. What has no analog circuit, what has digital operands only, and all phases are the digital unit's.
-    Analog signals saturate at the full scale of what they are for. With a host in the loop, backward passes are
+    Analog signals saturate at the full scale of what they are for. With a host attached, backward passes are
     digital: states are recorded through converters, weights are the host's own.
 
     Attributes:
         arrays: the devices of each matrix.
-        converted: of each kind of converter, conversions and how many of them were beyond its range.
+        clipped: values converted, or made by analog circuits, and how many of them were beyond full scale.
         written: devices written on each chip.
     """
 
@@ -106,13 +110,13 @@ class CrossbarMachine(DigitalMachine):
         self._analog_contexts: dict[tuple[str, str], Heads] = {}
         self.crossbar, self.parts, self.sheet = options, options.parts, options.device
         super().__init__(options.digital, chips=chips, seed=seed, strict=strict)
-        self.addressable = options.in_the_loop
+        self.addressable = options.attached != "nothing"
         self.coefficient_format = formats.parse(options.coefficients)
         self.arrays: dict[str, Crossbar] = {}
         self.devices: dict[str, Storage] = {}
         self.sources: dict[str, Source] = {}
         self.banks: dict[str | tuple[str, str, int], Bank] = {}
-        self.converted = {"dac": [0, 0], "adc": [0, 0]}
+        self.clipped = {"dac": [0, 0], "adc": [0, 0], "analog": [0, 0]}
         self.written = np.zeros(chips)
         self.tiles_used = 0
         self.holds: Mapping[str, Hold] = {}
@@ -142,9 +146,7 @@ class CrossbarMachine(DigitalMachine):
     def _convert(self, kind: str, x: Wire, bits: int, full_scale: float) -> Wire:
         v = self.see(x)
         value, beyond = converters.convert(v, np.float32(converters.step(bits, full_scale)), np.float32(full_scale))
-        tally = self.converted[kind]
-        tally[0] += v.size
-        tally[1] += beyond
+        self._tally(kind, v.size, beyond)
         if kind == "dac":
             twin = self.emit_analog(self._analog_heads[kind], value, v.shape, (x._slot,), full_scale)
         else:
@@ -194,8 +196,18 @@ class CrossbarMachine(DigitalMachine):
         if bank is None:
             unit = getattr(self.parts.functions, circuit)
             bank = self.banks[self._layer, circuit, width] = self._bank(f"{self.layer} {circuit} {width}", (width,), unit)
-        bank.spoil(vectors(value), self._full_scale, self.moment(bank.source))
+        self._spoil(bank, vectors(value))
         return self.emit_analog(self._analog_heads[kind, bank.name], value, value.shape, reads, self._full_scale)
+
+    def _spoil(self, bank: Bank, values: np.ndarray) -> None:
+        """Make outputs of a bank imperfect."""
+        beyond = bank.spoil(values, self._full_scale, self.moment(bank.source))
+        self._tally("analog", values.size, beyond)
+
+    def _tally(self, kind: str, values: int, beyond: int) -> None:
+        counts = self.clipped[kind]
+        counts[0] += values
+        counts[1] += beyond
 
     def _bank(self, name: str, instances: tuple[int, ...], unit: AnalogUnit, apply: bool = True) -> Bank:
         errors = unit.mismatch, unit.gain_noise, unit.noise
@@ -307,9 +319,10 @@ class CrossbarMachine(DigitalMachine):
             noise, limit = np.float32(tile.output_noise * full_scale), np.float32(full_scale)
             if array.noisy:
                 variance = np.matmul(part * part, spread[:, cut])
-                perturb_each(y, variance, noise, limit, source.keys, self.moment(source))
+                beyond = perturb_each(y, variance, noise, limit, source.keys, self.moment(source))
             else:
-                perturb(y, _NO_GAIN, noise, np.float32(0), limit, source.keys, self.moment(source))
+                beyond = perturb(y, _NO_GAIN, noise, _NOTHING, limit, source.keys, self.moment(source))
+            self._tally("analog", y.size, beyond)
             y = y.reshape(*shape[:-1], y.shape[-1])
             size = (part.shape[-1], y.shape[-1]) if transposed else (y.shape[-1], part.shape[-1])
             signal = self.emit_analog(head, y, y.shape, (x._slot,), full_scale, (*shape[:-1], *size))
@@ -333,6 +346,9 @@ class CrossbarMachine(DigitalMachine):
         coefficients.storage.value = v.copy() if round_ is None else round_(v).astype(v.dtype)
         self.note(self._heads["store", coefficients.storage.port], v.shape, (values._slot,), coefficients.name)
 
+    def programmed(self, unit: Matrix | Coefficients) -> np.ndarray:
+        return self.arrays[unit.name].weights if isinstance(unit, Matrix) else unit.storage.value
+
     def apply(self, coefficients: Coefficients, x: Wire) -> Wire:
         if self._host or not x._analog:
             return super().apply(coefficients, self.digital(x))
@@ -342,9 +358,19 @@ class CrossbarMachine(DigitalMachine):
             value = pairs(self._mode_matrices(coefficients), vectors(v))
         else:
             value = APPLIED[kind](coefficients.storage.value, vectors(v))
-        bank.spoil(value, self._full_scale, self.moment(bank.source))
+        self._spoil(bank, value)
         value = value.reshape(v.shape)
         return self.emit_analog(self._analog_heads[kind, name], value, v.shape, (x._slot,), self._full_scale)
+
+    def spread(self, gain: ModeGain, x: Wire) -> Wire:
+        if self._host:
+            return super().spread(gain, self.digital(x))
+        x = self.analog(x)
+        v, bank = self.see(x), self._coefficient_bank(gain)
+        value = spread_modes(gain.storage.value, v)
+        self._spoil(bank, vectors(value))
+        head = self._analog_heads["spread", gain.name]
+        return self.emit_analog(head, value, value.shape, (x._slot,), self._full_scale, (*v.shape, gain.width))
 
     def _coefficient_bank(self, coefficients: Coefficients) -> Bank:
         """The circuits that apply coefficients; the frozen errors of a diagonal are inside its multipliers."""
@@ -399,8 +425,9 @@ class CrossbarMachine(DigitalMachine):
         if self._is_analog(register):
             full_scale, source = self._scale_of(register), self._register_source(register)
             value, noise = value.copy(), np.float32(self.parts.registers.noise * full_scale)
-            limit = np.float32(full_scale)
-            perturb(vectors(value), _NO_GAIN, noise, np.float32(0), limit, source.keys, self.moment(source))
+            limit, moment = np.float32(full_scale), self.moment(source)
+            beyond = perturb(vectors(value), _NO_GAIN, noise, _NOTHING, limit, source.keys, moment)
+            self._tally("analog", value.size, beyond)
         super().keep(register, value)
 
     def _register_source(self, register: Register) -> Source:
@@ -433,8 +460,8 @@ class CrossbarMachine(DigitalMachine):
                     register.value = register.value * np.float32(exp(-held / self.parts.registers.retention.value))
 
     def backward_pass(self, name: str) -> Iterator[Step]:
-        """On the host: digital, from recorded states."""
-        self._host = True
+        """With a host, on the host: digital, from recorded states."""
+        self._host = self.crossbar.attached == "host"
         yield from super().backward_pass(name)
         self._host = False
         for register in self._on_host:
@@ -445,6 +472,19 @@ class CrossbarMachine(DigitalMachine):
 
     def prices(self) -> CrossbarPrices:  # type: ignore[override]
         return CrossbarPrices(self.parts, self.sheet, super().prices())
+
+    def precision(self) -> Precision:
+        """Fresh: noise of storing, of the inverse multipliers and of subtraction, for signals at half of full scale.
+
+        Frozen: mismatch of the inverse multipliers to the forward ones, unless they are the same circuits.
+        """
+        diagonals, sharing = self.parts.diagonals, self.crossbar.sharing
+        noises = self.parts.registers.noise, diagonals.inverse.noise, self.parts.functions.add.noise
+        fresh = sqrt(sum((2 * noise) ** 2 for noise in noises) + diagonals.inverse.gain_noise**2)
+        mismatch = diagonals.inverse.mismatch if sharing.inverse == "own" else diagonals.transposed.mismatch
+        shared = sharing.inverse == "transposed" and sharing.transposed == "forward"
+        frozen = 0.0 if shared else sqrt(mismatch**2 + diagonals.forward.mismatch**2)
+        return Precision(max(fresh, self.format.epsilon), frozen)
 
     def activities(self) -> np.ndarray | None:
         measured, self._measured = self._measured, []
@@ -501,7 +541,7 @@ class CrossbarMachine(DigitalMachine):
         self._full_scale = self.parts.ranges.forward if forward else self.parts.ranges.error
 
 
-_NO_GAIN = np.empty((0, 0), np.float32)
+_NO_GAIN, _NOTHING = np.empty((0, 0), np.float32), np.float32(0)
 
 
 def _better_digital(x: Wire, y: Wire) -> bool:

@@ -11,7 +11,7 @@ from hwsim.accounts.digital import DigitalParts, DigitalPrices, memory_of
 from hwsim.accounts.memory import BUFFERS
 from hwsim.circuits import formats
 from hwsim.circuits.formats import FormatName
-from hwsim.machine.machine import Machine
+from hwsim.machine.machine import Machine, Precision
 from hwsim.machine.storage import Storage
 from hwsim.records import GRADIENT, Head, Shape
 
@@ -49,6 +49,9 @@ class DigitalMachine(Machine):
             self.format.arithmetic,
             self.accumulator.arithmetic,
         )
+
+    def precision(self) -> Precision:
+        return Precision(self.format.epsilon, 0.0)
 
     def head(self, key: str | tuple[str, str]) -> Head:
         kind, port = (key, "") if isinstance(key, str) else key

@@ -36,6 +36,8 @@ BINARY: dict[str, Callable[..., np.ndarray]] = {
     "complex multiply": kernels.complex_multiply,
     "conjugate multiply": kernels.conjugate_multiply,
 }
+COMPILED = ("gate", "complex multiply", "conjugate multiply")
+"""Binary operations whose kernels take operands of one shape only."""
 PAIRED: dict[str, Callable[..., np.ndarray]] = {
     "pair dot": kernels.pair_dot,
     "pair cross": kernels.pair_cross,

@@ -23,6 +23,3 @@ class IdealMachine(Machine):
     def __init__(self, options: Options, *, chips: int = 1, seed: int = 0, strict: bool = False) -> None:
         super().__init__(chips=chips, seed=seed, dtype=options.format, strict=strict)
         self.options = options
-
-    def prices(self) -> None:
-        """An ideal machine has no energy and no time."""

@@ -9,10 +9,11 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 
 from hwsim import kernels
+from hwsim.accounts.energy import NoPrices, Prices
 from hwsim.accounts.memory import LEARNING, WEIGHTS
 from hwsim.errors import CausalityError, SingularJacobianError
-from hwsim.machine.functions import APPLIED, BINARY, PAIRED, UNARY
-from hwsim.machine.parameters import Coefficients, Conjugate, Matrix
+from hwsim.machine.functions import APPLIED, BINARY, COMPILED, PAIRED, UNARY
+from hwsim.machine.parameters import Coefficients, Conjugate, Matrix, ModeGain
 from hwsim.machine.sequencer import Sequencer
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Accumulator, Register, Storage, Tape
@@ -29,6 +30,18 @@ class Divergence(NamedTuple):
     chips: tuple[int, ...]
 
 
+class Precision(NamedTuple):
+    """Relative errors of one step of a recursion of errors.
+
+    Attributes:
+        fresh: drawn at each use: rounding, noise.
+        frozen: between the units that carry errors and the ones that they should match, the same in every step.
+    """
+
+    fresh: float
+    frozen: float
+
+
 class Machine(Sequencer):
     """Carries out operations exactly, in one number format; other machines change how, never what.
 
@@ -36,6 +49,7 @@ class Machine(Sequencer):
     once; it leaves one record; it touches no storage but its own; its record does not depend on values.
 
     Attributes:
+        units: what holds parameters, in the order in which they were made.
         watchers: `probe(name, ...)` hands its values, as arrays, to `watchers[name]`.
         divergence: where learning first failed, if it did.
     """
@@ -46,8 +60,17 @@ class Machine(Sequencer):
 
     def __init__(self, *, chips: int = 1, seed: int = 0, dtype: str = "float64", strict: bool = False) -> None:
         super().__init__(chips=chips, seed=seed, dtype=dtype, strict=strict)
+        self.units: list[Matrix | Coefficients] = []
         self.watchers: dict[str, Callable[..., None]] = {}
         self.divergence: Divergence | None = None
+
+    def prices(self) -> Prices:
+        """What its operations cost: here they are only counted."""
+        return NoPrices()
+
+    def precision(self) -> Precision:
+        """The errors that its operations make."""
+        return Precision(float(np.finfo(self.dtype).eps) / 2, 0.0)
 
     # ---- operations on signals -------------------------------------------------------------------------------
 
@@ -155,6 +178,19 @@ class Machine(Sequencer):
             value = APPLIED[kind](coefficients.storage.value, vectors(v)).reshape(v.shape)
         return self.emit(self._heads[kind], value, v.shape, (x._slot,))
 
+    def spread(self, gain: ModeGain, x: Signal) -> Signal:
+        """For each wire j of x the vector g x_j on the real wires of the modes."""
+        v = self.see(x)
+        value = spread_modes(gain.storage.value, v)
+        work = (*v.shape, gain.width)
+        return self.emit(self._heads["spread"], value, value.shape, (x._slot,), work)
+
+    def fetch_gain(self, gain: ModeGain) -> Signal:
+        """The factors of a gain as real parts of a complex signal, the same for every sequence."""
+        one = np.ones((self.chips, self.batch, 1), self.dtype)
+        value = spread_modes(gain.storage.value, one)[:, :, 0]
+        return self.emit(self._heads["fetch"], value, value.shape, (gain.name,), (*value.shape[:2], gain.width))
+
     def fetch_columns(self, matrix: Matrix) -> Signal:
         """The target weights as a bundle of columns, the same for every sequence."""
         value = np.repeat(matrix.trainable.values.swapaxes(1, 2)[:, None], self.batch, 1)
@@ -182,6 +218,10 @@ class Machine(Sequencer):
             v = self.see(values)
             coefficients.storage.value = v.copy()
             self.note(self._heads["store", coefficients.storage.port], v.shape, (values._slot,), coefficients.name)
+
+    def programmed(self, unit: Matrix | Coefficients) -> np.ndarray:
+        """What a unit really holds: weights `(chips, rows, columns)` or coefficients `(chips, 1, n)`."""
+        return unit.weights if isinstance(unit, Matrix) else unit.storage.value
 
     # ---- storage ---------------------------------------------------------------------------------------------
 
@@ -224,6 +264,10 @@ class Machine(Sequencer):
         value = self.see(x)
         sums.value = value.reshape(sums.value.shape).copy()
         self.note(self._heads["store", sums.port], value.shape, (x._slot,), sums.name)
+
+    def clear_sums(self, sums: Accumulator) -> None:
+        sums.value = np.zeros_like(sums.value)
+        self.note(self._heads["store", sums.port], (0, 0, *sums.size), (), sums.name)
 
     def push(self, tape: Tape, x: Signal) -> None:
         value = self.see(x)
@@ -315,7 +359,17 @@ def meet(kind: str, v: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarra
         w = w[:, :, None]
     if v.shape[-1] != w.shape[-1] and 1 not in (v.shape[-1], w.shape[-1]):
         raise TypeError(f"{kind} of {v.shape[-1]} and {w.shape[-1]} wires")
-    return v, w, max(v.shape, w.shape)
+    shape = max(v.shape, w.shape)
+    if kind in COMPILED:
+        v, w = (np.ascontiguousarray(np.broadcast_to(part, shape)) for part in (v, w))
+    return v, w, shape
+
+
+def spread_modes(g: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """x_j g on the real wires of the modes, `(chips, batch, k, 2N)` for g `(chips, 1, N)` and x `(chips, batch, k)`."""
+    value = np.zeros((*x.shape, 2 * g.shape[-1]), x.dtype)
+    value[..., ::2] = x[..., None] * g[:, :, None]
+    return value
 
 
 def vectors(v: np.ndarray) -> np.ndarray:

@@ -30,7 +30,8 @@ class Trainable:
     """
 
     def __init__(self, machine: Machine, name: str, group: str, initial: np.ndarray) -> None:
-        self.machine, self.name, self.group, self.shape = machine, name, group, initial.shape
+        self.machine, self.name, self.group, self.layer = machine, name, group, machine.layer
+        self.shape = initial.shape
         flat = np.broadcast_to(initial.ravel().astype(machine.dtype), (machine.chips, 1, initial.size)).copy()
         self.master = Register(machine, name, machine.master_class, flat, shared=True)
         self.gradient: Accumulator
@@ -38,6 +39,10 @@ class Trainable:
     def begin_training(self) -> None:
         """Allocate the gradient."""
         self.gradient = Accumulator(self.machine, f"{self.name} gradient", self.shape)
+
+    def slot(self, name: str, kind: str) -> Register:
+        """A register for one more number for each parameter, zero at first."""
+        return Register(self.machine, name, kind, np.zeros_like(self.master.value), shared=True)
 
     @property
     def values(self) -> np.ndarray:
@@ -59,6 +64,7 @@ class Matrix:
         self.weights = self.trainable.values
         self.T = Transposed(self)
         machine.attach(self)
+        machine.units.append(self)
 
     @property
     def gradient(self) -> Accumulator:
@@ -66,6 +72,10 @@ class Matrix:
 
     def __matmul__(self, x: Signal) -> Signal:
         return self.machine.read(self, x, transposed=False)
+
+    def take(self, values: np.ndarray) -> None:
+        """Hold other weights than the master values; for looking at a run from outside."""
+        self.weights = values
 
     def columns(self) -> Signal:
         """The target weights as a bundle of columns, read as plain numbers; they come from digital memory."""
@@ -110,12 +120,17 @@ class Coefficients:
         self.machine, self.name, self.width = machine, name, width
         self.trainable, self.partner = trainable, partner
         self.storage = machine.attach_coefficients(self)
+        machine.units.append(self)
 
     @classmethod
     def trained(cls, machine: Machine, name: str, group: str, initial: np.ndarray) -> Self:
         """Coefficients that are parameters themselves."""
         trainable = Trainable(machine, name, group, initial)
         return cls(machine, f"{name} {cls.role}", initial.size, trainable)
+
+    def take(self, values: np.ndarray) -> None:
+        """Hold other coefficients than the ones that were programmed; for looking at a run from outside."""
+        self.storage.value = values
 
     @property
     def gradient(self) -> Accumulator:
@@ -152,6 +167,14 @@ class ModeGain(Coefficients):
 
     def __mul__(self, x: Signal) -> Signal:
         return self.machine.apply(self, x)
+
+    def constant(self) -> Signal:
+        """The factors themselves, as a complex signal."""
+        return self.machine.fetch_gain(self)
+
+    def spread(self, x: Signal) -> Signal:
+        """A bundle with the vector `g x_j` for each wire j of x: 2N wires, the imaginary ones zero."""
+        return self.machine.spread(self, x)
 
 
 class Diagonal(Coefficients):

@@ -207,7 +207,7 @@ class Sequencer:
             return
         self._open_sweep(name, PHASE)
         self._steps_made.append((self._clock + 1, name, range(1)))
-        self._begin_step(0)
+        self._begin_step(0, 0)
         yield
         self._end_step()
         self._close_sweep()
@@ -225,8 +225,8 @@ class Sequencer:
                     storage.value = storage.initial
         self._open_sweep(name, PASS)
         self._steps_made.append((self._clock + 1, name, order[done:]))
-        for index in order[done:]:
-            self._begin_step(index)
+        for position, index in enumerate(order[done:], done):
+            self._begin_step(index, position)
             yield Step(self, self.episode, index)
             self._end_step()
             if self.after_step is not None:
@@ -248,15 +248,15 @@ class Sequencer:
 
     def _close_sweep(self) -> None:
         self.journal.close_sweep()
-        self.memory.moment = (self.sweep_number, 0)
+        self.memory.moment = (self.sweep_number + 1, 0)
 
-    def _begin_step(self, index: int) -> None:
+    def _begin_step(self, index: int, position: int) -> None:
         if self._now >= 0:
             raise CausalityError(f"step {self.step_index} of {self.sweep_name!r} has not ended; passes do not nest")
         self._clock += 1
         self._now, self.step_index = self._clock, index
         self._entries = []
-        self.memory.moment = (self.sweep_number, index)
+        self.memory.moment = (self.sweep_number, position)
 
     def _end_step(self) -> None:
         known = len(self.journal.traces)

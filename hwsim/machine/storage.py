@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
@@ -122,6 +123,10 @@ class Accumulator(Storage):
         """Overwrite the sums with a vector of them."""
         self.machine.store_sums(self, signal)
 
+    def clear(self) -> None:
+        """Set the sums to zero."""
+        self.machine.clear_sums(self)
+
 
 class Tape(Storage):
     """Past values, last in first out, in addressable memory; only machines that have some offer one.
@@ -136,6 +141,11 @@ class Tape(Storage):
     @property
     def saved(self) -> np.ndarray:
         return np.stack(self.entries) if self.entries else self.value[:0]
+
+    def fill(self, entries: list[np.ndarray]) -> None:
+        """Put recorded values on the tape, the first of them lowest; for looking at a run from outside."""
+        self.machine.memory.grow(self.name, len(entries) * prod(self.size) * self.machine.parallel)
+        self.entries += entries
 
     def push(self, signal: Signal) -> None:
         self.machine.push(self, signal)

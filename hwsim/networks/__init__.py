@@ -1,5 +1,5 @@
 """Networks: layers of a recurrent cell and an instantaneous readout, stacked, with pooling and a loss."""
 
-from hwsim.networks.network import Layer, LayerOptions, Network, Options, Seen, States
+from hwsim.networks.network import Layer, LayerOptions, Network, Options, Seen, States, parameters
 
-__all__ = ["Layer", "LayerOptions", "Network", "Options", "Seen", "States"]
+__all__ = ["Layer", "LayerOptions", "Network", "Options", "Seen", "States", "parameters"]

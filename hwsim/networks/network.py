@@ -7,10 +7,13 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, Field
 
 from hwsim.accounts.memory import STATE
-from hwsim.cells import AnyOptions, build
-from hwsim.machine import Machine, Register, Signal, Step, Tape, Trainable, Workspace, softmax
+from hwsim import cells
+from hwsim.cells import AnyOptions
+from hwsim.machine import Accumulator, Machine, Register, Signal, Step, Tape, Trainable, Workspace, softmax
 from hwsim.networks.readout import Options as ReadoutOptions
 from hwsim.networks.readout import Readout
+from hwsim.networks.readout import parameters as readout_parameters
+from hwsim.records import GRADIENT, WEIGHT_WRITE
 
 
 class LayerOptions(BaseModel, extra="forbid"):
@@ -28,6 +31,10 @@ class Options(BaseModel, extra="forbid"):
         Literal["none", "last", "cumulative_mean"],
         Field(description="what the loss sees: each output, only the last, or the mean of the outputs so far"),
     ] = "none"
+    output_scale: Annotated[
+        float,
+        Field(gt=0, allow_inf_nan=False, description="outputs times this are what the softmax, or the target, sees"),
+    ] = 1.0
 
 
 class Seen(NamedTuple):
@@ -48,7 +55,7 @@ class Layer:
     ) -> None:
         self.machine, self.name, self.inputs = machine, name, inputs
         machine.layer = name
-        self.cell = build(machine, name, options.cell, inputs, uses)
+        self.cell = cells.build(machine, name, options.cell, inputs, uses)
         self.readout = Readout(machine, name, options.readout, self.cell.width, outputs)
         self.trainables = self.cell.trainables + self.readout.trainables
 
@@ -73,6 +80,7 @@ class Network:
 
     def __init__(self, machine: Machine, options: Options, inputs: int, outputs: int, uses: frozenset[str]) -> None:
         self.machine, self.pooling, self.outputs = machine, options.pooling, outputs
+        self.scale = options.output_scale
         self.layers: list[Layer] = []
         for number, layer in enumerate(options.layers, 1):
             last = number == len(options.layers)
@@ -149,20 +157,32 @@ class Network:
         if not step.carries_loss:
             return None
         self.machine.layer = "loss"
-        answer = softmax(output) if self.machine.episode.classes else output
+        scaled = output if self.scale == 1 else self.scale * output
+        answer = softmax(scaled) if self.machine.episode.classes else scaled
         self.machine.probe("answer", answer)
         error = answer - step.target
+        error = error if self.scale == 1 else self.scale * error
         self.machine.layer = "network"
         return error
+
+    def infer(self) -> None:
+        """Show the episode once; outputs of steps that carry a loss go to who watches `"output"`."""
+        with self.machine.workspace() as workspace:
+            states = self.states(workspace)
+            for step in self.machine.forward_pass("inference"):
+                output, _ = self.step(states, step)
+                if step.carries_loss:
+                    self.machine.probe("output", output)
 
     # ---- parameters ------------------------------------------------------------------------------------------
 
     def program(self) -> None:
         """Bring all units to the master values."""
         for _ in self.machine.phase("programming"):
-            for layer in self.layers:
-                layer.program()
-            self.machine.layer = "network"
+            with self.machine.serving(WEIGHT_WRITE):
+                for layer in self.layers:
+                    layer.program()
+                self.machine.layer = "network"
 
     def begin_training(self) -> None:
         """Allocate gradients."""
@@ -171,13 +191,31 @@ class Network:
             for trainable in layer.readout.trainables:
                 trainable.begin_training()
 
+    def clear_gradients(self) -> None:
+        """In a phase: set all sums to zero."""
+        for storage in list(self.machine.storages.values()):
+            if isinstance(storage, Accumulator):
+                storage.clear()
+
     def finish_gradient(self) -> None:
         """What is left to do to the gradient after the passes."""
         for _ in self.machine.phase("finish gradient"):
-            for layer in self.layers:
-                self.machine.layer = layer.name
-                layer.cell.finish_gradient()
-            self.machine.layer = "network"
+            with self.machine.serving(GRADIENT):
+                for layer in self.layers:
+                    self.machine.layer = layer.name
+                    layer.cell.finish_gradient()
+                self.machine.layer = "network"
+
+
+def parameters(options: Options, inputs: int, outputs: int) -> int:
+    """How many parameters a network will have."""
+    total = 0
+    for number, layer in enumerate(options.layers, 1):
+        width = outputs if number == len(options.layers) else layer.readout.width or _same_width(layer)
+        state, count = cells.size(layer.cell, inputs)
+        total += count + readout_parameters(layer.readout, state, width)
+        inputs = width
+    return total
 
 
 def _same_width(layer: LayerOptions) -> int:

@@ -62,16 +62,15 @@ class Dense(Block):
 
 
 class Relu(Block):
-    """max(x, 0)."""
+    """max(x, 0). Errors pass where x, not the output, is positive: an analog output is never exactly zero."""
 
     trainables: list[Trainable] = []
 
     def forward(self, x: Signal) -> tuple[Signal, Signal]:
-        y = relu(x)
-        return y, y
+        return relu(x), x
 
-    def back(self, y: Signal, error: Signal, learn: bool, onward: bool) -> Signal | None:
-        return gate(error, y) if onward else None
+    def back(self, x: Signal, error: Signal, learn: bool, onward: bool) -> Signal | None:
+        return gate(error, x) if onward else None
 
 
 class Norm(Block):
@@ -133,3 +132,10 @@ class Readout:
     def program(self) -> None:
         for block in self.blocks:
             block.program()
+
+
+def parameters(options: Options, inputs: int, outputs: int) -> int:
+    """How many parameters a readout will have."""
+    widths = [inputs, *([options.project] if options.project else []), *options.hidden, outputs]
+    dense = sum((n + 1) * m for n, m in zip(widths, widths[1:], strict=False))
+    return dense + (2 * (options.project or inputs) if options.norm else 0)

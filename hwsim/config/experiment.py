@@ -1,0 +1,134 @@
+"""An experiment: what is learned, by which network and rule, on which machine, and what it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from hwsim import documents, learning, machine, networks, tasks
+from hwsim.config import hardware
+from hwsim.documents import Document, Place
+from hwsim.errors import ConfigError
+from hwsim.learning import update
+
+SCHEMA_VERSION = 1
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", max_length=80)]
+Whole = Annotated[int, Field(ge=1)]
+
+
+class GradientCheck(BaseModel, extra="forbid"):
+    """Compare the rule's gradient at the initial weights with exact backpropagation through time."""
+
+    sequences: Annotated[Whole, Field(description="taken from the training set")] = 16
+
+
+class Training(update.Options):
+    """Learn from the training set, and test in between."""
+
+    batch: Annotated[Whole, Field(description="sequences for each update")] = 32
+    epochs: Annotated[Whole | None, Field(description="times through the training set; or give `steps`")] = None
+    steps: Annotated[Whole | None, Field(description="updates; or give `epochs`")] = None
+    test_every: Annotated[Whole | None, Field(description="updates between tests; by default once an epoch")] = None
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("say how long to train: either epochs or steps")
+        return self
+
+
+class System(BaseModel, extra="forbid"):
+    """A learning rule on a machine."""
+
+    learning: learning.AnyOptions
+    machine: Annotated[machine.AnyOptions, Field(description="a machine by name, a path, or keys to change `like` one")]
+    chips: Annotated[Whole, Field(description="instances, each with its own device variation; alike ones are made once")] = 1
+
+
+class Reference(System):
+    """What the substrate is compared with: the same network and task under another rule or on another machine."""
+
+    name: Name
+    chips: Annotated[Whole | None, Field(description="as many as the substrate has, by default")] = None  # type: ignore[assignment]
+
+
+class Experiment(System):
+    """One experiment: a substrate that learns a task, and references beside it."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: Name
+    seed: Annotated[int, Field(ge=0)] = 0
+    task: tasks.AnyOptions
+    network: networks.Options
+    gradient_check: GradientCheck | None = None
+    training: Training | None = None
+    test: Annotated[bool, Field(description="test in the end, or, without training, at the initial weights")] = True
+    references: list[Reference] = []
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        taken = ["substrate", *(reference.name for reference in self.references)]
+        twice = sorted({name for name in taken if taken.count(name) > 1})
+        if twice:
+            raise ValueError(f"references need names of their own; {', '.join(map(repr, twice))} stands twice")
+        return self
+
+    def systems(self) -> dict[str, System]:
+        """All systems by name: the substrate first, then the references."""
+        substrate = System.model_construct(learning=self.learning, machine=self.machine, chips=self.chips)
+        rest = {
+            reference.name: System.model_construct(
+                learning=reference.learning, machine=reference.machine, chips=reference.chips or self.chips
+            )
+            for reference in self.references
+        }
+        return {"substrate": substrate, **rest}
+
+    def resolved(self) -> dict[str, Any]:
+        """The experiment as plain data with every default written out; it describes the same experiment again."""
+        data: dict[str, Any] = self.model_dump(mode="json")
+        return data
+
+
+def load(path: str | Path) -> Experiment:
+    """The experiment that a YAML file describes.
+
+    Raises:
+        ConfigError: all problems of the file, and of the machine and device files that it names, one a line.
+    """
+    return compose(documents.load(path))
+
+
+def compose(document: Document) -> Experiment:
+    """The experiment that a document describes."""
+    if not isinstance(document.data, dict):
+        raise documents.refuse([document.problem((), "an experiment is a mapping of keys; see `hwsim schema`")])
+    messages: list[str] = []
+    places: list[Place] = [("machine",)]
+    listed = document.data.get("references")
+    if isinstance(listed, list):
+        places += [("references", number, "machine") for number, item in enumerate(listed) if isinstance(item, dict)]
+    for place in places:
+        owner = document.data
+        for step in place[:-1]:
+            owner = owner[step]
+        if "machine" in owner:
+            owner["machine"] = _collect(messages, lambda place=place: hardware.machine(document.part(place)))
+    experiment: Experiment | None = _collect(messages, lambda: documents.check(Experiment, document), stand_in=False)
+    if messages:
+        raise ConfigError("\n".join(messages))
+    assert experiment is not None
+    return experiment
+
+
+def _collect(messages: list[str], make: Callable[[], Any], stand_in: bool = True) -> Any:
+    """What `make` gives; or, with its complaint noted, a stand-in that raises no further ones."""
+    try:
+        return make()
+    except ConfigError as error:
+        messages.append(str(error))
+        return machine.MACHINES["ideal"].Options(kind="ideal", name="stand-in") if stand_in else None

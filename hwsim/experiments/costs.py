@@ -1,0 +1,199 @@
+"""Costs: energy, memory and time of a trial, read from its journal and ledgers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from math import ceil
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hwsim.accounts.energy import Ledger, Line, Spent, Tariff, grouped, total
+from hwsim.accounts.journal import PASS, Batch, Totals
+from hwsim.accounts.schedule import Scheduler
+from hwsim.accounts.work import total_work
+from hwsim.experiments.trial import Detail, Trial
+from hwsim.machine import CrossbarMachine, Machine
+
+NO_PRICE = "this machine has no energy model; its operations are counted"
+
+
+class Row(NamedTuple):
+    """A line of energy.csv."""
+
+    system: str
+    part: str
+    epoch: int | None
+    sweep: str
+    step: int | None
+    layer: str
+    purpose: str
+    unit: str
+    operation: str
+    component: str
+    energy_j: float | None
+    assumed_j: float | None
+
+
+class Costs:
+    """What a trial cost.
+
+    Attributes:
+        scheduler: of the trial's traces.
+        tariff: the charges of its traces.
+    """
+
+    def __init__(self, trial: Trial) -> None:
+        self.trial, self.machine = trial, trial.machine
+        self.outcome = trial.outcome
+        prices = self.machine.prices()
+        self.tariff = Tariff(self.machine.journal.traces, prices)
+        self.scheduler = Scheduler(self.machine.journal.traces, prices.duration)
+
+    # ---- time ------------------------------------------------------------------------------------------------
+
+    def seconds(self, batch: Batch) -> list[float]:
+        """How long each sweep of a batch takes for all sequences, one after another or as many as run together."""
+        rounds = ceil(batch.sequences / self.machine.parallel)
+        timings = self.scheduler.batch(batch)
+        return [
+            timing.makespan * 1e-12 * (rounds if sweep.kind == PASS else 1)
+            for sweep, timing in zip(batch.sweeps, timings, strict=True)
+        ]
+
+    def time(self) -> dict[str, Any]:
+        """Hardware time of the batch in detail."""
+        if self.outcome.detail is None:
+            return {}
+        batch = self.outcome.detail.batch
+        timings = self.scheduler.batch(batch)
+        passes = [timing for sweep, timing in zip(batch.sweeps, timings, strict=True) if sweep.kind == PASS]
+        whole = sum(timing.makespan for timing in passes)
+        busy: Counter[str] = Counter()
+        for timing in passes:
+            busy.update(timing.busy)
+        return {
+            "hardware_step_s": max((timing.period for timing in passes), default=0) * 1e-12,
+            "sequence_s": whole * 1e-12,
+            "training_step_s": sum(self.seconds(batch)),
+            "passes": len(passes),
+            "utilisation": {unit: time / whole for unit, time in sorted(busy.items()) if time} if whole else {},
+        }
+
+    # ---- energy ----------------------------------------------------------------------------------------------
+
+    def of_totals(self, totals: Totals) -> Ledger:
+        """All that totals contain."""
+        seconds = sum(sum(self.seconds(batch)) * times for batch, times in totals.batches.items())
+        return self.tariff.of_totals(totals, seconds)
+
+    def steps(self, detail: Detail) -> Iterator[tuple[int, int, Ledger]]:
+        """One batch step by step."""
+        return iter(self.tariff.of_steps(detail.batch, detail.steps, self.seconds(detail.batch)))
+
+    def rows(self) -> Iterator[Row]:
+        """The energy of one batch step by step, then that of everything by epoch."""
+        name, detail = self.trial.name, self.outcome.detail
+        if detail is not None:
+            for sweep, step, ledger in self.steps(detail):
+                where = detail.batch.sweeps[sweep].name
+                yield from _rows(ledger, name, "step", None, where, None if step < 0 else step)
+        for epoch, totals in enumerate(self.outcome.totals):
+            yield from _rows(self.of_totals(totals), name, "epoch", epoch, "", None)
+
+    def energy(self) -> dict[str, Any]:
+        """The energy of a sequence in inference and in learning, of a training step and of the whole run."""
+        detail, inference = self.outcome.detail, self.outcome.inference
+        step, learning = Spent(), Spent()
+        by_purpose: Ledger = {}
+        if detail is not None:
+            for sweep, _, ledger in self.steps(detail):
+                step.absorb(total(ledger))
+                if detail.batch.sweeps[sweep].kind == PASS or detail.batch.sweeps[sweep].name == "finish gradient":
+                    learning.absorb(total(ledger))
+                for line, spent in ledger.items():
+                    by_purpose.setdefault(line, Spent()).absorb(spent)
+        run = Spent()
+        for totals in self.outcome.totals:
+            run.absorb(total(self.of_totals(totals)))
+        tested = sum(batch.sequences * times for batch, times in inference.batches.items()) if inference else 0
+        shown = total(self.of_totals(inference)) if inference else Spent(None)
+        sequences = detail.batch.sequences if detail else 1
+        result = {
+            "inference_j_per_sequence": _per(shown, tested),
+            "gradient_j_per_sequence": _per(learning, sequences) if detail else None,
+            "training_step_j": step.energy if detail else None,
+            "run_j": run.energy,
+            "by_purpose": {key: spent.energy for key, spent in grouped(by_purpose, "purpose").items()},
+            "by_unit": {key: spent.energy for key, spent in grouped(by_purpose, "component").items()},
+            "by_constant": dict(sorted(step.by_constant.items(), key=lambda item: -item[1])),
+            "assumed_fraction": step.assumed / step.energy if step.energy else None,
+            "operations": dict(self._operations()),
+        }
+        if run.energy is None:
+            result["why_null"] = NO_PRICE if not isinstance(self.machine, CrossbarMachine) else "a constant has no value"
+        return result
+
+    def _operations(self) -> Counter[str]:
+        """Elementary operations of one batch, over all its sequences."""
+        count: Counter[str] = Counter()
+        if self.outcome.detail is not None:
+            batch = self.outcome.detail.batch
+            for sweep in batch.sweeps:
+                for trace, steps in sweep.runs:
+                    times = steps * (batch.sequences if sweep.kind == PASS else 1)
+                    for name, each in total_work(self.machine.journal.traces[trace]).items():
+                        count[name] += each * times
+        return count
+
+    # ---- memory ----------------------------------------------------------------------------------------------
+
+    def memory(self) -> dict[str, Any]:
+        """The most that was held, by class."""
+        ledger = self.machine.memory
+        return {
+            "peak_bytes": ceil(ledger.peak_bits / 8),
+            "peak_by_class": {kind: ceil(bits / 8) for kind, bits in ledger.peak_by_class().items()},
+            "devices": sum(holding.devices for holding in ledger.peak_holdings() if not holding.volatile),
+        }
+
+
+def health(machine: Machine) -> dict[str, Any] | None:
+    """How well analog signals fit their ranges; None for machines that have none."""
+    if not isinstance(machine, CrossbarMachine):
+        return None
+    parts = machine.parts
+    rates = {kind: (beyond / values if values else 0.0) for kind, (values, beyond) in machine.clipped.items()}
+    return {
+        "dac_clip_rate": rates["dac"],
+        "adc_clip_rate": rates["adc"],
+        "saturation_rate": rates["analog"],
+        "effective_bits": {
+            "tile output": min(parts.adc.bits, machine.effective_bits(parts.tiles.output_noise)),
+            "register": machine.effective_bits(parts.registers.noise),
+        },
+    }
+
+
+def writes(machine: Machine) -> dict[str, Any] | None:
+    """Devices written on the median chip; None for machines that have none."""
+    if not isinstance(machine, CrossbarMachine):
+        return None
+    devices = sum(2 * array.plus[0].size for array in machine.arrays.values())
+    median = float(np.median(machine.written))
+    return {"writes": median, "writes_per_device": median / devices}
+
+
+def _per(spent: Spent, count: int) -> float | None:
+    return None if spent.energy is None or not count else spent.energy / count
+
+
+def _rows(ledger: Ledger, system: str, part: str, epoch: int | None, sweep: str, step: int | None) -> Iterator[Row]:
+    for line, spent in ledger.items():
+        assumed = None if spent.energy is None else spent.assumed
+        yield Row(system, part, epoch, sweep, step, *_fields(line), spent.energy, assumed)
+
+
+def _fields(line: Line) -> tuple[str, str, str, str, str]:
+    return line.layer, line.purpose, line.unit, line.operation, line.component

@@ -1,0 +1,73 @@
+"""Evaluation: how well a network answers, seen from outside the machine."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hwsim.episode import Episode
+from hwsim.networks import Network
+from hwsim.tasks.dataset import chunks
+
+
+class Score(NamedTuple):
+    """Loss and accuracy of each chip; accuracy is None for regression."""
+
+    loss: np.ndarray
+    accuracy: np.ndarray | None
+
+
+class Meter:
+    """Adds up losses and right answers of one batch, from what a network says, `(chips, batch, n)`.
+
+    Args:
+        scale: what outputs are multiplied by; None for answers, which are scaled and behind the softmax already.
+    """
+
+    def __init__(self, episode: Episode, scale: float | None = None) -> None:
+        self._episode, self._scale = episode, scale
+        self._step = episode.loss_from
+        self.loss: np.ndarray | float = 0.0
+        self.right: np.ndarray | float = 0.0
+
+    def see(self, output: np.ndarray) -> None:
+        """What the network says at the next step that carries a loss."""
+        episode, step = self._episode, self._step
+        self._step += 1
+        if step >= episode.steps:  # shown again in another pass
+            return
+        output = output.astype(float) * (self._scale or 1.0)
+        if episode.values is not None:
+            self.loss = self.loss + 0.5 * np.square(output - episode.values[:, step]).sum((1, 2))
+            return
+        assert episode.labels is not None
+        labels = episode.labels[:, step] if episode.labels.ndim == 2 else episode.labels
+        if self._scale is None:
+            logs = np.log(np.maximum(output, 1e-30))
+        else:
+            logs = output - output.max(-1, keepdims=True)
+            logs -= np.log(np.exp(logs).sum(-1, keepdims=True))
+        self.loss = self.loss - np.take_along_axis(logs, labels[None, :, None], 2)[..., 0].sum(1)
+        if episode.labels.ndim == 2 or step == episode.steps - 1:
+            self.right = self.right + (output.argmax(-1) == labels).sum(1)
+
+
+def evaluate(network: Network, episode: Episode, size: int) -> Score:
+    """Show all sequences once, `size` at a time.
+
+    The loss is the mean over sequences and steps that carry one; an answer is right if the class with the largest
+    output is, at the last step, or, where each step has its own class, at each.
+    """
+    machine = network.machine
+    loss, right = np.zeros(machine.chips), np.zeros(machine.chips)
+    for part in chunks(episode, size):
+        meter = Meter(part, network.scale)
+        machine.watchers["output"] = meter.see
+        with machine.showing(part):
+            network.infer()
+        loss, right = loss + meter.loss, right + meter.right
+    del machine.watchers["output"]
+    answers = episode.batch * (episode.loss_steps if episode.target_per_step else 1)
+    accuracy = None if episode.values is not None else right / answers
+    return Score(loss / (episode.batch * episode.loss_steps), accuracy)

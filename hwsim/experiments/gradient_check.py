@@ -1,0 +1,149 @@
+"""The gradient check: a rule's gradient against exact backpropagation through time, at the same weights and sequences.
+
+Exact gradients are taken three times, on an ideal machine: at the target weights, at the weights that the devices were
+really programmed to, and with those along the noisy trajectory that the substrate really took. What comes in between
+them is programming error, dynamics error and rule error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from hwsim import learning
+from hwsim.episode import Episode
+from hwsim.learning.bptt import BPTT
+from hwsim.machine import Machine
+from hwsim.networks import Network
+
+Gradient = dict[str, np.ndarray]
+
+
+def check(network: Network, rule: learning.Rule, exact: Callable[[int], Network], episode: Episode) -> dict[str, Any]:
+    """Cosine and relative error of the gradient by group and layer, medians over chips.
+
+    Args:
+        exact: makes the same network on an ideal machine with so many chips, for `bptt`.
+
+    Returns:
+        `{group: {against: {"cosine": …, "relative_error": …}}}` for the groups recurrent, input and readout, and
+        `by_layer` with the same for each layer.
+    """
+    machine = network.machine
+    record = _Recorder(network)
+    machine.after_step = record.look
+    with machine.showing(episode):
+        rule.gradients(network)
+    machine.after_step = None
+    mine = _gradient(network)
+
+    bptt = learning.RULES["bptt"]
+    target, programmed = exact(1), exact(machine.chips)
+    _adopt(programmed, network)
+    plain = BPTT(bptt.Options(name="bptt"))
+    along = BPTT(bptt.Options(name="bptt", recall="input"))
+    references = {
+        "target": _run(target, episode, plain.gradients),
+        "programmed": _run(programmed, episode, plain.gradients),
+    }
+    _forget(programmed)
+    references["recorded"] = _run(programmed, episode, lambda net: _backward(along, net, record.last_pass()))
+    return _compare(network, mine, references)
+
+
+class _Recorder:
+    """The states of the dynamics at the end of each step."""
+
+    def __init__(self, network: Network) -> None:
+        self._machine = network.machine
+        self._names = [f"{layer.name} h" for layer in network.layers]
+        if network.pooling == "cumulative_mean":
+            self._names.append("pooled output")
+        self._passes: dict[int, list[list[np.ndarray]]] = {}
+        self._order: dict[int, list[int]] = {}
+
+    def look(self) -> None:
+        machine = self._machine
+        self._order.setdefault(machine.sweep_number, []).append(machine.step_index)
+        states = [machine.storages[name].value.astype(float) for name in self._names]
+        self._passes.setdefault(machine.sweep_number, []).append(states)
+
+    def last_pass(self) -> list[list[np.ndarray]]:
+        """The states of the last forward pass, step by step."""
+        forward = [number for number, order in self._order.items() if order == sorted(order)]
+        return self._passes[max(forward)]
+
+
+def _run(network: Network, episode: Episode, gradients: Callable[[Network], None]) -> Gradient:
+    with network.machine.showing(episode):
+        gradients(network)
+    return _gradient(network)
+
+
+def _backward(rule: BPTT, network: Network, recorded: list[list[np.ndarray]]) -> None:
+    """The backward pass along states that were recorded elsewhere."""
+    with network.machine.workspace(keep_inputs=True) as workspace:
+        states, tapes = rule.open(network, workspace)
+        for number, (register, tape) in enumerate(zip(states.all(), tapes, strict=True)):
+            tape.fill([register.initial, *(step[number] for step in recorded[:-1])])
+            register.value = recorded[-1][number]
+        rule.backward(network, workspace, states, tapes)
+    network.finish_gradient()
+
+
+def _adopt(exact: Network, network: Network) -> None:
+    """Give a network on an ideal machine the weights and factors that another one's units really hold."""
+    theirs = {unit.name: unit for unit in network.machine.units}
+    for mine in exact.machine.units:
+        if mine.name in theirs:  # a rule may do without some of the units that exact backpropagation needs
+            mine.take(network.machine.programmed(theirs[mine.name]).astype(float))
+
+
+def _gradient(network: Network) -> Gradient:
+    return {trainable.name: trainable.gradient.value.astype(float) for trainable in network.trainables}
+
+
+def _forget(network: Network) -> None:
+    machine: Machine = network.machine
+    for _ in machine.phase("clear"):
+        network.clear_gradients()
+    machine.journal.close_batch(1)
+
+
+def _compare(network: Network, mine: Gradient, references: dict[str, Gradient]) -> dict[str, Any]:
+    def one(names: list[str]) -> dict[str, Any]:
+        found = {}
+        for against, reference in references.items():
+            chips = [_alike(_flat(mine, names, chip), _flat(reference, names, chip)) for chip in range(network.machine.chips)]
+            cosines, errors = zip(*chips, strict=True)
+            found[against] = {"cosine": _median(cosines), "relative_error": _median(errors)}
+        return found
+
+    def grouped(prefix: str) -> dict[str, Any]:
+        groups: dict[str, list[str]] = {"recurrent": [], "input": [], "readout": []}
+        for trainable in network.trainables:
+            if trainable.layer.startswith(prefix):
+                groups[trainable.group].append(trainable.name)
+        return {group: one(names) for group, names in groups.items()}
+
+    return {**grouped("layer"), "by_layer": {layer.name: grouped(layer.name) for layer in network.layers}}
+
+
+def _flat(gradient: Gradient, names: list[str], chip: int) -> np.ndarray:
+    return np.concatenate([gradient[name][min(chip, len(gradient[name]) - 1)].ravel() for name in names])
+
+
+def _alike(x: np.ndarray, y: np.ndarray) -> tuple[float | None, float | None]:
+    """Cosine, and |x - y| / |y|; None where they are not defined."""
+    with np.errstate(all="ignore"):
+        size, other = float(np.linalg.norm(x)), float(np.linalg.norm(y))
+        if not np.isfinite(size) or not other:
+            return None, None
+        return (float(x @ y) / (size * other) if size else None), float(np.linalg.norm(x - y)) / other
+
+
+def _median(values: tuple[float | None, ...]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None

@@ -1,0 +1,112 @@
+"""The horizon: how long a sequence forward error propagation can carry on a machine."""
+
+from __future__ import annotations
+
+from math import expm1, inf, log1p, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from hwsim.episode import Episode
+from hwsim.machine import Register
+from hwsim.networks import Network
+
+TOLERANCE = 0.2
+"""Relative error of the errors at the end of a sequence that leaves their direction: a cosine of 0.98."""
+
+
+class Horizon(NamedTuple):
+    """How long a sequence errors can be carried forward, against how long it is.
+
+    An error made at one step grows by exp(rate) with each further one. Fresh errors of relative size ε add up at
+    random, to ε √((exp(2 T rate) - 1) / (2 rate)) after T steps; frozen ones in step, to about T ε.
+
+    Attributes:
+        steps: T, the length of the sequence.
+        rate: ln(1/|λ|min): how fast the recurrence forgets along the direction that it forgets fastest.
+        fresh, frozen: ε of one step, drawn at each use, or the same in all of them.
+        tolerance: the relative error at the end that is accepted.
+    """
+
+    steps: int
+    rate: float
+    fresh: float
+    frozen: float
+    tolerance: float = TOLERANCE
+
+    @property
+    def fresh_error(self) -> float:
+        """Relative error at the end from fresh errors."""
+        growth = 2 * self.steps * self.rate
+        if growth > 700:
+            return inf
+        return self.fresh * sqrt(expm1(growth) / (2 * self.rate) if self.rate else self.steps)
+
+    @property
+    def frozen_error(self) -> float:
+        """Relative error at the end from frozen errors."""
+        return self.frozen * self.steps
+
+    @property
+    def fresh_steps(self) -> float:
+        """The longest sequence that fresh errors allow."""
+        ratio = (self.tolerance / self.fresh) ** 2
+        return log1p(2 * self.rate * ratio) / (2 * self.rate) if self.rate else ratio
+
+    @property
+    def frozen_steps(self) -> float:
+        """The longest sequence that frozen errors allow."""
+        return self.tolerance / self.frozen if self.frozen else inf
+
+    @property
+    def fits(self) -> bool:
+        """Whether the sequence is short enough."""
+        return self.steps <= min(self.fresh_steps, self.frozen_steps)
+
+
+def horizon(network: Network, exact: Network, episode: Episode, tolerance: float = TOLERANCE) -> Horizon:
+    """The horizon of the network on its machine, at its present weights.
+
+    Args:
+        exact: the same network on an ideal machine; it gets the master weights.
+        episode: a few sequences, along which the Jacobians are taken.
+    """
+    precision = network.machine.precision()
+    for mine, theirs in zip(exact.trainables, network.trainables, strict=True):
+        mine.master.value = theirs.master.value[:1].astype(float)
+    return Horizon(episode.steps, forgetting(exact, episode), precision.fresh, precision.frozen, tolerance)
+
+
+def forgetting(network: Network, episode: Episode) -> float:
+    """-(the smallest Lyapunov exponent) of the recurrence, a step: ln(1/|λ|min) for a diagonal one.
+
+    The product of Jacobians along each sequence is kept orthogonal by QR decompositions, whose diagonals give the rates
+    (Benettin et al., Meccanica 15, 1980). The mean over sequences counts, and the fastest direction of all layers.
+    """
+    machine = network.machine
+    network.program()
+    logs: dict[str, np.ndarray] = {}
+    products: list[Register] = []
+
+    def orthogonalise() -> None:
+        for register in products:
+            value = register.value[0]
+            if value.ndim == 2:  # diagonal: complex modes on pairs of wires
+                step = np.log(np.abs(value[:, ::2] + 1j * value[:, 1::2]))
+                register.value = register.initial
+            else:
+                q, r = np.linalg.qr(value.swapaxes(1, 2))
+                step = np.log(np.abs(np.diagonal(r, axis1=1, axis2=2)))
+                register.value = np.ascontiguousarray(q.swapaxes(1, 2))[None]
+            logs[register.name] = logs.get(register.name, 0) + step
+
+    machine.after_step = orthogonalise
+    with np.errstate(divide="ignore"), machine.showing(episode), machine.workspace() as workspace:
+        states = network.states(workspace)
+        products = [layer.cell.product(workspace, f"{layer.name} product") for layer in network.layers]
+        for step in machine.forward_pass("Jacobians"):
+            _, seen = network.step(states, step)
+            for layer, (at, _readout), product in zip(network.layers, seen, products, strict=True):
+                product.store(layer.cell.extend(product.load(), at))
+    machine.after_step = None
+    return float(max(-(log_.mean(0) / episode.steps).min() for log_ in logs.values()))

@@ -1,0 +1,160 @@
+"""Run an experiment: its substrate, then each reference, and what is to be said about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import hwsim
+from hwsim import documents, tasks
+from hwsim.config import experiment as config
+from hwsim.config.experiment import Experiment
+from hwsim.experiments import costs as accounting
+from hwsim.experiments import run_folder
+from hwsim.experiments.costs import Costs, Row
+from hwsim.experiments.trial import Trial
+
+Progress = Callable[[str, str, int, int], None]
+"""Told which system is at work, on what, how much of it is done, and how much there is."""
+
+
+@dataclass
+class Run:
+    """A finished run.
+
+    Attributes:
+        experiment: what was asked.
+        summary: what is written to `summary.json`.
+        costs: energy, memory and time of each system.
+        folder: where it was written, if it was.
+    """
+
+    experiment: Experiment
+    summary: dict[str, Any]
+    costs: list[Costs]
+    folder: Path | None = None
+
+    @property
+    def energy(self) -> pd.DataFrame:
+        """What is written to `energy.csv`."""
+        return pd.DataFrame((row for one in self.costs for row in one.rows()), columns=Row._fields)
+
+    @property
+    def memory(self) -> pd.DataFrame:
+        """What is written to `memory.csv`."""
+        rows = (row for one in self.costs for row in run_folder.held(one))
+        return pd.DataFrame(rows, columns=run_folder.Held._fields)
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """What is written to `metrics.csv`."""
+        return pd.DataFrame(self.metric_rows(), columns=run_folder.METRICS)
+
+    def metric_rows(self) -> Iterator[dict[str, Any]]:
+        for one in self.costs:
+            yield from one.outcome.metrics
+
+
+def run(
+    experiment: str | Path | Experiment,
+    *,
+    out: str | Path | None = None,
+    seed: int | None = None,
+    data: str | Path | None = None,
+    progress: Progress = lambda system, what, done, total: None,
+) -> Run:
+    """Run an experiment, and write its folder if `out` says where.
+
+    Args:
+        experiment: a YAML file, or what was loaded from one.
+        out: a folder that does not exist yet; None writes nothing.
+        seed: instead of the one in the file.
+        data: the folder with the data sets that are not shipped.
+
+    Raises:
+        HwsimError: something is wrong with the file, the data or the place to write.
+    """
+    asked = experiment if isinstance(experiment, Experiment) else config.load(experiment)
+    if seed is not None:
+        asked = asked.model_copy(update={"seed": seed})
+    folder = None if out is None else run_folder.place(Path(out), asked.name)
+    if folder is None:
+        return _run(asked, data, progress)
+    with run_folder.written_whole(folder) as partial:
+        result = _run(asked, data, progress)
+        run_folder.write(result, partial)
+    result.folder = folder
+    return result
+
+
+def _run(experiment: Experiment, data: str | Path | None, progress: Progress) -> Run:
+    dataset = tasks.load(experiment.task, experiment.seed, None if data is None else Path(data))
+    found = []
+    for name, system in experiment.systems().items():
+        trial = Trial(experiment, name, system, dataset)
+        trial.run(lambda what, done, total, name=name: progress(name, what, done, total))  # type: ignore[misc]
+        found.append(Costs(trial))
+    resolved = experiment.resolved()
+    summary = {
+        "name": experiment.name,
+        "seed": experiment.seed,
+        "hwsim_version": hwsim.__version__,
+        "config_sha256": documents.fingerprint(resolved),
+        "systems": {one.trial.name: _plain(_system(one)) for one in found},
+    }
+    return Run(experiment, summary, found)
+
+
+def _system(costs: Costs) -> dict[str, Any]:
+    """What `summary.json` says of one system."""
+    trial, outcome = costs.trial, costs.trial.outcome
+    result: dict[str, Any] = {
+        "rule": trial.system.learning.name,
+        "machine": trial.system.machine.name,
+        "chips": trial.machine.chips,
+        "loss": None if outcome.score is None else _spread(outcome.score.loss),
+        "accuracy": None,
+        "gradient": outcome.gradient,
+        "horizon": None,
+        "energy": costs.energy(),
+        "memory": costs.memory(),
+        "time": costs.time(),
+        "weights": accounting.writes(trial.machine),
+        "signal_health": accounting.health(trial.machine),
+        "diverged": outcome.diverged,
+    }
+    if outcome.score is not None and outcome.score.accuracy is not None:
+        result["accuracy"] = _spread(outcome.score.accuracy)
+    if outcome.horizons:
+        last = outcome.horizons[-1]
+        result["horizon"] = {
+            **last._asdict(),
+            "fresh_error": last.fresh_error,
+            "frozen_error": last.frozen_error,
+            "fresh_steps": last.fresh_steps,
+            "frozen_steps": last.frozen_steps,
+            "fits": last.fits,
+            "end_residual": outcome.residual,
+        }
+    return result
+
+
+def _spread(values: np.ndarray) -> dict[str, Any]:
+    return {"median": float(np.median(values)), "per_chip": [float(value) for value in values]}
+
+
+def _plain(value: Any) -> Any:
+    """The same with None for what is no number, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    return value

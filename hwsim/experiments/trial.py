@@ -1,0 +1,279 @@
+"""A trial: one rule on one machine, rehearsed, built, checked, trained and tested."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hwsim import learning, machine
+from hwsim.accounts.journal import Batch, Totals
+from hwsim.accounts.memory import Change, Holding
+from hwsim.config.experiment import Experiment, System, Training
+from hwsim.episode import Episode
+from hwsim.experiments import gradient_check
+from hwsim.experiments.evaluation import Meter, Score, evaluate
+from hwsim.experiments.horizon import Horizon, horizon
+from hwsim.experiments.rehearsal import rehearse
+from hwsim.learning import optimizers
+from hwsim.learning.update import update
+from hwsim.machine import Accumulator, CrossbarMachine, IdealMachine, Machine
+from hwsim.networks import Network
+from hwsim.tasks import Dataset
+
+TEST_BATCH = 256
+"""Sequences that are tested side by side; it changes nothing but the memory that the simulation takes."""
+
+Progress = Callable[[str, int, int], None]
+"""Told what is going on, how much of it is done, and how much there is."""
+
+
+class Detail(NamedTuple):
+    """One batch step by step: a training step, or a gradient if there is no training.
+
+    Attributes:
+        batch: what was done.
+        steps: `(sweep, step, trace, activities)` of each step.
+        before: what was held when it began.
+        changes: what was allocated and released in it.
+    """
+
+    batch: Batch
+    steps: list[tuple[int, int, int, np.ndarray | None]]
+    before: tuple[Holding, ...]
+    changes: list[Change]
+
+
+@dataclass
+class Outcome:
+    """What is known of a trial when it is over.
+
+    Attributes:
+        score: the last test.
+        metrics: a row for each test and chip.
+        gradient: what the gradient check found.
+        horizons: at each test, for rules that have one.
+        residual: of the last training step, |δ_T - g_T| / |g_T| by layer, for rules that have one.
+        totals: what was done between tests; the first is programming and the test before training.
+        inference: one test alone.
+        detail: one batch step by step.
+        diverged: where learning first failed, if it did.
+    """
+
+    score: Score | None = None
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    gradient: dict[str, Any] | None = None
+    horizons: list[Horizon] = field(default_factory=list)
+    residual: dict[str, float] = field(default_factory=dict)
+    totals: list[Totals] = field(default_factory=list)
+    inference: Totals | None = None
+    detail: Detail | None = None
+    diverged: dict[str, Any] | None = None
+
+
+class Trial:
+    """One system of an experiment. `run` does all that the experiment asks of it.
+
+    Attributes:
+        machine, network: as they are after `run`.
+        outcome: filled in by `run`.
+    """
+
+    def __init__(self, experiment: Experiment, name: str, system: System, dataset: Dataset) -> None:
+        self.experiment, self.name, self.system, self.dataset = experiment, name, system, dataset
+        self.rule = learning.build(system.learning)
+        self.outcome = Outcome()
+        self.machine: Machine
+        self.network: Network
+
+    def run(self, progress: Progress) -> Outcome:
+        """Rehearse, check the gradient, train and test.
+
+        Raises:
+            HwsimError: the system cannot be simulated, or something that it needs has no answer.
+        """
+        experiment, training = self.experiment, self.experiment.training
+        progress("rehearsal", 0, 1)
+        holds = rehearse(experiment, self.name, self.system, self.dataset.train)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what becomes infinite is reported
+            if experiment.gradient_check:
+                progress("gradient check", 0, 1)
+                self._check_gradient(experiment.gradient_check.sequences, holds)
+            if training:
+                self._adopt(self._built(self.system, self._chips, holds, learns=True))
+                self._train(training, progress)
+            else:
+                if not experiment.gradient_check:
+                    self._adopt(self._built(self.system, self._chips, holds, learns=False))
+                self._test(0, 0, None)
+            self.outcome.totals.append(self.machine.journal.collect())
+        return self.outcome
+
+    # ---- building --------------------------------------------------------------------------------------------
+
+    @property
+    def _chips(self) -> int:
+        """Machines without variation are all alike, so one of them is enough."""
+        return self.system.chips if self.system.machine.kind == "crossbar" else 1
+
+    def _built(self, system: System, chips: int, holds: Any, learns: bool, strict: bool = False) -> Network:
+        stage = machine.build(system.machine, chips=chips, seed=self.experiment.seed, strict=strict)
+        if isinstance(stage, CrossbarMachine) and stage.parts.registers.retention is not None:
+            stage.holds = holds
+        train = self.dataset.train
+        uses = self.rule.uses | (set() if system is self.system else {"transposed"})
+        network = Network(stage, self.experiment.network, train.width, train.outputs, uses)
+        if learns:
+            network.begin_training()
+        network.program()
+        stage.journal.close_batch(1)
+        return network
+
+    def _adopt(self, network: Network) -> None:
+        self.network, self.machine = network, network.machine
+
+    def _exact(self, chips: int) -> Network:
+        """The same network on an ideal machine."""
+        options = machine.MACHINES["ideal"].Options(kind="ideal", name="ideal")
+        return self._built(System.model_construct(machine=options), chips, {}, learns=True)
+
+    # ---- checking --------------------------------------------------------------------------------------------
+
+    def _check_gradient(self, sequences: int, holds: Any) -> None:
+        """In strict mode, on a machine of its own with the same devices: nothing can be smuggled out of a step."""
+        episode = self.dataset.train.select(slice(0, sequences))
+        self._adopt(self._built(self.system, self._chips, holds, learns=True, strict=True))
+        self._watch_residuals()
+        self._note_horizon()
+        with _Watch(self.machine) as watch:
+            self.outcome.gradient = gradient_check.check(self.network, self.rule, self._exact, episode)
+        self.outcome.detail = watch.detail
+        self._note_divergence(0)
+
+    def _watch_residuals(self) -> None:
+        """Note |δ_T - g_T| / |g_T|, the median over chips, wherever a rule shows it."""
+
+        def note(layer: str, delta: np.ndarray, g: np.ndarray) -> None:
+            size = np.sqrt(np.square(g).sum((1, 2)))
+            missing = np.sqrt(np.square(delta - g).sum((1, 2)))
+            self.outcome.residual[layer] = float(np.median(missing / np.where(size > 0, size, 1)))
+
+        for layer in self.network.layers:
+            self.machine.watchers[f"{layer.name} residual"] = partial(note, layer.name)
+
+    def _note_horizon(self) -> None:
+        tolerance = getattr(self.rule.options, "tolerance", None)
+        if tolerance is not None:
+            few = self.dataset.train.select(slice(0, 4))
+            self.outcome.horizons.append(horizon(self.network, self._exact(1), few, tolerance))
+
+    # ---- training --------------------------------------------------------------------------------------------
+
+    def _train(self, training: Training, progress: Progress) -> None:
+        train, network, stage = self.dataset.train, self.network, self.machine
+        size = min(training.batch, train.batch)
+        per_epoch = train.batch // size
+        updates = training.steps or (training.epochs or 0) * per_epoch
+        every = training.test_every or per_epoch
+        optimizer = optimizers.build(training.optimizer, network)
+        self._watch_residuals()
+        self._note_horizon()
+        self._test(0, 0, None)
+        self.outcome.totals.append(stage.journal.collect())
+        done, losses = 0, np.zeros(stage.chips)
+        for epoch in count(1):
+            for episode in self.dataset.batches(size, self.experiment.seed, epoch):
+                meter = Meter(episode)
+                stage.watchers["answer"] = meter.see
+                with _Watch(stage, wanted=done == 0) as watch, stage.showing(episode):
+                    self.rule.gradients(network)
+                    self._stop_diverged_chips(done)
+                    update(network, optimizer, training, done / updates, episode.batch * episode.loss_steps)
+                self.outcome.detail = watch.detail or self.outcome.detail
+                losses, done = losses + meter.loss / (episode.batch * episode.loss_steps), done + 1
+                progress("training", done, updates)
+                if done % every == 0 or done == updates:
+                    since = done % every or every
+                    self._note_horizon()
+                    self._test(done, epoch, losses / since)
+                    self.outcome.totals.append(stage.journal.collect())
+                    losses = np.zeros(stage.chips)
+                if done == updates:
+                    return
+
+    def _test(self, updates: int, epoch: int, train_loss: np.ndarray | None) -> None:
+        if not self.experiment.test:
+            return
+        before = self.machine.journal.collect()
+        score = evaluate(self.network, self.dataset.test, TEST_BATCH)
+        self.outcome.inference = self.machine.journal.collect()
+        self.machine.journal.totals = _together(before, self.outcome.inference)
+        self.outcome.score = score
+        reach = self.outcome.horizons[-1] if self.outcome.horizons else None
+        for chip in range(self.machine.chips):
+            self.outcome.metrics.append(
+                {
+                    "system": self.name,
+                    "updates": updates,
+                    "epoch": epoch,
+                    "chip": chip,
+                    "train_loss": None if train_loss is None else float(train_loss[chip]),
+                    "test_loss": float(score.loss[chip]),
+                    "test_accuracy": None if score.accuracy is None else float(score.accuracy[chip]),
+                    "horizon_fresh_steps": None if reach is None else reach.fresh_steps,
+                    "horizon_frozen_steps": None if reach is None else reach.frozen_steps,
+                }
+            )
+
+    def _stop_diverged_chips(self, updates: int) -> None:
+        """Chips whose gradient is no longer a number keep their weights; where it was lost is noted once."""
+        sums = [storage for storage in self.machine.storages.values() if isinstance(storage, Accumulator)]
+        lost = np.zeros(self.machine.chips, bool)
+        for storage in sums:
+            lost |= ~np.isfinite(storage.value.reshape(len(lost), -1)).all(1)
+        if lost.any():
+            for storage in sums:
+                storage.value[lost] = 0
+            self._note_divergence(updates, [int(chip) for chip in np.flatnonzero(lost)])
+
+    def _note_divergence(self, updates: int, chips: list[int] | None = None) -> None:
+        where = self.machine.divergence
+        if self.outcome.diverged is None and (where is not None or chips):
+            noted = {} if where is None else where._asdict()
+            self.outcome.diverged = {"updates": updates, **noted, "chips": chips or list(where.chips)}  # type: ignore[union-attr]
+
+
+class _Watch:
+    """Has the journal and the ledger note one batch in detail."""
+
+    def __init__(self, stage: Machine, wanted: bool = True) -> None:
+        self._machine, self._wanted = stage, wanted
+        self.detail: Detail | None = None
+
+    def __enter__(self) -> _Watch:
+        if self._wanted:
+            self._before = tuple(self._machine.memory.live.values())
+            self._machine.journal.detail, self._machine.memory.history = [], []
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        journal, memory = self._machine.journal, self._machine.memory
+        if self._wanted and journal.latest is not None:
+            assert journal.detail is not None
+            assert memory.history is not None
+            count = len(journal.latest.sweeps)
+            steps = [step for step in journal.detail if step[0] < count]
+            self.detail = Detail(journal.latest, steps, self._before, memory.history)
+        journal.detail, memory.history = None, None
+
+
+def _together(first: Totals, second: Totals) -> Totals:
+    """Two sums in one."""
+    activities = {number: values.copy() for number, values in first.activities.items()}
+    for number, values in second.activities.items():
+        activities[number] = activities[number] + values if number in activities else values.copy()
+    return Totals(first.batches + second.batches, activities)

@@ -1,0 +1,36 @@
+"""What an optimizer is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from hwsim.accounts.memory import OPTIMIZER
+from hwsim.machine import Register, Signal, Trainable
+from hwsim.networks import Network
+
+
+class Optimizer(ABC):
+    """Turns the gradient of a parameter into its new value, in a phase, by operations of the machine.
+
+    Attributes:
+        iteration: updates made so far.
+    """
+
+    slots: tuple[str, ...] = ()
+    """What it remembers of each parameter."""
+
+    def __init__(self, options: Any, network: Network) -> None:
+        self.options, self.iteration = options, 0
+        self._slots = {
+            (trainable.name, slot): trainable.slot(f"{trainable.name} {slot}", OPTIMIZER)
+            for trainable in network.trainables
+            for slot in self.slots
+        }
+
+    def slot(self, trainable: Trainable, name: str) -> Register:
+        return self._slots[trainable.name, name]
+
+    @abstractmethod
+    def updated(self, trainable: Trainable, gradient: Signal, rate: float) -> Signal:
+        """The new value of a parameter; its slots are brought up to date."""

@@ -1,0 +1,26 @@
+"""Tasks: what is to be learned, as episodes. One file each, found by its name."""
+
+from pathlib import Path
+
+from hwsim.catalogue import choice, members
+from hwsim.tasks.dataset import Dataset
+
+TASKS = members(__name__, __path__)
+AnyOptions = choice(TASKS)
+
+
+def load(options: AnyOptions, seed: int, folder: Path | None = None) -> Dataset:
+    """The data of the task that `options` describe.
+
+    Args:
+        seed: fixes what is drawn, and how the data is split.
+        folder: where data sets are kept; None for the usual place.
+
+    Raises:
+        DataError: the data is not there, or is not what it should be.
+    """
+    dataset: Dataset = TASKS[options.name].load(options, seed, folder)
+    return dataset
+
+
+__all__ = ["TASKS", "AnyOptions", "Dataset", "load"]

@@ -1,0 +1,37 @@
+"""A data set: sequences to learn from, and sequences to test on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from hwsim import streams
+from hwsim.episode import Episode
+
+
+class Dataset(NamedTuple):
+    """Two large episodes, from which batches are taken."""
+
+    train: Episode
+    test: Episode
+
+    def batches(self, size: int, seed: int, epoch: int) -> Iterator[Episode]:
+        """The training sequences in random order, in batches of `size`; what is left over waits for another epoch."""
+        order = streams.generator(seed, "order", epoch).permutation(self.train.batch)
+        for start in range(0, self.train.batch - size + 1, size):
+            yield self.train.select(order[start : start + size])
+
+
+def split(episode: Episode, test_share: float, seed: int) -> Dataset:
+    """Sequences dealt out at random, the same for the same seed."""
+    order = streams.generator(seed, "split").permutation(episode.batch)
+    cut = max(1, round(test_share * episode.batch))
+    return Dataset(episode.select(np.sort(order[cut:])), episode.select(np.sort(order[:cut])))
+
+
+def chunks(episode: Episode, size: int) -> Iterator[Episode]:
+    """All sequences in order, in batches of at most `size`."""
+    for start in range(0, episode.batch, size):
+        yield episode.select(slice(start, start + size))

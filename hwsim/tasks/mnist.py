@@ -1,0 +1,140 @@
+"""The MNIST handwritten digits as sequences, fetched on demand.
+
+Y. LeCun, C. Cortes and C. Burges, 1998. The files are not part of the package; `hwsim data fetch mnist` puts them into
+the data folder. What is checked is the content after decompression, since mirrors compress it differently.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple, Self
+
+import numpy as np
+from pydantic import BaseModel, Field, model_validator
+
+from hwsim.episode import Episode
+from hwsim.errors import DataError
+from hwsim.tasks.dataset import Dataset
+from hwsim.tasks.folder import data_folder
+
+
+class Options(BaseModel, extra="forbid"):
+    """70 000 handwritten digits of 28 by 28 pixels, scaled to [0, 1]. 98 steps of width 1 are MNIST98."""
+
+    name: Literal["mnist"]
+    steps: Annotated[int, Field(ge=1, le=784, description="steps that an image is shown in")] = 98
+    width: Annotated[
+        int, Field(ge=1, le=784, description="values a step, each the mean of so many neighbouring pixels as fit")
+    ] = 1
+    train: Annotated[int, Field(ge=1, le=60_000, description="images to learn from, the first ones")] = 60_000
+    test: Annotated[int, Field(ge=1, le=10_000, description="images to test on, the first ones")] = 10_000
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if 784 % (self.steps * self.width):
+            raise ValueError(f"steps × width must divide the 784 pixels; {self.steps} × {self.width} does not")
+        return self
+
+
+class File(NamedTuple):
+    """One of the four files of the data set: its shape, and the SHA-256 of its content once decompressed."""
+
+    name: str
+    shape: tuple[int, ...]
+    sha256: str
+
+
+FILES = {
+    "train images": File(
+        "train-images-idx3-ubyte",
+        (60_000, 28, 28),
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    ),
+    "train labels": File(
+        "train-labels-idx1-ubyte",
+        (60_000,),
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    ),
+    "test images": File(
+        "t10k-images-idx3-ubyte",
+        (10_000, 28, 28),
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    ),
+    "test labels": File(
+        "t10k-labels-idx1-ubyte",
+        (10_000,),
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    ),
+}
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+
+
+def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:
+    """The images as sequences; the split is the official one.
+
+    Raises:
+        DataError: a file is missing, truncated, or not the one that it should be.
+    """
+    place = data_folder(folder) / "mnist"
+    parts = {what: read(place, file) for what, file in FILES.items()}
+
+    def episode(kind: str, count: int) -> Episode:
+        images = parts[f"{kind} images"][:count] / 255.0
+        steps = images.reshape(count, options.steps, options.width, -1).mean(-1)
+        return Episode(steps, parts[f"{kind} labels"][:count].astype(np.int64), classes=10)
+
+    return Dataset(episode("train", options.train), episode("test", options.test))
+
+
+def fetch(folder: Path | None = None) -> Path:
+    """Download what is missing, from the first mirror that answers.
+
+    Raises:
+        DataError: no mirror gives a file with the right content.
+    """
+    import pooch
+
+    place = data_folder(folder) / "mnist"
+    for file in FILES.values():
+        if (place / f"{file.name}.gz").exists():
+            read(place, file)
+            continue
+        reasons = []
+        for mirror in MIRRORS:
+            try:
+                pooch.retrieve(f"{mirror}{file.name}.gz", None, f"{file.name}.gz", place, progressbar=False)
+                read(place, file)
+                break
+            except DataError as error:
+                (place / f"{file.name}.gz").unlink(missing_ok=True)
+                reasons.append(f"{mirror}: {error}")
+            except Exception as error:  # pooch raises whatever the network layer does
+                reasons.append(f"{mirror}: {error}")
+        else:
+            raise DataError(f"{file.name} could not be fetched:\n  " + "\n  ".join(reasons))
+    return place
+
+
+def read(place: Path, file: File) -> np.ndarray:
+    """One file, checked."""
+    path = place / f"{file.name}.gz"
+    if not path.exists() and (place / file.name).exists():
+        path = place / file.name
+    try:
+        raw = path.read_bytes()
+        content = gzip.decompress(raw) if path.suffix == ".gz" else raw
+    except FileNotFoundError:
+        raise DataError(
+            f"MNIST is not in {place}: {path.name} is missing. Run `hwsim data fetch mnist`, or say where it is with "
+            "--data FOLDER or the environment variable HWSIM_DATA (the folder that contains mnist/)"
+        ) from None
+    except (OSError, EOFError) as error:
+        raise DataError(f"{path} cannot be read ({error}); delete it and run `hwsim data fetch mnist`") from None
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise DataError(f"{path} is not the file it should be (truncated?); delete it and run `hwsim data fetch mnist`")
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * len(file.shape)).reshape(file.shape)

@@ -1,0 +1,38 @@
+"""Random sequences with random targets: nothing can be learned from them, but costs and gradients can be measured."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from hwsim import streams
+from hwsim.episode import Episode
+from hwsim.tasks.dataset import Dataset
+
+
+class Options(BaseModel, extra="forbid"):
+    """Normal inputs; random classes or normal values as targets, a new one each step."""
+
+    name: Literal["random"]
+    steps: Annotated[int, Field(ge=1)] = 20
+    width: Annotated[int, Field(ge=1, description="input wires")] = 1
+    outputs: Annotated[int, Field(ge=1, description="classes, or values to predict")] = 2
+    target: Annotated[Literal["classes", "values"], Field(description="what is to be predicted")] = "classes"
+    loss: Annotated[Literal["each", "last"], Field(description="steps that carry a loss")] = "each"
+    train: Annotated[int, Field(ge=1)] = 256
+    test: Annotated[int, Field(ge=1)] = 64
+
+
+def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:
+    """Independent draws for each sequence and step."""
+
+    def episode(kind: str, count: int) -> Episode:
+        draw, shape = streams.generator(seed, "random", kind), (count, options.steps)
+        inputs = draw.normal(size=(*shape, options.width))
+        loss_from = 0 if options.loss == "each" else options.steps - 1
+        if options.target == "classes":
+            labels = draw.integers(options.outputs, size=shape)
+            return Episode(inputs, labels, classes=options.outputs, loss_from=loss_from)
+        return Episode(inputs, values=draw.normal(size=(*shape, options.outputs)), loss_from=loss_from)
+
+    return Dataset(episode("train", options.train), episode("test", options.test))
