@@ -186,6 +186,7 @@ class _Reader:
             if isinstance(node, yaml.SequenceNode):
                 self._check_tag(node, "tag:yaml.org,2002:seq")
                 return [self.value(child, (*place, index)) for index, child in enumerate(node.value)]
+            assert isinstance(node, yaml.ScalarNode)
             return self._scalar(node)
         finally:
             self.open.discard(id(node))
@@ -324,7 +325,7 @@ def _step_into(annotation: Any, part: str | int) -> tuple[Any, bool]:
         return (arguments[0] if arguments else None), True
     for model in models:
         name = model.model_fields.get("name") or model.model_fields.get("kind") or model.model_fields.get("law")
-        if part == model.__name__ or name is not None and part in getattr(name.annotation, "__args__", ()):
+        if part == model.__name__ or (name is not None and part in getattr(name.annotation, "__args__", ())):
             return model, False
     for argument in arguments:
         if getattr(argument, "__args__", ()):
@@ -332,7 +333,7 @@ def _step_into(annotation: Any, part: str | int) -> tuple[Any, bool]:
             if inner is not None:
                 return inner, kept
     if getattr(annotation, "__origin__", None) is dict:
-        return arguments[1], True
+        return arguments[-1], True
     for model in models:
         if part in model.model_fields:
             return model.model_fields[part].annotation, True

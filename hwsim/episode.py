@@ -57,7 +57,7 @@ class Episode:
     @property
     def target_per_step(self) -> bool:
         """Whether each step has a target of its own, rather than one for the sequence."""
-        return self.values is not None or self.labels is not None and self.labels.ndim == 2
+        return self.values is not None or (self.labels is not None and self.labels.ndim == 2)
 
     @cached_property
     def targets(self) -> np.ndarray:

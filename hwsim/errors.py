@@ -1,4 +1,4 @@
-"""Every error that hwsim raises on purpose. Each is re-creatable from its arguments (SimPy and Dask re-raise by copy)."""
+"""Every error that hwsim raises on purpose, each re-creatable from its arguments (SimPy and Dask copy errors)."""
 
 
 class HwsimError(Exception):
@@ -10,7 +10,7 @@ class ConfigError(HwsimError):
 
 
 class CausalityError(HwsimError):
-    """A signal was used outside the step that made it, or a pass was not run in order from its first step to its last."""
+    """A signal was used outside the step that made it, or a pass was not run in order from first step to last."""
 
 
 class CapabilityError(HwsimError):

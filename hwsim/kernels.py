@@ -1,13 +1,13 @@
 """Compiled arithmetic that NumPy would need several sweeps over memory for.
 
-Every kernel takes arrays `(chips, vectors, n)` of one type, checks their shapes, and gives a new array. Elementwise ones
-round as the plain expressions would, operation by operation, since nothing is reordered or contracted; sums within a
-vector (softmax, standardise) are kept in float64.
+Every kernel takes arrays `(chips, vectors, n)` of one type, checks their shapes, and gives a new array. Elementwise
+ones round as the plain expressions would, operation by operation, since nothing is reordered or contracted; sums within
+a vector (softmax, standardise) are kept in float64.
 """
 
 from collections.abc import Callable
 from math import exp, sqrt
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def compiled(function: F) -> F:
     """Compile when first called, and keep the result beside the source for the next process."""
-    return numba.njit(cache=True, nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
 @compiled

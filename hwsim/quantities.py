@@ -10,7 +10,6 @@ from typing import Annotated, Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
-
 _BITS = re.compile(r"(bit|byte|\bB\b|iB\b)")
 
 
@@ -46,7 +45,7 @@ def parse(text: Any, unit: str, example: str) -> float:
     return value
 
 
-def _quantity(unit: str, example: str, **bounds: float) -> Any:
+def _quantity(unit: str, example: str, **bounds: Any) -> Any:
     def read(text: Any) -> float:
         return parse(text, unit, example)
 

@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field
 
 from hwsim.accounts.digital import DigitalPrices
 from hwsim.accounts.energy import Charge, Leak
-from hwsim.accounts.memory import LEARNING, STATE
 from hwsim.accounts.work import WORK
 from hwsim.physics.device import CurrentPulses, DataSheet
 from hwsim.quantities import Constant, Energy, Time, Voltage
@@ -51,7 +50,9 @@ class Tiles(BaseModel, extra="forbid"):
     output_noise: Annotated[Share, Field(description="fresh, on each output of a tile, as a share of full scale")]
     interface: Annotated[
         Literal["analog", "digital"],
-        Field(description="whether outputs stay analog until they are needed in digital form, or are converted at once"),
+        Field(
+            description="whether outputs stay analog until they are needed in digital form, or are converted at once"
+        ),
     ] = "analog"
     weight_range: Annotated[
         Positive, Field(description="largest weight a tile can hold, in multiples of the largest initial one")
@@ -63,7 +64,9 @@ class AnalogUnit(BaseModel, extra="forbid"):
 
     energy: Annotated[Constant[Energy], Field(description="of one operation on one wire")]
     time: Annotated[Constant[Time], Field(description="until it has settled")]
-    mismatch: Annotated[Share, Field(description="frozen: standard deviation of its gain from instance to instance")] = 0.0
+    mismatch: Annotated[
+        Share, Field(description="frozen: standard deviation of its gain from instance to instance")
+    ] = 0.0
     gain_noise: Annotated[Share, Field(description="fresh: standard deviation of its gain from use to use")] = 0.0
     noise: Annotated[Share, Field(description="fresh: added to each output, as a share of full scale")] = 0.0
 
@@ -90,7 +93,7 @@ class StateRegisters(BaseModel, extra="forbid"):
 
     classes: Annotated[
         list[Literal["state", "learning state"]], Field(description="what is kept in them; the rest is digital")
-    ] = [STATE, LEARNING]  # type: ignore[assignment, list-item]
+    ] = ["state", "learning state"]
     energy: Annotated[Constant[Energy], Field(description="to store one value")]
     time: Constant[Time]
     noise: Annotated[Share, Field(description="fresh, at storing, as a share of full scale")] = 0.0
@@ -148,7 +151,7 @@ class CrossbarPrices:
     def charges(self, record: Record) -> list[Charge]:
         parts, kind, n = self.parts, record.kind, prod(record.size)
         if kind == "program":
-            return self._programming(record)
+            return self._programming()
         if kind in ("dac", "adc"):
             return [_charge(kind, f"{kind}.energy", getattr(parts, kind).energy, n)]
         if record.format != ANALOG:
@@ -209,7 +212,7 @@ class CrossbarPrices:
             _charge("integrators", "tiles.integrator", tiles.integrator, outputs),
         ]
 
-    def _programming(self, record: Record) -> list[Charge]:
+    def _programming(self) -> list[Charge]:
         """Pulses and verifying reads of the devices written, whose number and conductance are measured."""
         write = self.sheet.write
         if isinstance(write, CurrentPulses):
@@ -218,7 +221,10 @@ class CrossbarPrices:
             pulses, reads = Charge("programming", "device.write", joules, _assumed(*parts), 1.0, 0), write.pulses.value
         else:
             joules = write.voltage.value**2 * write.time.value
-            pulses, reads = Charge("programming", "device.write", joules, _assumed(write.voltage, write.time), 1.0, 1), 1.0
+            pulses, reads = (
+                Charge("programming", "device.write", joules, _assumed(write.voltage, write.time), 1.0, 1),
+                1.0,
+            )
         verify = self.parts.verify
         return [pulses, Charge("programming", "verify", verify.value, _assumed(verify), reads, 0)]
 

@@ -208,7 +208,9 @@ class DigitalPrices:
         counts = self._elementary(record)
         macs = counts.pop("mac", 0) * flow.batch_parallel
         cycles = ceil(macs / timing.macs.value) + ceil(sum(counts.values()) * flow.batch_parallel / timing.lanes.value)
-        seconds = max(cycles * timing.clock.value, sum(self._access_time(*move) for move in self._moves(record)))
+        seconds = max(
+            cycles * timing.clock.value, sum(self._access_time(memory, bits) for memory, _, bits in self._moves(record))
+        )
         return round(seconds * 1e12)
 
     # ---- arithmetic ------------------------------------------------------------------------------------------
@@ -223,7 +225,9 @@ class DigitalPrices:
             if expansion is None:
                 counts[name] = counts.get(name, 0) + count
             else:
-                pending += [(part, count * times) for part, times in expansion.model_dump(exclude={"because"}).items() if times]
+                pending += [
+                    (part, count * times) for part, times in expansion.model_dump(exclude={"because"}).items() if times
+                ]
         return counts
 
     def _arithmetic(self, record: Record) -> list[Charge]:
@@ -281,10 +285,12 @@ class DigitalPrices:
             charges.append(Charge(memory, name, getattr(store.macro, way), False, bits * (1 - store.outside)))
             if store.outside:
                 assumed = dram.energy.assumed is not None
-                charges.append(Charge("off-chip memory", "dram.energy", dram.energy.value, assumed, bits * store.outside))
+                charges.append(
+                    Charge("off-chip memory", "dram.energy", dram.energy.value, assumed, bits * store.outside)
+                )
         return charges
 
-    def _access_time(self, memory: str, way: str, bits: float) -> float:
+    def _access_time(self, memory: str, bits: float) -> float:
         store = self.stores[memory]
         word = (1 - store.outside) * store.macro.access + store.outside * self.parts.dram.time.value
         return bits * self.parts.dataflow.batch_parallel / 64 * word

@@ -12,9 +12,9 @@ their own issue, are scheduled alike, so each such meeting is simulated once; af
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import simpy
 
@@ -98,9 +98,10 @@ def simulation(trace: Trace, durations: list[int], state: State) -> list[Span]:
     loads: dict[str, list[simpy.Event]] = {}
     for slot, record in enumerate(trace):
         free = wires.get(slot, 0) if isinstance(record.writes, int) else loaded.get(record.writes, 0)
-        events = [env.timeout(free)]
+        events: list[simpy.Event] = [env.timeout(free)]
         for operand in record.reads:
-            events.append(done[operand] if isinstance(operand, int) else env.timeout(stored.get(operand, 0)))
+            ready = done[operand] if isinstance(operand, int) else env.timeout(stored.get(operand, 0))
+            events.append(ready)
         events += loads.get(record.writes, []) if isinstance(record.writes, str) else []
         for operand in record.reads:
             if isinstance(operand, str):
@@ -108,15 +109,15 @@ def simulation(trace: Trace, durations: list[int], state: State) -> list[Span]:
         needs.append(events if slot == 0 else [issued, *events])
         work.setdefault(record.unit, []).append(slot)
 
-    def serve(unit: str) -> Iterator[simpy.Event]:
+    def serve(unit: str) -> Generator[simpy.Event, None, None]:
         yield env.timeout(units.get(unit, 0))
         for slot in work[unit]:
             yield env.all_of(needs[slot])
-            start = env.now
+            start = int(env.now)
             if slot == 0:
                 issued.succeed()
             yield env.timeout(durations[slot])
-            spans[slot] = Span(start, env.now)
+            spans[slot] = Span(start, int(env.now))
             done[slot].succeed()
 
     servers = {unit: env.process(serve(unit)) for unit in work}
@@ -143,7 +144,7 @@ def afterwards(trace: Trace, spans: list[Span], state: State) -> State:
         else:
             stored[record.writes] = max(stored.get(record.writes, 0), span.end)
 
-    def left(times: dict) -> tuple:
+    def left(times: dict[Any, int]) -> tuple[Any, ...]:
         return tuple(sorted((what, time - issue) for what, time in times.items() if time > issue))
 
     return State(left(units), left(loaded), left(stored), left(wires))

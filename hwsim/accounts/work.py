@@ -7,7 +7,7 @@ from math import prod
 from hwsim.records import Record
 
 Work = dict[str, int]
-"""Elementary operations by name: mac (multiply and accumulate), multiply, add, compare, divide, root, exp, tanh, cos."""
+"""Elementary operations by name: mac (multiply, accumulate), multiply, add, compare, divide, root, exp, tanh, cos."""
 
 Size = tuple[int, ...]
 

@@ -141,9 +141,11 @@ class LRU(Cell):
         self.b.gradient.add(drive)
 
     def traces(self, workspace: Workspace) -> Traces:
-        n, inputs = self.width, self.B.shape[1]
-        vectors = [workspace.register(f"{self.name} trace of {what}", n, LEARNING) for what in ("lambda", "gamma", "b")]
-        return Traces(*vectors, workspace.register(f"{self.name} trace of B", n, LEARNING, bundle=inputs, initial=(0.0,)))
+        def trace(of: str, bundle: int = 0) -> Register:
+            name = f"{self.name} trace of {of}"
+            return workspace.register(name, self.width, LEARNING, bundle=bundle, initial=(0.0,))
+
+        return Traces(trace("lambda"), trace("gamma"), trace("b"), trace("B", bundle=self.B.shape[1]))
 
     def advance(self, traces: Traces, at: At) -> Traces:
         """e_λ ← λ e_λ + h, e_γ ← λ e_γ + γu, e_b ← λ e_b + γ, and for each input j: e_Bj ← λ e_Bj + γ x_j."""

@@ -34,7 +34,9 @@ class Bank:
         noise: float,
         apply: bool = True,
     ) -> None:
-        draws = [streams.generator(seed, f"chip {chip}", name, "frozen").standard_normal(instances) for chip in range(chips)]
+        draws = [
+            streams.generator(seed, f"chip {chip}", name, "frozen").standard_normal(instances) for chip in range(chips)
+        ]
         self.gains = (1 + mismatch * np.array(draws)).astype(np.float32)
         self.name, self.source = name, Source(seed, name, chips)
         self._gain = self.gains if apply and mismatch else np.empty((0, 0), np.float32)
@@ -43,7 +45,7 @@ class Bank:
     def spoil(self, values: np.ndarray, full_scale: float, moment: np.ndarray) -> int:
         """Make outputs `(chips, vectors, n)` imperfect, in place; returns how many of them saturate at full scale."""
         additive = np.float32(self._noise * full_scale)
-        return perturb(values, self._gain, additive, self._gain_noise, np.float32(full_scale), self.source.keys, moment)  # type: ignore[no-any-return]
+        return perturb(values, self._gain, additive, self._gain_noise, np.float32(full_scale), self.source.keys, moment)
 
 
 @compiled

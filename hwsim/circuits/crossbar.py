@@ -7,8 +7,6 @@ from math import ceil
 
 import numpy as np
 
-from hwsim import streams
-from hwsim.circuits.noise import Source
 from hwsim.physics import DataSheet
 
 

@@ -77,7 +77,11 @@ def _circle(word):  # type: ignore[no-untyped-def]
     f = float32(int32(uint32(word - uint32(quadrant << uint32(30))))) * _TURN
     z = f * f
     s = ((float32(-1.9515295891e-4) * z + float32(8.3321608736e-3)) * z + float32(-1.6666654611e-1)) * z * f + f
-    c = ((float32(2.443315711809948e-5) * z + float32(-1.388731625493765e-3)) * z + float32(4.166664568298827e-2)) * z * z
+    c = (
+        ((float32(2.443315711809948e-5) * z + float32(-1.388731625493765e-3)) * z + float32(4.166664568298827e-2))
+        * z
+        * z
+    )
     c = c - float32(0.5) * z + float32(1)
     swap = (quadrant & uint32(1)) != 0
     x, y = s if swap else c, c if swap else s
@@ -103,7 +107,7 @@ def _box_muller(radii, turns, x, y):  # type: ignore[no-untyped-def]
 
 @compiled
 def _block(n, first, count, key, moment):  # type: ignore[no-untyped-def]
-    """At least `count` normal numbers from the counter `first` on, in the flat scratch `n`; returns the next counter."""
+    """At least `count` normal numbers from the counter `first` on, in the scratch `n`; returns the next counter."""
     m = (count + 3) // 4
     w = np.empty((4, m), np.uint32)
     _words(w[0], w[1], w[2], w[3], first, key, moment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -13,8 +14,6 @@ from hwsim.config import hardware
 from hwsim.documents import Document, Place
 from hwsim.errors import ConfigError
 from hwsim.learning import update
-
-SCHEMA_VERSION = 1
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", max_length=80)]
 Whole = Annotated[int, Field(ge=1)]
@@ -46,7 +45,9 @@ class System(BaseModel, extra="forbid"):
 
     learning: learning.AnyOptions
     machine: Annotated[machine.AnyOptions, Field(description="a machine by name, a path, or keys to change `like` one")]
-    chips: Annotated[Whole, Field(description="instances, each with its own device variation; alike ones are made once")] = 1
+    chips: Annotated[
+        Whole, Field(description="instances, each with its own device variation; alike ones are made once")
+    ] = 1
 
 
 class Reference(System):
@@ -59,7 +60,7 @@ class Reference(System):
 class Experiment(System):
     """One experiment: a substrate that learns a task, and references beside it."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     name: Name
     seed: Annotated[int, Field(ge=0)] = 0
     task: tasks.AnyOptions
@@ -91,7 +92,8 @@ class Experiment(System):
     def resolved(self) -> dict[str, Any]:
         """The experiment as plain data with every default written out; it describes the same experiment again."""
         data: dict[str, Any] = self.model_dump(mode="json")
-        return data
+        first = ("schema_version", "name", "seed", "task", "network")
+        return {key: data[key] for key in (*first, *(key for key in data if key not in first))}
 
 
 def load(path: str | Path) -> Experiment:
@@ -117,7 +119,7 @@ def compose(document: Document) -> Experiment:
         for step in place[:-1]:
             owner = owner[step]
         if "machine" in owner:
-            owner["machine"] = _collect(messages, lambda place=place: hardware.machine(document.part(place)))
+            owner["machine"] = _collect(messages, partial(hardware.machine, document.part(place)))
     experiment: Experiment | None = _collect(messages, lambda: documents.check(Experiment, document), stand_in=False)
     if messages:
         raise ConfigError("\n".join(messages))

@@ -73,7 +73,9 @@ def _opened(document: Document, kind: str) -> Document:
     path = Path(document.file).parent / name if name.endswith((".yaml", ".yml")) else shelf(kind) / f"{name}.yaml"
     if not path.is_file():
         what = "device" if kind == "devices" else "machine"
-        text = f"no file {str(path)!r}" if name.endswith((".yaml", ".yml")) else documents.unknown(what, name, names(kind))
+        text = (
+            f"no file {str(path)!r}" if name.endswith((".yaml", ".yml")) else documents.unknown(what, name, names(kind))
+        )
         raise documents.refuse([document.problem((), text)])
     return documents.load(path)
 
@@ -93,7 +95,7 @@ def _sources(model: Any, place: Place) -> list[tuple[Place, str]]:
     """The sources named in a model, but not in the data sheets and machines inside it, which list their own."""
     if isinstance(model, dict):
         return [found for key, value in model.items() for found in _sources(value, (*place, key))]
-    if not isinstance(model, BaseModel) or place and hasattr(model, "sources"):
+    if not isinstance(model, BaseModel) or (place and hasattr(model, "sources")):
         return []
     if isinstance(model, Constant) or "source" in type(model).model_fields:
         return [(place, model.source)] if model.source is not None else []  # type: ignore[attr-defined]

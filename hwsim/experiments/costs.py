@@ -120,7 +120,7 @@ class Costs:
         tested = sum(batch.sequences * times for batch, times in inference.batches.items()) if inference else 0
         shown = total(self.of_totals(inference)) if inference else Spent(None)
         sequences = detail.batch.sequences if detail else 1
-        result = {
+        result: dict[str, Any] = {
             "inference_j_per_sequence": _per(shown, tested),
             "gradient_j_per_sequence": _per(learning, sequences) if detail else None,
             "training_step_j": step.energy if detail else None,
@@ -132,7 +132,9 @@ class Costs:
             "operations": dict(self._operations()),
         }
         if run.energy is None:
-            result["why_null"] = NO_PRICE if not isinstance(self.machine, CrossbarMachine) else "a constant has no value"
+            result["why_null"] = (
+                NO_PRICE if not isinstance(self.machine, CrossbarMachine) else "a constant has no value"
+            )
         return result
 
     def _operations(self) -> Counter[str]:

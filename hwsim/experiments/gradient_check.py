@@ -116,7 +116,9 @@ def _compare(network: Network, mine: Gradient, references: dict[str, Gradient]) 
     def one(names: list[str]) -> dict[str, Any]:
         found = {}
         for against, reference in references.items():
-            chips = [_alike(_flat(mine, names, chip), _flat(reference, names, chip)) for chip in range(network.machine.chips)]
+            chips = [
+                _alike(_flat(mine, names, chip), _flat(reference, names, chip)) for chip in range(network.machine.chips)
+            ]
             cosines, errors = zip(*chips, strict=True)
             found[against] = {"cosine": _median(cosines), "relative_error": _median(errors)}
         return found

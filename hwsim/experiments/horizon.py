@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from hwsim.episode import Episode
+from hwsim.learning import RULES
+from hwsim.learning.bptt import BPTT
 from hwsim.machine import Register
 from hwsim.networks import Network
 
@@ -71,10 +73,29 @@ def horizon(network: Network, exact: Network, episode: Episode, tolerance: float
         exact: the same network on an ideal machine; it gets the master weights.
         episode: a few sequences, along which the Jacobians are taken.
     """
-    precision = network.machine.precision()
     for mine, theirs in zip(exact.trainables, network.trainables, strict=True):
         mine.master.value = theirs.master.value[:1].astype(float)
-    return Horizon(episode.steps, forgetting(exact, episode), precision.fresh, precision.frozen, tolerance)
+    rate = forgetting(exact, episode)
+    precision = network.machine.precision(size_of_errors(exact, episode))
+    return Horizon(episode.steps, rate, precision.fresh, precision.frozen, tolerance)
+
+
+def size_of_errors(network: Network, episode: Episode) -> float:
+    """Root mean square of the exact errors, in the layer where they are smallest: what noise has to be beside."""
+    machine = network.machine
+    squares: dict[str, list[float]] = {layer.name: [] for layer in network.layers}
+
+    def look() -> None:
+        for layer in network.layers:
+            error = machine.storages.get(f"{layer.name} carried error")
+            if error is not None:
+                squares[layer.name].append(float(np.square(error.value).mean()))
+
+    machine.after_step = look
+    with machine.showing(episode):
+        BPTT(RULES["bptt"].Options(name="bptt")).gradients(network)
+    machine.after_step = None
+    return min(float(np.sqrt(np.mean(found))) for found in squares.values())
 
 
 def forgetting(network: Network, episode: Episode) -> float:

@@ -87,8 +87,8 @@ def _check_memory(name: str, needed: int) -> None:
     free = psutil.virtual_memory().available
     if needed > 0.9 * free:
         raise MemoryEstimateError(
-            f"{name}: simulating it would take about {si(needed, 'B')} of memory, and {si(free, 'B')} are free; use fewer "
-            "chips, smaller batches, shorter sequences or a smaller network"
+            f"{name}: simulating it would take about {si(needed, 'B')} of memory, and {si(free, 'B')} are free; use "
+            "fewer chips, smaller batches, shorter sequences or a smaller network"
         )
 
 

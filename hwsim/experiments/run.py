@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -54,11 +54,8 @@ class Run:
     @property
     def metrics(self) -> pd.DataFrame:
         """What is written to `metrics.csv`."""
-        return pd.DataFrame(self.metric_rows(), columns=run_folder.METRICS)
-
-    def metric_rows(self) -> Iterator[dict[str, Any]]:
-        for one in self.costs:
-            yield from one.outcome.metrics
+        rows = (row for one in self.costs for row in run_folder.metrics(one))
+        return pd.DataFrame(rows, columns=run_folder.METRICS)
 
 
 def run(
@@ -88,7 +85,7 @@ def run(
         return _run(asked, data, progress)
     with run_folder.written_whole(folder) as partial:
         result = _run(asked, data, progress)
-        run_folder.write(result, partial)
+        run_folder.write(partial, asked.resolved(), result.summary, result.costs)
     result.folder = folder
     return result
 

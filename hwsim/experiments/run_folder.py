@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -18,9 +18,6 @@ from hwsim.accounts.journal import PASS
 from hwsim.accounts.timeline import TimelineWriter
 from hwsim.errors import OutputError
 from hwsim.experiments.costs import Costs, Row
-
-if TYPE_CHECKING:
-    from hwsim.experiments.run import Run
 
 METRICS = (
     "system",
@@ -89,19 +86,23 @@ def written_whole(folder: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def write(run: Run, folder: Path) -> None:
-    """Write a run into an empty folder."""
-    (folder / "config.yaml").write_text(yaml.safe_dump(run.experiment.resolved(), sort_keys=False, allow_unicode=True))
-    (folder / "summary.json").write_text(json.dumps(run.summary, indent=2, allow_nan=False) + "\n")
-    costs = run.costs
+def write(folder: Path, config: dict[str, Any], summary: dict[str, Any], costs: list[Costs]) -> None:
+    """Write what a run found into an empty folder."""
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    (folder / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
     _table(folder / "energy.csv", Row._fields, (row for one in costs for row in one.rows()))
     _table(folder / "memory.csv", Held._fields, (row for one in costs for row in held(one)))
-    _table(folder / "metrics.csv", METRICS, ([row[key] for key in METRICS] for row in run.metric_rows()))
+    _table(folder / "metrics.csv", METRICS, (row for one in costs for row in metrics(one)))
     with (folder / "timeline.json").open("w") as file:
         writer = TimelineWriter(file)
         for number, one in enumerate(costs, 1):
             _timeline(writer, number, one)
         writer.close()
+
+
+def metrics(costs: Costs) -> Iterator[list[Any]]:
+    """A row for each test and chip."""
+    return ([row[key] for key in METRICS] for row in costs.outcome.metrics)
 
 
 def held(costs: Costs) -> Iterator[Held]:
@@ -114,7 +115,9 @@ def held(costs: Costs) -> Iterator[Held]:
     for holding in detail.before:
         live += holding.total_bits
         known[holding.name] = holding
-        yield Held(name, "", None, *holding[:2], holding.technology, holding.values, holding.bits, holding.total_bits, live)
+        yield Held(
+            name, "", None, *holding[:2], holding.technology, holding.values, holding.bits, holding.total_bits, live
+        )
     names = [sweep.name for sweep in detail.batch.sweeps]
     for change in detail.changes:
         live += change.bits
@@ -144,4 +147,6 @@ def _table(path: Path, header: Iterable[str], rows: Iterable[Any]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         for row in rows:
-            writer.writerow("" if value is None else repr(value) if isinstance(value, float) else value for value in row)
+            writer.writerow(
+                "" if value is None else repr(value) if isinstance(value, float) else value for value in row
+            )

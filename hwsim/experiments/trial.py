@@ -14,14 +14,13 @@ from hwsim import learning, machine
 from hwsim.accounts.journal import Batch, Totals
 from hwsim.accounts.memory import Change, Holding
 from hwsim.config.experiment import Experiment, System, Training
-from hwsim.episode import Episode
 from hwsim.experiments import gradient_check
 from hwsim.experiments.evaluation import Meter, Score, evaluate
 from hwsim.experiments.horizon import Horizon, horizon
 from hwsim.experiments.rehearsal import rehearse
 from hwsim.learning import optimizers
 from hwsim.learning.update import update
-from hwsim.machine import Accumulator, CrossbarMachine, IdealMachine, Machine
+from hwsim.machine import Accumulator, CrossbarMachine, Machine
 from hwsim.networks import Network
 from hwsim.tasks import Dataset
 
@@ -139,7 +138,8 @@ class Trial:
     def _exact(self, chips: int) -> Network:
         """The same network on an ideal machine."""
         options = machine.MACHINES["ideal"].Options(kind="ideal", name="ideal")
-        return self._built(System.model_construct(machine=options), chips, {}, learns=True)
+        system = System.model_construct(learning=self.system.learning, machine=options)
+        return self._built(system, chips, {}, learns=True)
 
     # ---- checking --------------------------------------------------------------------------------------------
 

@@ -31,8 +31,8 @@ class RTRL(Rule):
         for layer in network.layers:
             if layer.cell.dense:
                 raise CapabilityError(
-                    f"rtrl is for cells with a diagonal Jacobian, such as lru; {layer.name} has a dense one, which would "
-                    "take N³ sensitivities"
+                    f"rtrl is for cells with a diagonal Jacobian, such as lru; {layer.name} has a dense one, which "
+                    "would take N³ sensitivities"
                 )
 
     def gradients(self, network: Network) -> None:

@@ -17,12 +17,15 @@ class Options(BaseModel, extra="forbid"):
     """How gradients change weights."""
 
     optimizer: AnyOptions
-    clip: Annotated[float | None, Field(gt=0, description="largest norm of the gradient of all parameters together")] = None
+    clip: Annotated[
+        float | None, Field(gt=0, description="largest norm of the gradient of all parameters together")
+    ] = None
     schedule: Annotated[
         Literal["constant", "cosine"], Field(description="of the learning rate; cosine falls to zero at the end")
     ] = "constant"
     recurrent_factor: Annotated[
-        float, Field(ge=0, allow_inf_nan=False, description="learning rate of recurrent parameters, relative to the others")
+        float,
+        Field(ge=0, allow_inf_nan=False, description="learning rate of recurrent parameters, relative to the others"),
     ] = 1.0
 
 

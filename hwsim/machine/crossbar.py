@@ -12,20 +12,21 @@ from pydantic import BaseModel, Field, model_validator
 from hwsim import streams
 from hwsim.accounts.crossbar import ANALOG, DIAGONAL_OF, FUNCTION_OF, AnalogUnit, CrossbarParts, CrossbarPrices
 from hwsim.accounts.digital import MEMORIES, memory_of
-from hwsim.accounts.memory import BUFFERS, LEARNING, MASTER, STATE, WEIGHTS
+from hwsim.accounts.memory import BUFFERS, MASTER, STATE, WEIGHTS
 from hwsim.circuits import converters, formats
 from hwsim.circuits.bank import Bank, pairs, power
 from hwsim.circuits.crossbar import Crossbar, levels, splits, tiles
 from hwsim.circuits.formats import FormatName
 from hwsim.circuits.noise import Source, perturb, perturb_each
-from hwsim.errors import CapabilityError, ConfigError
+from hwsim.errors import CapabilityError
 from hwsim.machine import digital
 from hwsim.machine.digital import DigitalMachine
 from hwsim.machine.functions import APPLIED, BINARY, UNARY
-from hwsim.machine.machine import Precision, meet, spread_modes, vectors
+from hwsim.machine.machine import Machine, Precision, meet, spread_modes, vectors
 from hwsim.machine.parameters import Coefficients, Matrix, ModeGain
-from hwsim.machine.sequencer import Heads, Step
+from hwsim.machine.sequencer import Heads
 from hwsim.machine.signal import Signal
+from hwsim.machine.step import Step
 from hwsim.machine.storage import Accumulator, Register, Storage, Tape
 from hwsim.physics import DataSheet
 from hwsim.records import GRADIENT, INFERENCE, REPLAY, Head, Shape
@@ -34,7 +35,9 @@ from hwsim.records import GRADIENT, INFERENCE, REPLAY, Head, Shape
 class Sharing(BaseModel, extra="forbid"):
     """Which multipliers of a diagonal recurrence are the same circuits, with the same frozen errors."""
 
-    transposed: Annotated[Literal["own", "forward"], Field(description="λ̄: own, or those of λ read from behind")] = "own"
+    transposed: Annotated[Literal["own", "forward"], Field(description="λ̄: own, or those of λ read from behind")] = (
+        "own"
+    )
     inverse: Annotated[
         Literal["own", "transposed"], Field(description="1/λ̄: own, or those of λ̄ in a feedback loop")
     ] = "own"
@@ -54,8 +57,8 @@ class Options(BaseModel, extra="forbid"):
     attached: Annotated[
         Literal["nothing", "memory", "host"],
         Field(
-            description="digital memory that records states, so that there is a tape; a host has it too, and runs backward "
-            "passes itself, with its own weights"
+            description="digital memory that records states, so that there is a tape; a host has it too, and runs "
+            "backward passes itself, with its own weights"
         ),
     ] = "nothing"
 
@@ -75,18 +78,13 @@ class Hold(NamedTuple):
 
 
 class Wire(Signal):
-    """A signal that is analog, or digital, and its twin in the other domain once it was needed there.
+    """A signal of a machine that has analog circuits; digital until it is said to be analog."""
 
-    `_full_scale` is that of an analog signal, or of the converter that a digital one would go through.
-    """
+    __slots__ = ()
 
-    __slots__ = ("_analog", "_full_scale", "_twin")
-
-    def __init__(self, value: np.ndarray, step: int, slot: int, machine: CrossbarMachine) -> None:
+    def __init__(self, value: np.ndarray, step: int, slot: int, machine: Machine) -> None:
         super().__init__(value, step, slot, machine)
-        self._analog = False
-        self._full_scale: float | None = None
-        self._twin: Wire | None = None
+        self._analog, self._full_scale, self._twin = False, None, None
 
 
 class CrossbarMachine(DigitalMachine):
@@ -127,7 +125,7 @@ class CrossbarMachine(DigitalMachine):
 
     # ---- domains ---------------------------------------------------------------------------------------------
 
-    def analog(self, x: Wire) -> Wire:
+    def analog(self, x: Signal) -> Signal:
         """The signal as a voltage, through a converter if it is digital."""
         if x._analog:
             return x
@@ -135,7 +133,7 @@ class CrossbarMachine(DigitalMachine):
             return x._twin
         return self._convert("dac", x, self.parts.dac.bits, x._full_scale or self._full_scale)
 
-    def digital(self, x: Wire) -> Wire:
+    def digital(self, x: Signal) -> Signal:
         """The signal as a number, through a converter if it is analog."""
         if not x._analog:
             return x
@@ -143,7 +141,7 @@ class CrossbarMachine(DigitalMachine):
             return x._twin
         return self._convert("adc", x, self.parts.adc.bits, x._full_scale or self._full_scale)
 
-    def _convert(self, kind: str, x: Wire, bits: int, full_scale: float) -> Wire:
+    def _convert(self, kind: str, x: Signal, bits: int, full_scale: float) -> Signal:
         v = self.see(x)
         value, beyond = converters.convert(v, np.float32(converters.step(bits, full_scale)), np.float32(full_scale))
         self._tally(kind, v.size, beyond)
@@ -162,7 +160,7 @@ class CrossbarMachine(DigitalMachine):
         reads: tuple[int | str, ...],
         full_scale: float,
         worked: Shape | None = None,
-    ) -> Wire:
+    ) -> Signal:
         """Enter one operation that makes an analog signal."""
         if self.strict:
             self.check(head, value, shape)
@@ -174,13 +172,13 @@ class CrossbarMachine(DigitalMachine):
 
     # ---- arithmetic ------------------------------------------------------------------------------------------
 
-    def one(self, kind: str, x: Wire, constant: float | None = None) -> Wire:
+    def one(self, kind: str, x: Signal, constant: float | None = None) -> Signal:
         if not x._analog or kind not in FUNCTION_OF:
             return super().one(kind, x if kind == "negate" else self.digital(x), constant)
         v = self.see(x)
         return self._spoilt(kind, UNARY[kind](v) if constant is None else UNARY[kind](v, constant), (x._slot,))
 
-    def two(self, kind: str, x: Wire, y: Wire) -> Wire:
+    def two(self, kind: str, x: Signal, y: Signal) -> Signal:
         if not (x._analog or y._analog) or kind not in FUNCTION_OF or _better_digital(x, y):
             return super().two(kind, self.digital(x), self.digital(y))
         x, y = self.analog(x), self.analog(y)
@@ -189,13 +187,15 @@ class CrossbarMachine(DigitalMachine):
             v, w, _ = meet(kind, v, w)
         return self._spoilt(kind, BINARY[kind](v, w), (x._slot, y._slot))
 
-    def _spoilt(self, kind: str, value: np.ndarray, reads: tuple[int, ...]) -> Wire:
+    def _spoilt(self, kind: str, value: np.ndarray, reads: tuple[int, ...]) -> Signal:
         """What this layer's circuits for an operation make of its exact result."""
         circuit, width = FUNCTION_OF[kind], value.shape[-1]
         bank = self.banks.get((self._layer, circuit, width))
         if bank is None:
             unit = getattr(self.parts.functions, circuit)
-            bank = self.banks[self._layer, circuit, width] = self._bank(f"{self.layer} {circuit} {width}", (width,), unit)
+            bank = self.banks[self._layer, circuit, width] = self._bank(
+                f"{self.layer} {circuit} {width}", (width,), unit
+            )
         self._spoil(bank, vectors(value))
         return self.emit_analog(self._analog_heads[kind, bank.name], value, value.shape, reads, self._full_scale)
 
@@ -219,40 +219,40 @@ class CrossbarMachine(DigitalMachine):
 
     # ---- what only the digital unit does ---------------------------------------------------------------------
 
-    def paired(self, kind: str, x: Wire, y: Wire) -> Signal:
+    def paired(self, kind: str, x: Signal, y: Signal) -> Signal:
         return super().paired(kind, self.digital(x), self.digital(y))
 
-    def total(self, x: Wire) -> Signal:
+    def total(self, x: Signal) -> Signal:
         return super().total(self.digital(x))
 
-    def standardise(self, x: Wire, epsilon: float) -> tuple[Signal, Signal]:
+    def standardise(self, x: Signal, epsilon: float) -> tuple[Signal, Signal]:
         return super().standardise(self.digital(x), epsilon)
 
-    def standardise_error(self, error: Wire, standard: Wire, scale: Wire) -> Signal:
+    def standardise_error(self, error: Signal, standard: Signal, scale: Signal) -> Signal:
         return super().standardise_error(self.digital(error), self.digital(standard), self.digital(scale))
 
-    def project(self, bundle: Wire, vector: Wire) -> Signal:
+    def project(self, bundle: Signal, vector: Signal) -> Signal:
         return super().project(self.digital(bundle), self.digital(vector))
 
-    def plus_identity(self, bundle: Wire, factor: float) -> Signal:
+    def plus_identity(self, bundle: Signal, factor: float) -> Signal:
         return super().plus_identity(self.digital(bundle), factor)
 
-    def solve(self, transposed_jacobian: Wire, x: Wire) -> Signal:
+    def solve(self, transposed_jacobian: Signal, x: Signal) -> Signal:
         return super().solve(self.digital(transposed_jacobian), self.digital(x))
 
-    def accumulate(self, sums: Accumulator, x: Wire) -> None:
+    def accumulate(self, sums: Accumulator, x: Signal) -> None:
         if x._analog:
             with self.serving(GRADIENT):
                 x = self.digital(x)
         super().accumulate(sums, x)
 
-    def accumulate_outer(self, sums: Accumulator, error: Wire, x: Wire) -> None:
+    def accumulate_outer(self, sums: Accumulator, error: Signal, x: Signal) -> None:
         if error._analog or x._analog:
             with self.serving(GRADIENT):
                 error, x = self.digital(error), self.digital(x)
         super().accumulate_outer(sums, error, x)
 
-    def push(self, tape: Tape, x: Wire) -> None:
+    def push(self, tape: Tape, x: Signal) -> None:
         super().push(tape, self.digital(x))
 
     # ---- parameters ------------------------------------------------------------------------------------------
@@ -263,8 +263,8 @@ class CrossbarMachine(DigitalMachine):
         self.tiles_used += tiles(rows, columns, tile.rows, tile.columns)
         if self.tiles_used > tile.count:
             raise CapabilityError(
-                f"{matrix.name} ({rows} by {columns}) is one matrix too many: the network needs {self.tiles_used} tiles of "
-                f"{tile.rows} by {tile.columns}, and {self.crossbar.name} has {tile.count}"
+                f"{matrix.name} ({rows} by {columns}) is one too many: the network needs {self.tiles_used} tiles "
+                f"of {tile.rows} by {tile.columns}, and {self.crossbar.name} has {tile.count}"
             )
         bits = (2 * levels(self.sheet)).bit_length()
         blank = np.zeros((self.chips, 2, rows, columns))
@@ -291,7 +291,8 @@ class CrossbarMachine(DigitalMachine):
         target = matrix.trainable.master.load()
         place = f"{self.batch_number}", f"{self.sweep_number}"
         draws = [
-            streams.generator(self.seed, f"chip {chip}", matrix.name, "programming", *place) for chip in range(self.chips)
+            streams.generator(self.seed, f"chip {chip}", matrix.name, "programming", *place)
+            for chip in range(self.chips)
         ]
         written, conductance = self.arrays[matrix.name].program(matrix.trainable.values, draws)
         self.written += written
@@ -300,7 +301,7 @@ class CrossbarMachine(DigitalMachine):
         self.note(head, (0, 0, *matrix.shape), (target._slot,), f"{matrix.name} devices")
         super().program(matrix)
 
-    def read(self, matrix: Matrix, x: Wire, transposed: bool) -> Wire:
+    def read(self, matrix: Matrix, x: Signal, transposed: bool) -> Signal:
         if self._host:
             return super().read(matrix, self.digital(x), transposed)
         x, array, tile = self.analog(x), self.arrays[matrix.name], self.parts.tiles
@@ -314,7 +315,7 @@ class CrossbarMachine(DigitalMachine):
         full_scale, source, result = self._full_scale, self.sources[matrix.name], None
         for cut in splits(shape[-1], lines):
             part = np.ascontiguousarray(v[..., cut])
-            self._measured.append(power(part, conductance[:, cut], x._full_scale))
+            self._measured.append(power(part, conductance[:, cut], x._full_scale or 1.0))
             y = np.matmul(part, weights[:, cut])
             noise, limit = np.float32(tile.output_noise * full_scale), np.float32(full_scale)
             if array.noisy:
@@ -337,7 +338,7 @@ class CrossbarMachine(DigitalMachine):
         name, width, bits = coefficients.name, (coefficients.width,), self.coefficient_format.bits
         return Storage(self, name, WEIGHTS, width, blank, shared=True, bits=bits, technology="coefficient registers")
 
-    def program_coefficients(self, coefficients: Coefficients, values: Wire | None) -> None:
+    def program_coefficients(self, coefficients: Coefficients, values: Signal | None) -> None:
         """Set the words that circuits multiply by, or add, in their own format."""
         if values is None:
             assert coefficients.trainable is not None
@@ -349,7 +350,7 @@ class CrossbarMachine(DigitalMachine):
     def programmed(self, unit: Matrix | Coefficients) -> np.ndarray:
         return self.arrays[unit.name].weights if isinstance(unit, Matrix) else unit.storage.value
 
-    def apply(self, coefficients: Coefficients, x: Wire) -> Wire:
+    def apply(self, coefficients: Coefficients, x: Signal) -> Signal:
         if self._host or not x._analog:
             return super().apply(coefficients, self.digital(x))
         v, kind, name = self.see(x), coefficients.role, coefficients.name
@@ -362,7 +363,7 @@ class CrossbarMachine(DigitalMachine):
         value = value.reshape(v.shape)
         return self.emit_analog(self._analog_heads[kind, name], value, v.shape, (x._slot,), self._full_scale)
 
-    def spread(self, gain: ModeGain, x: Wire) -> Wire:
+    def spread(self, gain: ModeGain, x: Signal) -> Signal:
         if self._host:
             return super().spread(gain, self.digital(x))
         x = self.analog(x)
@@ -377,7 +378,8 @@ class CrossbarMachine(DigitalMachine):
         name, kind = coefficients.name, coefficients.role
         if name not in self.banks:
             if kind in DIAGONAL_OF:
-                unit, instances = getattr(self.parts.diagonals, DIAGONAL_OF[kind]), (4, coefficients.width // 2)
+                unit = getattr(self.parts.diagonals, DIAGONAL_OF[kind])
+                instances: tuple[int, ...] = (4, coefficients.width // 2)
             else:
                 unit = getattr(self.parts.functions, FUNCTION_OF[kind])
                 instances = (coefficients.width * (2 if kind == "mode gain" else 1),)
@@ -390,7 +392,7 @@ class CrossbarMachine(DigitalMachine):
         known = self._modes.get(coefficients.name)
         if known is not None and known[0] is words:
             return known[1]
-        sharing, of = self.crossbar.sharing, coefficients.partner
+        sharing, of = self.crossbar.sharing, coefficients.partner or coefficients
         if coefficients.role == "conjugate diagonal" and sharing.transposed == "forward":
             m = self._mode_matrices(of)[:, [0, 2, 1, 3]]
         elif coefficients.role == "inverse diagonal" and sharing.inverse == "transposed":
@@ -406,7 +408,7 @@ class CrossbarMachine(DigitalMachine):
 
     # ---- storage ---------------------------------------------------------------------------------------------
 
-    def load(self, register: Register) -> Wire:
+    def load(self, register: Register) -> Signal:
         if self._host and register.value is register.initial:
             self._move_to_host(register)
         if not self._is_analog(register):
@@ -416,7 +418,7 @@ class CrossbarMachine(DigitalMachine):
         signal = self.emit_analog(head, value, value.shape, (register.name,), self._scale_of(register))
         return self.digital(signal) if self._host else signal
 
-    def store(self, register: Register, x: Wire) -> None:
+    def store(self, register: Register, x: Signal) -> None:
         if self._host:
             self._move_to_host(register)
         super().store(register, self.analog(x) if self._is_analog(register) else self.digital(x))
@@ -473,14 +475,15 @@ class CrossbarMachine(DigitalMachine):
     def prices(self) -> CrossbarPrices:  # type: ignore[override]
         return CrossbarPrices(self.parts, self.sheet, super().prices())
 
-    def precision(self) -> Precision:
-        """Fresh: noise of storing, of the inverse multipliers and of subtraction, for signals at half of full scale.
+    def precision(self, signal: float) -> Precision:
+        """Fresh: noise of the tile that sends an error back, of subtraction, of the inverse multipliers and of storing.
 
         Frozen: mismatch of the inverse multipliers to the forward ones, unless they are the same circuits.
         """
-        diagonals, sharing = self.parts.diagonals, self.crossbar.sharing
-        noises = self.parts.registers.noise, diagonals.inverse.noise, self.parts.functions.add.noise
-        fresh = sqrt(sum((2 * noise) ** 2 for noise in noises) + diagonals.inverse.gain_noise**2)
+        parts, diagonals, sharing = self.parts, self.parts.diagonals, self.crossbar.sharing
+        noises = parts.tiles.output_noise, parts.functions.add.noise, diagonals.inverse.noise, parts.registers.noise
+        noise = parts.ranges.error * sqrt(sum(part**2 for part in noises)) / signal if signal else 0.0
+        fresh = sqrt(noise**2 + diagonals.inverse.gain_noise**2)
         mismatch = diagonals.inverse.mismatch if sharing.inverse == "own" else diagonals.transposed.mismatch
         shared = sharing.inverse == "transposed" and sharing.transposed == "forward"
         frozen = 0.0 if shared else sqrt(mismatch**2 + diagonals.forward.mismatch**2)
@@ -490,7 +493,7 @@ class CrossbarMachine(DigitalMachine):
         measured, self._measured = self._measured, []
         return np.stack(measured) if measured else None
 
-    def present_input(self, index: int) -> Wire:
+    def present_input(self, index: int) -> Signal:
         signal = super().present_input(index)
         signal._full_scale = self.parts.ranges.input
         return signal
@@ -544,7 +547,7 @@ class CrossbarMachine(DigitalMachine):
 _NO_GAIN, _NOTHING = np.empty((0, 0), np.float32), np.float32(0)
 
 
-def _better_digital(x: Wire, y: Wire) -> bool:
+def _better_digital(x: Signal, y: Signal) -> bool:
     """Of two operands in different domains the one with fewer values is converted, the digital one if they are even."""
     sizes = x._value.size, y._value.size
     return x._analog != y._analog and (sizes[0] < sizes[1] if x._analog else sizes[1] < sizes[0])

@@ -50,7 +50,7 @@ class DigitalMachine(Machine):
             self.accumulator.arithmetic,
         )
 
-    def precision(self) -> Precision:
+    def precision(self, signal: float) -> Precision:
         return Precision(self.format.epsilon, 0.0)
 
     def head(self, key: str | tuple[str, str]) -> Head:

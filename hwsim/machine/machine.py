@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import isfinite, prod
 from typing import NamedTuple, NoReturn
 
@@ -10,14 +11,15 @@ import numpy as np
 
 from hwsim import kernels
 from hwsim.accounts.energy import NoPrices, Prices
-from hwsim.accounts.memory import LEARNING, WEIGHTS
+from hwsim.accounts.memory import INPUT_REPLAY, LEARNING, TARGET_REPLAY, WEIGHTS
 from hwsim.errors import CausalityError, SingularJacobianError
 from hwsim.machine.functions import APPLIED, BINARY, COMPILED, PAIRED, UNARY
 from hwsim.machine.parameters import Coefficients, Conjugate, Matrix, ModeGain
 from hwsim.machine.sequencer import Sequencer
 from hwsim.machine.signal import Signal
-from hwsim.machine.storage import Accumulator, Register, Storage, Tape
-from hwsim.records import Head, Shape
+from hwsim.machine.step import Step
+from hwsim.machine.storage import Accumulator, Register, Storage, Tape, Workspace
+from hwsim.records import REPLAY, Head, Shape
 
 
 class Divergence(NamedTuple):
@@ -68,8 +70,8 @@ class Machine(Sequencer):
         """What its operations cost: here they are only counted."""
         return NoPrices()
 
-    def precision(self) -> Precision:
-        """The errors that its operations make."""
+    def precision(self, signal: float) -> Precision:
+        """The errors that its operations make in errors of this size (root mean square)."""
         return Precision(float(np.finfo(self.dtype).eps) / 2, 0.0)
 
     # ---- operations on signals -------------------------------------------------------------------------------
@@ -205,10 +207,10 @@ class Machine(Sequencer):
 
     def attach_coefficients(self, coefficients: Coefficients) -> Storage:
         """Make what holds coefficients. Here trained ones are their own master values, and conjugates need nothing."""
-        if coefficients.trainable is not None:
+        if coefficients.trained_themselves:
             return coefficients.trainable.master
         if isinstance(coefficients, Conjugate):
-            return coefficients.partner.storage
+            return coefficients.diagonal.storage
         empty = np.zeros((self.chips, 1, coefficients.width), self.dtype)
         return Storage(self, coefficients.name, WEIGHTS, (coefficients.width,), empty, shared=True)
 
@@ -222,6 +224,50 @@ class Machine(Sequencer):
     def programmed(self, unit: Matrix | Coefficients) -> np.ndarray:
         """What a unit really holds: weights `(chips, rows, columns)` or coefficients `(chips, 1, n)`."""
         return unit.weights if isinstance(unit, Matrix) else unit.storage.value
+
+    # ---- input and target ------------------------------------------------------------------------------------
+
+    @contextmanager
+    def workspace(self, *, keep_inputs: bool = False) -> Iterator[Workspace]:
+        """Storage for one batch. To show the input in more than one pass it must be kept, and that is charged."""
+        episode = self.episode
+        with Workspace(self) as workspace:
+            if keep_inputs:
+                size = (episode.steps, episode.width)
+                self._kept["input"] = workspace.keep("input replay", INPUT_REPLAY, size, self._inputs, self.input_bits)
+            if keep_inputs or not episode.target_per_step:
+                words = 1 if episode.classes else episode.outputs
+                bits = max(1, (episode.classes - 1).bit_length()) if episode.classes else None
+                size = (episode.steps if episode.target_per_step else 1, words)
+                self._kept["target"] = workspace.keep("target replay", TARGET_REPLAY, size, self._targets, bits)
+            yield workspace
+            self._kept.clear()
+
+    def step(self, index: int) -> Step:
+        return Step(self.episode, index, self.present_input(index), self.present_target)
+
+    def present_input(self, index: int) -> Signal:
+        """The input of a step."""
+        return self._present("input", self._inputs[index], per_step=True)
+
+    def present_target(self, index: int) -> Signal:
+        """The target of a step, or the one of the sequence."""
+        per_step = self.episode.target_per_step
+        return self._present("target", self._targets[index if per_step else 0], per_step)
+
+    def _present(self, what: str, value: np.ndarray, per_step: bool) -> Signal:
+        """Show a value from outside, keeping it if that was asked for, or again from where it is kept."""
+        kept = self._kept.get(what)
+        value = np.repeat(value[None], self.chips, 0)
+        if kept is None:
+            return self.emit(self._heads[what, what], value, value.shape, ())
+        worked = (0, 0, *kept.size[-1:])
+        if self._shown or not per_step:
+            with self.serving(REPLAY if self._shown else self._purpose):
+                return self.emit(self._heads["replay", kept.port], value, value.shape, (kept.name,), worked)
+        signal = self.emit(self._heads[what, what], value, value.shape, (), worked)
+        self.note(self._heads["keep", kept.port], worked, (signal._slot,), kept.name)
+        return signal
 
     # ---- storage ---------------------------------------------------------------------------------------------
 
@@ -315,8 +361,8 @@ class Machine(Sequencer):
         if old._machine is not self:
             raise CausalityError("a signal of another machine was used")
         raise CausalityError(
-            f"a signal made in {self.when(old._step)} was used in {self.when(self._now)}; what is to survive a step goes "
-            "into a register"
+            f"a signal made in {self.when(old._step)} was used in {self.when(self._now)}; what is to survive a step "
+            "goes into a register"
         )
 
     def emit(

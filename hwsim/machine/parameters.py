@@ -102,8 +102,7 @@ class Coefficients:
     Attributes:
         role: what the machine does with them, the kind of its records.
         width: how many real numbers they are.
-        trainable: the parameters that they are, if they are trained themselves; otherwise a cell computes them from
-            its parameters, and programs them.
+        trained_themselves: whether they are parameters; otherwise a cell computes them from its own, and programs them.
         partner: the coefficients that they are the conjugates or inverses of.
     """
 
@@ -118,7 +117,7 @@ class Coefficients:
         partner: Coefficients | None = None,
     ) -> None:
         self.machine, self.name, self.width = machine, name, width
-        self.trainable, self.partner = trainable, partner
+        self._trainable, self.partner = trainable, partner
         self.storage = machine.attach_coefficients(self)
         machine.units.append(self)
 
@@ -133,8 +132,17 @@ class Coefficients:
         self.storage.value = values
 
     @property
+    def trained_themselves(self) -> bool:
+        return self._trainable is not None
+
+    @property
+    def trainable(self) -> Trainable:
+        """The parameters that they are."""
+        assert self._trainable is not None, f"{self.name} is not trained itself"
+        return self._trainable
+
+    @property
     def gradient(self) -> Accumulator:
-        assert self.trainable is not None, f"{self.name} is not trained itself"
         return self.trainable.gradient
 
     def program(self, values: Signal | None = None) -> None:
@@ -188,15 +196,21 @@ class Diagonal(Coefficients):
 
     def __init__(self, machine: Machine, name: str, width: int, transposed: bool) -> None:
         super().__init__(machine, name, width)
-        self.T = Conjugate(self) if transposed else None
+        self._transposed = Conjugate(self) if transposed else None
+
+    @property
+    def T(self) -> Conjugate:
+        """The conjugates, for products with the transposed Jacobian."""
+        assert self._transposed is not None, f"{self.name} was made without its conjugates"
+        return self._transposed
 
     def __mul__(self, x: Signal) -> Signal:
         return self.machine.apply(self, x)
 
     def program(self, values: Signal | None = None) -> None:
         super().program(values)
-        if self.T is not None:
-            self.T.program(values)
+        if self._transposed is not None:
+            self._transposed.program(values)
 
 
 class Conjugate(Coefficients):
@@ -205,6 +219,7 @@ class Conjugate(Coefficients):
     role = "conjugate diagonal"
 
     def __init__(self, of: Diagonal) -> None:
+        self.diagonal = of
         super().__init__(of.machine, f"{of.name} transposed", of.width, partner=of)
 
     def __mul__(self, x: Signal) -> Signal:

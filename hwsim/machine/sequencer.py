@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import prod
@@ -10,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwsim.accounts.journal import PASS, PHASE, Journal
-from hwsim.accounts.memory import BUFFERS, INPUT_REPLAY, TARGET_REPLAY, Holding, MemoryLedger, most_buffered
+from hwsim.accounts.memory import BUFFERS, Holding, MemoryLedger, most_buffered
 from hwsim.episode import Episode
 from hwsim.errors import CapabilityError, CausalityError
-from hwsim.machine.signal import Signal
-from hwsim.machine.storage import Register, Storage, Tape, Workspace
-from hwsim.records import GRADIENT, INFERENCE, REPLAY, Entry, Head
+from hwsim.machine.step import Step
+from hwsim.machine.storage import Register, Storage, Tape
+from hwsim.records import GRADIENT, INFERENCE, Entry, Head
 
 
 class Snapshot(NamedTuple):
@@ -39,33 +40,7 @@ class Heads(dict[Any, Head]):
         return head
 
 
-class Step:
-    """One step of a pass, as a rule sees it.
-
-    Attributes:
-        index: its place in the sequence, from 0.
-        first, last: whether it is the sequence's first or last step, whatever the direction of the pass.
-        input: the input of this step.
-        carries_loss, loss_before: whether this step, and the one before it, carry a loss.
-    """
-
-    __slots__ = ("_sequencer", "carries_loss", "first", "index", "input", "last", "loss_before")
-
-    def __init__(self, sequencer: Sequencer, episode: Episode, index: int) -> None:
-        self._sequencer = sequencer
-        self.index = index
-        self.first, self.last = index == 0, index == episode.steps - 1
-        self.carries_loss = index >= episode.loss_from
-        self.loss_before = index > episode.loss_from
-        self.input = sequencer.present_input(index)
-
-    @property
-    def target(self) -> Signal:
-        """What the network should answer in this step: one-hot for classes."""
-        return self._sequencer.present_target(self.index)
-
-
-class Sequencer:
+class Sequencer(ABC):
     """Runs passes and phases, keeps the journal and the memory ledger, and enforces time's direction.
 
     Attributes:
@@ -96,7 +71,7 @@ class Sequencer:
         self.sweep_name, self.step_index = "", -1
         self._episode: Episode | None = None
         self._kept: dict[str, Storage] = {}
-        self._passes, self._shown = 0, False
+        self._passes, self._shown, self._in_pass = 0, False, False
         self._now, self._clock = -1, 0
         self._steps_made: list[tuple[int, str, range]] = []
         self._entries: list[Entry] = []
@@ -167,27 +142,14 @@ class Sequencer:
     def batch(self) -> int:
         return self.episode.batch
 
-    @contextmanager
-    def workspace(self, *, keep_inputs: bool = False) -> Iterator[Workspace]:
-        """Storage for one batch. To show the input in more than one pass it must be kept, and that is charged."""
-        episode = self.episode
-        with Workspace(self) as workspace:
-            if keep_inputs:
-                size = (episode.steps, episode.width)
-                self._kept["input"] = workspace.keep("input replay", INPUT_REPLAY, size, self._inputs, self.input_bits)
-            if not episode.target_per_step or keep_inputs:
-                words, bits = (1, max(1, (episode.classes - 1).bit_length())) if episode.classes else (episode.outputs, None)
-                size = (episode.steps, words) if episode.target_per_step else (words,)
-                self._kept["target"] = workspace.keep("target replay", TARGET_REPLAY, size, self._targets, bits)
-            yield workspace
-            self._kept.clear()
-
     # ---- passes, phases, steps -------------------------------------------------------------------------------
 
     def forward_pass(self, name: str) -> Iterator[Step]:
         """The only way to see the input: every step of the sequence in order, from the first to the last."""
         if self._passes and "input" not in self._kept:
-            raise CausalityError(f"pass {name!r} shows the input again, but it was not kept; open the workspace with keep_inputs")
+            raise CausalityError(
+                f"pass {name!r} shows the input again, but it was not kept; open the workspace with keep_inputs"
+            )
         self._passes += 1
         self._shown = self._passes > 1
         yield from self._sweep(name, range(self.episode.steps), resets=True)
@@ -196,7 +158,9 @@ class Sequencer:
         """Every step from the last to the first, which needs a machine with addressable memory."""
         self.require_addressable(f"the backward pass {name!r}")
         if "input" not in self._kept:
-            raise CausalityError(f"pass {name!r} shows the input again, but it was not kept; open the workspace with keep_inputs")
+            raise CausalityError(
+                f"pass {name!r} shows the input again, but it was not kept; open the workspace with keep_inputs"
+            )
         self._shown = True
         yield from self._sweep(name, range(self.episode.steps - 1, -1, -1), resets=False)
 
@@ -227,7 +191,7 @@ class Sequencer:
         self._steps_made.append((self._clock + 1, name, order[done:]))
         for position, index in enumerate(order[done:], done):
             self._begin_step(index, position)
-            yield Step(self, self.episode, index)
+            yield self.step(index)
             self._end_step()
             if self.after_step is not None:
                 self.after_step()
@@ -243,7 +207,7 @@ class Sequencer:
     def _open_sweep(self, name: str, kind: str) -> None:
         if self._now >= 0:
             raise CausalityError(f"{name!r} begins inside step {self.step_index} of {self.sweep_name!r}")
-        self.sweep_name = name
+        self.sweep_name, self._in_pass = name, kind == PASS
         self.journal.open_sweep(name, kind)
 
     def _close_sweep(self) -> None:
@@ -261,7 +225,7 @@ class Sequencer:
     def _end_step(self) -> None:
         known = len(self.journal.traces)
         number = self.journal.step(self._entries, self.activities(), self.step_index)
-        if number == known:
+        if number == known and self._in_pass:  # phases stream through their unit
             self._buffer(most_buffered(self.journal.traces[number]))
         for register, value in self._pending:
             register.value, register.pending = value, False
@@ -279,28 +243,6 @@ class Sequencer:
                 self.memory.allocate(Holding("wires", BUFFERS, 0, *self.held_as(BUFFERS), 0))
             self.memory.grow("wires", (values - self._buffered) * self.parallel)
             self._buffered = values
-
-    # ---- input and target ------------------------------------------------------------------------------------
-
-    def present_input(self, index: int) -> Signal:
-        return self._present("input", self._inputs[index], per_step=True)
-
-    def present_target(self, index: int) -> Signal:
-        per_step = self.episode.target_per_step
-        return self._present("target", self._targets[index if per_step else 0], per_step)
-
-    def _present(self, what: str, value: np.ndarray, per_step: bool) -> Signal:
-        """Show a value from outside, keeping it if that was asked for, or again from where it is kept."""
-        kept = self._kept.get(what)
-        value = np.repeat(value[None], self.chips, 0)
-        worked = None if kept is None else (0, 0, *kept.size[-1:])
-        if kept is None or not self._shown and per_step:
-            signal = self.emit(self._heads[what, what], value, value.shape, (), worked)
-            if kept is not None:
-                self.note(self._heads["keep", kept.port], worked, (signal._slot,), kept.name)
-            return signal
-        with self.serving(REPLAY if self._shown else self._purpose):
-            return self.emit(self._heads["replay", kept.port], value, value.shape, (kept.name,), worked)
 
     # ---- storage ---------------------------------------------------------------------------------------------
 
@@ -343,10 +285,14 @@ class Sequencer:
                 "memory for state (no tape); run the rule on a digital machine or with a chip in the loop"
             )
 
+    @abstractmethod
+    def step(self, index: int) -> Step:
+        """What a rule sees of the step that begins."""
+
     # ---- what kinds of machines decide -----------------------------------------------------------------------
 
     def activities(self) -> np.ndarray | None:
-        """The measured activities of the step that ends, `(activities, chips)`; exact and digital machines have none."""
+        """The measured activities of the step that ends, `(activities, chips)`; None where nothing is measured."""
         return None
 
     def held_as(self, kind: str) -> tuple[int, str]:

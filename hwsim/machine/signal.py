@@ -23,7 +23,14 @@ class Signal:
     A complex signal of N modes is 2N wires: real and imaginary part of mode 1, of mode 2, and so on.
     """
 
-    __slots__ = ("_machine", "_slot", "_step", "_value")
+    __slots__ = ("_analog", "_full_scale", "_machine", "_slot", "_step", "_twin", "_value")
+
+    _analog: bool
+    """On machines with analog circuits: whether it is a voltage rather than a number."""
+    _full_scale: float | None
+    """Of an analog signal, or of the converter that a digital one would go through."""
+    _twin: Signal | None
+    """The same signal in the other domain, once it was needed there."""
 
     def __init__(self, value: np.ndarray, step: int, slot: int, machine: Machine) -> None:
         self._value = value

@@ -105,7 +105,9 @@ class Accumulator(Storage):
     """
 
     def __init__(self, machine: Machine, name: str, size: tuple[int, ...]) -> None:
-        super().__init__(machine, name, ACCUMULATORS, size, np.zeros((machine.chips, *size), machine.dtype), shared=True)
+        super().__init__(
+            machine, name, ACCUMULATORS, size, np.zeros((machine.chips, *size), machine.dtype), shared=True
+        )
 
     def add(self, signal: Signal) -> None:
         """Add `signal`, summed over the batch; a bundle of k vectors of n wires goes into `(n, k)` sums."""

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field
 
-from hwsim.accounts.memory import STATE
 from hwsim import cells
+from hwsim.accounts.memory import STATE
 from hwsim.cells import AnyOptions
 from hwsim.machine import Accumulator, Machine, Register, Signal, Step, Tape, Trainable, Workspace, softmax
 from hwsim.networks.readout import Options as ReadoutOptions
@@ -97,7 +97,7 @@ class Network:
 
     def states(self, workspace: Workspace) -> States:
         """Registers for the dynamics; they start from zero in every forward pass."""
-        layers = [workspace.register(f"{l.name} h", l.cell.width, STATE, resets=True) for l in self.layers]
+        layers = [workspace.register(f"{each.name} h", each.cell.width, STATE, resets=True) for each in self.layers]
         pooled = None
         if self.pooling == "cumulative_mean":
             pooled = workspace.register("pooled output", self.outputs, STATE, resets=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from itertools import pairwise
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
@@ -64,7 +65,8 @@ class Dense(Block):
 class Relu(Block):
     """max(x, 0). Errors pass where x, not the output, is positive: an analog output is never exactly zero."""
 
-    trainables: list[Trainable] = []
+    def __init__(self) -> None:
+        self.trainables = []
 
     def forward(self, x: Signal) -> tuple[Signal, Signal]:
         return relu(x), x
@@ -137,5 +139,5 @@ class Readout:
 def parameters(options: Options, inputs: int, outputs: int) -> int:
     """How many parameters a readout will have."""
     widths = [inputs, *([options.project] if options.project else []), *options.hidden, outputs]
-    dense = sum((n + 1) * m for n, m in zip(widths, widths[1:], strict=False))
+    dense = sum((n + 1) * m for n, m in pairwise(widths))
     return dense + (2 * (options.project or inputs) if options.norm else 0)

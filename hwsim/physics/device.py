@@ -27,7 +27,9 @@ class Conductances(BaseModel, extra="forbid"):
 class Polynomial(BaseModel, extra="forbid"):
     """A standard deviation as a polynomial of g / g_max, and zero where that is negative."""
 
-    coefficients: Annotated[list[ConductanceError], Field(min_length=1, description="of 1, r, r², … with r = g / g_max")]
+    coefficients: Annotated[
+        list[ConductanceError], Field(min_length=1, description="of 1, r, r², … with r = g / g_max")
+    ]
     source: str
 
 

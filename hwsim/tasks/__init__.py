@@ -1,15 +1,19 @@
 """Tasks: what is to be learned, as episodes. One file each, found by its name."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hwsim.catalogue import choice, members
 from hwsim.tasks.dataset import Dataset
 
 TASKS = members(__name__, __path__)
-AnyOptions = choice(TASKS)
+if TYPE_CHECKING:
+    AnyOptions = Any
+else:
+    AnyOptions = choice(TASKS)
 
 
-def load(options: AnyOptions, seed: int, folder: Path | None = None) -> Dataset:
+def load(options: Any, seed: int, folder: Path | None = None) -> Dataset:
     """The data of the task that `options` describe.
 
     Args:

@@ -23,7 +23,7 @@ class Options(BaseModel, extra="forbid"):
 
 
 def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:
-    """Random strings. Inputs are one-hot, with two more wires for blank and cue; the loss is on the last `length` steps."""
+    """Random strings, one-hot, with two more wires for blank and cue; the loss is on the last `length` steps."""
 
     def episode(kind: str, count: int) -> Episode:
         steps = 2 * options.length + options.delay

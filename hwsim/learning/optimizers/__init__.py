@@ -1,13 +1,16 @@
 """Optimizers: one file each, found by its name. Their slots are in the memory ledger, their arithmetic is recorded."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hwsim.catalogue import choice, implementation, members
 from hwsim.learning.optimizers.optimizer import Optimizer
 from hwsim.networks import Network
 
 OPTIMIZERS = members(__name__, __path__)
-AnyOptions = choice(OPTIMIZERS)
+if TYPE_CHECKING:
+    AnyOptions = Any
+else:
+    AnyOptions = choice(OPTIMIZERS)
 
 
 def build(options: Any, network: Network) -> Optimizer:

@@ -1,0 +1,127 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    help="Simulate physical learning machines: recurrent networks that learn on analog hardware, forward in time.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Data sets that are not part of the package.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+Data = Annotated[
+    Path | None, typer.Option("--data", help="Folder with data sets; otherwise HWSIM_DATA, or a folder of your own.")
+]
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(help="An experiment in YAML.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the results; it must not exist yet.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the seed in the file.")] = None,
+    data: Data = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")] = False,
+) -> None:
+    """Run an experiment: check the gradient, train and test, on the substrate and on each reference."""
+    from hwsim.config import experiment as config
+    from hwsim.experiments import run as experiments
+    from hwsim.experiments.run_folder import place
+    from hwsim.reports import tables
+
+    with _reporting(quiet) as progress:
+        asked = config.load(file)
+        result = experiments.run(asked, out=place(out, asked.name), seed=seed, data=data, progress=progress)
+    if not quiet:
+        console = Console()
+        tables.show(result.summary, console)
+        console.print(f"Results are in {result.folder}", highlight=False)
+
+
+@app.command()
+def validate(file: Annotated[Path, typer.Argument(help="An experiment, a machine or a data sheet, in YAML.")]) -> None:
+    """Check a file without running anything; all that is wrong with it is listed."""
+    from hwsim import documents
+    from hwsim.config import experiment as config
+    from hwsim.config import hardware
+
+    document = documents.load(file)
+    keys = set(document.data) if isinstance(document.data, dict) else set()
+    if "conductance" in keys:
+        what = f"data sheet of {hardware.device(document).name}"
+    elif keys & {"kind", "like"}:
+        what = f"machine {hardware.machine(document).name}"
+    else:
+        what = f"experiment {config.compose(document).name}"
+    typer.echo(f"{file}: a valid {what}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of experiments, for editors that complete and check YAML."""
+    from hwsim.config.experiment import Experiment
+
+    typer.echo(json.dumps(Experiment.model_json_schema(), indent=2))
+
+
+@data_app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="mnist")],
+    data: Data = None,
+) -> None:
+    """Download a data set into the data folder."""
+    from hwsim import documents
+    from hwsim.errors import DataError
+    from hwsim.tasks import TASKS
+
+    fetchable = [task for task, module in TASKS.items() if hasattr(module, "fetch")]
+    if name not in fetchable:
+        raise DataError(documents.unknown("data set", name, fetchable))
+    typer.echo(f"{name} is in {TASKS[name].fetch(data)}")
+
+
+@contextmanager
+def _reporting(quiet: bool) -> Iterator[Any]:
+    """A progress bar for each system, on the error stream."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.fields[system]:<24}"), TextColumn("{task.description:<14}"), BarColumn()
+    console = Console(stderr=True)
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=quiet) as bars:
+        known: dict[str, Any] = {}
+
+        def progress(system: str, what: str, done: int, total: int) -> None:
+            if system not in known:
+                known[system] = bars.add_task(what, total=total, system=system)
+            bars.update(known[system], description=what, completed=done, total=total)
+
+        yield progress
+
+
+def main() -> None:
+    """Run the command line; what the user can mend ends with exit code 2 and one message."""
+    from hwsim.errors import HwsimError
+
+    try:
+        app()
+    except HwsimError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted; nothing was written", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Reports: what a run folder says, for people."""
