@@ -319,7 +319,7 @@ def _resolve(model: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[Place,
 
 def _step_into(annotation: Any, part: str | int) -> tuple[Any, bool]:
     """What a type gives for one part of a location, and whether that part stands in the document."""
-    arguments = getattr(annotation, "__args__", ())
+    arguments: tuple[Any, ...] = getattr(annotation, "__args__", ())
     models = [argument for argument in arguments if hasattr(argument, "model_fields")]
     if isinstance(part, int):
         return (arguments[0] if arguments else None), True

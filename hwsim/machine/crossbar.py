@@ -464,6 +464,10 @@ class CrossbarMachine(DigitalMachine):
     def backward_pass(self, name: str) -> Iterator[Step]:
         """With a host, on the host: digital, from recorded states."""
         self._host = self.crossbar.attached == "host"
+        if self._host and self._snapshot is not None and self._snapshot.sweep == self.sweep_number + 1:
+            for storage in self.storages.values():  # goes on within this pass, whose first step moved them all
+                if isinstance(storage, Register):
+                    self._move_to_host(storage)
         yield from super().backward_pass(name)
         self._host = False
         for register in self._on_host:

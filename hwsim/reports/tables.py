@@ -92,6 +92,13 @@ def remarks(summary: Summary) -> list[str]:
                 f"about {limit:.3g} steps (fresh errors {_limit(reach['fresh_steps']):.3g}, frozen ones "
                 f"{_limit(reach['frozen_steps']):.3g})."
             )
+            worst = max(reach["end_residual"].values(), default=0.0)
+            if worst > reach["tolerance"]:
+                lines.append(
+                    f"{name}: the errors that arrived at the end of the last sequences missed what they should be by "
+                    f"{worst:.2g} of its size: passes differ by fresh noise in the forward signals, which the horizon "
+                    "does not count."
+                )
         if system["diverged"]:
             where = system["diverged"]
             place = f" in {where['storage']}, step {where['step']} of {where['sweep']}" if "storage" in where else ""

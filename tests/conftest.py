@@ -1,0 +1,105 @@
+"""What many tests start from: a network on a machine, an episode, a rule, and the gradient that it finds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import TypeAdapter
+
+from hwsim import documents, learning, machine, networks
+from hwsim.config import hardware
+from hwsim.episode import Episode
+from hwsim.machine import Machine
+from hwsim.networks import Network
+
+_RULE = TypeAdapter(learning.AnyOptions)
+_MACHINES: dict[str, Any] = {}
+
+LRU = {"cell": {"name": "lru", "modes": 4, "r_min": 0.9}, "readout": {"hidden": [5]}}
+TANH = {"cell": {"name": "leaky_tanh", "units": 6, "leak": 0.3}, "readout": {"hidden": [5]}}
+NORMED = {"cell": {"name": "lru", "modes": 4, "r_min": 0.9}, "readout": {"project": 6, "norm": True, "hidden": [5]}}
+NETWORKS = {
+    "lru": {"layers": [LRU]},
+    "lru stack": {"layers": [LRU, NORMED], "pooling": "cumulative_mean"},
+    "tanh": {"layers": [TANH]},
+    "tanh stack": {"layers": [TANH, TANH], "pooling": "last"},
+}
+RULES = {
+    "bptt": {"name": "bptt"},
+    "fpe": {"name": "fpe"},
+    "fpe seed": {"name": "fpe", "warm_up": "seed"},
+    "fpe two_minus": {"name": "fpe", "inverse": "two_minus"},
+    "rtrl": {"name": "rtrl"},
+    "one_step": {"name": "one_step"},
+    "spatial": {"name": "spatial"},
+}
+
+
+def machine_options(name: Any) -> Any:
+    """The options of a machine, by name or as the mapping that a document would hold."""
+    if not isinstance(name, str):
+        return hardware.machine(documents.Document("test", name))
+    if name not in _MACHINES:
+        _MACHINES[name] = hardware.machine(documents.Document("test", name))
+    return _MACHINES[name]
+
+
+def rule(options: dict[str, Any] | str) -> learning.Rule:
+    return learning.build(_RULE.validate_python(RULES[options] if isinstance(options, str) else options))
+
+
+def random_episode(seed: int = 0, batch: int = 3, steps: int = 7, width: int = 2, classes: int = 3, **kinds: Any) -> Episode:
+    """Random inputs; `target` is one of each (a class a step), one (a class a sequence), values."""
+    draw, target = np.random.default_rng(seed), kinds.pop("target", "each")
+    inputs = draw.uniform(size=(batch, steps, width))
+    if target == "values":
+        return Episode(inputs, values=draw.normal(size=(batch, steps, classes)), **kinds)
+    shape = (batch, steps) if target == "each" else (batch,)
+    return Episode(inputs, draw.integers(classes, size=shape), classes=classes, **kinds)
+
+
+def built(
+    network: dict[str, Any] | str,
+    learner: learning.Rule,
+    episode: Episode,
+    on: Any = "ideal",
+    chips: int = 1,
+    seed: int = 0,
+    strict: bool = False,
+    stage: Machine | None = None,
+    uses: frozenset[str] = frozenset(),
+) -> Network:
+    """A network, programmed and ready to learn."""
+    stage = stage or machine.build(machine_options(on), chips=chips, seed=seed, strict=strict)
+    options = networks.Options.model_validate(NETWORKS[network] if isinstance(network, str) else network)
+    made = Network(stage, options, episode.width, episode.outputs, learner.uses | uses)
+    made.begin_training()
+    made.program()
+    stage.journal.close_batch(1)
+    return made
+
+
+def gradient_of(made: Network, learner: learning.Rule, episode: Episode) -> dict[str, np.ndarray]:
+    """The gradient by parameter, `(chips, *shape)`."""
+    with made.machine.showing(episode):
+        learner.gradients(made)
+    return {trainable.name: trainable.gradient.value.copy() for trainable in made.trainables}
+
+
+def gradient(network: dict[str, Any] | str, learner: dict[str, Any] | str, episode: Episode, **kinds: Any) -> dict[str, Any]:
+    """Build, show, and give the gradient."""
+    found = rule(learner)
+    return gradient_of(built(network, found, episode, **kinds), found, episode)
+
+
+def distance(mine: dict[str, np.ndarray], other: dict[str, np.ndarray], names: Any = None) -> float:
+    """The largest |mine - other| of a parameter array, relative to the largest entry of other."""
+    return max(float(np.abs(mine[name] - other[name]).max() / np.abs(other[name]).max()) for name in names or other)
+
+
+@pytest.fixture(scope="session")
+def numba_is_warm() -> None:
+    """Compile once, so that no test is slow by accident."""
+    gradient("lru stack", "fpe", random_episode(), on="pcm_crossbar")
