@@ -50,7 +50,9 @@ def rule(options: dict[str, Any] | str) -> learning.Rule:
     return learning.build(_RULE.validate_python(RULES[options] if isinstance(options, str) else options))
 
 
-def random_episode(seed: int = 0, batch: int = 3, steps: int = 7, width: int = 2, classes: int = 3, **kinds: Any) -> Episode:
+def random_episode(
+    seed: int = 0, batch: int = 3, steps: int = 7, width: int = 2, classes: int = 3, **kinds: Any
+) -> Episode:
     """Random inputs; `target` is one of each (a class a step), one (a class a sequence), values."""
     draw, target = np.random.default_rng(seed), kinds.pop("target", "each")
     inputs = draw.uniform(size=(batch, steps, width))
@@ -88,7 +90,9 @@ def gradient_of(made: Network, learner: learning.Rule, episode: Episode) -> dict
     return {trainable.name: trainable.gradient.value.copy() for trainable in made.trainables}
 
 
-def gradient(network: dict[str, Any] | str, learner: dict[str, Any] | str, episode: Episode, **kinds: Any) -> dict[str, Any]:
+def gradient(
+    network: dict[str, Any] | str, learner: dict[str, Any] | str, episode: Episode, **kinds: Any
+) -> dict[str, Any]:
     """Build, show, and give the gradient."""
     found = rule(learner)
     return gradient_of(built(network, found, episode, **kinds), found, episode)

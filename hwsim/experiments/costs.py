@@ -25,7 +25,7 @@ class Row(NamedTuple):
     system: str
     part: str
     epoch: int | None
-    sweep: str
+    sweep: str | None
     step: int | None
     layer: str
     purpose: str
@@ -100,7 +100,7 @@ class Costs:
                 where = detail.batch.sweeps[sweep].name
                 yield from _rows(ledger, name, "step", None, where, None if step < 0 else step)
         for epoch, totals in enumerate(self.outcome.totals):
-            yield from _rows(self.of_totals(totals), name, "epoch", epoch, "", None)
+            yield from _rows(self.of_totals(totals), name, "epoch", epoch, None, None)
 
     def energy(self) -> dict[str, Any]:
         """The energy of a sequence in inference and in learning, of a training step and of the whole run."""
@@ -191,7 +191,9 @@ def _per(spent: Spent, count: int) -> float | None:
     return None if spent.energy is None or not count else spent.energy / count
 
 
-def _rows(ledger: Ledger, system: str, part: str, epoch: int | None, sweep: str, step: int | None) -> Iterator[Row]:
+def _rows(
+    ledger: Ledger, system: str, part: str, epoch: int | None, sweep: str | None, step: int | None
+) -> Iterator[Row]:
     for line, spent in ledger.items():
         assumed = None if spent.energy is None else spent.assumed
         yield Row(system, part, epoch, sweep, step, *_fields(line), spent.energy, assumed)

@@ -36,7 +36,7 @@ class Held(NamedTuple):
     """A line of memory.csv: what changed, and what was held then."""
 
     system: str
-    sweep: str
+    sweep: str | None
     step: int | None
     holder: str
     memory_class: str
@@ -111,12 +111,10 @@ def held(costs: Costs) -> Iterator[Held]:
     if detail is None:
         return
     live = 0
-    known = {}
     for holding in detail.before:
         live += holding.total_bits
-        known[holding.name] = holding
         yield Held(
-            name, "", None, *holding[:2], holding.technology, holding.values, holding.bits, holding.total_bits, live
+            name, None, None, *holding[:2], holding.technology, holding.values, holding.bits, holding.total_bits, live
         )
     names = [sweep.name for sweep in detail.batch.sweeps]
     for change in detail.changes:

@@ -303,17 +303,24 @@ class Machine(Sequencer):
         self.note(self._heads["outer", sums.port], (0, 0, *sums.size), (error._slot, x._slot), sums.name)
 
     def load_sums(self, sums: Accumulator) -> Signal:
+        self._between_passes(sums)
         value = sums.value.reshape(self.chips, 1, -1).copy()
         return self.emit(self._heads["load", sums.port], value, value.shape, (sums.name,))
 
     def store_sums(self, sums: Accumulator, x: Signal) -> None:
+        self._between_passes(sums)
         value = self.see(x)
         sums.value = value.reshape(sums.value.shape).copy()
         self.note(self._heads["store", sums.port], value.shape, (x._slot,), sums.name)
 
     def clear_sums(self, sums: Accumulator) -> None:
+        self._between_passes(sums)
         sums.value = np.zeros_like(sums.value)
         self.note(self._heads["store", sums.port], (0, 0, *sums.size), (), sums.name)
+
+    def _between_passes(self, sums: Accumulator) -> None:
+        if self._in_pass:
+            raise CausalityError(f"{sums.name} can be read or set in a phase only, not within a pass")
 
     def push(self, tape: Tape, x: Signal) -> None:
         value = self.see(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from math import prod
 from typing import Any, NamedTuple
 
@@ -17,6 +18,8 @@ from hwsim.errors import CapabilityError, CausalityError
 from hwsim.machine.step import Step
 from hwsim.machine.storage import Register, Storage, Tape
 from hwsim.records import GRADIENT, INFERENCE, Entry, Head
+
+_MACHINES = count()
 
 
 class Snapshot(NamedTuple):
@@ -72,7 +75,7 @@ class Sequencer(ABC):
         self._episode: Episode | None = None
         self._kept: dict[str, Storage] = {}
         self._passes, self._shown, self._in_pass = 0, False, False
-        self._now, self._clock = -1, 0
+        self._now, self._clock = -1, next(_MACHINES) << 40  # no two machines share a moment
         self._steps_made: list[tuple[int, str, range]] = []
         self._entries: list[Entry] = []
         self._activities: list[np.ndarray] = []

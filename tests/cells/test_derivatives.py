@@ -1,0 +1,169 @@
+"""The hand-derived derivatives against automatic differentiation (HIPS autograd) of an implementation of its own."""
+
+import autograd.numpy as anp
+import numpy as np
+import pytest
+from autograd import grad, jacobian
+from conftest import NETWORKS, built, distance, gradient_of, random_episode, rule
+
+POOLED = {**NETWORKS["tanh stack"], "pooling": "cumulative_mean", "output_scale": 2.5}
+CASES = {**NETWORKS, "pooled": POOLED}
+
+
+def model(layers, parameters, inputs):
+    """Outputs `(steps, n)` of a network for one sequence, written from the equations, complex numbers and all."""
+    xs = list(inputs)
+    for number, layer in enumerate(layers, 1):
+        p = {
+            name.removeprefix(f"layer {number} "): value
+            for name, value in parameters.items()
+            if f"layer {number} " in name
+        }
+        xs = [readout(layer.get("readout", {}), p, h) for h in states(layer["cell"], p, xs)]
+    return xs
+
+
+def states(cell, p, xs):
+    """The states of a cell as real vectors."""
+    if cell["name"] == "leaky_tanh":
+        a, h = cell["leak"], anp.zeros(cell["units"])
+        for x in xs:
+            h = (1 - a) * h + a * anp.tanh(p["W"] @ h + p["U"] @ x + p["b"])
+            yield h
+        return
+    eigenvalues = anp.exp(-anp.exp(p["nu"]) + 1j * anp.exp(p["theta"]))
+    h = anp.zeros(cell["modes"]) * 1j
+    for x in xs:
+        drive = p["B"] @ x + p["b"]
+        h = eigenvalues * h + anp.exp(p["log gamma"]) * (drive[::2] + 1j * drive[1::2])
+        yield anp.ravel(anp.stack([anp.real(h), anp.imag(h)], 1))
+
+
+def readout(options, p, h):
+    if options.get("project"):
+        h = p["C"] @ h + p["C b"]
+    if options.get("norm"):
+        h = p["norm"] * (h - anp.mean(h)) / anp.sqrt(anp.var(h) + 1e-6) + p["norm b"]
+    hidden = len(options.get("hidden", []))
+    for number in range(1, hidden + 1):
+        h = anp.maximum(p[f"V{number}"] @ h + p[f"V{number} b"], 0)
+    return p[f"V{hidden + 1}"] @ h + p[f"V{hidden + 1} b"]
+
+
+def loss(options, episode):
+    """The loss as a function of all parameters, summed over sequences and steps.
+
+    The mean of outputs is straight-through: it counts with the value of the mean and the slope of the current output.
+    """
+    pooled, scale = options.get("pooling") == "cumulative_mean", options.get("output_scale", 1.0)
+
+    def total(parameters, frozen):
+        result = 0.0
+        for number in range(episode.batch):
+            outputs = model(options["layers"], parameters, episode.inputs[number])
+            fixed = model(options["layers"], frozen, episode.inputs[number])
+            for step in range(episode.loss_from, episode.steps):
+                y = outputs[step]
+                if pooled:
+                    y = y - fixed[step] + sum(fixed[: step + 1]) / (step + 1)
+                if episode.values is not None:
+                    result = result + 0.5 * anp.sum((scale * y - episode.values[number, step]) ** 2)
+                else:
+                    label = episode.labels[number, step] if episode.labels.ndim == 2 else episode.labels[number]
+                    result = result + anp.log(anp.sum(anp.exp(scale * y))) - scale * y[label]
+        return result
+
+    return total
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("target", ["each", "one", "values"])
+def test_bptt_is_the_gradient_that_autograd_finds(case, target):
+    options, episode, learner = CASES[case], random_episode(2, target=target, loss_from=2), rule("bptt")
+    made = built(options, learner, episode, seed=5)
+    perturb(made)
+    parameters = {trainable.name: trainable.values[0].copy() for trainable in made.trainables}
+    expected = grad(loss(options, episode))(parameters, parameters)
+    found = gradient_of(made, learner, episode)
+    assert distance({name: value[0] for name, value in found.items()}, expected) < 1e-10
+
+
+def perturb(made):
+    """Move every parameter a little, so that none is zero."""
+    draw = np.random.default_rng(3)
+    for trainable in made.trainables:
+        trainable.master.value = trainable.master.value + 0.1 * draw.normal(size=trainable.master.value.shape)
+    made.program()
+
+
+@pytest.mark.parametrize("case", ["lru", "tanh"])
+def test_products_with_the_jacobian_are_those_of_the_step(case):
+    """Jᵀ v, J⁻ᵀ v, P Jᵀ, Fᵀ δ and (∂f/∂x)ᵀ δ of one step against autograd's Jacobian of it, complex or not."""
+    options, learner = CASES[case], rule("fpe")
+    episode = random_episode(4, batch=1, steps=2)
+    made = built(options, learner, episode, seed=6)
+    perturb(made)
+    cell, machine = made.layers[0].cell, made.machine
+    n, draw = cell.width, np.random.default_rng(7)
+    v, before = draw.normal(size=n), draw.normal(size=n)
+    seen = {}
+    for name in ("transposed", "inverse", "extended", "input", "next"):
+        machine.watchers[name] = lambda value, name=name: seen.update({name: value[0, 0].copy()})
+    with machine.showing(episode), machine.workspace() as workspace:
+        h, error = workspace.register("h", n), workspace.register("e", n)
+        product = cell.product(workspace, "P")
+        h.value, error.value = before.reshape(1, 1, n), v.reshape(1, 1, n)
+        for step in machine.forward_pass("once"):
+            after, at = cell.step(h.load(), step.input)
+            delta = error.load()
+            drive = cell.drive_error(at, delta)
+            machine.probe("next", after)
+            machine.probe("transposed", cell.transposed(at, delta))
+            machine.probe("inverse", cell.inverse_transposed(at, delta))
+            machine.probe("extended", cell.extend(product.load(), at))
+            machine.probe("input", cell.input_error(drive))
+            if step.first:
+                cell.accumulate(at, delta, drive)
+                first = dict(seen)
+    made.finish_gradient()
+    parameters = {trainable.name: trainable.values[0].copy() for trainable in made.trainables}
+
+    def step(h, x, values):
+        p = {name.removeprefix("layer 1 "): value for name, value in values.items()}
+        if case == "tanh":
+            return 0.7 * h + 0.3 * anp.tanh(p["W"] @ h + p["U"] @ x + p["b"])
+        eigenvalues = anp.exp(-anp.exp(p["nu"]) + 1j * anp.exp(p["theta"]))
+        drive = p["B"] @ x + p["b"]
+        new = eigenvalues * (h[::2] + 1j * h[1::2]) + anp.exp(p["log gamma"]) * (drive[::2] + 1j * drive[1::2])
+        return anp.ravel(anp.stack([anp.real(new), anp.imag(new)], 1))
+
+    x = episode.inputs[0, 0]
+    j = jacobian(step, 0)(before, x, parameters)
+    np.testing.assert_allclose(first["next"], step(before, x, parameters), atol=1e-12)
+    np.testing.assert_allclose(first["transposed"], j.T @ v, atol=1e-12)
+    np.testing.assert_allclose(first["inverse"], np.linalg.solve(j.T, v), atol=1e-10)
+    np.testing.assert_allclose(first["input"], jacobian(step, 1)(before, x, parameters).T @ v, atol=1e-12)
+    if case == "tanh":
+        np.testing.assert_allclose(first["extended"], j.T, atol=1e-12)
+    else:
+        modes = first["extended"][::2] + 1j * first["extended"][1::2]
+        np.testing.assert_allclose(modes, j.T[::2, ::2].diagonal() + 1j * j.T[1::2, ::2].diagonal(), atol=1e-12)
+    expected = grad(lambda values: anp.dot(v, step(before, x, values)))(parameters)
+    for trainable in cell.trainables:
+        np.testing.assert_allclose(trainable.gradient.value[0], expected[trainable.name], atol=1e-11)
+
+
+def test_bptt_is_the_slope_by_finite_differences():
+    options, episode, learner = NETWORKS["lru stack"], random_episode(8, batch=2, steps=5), rule("bptt")
+    options = {**options, "pooling": "none"}  # a straight-through mean is no slope of the loss
+    made = built(options, learner, episode, seed=9)
+    perturb(made)
+    found = gradient_of(made, learner, episode)
+    parameters = {trainable.name: trainable.values[0].copy() for trainable in made.trainables}
+    total, draw = loss(options, episode), np.random.default_rng(10)
+    for _ in range(5):
+        direction = {name: draw.normal(size=value.shape) for name, value in parameters.items()}
+        shifted = [{name: parameters[name] + sign * 1e-5 * direction[name] for name in parameters} for sign in (1, -1)]
+        slope = (total(shifted[0], shifted[0]) - total(shifted[1], shifted[1])) / 2e-5
+        along = sum(float((found[name][0] * direction[name]).sum()) for name in parameters)
+        assert along == pytest.approx(slope, rel=1e-6)

@@ -1,0 +1,25 @@
+"""Goes on from snapshots in a process of its own: `python resume_elsewhere.py CASES RESULTS`."""
+
+import pickle
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from conftest import built, gradient_of, machine_options, random_episode, rule
+
+from hwsim import machine
+
+
+def resumed(case):
+    """The gradient that a new machine finds when it goes on from a snapshot."""
+    learner, episode = rule(case["rule"]), random_episode(steps=case["steps"])
+    stage = machine.build(machine_options(case["machine"]), chips=2, seed=3)
+    stage.resume(case["snapshot"])
+    made = built(case["network"], learner, episode, stage=stage)
+    return gradient_of(made, learner, episode)
+
+
+if __name__ == "__main__":
+    cases = pickle.loads(Path(sys.argv[1]).read_bytes())
+    Path(sys.argv[2]).write_bytes(pickle.dumps([resumed(case) for case in cases]))

@@ -1,0 +1,262 @@
+"""Strictly forward in time is enforced: each way around it that one could try fails."""
+
+import numpy as np
+import pytest
+from conftest import LRU, NETWORKS, RULES, built, gradient, random_episode, rule
+
+from hwsim import machine
+from hwsim.errors import CapabilityError, CausalityError
+from hwsim.learning import Rule
+from hwsim.machine import tanh
+
+STRICT = ["pcm_crossbar", "rram_crossbar", "ideal_crossbar"]
+
+
+def show(body, on="ideal", strict=True, keep_inputs=True, batch=2):
+    """Build a small network and hand its machine, network and workspace to `body`, with an episode on show."""
+    episode = random_episode(batch=batch)
+    made = built("lru", rule("fpe"), episode, on=on, strict=strict)
+    with made.machine.showing(episode), made.machine.workspace(keep_inputs=keep_inputs) as workspace:
+        body(made.machine, made, workspace)
+
+
+class Hoarder(Rule):
+    """A rule that keeps the input of one step for the next."""
+
+    def gradients(self, network):
+        kept = None
+        with network.machine.workspace() as workspace:
+            register = workspace.register("h", 2)
+            for step in network.machine.forward_pass("forward"):
+                if kept is not None:
+                    register.store(kept + step.input)
+                kept = step.input
+
+
+@pytest.mark.parametrize("on", ["ideal", "digital_45nm", "pcm_crossbar"])
+def test_a_rule_that_keeps_a_signal_across_steps_fails_and_is_told_which(on):
+    episode = random_episode()
+    made = built("lru", rule("fpe"), episode, on=on)
+    with (
+        pytest.raises(CausalityError, match="step 0 of 'forward' was used in step 1 of 'forward'"),
+        made.machine.showing(episode),
+    ):
+        Hoarder(None).gradients(made)
+
+
+@pytest.mark.parametrize("on", ["ideal", "pcm_crossbar"])
+def test_a_view_smuggled_out_of_its_step_is_poisoned(on):
+    smuggled = []
+
+    def body(stage, made, workspace):
+        register = workspace.register("h", 2)
+        for step in stage.forward_pass("forward"):
+            register.store(tanh(step.input) * step.input)
+            if step.first:
+                smuggled.extend([step.input._value, tanh(step.input)._value, register.load()._value])
+                assert all(np.isfinite(view).all() for view in smuggled)
+            else:
+                assert all(np.isnan(view).all() for view in smuggled)
+                assert np.isfinite(register.value).all()  # what was stored is a copy
+
+    show(body, on=on)
+    assert len(smuggled) == 3
+
+
+def test_values_are_read_only_in_the_step_that_made_them():
+    def body(stage, made, workspace):
+        for step in stage.forward_pass("forward"):
+            with pytest.raises(ValueError, match="read-only"):
+                step.input._value[:] = 0
+
+    show(body)
+
+
+@pytest.mark.parametrize("look", [np.asarray, float, bool, list, len, lambda signal: signal[0], np.tanh])
+def test_a_signal_has_no_value_for_a_rule(look):
+    def body(stage, made, workspace):
+        for step in stage.forward_pass("forward"):
+            with pytest.raises((CausalityError, TypeError), match=r"probe|ufunc"):
+                look(step.input)
+
+    show(body)
+
+
+def test_operations_need_a_step():
+    kept = []
+
+    def body(stage, made, workspace):
+        for step in stage.forward_pass("forward"):
+            kept.append(step.input)
+        with pytest.raises(CausalityError, match="within a step"):
+            tanh(kept[0])
+
+    show(body)
+
+
+def test_the_input_is_shown_again_only_if_it_was_kept():
+    def body(stage, made, workspace):
+        list(stage.forward_pass("first"))
+        with pytest.raises(CausalityError, match="not kept"):
+            list(stage.forward_pass("second"))
+
+    show(body, keep_inputs=False)
+
+
+def test_a_pass_cannot_be_left_early_or_nested():
+    def leave(stage, made, workspace):
+        for _ in stage.forward_pass("first"):
+            break
+        with pytest.raises(CausalityError, match="begins inside step 0 of 'first'"):
+            list(stage.forward_pass("second"))
+
+    def nest(stage, made, workspace):
+        for _ in stage.forward_pass("outer"):
+            with pytest.raises(CausalityError, match="begins inside step"):
+                list(stage.forward_pass("inner"))
+            break
+
+    show(leave)
+    show(nest)
+
+
+def test_a_register_is_stored_once_a_step_and_shows_it_in_the_next():
+    def body(stage, made, workspace):
+        register = workspace.register("h", 2)
+        for step in stage.forward_pass("forward"):
+            before = register.value.copy()
+            register.store(step.input)
+            np.testing.assert_array_equal(register.load()._value, before)
+            with pytest.raises(CausalityError, match="stored twice"):
+                register.store(step.input)
+
+    show(body)
+
+
+def test_sums_cannot_be_read_within_a_pass():
+    def body(stage, made, workspace):
+        sums = made.trainables[0].gradient
+        for _ in stage.forward_pass("forward"):
+            for touch in (sums.load, sums.clear):
+                with pytest.raises(CausalityError, match="in a phase only"):
+                    touch()
+
+    show(body)
+
+
+def test_nothing_is_broadcast_by_accident():
+    def body(stage, made, workspace):
+        wide = workspace.register("wide", 3)
+        for step in stage.forward_pass("forward"):
+            with pytest.raises(TypeError, match="2 and 3 wires"):
+                step.input + wide.load()
+            with pytest.raises(CausalityError, match="holds"):
+                wide.store(step.input)
+
+    show(body, batch=3)
+
+
+def test_signals_of_two_machines_do_not_meet():
+    episode = random_episode()
+    one, other = (built("lru", rule("fpe"), episode).machine for _ in range(2))
+    with one.showing(episode), other.showing(episode):
+        mine, theirs = one.forward_pass("a"), other.forward_pass("b")
+        first, second = next(mine), next(theirs)
+        next(theirs)
+        with pytest.raises(CausalityError, match="another machine"):
+            first.input + second.input
+
+
+@pytest.mark.parametrize("on", STRICT)
+@pytest.mark.parametrize("network", ["lru stack", "tanh"])
+def test_every_rule_but_bptt_runs_on_a_strict_substrate(on, network):
+    for learner in RULES:
+        if learner == "rtrl" and network == "tanh":
+            continue
+        run = lambda learner=learner: gradient(network, learner, random_episode(), on=on, chips=2, strict=True)  # noqa: E731
+        if learner == "bptt":
+            with pytest.raises(CapabilityError, match="no tape"):
+                run()
+        else:
+            assert all(np.isfinite(value).all() for value in run().values())
+
+
+def test_rtrl_refuses_a_dense_cell_and_bptt_a_machine_without_tape_before_anything_runs():
+    episode = random_episode()
+    with pytest.raises(CapabilityError, match="diagonal"):
+        rule("rtrl").check(built("tanh", rule("one_step"), episode))
+    with pytest.raises(CapabilityError, match="no tape"):
+        rule("bptt").check(built("lru", rule("one_step"), episode, on="pcm_crossbar", uses=frozenset({"transposed"})))
+
+
+def test_a_network_needs_no_more_tiles_than_the_machine_has():
+    few = {"like": "pcm_crossbar", "parts": {"tiles": {"count": 2}}}
+    with pytest.raises(CapabilityError, match=r"needs 3 tiles of 256 by 256, and pcm_crossbar has 2"):
+        gradient("lru", "one_step", random_episode(), on=few)
+
+
+@pytest.mark.parametrize("on", ["ideal", "digital_45nm", "pcm_crossbar", "pcm_crossbar_in_the_loop"])
+@pytest.mark.parametrize("learner", [name for name in RULES if name != "bptt"])
+def test_an_input_changed_later_changes_nothing_before_it(on, learner):
+    """In the first pass, up to the change, every register and sum keeps its bytes."""
+    changed_at, runs = 4, []
+    for change in (0.0, 0.5):
+        episode = random_episode()
+        episode.inputs[:, changed_at:] += change
+        learned = rule(learner)
+        made = built("lru stack", learned, episode, on=on, chips=2)
+        stage, states = made.machine, []
+
+        def look(stage=stage, states=states, first=[]):  # noqa: B006
+            first.append(stage.sweep_number)
+            if stage.sweep_number == first[0] and stage.step_index < changed_at:
+                kept = {n: s.saved.tobytes() for n, s in stage.storages.items() if "replay" not in n}
+                states.append(kept)
+
+        stage.after_step = look
+        with stage.showing(episode):
+            learned.gradients(made)
+        runs.append(states)
+    assert len(runs[0]) == changed_at
+    assert runs[0] == runs[1]
+
+
+def test_the_tape_of_a_strict_machine_keeps_copies():
+    episode = random_episode()
+    plain = gradient("lru stack", "bptt", episode)
+    strict = gradient("lru stack", "bptt", episode, strict=True)
+    for name in plain:
+        np.testing.assert_array_equal(plain[name], strict[name])
+
+
+def test_all_memory_is_released_in_the_end():
+    for on in machine_names():
+        for learner in RULES:
+            if learner == "bptt" and on in STRICT:
+                continue
+            episode, learned = random_episode(), rule(learner)
+            made = built({"layers": [LRU]}, learned, episode, on=on)
+            with made.machine.showing(episode):
+                learned.gradients(made)
+            made.machine.release()
+            assert made.machine.memory.live == {}
+            assert made.machine.memory.live_bits == 0
+            assert not made.machine.storages
+
+
+def machine_names():
+    return ["ideal", "digital_45nm", *STRICT, "pcm_crossbar_in_the_loop"]
+
+
+def test_alike_names_are_refused():
+    def body(stage, made, workspace):
+        workspace.register("h", 2)
+        with pytest.raises(CausalityError, match="exists already"):
+            workspace.register("h", 2)
+
+    show(body)
+
+
+def test_every_machine_kind_is_tested_here():
+    assert set(machine.MACHINES) == {"ideal", "digital", "crossbar"}
+    assert set(NETWORKS) >= {"lru", "tanh"}
