@@ -249,5 +249,5 @@ def test_the_tables_of_a_run_are_the_files_that_it_writes(tmp_path):
     result = experiments.run(composed(data), out=tmp_path / "run")
     for name, table in (("energy", result.energy), ("memory", result.memory), ("metrics", result.metrics)):
         written = pd.read_csv(tmp_path / "run" / f"{name}.csv")
-        pd.testing.assert_frame_equal(written, table, check_dtype=False, rtol=0, atol=0)
+        pd.testing.assert_frame_equal(written, table.astype(written.dtypes.to_dict()), rtol=0, atol=0)
     assert json.loads((tmp_path / "run" / "summary.json").read_text()) == result.summary
