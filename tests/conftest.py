@@ -22,6 +22,7 @@ TANH = {"cell": {"name": "leaky_tanh", "units": 6, "leak": 0.3}, "readout": {"hi
 NORMED = {"cell": {"name": "lru", "modes": 4, "r_min": 0.9}, "readout": {"project": 6, "norm": True, "hidden": [5]}}
 NETWORKS = {
     "lru": {"layers": [LRU]},
+    "lru deep": {"layers": [LRU, LRU]},
     "lru stack": {"layers": [LRU, NORMED], "pooling": "cumulative_mean"},
     "tanh": {"layers": [TANH]},
     "tanh stack": {"layers": [TANH, TANH], "pooling": "last"},

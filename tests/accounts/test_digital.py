@@ -1,0 +1,397 @@
+"""Prices of digital operations: a worked example, the dataflow, the sizing of memories, leakage and durations."""
+
+from __future__ import annotations
+
+from importlib import resources
+from math import prod
+from typing import Any
+
+import pytest
+import yaml
+from conftest import built, gradient_of, machine_options, random_episode, rule
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hwsim import machine
+from hwsim.accounts.digital import COEFFICIENTS, MEMORIES, DigitalPrices, StaticMemory, macros, memory_of, sized
+from hwsim.accounts.energy import Charge, Ledger, Tariff, grouped, total
+from hwsim.accounts.memory import ACCUMULATORS, BUFFERS, CLASSES, OPTIMIZER, STATE, TAPE, WEIGHTS
+from hwsim.accounts.work import WORK
+from hwsim.records import GRADIENT, INFERENCE, Record
+
+KIB, MIB = 8 << 10, 8 << 20
+PICO = 1e-12
+MOST = {WEIGHTS: 256 * KIB, ACCUMULATORS: 256 * KIB, STATE: 2 * KIB, TAPE: 1 * MIB}
+ROWS = [
+    row
+    for row in yaml.safe_load(resources.files("hwsim.accounts").joinpath("sram_cacti7.yaml").read_text())["rows"]
+    if row[3] == 64
+]
+
+
+def prices(
+    format: str = "float32",  # noqa: A002
+    accumulator: str = "float32",
+    most: dict[str, int] | None = None,
+    word: int = 32,
+    **parts: Any,
+) -> DigitalPrices:
+    """A 45 nm machine without reuse, but for what `parts` say."""
+    parts = {"dataflow": {"weight_reuse": 1, "gradient_block": 1}} | parts
+    options = machine_options({"like": "digital_45nm", "parts": parts})
+    return DigitalPrices(options.parts, MOST if most is None else most, word, format, accumulator)
+
+
+def of(kind: str, *size: int, unit: str = "vector unit", writes: int | str = 0) -> Record:
+    return Record(kind, unit, "layer 1", GRADIENT if kind == "outer" else INFERENCE, "", size, prod(size), (), writes)
+
+
+READ = of("read", 256, 256, unit="systolic array")
+READ_BACK = of("read transposed", 256, 256, unit="systolic array")
+OUTER = of("outer", 256, 256, unit="systolic array", writes="W gradient")
+PUSH, POP = of("push", 256, unit="tape memory", writes="tape"), of("pop", 256, unit="tape memory")
+
+
+def spent(found: DigitalPrices, *trace: Record, times: int = 1) -> dict[str, float | None]:
+    """Joules by component."""
+    ledger: Ledger = {}
+    Tariff([trace], found).charge(ledger, 0, times, None)
+    return {component: each.energy for component, each in grouped(ledger, "component").items()}
+
+
+def bits(charges: list[Charge], component: str) -> float:
+    return sum(charge.amount for charge in charges if charge.component == component)
+
+
+# ---- a worked example: backpropagation through 1000 steps of 256 units ---------------------------------------
+# arithmetic 3 N² T, all weights fetched twice a step, the gradient read and written once a step, in CACTI's macros
+
+
+def test_the_worked_example_comes_out() -> None:
+    found = spent(prices(), READ, READ_BACK, OUTER, PUSH, POP, times=1000)
+    del found["registers"]  # not in the example
+    assert found == pytest.approx(
+        {
+            "systolic array": 904.4e-6,
+            "weight memory": 2930.5e-6,
+            "gradient memory": 2726.7e-6,
+            "tape memory": 21.72e-6,
+        },
+        rel=1e-3,
+    )
+    assert sum(each for each in found.values() if each) == pytest.approx(6583e-6, rel=1e-3)
+
+
+def test_the_arithmetic_of_the_worked_example_in_eight_bits() -> None:
+    found = spent(prices("int8", "int8", word=8), READ, READ_BACK, OUTER, times=1000)
+    assert found["systolic array"] == pytest.approx(45.2e-6, rel=1e-3)
+
+
+def test_a_tape_off_the_chip_costs_what_its_bits_cost() -> None:
+    parts = {"capacity": {"value": "1 bit", "assumed": "none"}}
+    found = spent(prices(sram=parts), PUSH, POP, times=1000)
+    assert found["off-chip memory"] == pytest.approx(131.1e-6, rel=1e-3)
+
+
+# ---- arithmetic ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("format", "accumulator", "mac"),  # in picojoules; Horowitz, ISSCC 2014
+    [
+        ("float32", "float32", 3.7 + 0.9),
+        ("float16", "float16", 1.1 + 0.4),
+        ("float16", "float32", 1.1 + 0.9),
+        ("fixed<8,4>", "fixed<8,4>", 0.2 + 0.03),
+        ("fixed<8,4>", "fixed<32,8>", 0.2 + 0.1),
+        ("fixed<32,16>", "fixed<32,16>", 3.1 + 0.1),
+    ],
+)
+def test_a_product_multiplies_in_its_format_and_adds_in_that_of_the_sums(
+    format: str,  # noqa: A002
+    accumulator: str,
+    mac: float,
+) -> None:
+    options = machine_options({"like": "digital_45nm", "format": format, "accumulator": accumulator})
+    found = machine.build(options).prices()
+    assert spent(found, READ)["systolic array"] == pytest.approx(256 * 256 * mac * PICO)
+
+
+@pytest.mark.parametrize(
+    ("kind", "multiply", "add", "compare"),
+    [
+        ("add", 0, 1, 0),
+        ("multiply", 1, 0, 0),
+        ("relu", 0, 0, 1),
+        ("tanh slope", 1, 1, 0),
+        ("divide", 7, 3, 0),
+        ("sqrt", 10, 3, 0),
+        ("exp", 10, 9, 0),
+        ("cos", 8, 8, 0),
+        ("tanh", 10 + 7 + 1, 9 + 3 + 2, 0),  # an exponential, a division, a multiplication, two additions
+    ],
+)
+def test_what_has_no_price_of_its_own_costs_its_parts(kind: str, multiply: int, add: int, compare: int) -> None:
+    found = spent(prices(), of(kind, 6))
+    assert found["vector unit"] == pytest.approx(6 * (multiply * 3.7 + add * 0.9 + compare * 0.1) * PICO)
+    assert found["registers"] == pytest.approx(6 * (multiply + add + compare) * 3 * 32 * 0.009 * PICO)
+
+
+@pytest.mark.parametrize("kind", sorted(set(WORK) - {"dac", "adc", "program"}))
+def test_every_operation_comes_down_to_multiplying_adding_and_comparing(kind: str) -> None:
+    unit = "state memory" if kind in ("load", "store", "push", "pop", "keep", "replay") else "vector unit"
+    arithmetic = {"arithmetic.float32.multiply", "arithmetic.float32.add", "compare", "register_bit"}
+    names = {charge.constant for charge in prices().charges(of(kind, 4, 4, unit=unit))}
+    assert {name for name in names if not name.startswith("sram")} <= arithmetic
+    assert bool(names & arithmetic) == bool(WORK[kind]((4, 4)))
+
+
+@pytest.mark.parametrize("format", ["bfloat16", "fixed<16,12>", "fixed<7,3>"])
+def test_a_format_without_a_price_has_no_energy(format: str) -> None:  # noqa: A002
+    found = machine.build(machine_options({"like": "digital_45nm", "format": format})).prices()
+    ledger: Ledger = {}
+    Tariff([(READ,)], found).charge(ledger, 0, 1, None)
+    assert total(ledger).energy is None
+    assert grouped(ledger, "component")["weight memory"].energy is not None
+
+
+def test_constants_without_a_source_are_summed_apart() -> None:
+    ledger: Ledger = {}
+    Tariff([(of("relu", 8), of("add", 8))], prices()).charge(ledger, 0, 1, None)
+    by_operation = grouped(ledger, "operation")
+    registers = 8 * 3 * 32 * 0.009 * PICO  # how many accesses there are is assumed
+    assert by_operation["relu"].assumed == pytest.approx(8 * 0.1 * PICO + registers)
+    assert by_operation["add"].assumed == pytest.approx(registers)
+
+
+# ---- what is fetched, and how often --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 64])
+@pytest.mark.parametrize(
+    ("key", "shares"),
+    [
+        ("weight_reuse", ("weight memory",)),
+        ("gradient_block", ("gradient memory",)),
+        ("batch_parallel", ("weight memory", "gradient memory")),
+    ],
+)
+def test_reuse_divides_what_it_is_about_and_nothing_else(key: str, shares: tuple[str, ...], factor: int) -> None:
+    trace = (READ, READ_BACK, OUTER, PUSH, POP, of("bias", 256), of("accumulate", 256, writes="b gradient"))
+    once = spent(prices(), *trace)
+    often = spent(prices(dataflow={"weight_reuse": 1, "gradient_block": 1, key: factor}), *trace)
+    expected = {name: each / factor if name in shares else each for name, each in once.items() if each is not None}
+    assert often == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "words"),
+    [
+        ("read", (3, 4), 12),
+        ("read transposed", (3, 4), 12),
+        ("read", (5, 3, 4), 12),  # once for a bundle
+        ("bias", (6,), 6),
+        ("gain", (6,), 6),
+        ("diagonal", (6,), 6),
+        ("conjugate diagonal", (6,), 6),
+        ("inverse diagonal", (6,), 6),
+        ("diagonal", (5, 6), 6),
+        ("spread", (5, 3), 3),
+        ("fetch", (3, 4), 12),
+        pytest.param(
+            "mode gain",
+            (6,),
+            3,  # one factor for both wires of a mode
+            marks=pytest.mark.xfail(strict=True, reason="DigitalPrices._moves fetches a mode's factor for each wire"),
+        ),
+    ],
+)
+def test_each_parameter_is_fetched_once(kind: str, size: tuple[int, ...], words: int) -> None:
+    assert bits(prices().charges(of(kind, *size)), "weight memory") == words * 32
+
+
+def test_all_coefficients_are_fetched_from_the_weights() -> None:
+    assert all(bits(prices().charges(of(kind, 6)), "weight memory") for kind in COEFFICIENTS)
+
+
+@pytest.mark.parametrize("kind", ["outer", "accumulate"])
+def test_sums_are_read_and_written(kind: str) -> None:
+    ways = [charge.constant.split()[-1] for charge in prices().charges(of(kind, 8)) if "sram" in charge.constant]
+    assert ways == ["read", "write"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "way"),
+    [("load", "read"), ("pop", "read"), ("replay", "read"), ("store", "write"), ("push", "write"), ("keep", "write")],
+)
+def test_storages_are_accessed_in_the_memory_that_holds_them(kind: str, way: str) -> None:
+    (charge,) = prices().charges(of(kind, 8, unit="tape memory"))
+    assert (charge.component, charge.constant.split()[-1], charge.amount) == ("tape memory", way, 256)
+
+
+@pytest.mark.parametrize(
+    "on",
+    [
+        "digital_45nm",
+        pytest.param(
+            "pcm_crossbar",
+            marks=pytest.mark.xfail(strict=True, reason="DigitalPrices._moves: kept inputs are charged as whole words"),
+        ),
+    ],
+)
+def test_kept_inputs_are_as_wide_when_they_move_as_when_they_are_held(on: str) -> None:
+    found, episode = rule("fpe"), random_episode(steps=3)
+    network = built("lru", found, episode, on=on)
+    network.machine.memory.history = []
+    gradient_of(network, found, episode)
+    stage = network.machine
+    (kept,) = [change for change in stage.memory.history or () if change.name == "input replay" and change.values > 0]
+    moves = [
+        record
+        for trace in stage.journal.traces
+        for record in trace
+        if record.writes == "input replay" or "input replay" in record.reads
+    ]
+    assert moves
+    for record in moves:
+        charges = stage.prices().charges(record)
+        assert sum(charge.amount for charge in charges) == prod(record.size) * (kept.bits / kept.values)
+
+
+# ---- memories ------------------------------------------------------------------------------------------------
+
+
+def test_each_class_of_memory_is_in_one_memory_but_the_wires() -> None:
+    held = [kind for kinds in MEMORIES.values() for kind in kinds]
+    assert sorted([*held, BUFFERS]) == sorted(CLASSES)
+    assert all(kind in MEMORIES[memory_of(kind)] for kind in held)
+
+
+@pytest.mark.parametrize("cell", ["lstp", "hp"])
+@pytest.mark.parametrize("node", [22, 32, 45, 65])
+def test_the_table_of_macros_is_read_as_it_stands(node: int, cell: str) -> None:
+    found = [
+        (macro.bits, macro.read * 64 / PICO, macro.write * 64 / PICO, macro.leakage * 1e6, macro.access * 1e9)
+        for macro in macros(node, cell)
+    ]
+    expected = [(row[2] * KIB, *row[4:8]) for row in ROWS if row[:2] == [node, cell]]
+    assert len(found) == 6
+    assert found == [pytest.approx(row) for row in expected]
+    assert found == sorted(found)
+
+
+def static(capacity: str = "1 MiB", node: int = 45) -> StaticMemory:
+    return StaticMemory.model_validate({"node_nm": node, "capacity": {"value": capacity, "assumed": "a test"}})
+
+
+@given(st.integers(1, 2 * MIB), st.sampled_from([22, 32, 45, 65]))
+def test_a_memory_is_the_smallest_that_fits(needed: int, node: int) -> None:
+    store = sized(needed, static(node=node))
+    inside = min(needed, MIB)
+    fitting = [row[2] * KIB for row in ROWS if row[:2] == [node, "lstp"] and row[2] * KIB >= inside]
+    assert (store.macro.bits, store.banks) == (min(fitting), 1)
+    assert store.outside == pytest.approx(max(0, needed - MIB) / needed, abs=1e-12)
+
+
+@pytest.mark.parametrize(("more", "kib"), [(0, 2), (1, 8)])
+def test_one_bit_too_many_takes_the_next_macro(more: int, kib: int) -> None:
+    assert sized(2 * KIB + more, static()).macro.bits == kib * KIB
+
+
+def test_a_memory_larger_than_the_largest_macro_has_several() -> None:
+    store = sized(3 * MIB - 5, static("8 MiB"))
+    assert (store.macro.bits, store.banks, store.outside) == (MIB, 3, 0)
+
+
+def test_nothing_is_held_in_no_memory() -> None:
+    store = sized(0, static())
+    assert (store.banks, store.outside) == (0, 0)
+
+
+def test_what_does_not_fit_goes_off_the_chip() -> None:
+    found = prices(most={TAPE: 4 * MIB})
+    charges = found.charges(PUSH)
+    assert bits(charges, "tape memory") == pytest.approx(256 * 32 / 4)
+    assert bits(charges, "off-chip memory") == pytest.approx(256 * 32 * 3 / 4)
+    joules = 256 * 32 * (76.183 / 64 / 4 + 8 * 3 / 4) * PICO
+    assert sum(charge.energy * charge.amount for charge in charges if charge.energy) == pytest.approx(joules)
+
+
+def test_memories_are_sized_for_all_classes_that_they_hold() -> None:
+    found = prices(most={WEIGHTS: 20 * KIB, OPTIMIZER: 20 * KIB})
+    assert found.stores["weight memory"].macro.bits == 128 * KIB
+
+
+# ---- leakage -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kib", [2, 8, 32, 128, 256, 1024])
+@pytest.mark.parametrize("node", [22, 32, 45, 65])
+def test_fast_cells_leak_at_least_400_times_more(node: int, kib: int) -> None:
+    slow, fast = (
+        next(macro for macro in macros(node, cell) if macro.bits == kib * KIB).leakage for cell in ("lstp", "hp")
+    )
+    assert fast >= (400 if node != 45 else 17_000) * slow
+
+
+def test_leakage_is_power_times_time() -> None:
+    ledger: Ledger = {}
+    Tariff([], prices()).leak(ledger, 0.25)
+    found = {line.component: each.energy for line, each in ledger.items()}
+    microwatts = {
+        "weight memory": 6.68110,
+        "gradient memory": 6.68110,
+        "state memory": 0.07417,
+        "tape memory": 24.96260,
+    }
+    assert found == pytest.approx({name: power * 1e-6 * 0.25 for name, power in microwatts.items()})
+    assert {(line.purpose, line.layer) for line in ledger} == {("leakage", "all")}
+
+
+def test_several_macros_leak_together_and_no_memory_leaks_nothing() -> None:
+    capacity = {"value": "8 MiB", "assumed": "a test"}
+    leaks = prices(most={TAPE: 3 * MIB}, sram={"capacity": capacity}).leakage()
+    assert [(leak.component, leak.power) for leak in leaks] == [("tape memory", pytest.approx(3 * 24.9626e-6))]
+
+
+# ---- time ----------------------------------------------------------------------------------------------------
+
+NO_MEMORY = {
+    "sram": {"capacity": {"value": "1 bit", "assumed": "off"}},
+    "dram": {"time": {"value": "1 fs", "assumed": "0"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("record", "cycles"),
+    [
+        (READ, 256),  # 65 536 products by 256 in a cycle
+        (of("read", 10, 10), 1),
+        (of("add", 16), 1),
+        (of("add", 17), 2),  # 16 lanes
+        (of("tanh", 16), 18 + 14),
+        (of("solve", 3, 3), 1 + 4),  # 11 products; 6 divisions of 10 operations each
+        (of("negate", 100), 0),
+    ],
+)
+def test_arithmetic_takes_whole_cycles(record: Record, cycles: int) -> None:
+    assert prices(**NO_MEMORY).duration(record) == pytest.approx(cycles * 1000, abs=2)
+
+
+def test_memory_takes_the_time_of_its_words_where_that_is_longer() -> None:
+    words = 256 * 256 * 32 / 64
+    assert prices().duration(READ) == round(words * 2730)  # 2.73 ns a word of a 256 KiB macro
+    assert prices(dataflow={"weight_reuse": 64}).duration(READ) == round(words / 64 * 2730)
+    assert prices(dataflow={"weight_reuse": 1024}).duration(READ) == 256_000
+    assert prices().duration(OUTER) == round(2 * words * 2730)  # read and written
+
+
+def test_sequences_side_by_side_share_fetched_weights_but_not_the_array() -> None:
+    found = prices(dataflow={"weight_reuse": 1, "batch_parallel": 4})
+    assert found.duration(READ) == prices().duration(READ)  # one fetch for all four, which is slower than computing
+    assert prices(dataflow={"weight_reuse": 1, "batch_parallel": 4}, **NO_MEMORY).duration(READ) == 4 * 256_000
+    assert found.duration(PUSH) == 4 * prices().duration(PUSH)
+
+
+def test_words_off_the_chip_take_their_own_time() -> None:
+    assert prices(most={TAPE: 4 * MIB}).duration(PUSH) == round(128 * (0.25 * 4020 + 0.75 * 312.5))

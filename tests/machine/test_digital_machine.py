@@ -1,0 +1,71 @@
+"""The digital machine rounds each result once to its format, and sums products in that of the accumulators."""
+
+import numpy as np
+import pytest
+from conftest import built, distance, gradient, random_episode, rule
+
+from hwsim.circuits import formats
+from hwsim.machine import tanh
+
+
+def on(name):
+    return {"like": "digital_45nm", "format": name}
+
+
+@pytest.mark.parametrize("name", ["float32", "float16", "bfloat16", "fixed<12,8>", "fixed<28,20>"])
+def test_every_result_is_a_number_of_the_format(name):
+    episode, learned = random_episode(), rule("fpe")
+    made = built("lru stack", learned, episode, on=on(name))
+    stage, format_ = made.machine, formats.parse(name)
+    emit, seen = stage.emit, []
+
+    def checked(head, value, shape, reads, worked=None):
+        signal = emit(head, value, shape, reads, worked)
+        if head.kind not in ("load", "replay", "target", "input"):  # sums are in another format
+            seen.append(head.kind)
+            rounded = signal._value if format_.round is None else format_.round(signal._value)
+            np.testing.assert_array_equal(signal._value, rounded)
+        return signal
+
+    stage.emit = checked
+    with stage.showing(episode):
+        learned.gradients(made)
+    assert {"read", "add", "diagonal", "softmax", "read transposed"} <= set(seen)
+
+
+def test_a_coarser_format_is_further_from_exact():
+    episode = random_episode()
+    exact = gradient("lru stack", "bptt", episode)
+    missed = [
+        distance(gradient("lru stack", "bptt", episode, on=on(name)), exact)
+        for name in ("float32", "float16", "bfloat16")
+    ]
+    assert missed[0] < 1e-4 < missed[1] < missed[2] < 0.5
+
+
+def test_products_are_summed_in_the_accumulator_and_rounded_once():
+    """In float16, 2048 + 1 is 2048; summed in float32 first, eight ones and 2048 make 2056."""
+    episode = random_episode(batch=1, steps=1, width=9)
+    made = built("lru", rule("one_step"), episode, on=on("float16"))
+    stage, matrix = made.machine, made.layers[0].cell.B
+    matrix.weights = np.ones_like(matrix.weights)
+    with stage.showing(episode), stage.workspace() as workspace:
+        x = workspace.register("x", 9)
+        x.value = np.array([2048.0, *[1.0] * 8], np.float32).reshape(1, 1, 9)
+        for _ in stage.forward_pass("once"):
+            assert (matrix @ x.load())._value[0, 0, 0] == 2056
+            assert tanh(x.load())._value[0, 0, 1] == np.float16(np.tanh(1))
+
+
+def test_a_machine_that_works_on_sequences_together_holds_each_ones_state():
+    episode, learned = random_episode(batch=4), rule("bptt")
+    peaks = []
+    for together in (1, 4):
+        parts = {"dataflow": {"batch_parallel": together}}
+        made = built("lru", learned, episode, on={"like": "digital_45nm", "parts": parts})
+        with made.machine.showing(episode):
+            learned.gradients(made)
+        peaks.append(made.machine.memory.peak_by_class())
+    for kind in ("state", "tape", "learning state", "input replay"):
+        assert peaks[1][kind] == 4 * peaks[0][kind]
+    assert peaks[1]["weights"] == peaks[0]["weights"]
