@@ -16,56 +16,18 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter
+from mnist98 import Learner
 
-from hwsim import learning, tasks
+from hwsim import tasks
 from hwsim.episode import Episode
-from hwsim.learning import optimizers
-from hwsim.learning.update import Options as Update
-from hwsim.learning.update import update
-from hwsim.machine import MACHINES, IdealMachine
-from hwsim.networks import Network
-from hwsim.networks import Options as Layers
-
-LAYER = {"cell": {"name": "lru", "modes": 32, "r_min": 0.99}}
-HIDDEN = {"project": 32, "norm": True, "hidden": [128], "width": 32}
-NETWORK = Layers.model_validate({"layers": [{**LAYER, "readout": HIDDEN}] * 4, "pooling": "cumulative_mean"})
-UPDATE = Update.model_validate({"optimizer": {"name": "adamw", "rate": 1e-3, "decay": 0.01}, "clip": 1.0})
-RULE = TypeAdapter(learning.AnyOptions)
 
 
-class Learner:
-    """A network that learns by one rule; two with the same seed start alike."""
-
-    def __init__(self, rule: str, seed: int, episode: Episode) -> None:
-        self.rule = learning.build(RULE.validate_python({"name": rule}))
-        stage = IdealMachine(MACHINES["ideal"].Options(kind="ideal", name="ideal"), seed=seed)
-        self.network = Network(stage, NETWORK, episode.width, episode.outputs, self.rule.uses)
-        self.network.begin_training()
-        self.network.program()
-        self.optimizer = optimizers.build(UPDATE.optimizer, self.network)
-
-    def gradient(self, episode: Episode) -> dict[str, np.ndarray]:
-        """The gradient of one batch; the sums stay, for an update."""
-        with self.network.machine.showing(episode):
-            self.rule.gradients(self.network)
-        return {trainable.name: trainable.gradient.value.copy() for trainable in self.network.trainables}
-
-    def learn(self, episode: Episode) -> None:
-        self.gradient(episode)
-        update(self.network, self.optimizer, UPDATE, 0.0, episode.batch * episode.loss_steps)
-        self.network.machine.journal.close_batch(episode.batch)
-
-    def weights(self) -> np.ndarray:
-        return np.concatenate([trainable.master.value.ravel() for trainable in self.network.trainables])
-
-    def take(self, other: Learner) -> None:
-        """Have the weights of another learner."""
-        for mine, theirs in zip(self.network.trainables, other.network.trainables, strict=True):
-            mine.master.value = theirs.master.value.copy()
-        self.network.program()
-        for _ in self.network.machine.phase("clear"):
-            self.network.clear_gradients()
+def take(mine: Learner, other: Learner) -> None:
+    """Have the weights of another learner."""
+    for one, theirs in zip(mine.network.trainables, other.network.trainables, strict=True):
+        one.master.value = theirs.master.value.copy()
+    mine.network.program()
+    mine.clear()
 
 
 def batches(data: tasks.Dataset, seed: int) -> Iterator[Episode]:
@@ -96,7 +58,7 @@ def main() -> None:
     parser.add_argument("--side-by-side", type=int, default=100, help="updates of both")
     chosen = parser.parse_args()
     data = tasks.load(tasks.TASKS["mnist"].Options(name="mnist"), chosen.seed)
-    bptt, fpe = (Learner(rule, chosen.seed, data.train) for rule in ("bptt", "fpe"))
+    bptt, fpe = (Learner(rule, seed=chosen.seed) for rule in ("bptt", "fpe"))
     start, stream = fpe.weights(), batches(data, chosen.seed)
     worst = 0.0
     for number in range(1, chosen.updates + 1):
@@ -107,14 +69,13 @@ def main() -> None:
             if number in (1, 10, 20, 50, 60, 75, 100, chosen.side_by_side):
                 print(f"after {number:4d} updates the weights are {apart(fpe, bptt, start):.2e} apart", flush=True)
         if number % 100 == 0:
-            bptt.take(fpe)
+            take(bptt, fpe)
             checked = next(batches(data, chosen.seed + number))
-            exact, found = bptt.gradient(checked), fpe.gradient(checked)
-            for learner in (bptt, fpe):
-                learner.network.machine.journal.close_batch(64)
-                for _ in learner.network.machine.phase("clear"):
-                    learner.network.clear_gradients()
-            missed = by_layer(found, exact)
+            bptt.gradient(checked)
+            fpe.gradient(checked)
+            missed = by_layer(fpe.gradients(), bptt.gradients())
+            bptt.clear()
+            fpe.clear()
             worst = max(worst, *missed.values())
             text = ", ".join(f"{layer}: {value:.1e}" for layer, value in missed.items())
             print(f"after {number:4d} updates, at the same weights: {text}", flush=True)

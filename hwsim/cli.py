@@ -40,9 +40,14 @@ def run(
     from hwsim.experiments.run_folder import place
     from hwsim.reports import tables
 
-    with _reporting(quiet) as progress:
-        asked = config.load(file)
-        result = experiments.run(asked, out=place(out, asked.name), seed=seed, data=data, progress=progress)
+    asked = config.load(file)
+    folder = place(out, asked.name)
+    try:
+        with _reporting(quiet) as progress:
+            result = experiments.run(asked, out=folder, seed=seed, data=data, progress=progress)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; nothing was written", err=True)
+        raise typer.Exit(130) from None
     if not quiet:
         console = Console()
         tables.show(result.summary, console)
@@ -118,9 +123,9 @@ def main() -> None:
     except HwsimError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        sys.exit(130)
+    except MemoryError as error:
+        print(f"this computer has too little memory: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

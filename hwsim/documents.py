@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +26,6 @@ Place = tuple[str | int, ...]
 
 _LARGEST_FILE = 4 << 20
 _MOST_NODES = 100_000
-_PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "value")}
 _NULL = {"", "~", "null", "Null", "NULL"}
 _TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INTEGER = re.compile(r"[-+]?[0-9]+\Z|0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
@@ -57,8 +56,22 @@ class Problem:
 
 def refuse(problems: Iterable[Problem]) -> ConfigError:
     """An error that lists all problems, in the order of the document."""
-    ordered = sorted(set(problems), key=lambda problem: (problem.file, problem.line, problem.column))
+    ordered = sorted(dict.fromkeys(problems), key=lambda problem: (problem.file, problem.line, problem.column))
     return ConfigError("\n".join(map(str, ordered)))
+
+
+@dataclass(frozen=True)
+class ByName:
+    """Marks a part of a model that a document may give by name, or by what differs from one that it is `like`.
+
+    When a document is checked, the part itself stands in its place; this is for the JSON schema.
+    """
+
+    like: bool = True
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        changed = [{"type": "object", "required": ["like"]}] if self.like else []
+        return {"anyOf": [{"type": "string"}, *changed, handler(core)]}
 
 
 @dataclass
@@ -136,7 +149,7 @@ def load(path: str | Path) -> Document:
 def loads(text: str, file: str) -> Document:
     """Read YAML from a string; `file` is its name in messages."""
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         try:
             node = loader.get_single_node()
         finally:
@@ -144,7 +157,12 @@ def loads(text: str, file: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise refuse([Problem(file, line, column, f"not YAML: {error.problem or error.context}")]) from None
+        said = ", ".join(filter(None, (error.context, error.problem)))
+        raise refuse([Problem(file, line, column, f"not YAML: {said}")]) from None
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        place = before.count("\n") + 1, error.position - before.rfind("\n")
+        raise refuse([Problem(file, *place, f"not a text file (character #x{error.character:02x})")]) from None
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{file}: not YAML: {error}") from None
     except RecursionError:
@@ -160,6 +178,30 @@ def loads(text: str, file: str) -> Document:
     if reader.problems:
         raise refuse(reader.problems)
     return document
+
+
+def dump(data: Any) -> str:
+    """Plain data as YAML that `loads` reads as the same data."""
+    return yaml.dump(data, Dumper=_Writer, sort_keys=False, allow_unicode=True)
+
+
+class _Writer(yaml.SafeDumper):
+    """Puts words into quotes that are numbers to `loads`, though not to PyYAML."""
+
+
+def _word(writer: yaml.SafeDumper, text: str) -> yaml.Node:
+    quote = "'" if _INTEGER.match(text) or _FLOAT.match(text) else None
+    return writer.represent_scalar("tag:yaml.org,2002:str", text, style=quote)
+
+
+_Writer.add_representer(str, _word)
+
+
+class _Loader(yaml.SafeLoader):
+    """Makes nodes that have a tag only where the text writes one."""
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
+        return ""
 
 
 class _Reader:
@@ -184,7 +226,7 @@ class _Reader:
             if isinstance(node, yaml.MappingNode):
                 return self._mapping(node, place)
             if isinstance(node, yaml.SequenceNode):
-                self._check_tag(node, "tag:yaml.org,2002:seq")
+                self._check_tag(node)
                 return [self.value(child, (*place, index)) for index, child in enumerate(node.value)]
             assert isinstance(node, yaml.ScalarNode)
             return self._scalar(node)
@@ -192,12 +234,13 @@ class _Reader:
             self.open.discard(id(node))
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
-        self._check_tag(node, "tag:yaml.org,2002:map")
+        self._check_tag(node)
         data: dict[str, Any] = {}
         for key_node, child in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
                 self._complain(key_node, "a key must be a plain word")
                 continue
+            self._check_tag(key_node)
             key = key_node.value
             if key == "<<":
                 self._complain(key_node, "merge keys (<<) are not supported; write the keys out")
@@ -213,27 +256,31 @@ class _Reader:
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:
         text = node.value
+        self._check_tag(node)
         if node.style in ("'", '"', "|", ">"):
-            self._check_tag(node, "tag:yaml.org,2002:str")
             return text
-        if node.tag not in _PLAIN:
-            self._check_tag(node, "")
-            return None
         if text in _NULL:
             return None
         if text in _TRUTH:
             return _TRUTH[text]
         if _INTEGER.match(text):
-            digits = text.lstrip("+-")
-            return int(text, 0) if digits[:2] in ("0o", "0x") else int(text)
+            return self._integer(node)
         if _SPECIAL.match(text):
             return float(text.replace(".", "", 1))
         if _FLOAT.match(text):
             return float(text)
         return text
 
-    def _check_tag(self, node: yaml.Node, allowed: str) -> None:
-        if node.tag != allowed:
+    def _integer(self, node: yaml.ScalarNode) -> int | None:
+        text = node.value
+        try:
+            return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+        except ValueError:  # Python's own limit
+            self._complain(node, f"a number of {len(text)} digits is too long")
+            return None
+
+    def _check_tag(self, node: yaml.Node) -> None:
+        if node.tag:
             self._complain(node, f"the tag {node.tag!r} is not allowed; write plain values")
 
     def _complain(self, node: yaml.Node, text: str) -> None:
@@ -266,10 +313,37 @@ def check(model: type[BaseModel], document: Document) -> Any:
     Raises:
         ConfigError: each problem as `file:line:column: what, what is allowed`.
     """
+    problems: list[Problem] = []
+    checked = None
     try:
-        return model.model_validate(document.data)
+        checked = model.model_validate(document.data, strict=True)
     except ValidationError as error:
-        raise refuse(_problems(model, document, error)) from None
+        problems = _problems(model, document, error)
+    for place in _endless(document.data, ()):
+        said = f"{_name(place)} ({_at(document.data, place)}): "
+        if not any(problem.text.startswith(said) for problem in problems):
+            problems.append(document.problem(place, f"{said}must be a finite number"))
+    if problems:
+        raise refuse(problems)
+    return checked
+
+
+def plain(data: Any) -> Any:
+    """Data that was made in Python as a document holds it: dictionaries, lists, and numbers that are not NumPy's."""
+    if isinstance(data, Mapping):
+        return {key: plain(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [plain(value) for value in data]
+    return data.item() if hasattr(data, "item") else data
+
+
+def _endless(data: Any, place: Place) -> Iterator[Place]:
+    """Where numbers stand that are infinite, or none."""
+    if isinstance(data, (dict, list)):
+        for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+            yield from _endless(value, (*place, key))
+    elif isinstance(data, float) and not math.isfinite(data):
+        yield place
 
 
 def _problems(model: type[BaseModel], document: Document, error: ValidationError) -> list[Problem]:
@@ -289,11 +363,13 @@ def _problems(model: type[BaseModel], document: Document, error: ValidationError
             text = f"{_name(where)} needs a {key!r}" if tag is None else unknown(_name(where), str(tag), names)
             found.append(document.problem((*where, key) if tag is not None else where, text))
         elif kind == "literal_error":
-            names = re.findall(r"'([^']*)'", item["ctx"]["expected"])
+            names = [name.strip("'") for name in re.split(", | or ", item["ctx"]["expected"])]
             found.append(document.problem(where, unknown(_name(where), str(value), names)))
         else:
             said = "" if isinstance(value, (dict, list)) else f" ({_shown(value)})"
             message = item["msg"].removeprefix("Value error, ")
+            if kind in ("model_type", "model_attributes_type", "dict_type"):
+                message = "must be a mapping of keys"
             found.append(document.problem(where, f"{_name(where)}{said}: {message[0].lower()}{message[1:]}"))
     return found
 
@@ -304,6 +380,7 @@ def _resolve(model: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[Place,
     owner: Any = model
     for position, part in enumerate(loc):
         last = position == len(loc) - 1
+        owner = _only_model(owner)
         fields = getattr(owner, "model_fields", None)
         if fields is not None:
             place.append(part)
@@ -315,6 +392,13 @@ def _resolve(model: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[Place,
             place.append(part)
         owner = chosen
     return tuple(place), owner if hasattr(owner, "model_fields") else None
+
+
+def _only_model(annotation: Any) -> Any:
+    """The model, if that is what the type is but for None."""
+    arguments = [argument for argument in getattr(annotation, "__args__", ()) if argument is not type(None)]
+    is_one = len(arguments) == 1 and type(None) in annotation.__args__ and hasattr(arguments[0], "model_fields")
+    return arguments[0] if is_one else annotation
 
 
 def _step_into(annotation: Any, part: str | int) -> tuple[Any, bool]:
@@ -358,10 +442,3 @@ def _shown(value: Any) -> str:
 def fingerprint(data: Any) -> str:
     """SHA-256 of plain data, the same for equal data whatever the order of its keys."""
     return hashlib.sha256(json.dumps(data, sort_keys=True, allow_nan=False, default=str).encode()).hexdigest()
-
-
-def finite(value: float) -> float:
-    """The number, if it is one."""
-    if not math.isfinite(value):
-        raise ValueError("must be a finite number")
-    return value

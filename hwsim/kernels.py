@@ -28,11 +28,18 @@ def _match(x: np.ndarray, y: np.ndarray, width: int) -> None:
 
 
 @compiled
+def _pairs(x: np.ndarray) -> None:
+    """Check that the wires of x are real and imaginary parts in turn."""
+    if x.shape[-1] % 2:
+        raise ValueError("a complex signal has an even number of wires")
+
+
+@compiled
 def bias(b: np.ndarray, x: np.ndarray) -> np.ndarray:
     """x + b, with b `(chips, 1, n)`."""
     chips, vectors, n = x.shape
     _match(x, b, n)
-    out = np.empty_like(x)
+    out = np.empty(x.shape, x.dtype)
     for c in range(chips):
         for v in range(vectors):
             for i in range(n):
@@ -45,7 +52,7 @@ def gain(g: np.ndarray, x: np.ndarray) -> np.ndarray:
     """g x, with g `(chips, 1, n)`."""
     chips, vectors, n = x.shape
     _match(x, g, n)
-    out = np.empty_like(x)
+    out = np.empty(x.shape, x.dtype)
     for c in range(chips):
         for v in range(vectors):
             for i in range(n):
@@ -57,8 +64,9 @@ def gain(g: np.ndarray, x: np.ndarray) -> np.ndarray:
 def mode_gain(g: np.ndarray, x: np.ndarray) -> np.ndarray:
     """g times both wires of each mode, with g `(chips, 1, n / 2)`."""
     chips, vectors, n = x.shape
+    _pairs(x)
     _match(x, g, n // 2)
-    out = np.empty_like(x)
+    out = np.empty(x.shape, x.dtype)
     for c in range(chips):
         for v in range(vectors):
             for i in range(n // 2):
@@ -71,8 +79,9 @@ def mode_gain(g: np.ndarray, x: np.ndarray) -> np.ndarray:
 def diagonal(d: np.ndarray, x: np.ndarray) -> np.ndarray:
     """d x for complex modes on pairs of wires, with d `(chips, 1, n)`."""
     chips, vectors, n = x.shape
+    _pairs(x)
     _match(x, d, n)
-    out = np.empty_like(x)
+    out = np.empty(x.shape, x.dtype)
     for c in range(chips):
         for v in range(vectors):
             for i in range(n // 2):
@@ -87,8 +96,9 @@ def diagonal(d: np.ndarray, x: np.ndarray) -> np.ndarray:
 def conjugate_diagonal(d: np.ndarray, x: np.ndarray) -> np.ndarray:
     """d̄ x for complex modes on pairs of wires, with d `(chips, 1, n)`."""
     chips, vectors, n = x.shape
+    _pairs(x)
     _match(x, d, n)
-    out = np.empty_like(x)
+    out = np.empty(x.shape, x.dtype)
     for c in range(chips):
         for v in range(vectors):
             for i in range(n // 2):
@@ -108,8 +118,9 @@ def _same(x: np.ndarray, y: np.ndarray) -> None:
 @compiled
 def complex_multiply(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """x y, mode by mode."""
+    _pairs(x)
     _same(x, y)
-    out = np.empty_like(x)
+    out = np.empty(x.shape, x.dtype)
     a, b, o = x.ravel(), y.ravel(), out.ravel()
     for i in range(a.size // 2):
         o[2 * i] = a[2 * i] * b[2 * i] - a[2 * i + 1] * b[2 * i + 1]
@@ -120,8 +131,9 @@ def complex_multiply(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 @compiled
 def conjugate_multiply(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """x ȳ, mode by mode."""
+    _pairs(x)
     _same(x, y)
-    out = np.empty_like(x)
+    out = np.empty(x.shape, x.dtype)
     a, b, o = x.ravel(), y.ravel(), out.ravel()
     for i in range(a.size // 2):
         o[2 * i] = a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1]
@@ -132,6 +144,7 @@ def conjugate_multiply(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 @compiled
 def pair_dot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Re(x ȳ), mode by mode: half as many wires."""
+    _pairs(x)
     _same(x, y)
     out = np.empty((x.shape[0], x.shape[1], x.shape[2] // 2), x.dtype)
     a, b, o = x.ravel(), y.ravel(), out.ravel()
@@ -143,6 +156,7 @@ def pair_dot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 @compiled
 def pair_cross(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Im(x ȳ), mode by mode: half as many wires."""
+    _pairs(x)
     _same(x, y)
     out = np.empty((x.shape[0], x.shape[1], x.shape[2] // 2), x.dtype)
     a, b, o = x.ravel(), y.ravel(), out.ravel()
@@ -154,7 +168,7 @@ def pair_cross(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 @compiled
 def relu(x: np.ndarray) -> np.ndarray:
     """max(x, 0); not a number stays so."""
-    out = np.empty_like(x)
+    out = np.empty(x.shape, x.dtype)
     a, o = x.ravel(), out.ravel()
     for i in range(a.size):
         o[i] = 0 if a[i] < 0 else a[i]
@@ -165,7 +179,7 @@ def relu(x: np.ndarray) -> np.ndarray:
 def gate(x: np.ndarray, by: np.ndarray) -> np.ndarray:
     """x where `by` is positive, else 0."""
     _same(x, by)
-    out = np.empty_like(x)
+    out = np.empty(x.shape, x.dtype)
     a, b, o = x.ravel(), by.ravel(), out.ravel()
     for i in range(a.size):
         o[i] = a[i] if b[i] > 0 else 0
@@ -175,7 +189,7 @@ def gate(x: np.ndarray, by: np.ndarray) -> np.ndarray:
 @compiled
 def softmax(x: np.ndarray) -> np.ndarray:
     """exp(x - max x) over its sum, along the last axis."""
-    out = np.empty_like(x)
+    out = np.empty(x.shape, x.dtype)
     rows, answers = x.reshape(-1, x.shape[-1]), out.reshape(-1, x.shape[-1])
     for v in range(rows.shape[0]):
         top = rows[v, 0]
@@ -194,7 +208,7 @@ def softmax(x: np.ndarray) -> np.ndarray:
 def standardise(x: np.ndarray, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
     """(x - mean) s with s = 1 / √(variance + ε) along the last axis, and s."""
     chips, vectors, n = x.shape
-    out, scale = np.empty_like(x), np.empty((chips, vectors, 1), x.dtype)
+    out, scale = np.empty(x.shape, x.dtype), np.empty((chips, vectors, 1), x.dtype)
     for c in range(chips):
         for v in range(vectors):
             mean = x[c, v, 0] * 0
@@ -218,7 +232,7 @@ def standardise_error(e: np.ndarray, standard: np.ndarray, scale: np.ndarray) ->
     chips, vectors, n = e.shape
     if scale.shape != (chips, vectors, 1):
         raise ValueError("scales do not match the signal")
-    out = np.empty_like(e)
+    out = np.empty(e.shape, e.dtype)
     for c in range(chips):
         for v in range(vectors):
             mean = along = e[c, v, 0] * 0

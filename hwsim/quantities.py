@@ -10,7 +10,10 @@ from typing import Annotated, Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
-_BITS = re.compile(r"(bit|byte|\bB\b|iB\b)")
+_BITS = re.compile(r"(bit|byte|B\b)")
+_NUMBER = r"[-+]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|nan|inf)"
+_UNIT = r"[^\W\d_]\w*(?:(?:\^|\*\*)-?[0-9])?"
+_WRITTEN = re.compile(rf"{_NUMBER} *{_UNIT}(?: *[*/ ] *{_UNIT})*\Z")
 
 
 @cache
@@ -34,7 +37,8 @@ def parse(text: Any, unit: str, example: str) -> float:
     if not isinstance(text, str):
         raise ValueError(f"must be a quantity such as '{example}'")
     # pint takes a bit for a plain number, so 8 pJ would pass for 8 pJ/bit
-    if bool(_BITS.search(text)) != bool(_BITS.search(unit)):
+    # and it works out what is a sum, and 1,5 pJ as 15 pJ
+    if not _WRITTEN.match(text) or bool(_BITS.search(text)) != bool(_BITS.search(unit)):
         raise ValueError(f"must be in units of {unit}, as in '{example}'")
     try:
         value = float(_registry().Quantity(text).to(unit).magnitude)

@@ -57,17 +57,17 @@ Trace = tuple[Record, ...]
 
 Shape = tuple[int, ...]
 Entry = tuple[Head, Shape, Shape | None, tuple[int | str, ...], int | str]
-"""A record as it is made: head, shape of the result, shape of the work if it differs, reads, writes.
+"""A record as it is made: head, shape of the result, size of the work if it differs, reads, writes.
 
-Shapes are those of arrays, with the axes of chips and sequences in front. Entries are kept cheap: one is made for each
-operation that is simulated, a record only for each that is new.
+Shapes are those of arrays, with the axes of chips and sequences in front; sizes are without them. Entries are kept
+cheap: one is made for each operation that is simulated, a record only for each that is new.
 """
 
 
 def record(entry: Entry) -> Record:
     """The record that an entry stands for."""
-    head, shape, worked, reads, writes = entry
+    head, shape, work, reads, writes = entry
     values = 1
     for n in shape[2:]:
         values *= n
-    return Record(*head, (worked or shape)[2:], values, reads, writes)
+    return Record(*head, shape[2:] if work is None else work, values, reads, writes)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from math import ceil, prod
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 import yaml
@@ -35,7 +37,7 @@ MEMORIES = {
     "weight memory": (WEIGHTS, MASTER, OPTIMIZER),
     "gradient memory": (ACCUMULATORS,),
     "state memory": (STATE, LEARNING, DELAY),
-    "tape memory": (TAPE, INPUT_REPLAY, TARGET_REPLAY),
+    "sequence memory": (TAPE, INPUT_REPLAY, TARGET_REPLAY),
 }
 """The memories of a digital machine, and the classes of the memory ledger that each holds."""
 
@@ -179,10 +181,19 @@ class DigitalPrices:
         word: bits of one number.
         format: the number format of results, a key of `parts.arithmetic`.
         accumulator: the format in which products are summed.
+        widths: bits of a value of storages, by name, where they are not words.
     """
 
-    def __init__(self, parts: DigitalParts, most: dict[str, int], word: int, format: str, accumulator: str) -> None:  # noqa: A002
-        self.parts, self.word = parts, word
+    def __init__(
+        self,
+        parts: DigitalParts,
+        most: Mapping[str, int],
+        word: int,
+        format: str,  # noqa: A002
+        accumulator: str,
+        widths: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        self.parts, self.word, self.widths = parts, word, widths
         self.format, self.accumulator = format, accumulator
         self.stores = {
             memory: sized(sum(most.get(kind, 0) for kind in kinds), parts.sram) for memory, kinds in MEMORIES.items()
@@ -259,13 +270,15 @@ class DigitalPrices:
     def _moves(self, record: Record) -> list[tuple[str, str, float]]:
         """`(memory, "read" or "write", bits)` for one sequence."""
         kind, flow = record.kind, self.parts.dataflow
-        bits = float(prod(record.size) * self.word)
+        storage = str(record.writes if isinstance(record.writes, str) else next(iter(record.reads), ""))
+        bits = float(prod(record.size) * self.widths.get(storage, self.word))
         if kind in ("read", "read transposed"):
             uses = flow.weight_reuse * flow.batch_parallel
             return [("weight memory", "read", prod(record.size[-2:]) * self.word / uses)]
         if kind in COEFFICIENTS:
             uses = flow.weight_reuse * flow.batch_parallel
-            return [("weight memory", "read", record.size[-1] * self.word / uses)]
+            words = record.size[-1] // 2 if kind == "mode gain" else record.size[-1]  # one for both wires of a mode
+            return [("weight memory", "read", words * self.word / uses)]
         if kind == "fetch":
             return [("weight memory", "read", bits)]
         if kind in ("outer", "accumulate"):

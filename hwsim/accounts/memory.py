@@ -79,6 +79,7 @@ class MemoryLedger:
         live: who holds what now.
         live_bits, peak_bits: bits held now, and the most that were held at once.
         most: for each class the most bits that it held, whenever that was; a memory must be that large.
+        widths: bits of a value of each holder, also of those that are gone.
         history: while it is a list, every change is added to it.
         moment: of the changes that follow: the sweep, from 1, and how many steps of it are over.
 
@@ -94,6 +95,7 @@ class MemoryLedger:
         self.live_bits = 0
         self.peak_bits = 0
         self.most: dict[str, int] = {}
+        self.widths: dict[str, int] = {}
         self.history: list[Change] | None = None
         self.moment = (0, 0)
         self._by_class: dict[str, int] = {}
@@ -103,13 +105,15 @@ class MemoryLedger:
     def allocate(self, holding: Holding) -> None:
         if holding.name in self.live:
             raise ValueError(f"{holding.name!r} is already held")
-        self.live[holding.name] = holding
+        self.live[holding.name], self.widths[holding.name] = holding, holding.bits
         self._enter(holding, holding.values)
 
     def grow(self, name: str, values: int) -> None:
         """Add `values` numbers to what `name` holds, a device each (a tape grows)."""
         before = self.live[name]
-        self.live[name] = Holding(name, before.kind, before.values + values, *before[3:5], before.devices + values)
+        self.live[name] = Holding(
+            name, before.kind, before.values + values, *before[3:5], before.devices + values, before.volatile
+        )
         self._enter(before, values)
 
     def shrink(self, name: str, values: int) -> None:

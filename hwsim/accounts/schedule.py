@@ -156,17 +156,24 @@ class SweepTiming:
 
     Attributes:
         makespan: from the first issue to the end of the last operation.
-        period: from issue to issue once the pass repeats itself; for a single step, its makespan.
+        period: from issue to issue once the pass repeats itself, the mean of a round; for a single step, its makespan.
         busy: how long each unit worked.
-        held: for each register, how long from the end of its store to the end of its next load, once that repeats.
+        held: for each register, how long from the end of its store to the end of its next load, likewise.
         misses: how many steps had to be simulated.
     """
 
     makespan: int = 0
-    period: int = 0
+    period: float = 0
     busy: dict[str, int] = field(default_factory=dict)
-    held: dict[str, int] = field(default_factory=dict)
+    held: dict[str, float] = field(default_factory=dict)
     misses: int = 0
+
+    def settle(self, period: float, held: list[dict[str, int]]) -> None:
+        """Enter what a round has shown, step by step, that goes on like this."""
+        self.period = period
+        for name in {name for step in held for name in step}:
+            times = [step[name] for step in held if name in step]
+            self.held[name] = sum(times) / len(times)
 
 
 class Scheduler:
@@ -230,36 +237,49 @@ class Scheduler:
         return self._durations[trace]
 
     def _schedule(self, sweep: Sweep) -> SweepTiming:
-        result, before, state = SweepTiming(), 0, State()
+        result, before, state, longest = SweepTiming(), 0, State(), 0
         stored: dict[str, int] = {}
         for trace, count in sweep.runs:
             for record, duration in zip(self.traces[trace], self.durations(trace), strict=True):
                 result.busy[record.unit] = result.busy.get(record.unit, 0) + duration * count
-            met: dict[State, tuple[int, int]] = {}
+            met: dict[State, tuple[int, int, int]] = {}
+            held: list[dict[str, int]] = []
             position = 0
             while position < count:
-                if self.memoise and state in met:
-                    first, then = met[state]
+                first, then, times = met.get(state, (position, before, 0))
+                if times == 2:  # a round is over in which all went on as in the one before
                     length, span = position - first, before - then
-                    rounds = (count - position) // length
-                    result.makespan += rounds * span
-                    stored = {name: time + rounds * span for name, time in stored.items()}
-                    before, position = before + rounds * span, position + rounds * length
-                    met = {}
-                    continue
-                met[state] = position, before
+                    if count >= longest:
+                        longest = count
+                        result.settle(span / length, held[-length:])
+                    if self.memoise:
+                        rounds = (count - position) // length
+                        for name in _stores(self.traces[trace]) & stored.keys():
+                            stored[name] += rounds * span
+                        result.makespan += rounds * span
+                        before, position, met = before + rounds * span, position + rounds * length, {}
+                        continue
+                met[state] = position, before, min(times + 1, 2)
                 timing = self.step(trace, state)
-                self._note(result, trace, timing, before, stored)
+                held.append(self._held(trace, timing, before, stored))
+                result.makespan = max(result.makespan, before + timing.end)
+                if not longest:
+                    result.period = timing.issue or result.period or timing.end
+                result.held = {**held[-1], **result.held} if longest else {**result.held, **held[-1]}
                 before, state, position = before + timing.issue, timing.state, position + 1
         return result
 
-    def _note(self, result: SweepTiming, trace: int, timing: Timing, before: int, stored: dict[str, int]) -> None:
-        """Enter one step into the result of its sweep."""
-        result.makespan = max(result.makespan, before + timing.end)
-        result.period = timing.issue or result.period or timing.end
+    def _held(self, trace: int, timing: Timing, before: int, stored: dict[str, int]) -> dict[str, int]:
+        """How long the registers that a step loads were held; `stored` is brought to the end of the step."""
+        held = {}
         for record, span in zip(self.traces[trace], timing.spans, strict=True):
             if record.kind == "load" and record.reads[0] in stored:
-                result.held[str(record.reads[0])] = before + span.end - stored[str(record.reads[0])]
+                held[str(record.reads[0])] = before + span.end - stored.pop(str(record.reads[0]))
         for record, span in zip(self.traces[trace], timing.spans, strict=True):
             if isinstance(record.writes, str):
                 stored[record.writes] = before + span.end
+        return held
+
+
+def _stores(trace: Trace) -> set[str]:
+    return {record.writes for record in trace if isinstance(record.writes, str)}

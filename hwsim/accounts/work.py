@@ -36,8 +36,9 @@ def _sum(size: Size) -> Work:
 
 def _softmax(size: Size) -> Work:
     """Maximum, differences, exponentials, their sum, its reciprocal, products."""
-    n = size[-1]
-    return {"compare": n - 1, "add": 2 * n - 1, "exp": n, "divide": 1, "multiply": n}
+    n, vectors = size[-1], prod(size[:-1])
+    each = {"compare": n - 1, "add": 2 * n - 1, "exp": n, "divide": 1, "multiply": n}
+    return {name: vectors * count for name, count in each.items()}
 
 
 def _standardise(size: Size) -> Work:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim import streams
-from hwsim.circuits.noise import Source, perturb
+from hwsim.circuits.noise import Moment, Source, perturb
 from hwsim.kernels import compiled
 
 
@@ -40,19 +40,19 @@ class Bank:
         self.gains = (1 + mismatch * np.array(draws)).astype(np.float32)
         self.name, self.source = name, Source(seed, name, chips)
         self._gain = self.gains if apply and mismatch else np.empty((0, 0), np.float32)
-        self._gain_noise, self._noise = np.float32(gain_noise), noise
+        self._gain_noise, self._noise = gain_noise, noise
 
-    def spoil(self, values: np.ndarray, full_scale: float, moment: np.ndarray) -> int:
+    def spoil(self, values: np.ndarray, full_scale: float, moment: Moment) -> int:
         """Make outputs `(chips, vectors, n)` imperfect, in place; returns how many of them saturate at full scale."""
-        additive = np.float32(self._noise * full_scale)
-        return perturb(values, self._gain, additive, self._gain_noise, np.float32(full_scale), self.source.keys, moment)
+        additive = self._noise * full_scale
+        return perturb(values, self._gain, additive, self._gain_noise, full_scale, self.source.keys, moment)
 
 
 @compiled
 def pairs(m: np.ndarray, x: np.ndarray) -> np.ndarray:
     """A 2 by 2 matrix for each mode: m `(chips, 4, N)` row by row, x `(chips, vectors, 2N)`."""
     chips, vectors, n = x.shape
-    if m.shape != (chips, 4, n // 2):
+    if m.shape != (chips, 4, n // 2) or n % 2:
         raise ValueError("coefficients do not match the signal")
     out = np.empty_like(x)
     for c in range(chips):
@@ -62,22 +62,3 @@ def pairs(m: np.ndarray, x: np.ndarray) -> np.ndarray:
                 out[c, v, 2 * i] = m[c, 0, i] * y + m[c, 1, i] * z
                 out[c, v, 2 * i + 1] = m[c, 2, i] * y + m[c, 3, i] * z
     return out
-
-
-@compiled
-def power(x: np.ndarray, conductance: np.ndarray, full_scale: float) -> np.ndarray:
-    """Σ (x / full scale)² G over vectors and lines, for each chip: what a read draws, but for V² t.
-
-    Args:
-        x: inputs `(chips, vectors, n)`.
-        conductance: of all devices on each input line together, `(chips, n)`.
-    """
-    chips, vectors, n = x.shape
-    total = np.zeros(chips)
-    for c in range(chips):
-        for v in range(vectors):
-            part = np.float32(0)
-            for i in range(n):
-                part += x[c, v, i] * x[c, v, i] * conductance[c, i]
-            total[c] += part
-    return total / full_scale**2

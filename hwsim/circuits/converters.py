@@ -21,13 +21,15 @@ def convert(x, delta, full_scale):  # type: ignore[no-untyped-def]
 
     Args:
         x: an array of float32.
-        delta: the distance of levels, float32.
-        full_scale: the last level, float32.
+        delta: the distance of levels.
+        full_scale: the last level.
     """
-    out = np.empty_like(x)
+    out = np.empty(x.shape, x.dtype)  # in C order, whatever that of x is
     a, o, beyond = x.ravel(), out.ravel(), 0
-    inverse = np.float32(1) / delta
+    step, last = np.float32(delta), np.float32(full_scale)
+    inverse = np.float32(1) / step
     for i in range(a.size):
-        beyond += (a[i] > full_scale) | (a[i] < -full_scale)
-        o[i] = min(max(np.rint(a[i] * inverse) * delta, -full_scale), full_scale)
+        beyond += (a[i] > last) | (a[i] < -last)
+        inside = min(max(a[i], -last), last)
+        o[i] = min(max(np.rint(inside * inverse) * step, -last), last)  # the last level may round beyond
     return out, beyond

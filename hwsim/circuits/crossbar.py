@@ -4,15 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 
+from hwsim.kernels import compiled
 from hwsim.physics import DataSheet
 
 
 def levels(sheet: DataSheet) -> int:
     """Programming steps from zero to the largest weight."""
     return max(1, round((sheet.conductance.max.value - sheet.conductance.min.value) / sheet.programming.step.value))
+
+
+class Share(NamedTuple):
+    """What the tiles on some of a matrix's input lines read with.
+
+    Attributes:
+        lines: these input lines.
+        weights, spread: of the weights and their variances, `(chips, inputs, outputs)`.
+        conductance: of all devices on a line, `(chips, inputs)`.
+    """
+
+    lines: slice
+    weights: np.ndarray
+    spread: np.ndarray
+    conductance: np.ndarray
 
 
 @dataclass
@@ -83,10 +100,47 @@ class Crossbar:
         total = self.plus + self.minus
         self.column_conductance = total.sum(1).astype(np.float32)
         self.row_conductance = total.sum(2).astype(np.float32)
+        self._shares: dict[tuple[bool, int], list[Share]] = {}
+
+    def shares(self, transposed: bool, lines: int) -> list[Share]:
+        """The matrix, forward or transposed, cut into tiles of so many input lines."""
+        shares = self._shares.get((transposed, lines))
+        if shares is None:
+            weights, spread, conductance = (
+                (self.weights, self.spread, self.row_conductance)
+                if transposed
+                else (self.weights.swapaxes(1, 2), self.spread.swapaxes(1, 2), self.column_conductance)
+            )
+            cuts = splits(conductance.shape[-1], lines)
+            shares = [Share(cut, weights[:, cut], spread[:, cut], conductance[:, cut]) for cut in cuts]
+            self._shares[transposed, lines] = shares
+        return shares
 
     @property
     def _range(self) -> float:
         return self.sheet.conductance.max.value - self.sheet.conductance.min.value
+
+
+@compiled
+def squares(x: np.ndarray, conductance: np.ndarray, full_scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """The squares of inputs, and for each chip Σ (x / full scale)² G: what a read draws, but for V² t.
+
+    Args:
+        x: inputs `(chips, vectors, n)`.
+        conductance: of all devices on each input line together, `(chips, n)`.
+    """
+    chips, vectors, n = x.shape
+    out, drawn, line = np.empty_like(x), np.zeros(chips), np.empty(n, np.float32)
+    for c in range(chips):
+        line[:] = 0
+        for v in range(vectors):
+            for i in range(n):
+                square = x[c, v, i] * x[c, v, i]
+                out[c, v, i] = square
+                line[i] += square
+        for i in range(n):
+            drawn[c] += line[i] * conductance[c, i]
+    return out, drawn / full_scale**2
 
 
 def splits(size: int, tile: int) -> list[slice]:

@@ -1,10 +1,10 @@
 """Fresh noise: normal numbers from a counter-based generator, applied where values leave an analog unit.
 
-Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011) turns a counter
-and a key into four random words without any state. The key names the chip and the unit, the counter the batch, the
-sweep, the step, and which use of the unit in the step it is; so a draw depends on nothing else, and a run can go on
-from any step. Box and Muller's transform makes normal numbers of the words, with polynomials that compile to vector
-instructions; both loops are split so that each fits the registers.
+Philox4x32-7 turns a counter and a key into four random words without any state (Salmon, Moraes, Dror and Shaw,
+"Parallel random numbers: as easy as 1, 2, 3", SC 2011; seven rounds are the fewest that pass BigCrush). The key names
+the chip and the unit, the counter the batch, the sweep, the step, and which use of the unit in the step it is; so a
+draw depends on nothing else, and a run can go on from any step. Box and Muller's transform makes normal numbers of the
+words, with polynomials that compile to vector instructions; both loops are split so that each fits the registers.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from numba.extending import intrinsic
 
 from hwsim import streams
 from hwsim.kernels import compiled
+
+Moment = tuple[int, int, int]
+"""A point in a stream: three counters below 2³²."""
 
 _BLOCK = 1024
 _TURN = np.float32(2 * pi / 2**32)
@@ -37,8 +40,8 @@ def _float(context, x):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
-    """Ten rounds of Philox4x32."""
-    for _ in range(10):
+    """Seven rounds of Philox4x32."""
+    for _ in range(7):
         p, q = uint64(c0) * uint64(0xD2511F53), uint64(c2) * uint64(0xCD9E8D57)
         c0, c1 = uint32(uint32(q >> uint64(32)) ^ c1 ^ k0), uint32(q)
         c2, c3 = uint32(uint32(p >> uint64(32)) ^ c3 ^ k1), uint32(p)
@@ -91,7 +94,8 @@ def _circle(word):  # type: ignore[no-untyped-def]
 
 @compiled
 def _words(w0, w1, w2, w3, first, key, moment):  # type: ignore[no-untyped-def]
-    k0, k1, c1, c2, c3 = key[0], key[1], moment[0], moment[1], moment[2]
+    k0, k1 = key[0], key[1]
+    c1, c2, c3 = uint32(moment[0]), uint32(moment[1]), uint32(moment[2])
     for i in range(w0.size):
         a, b, c, d = philox(uint32(first + i), c1, c2, c3, k0, k1)
         w0[i], w1[i], w2[i], w3[i] = a, b, c, d
@@ -123,13 +127,30 @@ def normals(out, key, moment):  # type: ignore[no-untyped-def]
     Args:
         out: float32.
         key: two uint32 that name the stream.
-        moment: three uint32 that name the point in it.
+        moment: the point in it.
     """
     n, first = np.empty(_BLOCK, np.float32), 0
     for start in range(0, out.size, _BLOCK):
         count = min(_BLOCK, out.size - start)
         first = _block(n, first, count, key, moment)
         out[start : start + count] = n[:count]
+
+
+@compiled
+def _in_place(values):  # type: ignore[no-untyped-def]
+    """Refuse an array that `ravel` would copy: noise added to the copy would be lost."""
+    if not values.flags.c_contiguous:
+        raise ValueError("values are changed in place, so they must be contiguous")
+
+
+@compiled
+def _clip(values, limit):  # type: ignore[no-untyped-def]
+    """Clip a vector at ±limit, in place; returns how many of its values that changed."""
+    beyond = 0
+    for i in range(values.size):
+        beyond += (values[i] > limit) | (values[i] < -limit)
+        values[i] = min(max(values[i], -limit), limit)
+    return beyond
 
 
 @compiled
@@ -141,12 +162,14 @@ def perturb(values, gain, additive, multiplicative, limit, keys, moment):  # typ
     Args:
         values: `(chips, vectors, n)`, float32.
         gain: `(chips, n)`, or empty for one.
-        additive, multiplicative: standard deviations, float32; nothing is drawn if both are zero.
-        limit: largest absolute value, float32.
+        additive, multiplicative: standard deviations; nothing is drawn if both are zero.
+        limit: largest absolute value.
         keys: of each chip's stream, `(chips, 2)`, uint32.
-        moment: three uint32.
+        moment: the point in these streams.
     """
+    _in_place(values)
     chips, vectors, width = values.shape
+    alone, relative = float32(additive), float32(multiplicative)
     n, beyond = np.empty(_BLOCK, np.float32), 0
     for c in range(chips):
         if gain.size:
@@ -154,22 +177,20 @@ def perturb(values, gain, additive, multiplicative, limit, keys, moment):  # typ
                 for i in range(width):
                     values[c, v, i] *= gain[c, i]
         flat = values[c].ravel()
-        if additive > 0 or multiplicative > 0:
+        if alone > 0 or relative > 0:
             first = 0
             for start in range(0, flat.size, _BLOCK):
                 count = min(_BLOCK, flat.size - start)
                 first = _block(n, first, count, keys[c], moment)
                 part = flat[start : start + count]
-                if multiplicative > 0:
+                if relative > 0:
                     for i in range(count):
-                        scaled = multiplicative * part[i]
-                        part[i] += np.sqrt(additive * additive + scaled * scaled) * n[i]
+                        scaled = relative * part[i]
+                        part[i] += np.sqrt(alone * alone + scaled * scaled) * n[i]
                 else:
                     for i in range(count):
-                        part[i] += additive * n[i]
-        for i in range(flat.size):
-            beyond += (flat[i] > limit) | (flat[i] < -limit)
-            flat[i] = min(max(flat[i], -limit), limit)
+                        part[i] += alone * n[i]
+        beyond += _clip(flat, float32(limit))
     return beyond
 
 
@@ -179,6 +200,8 @@ def perturb_each(values, variances, additive, limit, keys, moment):  # type: ign
 
     Returns how many values were clipped.
     """
+    _in_place(values)
+    alone = float32(additive)
     n, beyond = np.empty(_BLOCK, np.float32), 0
     for c in range(values.shape[0]):
         flat, spread = values[c].ravel(), variances[c].ravel()
@@ -188,10 +211,8 @@ def perturb_each(values, variances, additive, limit, keys, moment):  # type: ign
             first = _block(n, first, count, keys[c], moment)
             part, each = flat[start : start + count], spread[start : start + count]
             for i in range(count):
-                part[i] += np.sqrt(additive * additive + each[i]) * n[i]
-        for i in range(flat.size):
-            beyond += (flat[i] > limit) | (flat[i] < -limit)
-            flat[i] = min(max(flat[i], -limit), limit)
+                part[i] += np.sqrt(alone * alone + each[i]) * n[i]
+        beyond += _clip(flat, float32(limit))
     return beyond
 
 
@@ -208,7 +229,7 @@ class Source:
         self.keys = np.array([[key & 0xFFFFFFFF, key >> 32] for key in keys], np.uint32)
         self._clock, self._use = -1, 0
 
-    def moment(self, clock: int, batch: int, sweep: int, step: int) -> np.ndarray:
+    def moment(self, clock: int, batch: int, sweep: int, step: int) -> Moment:
         """The counter of this use: the batch, the sweep and the step that it is in, and which use in the step it is.
 
         Args:
@@ -216,11 +237,11 @@ class Source:
         """
         self._use = self._use + 1 if clock == self._clock else 0
         self._clock = clock
-        return np.array([step, (sweep << 16) | self._use, batch], np.uint32)
+        return step, (sweep << 16) | self._use, batch
 
-    def draw(self, count: int, moment: tuple[int, int, int]) -> np.ndarray:
+    def draw(self, count: int, moment: Moment) -> np.ndarray:
         """Standard normal numbers of every chip, `(chips, count)`."""
         out = np.empty((len(self.keys), count), np.float32)
         for chip, key in enumerate(self.keys):
-            normals(out[chip], key, np.array(moment, np.uint32))
+            normals(out[chip], key, moment)
         return out

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from hwsim import documents, learning, machine, networks, tasks
 from hwsim.config import hardware
-from hwsim.documents import Document, Place
+from hwsim.documents import ByName, Document, Place
 from hwsim.errors import ConfigError
 from hwsim.learning import update
 
@@ -44,7 +44,9 @@ class System(BaseModel, extra="forbid"):
     """A learning rule on a machine."""
 
     learning: learning.AnyOptions
-    machine: Annotated[machine.AnyOptions, Field(description="a machine by name, a path, or keys to change `like` one")]
+    machine: Annotated[
+        machine.AnyOptions, ByName(), Field(description="a machine by name, a path, or keys to change `like` one")
+    ]
     chips: Annotated[
         Whole, Field(description="instances, each with its own device variation; alike ones are made once")
     ] = 1
@@ -70,13 +72,14 @@ class Experiment(System):
     test: Annotated[bool, Field(description="test in the end, or, without training, at the initial weights")] = True
     references: list[Reference] = []
 
-    @model_validator(mode="after")
-    def _names_differ(self) -> Self:
-        taken = ["substrate", *(reference.name for reference in self.references)]
+    @field_validator("references")
+    @classmethod
+    def _names_differ(cls, references: list[Reference]) -> list[Reference]:
+        taken = ["substrate", *(reference.name for reference in references)]
         twice = sorted({name for name in taken if taken.count(name) > 1})
         if twice:
-            raise ValueError(f"references need names of their own; {', '.join(map(repr, twice))} stands twice")
-        return self
+            raise ValueError(f"need names of their own; {', '.join(map(repr, twice))} stands twice")
+        return references
 
     def systems(self) -> dict[str, System]:
         """All systems by name: the substrate first, then the references."""
@@ -96,13 +99,15 @@ class Experiment(System):
         return {key: data[key] for key in (*first, *(key for key in data if key not in first))}
 
 
-def load(path: str | Path) -> Experiment:
-    """The experiment that a YAML file describes.
+def load(source: str | Path | Mapping[str, Any]) -> Experiment:
+    """The experiment that a YAML file describes, or a mapping with the same keys.
 
     Raises:
         ConfigError: all problems of the file, and of the machine and device files that it names, one a line.
     """
-    return compose(documents.load(path))
+    if isinstance(source, Mapping):
+        return compose(Document("experiment", documents.plain(source)))
+    return compose(documents.load(source))
 
 
 def compose(document: Document) -> Experiment:

@@ -35,11 +35,11 @@ def machine(document: Document) -> Any:
     """
     document = _inherited(document)
     kind = document.data.get("kind")
-    if kind not in MACHINES:
+    if not isinstance(kind, str) or kind not in MACHINES:
         text = "kind is missing" if kind is None else documents.unknown("kind", str(kind), list(MACHINES))
         raise documents.refuse([document.problem(("kind",), text)])
     if kind == "crossbar":
-        for key, load in (("device", device), ("digital", machine)):
+        for key, load in (("device", device), ("digital", _digital)):
             if key in document.data:
                 document.data[key] = load(document.part((key,)))
     options = documents.check(MACHINES[kind].Options, document)
@@ -50,19 +50,37 @@ def machine(document: Document) -> Any:
 def device(document: Document) -> DataSheet:
     """The data sheet of a device: its name, a path, or the sheet itself."""
     document = _opened(document, "devices")
+    if not isinstance(document.data, dict):
+        raise documents.refuse([document.problem((), "must be the name of a device, or a mapping")])
     sheet: DataSheet = documents.check(DataSheet, document)
     _check_sources(document, sheet, set(sheet.sources))
     return sheet
 
 
-def _inherited(document: Document) -> Document:
-    """The document laid over the one that it is `like`."""
-    document = _opened(document, "configs/hardware")
+def _digital(document: Document) -> Any:
+    """The options of a machine that has to be a digital one."""
+    unit = _inherited(document)
+    kind = unit.data.get("kind")
+    if isinstance(kind, str) and kind in MACHINES and kind != "digital":
+        raise documents.refuse([document.problem((), f"must be a machine of the kind 'digital', not {kind!r}")])
+    return machine(unit)
+
+
+def _inherited(document: Document, trail: tuple[Path, ...] = ()) -> Document:
+    """The document laid over the one that it is `like`; `trail` are the files that led to it."""
+    opened = _opened(document, "configs/hardware")
+    if opened is not document:
+        path = Path(opened.file).resolve()
+        if path in trail:
+            circle = " → ".join(step.name for step in (*trail[trail.index(path) :], path))
+            raise documents.refuse([document.problem((), f"a machine cannot be like itself: {circle}")])
+        trail = (*trail, path)
+    document = opened
     if not isinstance(document.data, dict):
         raise documents.refuse([document.problem((), "must be the name of a machine, or a mapping")])
     if "like" not in document.data:
         return document
-    return document.without("like").over(_inherited(document.part(("like",))))
+    return document.without("like").over(_inherited(document.part(("like",)), trail))
 
 
 def _opened(document: Document, kind: str) -> Document:

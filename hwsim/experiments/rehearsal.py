@@ -24,6 +24,8 @@ from hwsim.quantities import si
 STEPS = 8
 """Steps that are rehearsed: enough for a schedule to repeat itself."""
 
+SMALLER = "fewer chips, smaller batches, shorter sequences or a smaller network"
+
 _BYTES_A_PARAMETER = 120
 """Weights, gradient, optimizer slots, devices with their conductances and variances, and what updating them copies."""
 
@@ -38,7 +40,7 @@ def rehearse(experiment: Experiment, name: str, system: System, episode: Episode
         HwsimError: the rule and the machine do not fit each other, or the simulation would not fit this computer.
     """
     parameters = networks.parameters(experiment.network, episode.width, episode.outputs)
-    _check_memory(name, parameters * system.chips * _BYTES_A_PARAMETER)
+    check_memory(f"{name}: simulating it", parameters * system.chips * _BYTES_A_PARAMETER, SMALLER)
     zeros = _zeros(episode, min(episode.steps, STEPS))
     try:
         rule = learning.build(system.learning)
@@ -58,7 +60,8 @@ def rehearse(experiment: Experiment, name: str, system: System, episode: Episode
         raise type(error)(f"{name}: {error}") from None
     sequences = experiment.training.batch if experiment.training else 1
     sequences = max(sequences, experiment.gradient_check.sequences if experiment.gradient_check else 1)
-    _check_memory(name, parameters * system.chips * _BYTES_A_PARAMETER + tally.most * system.chips * sequences)
+    values = tally.most * system.chips * min(sequences, episode.batch)
+    check_memory(f"{name}: simulating it", parameters * system.chips * _BYTES_A_PARAMETER + values, SMALLER)
     scheduler = Scheduler(stage.journal.traces, stage.prices().duration)
     holds = {}
     for batch in stage.journal.totals.batches:
@@ -83,12 +86,16 @@ class _Tally:
         self.most = max(self.most, total)
 
 
-def _check_memory(name: str, needed: int) -> None:
+def check_memory(what: str, needed: int, advice: str) -> None:
+    """Refuse what would need more memory than is free on this computer.
+
+    Raises:
+        MemoryEstimateError: it would.
+    """
     free = psutil.virtual_memory().available
     if needed > 0.9 * free:
         raise MemoryEstimateError(
-            f"{name}: simulating it would take about {si(needed, 'B')} of memory, and {si(free, 'B')} are free; use "
-            "fewer chips, smaller batches, shorter sequences or a smaller network"
+            f"{what} would take about {si(needed, 'B')} of memory, and {si(free, 'B')} are free; use {advice}"
         )
 
 

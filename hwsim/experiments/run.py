@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -15,13 +15,20 @@ import hwsim
 from hwsim import documents, tasks
 from hwsim.config import experiment as config
 from hwsim.config.experiment import Experiment
+from hwsim.errors import ConfigError
 from hwsim.experiments import costs as accounting
 from hwsim.experiments import run_folder
 from hwsim.experiments.costs import Costs, Row
+from hwsim.experiments.horizon import Horizon
+from hwsim.experiments.rehearsal import check_memory
 from hwsim.experiments.trial import Trial
 
 Progress = Callable[[str, str, int, int], None]
 """Told which system is at work, on what, how much of it is done, and how much there is."""
+
+
+_BYTES_A_NUMBER = 16
+"""A number of the data, and what making it leaves behind on the way."""
 
 
 @dataclass
@@ -59,7 +66,7 @@ class Run:
 
 
 def run(
-    experiment: str | Path | Experiment,
+    experiment: str | Path | Mapping[str, Any] | Experiment,
     *,
     out: str | Path | None = None,
     seed: int | None = None,
@@ -69,7 +76,7 @@ def run(
     """Run an experiment, and write its folder if `out` says where.
 
     Args:
-        experiment: a YAML file, or what was loaded from one.
+        experiment: a YAML file, a mapping with the same keys, or what was loaded from either.
         out: a folder that does not exist yet; None writes nothing.
         seed: instead of the one in the file.
         data: the folder with the data sets that are not shipped.
@@ -79,6 +86,8 @@ def run(
     """
     asked = experiment if isinstance(experiment, Experiment) else config.load(experiment)
     if seed is not None:
+        if seed < 0:
+            raise ConfigError(f"seed ({seed}): must be at least 0")
         asked = asked.model_copy(update={"seed": seed})
     folder = None if out is None else run_folder.place(Path(out), asked.name)
     if folder is None:
@@ -91,6 +100,8 @@ def run(
 
 
 def _run(experiment: Experiment, data: str | Path | None, progress: Progress) -> Run:
+    needed = tasks.numbers(experiment.task) * _BYTES_A_NUMBER
+    check_memory(f"task: the data of {experiment.task.name}", needed, "fewer or shorter sequences")
     dataset = tasks.load(experiment.task, experiment.seed, None if data is None else Path(data))
     found = []
     for name, system in experiment.systems().items():
@@ -129,17 +140,20 @@ def _system(costs: Costs) -> dict[str, Any]:
     if outcome.score is not None and outcome.score.accuracy is not None:
         result["accuracy"] = _spread(outcome.score.accuracy)
     if outcome.horizons:
-        last = outcome.horizons[-1]
-        result["horizon"] = {
-            **last._asdict(),
-            "fresh_error": last.fresh_error,
-            "frozen_error": last.frozen_error,
-            "fresh_steps": last.fresh_steps,
-            "frozen_steps": last.frozen_steps,
-            "fits": last.fits,
-            "end_residual": outcome.residual,
-        }
+        first, last = _reach(outcome.horizons[0]), _reach(outcome.horizons[-1])
+        result["horizon"] = {**last, "end_residual": outcome.residual, "at_start": first}
     return result
+
+
+def _reach(horizon: Horizon) -> dict[str, Any]:
+    return {
+        **horizon._asdict(),
+        "fresh_error": horizon.fresh_error,
+        "frozen_error": horizon.frozen_error,
+        "fresh_steps": horizon.fresh_steps,
+        "frozen_steps": horizon.frozen_steps,
+        "fits": horizon.fits,
+    }
 
 
 def _spread(values: np.ndarray) -> dict[str, Any]:

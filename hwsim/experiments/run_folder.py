@@ -7,12 +7,11 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
+from hwsim import documents
 from hwsim.accounts.energy import total
 from hwsim.accounts.journal import PASS
 from hwsim.accounts.timeline import TimelineWriter
@@ -54,7 +53,11 @@ def place(out: Path | None, name: str) -> Path:
         OutputError: it exists already, or cannot be made.
     """
     if out is not None:
-        if out.exists():
+        try:
+            taken = out.exists()
+        except OSError as error:
+            raise OutputError(f"cannot write {out}: {error.strerror}; choose another folder with --out") from None
+        if taken:
             raise OutputError(f"{out} exists already, and nothing is overwritten; choose another folder with --out")
         return out
     base = Path("runs") / name.replace(" ", "_")
@@ -73,6 +76,7 @@ def written_whole(folder: Path) -> Iterator[Path]:
         OutputError: there is no place to write.
     """
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    new = [parent for parent in folder.parents if not parent.exists()]
     try:
         partial.mkdir(parents=True)
     except OSError as error:
@@ -84,16 +88,19 @@ def written_whole(folder: Path) -> Iterator[Path]:
         raise OutputError(f"cannot write {folder}: {error.strerror or error}") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        for parent in new:
+            with suppress(OSError):  # it holds the folder
+                parent.rmdir()
 
 
 def write(folder: Path, config: dict[str, Any], summary: dict[str, Any], costs: list[Costs]) -> None:
     """Write what a run found into an empty folder."""
-    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-    (folder / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
+    (folder / "config.yaml").write_text(documents.dump(config), encoding="utf-8")
+    (folder / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     _table(folder / "energy.csv", Row._fields, (row for one in costs for row in one.rows()))
     _table(folder / "memory.csv", Held._fields, (row for one in costs for row in held(one)))
     _table(folder / "metrics.csv", METRICS, (row for one in costs for row in metrics(one)))
-    with (folder / "timeline.json").open("w") as file:
+    with (folder / "timeline.json").open("w", encoding="utf-8") as file:
         writer = TimelineWriter(file)
         for number, one in enumerate(costs, 1):
             _timeline(writer, number, one)
@@ -141,7 +148,7 @@ def _timeline(writer: TimelineWriter, number: int, costs: Costs) -> None:
 
 def _table(path: Path, header: Iterable[str], rows: Iterable[Any]) -> None:
     """Stream rows to a CSV file; numbers keep all their digits, what is unknown stays empty."""
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         for row in rows:

@@ -213,6 +213,9 @@ class Trial:
         self.outcome.inference = self.machine.journal.collect()
         self.machine.journal.totals = _together(before, self.outcome.inference)
         self.outcome.score = score
+        lost = [int(chip) for chip in np.flatnonzero(~np.isfinite(score.loss))]
+        if lost:
+            self._note_divergence(updates, lost)
         reach = self.outcome.horizons[-1] if self.outcome.horizons else None
         for chip in range(self.machine.chips):
             self.outcome.metrics.append(

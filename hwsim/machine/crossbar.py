@@ -14,15 +14,16 @@ from hwsim.accounts.crossbar import ANALOG, DIAGONAL_OF, FUNCTION_OF, AnalogUnit
 from hwsim.accounts.digital import MEMORIES, memory_of
 from hwsim.accounts.memory import BUFFERS, MASTER, STATE, WEIGHTS
 from hwsim.circuits import converters, formats
-from hwsim.circuits.bank import Bank, pairs, power
-from hwsim.circuits.crossbar import Crossbar, levels, splits, tiles
+from hwsim.circuits.bank import Bank, pairs
+from hwsim.circuits.crossbar import Crossbar, Share, levels, squares, tiles
 from hwsim.circuits.formats import FormatName
-from hwsim.circuits.noise import Source, perturb, perturb_each
+from hwsim.circuits.noise import Moment, Source, perturb, perturb_each
+from hwsim.documents import ByName
 from hwsim.errors import CapabilityError
 from hwsim.machine import digital
 from hwsim.machine.digital import DigitalMachine
 from hwsim.machine.functions import APPLIED, BINARY, UNARY
-from hwsim.machine.machine import Machine, Precision, meet, spread_modes, vectors
+from hwsim.machine.machine import Precision, meet, spread_modes, vectors
 from hwsim.machine.parameters import Coefficients, Matrix, ModeGain
 from hwsim.machine.sequencer import Heads
 from hwsim.machine.signal import Signal
@@ -49,8 +50,10 @@ class Options(BaseModel, extra="forbid"):
     kind: Literal["crossbar"]
     name: str
     sources: dict[str, str]
-    device: Annotated[DataSheet, Field(description="a data sheet in devices/, by name")]
-    digital: Annotated[digital.Options, Field(description="a digital machine, by name: the chip's digital unit")]
+    device: Annotated[DataSheet, ByName(like=False), Field(description="a data sheet in devices/, by name")]
+    digital: Annotated[
+        digital.Options, ByName(), Field(description="a digital machine, by name: the chip's digital unit")
+    ]
     parts: CrossbarParts
     sharing: Sharing = Sharing()
     coefficients: Annotated[FormatName, Field(description="of factors and biases in analog circuits")] = "fixed<16,12>"
@@ -82,8 +85,7 @@ class Wire(Signal):
 
     __slots__ = ()
 
-    def __init__(self, value: np.ndarray, step: int, slot: int, machine: Machine) -> None:
-        super().__init__(value, step, slot, machine)
+    def __init__(self) -> None:
         self._analog, self._full_scale, self._twin = False, None, None
 
 
@@ -143,7 +145,7 @@ class CrossbarMachine(DigitalMachine):
 
     def _convert(self, kind: str, x: Signal, bits: int, full_scale: float) -> Signal:
         v = self.see(x)
-        value, beyond = converters.convert(v, np.float32(converters.step(bits, full_scale)), np.float32(full_scale))
+        value, beyond = converters.convert(v, converters.step(bits, full_scale), full_scale)
         self._tally(kind, v.size, beyond)
         if kind == "dac":
             twin = self.emit_analog(self._analog_heads[kind], value, v.shape, (x._slot,), full_scale)
@@ -159,14 +161,15 @@ class CrossbarMachine(DigitalMachine):
         shape: Shape,
         reads: tuple[int | str, ...],
         full_scale: float,
-        worked: Shape | None = None,
+        work: Shape | None = None,
     ) -> Signal:
         """Enter one operation that makes an analog signal."""
         if self.strict:
             self.check(head, value, shape)
         slot = len(self._entries)
-        self._entries.append((head, shape, worked, reads, slot))
-        signal = Wire(value, self._now, slot, self)
+        self._entries.append((head, shape, work, reads, slot))
+        signal = Wire()
+        signal._value, signal._step, signal._slot, signal._machine = value, self._now, slot, self
         signal._analog, signal._full_scale = True, full_scale
         return signal
 
@@ -213,7 +216,7 @@ class CrossbarMachine(DigitalMachine):
         errors = unit.mismatch, unit.gain_noise, unit.noise
         return Bank(self.seed, name, self.chips, instances, *errors, apply=apply)
 
-    def moment(self, source: Source) -> np.ndarray:
+    def moment(self, source: Source) -> Moment:
         """The point at which a unit's stream of fresh noise stands."""
         return source.moment(self._now, self.batch_number, self.sweep_number, self.step_index)
 
@@ -305,33 +308,34 @@ class CrossbarMachine(DigitalMachine):
         if self._host:
             return super().read(matrix, self.digital(x), transposed)
         x, array, tile = self.analog(x), self.arrays[matrix.name], self.parts.tiles
-        v, shape = vectors(self.see(x)), x._value.shape
-        if transposed:
-            weights, spread, conductance, lines = array.weights, array.spread, array.row_conductance, tile.rows
-        else:
-            weights, spread = array.weights.swapaxes(1, 2), array.spread.swapaxes(1, 2)
-            conductance, lines = array.column_conductance, tile.columns
+        v, outer, result = vectors(self.see(x)), x._value.shape[:-1], None
         head = self._analog_heads["read transposed" if transposed else "read", f"{matrix.name} tiles"]
-        full_scale, source, result = self._full_scale, self.sources[matrix.name], None
-        for cut in splits(shape[-1], lines):
-            part = np.ascontiguousarray(v[..., cut])
-            self._measured.append(power(part, conductance[:, cut], x._full_scale or 1.0))
-            y = np.matmul(part, weights[:, cut])
-            noise, limit = np.float32(tile.output_noise * full_scale), np.float32(full_scale)
-            if array.noisy:
-                variance = np.matmul(part * part, spread[:, cut])
-                beyond = perturb_each(y, variance, noise, limit, source.keys, self.moment(source))
-            else:
-                beyond = perturb(y, _NO_GAIN, noise, _NOTHING, limit, source.keys, self.moment(source))
-            self._tally("analog", y.size, beyond)
-            y = y.reshape(*shape[:-1], y.shape[-1])
+        shares = array.shares(transposed, tile.rows if transposed else tile.columns)
+        alone = len(shares) == 1
+        for share in shares:
+            part = v if alone else np.ascontiguousarray(v[..., share.lines])
+            y = self._read_tiles(matrix.name, part, share, x._full_scale or 1.0).reshape(*outer, -1)
             size = (part.shape[-1], y.shape[-1]) if transposed else (y.shape[-1], part.shape[-1])
-            signal = self.emit_analog(head, y, y.shape, (x._slot,), full_scale, (*shape[:-1], *size))
-            if tile.interface == "digital" or shape[-1] > lines:  # tiles side by side are summed as numbers
+            signal = self.emit_analog(head, y, y.shape, (x._slot,), self._full_scale, (*outer[2:], *size))
+            if tile.interface == "digital" or not alone:  # tiles side by side are summed as numbers
                 signal = self.digital(signal)
             result = signal if result is None else super().two("add", result, signal)
         assert result is not None
         return result
+
+    def _read_tiles(self, name: str, v: np.ndarray, share: Share, input_scale: float) -> np.ndarray:
+        """What the tiles on some lines of a matrix give for inputs `(chips, vectors, n)`, and the energy it takes."""
+        squared, drawn = squares(v, share.conductance, input_scale)
+        self._measured.append(drawn)
+        y, source = np.matmul(v, share.weights), self.sources[name]
+        noise, limit = self.parts.tiles.output_noise * self._full_scale, self._full_scale
+        if self.arrays[name].noisy:
+            variance = np.matmul(squared, share.spread)
+            beyond = perturb_each(y, variance, noise, limit, source.keys, self.moment(source))
+        else:
+            beyond = perturb(y, _NO_GAIN, noise, 0.0, limit, source.keys, self.moment(source))
+        self._tally("analog", y.size, beyond)
+        return y
 
     def attach_coefficients(self, coefficients: Coefficients) -> Storage:
         blank = np.zeros((self.chips, 1, coefficients.width), self.dtype)
@@ -360,7 +364,8 @@ class CrossbarMachine(DigitalMachine):
         else:
             value = APPLIED[kind](coefficients.storage.value, vectors(v))
         self._spoil(bank, value)
-        value = value.reshape(v.shape)
+        if v.ndim > 3:
+            value = value.reshape(v.shape)
         return self.emit_analog(self._analog_heads[kind, name], value, v.shape, (x._slot,), self._full_scale)
 
     def spread(self, gain: ModeGain, x: Signal) -> Signal:
@@ -371,7 +376,7 @@ class CrossbarMachine(DigitalMachine):
         value = spread_modes(gain.storage.value, v)
         self._spoil(bank, vectors(value))
         head = self._analog_heads["spread", gain.name]
-        return self.emit_analog(head, value, value.shape, (x._slot,), self._full_scale, (*v.shape, gain.width))
+        return self.emit_analog(head, value, value.shape, (x._slot,), self._full_scale, (*v.shape[2:], gain.width))
 
     def _coefficient_bank(self, coefficients: Coefficients) -> Bank:
         """The circuits that apply coefficients; the frozen errors of a diagonal are inside its multipliers."""
@@ -426,9 +431,8 @@ class CrossbarMachine(DigitalMachine):
     def keep(self, register: Register, value: np.ndarray) -> None:
         if self._is_analog(register):
             full_scale, source = self._scale_of(register), self._register_source(register)
-            value, noise = value.copy(), np.float32(self.parts.registers.noise * full_scale)
-            limit, moment = np.float32(full_scale), self.moment(source)
-            beyond = perturb(vectors(value), _NO_GAIN, noise, _NOTHING, limit, source.keys, moment)
+            value, noise, moment = value.copy(), self.parts.registers.noise * full_scale, self.moment(source)
+            beyond = perturb(vectors(value), _NO_GAIN, noise, 0.0, full_scale, source.keys, moment)
             self._tally("analog", value.size, beyond)
         super().keep(register, value)
 
@@ -495,7 +499,7 @@ class CrossbarMachine(DigitalMachine):
 
     def activities(self) -> np.ndarray | None:
         measured, self._measured = self._measured, []
-        return np.stack(measured) if measured else None
+        return np.concatenate(measured).reshape(-1, self.chips) if measured else None
 
     def present_input(self, index: int) -> Signal:
         signal = super().present_input(index)
@@ -505,8 +509,7 @@ class CrossbarMachine(DigitalMachine):
     def received(self, inputs: np.ndarray) -> np.ndarray:
         """Inputs arrive on the levels of their converter."""
         bits, full_scale = self.parts.dac.bits, self.parts.ranges.input
-        step = np.float32(converters.step(bits, full_scale))
-        return converters.convert(inputs, step, np.float32(full_scale))[0]
+        return converters.convert(inputs, converters.step(bits, full_scale), full_scale)[0]
 
     @property
     def input_bits(self) -> int:
@@ -548,7 +551,7 @@ class CrossbarMachine(DigitalMachine):
         self._full_scale = self.parts.ranges.forward if forward else self.parts.ranges.error
 
 
-_NO_GAIN, _NOTHING = np.empty((0, 0), np.float32), np.float32(0)
+_NO_GAIN = np.empty((0, 0), np.float32)
 
 
 def _better_digital(x: Signal, y: Signal) -> bool:

@@ -48,6 +48,7 @@ class DigitalMachine(Machine):
             self.format.bits,
             self.format.arithmetic,
             self.accumulator.arithmetic,
+            self.memory.widths,
         )
 
     def precision(self, signal: float) -> Precision:

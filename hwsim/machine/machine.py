@@ -98,13 +98,13 @@ class Machine(Sequencer):
         """An operation on two complex signals of N modes that gives N real wires."""
         v, w = self.see(x), self.see(y)
         shape = (*v.shape[:-1], v.shape[-1] // 2)
-        return self.emit(self._heads[kind], PAIRED[kind](v, w), shape, (x._slot, y._slot), v.shape)
+        return self.emit(self._heads[kind], PAIRED[kind](v, w), shape, (x._slot, y._slot), v.shape[2:])
 
     def total(self, x: Signal) -> Signal:
         """The sum over wires."""
         v = self.see(x)
         value = v.sum(-1, keepdims=True)
-        return self.emit(self._heads["sum"], value, (*v.shape[:-1], 1), (x._slot,), v.shape)
+        return self.emit(self._heads["sum"], value, (*v.shape[:-1], 1), (x._slot,), v.shape[2:])
 
     def standardise(self, x: Signal, epsilon: float) -> tuple[Signal, Signal]:
         """(x - mean) s with s = 1 / √(variance + ε) over the wires, and s."""
@@ -130,13 +130,13 @@ class Machine(Sequencer):
         """The dot products of each of a bundle's vectors with `vector`."""
         v, w = self.see(bundle), self.see(vector)
         value = np.matmul(v, w[..., None])[..., 0]
-        return self.emit(self._heads["project"], value, v.shape[:-1], (bundle._slot, vector._slot), v.shape)
+        return self.emit(self._heads["project"], value, v.shape[:-1], (bundle._slot, vector._slot), v.shape[2:])
 
     def plus_identity(self, bundle: Signal, factor: float) -> Signal:
         """A square bundle with `factor` added on its diagonal."""
         v = self.see(bundle)
         value = v + factor * np.eye(v.shape[-1], dtype=v.dtype)
-        return self.emit(self._heads["offset"], value, v.shape, (bundle._slot,), v.shape[:-1])
+        return self.emit(self._heads["offset"], value, v.shape, (bundle._slot,), v.shape[2:-1])
 
     def solve(self, transposed_jacobian: Signal, x: Signal) -> Signal:
         """y with Jᵀ y = x, for each sequence.
@@ -151,7 +151,7 @@ class Machine(Sequencer):
             raise SingularJacobianError(
                 f"{self.layer}: the Jacobian of step {self.step_index} in {self.sweep_name!r} has no inverse"
             ) from None
-        return self.emit(self._heads["solve"], value, w.shape, (transposed_jacobian._slot, x._slot), v.shape)
+        return self.emit(self._heads["solve"], value, w.shape, (transposed_jacobian._slot, x._slot), v.shape[2:])
 
     # ---- parameters ------------------------------------------------------------------------------------------
 
@@ -159,15 +159,15 @@ class Machine(Sequencer):
         """A matrix product, forward or transposed, for a vector or each vector of a bundle."""
         if x._step != self._now:
             self.refuse(x)
-        v, w = x._value, matrix.weights
-        if not transposed:
-            w = w.swapaxes(1, 2)
-        value = np.matmul(v if v.ndim == 3 else vectors(v), w)
-        shape = (*v.shape[:-1], w.shape[-1])
-        if v.ndim > 3:
-            value = value.reshape(shape)
+        v, work = x._value, matrix.shape
+        w = matrix.weights if transposed else matrix.turned
+        if v.ndim == 3:
+            value = np.matmul(v, w)
+        else:
+            value = np.matmul(vectors(v), w).reshape(*v.shape[:-1], w.shape[-1])
+            work = v.shape[2], *work
         head = self._heads["read transposed" if transposed else "read"]
-        return self.emit(head, value, shape, (x._slot,), (*v.shape[:-1], *matrix.shape))
+        return self.emit(head, value, value.shape, (x._slot,), work)
 
     def apply(self, coefficients: Coefficients, x: Signal) -> Signal:
         """Coefficients applied to a signal, or to each vector of a bundle."""
@@ -184,14 +184,14 @@ class Machine(Sequencer):
         """For each wire j of x the vector g x_j on the real wires of the modes."""
         v = self.see(x)
         value = spread_modes(gain.storage.value, v)
-        work = (*v.shape, gain.width)
+        work = (*v.shape[2:], gain.width)
         return self.emit(self._heads["spread"], value, value.shape, (x._slot,), work)
 
     def fetch_gain(self, gain: ModeGain) -> Signal:
         """The factors of a gain as real parts of a complex signal, the same for every sequence."""
         one = np.ones((self.chips, self.batch, 1), self.dtype)
         value = spread_modes(gain.storage.value, one)[:, :, 0]
-        return self.emit(self._heads["fetch"], value, value.shape, (gain.name,), (*value.shape[:2], gain.width))
+        return self.emit(self._heads["fetch"], value, value.shape, (gain.name,), (gain.width,))
 
     def fetch_columns(self, matrix: Matrix) -> Signal:
         """The target weights as a bundle of columns, the same for every sequence."""
@@ -203,7 +203,7 @@ class Machine(Sequencer):
 
     def program(self, matrix: Matrix) -> None:
         """Bring a matrix to its master values."""
-        matrix.weights = matrix.trainable.values
+        matrix.take(matrix.trainable.values)
 
     def attach_coefficients(self, coefficients: Coefficients) -> Storage:
         """Make what holds coefficients. Here trained ones are their own master values, and conjugates need nothing."""
@@ -258,15 +258,16 @@ class Machine(Sequencer):
     def _present(self, what: str, value: np.ndarray, per_step: bool) -> Signal:
         """Show a value from outside, keeping it if that was asked for, or again from where it is kept."""
         kept = self._kept.get(what)
-        value = np.repeat(value[None], self.chips, 0)
+        alone = self.chips == 1 and not self.strict
+        value = value[None] if alone else np.repeat(value[None], self.chips, 0)
         if kept is None:
             return self.emit(self._heads[what, what], value, value.shape, ())
-        worked = (0, 0, *kept.size[-1:])
+        size = kept.size[-1:]
         if self._shown or not per_step:
             with self.serving(REPLAY if self._shown else self._purpose):
-                return self.emit(self._heads["replay", kept.port], value, value.shape, (kept.name,), worked)
-        signal = self.emit(self._heads[what, what], value, value.shape, (), worked)
-        self.note(self._heads["keep", kept.port], worked, (signal._slot,), kept.name)
+                return self.emit(self._heads["replay", kept.port], value, value.shape, (kept.name,), size)
+        signal = self.emit(self._heads[what, what], value, value.shape, (), size)
+        self.note(self._heads["keep", kept.port], (0, 0, *size), (signal._slot,), kept.name)
         return signal
 
     # ---- storage ---------------------------------------------------------------------------------------------
@@ -373,15 +374,17 @@ class Machine(Sequencer):
         )
 
     def emit(
-        self, head: Head, value: np.ndarray, shape: Shape, reads: tuple[int | str, ...], worked: Shape | None = None
+        self, head: Head, value: np.ndarray, shape: Shape, reads: tuple[int | str, ...], work: Shape | None = None
     ) -> Signal:
-        """Enter one operation that makes a value of `shape`, having worked on something of shape `worked`."""
+        """Enter one operation that makes a value of `shape`; the size of the work is that of the result if not said."""
         if self.finishes:
             value = self.finish(head, value, shape)
         entries = self._entries
         slot = len(entries)
-        entries.append((head, shape, worked, reads, slot))
-        return self.signal_type(value, self._now, slot, self)
+        entries.append((head, shape, work, reads, slot))
+        signal = self.signal_type()
+        signal._value, signal._step, signal._slot, signal._machine = value, self._now, slot, self
+        return signal
 
     def note(self, head: Head, shape: Shape, reads: tuple[int, ...], writes: str) -> None:
         """Enter one operation that writes a storage."""

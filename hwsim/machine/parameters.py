@@ -55,13 +55,14 @@ class Matrix:
 
     Attributes:
         weights: the numbers that a read multiplies with, `(chips, rows, columns)`.
+        turned: the same the other way round, `(chips, columns, rows)`.
     """
 
     def __init__(self, machine: Machine, name: str, group: str, initial: np.ndarray) -> None:
         self.machine, self.name = machine, name
         self.trainable = Trainable(machine, name, group, initial)
         self.shape = initial.shape
-        self.weights = self.trainable.values
+        self.take(self.trainable.values)
         self.T = Transposed(self)
         machine.attach(self)
         machine.units.append(self)
@@ -74,8 +75,8 @@ class Matrix:
         return self.machine.read(self, x, transposed=False)
 
     def take(self, values: np.ndarray) -> None:
-        """Hold other weights than the master values; for looking at a run from outside."""
-        self.weights = values
+        """Read these weights from now on."""
+        self.weights, self.turned = values, values.swapaxes(1, 2)
 
     def columns(self) -> Signal:
         """The target weights as a bundle of columns, read as plain numbers; they come from digital memory."""

@@ -43,6 +43,19 @@ class Heads(dict[Any, Head]):
         return head
 
 
+class Serving:
+    """A purpose for the operations of a `with` block."""
+
+    def __init__(self, machine: Sequencer, purpose: str) -> None:
+        self._machine, self._purpose = machine, purpose
+
+    def __enter__(self) -> None:
+        self._before, self._machine.purpose = self._machine.purpose, self._purpose
+
+    def __exit__(self, *exc: object) -> None:
+        self._machine.purpose = self._before
+
+
 class Sequencer(ABC):
     """Runs passes and phases, keeps the journal and the memory ledger, and enforces time's direction.
 
@@ -106,12 +119,9 @@ class Sequencer(ABC):
         self._purpose = purpose
         self._enter_context()
 
-    @contextmanager
-    def serving(self, purpose: str) -> Iterator[None]:
+    def serving(self, purpose: str) -> Serving:
         """Enter `purpose` into the records of the operations inside."""
-        before, self.purpose = self._purpose, purpose
-        yield
-        self.purpose = before
+        return Serving(self, purpose)
 
     def _enter_context(self) -> None:
         context = self._layer, self._purpose
@@ -127,6 +137,7 @@ class Sequencer(ABC):
         """Work on one batch of sequences; what is done inside is entered into the journal as one batch."""
         self.batch_number += 1
         self.sweep_number = self._passes = 0
+        self.memory.moment = (1, 0)
         self._steps_made.clear()
         self._episode = episode
         self._inputs = self.received(np.ascontiguousarray(episode.inputs.swapaxes(0, 1), self.dtype))

@@ -24,19 +24,18 @@ class Signal:
     """
 
     __slots__ = ("_analog", "_full_scale", "_machine", "_slot", "_step", "_twin", "_value")
+    # filled in by `Machine.emit`, without a constructor: one is made for every operation
 
+    _value: np.ndarray
+    _step: int
+    _slot: int
+    _machine: Machine
     _analog: bool
     """On machines with analog circuits: whether it is a voltage rather than a number."""
     _full_scale: float | None
     """Of an analog signal, or of the converter that a digital one would go through."""
     _twin: Signal | None
     """The same signal in the other domain, once it was needed there."""
-
-    def __init__(self, value: np.ndarray, step: int, slot: int, machine: Machine) -> None:
-        self._value = value
-        self._step = step
-        self._slot = slot
-        self._machine = machine
 
     def __add__(self, other: Signal) -> Signal:
         if other.__class__ is self.__class__:

@@ -10,6 +10,8 @@ from pydantic import BaseModel, Field, model_validator
 
 from hwsim.quantities import Conductance, ConductanceError, Constant, Current, Time, Voltage
 
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
 
 class Conductances(BaseModel, extra="forbid"):
     """The range of conductance that a device is used in."""
@@ -40,12 +42,18 @@ class Flicker(BaseModel, extra="forbid"):
     """
 
     law: Literal["flicker"]
-    factor: float
-    exponent: float
-    cap: float
+    factor: Amount
+    exponent: Amount
+    cap: Amount
     read_time: Time
     age: Annotated[Constant[Time], Field(description="t, the time between programming and reading")]
     source: str
+
+    @model_validator(mode="after")
+    def _read_once_programmed(self) -> Self:
+        if self.age.value < self.read_time:
+            raise ValueError("age must be at least read_time, or the law has no value")
+        return self
 
     def deviation(self, g: np.ndarray, g_max: float) -> np.ndarray:
         relative = np.maximum(g / g_max, 1e-7)
@@ -57,11 +65,22 @@ class Relative(BaseModel, extra="forbid"):
     """White noise in proportion to the conductance."""
 
     law: Literal["relative"]
-    deviation_of_g: Annotated[float, Field(ge=0)]
+    deviation_of_g: Amount
     source: str
 
     def deviation(self, g: np.ndarray, g_max: float) -> np.ndarray:
         return np.asarray(self.deviation_of_g * g)
+
+
+class Additive(BaseModel, extra="forbid"):
+    """White noise of one size, whatever the conductance."""
+
+    law: Literal["additive"]
+    deviation_of_g_max: Amount
+    source: str
+
+    def deviation(self, g: np.ndarray, g_max: float) -> np.ndarray:
+        return np.full_like(g, self.deviation_of_g_max * g_max)
 
 
 class CurrentPulses(BaseModel, extra="forbid"):
@@ -105,7 +124,7 @@ class DataSheet(BaseModel, extra="forbid"):
     sources: dict[str, str]
     conductance: Conductances
     programming: Programming
-    read_noise: Annotated[Flicker | Relative, Field(discriminator="law")]
+    read_noise: Annotated[Flicker | Relative | Additive, Field(discriminator="law")]
     write: Annotated[CurrentPulses | VoltagePulses, Field(discriminator="law")]
 
     def programming_error(self, g: np.ndarray) -> np.ndarray:

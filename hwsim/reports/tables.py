@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from hwsim.accounts.energy import LEAKAGE
@@ -45,7 +46,7 @@ def systems(summary: Summary) -> Table:
             table.add_row(label, *cells)
 
     row("rule", lambda s: s["rule"], str)
-    row("machine", lambda s: s["machine"], str)
+    row("machine", lambda s: s["machine"], escape)
     row("test accuracy", lambda s: s["accuracy"], _percent)
     row("test loss", lambda s: s["loss"], lambda v: f"{v['median']:.3f}")
     for group in ("recurrent", "input", "readout"):
@@ -85,12 +86,10 @@ def remarks(summary: Summary) -> list[str]:
     for name, system in summary["systems"].items():
         reach = system["horizon"]
         if reach is not None:
-            limit = min(_limit(reach["fresh_steps"]), _limit(reach["frozen_steps"]))
             verdict = "within" if reach["fits"] else "beyond"
             lines.append(
-                f"{name}: sequences of {reach['steps']} steps are {verdict} the horizon of forward propagation here, "
-                f"about {limit:.3g} steps (fresh errors {_limit(reach['fresh_steps']):.3g}, frozen ones "
-                f"{_limit(reach['frozen_steps']):.3g})."
+                f"{name}: sequences of {reach['steps']} steps are {verdict} the horizon of forward propagation in the "
+                f"end: {_steps(reach)}. At the initial weights it was {_steps(reach['at_start'])}."
             )
             worst = max(reach["end_residual"].values(), default=0.0)
             if worst > reach["tolerance"]:
@@ -111,6 +110,12 @@ def remarks(summary: Summary) -> list[str]:
     return lines
 
 
+def _steps(reach: Summary) -> str:
+    """A horizon in words."""
+    fresh, frozen = _limit(reach["fresh_steps"]), _limit(reach["frozen_steps"])
+    return f"{min(fresh, frozen):.3g} steps (for fresh errors {fresh:.3g}, for frozen ones {frozen:.3g})"
+
+
 def _breakdown(
     summary: Summary, title: str, order: list[str], get: Callable[[Summary], dict[str, float | None]], unit: str
 ) -> Table:
@@ -119,17 +124,24 @@ def _breakdown(
     found = {name: get(system) for name, system in summary["systems"].items()}
     for name in found:
         table.add_column(name, justify="right")
-    totals = {name: sum(value or 0 for value in parts.values()) for name, parts in found.items()}
+    totals = {name: _total(parts) for name, parts in found.items()}
     for key in order:
         if any(key in parts for parts in found.values()):
             cells = []
             for name, parts in found.items():
-                value = parts.get(key)
-                cells.append("-" if value is None else f"{si(value, unit)} {value / (totals[name] or 1):4.0%}")
+                value, whole = parts.get(key), totals[name]
+                share = "" if value is None or not whole else f" {value / whole:4.0%}"
+                cells.append("-" if value is None else si(value, unit) + share)
             table.add_row(key, *cells)
     table.add_section()
-    table.add_row("sum", *(si(total, unit) if total else "-" for total in totals.values()))
+    table.add_row("sum", *("-" if total is None else si(total, unit) for total in totals.values()))
     return table
+
+
+def _total(parts: dict[str, float | None]) -> float | None:
+    """The sum of what is known, if that is all, and something."""
+    known = [value for value in parts.values() if value is not None]
+    return sum(known) if known and len(known) == len(parts) else None
 
 
 def _percent(spread: Summary) -> str:

@@ -27,4 +27,10 @@ def load(options: Any, seed: int, folder: Path | None = None) -> Dataset:
     return dataset
 
 
-__all__ = ["TASKS", "AnyOptions", "Dataset", "load"]
+def numbers(options: Any) -> int:
+    """How many numbers the data of the task that `options` describe will hold."""
+    count: int = TASKS[options.name].numbers(options)
+    return count
+
+
+__all__ = ["TASKS", "AnyOptions", "Dataset", "load", "numbers"]

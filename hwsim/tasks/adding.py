@@ -20,6 +20,11 @@ class Options(BaseModel, extra="forbid"):
     test: Annotated[int, Field(ge=1)] = 1_000
 
 
+def numbers(options: Options) -> int:
+    """Inputs and targets of all sequences."""
+    return (options.train + options.test) * options.steps * 3
+
+
 def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     """Random sequences; the loss, half the squared error, is on the last step only."""
 

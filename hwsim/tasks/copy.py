@@ -22,6 +22,11 @@ class Options(BaseModel, extra="forbid"):
     test: Annotated[int, Field(ge=1)] = 1_000
 
 
+def numbers(options: Options) -> int:
+    """Inputs and targets of all sequences."""
+    return (options.train + options.test) * (2 * options.length + options.delay) * (options.symbols + 3)
+
+
 def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     """Random strings, one-hot, with two more wires for blank and cue; the loss is on the last `length` steps."""
 

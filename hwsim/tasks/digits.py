@@ -23,6 +23,11 @@ class Options(BaseModel, extra="forbid"):
     test_share: Annotated[float, Field(gt=0, lt=1, description="share of the images that is kept for testing")] = 0.2
 
 
+def numbers(options: Options) -> int:
+    """Inputs and targets of all sequences."""
+    return 1797 * 65
+
+
 def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     """The images as sequences; they come with the package."""
     with resources.files(__package__).joinpath("data/digits.npz").open("rb") as file, np.load(file) as archive:

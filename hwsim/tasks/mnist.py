@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import zlib
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
@@ -74,6 +75,11 @@ MIRRORS = (
 )
 
 
+def numbers(options: Options) -> int:
+    """Inputs and targets of all sequences."""
+    return (options.train + options.test) * (options.steps * options.width + 785)
+
+
 def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     """The images as sequences; the split is the official one.
 
@@ -133,7 +139,7 @@ def read(place: Path, file: File) -> np.ndarray:
             f"MNIST is not in {place}: {path.name} is missing. Run `hwsim data fetch mnist`, or say where it is with "
             "--data FOLDER or the environment variable HWSIM_DATA (the folder that contains mnist/)"
         ) from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}); delete it and run `hwsim data fetch mnist`") from None
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise DataError(f"{path} is not the file it should be (truncated?); delete it and run `hwsim data fetch mnist`")

@@ -23,6 +23,11 @@ class Options(BaseModel, extra="forbid"):
     test: Annotated[int, Field(ge=1)] = 64
 
 
+def numbers(options: Options) -> int:
+    """Inputs and targets of all sequences."""
+    return (options.train + options.test) * options.steps * (options.width + options.outputs)
+
+
 def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     """Independent draws for each sequence and step."""
 

@@ -49,7 +49,7 @@ def of(kind: str, *size: int, unit: str = "vector unit", writes: int | str = 0) 
 READ = of("read", 256, 256, unit="systolic array")
 READ_BACK = of("read transposed", 256, 256, unit="systolic array")
 OUTER = of("outer", 256, 256, unit="systolic array", writes="W gradient")
-PUSH, POP = of("push", 256, unit="tape memory", writes="tape"), of("pop", 256, unit="tape memory")
+PUSH, POP = of("push", 256, unit="sequence memory", writes="tape"), of("pop", 256, unit="sequence memory")
 
 
 def spent(found: DigitalPrices, *trace: Record, times: int = 1) -> dict[str, float | None]:
@@ -75,7 +75,7 @@ def test_the_worked_example_comes_out() -> None:
             "systolic array": 904.4e-6,
             "weight memory": 2930.5e-6,
             "gradient memory": 2726.7e-6,
-            "tape memory": 21.72e-6,
+            "sequence memory": 21.72e-6,
         },
         rel=1e-3,
     )
@@ -198,12 +198,7 @@ def test_reuse_divides_what_it_is_about_and_nothing_else(key: str, shares: tuple
         ("diagonal", (5, 6), 6),
         ("spread", (5, 3), 3),
         ("fetch", (3, 4), 12),
-        pytest.param(
-            "mode gain",
-            (6,),
-            3,  # one factor for both wires of a mode
-            marks=pytest.mark.xfail(strict=True, reason="DigitalPrices._moves fetches a mode's factor for each wire"),
-        ),
+        ("mode gain", (6,), 3),  # one factor for both wires of a mode
     ],
 )
 def test_each_parameter_is_fetched_once(kind: str, size: tuple[int, ...], words: int) -> None:
@@ -225,20 +220,11 @@ def test_sums_are_read_and_written(kind: str) -> None:
     [("load", "read"), ("pop", "read"), ("replay", "read"), ("store", "write"), ("push", "write"), ("keep", "write")],
 )
 def test_storages_are_accessed_in_the_memory_that_holds_them(kind: str, way: str) -> None:
-    (charge,) = prices().charges(of(kind, 8, unit="tape memory"))
-    assert (charge.component, charge.constant.split()[-1], charge.amount) == ("tape memory", way, 256)
+    (charge,) = prices().charges(of(kind, 8, unit="sequence memory"))
+    assert (charge.component, charge.constant.split()[-1], charge.amount) == ("sequence memory", way, 256)
 
 
-@pytest.mark.parametrize(
-    "on",
-    [
-        "digital_45nm",
-        pytest.param(
-            "pcm_crossbar",
-            marks=pytest.mark.xfail(strict=True, reason="DigitalPrices._moves: kept inputs are charged as whole words"),
-        ),
-    ],
-)
+@pytest.mark.parametrize("on", ["digital_45nm", "pcm_crossbar"])
 def test_kept_inputs_are_as_wide_when_they_move_as_when_they_are_held(on: str) -> None:
     found, episode = rule("fpe"), random_episode(steps=3)
     network = built("lru", found, episode, on=on)
@@ -311,7 +297,7 @@ def test_nothing_is_held_in_no_memory() -> None:
 def test_what_does_not_fit_goes_off_the_chip() -> None:
     found = prices(most={TAPE: 4 * MIB})
     charges = found.charges(PUSH)
-    assert bits(charges, "tape memory") == pytest.approx(256 * 32 / 4)
+    assert bits(charges, "sequence memory") == pytest.approx(256 * 32 / 4)
     assert bits(charges, "off-chip memory") == pytest.approx(256 * 32 * 3 / 4)
     joules = 256 * 32 * (76.183 / 64 / 4 + 8 * 3 / 4) * PICO
     assert sum(charge.energy * charge.amount for charge in charges if charge.energy) == pytest.approx(joules)
@@ -342,7 +328,7 @@ def test_leakage_is_power_times_time() -> None:
         "weight memory": 6.68110,
         "gradient memory": 6.68110,
         "state memory": 0.07417,
-        "tape memory": 24.96260,
+        "sequence memory": 24.96260,
     }
     assert found == pytest.approx({name: power * 1e-6 * 0.25 for name, power in microwatts.items()})
     assert {(line.purpose, line.layer) for line in ledger} == {("leakage", "all")}
@@ -351,7 +337,7 @@ def test_leakage_is_power_times_time() -> None:
 def test_several_macros_leak_together_and_no_memory_leaks_nothing() -> None:
     capacity = {"value": "8 MiB", "assumed": "a test"}
     leaks = prices(most={TAPE: 3 * MIB}, sram={"capacity": capacity}).leakage()
-    assert [(leak.component, leak.power) for leak in leaks] == [("tape memory", pytest.approx(3 * 24.9626e-6))]
+    assert [(leak.component, leak.power) for leak in leaks] == [("sequence memory", pytest.approx(3 * 24.9626e-6))]
 
 
 # ---- time ----------------------------------------------------------------------------------------------------

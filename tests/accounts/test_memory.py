@@ -153,7 +153,6 @@ def test_a_holder_keeps_its_devices_and_technology_as_it_grows_and_shrinks() -> 
     assert ledger.live["tape"] == Holding("tape", TAPE, 6, 16, "sram", 6)
 
 
-@pytest.mark.xfail(strict=True, reason="MemoryLedger.grow makes a holding anew, without its volatility")
 def test_what_needs_no_power_needs_none_when_it_has_grown() -> None:
     ledger = MemoryLedger()
     ledger.allocate(Holding("records", TAPE, 0, 4, "phase-change memory", 0, volatile=False))

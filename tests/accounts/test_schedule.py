@@ -100,16 +100,20 @@ def scheduled(scheduler: Scheduler, sweep: Sweep) -> Spans:
     ]
 
 
-def holding(steps: Spans) -> dict[str, int]:
-    """For each register how long from the end of its store to the end of its next load, the last time that happens."""
+def holding(steps: Spans) -> dict[str, float]:
+    """For each register how long from the end of its store to the end of its next load: the mean of many times, if any.
+
+    Sixty steps are whole rounds of any pass whose steps take turns up to six by six; the last one may be different.
+    """
     stored: dict[str, int] = {}
-    held: dict[str, int] = {}
+    times: dict[str, list[int]] = {}
     for trace, spans in steps:
         for record, span in zip(trace, spans, strict=True):
             if record.kind == "load" and record.reads[0] in stored:
-                held[str(record.reads[0])] = span.end - stored.pop(str(record.reads[0]))
+                name = str(record.reads[0])
+                times.setdefault(name, []).append(span.end - stored.pop(name))
         stored.update((str(r.writes), s.end) for r, s in zip(trace, spans, strict=True) if isinstance(r.writes, str))
-    return held
+    return {name: sum(many[-61:-1]) / 60 if len(many) > 61 else many[-1] for name, many in times.items()}
 
 
 def last_end(steps: Spans) -> int:
@@ -149,12 +153,12 @@ def test_remembering_steps_changes_nothing(pair: tuple[Trace, Trace], many: int,
     sweep = Sweep("pass", PASS, ((0, many), (1, few), (0, few), (1, many)))
     quick, slow = (Scheduler(list(pair), length, recursion, memoise).sweep(sweep) for memoise in (True, False))
     assert (quick.makespan, quick.busy, quick.period) == (slow.makespan, slow.busy, slow.period)
+    assert quick.held == slow.held
 
 
 STORE = (operation("adder", 1, (), 0), operation("register", 1, (0,), "h", "store"))
 LOAD = (operation("register", 1, ("h",), 0, "load"),)
 REST = (operation("adder", 5, (), 0),)
-HELD = "Scheduler._schedule and _note: %s"
 
 
 @pytest.mark.parametrize(
@@ -162,18 +166,8 @@ HELD = "Scheduler._schedule and _note: %s"
     [
         pytest.param(((0, 1), (1, 1)), 1, id="at once"),
         pytest.param(((0, 1), (2, 2), (1, 1)), 11, id="after a few steps"),
-        pytest.param(
-            ((0, 1), (2, 1000), (1, 1)),
-            5001,
-            id="after many steps",
-            marks=pytest.mark.xfail(strict=True, reason=HELD % "a jump moves the stores that were before the run, too"),
-        ),
-        pytest.param(
-            ((0, 1), (1, 7)),
-            1,
-            id="loaded again",
-            marks=pytest.mark.xfail(strict=True, reason=HELD % "each load counts, not only the one after the store"),
-        ),
+        pytest.param(((0, 1), (2, 1000), (1, 1)), 5001, id="after many steps"),
+        pytest.param(((0, 1), (1, 7)), 1, id="loaded again"),
     ],
 )
 def test_a_register_is_held_until_it_is_next_loaded(runs: tuple[tuple[int, int], ...], held: int) -> None:
@@ -314,10 +308,6 @@ def test_a_long_run_takes_no_more_work_than_a_short_one() -> None:
     assert long.makespan == short.makespan + (1_000_000_000 - 10) * 8
 
 
-PERIOD = "SweepTiming.period is the last distance of issues, also where distances take turns"
-
-
-@pytest.mark.xfail(strict=True, reason=PERIOD)
 @pytest.mark.parametrize("steps", [100, 101])
 def test_the_period_is_the_mean_where_distances_of_issues_take_turns(steps: int) -> None:
     step = (
@@ -378,17 +368,12 @@ def test_all_schedulers_agree_on_real_passes(on: str, learner: str, target: str)
         quick, slow = scheduler.sweep(sweep), other.sweep(sweep)
         assert (quick.makespan, quick.busy, quick.period) == (slow.makespan, slow.busy, slow.period)
         assert scheduled(scheduler, sweep) == scheduled(other, sweep)
-        assert quick.held == slow.held == holding(scheduled(scheduler, sweep))
+        assert quick.held == slow.held
+        assert quick.held == pytest.approx(holding(scheduled(scheduler, sweep)), rel=1e-12)
         assert quick.makespan == last_end(scheduled(scheduler, sweep))
 
 
-TURNS = [
-    pytest.param(*names, marks=pytest.mark.xfail(strict=True, reason=PERIOD) if turns else ())
-    for names, turns in zip(REAL, (False, True, True, False), strict=True)
-]
-
-
-@pytest.mark.parametrize(("on", "learner"), TURNS)
+@pytest.mark.parametrize(("on", "learner"), REAL)
 def test_the_period_of_real_passes_is_the_mean_distance_of_issues(on: str, learner: str) -> None:
     scheduler, sweeps = passes_of(on, learner, "each")
     for sweep in sweeps:
@@ -396,7 +381,7 @@ def test_the_period_of_real_passes_is_the_mean_distance_of_issues(on: str, learn
         assert scheduler.sweep(sweep).period == pytest.approx(sum(issues[-60:]) / 60, rel=1e-12), sweep.name
 
 
-@pytest.mark.parametrize(("on", "learner"), TURNS)
+@pytest.mark.parametrize(("on", "learner"), REAL)
 def test_how_long_registers_are_held_does_not_hang_on_the_last_step(on: str, learner: str) -> None:
     scheduler, sweeps = passes_of(on, learner, "each")
     for sweep in sweeps:

@@ -157,14 +157,6 @@ def test_energy_never_falls_and_ends_at_what_a_sequence_cost(process: int) -> No
     assert found[-1][1] > found[0][1]
 
 
-STALE = pytest.mark.xfail(
-    strict=True,
-    reason="Sequencer.showing leaves memory.moment at the end of the batch before, so what a batch allocates before "
-    "its first pass is entered under a later one, and the counter waits for that",
-)
-
-
-@STALE
 @pytest.mark.parametrize("process", [1, 2])
 def test_changes_of_memory_come_in_the_order_of_their_moments(process: int) -> None:
     detail = costs()[process - 1].outcome.detail
@@ -174,7 +166,6 @@ def test_changes_of_memory_come_in_the_order_of_their_moments(process: int) -> N
     assert moments[0] == (1, 0)
 
 
-@STALE
 @pytest.mark.parametrize("process", [1, 2])
 def test_live_memory_is_what_the_ledger_held_when_steps_were_issued(process: int) -> None:
     one = costs()[process - 1]

@@ -97,13 +97,10 @@ def test_solving_takes_as_much_as_the_loops_of_a_textbook(n: int) -> None:
     assert WORK["solve"]((n, n)) == dict(count)
 
 
-BUNDLE = pytest.mark.xfail(strict=True, reason="_softmax counts one vector, however many there are")
-
-
 @pytest.mark.parametrize(
     "kind",
     [
-        pytest.param(kind, marks=BUNDLE if kind == "softmax" else ())
+        kind
         for kind in WORK
         if kind not in ("solve", "standardise", "standardise error")  # these take no bundles
     ],

@@ -1,4 +1,4 @@
-"""What a trial reports: the gradient check tells errors apart, divergence is caught, the same seed gives the same bytes."""
+"""What a trial reports: the gradient check tells errors apart, divergence is caught, a seed gives the same bytes."""
 
 import json
 

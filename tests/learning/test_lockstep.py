@@ -3,15 +3,12 @@
 Digits of 8 by 8 pixels, blown up to 28 by 28, stand in for MNIST: 98 steps of eight averaged pixels, as in MNIST98.
 """
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
+from lockstep import apart, batches
+from mnist98 import Learner
 
 from hwsim import tasks
 from hwsim.episode import Episode
-
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "lockstep.py"
 
 
 def blown_up(episode):
@@ -21,16 +18,13 @@ def blown_up(episode):
 
 
 def test_sixty_updates_leave_the_weights_together():
-    spec = importlib.util.spec_from_file_location("lockstep", SCRIPT)
-    lockstep = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(lockstep)
     digits = tasks.load(tasks.TASKS["digits"].Options(name="digits"), 1)
     data = tasks.Dataset(blown_up(digits.train), blown_up(digits.test))
-    bptt, fpe = (lockstep.Learner(rule, 1, data.train) for rule in ("bptt", "fpe"))
-    start, stream = fpe.weights(), lockstep.batches(data, 1)
+    bptt, fpe = (Learner(rule, seed=1) for rule in ("bptt", "fpe"))
+    start, stream = fpe.weights(), batches(data, 1)
     for _ in range(60):
         episode = next(stream)
         bptt.learn(episode)
         fpe.learn(episode)
-    assert lockstep.apart(fpe, bptt, start) <= 1e-9
+    assert apart(fpe, bptt, start) <= 1e-9
     assert np.linalg.norm(fpe.weights() - start) > 0.1 * np.linalg.norm(start) / 10  # they did move

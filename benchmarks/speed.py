@@ -1,0 +1,174 @@
+"""How fast the simulator is, by comparison with something else in the same run.
+
+pip install torch          # only for the comparison with PyTorch
+OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 python benchmarks/speed.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+import bare
+import numpy as np
+from compare import seconds
+from mnist98 import LAYERS, STEPS, Learner, made_up
+
+from hwsim import documents, machine
+from hwsim.accounts.schedule import Scheduler
+from hwsim.config import hardware
+from hwsim.episode import Episode
+from hwsim.machine import Matrix
+
+FLOAT32 = {"kind": "ideal", "name": "float32", "format": "float32"}
+REPEATED = 20
+"""Reads, or products, that are timed together."""
+
+
+class Row(NamedTuple):
+    """One result, and what it should be at most."""
+
+    what: str
+    found: float
+    bound: float | None
+    unit: str
+    detail: str
+
+
+def record() -> Iterator[Row]:
+    """(a) What a record costs over the same arithmetic in plain NumPy."""
+    learner, episode = Learner("bptt", FLOAT32), made_up(64)
+    weights = {trainable.name: trainable.values for trainable in learner.network.trainables}
+    learner.gradient(episode)
+    ours, theirs = learner.gradients(), bare.gradient(weights, episode, "float32")
+    for name in theirs.keys() & ours.keys():
+        assert np.array_equal(ours[name], theirs[name].reshape(ours[name].shape)), name
+    times = seconds(
+        {"hwsim": lambda: learner.gradient(episode), "bare": lambda: bare.gradient(weights, episode, "float32")}
+    )
+    cost = (times["hwsim"] - times["bare"]) / learner.records()
+    detail = f"{learner.records()} records, {times['hwsim'] * 1e3:.0f} ms; without them {times['bare'] * 1e3:.0f} ms"
+    yield Row("a record over bare NumPy, a BPTT gradient", cost * 1e6, 1.0, "µs", detail)
+
+
+def noisy_read() -> Iterator[Row]:
+    """(b) A noisy read between converters against a plain product, and with read noise of each device."""
+    for device, bound in (("ideal", 2.0), ("pcm_gst_90nm", None)):
+        for n in (256, 512, 1024):
+            for batch in (32, 256):
+                times = seconds(_reads(device, n, batch), repeats=21)
+                noise = "output noise" if device == "ideal" else "output and device noise"
+                detail = f"{times['read'] * 1e6:.0f} µs; product {times['product'] * 1e6:.0f} µs"
+                what = f"read of {n} × {n}, batch {batch}, {noise}, against a product"
+                yield Row(what, times["read"] / times["product"], bound, "", detail)
+
+
+def _reads(device: str, n: int, batch: int) -> dict[str, Callable[[], object]]:
+    tiles = {"rows": n, "columns": n, "interface": "digital"}
+    options = {"like": "pcm_crossbar", "name": "tile", "device": device, "parts": {"tiles": tiles}}
+    stage = machine.build(hardware.machine(documents.Document("benchmark", options)), seed=1)
+    draw = np.random.default_rng(1)
+    matrix = Matrix(stage, "layer 1 W", "readout", draw.normal(size=(n, n)) / np.sqrt(n))
+    for _ in stage.phase("programming"):
+        matrix.program()
+    stage.journal.close_batch(1)
+    x = draw.uniform(-1, 1, (batch, n)).astype(np.float32)
+    weights = np.ascontiguousarray(matrix.weights[0].T)
+    episode = Episode(np.repeat(x[:, None], REPEATED, 1), np.zeros(batch, int), classes=2)
+
+    def read() -> None:
+        with stage.showing(episode), stage.workspace():
+            for step in stage.forward_pass("reads"):
+                matrix @ step.input
+
+    def product() -> None:
+        for _ in range(REPEATED):
+            x @ weights
+
+    return {"read": read, "product": product}
+
+
+def in_torch() -> Iterator[Row]:
+    """(c) A BPTT gradient against PyTorch, eager."""
+    from in_torch import Learner as InTorch
+
+    episode = made_up(64)
+    learner, theirs = Learner("bptt", FLOAT32), InTorch(episode)
+    times = seconds(
+        {
+            "hwsim": lambda: learner.gradient(episode),
+            "step by step": lambda: theirs.gradient("step_by_step"),
+            "at once": lambda: theirs.gradient("at_once"),
+        }
+    )
+    for how, bound in (("step by step", 1.0), ("at once", None)):
+        detail = f"{times['hwsim'] * 1e3:.0f} ms; PyTorch {times[how] * 1e3:.0f} ms"
+        yield Row(f"a BPTT gradient against PyTorch eager, {how}", times["hwsim"] / times[how], bound, "", detail)
+
+
+def passes() -> Iterator[Row]:
+    """(d) A gradient by forward error propagation against as many forward passes as it has."""
+    learner, episode = Learner("fpe", FLOAT32), made_up(64)
+
+    def infer() -> None:
+        for _ in range(LAYERS + 1):
+            learner.infer(episode)
+
+    times = seconds({"gradient": lambda: learner.gradient(episode), "passes": infer})
+    detail = f"{times['gradient'] * 1e3:.0f} ms; {LAYERS + 1} passes {times['passes'] * 1e3:.0f} ms"
+    what = f"an fpe gradient against {LAYERS + 1} forward passes"
+    yield Row(what, times["gradient"] / times["passes"], 3.0, "", detail)
+
+
+def chips() -> Iterator[Row]:
+    """(e) 16 chips side by side against 16 runs of one."""
+    for batch, bound in ((8, 0.5), (64, 0.9)):
+        episode = made_up(batch)
+        one, many = Learner("fpe", "pcm_crossbar"), Learner("fpe", "pcm_crossbar", chips=16)
+        times = seconds({"one": partial(one.gradient, episode), "many": partial(many.gradient, episode)})
+        detail = f"{times['many'] * 1e3:.0f} ms; one {times['one'] * 1e3:.0f} ms"
+        yield Row(f"16 chips side by side, batch {batch}", times["many"] / (16 * times["one"]), bound, "", detail)
+
+
+def analog() -> Iterator[Row]:
+    """(f) Analog circuits against exact ones."""
+    episode = made_up(64)
+    exact, noisy = Learner("fpe", FLOAT32), Learner("fpe", "pcm_crossbar")
+    times = seconds({"exact": lambda: exact.gradient(episode), "analog": lambda: noisy.gradient(episode)})
+    detail = f"{times['analog'] * 1e3:.0f} ms; ideal {times['exact'] * 1e3:.0f} ms"
+    yield Row("an fpe gradient on pcm_crossbar against ideal", times["analog"] / times["exact"], 2.5, "", detail)
+
+
+def misses() -> Iterator[Row]:
+    """(g) Steps that the scheduler has to simulate."""
+    for rule, on in (("fpe", "pcm_crossbar"), ("bptt", "digital_45nm")):
+        learner = Learner(rule, on)
+        learner.gradient(made_up(2))
+        stage = learner.network.machine
+        assert stage.journal.latest is not None
+        timings = Scheduler(stage.journal.traces, stage.prices().duration).batch(stage.journal.latest)
+        most = max(timing.misses for timing in timings)
+        yield Row(f"schedule misses in a pass, {rule} on {on}", most, 30, f"of {STEPS}", "")
+
+
+MEASURES = {"a": record, "b": noisy_read, "c": in_torch, "d": passes, "e": chips, "f": analog, "g": misses}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="How fast the simulator is, side by side with something else.")
+    parser.add_argument("which", nargs="*", default=list(MEASURES), help=f"some of {', '.join(MEASURES)}")
+    asked = parser.parse_args()
+    if os.environ.get("OPENBLAS_NUM_THREADS") != "1":
+        parser.error("times are those of one thread: set OPENBLAS_NUM_THREADS=1 and OMP_NUM_THREADS=1")
+    print("| | found | at most | |\n|---|---|---|---|")
+    for which in asked.which:
+        for row in MEASURES[which]():
+            bound = "" if row.bound is None else f"{row.bound:g} {row.unit}"
+            print(f"| ({which}) {row.what} | {row.found:.2f} {row.unit} | {bound} | {row.detail} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,331 @@
+"""Documents composed into experiments: inheritance, names, what is wrong with them, how they are written out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from hwsim import documents
+from hwsim.config import experiment as config
+from hwsim.config import hardware
+from hwsim.config.experiment import Experiment
+from hwsim.documents import Document
+from hwsim.errors import ConfigError
+
+EXPERIMENT = """\
+name: tiny
+task: {name: random, steps: 5}
+network:
+  layers:
+    - cell: {name: lru, modes: 4}
+learning: {name: fpe}
+machine: ideal
+training: {optimizer: {name: sgd, rate: 0.01}, steps: 3}
+"""
+
+
+def written(folder: Path, **files: str) -> Path:
+    """YAML files by name; the first one is given back."""
+    for name, text in files.items():
+        (folder / f"{name}.yaml").write_text(text)
+    return folder / f"{next(iter(files))}.yaml"
+
+
+def machine(path: Path) -> Any:
+    return hardware.machine(documents.load(path))
+
+
+def refused(path: Path) -> list[str]:
+    """What is said of an experiment, without the folder that it is in."""
+    with pytest.raises(ConfigError) as caught:
+        config.load(path)
+    return str(caught.value).replace(f"{path.parent}/", "").splitlines()
+
+
+def changed(*changes: tuple[str, str]) -> str:
+    text = EXPERIMENT
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+# ---- inheritance ---------------------------------------------------------------------------------------------
+
+
+def test_a_machine_is_like_another_but_for_what_it_says(tmp_path: Path) -> None:
+    base = hardware.machine(Document("test", "pcm_crossbar"))
+    found = machine(written(tmp_path, a="like: pcm_crossbar\nname: mine\nparts: {tiles: {count: 3}, adc: {bits: 5}}"))
+    assert (found.name, found.parts.tiles.count, found.parts.adc.bits) == ("mine", 3, 5)
+    same = found.model_copy(update={"name": base.name, "parts": base.parts})
+    assert same == base
+    parts = base.parts.model_copy(
+        update={
+            "tiles": base.parts.tiles.model_copy(update={"count": 3}),
+            "adc": base.parts.adc.model_copy(update={"bits": 5}),
+        }
+    )
+    assert found.parts == parts
+
+
+def test_inheritance_has_any_number_of_steps_and_the_nearest_wins(tmp_path: Path) -> None:
+    top = "like: b.yaml\nparts: {tiles: {rows: 64}}"
+    middle = "like: c.yaml\nname: b\nparts: {tiles: {rows: 32, columns: 16}}"
+    bottom = "like: pcm_crossbar\nname: c\nparts: {tiles: {columns: 8, count: 4}}"
+    found = machine(written(tmp_path, a=top, b=middle, c=bottom))
+    tiles = found.parts.tiles
+    assert (found.name, tiles.rows, tiles.columns, tiles.count) == ("b", 64, 16, 4)
+
+
+def test_a_machine_inside_an_experiment_may_be_like_another(tmp_path: Path) -> None:
+    inside = "machine:\n  like: {like: ideal, name: between}\n  format: float32\n"
+    found = config.load(written(tmp_path, a=changed(("machine: ideal\n", inside)))).machine
+    assert (found.kind, found.name, found.format) == ("ideal", "between", "float32")
+
+
+def test_a_source_that_is_not_listed_is_an_error_where_it_stands(tmp_path: Path) -> None:
+    text = "like: pcm_crossbar\nparts:\n  dac:\n    energy: {value: 1 pJ, source: brams}\n"
+    with pytest.raises(ConfigError, match=r"a\.yaml:4:35: unknown source 'brams'; did you mean 'brahms'\?"):
+        machine(written(tmp_path, a=text))
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"a": "like: a.yaml"}, "a.yaml:1:7: a machine cannot be like itself: a.yaml → a.yaml"),
+        ({"a": "like: b.yaml", "b": "like: a.yaml"}, "a.yaml:1:7: a machine cannot be like itself: b.yaml → a.yaml"),
+        ({"a": "kind: crossbar\nname: a\ndigital: a.yaml"}, "must be a machine of the kind 'digital', not 'crossbar'"),
+        ({"a": "like: pcm_crossbar\ndigital: ideal"}, "a.yaml:2:10: must be a machine of the kind 'digital', not 'ide"),
+    ],
+)
+def test_circles_are_refused(tmp_path: Path, files: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        machine(written(tmp_path, **files))
+    assert said in str(caught.value)
+
+
+# ---- names and files -----------------------------------------------------------------------------------------
+
+
+def test_a_name_is_that_of_a_shipped_file_and_a_path_that_of_a_file_beside(tmp_path: Path) -> None:
+    written(tmp_path, ideal="kind: ideal\nname: my own\n")
+    (tmp_path / "inner").mkdir()
+    by_name = written(tmp_path / "inner", a=changed())
+    by_path = written(tmp_path / "inner", b=changed(("machine: ideal", "machine: ../ideal.yaml")))
+    assert config.load(by_name).machine.name == "ideal"
+    assert config.load(by_path).machine.name == "my own"
+
+
+def test_a_path_is_seen_from_the_file_that_says_it(tmp_path: Path) -> None:
+    (tmp_path / "hardware").mkdir()
+    written(tmp_path / "hardware", a="like: b.yaml", b="kind: ideal\nname: beside")
+    written(tmp_path, b="kind: ideal\nname: elsewhere")
+    assert config.load(written(tmp_path, e=changed(("ideal", "hardware/a.yaml")))).machine.name == "beside"
+
+
+def test_a_device_may_be_a_file_or_stand_in_the_machine(tmp_path: Path) -> None:
+    sheet = (hardware.shelf("devices") / "ideal.yaml").read_text().replace("name: ideal", "name: mine")
+    path = written(tmp_path, a="like: pcm_crossbar\ndevice: sheet.yaml", sheet=sheet)
+    inside = yaml.safe_dump({"like": "pcm_crossbar", "device": yaml.safe_load(sheet)})
+    assert machine(path).device.name == "mine"
+    assert machine(written(tmp_path, b=inside)) == machine(path)
+
+
+@pytest.mark.parametrize("kind", ["configs/hardware", "devices", "configs/experiments"])
+def test_every_shipped_file_is_valid(kind: str) -> None:
+    read: Any = {"configs/hardware": hardware.machine, "devices": hardware.device}.get(kind, config.compose)
+    names = hardware.names(kind)
+    assert names
+    for name in names:
+        assert read(documents.load(hardware.shelf(kind) / f"{name}.yaml")).name == name
+
+
+MACHINES = "digital_45nm, ideal, ideal_crossbar, pcm_crossbar, pcm_crossbar_in_the_loop, rram_crossbar"
+DEVICES = "ideal, pcm_gst_90nm, rram_hfox_130nm"
+
+
+NEAREST_MACHINE = f"unknown machine 'ideel'; did you mean 'ideal'? allowed: {MACHINES}"
+NEAREST_DEVICE = f"unknown device 'rram_hfox'; did you mean 'rram_hfox_130nm'? allowed: {DEVICES}"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("ideel", f"7:10: {NEAREST_MACHINE}"),
+        ("{like: ideel}", f"7:17: {NEAREST_MACHINE}"),
+        ("{like: {like: ideel}}", f"7:24: {NEAREST_MACHINE}"),
+        ("hw/ideal.yaml", "7:10: no file 'hw/ideal.yaml'"),
+        ("{name: x}", "7:10: kind is missing"),
+        ("{kind: idael}", "7:17: unknown kind 'idael'; did you mean 'ideal'? allowed: crossbar, digital, ideal"),
+        (
+            "{kind: [ideal]}",
+            "7:17: unknown kind \"['ideal']\"; did you mean 'ideal'? allowed: crossbar, digital, ideal",
+        ),
+        ("{kind: ideal, name: x, n: 2}", "7:33: unknown key 'n'; allowed: format, kind, name"),
+        ("{like: ideal, kin: ideal}", "7:24: unknown key 'kin'; did you mean 'kind'? allowed: format, kind, name"),
+        ("{like: pcm_crossbar, device: pcm}", f"7:39: unknown device 'pcm'; allowed: {DEVICES}"),
+        ("{like: pcm_crossbar, device: rram_hfox}", f"7:39: {NEAREST_DEVICE}"),
+        ("{like: pcm_crossbar, device: 3}", "7:39: must be the name of a device, or a mapping"),
+        ("{like: pcm_crossbar, device: }", "7:38: must be the name of a device, or a mapping"),
+        ("3", "7:10: must be the name of a machine, or a mapping"),
+        ("{like: 3}", "7:17: must be the name of a machine, or a mapping"),
+    ],
+)
+def test_an_unknown_machine_or_device_is_told_with_its_place_and_the_nearest(
+    tmp_path: Path, given: str, said: str
+) -> None:
+    path = written(tmp_path, e=changed(("machine: ideal", f"machine: {given}")))
+    assert refused(path) == [f"e.yaml:{said}"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("name: fpe", "name: fep", "6:18: unknown learning 'fep'; did you mean 'fpe'? allowed: bptt, fpe, "),
+        ("name: random", "name: randm", "2:14: unknown task 'randm'; did you mean 'random'? allowed: adding, copy, "),
+        (
+            "name: lru",
+            "name: lur",
+            "5:20: unknown network.layers.0.cell 'lur'; did you mean 'lru'? allowed: leaky_tanh",
+        ),
+        ("name: sgd", "name: sdg", "8:30: unknown training.optimizer 'sdg'; did you mean 'sgd'? allowed: adamw, sgd"),
+        ("modes: 4", "modes: 4, r_mim: 1", "5:35: unknown key 'r_mim'; did you mean 'r_min'? allowed: max_phase, mode"),
+        ("steps: 3", "steps: 3, clp: 1", "8:58: unknown key 'clp'; did you mean 'clip'? allowed: batch, clip, epochs"),
+        ("name: tiny", "name: ../tiny", '1:7: name ("../tiny"): string should match pattern'),
+        ("steps: 3", "steps: 3, epochs: 3", "8:11: training: say how long to train: either epochs or steps"),
+        ("{name: fpe}", "fpe", '6:11: learning ("fpe"): must be a mapping of keys'),
+    ],
+)
+def test_what_else_is_unknown_is_told_so_too(tmp_path: Path, old: str, new: str, said: str) -> None:
+    (found,) = refused(written(tmp_path, e=changed((old, new))))
+    assert found.startswith(f"e.yaml:{said}")
+
+
+def test_everything_that_is_wrong_is_told_at_once_in_whichever_file(tmp_path: Path) -> None:
+    wrong = changed(("machine: ideal", "machine: m.yaml"), ("name: fpe", "name: fep"), ("modes: 4", "modes: 0"))
+    wrong += "references:\n  - {name: a, learning: {name: bptt}, machine: idel}\n"
+    wrong += "  - {name: b, learnin: 1, machine: ideal}\n"
+    found = refused(written(tmp_path, e=wrong, m="like: ideal\nformat: float23\n"))
+    places = [line.split(": ")[0] for line in found]
+    assert places == [
+        "m.yaml:2:9", "e.yaml:10:48", "e.yaml:5:32", "e.yaml:6:18", "e.yaml:11:5", "e.yaml:11:15",
+    ]  # fmt: skip
+
+
+def test_references_have_names_of_their_own(tmp_path: Path) -> None:
+    references = "references:\n  - {name: a, learning: {name: bptt}, machine: ideal}\n"
+    twice = references + "  - {name: a, learning: {name: bptt}, machine: ideal}\n"
+    said = "e.yaml:10:3: references: need names of their own; '{}' stands twice"
+    assert refused(written(tmp_path, e=EXPERIMENT + twice)) == [said.format("a")]
+    substrate = references.replace("name: a", "name: substrate")
+    assert refused(written(tmp_path, e=EXPERIMENT + substrate)) == [said.format("substrate")]
+    assert list(config.load(written(tmp_path, e=EXPERIMENT + references)).systems()) == ["substrate", "a"]
+
+
+def test_a_reference_has_as_many_chips_as_the_substrate_unless_it_says_so(tmp_path: Path) -> None:
+    references = "chips: 5\nreferences:\n  - {name: a, learning: {name: bptt}, machine: ideal}\n"
+    references += "  - {name: b, learning: {name: bptt}, machine: ideal, chips: 2}\n"
+    systems = config.load(written(tmp_path, e=EXPERIMENT + references)).systems()
+    assert {name: system.chips for name, system in systems.items()} == {"substrate": 5, "a": 5, "b": 2}
+
+
+def test_an_experiment_may_be_a_mapping_which_is_left_as_it_was() -> None:
+    data = yaml.safe_load(EXPERIMENT)
+    before = repr(data)
+    assert config.load(data).machine.name == "ideal"
+    assert repr(data) == before
+    with pytest.raises(ConfigError, match=r"^experiment:1:1: unknown key 'nmae'; did you mean 'name'"):
+        config.load({**data, "nmae": "x"})
+
+
+# ---- written out ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", hardware.names("configs/hardware"))
+def test_what_is_written_out_describes_the_same_experiment(tmp_path: Path, name: str) -> None:
+    text = changed(("name: tiny", "name: '1e5'"), ("machine: ideal", f"machine: {name}"))
+    asked = config.load(written(tmp_path, e=text))
+    resolved = asked.resolved()
+    (tmp_path / "again.yaml").write_text(documents.dump(resolved), encoding="utf-8")
+    again = config.load(tmp_path / "again.yaml")
+    assert again == asked
+    assert again.resolved() == resolved
+    assert documents.fingerprint(again.resolved()) == documents.fingerprint(resolved)
+
+
+def test_what_is_written_out_has_every_default_and_the_version_of_the_schema(tmp_path: Path) -> None:
+    resolved = config.load(written(tmp_path, e=EXPERIMENT)).resolved()
+    assert list(resolved)[:5] == ["schema_version", "name", "seed", "task", "network"]
+    assert resolved["schema_version"] == 1
+    assert resolved["task"] == {
+        "name": "random", "steps": 5, "width": 1, "outputs": 2, "target": "classes", "loss": "each", "train": 256,
+        "test": 64,
+    }  # fmt: skip
+    assert resolved["machine"] == {"kind": "ideal", "name": "ideal", "format": "float64"}
+
+
+def test_another_version_of_the_schema_is_refused(tmp_path: Path) -> None:
+    found = refused(written(tmp_path, e="schema_version: 2\n" + EXPERIMENT))
+    assert found == ["e.yaml:1:17: unknown schema_version '2'; allowed: 1"]
+
+
+# ---- the JSON schema -----------------------------------------------------------------------------------------
+
+SCHEMA = Experiment.model_json_schema()
+VALID = {
+    "shipped": (hardware.shelf("configs/experiments") / "quickstart.yaml").read_text(),
+    "by name": changed(),
+    "like": changed(("machine: ideal", "machine: {like: pcm_crossbar, device: ideal, parts: {adc: {bits: 5}}}")),
+    "path": changed(("machine: ideal", "machine: mine.yaml")),
+    "whole": changed(("machine: ideal", "machine: {kind: ideal, name: x, format: float32}")),
+    "null": changed(("training: {", "gradient_check: null\ntraining: {clip: null, ")),
+    "reference": EXPERIMENT + "references: [{name: a, learning: {name: bptt}, machine: {like: digital_45nm}}]",
+}
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_the_schema_accepts_what_the_loader_accepts(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path, e=VALID[name], mine="kind: ideal\nname: mine")
+    resolved = config.load(path).resolved()
+    jsonschema.validate(documents.load(path).data, SCHEMA)
+    jsonschema.validate(resolved, SCHEMA)
+
+
+@pytest.mark.parametrize("name", hardware.names("configs/hardware"))
+def test_the_schema_accepts_machines_that_stand_in_the_experiment(name: str) -> None:
+    asked = yaml.safe_load(EXPERIMENT)
+    data = documents.load(hardware.shelf("configs/hardware") / f"{name}.yaml").data
+    assert config.load({**asked, "machine": data}).machine.name == name
+    jsonschema.validate({**asked, "machine": data}, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("name: fpe", "name: fep"),
+        ("modes: 4", "mode: 4"),
+        ("modes: 4", "modes: 0"),
+        ("modes: 4", "modes: '4'"),
+        ("machine: ideal", "machine: 3"),
+        ("machine: ideal", "machine: {kind: idael, name: x}"),
+        ("machine: ideal", "nothing: 1"),
+        ("training:", "trainng:"),
+    ],
+)
+def test_the_schema_refuses_what_the_loader_refuses(tmp_path: Path, old: str, new: str) -> None:
+    path = written(tmp_path, e=changed((old, new)))
+    assert refused(path)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(documents.load(path).data, SCHEMA)
+
+
+def test_the_schema_explains_and_lists_what_may_be_said() -> None:
+    rules = SCHEMA["properties"]["learning"]["discriminator"]["mapping"]
+    assert set(rules) == {"bptt", "fpe", "one_step", "rtrl", "spatial"}
+    energy = next(part for name, part in SCHEMA["$defs"].items() if name == "DynamicMemory")["properties"]["energy"]
+    constant = SCHEMA["$defs"][energy["$ref"].rpartition("/")[2]]
+    assert constant["properties"]["value"]["examples"] == ["8 pJ/bit"]

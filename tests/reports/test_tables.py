@@ -1,0 +1,385 @@
+"""The tables that end a run: every number is the one in the summary, and what is not known is a dash."""
+
+from __future__ import annotations
+
+import io
+import re
+from math import inf
+from typing import Any
+
+import pytest
+from conftest import NETWORKS
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from rich.table import Table
+
+from hwsim.config import experiment as config
+from hwsim.documents import Document
+from hwsim.experiments.run import run
+from hwsim.quantities import si
+from hwsim.reports import tables
+
+PREFIX = {prefix: 1000.0 ** (power - 6) for power, prefix in enumerate(["a", "f", "p", "n", "µ", "m", "", *"kMGT"])}
+ENERGY = {
+    "energy, inference of a sequence": "inference_j_per_sequence",
+    "energy, gradient of a sequence": "gradient_j_per_sequence",
+    "energy, training step": "training_step_j",
+    "energy, whole run": "run_j",
+}
+
+
+def number(cell: str) -> float:
+    """The number that a cell begins with, as a plain one: "1.5 µJ (×3)" is 1.5e-6, "12%" is 0.12."""
+    if found := re.match(r"(-?[\d.]+)%", cell):
+        return float(found[1]) / 100
+    found = re.match(r"(-?[\d.e+-]+)(?: ([afpnµmkMGT]?)[JBs]\b)?", cell)
+    assert found, cell
+    return float(found[1]) * PREFIX[found[2] or ""]
+
+
+def ratio(cell: str) -> float:
+    found = re.search(r"\(×([\d.e+-]+)\)", cell)
+    assert found, cell
+    return float(found[1])
+
+
+def share(cell: str) -> float:
+    return float(cell.split()[-1].removesuffix("%")) / 100
+
+
+def cells(table: Table) -> dict[str, list[str]]:
+    """Rows of a table by their label, as text."""
+    columns = [[str(cell) for cell in column.cells] for column in table.columns]
+    return {label: list(rest) for label, *rest in zip(*columns, strict=True)}
+
+
+def close(value: float) -> Any:
+    return pytest.approx(value, rel=0.00501)  # three digits
+
+
+def system(**changes: Any) -> dict[str, Any]:
+    """What a summary says of a system of which everything is known, but for `changes` in its parts."""
+    known: dict[str, Any] = {
+        "rule": "fpe",
+        "machine": "pcm_crossbar",
+        "chips": 3,
+        "loss": {"median": 0.4321, "per_chip": [0.4, 0.4321, 0.5]},
+        "accuracy": {"median": 0.8125, "per_chip": [0.75, 0.8125, 0.875]},
+        "gradient": {group: {"target": {"cosine": 0.9}} for group in ("recurrent", "input", "readout")},
+        "horizon": None,
+        "energy": {
+            "inference_j_per_sequence": 1.5e-9,
+            "gradient_j_per_sequence": 4.56e-9,
+            "training_step_j": 1.47e-7,
+            "run_j": 2.5e-3,
+            "by_purpose": {"inference": 3e-8, "gradient": 1e-7, "leakage": 1.7e-8},
+            "assumed_fraction": 0.254,
+        },
+        "memory": {"peak_bytes": 34567, "peak_by_class": {"weights": 30000, "state": 4567}, "devices": 12345678},
+        "time": {"passes": 3, "sequence_s": 2.25e-5},
+        "weights": {"writes": 5000.0, "writes_per_device": 12.34},
+        "signal_health": {"saturation_rate": 0.0012},
+        "diverged": None,
+    }
+    for key, value in changes.items():
+        known[key] = known[key] | value if isinstance(value, dict) and isinstance(known[key], dict) else value
+    return known
+
+
+UNKNOWN = {
+    "loss": None,
+    "accuracy": None,
+    "gradient": None,
+    "energy": dict.fromkeys(
+        ["inference_j_per_sequence", "gradient_j_per_sequence", "training_step_j", "run_j", "assumed_fraction"]
+    )
+    | {"by_purpose": {"inference": None, "gradient": None}},
+    "memory": {"peak_bytes": 100, "peak_by_class": {"weights": 100}, "devices": 0},
+    "time": {"passes": None, "sequence_s": None},
+    "weights": None,
+    "signal_health": None,
+}
+
+
+def summary(*found: dict[str, Any]) -> dict[str, Any]:
+    names = ["substrate", "first", "second"]
+    return {"name": "a test", "systems": dict(zip(names, found, strict=False))}
+
+
+def printed(found: dict[str, Any]) -> str:
+    out = io.StringIO()
+    tables.show(found, Console(file=out, width=200))
+    return out.getvalue()
+
+
+# ---- systems side by side ------------------------------------------------------------------------------------
+
+
+def test_every_number_of_a_system_is_in_its_column() -> None:
+    rows = cells(tables.systems(summary(system())))
+    assert rows == {
+        "rule": ["fpe"],
+        "machine": ["pcm_crossbar"],
+        "test accuracy": ["81.2% [75.0%, 87.5%]"],
+        "test loss": ["0.432"],
+        "gradient cosine, recurrent": ["0.900"],
+        "gradient cosine, input": ["0.900"],
+        "gradient cosine, readout": ["0.900"],
+        "energy, inference of a sequence": ["1.5 nJ"],
+        "energy, gradient of a sequence": ["4.56 nJ"],
+        "energy, training step": ["147 nJ"],
+        "energy, whole run": ["2.5 mJ"],
+        "… of it on assumed constants": ["25%"],
+        "peak memory": ["34.6 kB"],
+        "memory devices": ["12 345 678"],
+        "passes over a sequence": ["3"],
+        "time, sequence with learning": ["22.5 µs"],
+        "writes a device": ["12.3"],
+        "analog values saturated": ["0.12%"],
+    }
+
+
+def test_ratios_are_to_the_first_system() -> None:
+    other = system(
+        energy={"inference_j_per_sequence": 6e-9, "run_j": 1.25e-3},
+        memory={"peak_bytes": 34567 * 1000},
+        time={"sequence_s": 2.25e-8},
+    )
+    rows = cells(tables.systems(summary(system(), other, system())))
+    assert rows["energy, inference of a sequence"] == ["1.5 nJ", "6 nJ (×4)", "1.5 nJ (×1)"]
+    assert rows["energy, whole run"] == ["2.5 mJ", "1.25 mJ (×0.5)", "2.5 mJ (×1)"]
+    assert rows["peak memory"] == ["34.6 kB", "34.6 MB (×1e+03)", "34.6 kB (×1)"]
+    assert rows["time, sequence with learning"] == ["22.5 µs", "22.5 ns (×0.001)", "22.5 µs (×1)"]
+    assert not any("×" in cell for label in ("test loss", "rule", "writes a device") for cell in rows[label])
+
+
+def test_what_is_not_known_is_a_dash_and_has_no_ratio() -> None:
+    rows = cells(tables.systems(summary(system(), system(**UNKNOWN))))
+    for label, (_, second) in rows.items():
+        if label not in ("rule", "machine", "peak memory"):
+            assert second == "-", label
+
+
+def test_without_a_first_number_there_is_no_ratio() -> None:
+    for nothing in (None, 0.0):
+        first = system(energy={"run_j": nothing})
+        rows = cells(tables.systems(summary(first, system())))
+        assert rows["energy, whole run"] == ["-" if nothing is None else "0 J", "2.5 mJ"]
+
+
+def test_a_row_that_nobody_can_fill_is_left_out() -> None:
+    rows = cells(tables.systems(summary(system(**UNKNOWN), system(**UNKNOWN))))
+    assert list(rows) == ["rule", "machine", "peak memory"]
+
+
+def test_one_chip_has_no_range() -> None:
+    rows = cells(tables.systems(summary(system(accuracy={"median": 0.5, "per_chip": [0.5]}))))
+    assert rows["test accuracy"] == ["50.0%"]
+
+
+def test_names_are_printed_as_they_are() -> None:
+    text = printed(summary(system(machine="my chip [old] v2"), system()))
+    assert "my chip [old] v2" in text
+    assert "[75.0%, 87.5%]" in text
+
+
+# ---- by purpose and by class ---------------------------------------------------------------------------------
+
+
+def test_energy_is_broken_down_by_purpose() -> None:
+    other = system(energy={"by_purpose": {"inference": 1e-6, "weight update": 3e-6}})
+    rows = cells(tables.energy(summary(system(), other)))
+    assert rows == {
+        "inference": ["30 nJ  20%", "1 µJ  25%"],
+        "gradient": ["100 nJ  68%", "-"],
+        "weight update": ["-", "3 µJ  75%"],
+        "leakage": ["17 nJ  12%", "-"],
+        "sum": ["147 nJ", "4 µJ"],
+    }
+
+
+def test_memory_is_broken_down_by_class() -> None:
+    rows = cells(tables.memory(summary(system(), system(memory={"peak_by_class": {"tape": 1000000}}))))
+    assert rows == {
+        "weights": ["30 kB  87%", "-"],
+        "state": ["4.57 kB  13%", "-"],
+        "tape": ["-", "1 MB 100%"],
+        "sum": ["34.6 kB", "1 MB"],
+    }
+
+
+@pytest.mark.parametrize("known", [{}, {"inference": 1e-9}])
+def test_what_is_known_in_part_has_no_sum_and_no_shares(known: dict[str, float]) -> None:
+    parts = {**known, "gradient": None}
+    rows = cells(tables.energy(summary(system(), system(energy={"by_purpose": parts}))))
+    assert rows["gradient"] == ["100 nJ  68%", "-"]
+    assert rows["inference"] == ["30 nJ  20%", "1 nJ" if known else "-"]
+    assert rows["sum"] == ["147 nJ", "-"]
+
+
+def test_where_nothing_was_done_there_is_no_sum() -> None:
+    rows = cells(tables.energy(summary(system(), system(energy={"by_purpose": {}}))))
+    assert rows["sum"] == ["147 nJ", "-"]
+
+
+def test_what_costs_nothing_is_zero_and_not_a_dash() -> None:
+    rows = cells(tables.energy(summary(system(energy={"by_purpose": {"inference": 0.0}}))))
+    assert rows == {"inference": ["0 J"], "sum": ["0 J"]}
+
+
+# ---- remarks -------------------------------------------------------------------------------------------------
+
+
+def remarks(**changes: Any) -> list[str]:
+    return tables.remarks(summary(system(**changes)))
+
+
+def reach(**changes: Any) -> dict[str, Any]:
+    known = {"steps": 98, "fits": True, "fresh_steps": 543.2, "frozen_steps": 123.4, "tolerance": 0.1}
+    start = {"at_start": {**known, "frozen_steps": 7.0}}
+    return {**known, "end_residual": {"layer 1": 0.01}, **start, **changes}
+
+
+def test_there_is_nothing_to_remark_where_all_is_well() -> None:
+    assert remarks() == []
+
+
+@pytest.mark.parametrize(("fits", "verdict"), [(True, "within"), (False, "beyond")])
+def test_the_horizon_is_the_shorter_of_its_two_terms(fits: bool, verdict: str) -> None:
+    (line,) = remarks(horizon=reach(fits=fits))
+    assert f"sequences of 98 steps are {verdict} the horizon" in line
+    assert "in the end: 123 steps (for fresh errors 543, for frozen ones 123)" in line
+    assert "At the initial weights it was 7 steps" in line
+    (line,) = remarks(horizon=reach(frozen_steps=None))
+    assert "in the end: 543 steps (for fresh errors 543, for frozen ones inf)" in line
+
+
+def test_errors_that_miss_their_end_are_remarked_on() -> None:
+    assert len(remarks(horizon=reach(end_residual={}))) == 1
+    _, line = remarks(horizon=reach(end_residual={"layer 1": 0.05, "layer 2": 0.234}))
+    assert "by 0.23 of its size" in line
+
+
+def test_divergence_is_remarked_on_with_its_place() -> None:
+    where = {"updates": 7, "storage": "layer 1 error", "step": 5, "sweep": "pass 2", "chips": [0, 2]}
+    assert remarks(diverged=where) == [
+        "substrate: learning diverged after 7 updates in layer 1 error, step 5 of pass 2; chips [0, 2]."
+    ]
+    assert remarks(diverged={"updates": 7, "chips": [1]}) == [
+        "substrate: learning diverged after 7 updates; chips [1]."
+    ]
+
+
+@pytest.mark.parametrize(("rate", "lines"), [(0.0099, 0), (0.0101, 1), (0.5, 1)])
+def test_saturation_is_remarked_on_from_one_value_in_a_hundred(rate: float, lines: int) -> None:
+    found = remarks(signal_health={"saturation_rate": rate})
+    assert len(found) == lines
+    assert all(f"{rate:.1%} of analog values saturate" in line for line in found)
+
+
+def test_the_reason_for_which_there_is_no_energy_is_given() -> None:
+    found = remarks(energy={**UNKNOWN["energy"], "why_null": "a constant has no value"})  # type: ignore[dict-item]
+    assert found == ["substrate: no energy, since a constant has no value."]
+
+
+# ---- a real run ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def real() -> dict[str, Any]:
+    """A short run of a chip beside a digital machine and one that has no prices."""
+    data = {
+        "name": "tables",
+        "task": {"name": "random", "steps": 6, "width": 2, "train": 8, "test": 4},
+        "network": NETWORKS["lru"],
+        "learning": {"name": "fpe"},
+        "machine": "pcm_crossbar",
+        "chips": 2,
+        "gradient_check": {"sequences": 2},
+        "training": {"optimizer": {"name": "sgd", "rate": 0.01}, "batch": 4, "steps": 2},
+        "references": [
+            {"name": "first", "learning": {"name": "bptt"}, "machine": "digital_45nm"},
+            {"name": "second", "learning": {"name": "bptt"}, "machine": "ideal"},
+        ],
+    }
+    return run(config.compose(Document("test", data))).summary
+
+
+def test_the_energies_of_a_run_are_those_of_its_summary(real: dict[str, Any]) -> None:
+    rows, systems = cells(tables.systems(real)), list(real["systems"].values())
+    for label, key in ENERGY.items():
+        values = [one["energy"][key] for one in systems]
+        assert number(rows[label][0]) == close(values[0])
+        assert number(rows[label][1]) == close(values[1])
+        assert ratio(rows[label][1]) == close(values[1] / values[0])
+        assert values[2] is None
+        assert rows[label][2] == "-"
+
+
+def test_the_other_numbers_of_a_run_are_those_of_its_summary(real: dict[str, Any]) -> None:
+    rows = cells(tables.systems(real))
+    for place, one in enumerate(real["systems"].values()):
+        assert number(rows["peak memory"][place]) == close(one["memory"]["peak_bytes"])
+        assert number(rows["passes over a sequence"][place]) == one["time"]["passes"]
+        assert number(rows["test loss"][place]) == pytest.approx(one["loss"]["median"], abs=5.1e-4)
+        assert number(rows["test accuracy"][place]) == pytest.approx(one["accuracy"]["median"], abs=5.1e-4)
+        for group in ("recurrent", "input", "readout"):
+            cosine = one["gradient"][group]["target"]["cosine"]
+            assert number(rows[f"gradient cosine, {group}"][place]) == pytest.approx(cosine, abs=5.1e-4)
+        if one["time"]["sequence_s"]:
+            assert number(rows["time, sequence with learning"][place]) == close(one["time"]["sequence_s"])
+
+
+def test_the_parts_of_a_run_add_up_to_the_whole(real: dict[str, Any]) -> None:
+    by_purpose, by_class = cells(tables.energy(real)), cells(tables.memory(real))
+    for place, one in enumerate(list(real["systems"].values())[:2]):
+        assert number(by_purpose["sum"][place]) == close(one["energy"]["training_step_j"])
+        for purpose, value in one["energy"]["by_purpose"].items():
+            cell = by_purpose[purpose][place]
+            assert number(cell) == close(value)
+            assert share(cell) == pytest.approx(value / one["energy"]["training_step_j"], abs=0.0051)
+        for kind, held in one["memory"]["peak_by_class"].items():
+            assert number(by_class[kind][place]) == close(held)
+            assert share(by_class[kind][place]) == pytest.approx(held / one["memory"]["peak_bytes"], abs=0.0051)
+    assert by_class["sum"][0].startswith(si(real["systems"]["substrate"]["memory"]["peak_bytes"], "B"))
+
+
+def test_all_of_it_is_printed(real: dict[str, Any]) -> None:
+    text = printed(real)
+    for table in (tables.systems(real), tables.energy(real), tables.memory(real)):
+        for label, row in cells(table).items():
+            assert any(label in line and all(cell in line for cell in row) for line in text.splitlines()), label
+    assert "second: no energy, since this machine has no energy model; its operations are counted." in text
+
+
+# ---- numbers with prefixes -----------------------------------------------------------------------------------
+
+
+@given(st.floats(1e-20, 1e15), st.sampled_from(["J", "B", "s"]))
+def test_a_number_with_a_prefix_is_the_number(value: float, unit: str) -> None:
+    for sign in (1, -1):
+        text = si(sign * value, unit)
+        assert number(text) == close(sign * value)
+        digits = text.split()[0].lstrip("-")
+        assert float(digits) < 1000 or value >= 1e15 * 0.999
+        assert float(digits) >= 1 or value < 1e-18
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0 J"),
+        (1, "1 J"),
+        (0.1, "100 mJ"),
+        (1e-6, "1 µJ"),
+        (1e-18, "1 aJ"),
+        (1.5e-19, "0.15 aJ"),
+        (999.4, "999 J"),
+        (999.6, "1 kJ"),
+        (12345, "12.3 kJ"),
+        (inf, "inf J"),
+    ],
+)
+def test_prefixes_by_hand(value: float, text: str) -> None:
+    assert si(value, "J") == text

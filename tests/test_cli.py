@@ -1,0 +1,556 @@
+"""The command line: what is wrong is said in one message and leaves nothing behind, what is right can be had again."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import gzip
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import pandas as pd
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+import hwsim
+from hwsim import cli, documents, tasks
+from hwsim.config.experiment import Experiment
+from hwsim.errors import ConfigError
+from hwsim.experiments import run_folder
+from hwsim.tasks import adding, copy, random
+
+TINY = """\
+name: tiny
+seed: 3
+task: {name: random, steps: 5, width: 2, train: 8, test: 4}
+network:
+  layers:
+    - cell: {name: lru, modes: 4, r_min: 0.9}
+      readout: {hidden: [5]}
+learning: {name: fpe}
+machine: pcm_crossbar
+chips: 2
+gradient_check: {sequences: 2}
+training: {optimizer: {name: sgd, rate: 0.01}, batch: 4, epochs: 1}
+references:
+  - {name: BPTT, learning: {name: bptt}, machine: digital_45nm}
+"""
+FILES = ["config.yaml", "energy.csv", "memory.csv", "metrics.csv", "summary.json", "timeline.json"]
+
+
+class Said(NamedTuple):
+    """How the command line ended, and what it said."""
+
+    code: Any
+    out: str
+    err: str
+
+
+Command = Callable[..., Said]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command line in an empty folder, with no data sets."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HWSIM_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def run(*words: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["hwsim", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return Said(ended.value.code, *capsys.readouterr())
+
+    return run
+
+
+def changed(*changes: tuple[str, str]) -> str:
+    text = TINY
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    return text
+
+
+def standing(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def refused(command: Command, text: str | bytes, *words: str) -> str:
+    """The message for an experiment that cannot be run; nothing else is said, and nothing is left behind."""
+    Path("e.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    before = standing(Path())
+    said = command("run", "e.yaml", "--out", "new/out", "--quiet", *words)
+    assert said.code == 2
+    assert said.out == ""
+    assert "Traceback" not in said.err
+    assert standing(Path()) == before
+    return said.err
+
+
+# ---- what is wrong in the file -------------------------------------------------------------------------------
+
+
+def part(key: str, value: str) -> tuple[str, str]:
+    """A change to the converter of the substrate."""
+    return "machine: pcm_crossbar", f"machine: {{like: pcm_crossbar, parts: {{dac: {{{key}: {value}}}}}}}"
+
+
+def tiles(options: str) -> tuple[str, str]:
+    return "machine: pcm_crossbar", f"machine: {{like: pcm_crossbar, parts: {{tiles: {options}}}}}"
+
+
+def dac_energy(value: str) -> tuple[str, str]:
+    return part("energy", f"{{value: {value}, source: brahms}}")
+
+
+WRONG = {
+    "misspelt key": (("chips:", "chps:"), r"10:1: unknown key 'chps'; did you mean 'chips'\? allowed: chips, gradient"),
+    "misspelt key inside": (("epochs:", "epoch:"), r"12:58: unknown key 'epoch'; did you mean 'epochs'\? allowed: bat"),
+    "wrong unit": (dac_energy("3 ns"), r'9:61: .*value \("3 ns"\): must be in units of joule, as in \'1.2 pJ\''),
+    "missing unit": (dac_energy("3"), r"9:61: .*value \(3\): needs its unit, as in '1.2 pJ'"),
+    "decimal comma": (dac_energy('"3,5 pJ"'), r'9:61: .*value \("3,5 pJ"\): must be in units of joule'),
+    "negative energy": (dac_energy("-3 pJ"), r"9:61: .*value \(-3e-12\): input should be greater than or equal to 0"),
+    "negative time": (part("time", "{value: -3 ns, source: brahms}"), r"9:59: .*\(-3e-09\): input should be greater"),
+    "energy of nan": (dac_energy("nan pJ"), r'9:61: .*\("nan pJ"\): must be finite, as in \'1.2 pJ\''),
+    "energy of infinity": (dac_energy("inf pJ"), r'9:61: .*\("inf pJ"\): must be finite, as in \'1.2 pJ\''),
+    "noise of nan": (tiles("{output_noise: .nan}"), r"9:61: parts.tiles.output_noise \(nan\): input should be a finit"),
+    "rate of nan": (("rate: 0.01", "rate: .nan"), r"12:41: training.optimizer.rate \(nan\): input should be a finite"),
+    "infinite bound": (("batch: 4", "clip: .inf"), r"12:54: training.clip \(inf\): must be a finite number"),
+    "infinite tolerance": (("name: fpe", "name: fpe, tolerance: .inf"), r"8:34: learning.tolerance \(inf\): must be "),
+    "unknown device": (
+        ("machine: pcm_crossbar", "machine: {like: pcm_crossbar, device: pcm_gst}"),
+        r"9:39: unknown device 'pcm_gst'; did you mean 'pcm_gst_90nm'\? allowed: ideal, pcm_gst_90nm, rram_hfox_130nm",
+    ),
+    "unknown machine": (("pcm_crossbar", "pcm_crosbar"), r"9:10: unknown machine 'pcm_crosbar'; did you mean 'pcm_cro"),
+    "unknown reference": (("digital_45nm", "digital_44nm"), r"14:51: unknown machine 'digital_44nm'; did you mean 'd"),
+    "unknown rule": (("name: fpe", "name: fep"), r"8:18: unknown learning 'fep'; did you mean 'fpe'\? allowed: bptt"),
+    "unknown task": (("name: random", "name: randm"), r"3:14: unknown task 'randm'; did you mean 'random'\? allowed: "),
+    "tag": (("pcm_crossbar", "!!python/object/apply:os.getcwd []"), r"9:10: the tag '.*os.getcwd' is not allowed; wri"),
+    "no steps": (("steps: 5", "steps: 0"), r"3:29: task.steps \(0\): input should be greater than or equal to 1"),
+    "no batch": (("batch: 4", "batch: 0"), r"12:55: training.batch \(0\): input should be greater than or equal to 1"),
+    "no chips": (("chips: 2", "chips: 0"), r"10:8: chips \(0\): input should be greater than or equal to 1"),
+    "no sequences": (("sequences: 2", "sequences: 0"), r"11:29: gradient_check.sequences \(0\): input should be great"),
+    "half a batch": (("batch: 4", "batch: 2.5"), r"12:55: training.batch \(2.5\): input should be a valid integer"),
+    "truth for a number": (("batch: 4", "batch: true"), r"12:55: training.batch \(true\): input should be a valid int"),
+    "a key twice": (("chips: 2", "chips: 2\nchips: 3"), r"11:1: 'chips' stands twice; first in line 10"),
+    "another version": (("seed: 3", "schema_version: 2"), r"2:17: unknown schema_version '2'; allowed: 1"),
+    "a name that leaves": (("name: tiny", "name: ../tiny"), r'1:7: name \("../tiny"\): string should match pattern'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_wrong_in_the_file_is_said_with_its_place(command: Command, what: str) -> None:
+    change, said = WRONG[what]
+    found = refused(command, changed(change))
+    assert found.count("\n") == 1
+    assert re.match(rf"e\.yaml:{said}", found), found
+
+
+def test_all_that_is_wrong_is_said_at_once(command: Command) -> None:
+    found = refused(command, changed(("steps: 5", "steps: 0"), ("chips: 2", "chips: 0"), ("name: fpe", "name: fep")))
+    assert [line.split(": ")[0] for line in found.splitlines()] == ["e.yaml:3:29", "e.yaml:8:18", "e.yaml:10:8"]
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (BOMB, "e.yaml: more than 100000 values once its aliases are expanded"),
+        ("", "e.yaml: empty; see `hwsim schema` for what an experiment says"),
+        ("# nothing\n", "e.yaml: empty; see"),
+        (b"\x89PNG\r\n\xff", "e.yaml: not a text file (byte 0 is not UTF-8)"),
+        (b"name: \x00\x01", "e.yaml:1:7: not a text file (character #x00)"),
+        ("[" * 9999, "e.yaml: nested too deeply"),
+        ("- a\n- b\n", "e.yaml:1:1: an experiment is a mapping of keys; see `hwsim schema`"),
+        ("name: [", "e.yaml:1:8: not YAML: "),
+    ],
+)
+def test_what_is_no_experiment_at_all_is_refused(command: Command, content: str | bytes, said: str) -> None:
+    assert refused(command, content).startswith(said)
+
+
+def test_a_file_that_is_not_there_is_refused(command: Command) -> None:
+    said = command("run", "nothing.yaml")
+    assert (said.code, said.err) == (2, "nothing.yaml: no such file\n")
+    assert command("validate", ".") == Said(2, "", ".: is a folder, not a YAML file\n")
+
+
+# ---- what does not fit ---------------------------------------------------------------------------------------
+
+TANH = ("{name: lru, modes: 4, r_min: 0.9}", "{name: leaky_tanh, units: 4, gain: 0.01}")
+COARSE = ("machine: pcm_crossbar", "machine: {like: digital_45nm, format: 'fixed<8,4>'}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            [tiles("{count: 1}")],
+            "substrate: layer 1 V1 (5 by 8) is one too many: the network needs 2 tiles of 256 by 256, and pcm_crossbar",
+        ),
+        (
+            [("name: fpe", "name: bptt")],
+            "substrate: backpropagation through time needs past values in another order than they were made, and this "
+            "machine has no addressable memory for state (no tape); run the rule on a digital machine or",
+        ),
+        ([("machine: digital_45nm", "machine: pcm_crossbar")], "BPTT: backpropagation through time needs past values"),
+        ([TANH, COARSE], "substrate: layer 1: the Jacobian of step 0 in 'pass 2' has no inverse"),
+        ([TANH, ("name: fpe", "name: rtrl")], "substrate: rtrl is for cells with a diagonal Jacobian, such as lru"),
+        ([("modes: 4", "modes: 100000000")], "substrate: simulating it would take about "),
+        ([("chips: 2", "chips: 100000000000")], "substrate: simulating it would take about "),
+        ([("steps: 5", "steps: 100000000000")], "task: the data of random would take about "),
+        ([("train: 8", "train: 100000000000")], "task: the data of random would take about "),
+    ],
+)
+def test_what_does_not_fit_together_is_said_before_anything_is_made(
+    command: Command, changes: list[tuple[str, str]], said: str
+) -> None:
+    found = refused(command, changed(*changes))
+    assert found.startswith(said)
+    assert found.count("\n") == 1
+    if "would take" in said:
+        assert re.search(r"\d GB are free; use fewer .*(smaller network|shorter sequences)\n$", found)
+
+
+def test_memory_is_estimated_before_the_data_is_made(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2000))
+    monkeypatch.setattr(tasks, "load", lambda *_: pytest.fail("made all the same"))
+    said = "task: the data of random would take about 3.84 kB of memory, and 2 kB are free; use fewer or shorter "
+    assert refused(command, TINY) == f"{said}sequences\n"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        adding.Options(name="adding", steps=60, train=400, test=100),
+        copy.Options(name="copy", delay=40, train=400, test=100),
+        random.Options(name="random", steps=60, width=3, outputs=5, target="values", train=400),
+        random.Options(name="random", steps=60, width=3, train=400),
+    ],
+)
+def test_the_estimate_for_the_data_is_about_what_it_takes(options: Any) -> None:
+    tracemalloc.start()
+    tasks.load(options, 0)
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0.8 * taken < tasks.numbers(options) * 16 < 3 * taken
+
+
+def test_memory_that_runs_out_all_the_same_is_no_traceback(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: Any) -> None:
+        raise MemoryError("unable to allocate 3 TiB")
+
+    monkeypatch.setattr(tasks, "load", exhausted)
+    assert refused(command, TINY) == "this computer has too little memory: unable to allocate 3 TiB\n"
+
+
+# ---- data ----------------------------------------------------------------------------------------------------
+
+MNIST = changed(("{name: random, steps: 5, width: 2, train: 8, test: 4}", "{name: mnist}"))
+IMAGES = "train-images-idx3-ubyte.gz"
+
+
+def test_data_that_is_missing_is_said_with_how_to_get_it(command: Command, tmp_path: Path) -> None:
+    advice = (
+        "Run `hwsim data fetch mnist`, or say where it is with --data FOLDER or the environment variable HWSIM_DATA"
+    )
+    missing = f"{IMAGES} is missing. {advice}"
+    assert refused(command, MNIST).startswith(f"MNIST is not in {tmp_path}/data/mnist: {missing}")
+    assert refused(command, MNIST, "--data", "other").startswith(f"MNIST is not in other/mnist: {missing}")
+
+
+WHOLE = gzip.compress(bytes(range(256)) * 40)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "cannot be read"),
+        (WHOLE[:-20], "cannot be read (Compressed file ended"),
+        (b"no gzip", "cannot be read (Not a gzipped file"),
+        (WHOLE[:12] + b"\xff" * 20 + WHOLE[32:], "cannot be read (Error -3 while decompressing"),
+        (WHOLE, "is not the file it should be (truncated?)"),
+    ],
+)
+def test_data_that_is_truncated_or_broken_is_refused(command: Command, content: bytes, said: str) -> None:
+    Path("data/mnist").mkdir(parents=True)
+    Path("data/mnist", IMAGES).write_bytes(content)
+    found = refused(command, MNIST, "--data", "data")
+    assert found.startswith(f"data/mnist/{IMAGES} ")
+    if content:
+        assert said in found
+    assert found.endswith("delete it and run `hwsim data fetch mnist`\n")
+
+
+def test_only_what_is_known_can_be_fetched(command: Command) -> None:
+    said = command("data", "fetch", "mnits")
+    assert (said.code, said.err) == (2, "unknown data set 'mnits'; did you mean 'mnist'? allowed: mnist\n")
+
+
+# ---- places to write -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("full", "full exists already, and nothing is overwritten; choose another folder with --out"),
+        ("e.yaml", "e.yaml exists already, and nothing is overwritten"),
+        ("e.yaml/out", "cannot write to e.yaml: Not a directory; choose a folder with --out"),
+        ("n" * 300, f"cannot write {'n' * 300}: File name too long; choose another folder with --out"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused(command: Command, out: str, said: str) -> None:
+    Path("full").mkdir()
+    assert refused(command, TINY, "--out", out).startswith(said)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="everything can be written by root")
+def test_a_folder_that_may_not_be_written_is_refused(command: Command) -> None:
+    Path("locked").mkdir(mode=0o500)
+    assert refused(command, TINY, "--out", "locked/out").startswith("cannot write to locked: Permission denied")
+
+
+def test_a_full_disk_leaves_nothing_half_written(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def table(path: Path, *_: Any) -> None:
+        path.write_text("system,")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(run_folder, "_table", table)
+    assert refused(command, TINY) == "cannot write new/out: No space left on device\n"
+
+
+@pytest.mark.parametrize("wrong", [["--seed", "-1"], ["--sed", "1"], ["--seed", "one"], ["another.yaml"]])
+def test_options_that_make_no_sense_are_refused(command: Command, wrong: list[str]) -> None:
+    assert refused(command, TINY, *wrong).strip()
+
+
+def test_a_seed_from_python_is_checked_too(tmp_path: Path) -> None:
+    (tmp_path / "e.yaml").write_text(TINY)
+    with pytest.raises(ConfigError, match=r"^seed \(-1\): must be at least 0$"):
+        hwsim.run(tmp_path / "e.yaml", seed=-1, out=tmp_path / "out")
+    assert standing(tmp_path) == ["e.yaml"]
+
+
+# ---- Ctrl-C --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [[], ["--quiet"]])
+def test_ctrl_c_ends_a_run_and_leaves_nothing(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "e.yaml").write_text(changed(("epochs: 1", "epochs: 1000000")))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hwsim", "run", "e.yaml", "--out", "new/out", *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        until = time.monotonic() + 60
+        while not list(tmp_path.glob("new/.out.partial-*")):
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert err.endswith("interrupted; nothing was written\n")
+    assert "Traceback" not in err
+    assert out == ""
+    assert standing(tmp_path) == ["e.yaml"]
+
+
+# ---- what is right -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an experiment that was run."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "e.yaml").write_text(TINY)
+    hwsim.run(folder / "e.yaml", out=folder / "out")
+    return folder / "out"
+
+
+COLUMNS = {
+    "energy.csv": "system part epoch sweep step layer purpose unit operation component energy_j assumed_j",
+    "memory.csv": "system sweep step holder memory_class technology values bits_per_value change_bits live_bits",
+    "metrics.csv": "system updates epoch chip train_loss test_loss test_accuracy horizon_fresh_steps "
+    "horizon_frozen_steps",
+}
+
+
+def test_a_run_folder_has_what_it_should(finished: Path) -> None:
+    assert standing(finished) == FILES
+    for name, header in COLUMNS.items():
+        with (finished / name).open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert list(rows[0]) == header.split()
+        assert {row["system"] for row in rows} == {"substrate", "BPTT"}
+        assert None not in rows[-1].values()
+    trace = json.loads((finished / "timeline.json").read_text())
+    assert {"M", "X"} <= {event["ph"] for event in trace["traceEvents"]}
+
+
+def test_the_summary_says_what_was_run(finished: Path) -> None:
+    summary = json.loads((finished / "summary.json").read_text())
+    assert (summary["name"], summary["seed"], summary["hwsim_version"]) == ("tiny", 3, hwsim.__version__)
+    resolved = documents.load(finished / "config.yaml").data
+    assert summary["config_sha256"] == documents.fingerprint(resolved)
+    systems = summary["systems"]
+    assert [(one["rule"], one["machine"], one["chips"]) for one in systems.values()] == [
+        ("fpe", "pcm_crossbar", 2),
+        ("bptt", "digital_45nm", 1),
+    ]
+    metrics = pd.read_csv(finished / "metrics.csv")
+    last = metrics[(metrics.system == "substrate") & (metrics.updates == 2)].sort_values("chip")
+    assert list(last.test_loss) == systems["substrate"]["loss"]["per_chip"]
+    assert systems["BPTT"]["gradient"]["recurrent"]["target"]["cosine"] == pytest.approx(1, abs=1e-5)
+
+
+def test_the_folders_own_config_gives_the_same_bytes_again(command: Command, finished: Path) -> None:
+    assert command("run", str(finished / "config.yaml"), "--out", "again", "--quiet").code == 0
+    for name in FILES:
+        assert Path("again", name).read_bytes() == (finished / name).read_bytes(), name
+
+
+def test_a_quiet_run_says_nothing(command: Command) -> None:
+    Path("e.yaml").write_text(TINY)
+    assert command("run", "e.yaml", "--out", "new/out", "--quiet") == Said(0, "", "")
+    assert standing(Path("new/out")) == FILES
+    assert standing(Path()) == ["e.yaml", "new", "new/out", *(f"new/out/{name}" for name in FILES)]
+
+
+def test_a_run_shows_tables_and_says_where_its_results_are(command: Command) -> None:
+    Path("e.yaml").write_text(TINY)
+    said = command("run", "e.yaml")
+    assert said.code == 0
+    assert "tiny: the substrate beside its references" in said.out
+    assert said.out.endswith("Results are in runs/tiny\n")
+    assert "substrate" in said.err
+    assert "BPTT" in said.err
+    assert command("run", "e.yaml").out.endswith("Results are in runs/tiny-2\n")
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["tiny", "tiny-2"]
+
+
+def test_a_seed_on_the_command_line_stands_for_the_one_in_the_file(command: Command, finished: Path) -> None:
+    Path("e.yaml").write_text(changed(("seed: 3", "seed: 99")))
+    assert command("run", "e.yaml", "--out", "a", "--seed", "3", "--quiet").code == 0
+    assert command("run", "e.yaml", "--out", "b", "--seed", "4", "--quiet").code == 0
+    for name in FILES:
+        assert Path("a", name).read_bytes() == (finished / name).read_bytes(), name
+    assert json.loads(Path("b/summary.json").read_text())["seed"] == 4
+    assert documents.load(Path("b/config.yaml")).data["seed"] == 4
+    assert Path("b/metrics.csv").read_bytes() != (finished / "metrics.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (TINY, "e.yaml: a valid experiment tiny\n"),
+        ("like: pcm_crossbar\nname: mine", "e.yaml: a valid machine mine\n"),
+        ("kind: ideal\nname: mine", "e.yaml: a valid machine mine\n"),
+    ],
+)
+def test_validate_says_what_a_file_is(command: Command, text: str, said: str) -> None:
+    Path("e.yaml").write_text(text)
+    assert command("validate", "e.yaml") == Said(0, said, "")
+    assert standing(Path()) == ["e.yaml"]
+
+
+def test_validate_knows_data_sheets(command: Command) -> None:
+    from hwsim.config import hardware
+
+    said = command("validate", str(hardware.shelf("devices") / "ideal.yaml"))
+    assert (said.code, said.out.rpartition(": ")[2]) == (0, "a valid data sheet of ideal\n")
+
+
+def test_validate_lists_what_is_wrong(command: Command) -> None:
+    Path("e.yaml").write_text("like: ideal\nformat: float23\nnmae: x\n")
+    said = command("validate", "e.yaml")
+    assert said.code == 2
+    assert said.err.splitlines() == [
+        "e.yaml:2:9: unknown format 'float23'; did you mean 'float32'? allowed: float32, float64",
+        "e.yaml:3:1: unknown key 'nmae'; did you mean 'name'? allowed: format, kind, name",
+    ]
+
+
+def test_the_schema_is_printed_as_json(command: Command) -> None:
+    said = command("schema")
+    assert said.code == 0
+    assert json.loads(said.out) == Experiment.model_json_schema()
+
+
+def test_every_command_explains_itself() -> None:
+    runner = CliRunner()
+    for words in ([], ["run"], ["validate"], ["schema"], ["data"], ["data", "fetch"]):
+        said = runner.invoke(cli.app, [*words, "--help"])
+        assert said.exit_code == 0
+        assert "Usage:" in said.output
+
+
+# ---- from Python ---------------------------------------------------------------------------------------------
+
+
+def python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def test_importing_the_package_loads_nothing_heavy(tmp_path: Path) -> None:
+    heavy = ["brian2", "matplotlib", "numba", "numpy", "scipy", "pandas", "pint", "pydantic", "typer"]
+    said = python(f"import sys, hwsim; print([name for name in {heavy} if name in sys.modules])", tmp_path)
+    assert (said.returncode, said.stdout) == (0, "[]\n")
+
+
+def test_a_run_from_python_has_tables_and_writes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "e.yaml").write_text(TINY)
+    code = (
+        "import sys, hwsim, pandas\n"
+        "run = hwsim.run('e.yaml')\n"
+        "for table in (run.energy, run.memory, run.metrics):\n"
+        "    assert isinstance(table, pandas.DataFrame) and len(table) > 5, table\n"
+        "print(run.folder, run.experiment.name, [name for name in ('brian2', 'matplotlib') if name in sys.modules])"
+    )
+    said = python(code, tmp_path)
+    assert (said.stderr, said.stdout) == ("", "None tiny []\n")
+    assert standing(tmp_path) == ["e.yaml"]
+
+
+def test_the_tables_are_what_is_written(finished: Path) -> None:
+    run = hwsim.run(finished / "config.yaml")
+    for name, table in (("energy", run.energy), ("memory", run.memory), ("metrics", run.metrics)):
+        read = pd.read_csv(finished / f"{name}.csv")
+        assert list(table.columns) == list(read.columns)
+        numbers = read.select_dtypes("number").columns
+        pd.testing.assert_frame_equal(table[numbers].astype(float), read[numbers].astype(float), check_exact=True)
+    assert run.summary == json.loads((finished / "summary.json").read_text())
+
+
+def test_the_module_is_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "e.yaml").write_text(changed(("chips:", "chps:")))
+    said = subprocess.run(
+        [sys.executable, "-m", "hwsim", "validate", "e.yaml"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert said.returncode == 2
+    assert said.stdout == ""
+    assert said.stderr.startswith("e.yaml:10:1: unknown key 'chps'; did you mean 'chips'?")
+    assert said.stderr.count("\n") == 1
