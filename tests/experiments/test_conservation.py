@@ -226,6 +226,16 @@ def test_peak_memory_is_an_exact_line_in_the_length_of_the_sequence(width, on, t
         assert (np.diff(peaks) == slope * np.diff(lengths)).all(), learner
 
 
+def test_sequences_worked_on_together_have_a_state_and_a_tape_each():
+    """With four at once, all that belongs to a sequence is there four times."""
+    lengths, slopes = (8, 16), []
+    for parallel in (1, 4):
+        on = {"like": "digital_45nm", "parts": {"dataflow": {"batch_parallel": parallel}}}
+        first, second = (peak("bptt", length, 2, on, "each") for length in lengths)
+        slopes.append(second - first)
+    assert slopes[1] == 4 * slopes[0]
+
+
 def test_peak_memory_by_class_adds_up_and_weights_are_counted():
     episode, learned = random_episode(), rule("fpe")
     made = built("lru stack", learned, episode, on="pcm_crossbar")

@@ -81,6 +81,23 @@ def test_a_matrix_that_is_larger_than_a_tile_is_split_and_summed_as_numbers(rows
             assert record.size[-2] <= rows
 
 
+@pytest.mark.parametrize("rows", [3, 256])
+@pytest.mark.parametrize(("network", "learner"), [("lru stack", "fpe"), ("tanh stack", "fpe"), ("lru", "rtrl")])
+@pytest.mark.parametrize("on", ["pcm_crossbar", "pcm_crossbar_in_the_loop"])
+def test_no_operation_has_operands_of_the_other_domain_but_converters(on, network, learner, rows):
+    machine = {"like": on, "parts": {"tiles": {"rows": rows, "columns": rows, "count": 9999}}}
+    learned, episode = rule("bptt" if on.endswith("loop") else learner), random_episode(width=7)
+    made = built(network, learned, episode, on=machine)
+    gradient_of(made, learned, episode)
+    for trace in made.machine.journal.traces:
+        for record in trace:
+            if record.kind in ("wire", "program"):  # a fan-out of what is there already; numbers that set devices
+                continue
+            domains = {trace[slot].format == "analog" for slot in record.reads if isinstance(slot, int)}
+            wanted = record.kind != "dac" if record.format == "analog" else record.kind == "adc"
+            assert domains <= {wanted}, record
+
+
 def test_the_energy_of_a_read_is_that_of_its_voltages_and_conductances():
     """Σ V² G t with V = V_read x / full scale, for the inputs and devices that there really were."""
     episode, learned = random_episode(batch=4, steps=3), rule("one_step")
@@ -302,3 +319,15 @@ def test_effective_bits_follow_from_noise_and_range():
 
 def test_rules_are_all_of_learning():
     assert set(learning.RULES) == {"bptt", "fpe", "one_step", "rtrl", "spatial"}
+
+
+def test_the_horizon_counts_mismatch_between_multipliers_that_are_separate():
+    def frozen(sharing):
+        multiplier = {"mismatch": 0.03}
+        parts = {"diagonals": {"forward": multiplier, "transposed": multiplier, "inverse": {"mismatch": 0.04}}}
+        options = machine_options({"like": CLEAN, "parts": parts, "sharing": sharing})
+        return machine.build(options).precision(1.0).frozen
+
+    assert frozen({}) == pytest.approx(0.05)
+    assert frozen({"inverse": "transposed"}) == pytest.approx(np.sqrt(2) * 0.03)
+    assert frozen({"inverse": "transposed", "transposed": "forward"}) == 0

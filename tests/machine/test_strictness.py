@@ -7,7 +7,7 @@ from conftest import LRU, NETWORKS, RULES, built, gradient, random_episode, rule
 from hwsim import machine
 from hwsim.errors import CapabilityError, CausalityError
 from hwsim.learning import Rule
-from hwsim.machine import tanh
+from hwsim.machine import pair_dot, standardise, tanh, total
 
 STRICT = ["pcm_crossbar", "rram_crossbar", "ideal_crossbar"]
 
@@ -42,6 +42,42 @@ def test_a_rule_that_keeps_a_signal_across_steps_fails_and_is_told_which(on):
         made.machine.showing(episode),
     ):
         Hoarder(None).gradients(made)
+
+
+OPERATIONS = {
+    "one": lambda made, x: -x,
+    "two": lambda made, x: x + x,
+    "pairs": lambda made, x: pair_dot(x, x),
+    "sum": lambda made, x: total(x),
+    "standardise": lambda made, x: standardise(x, 1e-6),
+    "read": lambda made, x: made.layers[0].readout.blocks[0].W @ x,
+    "read transposed": lambda made, x: made.layers[0].cell.B.T @ x,
+    "coefficients": lambda made, x: made.layers[0].cell.eigenvalues * x,
+    "spread": lambda made, x: made.layers[0].cell.gamma.spread(x),
+    "store": lambda made, x: made.machine.storages["kept"].store(x),
+    "push": lambda made, x: made.machine.storages["tape"].push(x),
+    "accumulate": lambda made, x: made.layers[0].cell.b.gradient.add(x),
+    "outer": lambda made, x: made.layers[0].readout.blocks[0].W.gradient.add_outer(x, x),
+    "probe": lambda made, x: made.machine.probe("seen", x),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("on", ["ideal", "digital_45nm", "pcm_crossbar_in_the_loop"])
+def test_every_operation_refuses_a_signal_of_an_earlier_step(on, operation):
+    episode = random_episode()
+    made = built("lru", rule("bptt"), episode, on=on)
+    machine = made.machine
+    machine.watchers["seen"] = lambda value: None
+    with machine.showing(episode), machine.workspace() as workspace:
+        register = workspace.register("kept", made.layers[0].cell.width)
+        workspace.tape("tape", made.layers[0].cell.width)
+        steps = machine.forward_pass("forward")
+        next(steps)
+        old = register.load()
+        next(steps)
+        with pytest.raises(CausalityError, match="step 0 of 'forward' was used in step 1 of 'forward'"):
+            OPERATIONS[operation](made, old)
 
 
 @pytest.mark.parametrize("on", ["ideal", "pcm_crossbar"])
