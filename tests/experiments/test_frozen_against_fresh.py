@@ -1,4 +1,4 @@
-"""Frozen errors add up along a sequence, fresh ones average out: a small version of `examples/frozen_against_fresh.py`."""
+"""Frozen errors add up along a sequence, fresh ones average out: `examples/frozen_against_fresh.py`, smaller."""
 
 import pandas as pd
 import pytest
