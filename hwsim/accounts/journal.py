@@ -71,6 +71,7 @@ class Journal:
         self.latest: Batch | None = None
         self._chips = chips
         self._numbers: dict[tuple[Entry, ...], int] = {}
+        self._traces: dict[Trace, int] = {}
         self._sweeps: list[Sweep] = []
         self._runs: list[list[int]] | None = None
         self._name = self._kind = ""
@@ -81,15 +82,19 @@ class Journal:
         self._name, self._kind, self._runs = name, kind, []
 
     def step(self, entries: list[Entry], activities: np.ndarray | None, step: int) -> int:
-        """Enter one step; returns its trace's number. `activities` is `(activities, chips)`, reused by the caller."""
+        """Enter one step; returns its trace's number. `activities` is `(activities, chips)`."""
         assert self._runs is not None
         if entries == self._last_entries:  # steps of a pass mostly repeat, and comparing is cheaper than hashing
             number = self._last
         else:
             key = tuple(entries)
-            number = self._numbers.setdefault(key, len(self.traces))
-            if number == len(self.traces):
-                self.traces.append(tuple(map(record, key)))
+            found = self._numbers.get(key)
+            if found is None:  # batches of other sizes have other entries of the same records
+                trace = tuple(map(record, key))
+                found = self._numbers[key] = self._traces.setdefault(trace, len(self.traces))
+                if found == len(self.traces):
+                    self.traces.append(trace)
+            number = found
             self._last_entries, self._last = entries, number
         if activities is not None:
             total = self.totals.activities.get(number)
@@ -98,8 +103,7 @@ class Journal:
             else:
                 total += activities
         if self.detail is not None:
-            kept = None if activities is None else activities.copy()
-            self.detail.append((len(self._sweeps), step, number, kept))
+            self.detail.append((len(self._sweeps), step, number, activities))
         if self._runs and self._runs[-1][0] == number:
             self._runs[-1][1] += 1
         else:

@@ -10,7 +10,7 @@ from hwsim.accounts.memory import LEARNING
 from hwsim.learning.rule import Rule
 from hwsim.machine import Tape, Workspace
 from hwsim.networks import Network, States
-from hwsim.records import ERROR, INFERENCE
+from hwsim.records import ERROR
 
 
 class Options(BaseModel, extra="forbid"):
@@ -57,9 +57,9 @@ class BPTT(Rule):
     def backward(self, network: Network, workspace: Workspace, states: States, tapes: list[Tape]) -> None:
         """The backward pass, along the states that the registers (the last ones) and the tapes hold."""
         machine, layers = network.machine, network.layers
-        machine.purpose = ERROR
         carried = [workspace.register(f"{layer.name} carried error", layer.cell.width, LEARNING) for layer in layers]
         for step in machine.backward_pass("backward"):
+            machine.purpose = ERROR
             output, seen = network.recall(states, step, tapes, self.options.recall)
             error = network.loss_error(output, step)
             for layer, (at, readout), later in reversed(list(zip(layers, seen, carried, strict=True))):
@@ -71,4 +71,3 @@ class BPTT(Rule):
                 layer.cell.accumulate(at, delta, drive)  # F_tᵀ δ_t
                 later.store(layer.cell.transposed(at, delta, drive))
                 error = layer.cell.input_error(drive) if layer is not layers[0] else None
-        machine.purpose = INFERENCE

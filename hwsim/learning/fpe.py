@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from hwsim.accounts.memory import LEARNING
+from hwsim.errors import ConfigError
 from hwsim.learning.rule import Rule
 from hwsim.machine import Register, Signal, Step, Workspace
-from hwsim.networks import Layer, Network
-from hwsim.records import ERROR, INFERENCE, WARM_UP
+from hwsim.networks import Layer, Network, Seen
+from hwsim.records import ERROR, WARM_UP
 
 
 class Options(BaseModel, extra="forbid"):
@@ -35,23 +36,30 @@ class Options(BaseModel, extra="forbid"):
 class FPE(Rule):
     """Run the recursion of BPTT's errors forward: δ_t = J_{t-1}⁻ᵀ (δ_{t-1} - g_{t-1}), with g_0 = 0, from δ_0.
 
-    A warm-up pass finds δ_0 = Σ_t P_t g_t, where P_t = J_0ᵀ J_1ᵀ … J_{t-1}ᵀ: directly, by summing that, or as the post
-    does it, by a trial run w_t of the same recursion from w_0 = 0 and δ_0 = -P_T (w_T - g_T). In the next pass the
-    errors δ_t are there as their steps go by, and dL/dθ = Σ_t F_tᵀ δ_t. The errors that reach the layer below in that
-    pass are exact too, so it can warm up in the same pass: L layers take L + 1 passes, and with p of them the top p - 1
-    layers have their exact gradient and the ones below none.
+    A warm-up pass finds δ_0 = Σ_t P_t g_t, where P_t = J_0ᵀ J_1ᵀ … J_{t-1}ᵀ: directly, by summing that, or by a trial
+    run w_t of the same recursion from w_0 = 0, and δ_0 = -P_T (w_T - g_T). In the next pass the errors δ_t are there as
+    their steps go by, and dL/dθ = Σ_t F_tᵀ δ_t. The errors that reach the layer below in that pass are exact too, so it
+    can warm up in the same pass: L layers take L + 1 passes, and with p of them the top p - 1 layers have their exact
+    gradient and the ones below none.
 
-    In pass p of L layers, layer l is idle if p < L - l + 1, warms up if p = L - l + 1, and has its errors after that.
-    At the end δ_T = g_T holds; what is missing is shown to who watches `"<layer> residual"`.
+    So layer l of L is idle before pass L - l + 1, warms up in it, learns in the next one, and after that only carries
+    errors on to the layers below. Its readout needs no δ, and learns while the layer warms up. At the end δ_T = g_T
+    holds; what is missing is shown to who watches `"<layer> residual"`.
 
-    Source: Zucchet, Pourcel and Ernoult, "Forward propagation of errors through time", 2026. The post prints δ_0 with
-    the wrong sign, the product of Jacobians in the wrong order and without transposition, and starts the second pass
-    from 0; its code is right. The direct warm-up is ours: it needs no inverse, and nothing in it grows.
+    Source: Zucchet, Pourcel and Ernoult, "Forward propagation of errors through time", a post of 2026, whose way of
+    warming up is the trial run. The post prints δ_0 with the wrong sign, the product of Jacobians in the wrong order
+    and without transposition, and starts the second pass from 0; its code is right. The direct warm-up is ours: it
+    needs no inverse, and nothing in it grows.
     """
 
     @property
     def uses(self) -> frozenset[str]:
         return frozenset({"transposed", "inverse"} if self.options.inverse == "exact" else {"transposed"})
+
+    def check(self, network: Network) -> None:
+        most = len(network.layers) + 1
+        if self.passes(len(network.layers)) > most:
+            raise ConfigError(f"learning.passes: {self.options.passes} are too many; fpe is exact after {most}")
 
     def passes(self, layers: int) -> int:
         return self.options.passes or layers + 1
@@ -60,35 +68,27 @@ class FPE(Rule):
         machine, layers = network.machine, network.layers
         with machine.workspace(keep_inputs=True) as workspace:
             states = network.states(workspace)
-            errors: dict[Layer, Errors] = {}
+            errors: dict[Layer, Errors] = {}  # of the layers that are no longer idle, from the top
             for number in range(1, self.passes(len(layers)) + 1):
-                warming = len(layers) - number
-                if warming >= 0:
-                    errors[layers[warming]] = Errors(layers[warming], workspace, self.options, top=number == 1)
+                warming = layers[-number] if number <= len(layers) else None
+                learning = layers[1 - number] if number > 1 else None
+                if warming:
+                    errors[warming] = Errors(warming, workspace, self.options, top=number == 1)
                 for step in machine.forward_pass(f"pass {number}"):
-                    machine.purpose = INFERENCE
                     output, seen = network.step(states, step)
                     machine.purpose = ERROR
                     error = network.loss_error(output, step)
-                    for position in range(len(layers) - 1, max(warming, 0) - 1, -1):
-                        layer, (at, readout) = layers[position], seen[position]
+                    for layer in errors:
                         machine.layer = layer.name
-                        if position == warming:
+                        points = seen[layers.index(layer)]
+                        if layer is warming:
                             machine.purpose = WARM_UP
-                            g = layer.readout.back(readout, error, learn=True) if error is not None else None
-                            errors[layer].warm_up(at, g, step)
+                            errors[layer].warm_up(points, error, step)
                         else:
-                            delta = errors[layer].advance(at, step)
-                            g = layer.readout.back(readout, error, learn=False) if error is not None else None
-                            errors[layer].remember(delta, g, step)
-                            drive = layer.cell.drive_error(at, delta)
-                            if position == warming + 1:
-                                layer.cell.accumulate(at, delta, drive)
-                            error = layer.cell.input_error(drive) if position > 0 else None
-                if warming >= 0:
-                    errors[layers[warming]].end_warm_up()
+                            error = errors[layer].propagate(points, error, step, layer is learning, layer is layers[0])
+                if warming:
+                    errors[warming].end_warm_up()
         network.finish_gradient()
-        machine.purpose = INFERENCE
 
 
 class Errors:
@@ -97,46 +97,60 @@ class Errors:
     def __init__(self, layer: Layer, workspace: Workspace, options: Options, top: bool) -> None:
         self.layer, self.workspace, self.options, self.top = layer, workspace, options, top
         self.product = layer.cell.product(workspace, f"{layer.name} product")  # P
-        self.start = self._register("error before")  # δ_0; zero until it is known
+        self.delta_0 = self._register("error before")  # zero until it is known
         if options.warm_up == "seed":
             self._open()
 
-    def warm_up(self, at: Any, g: Signal | None, step: Step) -> None:
-        """One step of the warm-up pass; g is None where no loss reaches the layer."""
-        cell = self.layer.cell
-        product = cell.extend(self.product.load(), at)
+    def warm_up(self, seen: Seen, error: Signal | None, step: Step) -> None:
+        """One step of the warm-up pass: P ← P Jᵀ, δ_0 ← δ_0 + P g, or a trial run of the recursion."""
+        cell, g = self.layer.cell, self._loss_gradient(seen, error, learn=True)
+        product = cell.extend(self.product.load(), seen.at)
         self.product.store(product)
         if self.options.warm_up == "seed":
-            trial = self.advance(at, step)
-            self.remember(trial, g, step)
+            trial = self._advance(seen.at, step)
+            self._remember(trial, g, step)
             if step.last:
                 assert g is not None, "the last step carries a loss"
-                self.start.store(-cell.through(product, trial - g))
+                self.delta_0.store(-cell.through(product, trial - g))
         elif g is not None:
-            self.start.store(self.start.load() + cell.through(product, g))
+            self.delta_0.store(self.delta_0.load() + cell.through(product, g))
 
     def end_warm_up(self) -> None:
         self.product.release()
         if self.options.warm_up == "direct":
             self._open()
 
-    def advance(self, at: Any, step: Step) -> Signal:
+    def propagate(self, seen: Seen, error: Signal | None, step: Step, learn: bool, lowest: bool) -> Signal | None:
+        """One step of a later pass: the error at the layer's output becomes that at its input."""
+        cell = self.layer.cell
+        delta = self._advance(seen.at, step)
+        self._remember(delta, self._loss_gradient(seen, error, learn=False), step)
+        drive = cell.drive_error(seen.at, delta)
+        if learn:
+            cell.accumulate(seen.at, delta, drive)  # F_tᵀ δ_t
+        return None if lowest else cell.input_error(drive)
+
+    def _advance(self, at: Any, step: Step) -> Signal:
         """δ_t = J_{t-1}⁻ᵀ (δ_{t-1} - g_{t-1}), kept for the next step."""
-        v = (self.start if step.first else self.delta).load()
+        v = (self.delta_0 if step.first else self.delta).load()
         if step.loss_before if self.top else not step.first:
             v = v - self.g.load()
-        delta = self._unwound(at, v)
+        delta = self._inverse_transposed(at, v)
         self.delta.store(delta)
         return delta
 
-    def remember(self, delta: Signal, g: Signal | None, step: Step) -> None:
+    def _remember(self, delta: Signal, g: Signal | None, step: Step) -> None:
         """Keep g_t for the next step; after the last one δ_T - g_T should be zero."""
         if g is not None:
             self.g.store(g)
             if step.last:
                 self.layer.machine.probe(f"{self.layer.name} residual", delta, g)
 
-    def _unwound(self, at: Any, v: Signal) -> Signal:
+    def _loss_gradient(self, seen: Seen, error: Signal | None, learn: bool) -> Signal | None:
+        """g_t, through the readout; None where no loss reaches the layer."""
+        return None if error is None else self.layer.readout.back(seen.readout, error, learn=learn)
+
+    def _inverse_transposed(self, at: Any, v: Signal) -> Signal:
         """J⁻ᵀ v, or (2I - Jᵀ) v."""
         cell = self.layer.cell
         if self.options.inverse == "exact":

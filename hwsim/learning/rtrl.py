@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from hwsim.errors import CapabilityError
 from hwsim.learning.rule import Rule
 from hwsim.networks import Network
-from hwsim.records import ERROR, GRADIENT, INFERENCE
+from hwsim.records import ERROR, GRADIENT
 
 
 class Options(BaseModel, extra="forbid"):
@@ -41,7 +41,6 @@ class RTRL(Rule):
             states = network.states(workspace)
             traces = [layer.cell.traces(workspace) for layer in layers]
             for step in machine.forward_pass("forward"):
-                machine.purpose = INFERENCE
                 output, seen = network.step(states, step)
                 machine.purpose = ERROR
                 error = network.loss_error(output, step)
@@ -55,4 +54,3 @@ class RTRL(Rule):
                         drive = layer.cell.drive_error(at, g)
                         error = layer.cell.input_error(drive) if layer is not layers[0] else None
         network.finish_gradient()
-        machine.purpose = INFERENCE

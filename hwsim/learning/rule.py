@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from hwsim.networks import Network
-from hwsim.records import ERROR, INFERENCE
+from hwsim.records import ERROR
 
 
 class Rule(ABC):
@@ -52,7 +52,6 @@ class Instantaneous(Rule):
         with machine.workspace() as workspace:
             states = network.states(workspace)
             for step in machine.forward_pass("forward"):
-                machine.purpose = INFERENCE
                 output, seen = network.step(states, step)
                 machine.purpose = ERROR
                 error = network.loss_error(output, step)
@@ -65,4 +64,3 @@ class Instantaneous(Rule):
                     layer.cell.accumulate(at, g, drive, recurrent=self.recurrent)
                     error = layer.cell.input_error(drive) if layer is not layers[0] else None
         network.finish_gradient()
-        machine.purpose = INFERENCE

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from hwsim.learning.optimizers import AnyOptions, Optimizer
 from hwsim.machine import Signal, at_most, plus, reciprocal, sqrt, square, total
 from hwsim.networks import Network
-from hwsim.records import INFERENCE, UPDATE
+from hwsim.records import UPDATE
 
 
 class Options(BaseModel, extra="forbid"):
@@ -53,7 +53,6 @@ def update(network: Network, optimizer: Optimizer, options: Options, done: float
             clipped = gradient if factor is None else gradient * factor
             trainable.master.store(optimizer.updated(trainable, clipped, now))
         network.clear_gradients()
-    machine.layer, machine.purpose = "network", INFERENCE
     optimizer.iteration += 1
     network.program()
 

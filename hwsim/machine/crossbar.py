@@ -285,7 +285,7 @@ class CrossbarMachine(DigitalMachine):
         )
         unknown = np.full((self.chips, rows, columns), np.nan)
         step = Storage(self, f"{matrix.name} steps", MASTER, (rows, columns), unknown, shared=True, bits=bits)
-        largest = tile.weight_range * float(np.abs(matrix.weights).max()) or 1.0
+        largest = tile.weight_range * matrix.largest or 1.0
         self.arrays[matrix.name] = Crossbar(self.sheet, largest, step.value, devices.value[:, 0], devices.value[:, 1])
         self.sources[matrix.name] = Source(self.seed, f"{matrix.name} read", self.chips)
 

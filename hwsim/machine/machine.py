@@ -65,6 +65,7 @@ class Machine(Sequencer):
         self.units: list[Matrix | Coefficients] = []
         self.watchers: dict[str, Callable[..., None]] = {}
         self.divergence: Divergence | None = None
+        self._there: set[str] = set()  # what has been shown in this workspace, and kept if it is to be
 
     def prices(self) -> Prices:
         """What its operations cost: here they are only counted."""
@@ -240,8 +241,11 @@ class Machine(Sequencer):
                 bits = max(1, (episode.classes - 1).bit_length()) if episode.classes else None
                 size = (episode.steps if episode.target_per_step else 1, words)
                 self._kept["target"] = workspace.keep("target replay", TARGET_REPLAY, size, self._targets, bits)
-            yield workspace
-            self._kept.clear()
+            self._there.clear()
+            try:
+                yield workspace
+            finally:
+                self._kept.clear()
 
     def step(self, index: int) -> Step:
         return Step(self.episode, index, self.present_input(index), self.present_target)
@@ -263,9 +267,10 @@ class Machine(Sequencer):
         if kept is None:
             return self.emit(self._heads[what, what], value, value.shape, ())
         size = kept.size[-1:]
-        if self._shown or not per_step:
+        if self._shown or (what in self._there and not per_step):
             with self.serving(REPLAY if self._shown else self._purpose):
                 return self.emit(self._heads["replay", kept.port], value, value.shape, (kept.name,), size)
+        self._there.add(what)
         signal = self.emit(self._heads[what, what], value, value.shape, (), size)
         self.note(self._heads["keep", kept.port], (0, 0, *size), (signal._slot,), kept.name)
         return signal
@@ -415,7 +420,9 @@ def meet(kind: str, v: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarra
         w = w[:, :, None]
     if v.shape[-1] != w.shape[-1] and 1 not in (v.shape[-1], w.shape[-1]):
         raise TypeError(f"{kind} of {v.shape[-1]} and {w.shape[-1]} wires")
-    shape = max(v.shape, w.shape)
+    if v.shape[:2] != w.shape[:2]:
+        raise TypeError(f"{kind} of signals of {v.shape[:2]} and {w.shape[:2]} chips and sequences")
+    shape = np.broadcast_shapes(v.shape, w.shape)
     if kind in COMPILED:
         v, w = (np.ascontiguousarray(np.broadcast_to(part, shape)) for part in (v, w))
     return v, w, shape

@@ -54,6 +54,7 @@ class Matrix:
     """A trainable matrix. `W @ x` reads it forward, `W.T @ e` transposed; both are the same unit, with one port.
 
     Attributes:
+        largest: the largest initial weight, whatever learning makes of it; ranges of devices go by it.
         weights: the numbers that a read multiplies with, `(chips, rows, columns)`.
         turned: the same the other way round, `(chips, columns, rows)`.
     """
@@ -61,7 +62,7 @@ class Matrix:
     def __init__(self, machine: Machine, name: str, group: str, initial: np.ndarray) -> None:
         self.machine, self.name = machine, name
         self.trainable = Trainable(machine, name, group, initial)
-        self.shape = initial.shape
+        self.shape, self.largest = initial.shape, float(np.abs(initial).max())
         self.take(self.trainable.values)
         self.T = Transposed(self)
         machine.attach(self)

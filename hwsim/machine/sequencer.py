@@ -87,7 +87,7 @@ class Sequencer(ABC):
         self.sweep_name, self.step_index = "", -1
         self._episode: Episode | None = None
         self._kept: dict[str, Storage] = {}
-        self._passes, self._shown, self._in_pass = 0, False, False
+        self._passes, self._shown, self._in_pass, self._open = 0, False, False, False
         self._now, self._clock = -1, next(_MACHINES) << 40  # no two machines share a moment
         self._steps_made: list[tuple[int, str, range]] = []
         self._entries: list[Entry] = []
@@ -142,9 +142,13 @@ class Sequencer(ABC):
         self._episode = episode
         self._inputs = self.received(np.ascontiguousarray(episode.inputs.swapaxes(0, 1), self.dtype))
         self._targets = np.ascontiguousarray(episode.targets.swapaxes(0, 1), self.dtype)
-        yield
-        self.journal.close_batch(episode.batch)
-        self._episode, self._snapshot = None, None
+        try:
+            yield
+            if self._open:
+                raise CausalityError(f"{self.sweep_name!r} was left before its last step; a pass cannot be broken off")
+            self.journal.close_batch(episode.batch)
+        finally:
+            self._episode, self._snapshot = None, None
 
     @property
     def episode(self) -> Episode:
@@ -160,23 +164,23 @@ class Sequencer(ABC):
 
     def forward_pass(self, name: str) -> Iterator[Step]:
         """The only way to see the input: every step of the sequence in order, from the first to the last."""
-        if self._passes and "input" not in self._kept:
-            raise CausalityError(
-                f"pass {name!r} shows the input again, but it was not kept; open the workspace with keep_inputs"
-            )
+        self._shown = self._passes > 0
+        self._require_inputs(name)
         self._passes += 1
-        self._shown = self._passes > 1
         yield from self._sweep(name, range(self.episode.steps), resets=True)
 
     def backward_pass(self, name: str) -> Iterator[Step]:
         """Every step from the last to the first, which needs a machine with addressable memory."""
         self.require_addressable(f"the backward pass {name!r}")
-        if "input" not in self._kept:
+        self._shown = True
+        self._require_inputs(name)
+        yield from self._sweep(name, range(self.episode.steps - 1, -1, -1), resets=False)
+
+    def _require_inputs(self, name: str) -> None:
+        if self._shown and "input" not in self._kept:
             raise CausalityError(
                 f"pass {name!r} shows the input again, but it was not kept; open the workspace with keep_inputs"
             )
-        self._shown = True
-        yield from self._sweep(name, range(self.episode.steps - 1, -1, -1), resets=False)
 
     def phase(self, name: str) -> Iterator[None]:
         """One step outside passes, without input: `for _ in machine.phase("update"): ...`."""
@@ -219,13 +223,14 @@ class Sequencer(ABC):
         return "an earlier batch"
 
     def _open_sweep(self, name: str, kind: str) -> None:
-        if self._now >= 0:
-            raise CausalityError(f"{name!r} begins inside step {self.step_index} of {self.sweep_name!r}")
-        self.sweep_name, self._in_pass = name, kind == PASS
+        if self._open:
+            raise CausalityError(f"{name!r} begins before {self.sweep_name!r} is over, in its step {self.step_index}")
+        self.sweep_name, self._in_pass, self._open = name, kind == PASS, True
         self.journal.open_sweep(name, kind)
 
     def _close_sweep(self) -> None:
         self.journal.close_sweep()
+        self._open = False
         self.memory.moment = (self.sweep_number + 1, 0)
 
     def _begin_step(self, index: int, position: int) -> None:
@@ -233,6 +238,8 @@ class Sequencer(ABC):
             raise CausalityError(f"step {self.step_index} of {self.sweep_name!r} has not ended; passes do not nest")
         self._clock += 1
         self._now, self.step_index = self._clock, index
+        self._layer, self._purpose = "network", INFERENCE
+        self._enter_context()
         self._entries = []
         self.memory.moment = (self.sweep_number, position)
 

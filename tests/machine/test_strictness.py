@@ -1,5 +1,7 @@
 """Strictly forward in time is enforced: each way around it that one could try fails."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 from conftest import LRU, NETWORKS, RULES, built, gradient, random_episode, rule
@@ -12,11 +14,25 @@ from hwsim.machine import pair_dot, standardise, tanh, total
 STRICT = ["pcm_crossbar", "rram_crossbar", "ideal_crossbar"]
 
 
+@contextmanager
+def suppress_breaking_off():
+    """Let a test leave in the middle of a pass."""
+    try:
+        yield
+    except CausalityError as error:
+        if "cannot be broken off" not in str(error):
+            raise
+
+
 def show(body, on="ideal", strict=True, keep_inputs=True, batch=2):
     """Build a small network and hand its machine, network and workspace to `body`, with an episode on show."""
     episode = random_episode(batch=batch)
     made = built("lru", rule("fpe"), episode, on=on, strict=strict)
-    with made.machine.showing(episode), made.machine.workspace(keep_inputs=keep_inputs) as workspace:
+    with (
+        suppress_breaking_off(),
+        made.machine.showing(episode),
+        made.machine.workspace(keep_inputs=keep_inputs) as workspace,
+    ):
         body(made.machine, made, workspace)
 
 
@@ -69,7 +85,7 @@ def test_every_operation_refuses_a_signal_of_an_earlier_step(on, operation):
     made = built("lru", rule("bptt"), episode, on=on)
     machine = made.machine
     machine.watchers["seen"] = lambda value: None
-    with machine.showing(episode), machine.workspace() as workspace:
+    with suppress_breaking_off(), machine.showing(episode), machine.workspace() as workspace:
         register = workspace.register("kept", made.layers[0].cell.width)
         workspace.tape("tape", made.layers[0].cell.width)
         steps = machine.forward_pass("forward")
@@ -143,12 +159,12 @@ def test_a_pass_cannot_be_left_early_or_nested():
     def leave(stage, made, workspace):
         for _ in stage.forward_pass("first"):
             break
-        with pytest.raises(CausalityError, match="begins inside step 0 of 'first'"):
+        with pytest.raises(CausalityError, match="begins before 'first' is over"):
             list(stage.forward_pass("second"))
 
     def nest(stage, made, workspace):
         for _ in stage.forward_pass("outer"):
-            with pytest.raises(CausalityError, match="begins inside step"):
+            with pytest.raises(CausalityError, match="is over, in its step 0"):
                 list(stage.forward_pass("inner"))
             break
 
@@ -195,7 +211,7 @@ def test_nothing_is_broadcast_by_accident():
 def test_signals_of_two_machines_do_not_meet():
     episode = random_episode()
     one, other = (built("lru", rule("fpe"), episode).machine for _ in range(2))
-    with one.showing(episode), other.showing(episode):
+    with suppress_breaking_off(), one.showing(episode), suppress_breaking_off(), other.showing(episode):
         mine, theirs = one.forward_pass("a"), other.forward_pass("b")
         first, second = next(mine), next(theirs)
         next(theirs)
