@@ -159,8 +159,8 @@ class MemoryLedger:
 def most_buffered(trace: Trace) -> int:
     """The most values that are on wires at once in a step: from the operation that makes one to its last reader.
 
-    Values that a storage puts on its own wires are its own and do not count. The operations run in program order, so
-    this is the fewest buffers that a machine can do with.
+    Values that a register puts on its own wires are its own and do not count; what comes out of a memory does. The
+    operations run in program order, so this is the fewest buffers that a machine can do with.
     """
     last_reader: dict[int, int] = {}
     for position, record in enumerate(trace):
@@ -170,7 +170,7 @@ def most_buffered(trace: Trace) -> int:
     waiting = most = 0
     released: Counter[int] = Counter()
     for position, record in enumerate(trace):
-        if isinstance(record.writes, int) and not any(isinstance(operand, str) for operand in record.reads):
+        if isinstance(record.writes, int) and record.unit not in record.reads:
             waiting += record.values
             released[last_reader.get(record.writes, position)] += record.values
         most = max(most, waiting)

@@ -2,9 +2,10 @@
 
 Units serve their operations in program order, one at a time. An operation starts when its unit is free, its operands
 are there, and the wire that it drives is free again: a value stays on its wire until its readers are done with it, and
-its maker waits (back pressure). A register's new value can be loaded once it is stored, and stored once the old one has
-been loaded. A step is issued with its first operation. Steps overlap where none of this forbids it; a pass ends when
-all its operations have.
+its maker waits (back pressure). A register's new value can be loaded once it is stored, and stored once the old one
+has been loaded; a register is a pair of cells that take turns, so one drives its wires while the other is written. A
+step is issued with its first operation. Steps overlap where none of this forbids it; a pass ends when all its
+operations have.
 
 Times are integer picoseconds. Steps of one trace that meet units, registers and wires in the same state, relative to
 their own issue, are scheduled alike, so each such meeting is simulated once; after a few steps a pass repeats itself.
@@ -12,6 +13,7 @@ their own issue, are scheduled alike, so each such meeting is simulated once; af
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -21,6 +23,20 @@ import simpy
 from hwsim.accounts.journal import Batch, Sweep
 from hwsim.records import Record, Trace
 
+Wire = tuple[str, str, str, int]
+"""What drives it: unit, layer and kind of operation, and which one of these in the step it is."""
+
+
+def drivers(trace: Trace) -> list[Wire]:
+    """The wire that each record drives; the same ones in every trace, wherever in it the operation stands."""
+    count: Counter[tuple[str, str, str]] = Counter()
+    found = []
+    for record in trace:
+        what = record.unit, record.layer, record.kind
+        found.append((*what, count[what]))
+        count[what] += 1
+    return found
+
 
 class State(NamedTuple):
     """What is still busy when a step is issued, in picoseconds from then; what is free by then is left out.
@@ -28,13 +44,13 @@ class State(NamedTuple):
     Attributes:
         units: `(unit, when it has served what it was given)`.
         loaded, stored: `(storage, when it has last been loaded, or stored)`.
-        wires: `(slot, when the readers of its value are done)`.
+        wires: `(wire, when the readers of its value are done)`.
     """
 
     units: tuple[tuple[str, int], ...] = ()
     loaded: tuple[tuple[str, int], ...] = ()
     stored: tuple[tuple[str, int], ...] = ()
-    wires: tuple[tuple[int, int], ...] = ()
+    wires: tuple[tuple[Wire, int], ...] = ()
 
 
 class Span(NamedTuple):
@@ -70,12 +86,12 @@ def recursion(trace: Trace, durations: list[int], state: State) -> list[Span]:
     """The closed form: start = max(issue, unit free, operands there, storage ready, wire free), in program order."""
     units, loaded, stored, wires = (dict(part) for part in state)
     spans: list[Span] = []
-    for slot, (record, duration) in enumerate(zip(trace, durations, strict=True)):
+    for wire, record, duration in zip(drivers(trace), trace, durations, strict=True):
         start = max(spans[0].start if spans else 0, units.get(record.unit, 0))
         for operand in record.reads:
             start = max(start, spans[operand].end if isinstance(operand, int) else stored.get(operand, 0))
         if isinstance(record.writes, int):
-            start = max(start, wires.get(slot, 0))
+            start = max(start, wires.get(wire, 0))
         else:
             start = max(start, loaded.get(record.writes, 0))
         span = Span(start, start + duration)
@@ -96,8 +112,9 @@ def simulation(trace: Trace, durations: list[int], state: State) -> list[Span]:
     needs: list[list[simpy.Event]] = []
     work: dict[str, list[int]] = {}
     loads: dict[str, list[simpy.Event]] = {}
+    driven = drivers(trace)
     for slot, record in enumerate(trace):
-        free = wires.get(slot, 0) if isinstance(record.writes, int) else loaded.get(record.writes, 0)
+        free = wires.get(driven[slot], 0) if isinstance(record.writes, int) else loaded.get(record.writes, 0)
         events: list[simpy.Event] = [env.timeout(free)]
         for operand in record.reads:
             ready = done[operand] if isinstance(operand, int) else env.timeout(stored.get(operand, 0))
@@ -131,16 +148,16 @@ def simulation(trace: Trace, durations: list[int], state: State) -> list[Span]:
 def afterwards(trace: Trace, spans: list[Span], state: State) -> State:
     """What the next step meets."""
     units, loaded, stored, wires = (dict(part) for part in state)
-    issue = spans[0].start if spans else 0
+    issue, driven = spans[0].start if spans else 0, drivers(trace)
     for slot, (record, span) in enumerate(zip(trace, spans, strict=True)):
         units[record.unit] = max(units.get(record.unit, 0), span.end)
         for operand in record.reads:
             if isinstance(operand, int):
-                wires[operand] = max(wires[operand], span.end)
+                wires[driven[operand]] = max(wires[driven[operand]], span.end)
             else:
                 loaded[operand] = max(loaded.get(operand, 0), span.end)
         if isinstance(record.writes, int):
-            wires[slot] = span.end
+            wires[driven[slot]] = span.end
         else:
             stored[record.writes] = max(stored.get(record.writes, 0), span.end)
 

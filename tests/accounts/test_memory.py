@@ -182,8 +182,8 @@ def test_the_examples_in_the_docstrings_hold() -> None:
 # ---- wires ---------------------------------------------------------------------------------------------------
 
 
-def record(values: int, reads: tuple[int | str, ...], writes: int | str) -> Record:
-    return Record("add", "adder", "layer 1", "inference", "float32", (values,), values, reads, writes)
+def record(values: int, reads: tuple[int | str, ...], writes: int | str, unit: str = "adder") -> Record:
+    return Record("add", unit, "layer 1", "inference", "float32", (values,), values, reads, writes)
 
 
 @st.composite
@@ -197,7 +197,10 @@ def traces(draw: Any) -> Trace:
         if made and draw(st.integers(0, 3)) == 0:
             records.append(record(values, (draw(st.sampled_from(made)),), "h"))
             continue
-        records.append(record(values, ("h",) if draw(st.integers(0, 3)) == 0 else tuple(operands), slot))
+        if draw(st.integers(0, 3)) == 0:
+            records.append(record(values, ("h",), slot, unit=draw(st.sampled_from(["h", "state memory"]))))
+        else:
+            records.append(record(values, tuple(operands), slot))
         made.append(slot)
     return tuple(records)
 
@@ -210,7 +213,7 @@ def test_as_many_values_are_buffered_as_wait_at_the_worst_moment(trace: Trace) -
         waiting = 0
         for slot, made in enumerate(trace[: moment + 1]):
             readers = [later for later, each in enumerate(trace) if slot in each.reads]
-            from_storage = any(isinstance(operand, str) for operand in made.reads)
+            from_storage = made.unit in made.reads
             if isinstance(made.writes, int) and not from_storage and max(readers, default=slot) >= moment:
                 waiting += made.values
         worst = max(worst, waiting)
@@ -222,7 +225,11 @@ def test_a_chain_needs_buffers_for_two_neighbours() -> None:
 
 
 def test_a_value_from_a_register_needs_no_buffer() -> None:
-    assert most_buffered((record(8, ("h",), 0), record(2, (0,), 1), record(2, (1,), "h"))) == 2
+    assert most_buffered((record(8, ("h",), 0, unit="h"), record(2, (0,), 1), record(2, (1,), "h"))) == 2
+
+
+def test_a_value_out_of_a_memory_needs_one() -> None:
+    assert most_buffered((record(8, ("h",), 0, unit="state memory"), record(2, (0,), 1), record(2, (1,), "h"))) == 10
 
 
 def test_an_empty_step_needs_no_buffers() -> None:

@@ -13,6 +13,9 @@ import pytest
 from conftest import RULES, built, gradient_of, machine_options, random_episode, rule
 
 from hwsim import machine
+from hwsim.learning import optimizers
+from hwsim.learning.update import Options as Update
+from hwsim.learning.update import update
 
 STEPS = 5
 LEAKY = {"like": "pcm_crossbar", "parts": {"registers": {"noise": 0.01}}}
@@ -83,3 +86,29 @@ def test_a_snapshot_without_one_of_them_does_not_lead_to_the_same_end(lost):
     stage.resume(snapshot._replace(values={name: value for name, value in snapshot.values.items() if name != lost}))
     other = gradient_of(built("lru stack", learned, episode, stage=stage), learned, episode)
     assert any(other[name].tobytes() != found[name].tobytes() for name in found)
+
+
+@pytest.mark.parametrize("on", ["ideal", "digital_45nm", "pcm_crossbar", "rram_crossbar"])
+def test_a_run_goes_on_after_weights_have_changed(on):
+    """What the first weights were, such as the range of devices, is not taken from the later ones."""
+    learned, episode = rule("fpe"), random_episode(steps=STEPS)
+    options = Update.model_validate({"optimizer": {"name": "adamw", "rate": 0.5}})
+
+    def learner(stage):
+        made = built("lru deep", learned, episode, stage=stage)
+        return made, optimizers.build(options.optimizer, made)
+
+    stage = machine.build(machine_options(on), chips=2, seed=3)
+    made, slots = learner(stage)
+    with stage.showing(episode):
+        learned.gradients(made)
+        update(made, slots, options, 0.0, 1)
+    snapshots = []
+    stage.after_step = lambda: snapshots.append(stage.snapshot())
+    found = gradient_of(made, learned, episode)
+    for snapshot in (snapshots[0], snapshots[len(snapshots) // 2]):
+        other = machine.build(machine_options(on), chips=2, seed=3)
+        other.resume(snapshot)
+        again = gradient_of(learner(other)[0], learned, episode)
+        for name in found:
+            assert again[name].tobytes() == found[name].tobytes(), name
