@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil, prod
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
@@ -143,10 +145,20 @@ class CrossbarPrices:
     operations. Programming costs the pulses of the devices that were really written; its time is that of writing all
     rows, one after another, since schedules do not depend on values. Digital operations cost what they do on the
     digital machine that the chip contains.
+
+    Args:
+        multipliers: the section of `parts.diagonals` whose circuits carry out each kind of diagonal operation.
     """
 
-    def __init__(self, parts: CrossbarParts, sheet: DataSheet, digital: DigitalPrices) -> None:
+    def __init__(
+        self,
+        parts: CrossbarParts,
+        sheet: DataSheet,
+        digital: DigitalPrices,
+        multipliers: Mapping[str, str] = MappingProxyType(DIAGONAL_OF),
+    ) -> None:
         self.parts, self.sheet, self.digital = parts, sheet, digital
+        self.multipliers = {**DIAGONAL_OF, **multipliers}
 
     def charges(self, record: Record) -> list[Charge]:
         parts, kind, n = self.parts, record.kind, prod(record.size)
@@ -197,7 +209,8 @@ class CrossbarPrices:
     def _unit(self, kind: str, elementary: str) -> tuple[str, AnalogUnit]:
         """The circuit that does one elementary part of an operation, and its section of the file."""
         if kind in DIAGONAL_OF and elementary == "multiply":
-            return f"diagonals.{DIAGONAL_OF[kind]}", getattr(self.parts.diagonals, DIAGONAL_OF[kind])
+            multiplier = self.multipliers[kind]
+            return f"diagonals.{multiplier}", getattr(self.parts.diagonals, multiplier)
         return f"functions.{elementary}", getattr(self.parts.functions, elementary)
 
     def _read(self, record: Record) -> list[Charge]:

@@ -8,10 +8,10 @@ from functools import cache
 from importlib import resources
 from math import ceil, prod
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from hwsim.accounts.energy import Charge, Leak
 from hwsim.accounts.memory import (
@@ -42,6 +42,10 @@ MEMORIES = {
 """The memories of a digital machine, and the classes of the memory ledger that each holds."""
 
 
+REGISTERS = "coefficient registers"
+"""What holds the few words that circuits multiply by, right beside them."""
+
+
 def memory_of(kind: str) -> str:
     """The memory that holds a class."""
     return next(memory for memory, kinds in MEMORIES.items() if kind in kinds)
@@ -66,13 +70,21 @@ class Expansion(BaseModel, extra="forbid"):
 
 
 class Expansions(BaseModel, extra="forbid"):
-    """Operations that take several steps of a multiplier and an adder."""
+    """Operations that take several steps of a multiplier and an adder; what they expand to stands above them."""
 
     divide: Expansion
     root: Expansion
     exp: Expansion
     tanh: Expansion
     cos: Expansion
+
+    @model_validator(mode="after")
+    def _come_to_an_end(self) -> Self:
+        for name, allowed in {"divide": set(), "root": {"divide"}, "exp": {"divide"}}.items():
+            used = {part for part in ("exp", "divide") if getattr(getattr(self, name), part)}
+            if used - allowed:
+                raise ValueError(f"{name} may not expand to {', '.join(sorted(used - allowed))}: that would not end")
+        return self
 
 
 class StaticMemory(BaseModel, extra="forbid"):
@@ -177,7 +189,7 @@ class DigitalPrices:
 
     Args:
         parts: what the machine is made of.
-        most: bits that each class of the memory ledger held at most; memories are sized for them.
+        most: bits that each memory held at most, by its name; it is sized for them.
         word: bits of one number.
         format: the number format of results, a key of `parts.arithmetic`.
         accumulator: the format in which products are summed.
@@ -195,9 +207,7 @@ class DigitalPrices:
     ) -> None:
         self.parts, self.word, self.widths = parts, word, widths
         self.format, self.accumulator = format, accumulator
-        self.stores = {
-            memory: sized(sum(most.get(kind, 0) for kind in kinds), parts.sram) for memory, kinds in MEMORIES.items()
-        }
+        self.stores = {memory: sized(most.get(memory, 0), parts.sram) for memory in MEMORIES}
 
     def charges(self, record: Record) -> list[Charge]:
         return self._arithmetic(record) + self._traffic(record)
@@ -252,7 +262,8 @@ class DigitalPrices:
                 compare = self.parts.compare
                 charges.append(Charge(unit, "compare", compare.value, compare.assumed is not None, count))
             else:
-                charges.append(self._operation(unit, self.format, name, count))
+                format = self.accumulator if record.kind == "accumulate" else self.format  # noqa: A001
+                charges.append(self._operation(unit, format, name, count))
         if operations:
             bit, each = self.parts.register_bit, self.parts.registers_per_operation
             assumed = bit.assumed is not None or each.assumed is not None
@@ -293,6 +304,10 @@ class DigitalPrices:
     def _traffic(self, record: Record) -> list[Charge]:
         charges = []
         for memory, way, bits in self._moves(record):
+            if memory == REGISTERS:
+                bit = self.parts.register_bit
+                charges.append(Charge("registers", "register_bit", bit.value, bit.assumed is not None, bits))
+                continue
             store, sram, dram = self.stores[memory], self.parts.sram, self.parts.dram
             name = f"sram_cacti7 {sram.node_nm} nm {sram.cell} {store.macro.bits >> 13} KiB {way}"
             charges.append(Charge(memory, name, getattr(store.macro, way), False, bits * (1 - store.outside)))
@@ -304,6 +319,8 @@ class DigitalPrices:
         return charges
 
     def _access_time(self, memory: str, bits: float) -> float:
+        if memory == REGISTERS:
+            return self.parts.timing.clock.value
         store = self.stores[memory]
         word = (1 - store.outside) * store.macro.access + store.outside * self.parts.dram.time.value
         return bits * self.parts.dataflow.batch_parallel / 64 * word

@@ -14,6 +14,10 @@ from hwsim.records import Record, Trace
 LEAKAGE = "leakage"
 
 
+UNPRICED = "no prices"
+"""The constant that machines without an energy model lack."""
+
+
 class Charge(NamedTuple):
     """One kind of event that an operation costs energy for.
 
@@ -63,7 +67,7 @@ class NoPrices:
     """Operations that are counted, and have no energy and no time."""
 
     def charges(self, record: Record) -> list[Charge]:
-        return [Charge(record.unit, "none", None, False, 1.0)]
+        return [Charge(record.unit, UNPRICED, None, False, 1.0)]
 
     def activities(self, record: Record) -> int:
         return 0
@@ -90,27 +94,35 @@ class Spent:
     """Energy in joules, and how it comes about.
 
     Attributes:
-        energy: the sum; None once a constant without a value was met.
+        known: the sum of what has a price.
         assumed: the part that rests on assumed constants.
         by_constant: the sum by constant.
+        unknown: constants without a value that were met.
     """
 
-    energy: float | None = 0.0
+    known: float = 0.0
     assumed: float = 0.0
     by_constant: dict[str, float] = field(default_factory=dict)
+    unknown: set[str] = field(default_factory=set)
+
+    @property
+    def energy(self) -> float | None:
+        """The sum; None if part of it is unknown."""
+        return None if self.unknown else self.known
 
     def add(self, constant: str, energy: float | None, assumed: bool) -> None:
-        if energy is None or self.energy is None:
-            self.energy = None
+        if energy is None:
+            self.unknown.add(constant)
             return
-        self.energy += energy
+        self.known += energy
         self.assumed += energy if assumed else 0.0
         self.by_constant[constant] = self.by_constant.get(constant, 0.0) + energy
 
     def absorb(self, other: Spent) -> None:
         """Add all of another sum."""
-        self.energy = None if self.energy is None or other.energy is None else self.energy + other.energy
+        self.known += other.known
         self.assumed += other.assumed
+        self.unknown |= other.unknown
         for constant, energy in other.by_constant.items():
             self.by_constant[constant] = self.by_constant.get(constant, 0.0) + energy
 

@@ -78,7 +78,7 @@ class MemoryLedger:
     Attributes:
         live: who holds what now.
         live_bits, peak_bits: bits held now, and the most that were held at once.
-        most: for each class the most bits that it held, whenever that was; a memory must be that large.
+        most: for each technology the most bits that it held, whenever that was; a memory must be that large.
         widths: bits of a value of each holder, also of those that are gone.
         history: while it is a list, every change is added to it.
         moment: of the changes that follow: the sweep, from 1, and how many steps of it are over.
@@ -98,7 +98,7 @@ class MemoryLedger:
         self.widths: dict[str, int] = {}
         self.history: list[Change] | None = None
         self.moment = (0, 0)
-        self._by_class: dict[str, int] = {}
+        self._by_technology: dict[str, int] = {}
         self._at_peak = False
         self._peak: tuple[Holding, ...] = ()
 
@@ -140,13 +140,13 @@ class MemoryLedger:
         return {kind: bits[kind] for kind in CLASSES if bits[kind]}
 
     def _enter(self, holding: Holding, values: int) -> None:
-        bits, kind = values * holding.bits, holding.kind
+        bits, technology = values * holding.bits, holding.technology
         self.live_bits += bits
-        self._by_class[kind] = now = self._by_class.get(kind, 0) + bits
-        if now > self.most.get(kind, 0):
-            self.most[kind] = now
+        self._by_technology[technology] = now = self._by_technology.get(technology, 0) + bits
+        if now > self.most.get(technology, 0):
+            self.most[technology] = now
         if self.history is not None:
-            self.history.append(Change(*self.moment, holding.name, kind, holding.technology, values, bits))
+            self.history.append(Change(*self.moment, holding.name, holding.kind, technology, values, bits))
         if self.live_bits > self.peak_bits:
             self.peak_bits, self._at_peak = self.live_bits, True
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwsim.accounts.energy import Ledger, Line, Spent, Tariff, grouped, total
+from hwsim.accounts.energy import UNPRICED, Ledger, Line, Spent, Tariff, grouped, total
 from hwsim.accounts.journal import PASS, Batch, Totals
 from hwsim.accounts.schedule import Scheduler
 from hwsim.accounts.work import total_work
@@ -118,7 +118,7 @@ class Costs:
         for totals in self.outcome.totals:
             run.absorb(total(self.of_totals(totals)))
         tested = sum(batch.sequences * times for batch, times in inference.batches.items()) if inference else 0
-        shown = total(self.of_totals(inference)) if inference else Spent(None)
+        shown = total(self.of_totals(inference)) if inference else Spent()
         sequences = detail.batch.sequences if detail else 1
         result: dict[str, Any] = {
             "inference_j_per_sequence": _per(shown, tested),
@@ -131,10 +131,9 @@ class Costs:
             "assumed_fraction": step.assumed / step.energy if step.energy else None,
             "operations": dict(self._operations()),
         }
-        if run.energy is None:
-            result["why_null"] = (
-                NO_PRICE if not isinstance(self.machine, CrossbarMachine) else "a constant has no value"
-            )
+        if run.unknown:
+            lacking = ", ".join(sorted(run.unknown))
+            result["why_null"] = NO_PRICE if UNPRICED in run.unknown else f"these constants have no value: {lacking}"
         return result
 
     def _operations(self) -> Counter[str]:

@@ -59,7 +59,7 @@ class Outcome:
         residual: of the last training step, |δ_T - g_T| / |g_T| by layer, for rules that have one.
         totals: what was done between tests; the first is programming and the test before training.
         inference: one test alone.
-        detail: one batch step by step.
+        detail: one batch step by step; with training, the one in the middle of it.
         diverged: where learning first failed, if it did.
     """
 
@@ -189,7 +189,7 @@ class Trial:
             for episode in self.dataset.batches(size, self.experiment.seed, epoch):
                 meter = Meter(episode)
                 stage.watchers["answer"] = meter.see
-                with _Watch(stage, wanted=done == 0) as watch, stage.showing(episode):
+                with _Watch(stage, wanted=done == updates // 2) as watch, stage.showing(episode):
                     self.rule.gradients(network)
                     self._stop_diverged_chips(done)
                     update(network, optimizer, training, done / updates, episode.batch * episode.loss_steps)

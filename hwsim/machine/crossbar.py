@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from hwsim import streams
 from hwsim.accounts.crossbar import ANALOG, DIAGONAL_OF, FUNCTION_OF, AnalogUnit, CrossbarParts, CrossbarPrices
-from hwsim.accounts.digital import MEMORIES, memory_of
+from hwsim.accounts.digital import MEMORIES, REGISTERS, memory_of
 from hwsim.accounts.memory import BUFFERS, MASTER, STATE, WEIGHTS
 from hwsim.circuits import converters, formats
 from hwsim.circuits.bank import Bank, pairs
@@ -66,7 +66,9 @@ class Options(BaseModel, extra="forbid"):
     ] = "nothing"
 
     @model_validator(mode="after")
-    def _kept_in_float32(self) -> Self:
+    def _fits_together(self) -> Self:
+        if self.digital.parts.dataflow.batch_parallel != 1:
+            raise ValueError("the digital unit of a crossbar machine works on one sequence at a time: batch_parallel 1")
         for name in (self.digital.format, self.coefficients):
             if formats.parse(name).dtype != "float32":
                 raise ValueError(f"a crossbar machine needs formats of at most 24 significant bits, not {name}")
@@ -309,13 +311,15 @@ class CrossbarMachine(DigitalMachine):
             return super().read(matrix, self.digital(x), transposed)
         x, array, tile = self.analog(x), self.arrays[matrix.name], self.parts.tiles
         v, outer, result = vectors(self.see(x)), x._value.shape[:-1], None
-        head = self._analog_heads["read transposed" if transposed else "read", f"{matrix.name} tiles"]
+        kind = "read transposed" if transposed else "read"
         shares = array.shares(transposed, tile.rows if transposed else tile.columns)
         alone = len(shares) == 1
-        for share in shares:
+        for number, share in enumerate(shares, 1):
             part = v if alone else np.ascontiguousarray(v[..., share.lines])
             y = self._read_tiles(matrix.name, part, share, x._full_scale or 1.0).reshape(*outer, -1)
             size = (part.shape[-1], y.shape[-1]) if transposed else (y.shape[-1], part.shape[-1])
+            side = "row" if transposed else "column"
+            head = self._analog_heads[kind, f"{matrix.name} tiles" + ("" if alone else f", {side} {number}")]
             signal = self.emit_analog(head, y, y.shape, (x._slot,), self._full_scale, (*outer[2:], *size))
             if tile.interface == "digital" or not alone:  # tiles side by side are summed as numbers
                 signal = self.digital(signal)
@@ -337,13 +341,26 @@ class CrossbarMachine(DigitalMachine):
         self._tally("analog", y.size, beyond)
         return y
 
+    def circuit(self, coefficients: Coefficients) -> Coefficients:
+        """The coefficients in whose multipliers these are applied: their own, unless `sharing` says otherwise."""
+        partner, sharing = coefficients.partner, self.crossbar.sharing
+        if coefficients.role == "conjugate diagonal" and sharing.transposed == "forward" and partner:
+            return partner
+        if coefficients.role == "inverse diagonal" and sharing.inverse == "transposed" and partner:
+            return self.circuit(partner)
+        return coefficients
+
     def attach_coefficients(self, coefficients: Coefficients) -> Storage:
+        if self.circuit(coefficients) is not coefficients:
+            return self.circuit(coefficients).storage
         blank = np.zeros((self.chips, 1, coefficients.width), self.dtype)
         name, width, bits = coefficients.name, (coefficients.width,), self.coefficient_format.bits
-        return Storage(self, name, WEIGHTS, width, blank, shared=True, bits=bits, technology="coefficient registers")
+        return Storage(self, name, WEIGHTS, width, blank, shared=True, bits=bits, technology=REGISTERS)
 
     def program_coefficients(self, coefficients: Coefficients, values: Signal | None) -> None:
         """Set the words that circuits multiply by, or add, in their own format."""
+        if self.circuit(coefficients) is not coefficients:
+            return
         if values is None:
             assert coefficients.trainable is not None
             values = coefficients.trainable.master.load()
@@ -355,10 +372,11 @@ class CrossbarMachine(DigitalMachine):
         return self.arrays[unit.name].weights if isinstance(unit, Matrix) else unit.storage.value
 
     def apply(self, coefficients: Coefficients, x: Signal) -> Signal:
-        if self._host or not x._analog:
+        circuit = self.circuit(coefficients)
+        if self._host or not (x._analog or circuit is not coefficients):
             return super().apply(coefficients, self.digital(x))
-        v, kind, name = self.see(x), coefficients.role, coefficients.name
-        bank = self._coefficient_bank(coefficients)
+        x = self.analog(x)
+        v, kind, bank = self.see(x), coefficients.role, self._coefficient_bank(circuit)
         if kind in DIAGONAL_OF:
             value = pairs(self._mode_matrices(coefficients), vectors(v))
         else:
@@ -366,7 +384,7 @@ class CrossbarMachine(DigitalMachine):
         self._spoil(bank, value)
         if v.ndim > 3:
             value = value.reshape(v.shape)
-        return self.emit_analog(self._analog_heads[kind, name], value, v.shape, (x._slot,), self._full_scale)
+        return self.emit_analog(self._analog_heads[kind, circuit.name], value, v.shape, (x._slot,), self._full_scale)
 
     def spread(self, gain: ModeGain, x: Signal) -> Signal:
         if self._host:
@@ -397,10 +415,10 @@ class CrossbarMachine(DigitalMachine):
         known = self._modes.get(coefficients.name)
         if known is not None and known[0] is words:
             return known[1]
-        sharing, of = self.crossbar.sharing, coefficients.partner or coefficients
-        if coefficients.role == "conjugate diagonal" and sharing.transposed == "forward":
+        shared, of = self.circuit(coefficients) is not coefficients, coefficients.partner or coefficients
+        if shared and coefficients.role == "conjugate diagonal":
             m = self._mode_matrices(of)[:, [0, 2, 1, 3]]
-        elif coefficients.role == "inverse diagonal" and sharing.inverse == "transposed":
+        elif shared:
             a, b, c, d = self._mode_matrices(of).swapaxes(0, 1)
             m = np.stack([d, -b, -c, a], 1) / (a * d - b * c)[:, None]
         else:
@@ -481,7 +499,12 @@ class CrossbarMachine(DigitalMachine):
     # ---- what kinds of machines decide -----------------------------------------------------------------------
 
     def prices(self) -> CrossbarPrices:  # type: ignore[override]
-        return CrossbarPrices(self.parts, self.sheet, super().prices())
+        multipliers = {
+            unit.role: DIAGONAL_OF[self.circuit(unit).role]
+            for unit in self.units
+            if isinstance(unit, Coefficients) and unit.role in DIAGONAL_OF
+        }
+        return CrossbarPrices(self.parts, self.sheet, super().prices(), multipliers)
 
     def precision(self, signal: float) -> Precision:
         """Fresh: noise of the tile that sends an error back, of subtraction, of the inverse multipliers and of storing.
@@ -525,6 +548,8 @@ class CrossbarMachine(DigitalMachine):
         return round(log2(2 / (noise * sqrt(12)))) if noise else self.format.bits
 
     def port_of(self, storage: Storage) -> str:
+        if storage.technology == REGISTERS:
+            return REGISTERS
         analog = storage.kind in self.parts.registers.classes and not storage.shared
         return storage.name if analog else super().port_of(storage)
 
@@ -536,7 +561,7 @@ class CrossbarMachine(DigitalMachine):
         head = super().head(key)
         if key == "adc":
             return head._replace(unit=f"{self.layer} adc")
-        if key[0] == "store" and key[1] not in MEMORIES:
+        if key[0] == "store" and key[1] not in (*MEMORIES, REGISTERS):
             return head._replace(format=ANALOG)
         return head
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from hwsim.accounts.digital import DigitalParts, DigitalPrices, memory_of
-from hwsim.accounts.memory import BUFFERS
+from hwsim.accounts.memory import ACCUMULATORS, BUFFERS
 from hwsim.circuits import formats
 from hwsim.circuits.formats import FormatName
 from hwsim.machine.machine import Machine, Precision
-from hwsim.machine.storage import Storage
+from hwsim.machine.signal import Signal
+from hwsim.machine.storage import Accumulator, Storage
 from hwsim.records import GRADIENT, Head, Shape
 
 MULTIPLIED = ("read", "read transposed", "outer", "project", "solve")
@@ -29,13 +30,25 @@ class Options(BaseModel, extra="forbid"):
     accumulator: Annotated[FormatName, Field(description="of sums of products")] = "float32"
     parts: DigitalParts
 
+    @model_validator(mode="after")
+    def _sums_fit(self) -> Self:
+        wide, narrow = formats.parse(self.accumulator), formats.parse(self.format)
+        if wide.bits < narrow.bits:
+            raise ValueError(f"accumulator: {self.accumulator} is narrower than the format, {self.format}")
+        if narrow.name == "float32" and wide.dtype != "float32":
+            raise ValueError(
+                f"accumulator: float32 is summed in float32, or in float64 from the start; not in {wide.name}"
+            )
+        return self
+
 
 class DigitalMachine(Machine):
     """Each operation rounds its result once to the format; products are summed in the format of the accumulators."""
 
     def __init__(self, options: Options, *, chips: int = 1, seed: int = 0, strict: bool = False) -> None:
         self.format, self.accumulator = formats.parse(options.format), formats.parse(options.accumulator)
-        super().__init__(chips=chips, seed=seed, dtype=self.format.dtype, strict=strict)
+        holds_both = str(np.result_type(self.format.dtype, self.accumulator.dtype))
+        super().__init__(chips=chips, seed=seed, dtype=holds_both, strict=strict)
         self.options = options
         self.parallel = options.parts.dataflow.batch_parallel
         self.finishes = strict or self.format.round is not None
@@ -62,10 +75,25 @@ class DigitalMachine(Machine):
         return Head(kind, port, self.layer, purpose, self.format.name)
 
     def held_as(self, kind: str) -> tuple[int, str]:
-        return self.format.bits, "registers" if kind == BUFFERS else memory_of(kind)
+        bits = self.accumulator.bits if kind == ACCUMULATORS else self.format.bits
+        return bits, "registers" if kind == BUFFERS else memory_of(kind)
 
     def port_of(self, storage: Storage) -> str:
         return memory_of(storage.kind)
+
+    def accumulate(self, sums: Accumulator, x: Signal) -> None:
+        super().accumulate(sums, x)
+        self._round(sums)
+
+    def accumulate_outer(self, sums: Accumulator, error: Signal, x: Signal) -> None:
+        super().accumulate_outer(sums, error, x)
+        self._round(sums)
+
+    def _round(self, sums: Accumulator) -> None:
+        if self.accumulator.round is not None:
+            sums.value[:] = self.accumulator.round(sums.value)
+        elif self.accumulator.dtype != self.dtype:
+            sums.value[:] = sums.value.astype(self.accumulator.dtype)
 
     def received(self, inputs: np.ndarray) -> np.ndarray:
         return inputs if self.format.round is None else self.format.round(inputs)

@@ -27,11 +27,12 @@ def show(summary: Summary, console: Console) -> None:
 
 def systems(summary: Summary) -> Table:
     """The substrate and its references; in brackets the ratio to the substrate."""
-    table = Table(title=f"{summary['name']}: the substrate beside its references", title_justify="left")
+    title = f"{summary['name']}: the substrate beside its references (× is the ratio to the substrate)"
+    table = Table(title=title, title_justify="left")
     table.add_column("")
     found = summary["systems"]
     for name in found:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     first = next(iter(found.values()))
 
     def row(label: str, get: Callable[[Summary], Any], write: Callable[[Any], str], ratio: bool = False) -> None:
@@ -47,21 +48,21 @@ def systems(summary: Summary) -> Table:
 
     row("rule", lambda s: s["rule"], str)
     row("machine", lambda s: s["machine"], escape)
-    row("test accuracy", lambda s: s["accuracy"], _percent)
-    row("test loss", lambda s: s["loss"], lambda v: f"{v['median']:.3f}")
+    row("accuracy (min, max)", lambda s: s["accuracy"], _percent)
+    row("test loss", lambda s: s["loss"] and s["loss"]["median"], lambda v: f"{v:.3f}")
     for group in ("recurrent", "input", "readout"):
-        row(f"gradient cosine, {group}", lambda s, g=group: _cosine(s, g), lambda v: f"{v:.3f}")  # type: ignore[misc]
-    row("energy, inference of a sequence", lambda s: s["energy"]["inference_j_per_sequence"], _joules, True)
-    row("energy, gradient of a sequence", lambda s: s["energy"]["gradient_j_per_sequence"], _joules, True)
-    row("energy, training step", lambda s: s["energy"]["training_step_j"], _joules, True)
+        row(f"cosine, {group}", lambda s, g=group: _cosine(s, g), lambda v: f"{v:.3f}")  # type: ignore[misc]
+    row("energy / inference", lambda s: s["energy"]["inference_j_per_sequence"], _joules, True)
+    row("energy / gradient", lambda s: s["energy"]["gradient_j_per_sequence"], _joules, True)
+    row("energy / training step", lambda s: s["energy"]["training_step_j"], _joules, True)
+    row("… on assumptions", lambda s: s["energy"]["assumed_fraction"], lambda v: f"{v:.0%}")
     row("energy, whole run", lambda s: s["energy"]["run_j"], _joules, True)
-    row("… of it on assumed constants", lambda s: s["energy"]["assumed_fraction"], lambda v: f"{v:.0%}")
     row("peak memory", lambda s: s["memory"]["peak_bytes"], lambda v: si(v, "B"), True)
     row("memory devices", lambda s: s["memory"]["devices"] or None, lambda v: f"{v:,}".replace(",", " "))
-    row("passes over a sequence", lambda s: s["time"].get("passes"), str)
-    row("time, sequence with learning", lambda s: s["time"].get("sequence_s") or None, lambda v: si(v, "s"), True)
-    row("writes a device", lambda s: (s["weights"] or {}).get("writes_per_device"), lambda v: f"{v:.3g}")
-    row("analog values saturated", lambda s: (s["signal_health"] or {}).get("saturation_rate"), lambda v: f"{v:.2%}")
+    row("passes", lambda s: s["time"].get("passes"), str)
+    row("time / sequence", lambda s: s["time"].get("sequence_s") or None, lambda v: si(v, "s"), True)
+    row("writes / device", lambda s: (s["weights"] or {}).get("writes_per_device"), lambda v: f"{v:.3g}")
+    row("saturated", lambda s: (s["signal_health"] or {}).get("saturation_rate"), lambda v: f"{v:.2%}")
     return table
 
 
@@ -86,18 +87,7 @@ def remarks(summary: Summary) -> list[str]:
     for name, system in summary["systems"].items():
         reach = system["horizon"]
         if reach is not None:
-            verdict = "within" if reach["fits"] else "beyond"
-            lines.append(
-                f"{name}: sequences of {reach['steps']} steps are {verdict} the horizon of forward propagation in the "
-                f"end: {_steps(reach)}. At the initial weights it was {_steps(reach['at_start'])}."
-            )
-            worst = max(reach["end_residual"].values(), default=0.0)
-            if worst > reach["tolerance"]:
-                lines.append(
-                    f"{name}: the errors that arrived at the end of the last sequences missed what they should be by "
-                    f"{worst:.2g} of its size: passes differ by fresh noise in the forward signals, which the horizon "
-                    "does not count."
-                )
+            lines += _propagation(name, reach)
         if system["diverged"]:
             where = system["diverged"]
             place = f" in {where['storage']}, step {where['step']} of {where['sweep']}" if "storage" in where else ""
@@ -110,10 +100,28 @@ def remarks(summary: Summary) -> list[str]:
     return lines
 
 
+def _propagation(name: str, reach: Summary) -> list[str]:
+    """How well errors were carried forward, the bad news first."""
+    lines = []
+    missed = {layer: value for layer, value in reach["end_residual"].items() if value > reach["tolerance"]}
+    if missed:
+        worst = ", ".join(f"{value:.0%} in {layer}" for layer, value in missed.items())
+        lines.append(
+            f"{name}: in the last training step, the errors propagated to the end of a sequence were off by {worst}. "
+            "Fresh noise makes forward signals differ from pass to pass, which the horizon does not count."
+        )
+    verdict = "within" if reach["fits"] else "beyond"
+    lines.append(
+        f"{name}: for the circuits that carry errors, {reach['steps']} steps are {verdict} the horizon of "
+        f"{_steps(reach)}; at the initial weights it was {_steps(reach['at_start'])}."
+    )
+    return lines
+
+
 def _steps(reach: Summary) -> str:
-    """A horizon in words."""
+    """The shorter of both horizons."""
     fresh, frozen = _limit(reach["fresh_steps"]), _limit(reach["frozen_steps"])
-    return f"{min(fresh, frozen):.3g} steps (for fresh errors {fresh:.3g}, for frozen ones {frozen:.3g})"
+    return f"{min(fresh, frozen):.3g}" + (" (by frozen errors)" if frozen < fresh else " (by fresh errors)")
 
 
 def _breakdown(
@@ -146,7 +154,7 @@ def _total(parts: dict[str, float | None]) -> float | None:
 
 def _percent(spread: Summary) -> str:
     chips = spread["per_chip"]
-    rest = f" [{min(chips):.1%}, {max(chips):.1%}]" if len(chips) > 1 else ""
+    rest = f" ({min(chips):.1%}, {max(chips):.1%})" if len(chips) > 1 else ""
     return f"{spread['median']:.1%}{rest}"
 
 

@@ -15,13 +15,18 @@ from hypothesis import strategies as st
 from hwsim import machine
 from hwsim.accounts.digital import COEFFICIENTS, MEMORIES, DigitalPrices, StaticMemory, macros, memory_of, sized
 from hwsim.accounts.energy import Charge, Ledger, Tariff, grouped, total
-from hwsim.accounts.memory import ACCUMULATORS, BUFFERS, CLASSES, OPTIMIZER, STATE, TAPE, WEIGHTS
+from hwsim.accounts.memory import BUFFERS, CLASSES
 from hwsim.accounts.work import WORK
 from hwsim.records import GRADIENT, INFERENCE, Record
 
 KIB, MIB = 8 << 10, 8 << 20
 PICO = 1e-12
-MOST = {WEIGHTS: 256 * KIB, ACCUMULATORS: 256 * KIB, STATE: 2 * KIB, TAPE: 1 * MIB}
+MOST = {
+    "weight memory": 256 * KIB,
+    "gradient memory": 256 * KIB,
+    "state memory": 2 * KIB,
+    "sequence memory": 1 * MIB,
+}
 ROWS = [
     row
     for row in yaml.safe_load(resources.files("hwsim.accounts").joinpath("sram_cacti7.yaml").read_text())["rows"]
@@ -295,7 +300,7 @@ def test_nothing_is_held_in_no_memory() -> None:
 
 
 def test_what_does_not_fit_goes_off_the_chip() -> None:
-    found = prices(most={TAPE: 4 * MIB})
+    found = prices(most={"sequence memory": 4 * MIB})
     charges = found.charges(PUSH)
     assert bits(charges, "sequence memory") == pytest.approx(256 * 32 / 4)
     assert bits(charges, "off-chip memory") == pytest.approx(256 * 32 * 3 / 4)
@@ -304,7 +309,7 @@ def test_what_does_not_fit_goes_off_the_chip() -> None:
 
 
 def test_memories_are_sized_for_all_classes_that_they_hold() -> None:
-    found = prices(most={WEIGHTS: 20 * KIB, OPTIMIZER: 20 * KIB})
+    found = prices(most={"weight memory": 40 * KIB})
     assert found.stores["weight memory"].macro.bits == 128 * KIB
 
 
@@ -336,7 +341,7 @@ def test_leakage_is_power_times_time() -> None:
 
 def test_several_macros_leak_together_and_no_memory_leaks_nothing() -> None:
     capacity = {"value": "8 MiB", "assumed": "a test"}
-    leaks = prices(most={TAPE: 3 * MIB}, sram={"capacity": capacity}).leakage()
+    leaks = prices(most={"sequence memory": 3 * MIB}, sram={"capacity": capacity}).leakage()
     assert [(leak.component, leak.power) for leak in leaks] == [("sequence memory", pytest.approx(3 * 24.9626e-6))]
 
 
@@ -380,4 +385,4 @@ def test_sequences_side_by_side_share_fetched_weights_but_not_the_array() -> Non
 
 
 def test_words_off_the_chip_take_their_own_time() -> None:
-    assert prices(most={TAPE: 4 * MIB}).duration(PUSH) == round(128 * (0.25 * 4020 + 0.75 * 312.5))
+    assert prices(most={"sequence memory": 4 * MIB}).duration(PUSH) == round(128 * (0.25 * 4020 + 0.75 * 312.5))

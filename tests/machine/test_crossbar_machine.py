@@ -6,6 +6,7 @@ from conftest import built, distance, gradient, gradient_of, machine_options, ra
 
 from hwsim import learning, machine, networks
 from hwsim.accounts.energy import Tariff, grouped
+from hwsim.errors import ConfigError
 from hwsim.learning import optimizers
 from hwsim.learning.update import Options as Update
 from hwsim.learning.update import update
@@ -331,3 +332,35 @@ def test_the_horizon_counts_mismatch_between_multipliers_that_are_separate():
     assert frozen({}) == pytest.approx(0.05)
     assert frozen({"inverse": "transposed"}) == pytest.approx(np.sqrt(2) * 0.03)
     assert frozen({"inverse": "transposed", "transposed": "forward"}) == 0
+
+
+def test_shared_multipliers_are_one_circuit():
+    """Programmed once, held once, one operation at a time."""
+    learned, episode = rule("fpe"), random_episode()
+    units, held, programmed = [], [], []
+    for sharing in ({}, {"transposed": "forward", "inverse": "transposed"}):
+        made = built("lru", learned, episode, on={"like": CLEAN, "sharing": sharing})
+        gradient_of(made, learned, episode)
+        found = [record for record in records(made) if record.kind.endswith("diagonal")]
+        units.append({record.unit for record in found})
+        held.append({name for name in made.machine.storages if "lambda" in name and "gradient" not in name})
+        programmed.append({record.writes for record in records(made) if "lambda" in str(record.writes)})
+    assert [len(each) for each in units] == [3, 1]
+    assert [len(each) for each in held] == [3, 1]
+    assert len(programmed[0]) > len(programmed[1])
+
+
+def test_a_chip_works_on_one_sequence_at_a_time():
+    parts = {"dataflow": {"batch_parallel": 4}}
+    with pytest.raises(ConfigError, match="one sequence at a time"):
+        machine_options({"like": "pcm_crossbar", "digital": {"like": "digital_45nm", "parts": parts}})
+
+
+def test_only_what_is_in_a_memory_makes_it_larger_and_leak():
+    """Devices, analog registers and coefficient registers are not in static memory."""
+    learned, episode = rule("fpe"), random_episode()
+    made = built("tanh", learned, episode, on="pcm_crossbar")
+    gradient_of(made, learned, episode)
+    ledger = made.machine.memory
+    assert ledger.most["weight memory"] < sum(h.total_bits for h in ledger.peak_holdings() if "weight" in h.kind)
+    assert made.machine.prices().digital.stores["state memory"].banks == 0

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from conftest import built, distance, gradient, random_episode, rule
+from conftest import built, distance, gradient, gradient_of, machine_options, random_episode, rule
 
 from hwsim.circuits import formats
+from hwsim.errors import ConfigError
 from hwsim.machine import tanh
 
 
@@ -69,3 +70,26 @@ def test_a_machine_that_works_on_sequences_together_holds_each_ones_state():
     for kind in ("state", "tape", "learning state", "input replay"):
         assert peaks[1][kind] == 4 * peaks[0][kind]
     assert peaks[1]["weights"] == peaks[0]["weights"]
+
+
+@pytest.mark.parametrize(
+    ("format", "accumulator", "bits"), [("float16", "float32", 32), ("fixed<8,4>", "fixed<24,8>", 24)]
+)
+def test_sums_are_kept_in_the_format_of_the_accumulator(format, accumulator, bits):  # noqa: A002
+    """A hundred times a sixteenth of the smallest step of the result is no longer nothing."""
+    machine = {"like": "digital_45nm", "format": format, "accumulator": accumulator}
+    episode, learned = random_episode(), rule("bptt")
+    made = built("lru", learned, episode, on=machine)
+    gradient_of(made, learned, episode)
+    stage = made.machine
+    sums = made.layers[0].cell.B.gradient
+    kept = stage.accumulator.round(sums.value) if stage.accumulator.round else sums.value.astype("float32")
+    np.testing.assert_array_equal(sums.value, kept)
+    assert (sums.value != stage.format.round(sums.value)).any()
+    assert stage.memory.widths[sums.name] == bits
+
+
+@pytest.mark.parametrize("names", [("float32", "float16"), ("float32", "float64"), ("fixed<16,8>", "fixed<12,8>")])
+def test_sums_that_are_too_narrow_are_refused(names):
+    with pytest.raises(ConfigError, match="accumulator"):
+        machine_options({"like": "digital_45nm", "format": names[0], "accumulator": names[1]})

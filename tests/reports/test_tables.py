@@ -22,9 +22,9 @@ from hwsim.reports import tables
 
 PREFIX = {prefix: 1000.0 ** (power - 6) for power, prefix in enumerate(["a", "f", "p", "n", "µ", "m", "", *"kMGT"])}
 ENERGY = {
-    "energy, inference of a sequence": "inference_j_per_sequence",
-    "energy, gradient of a sequence": "gradient_j_per_sequence",
-    "energy, training step": "training_step_j",
+    "energy / inference": "inference_j_per_sequence",
+    "energy / gradient": "gradient_j_per_sequence",
+    "energy / training step": "training_step_j",
     "energy, whole run": "run_j",
 }
 
@@ -121,22 +121,22 @@ def test_every_number_of_a_system_is_in_its_column() -> None:
     assert rows == {
         "rule": ["fpe"],
         "machine": ["pcm_crossbar"],
-        "test accuracy": ["81.2% [75.0%, 87.5%]"],
+        "accuracy (min, max)": ["81.2% (75.0%, 87.5%)"],
         "test loss": ["0.432"],
-        "gradient cosine, recurrent": ["0.900"],
-        "gradient cosine, input": ["0.900"],
-        "gradient cosine, readout": ["0.900"],
-        "energy, inference of a sequence": ["1.5 nJ"],
-        "energy, gradient of a sequence": ["4.56 nJ"],
-        "energy, training step": ["147 nJ"],
+        "cosine, recurrent": ["0.900"],
+        "cosine, input": ["0.900"],
+        "cosine, readout": ["0.900"],
+        "energy / inference": ["1.5 nJ"],
+        "energy / gradient": ["4.56 nJ"],
+        "energy / training step": ["147 nJ"],
         "energy, whole run": ["2.5 mJ"],
-        "… of it on assumed constants": ["25%"],
+        "… on assumptions": ["25%"],
         "peak memory": ["34.6 kB"],
         "memory devices": ["12 345 678"],
-        "passes over a sequence": ["3"],
-        "time, sequence with learning": ["22.5 µs"],
-        "writes a device": ["12.3"],
-        "analog values saturated": ["0.12%"],
+        "passes": ["3"],
+        "time / sequence": ["22.5 µs"],
+        "writes / device": ["12.3"],
+        "saturated": ["0.12%"],
     }
 
 
@@ -147,11 +147,11 @@ def test_ratios_are_to_the_first_system() -> None:
         time={"sequence_s": 2.25e-8},
     )
     rows = cells(tables.systems(summary(system(), other, system())))
-    assert rows["energy, inference of a sequence"] == ["1.5 nJ", "6 nJ (×4)", "1.5 nJ (×1)"]
+    assert rows["energy / inference"] == ["1.5 nJ", "6 nJ (×4)", "1.5 nJ (×1)"]
     assert rows["energy, whole run"] == ["2.5 mJ", "1.25 mJ (×0.5)", "2.5 mJ (×1)"]
     assert rows["peak memory"] == ["34.6 kB", "34.6 MB (×1e+03)", "34.6 kB (×1)"]
-    assert rows["time, sequence with learning"] == ["22.5 µs", "22.5 ns (×0.001)", "22.5 µs (×1)"]
-    assert not any("×" in cell for label in ("test loss", "rule", "writes a device") for cell in rows[label])
+    assert rows["time / sequence"] == ["22.5 µs", "22.5 ns (×0.001)", "22.5 µs (×1)"]
+    assert not any("×" in cell for label in ("test loss", "rule", "writes / device") for cell in rows[label])
 
 
 def test_what_is_not_known_is_a_dash_and_has_no_ratio() -> None:
@@ -175,13 +175,13 @@ def test_a_row_that_nobody_can_fill_is_left_out() -> None:
 
 def test_one_chip_has_no_range() -> None:
     rows = cells(tables.systems(summary(system(accuracy={"median": 0.5, "per_chip": [0.5]}))))
-    assert rows["test accuracy"] == ["50.0%"]
+    assert rows["accuracy (min, max)"] == ["50.0%"]
 
 
 def test_names_are_printed_as_they_are() -> None:
     text = printed(summary(system(machine="my chip [old] v2"), system()))
     assert "my chip [old] v2" in text
-    assert "[75.0%, 87.5%]" in text
+    assert "(75.0%, 87.5%)" in text
 
 
 # ---- by purpose and by class ---------------------------------------------------------------------------------
@@ -248,17 +248,22 @@ def test_there_is_nothing_to_remark_where_all_is_well() -> None:
 @pytest.mark.parametrize(("fits", "verdict"), [(True, "within"), (False, "beyond")])
 def test_the_horizon_is_the_shorter_of_its_two_terms(fits: bool, verdict: str) -> None:
     (line,) = remarks(horizon=reach(fits=fits))
-    assert f"sequences of 98 steps are {verdict} the horizon" in line
-    assert "in the end: 123 steps (for fresh errors 543, for frozen ones 123)" in line
-    assert "At the initial weights it was 7 steps" in line
+    assert f"98 steps are {verdict} the horizon of 123 (by frozen errors)" in line
+    assert "at the initial weights it was 7 (by frozen errors)" in line
     (line,) = remarks(horizon=reach(frozen_steps=None))
-    assert "in the end: 543 steps (for fresh errors 543, for frozen ones inf)" in line
+    assert "the horizon of 543 (by fresh errors)" in line
 
 
-def test_errors_that_miss_their_end_are_remarked_on() -> None:
+def test_errors_that_miss_their_end_are_remarked_on_first() -> None:
     assert len(remarks(horizon=reach(end_residual={}))) == 1
-    _, line = remarks(horizon=reach(end_residual={"layer 1": 0.05, "layer 2": 0.234}))
-    assert "by 0.23 of its size" in line
+    line, _ = remarks(horizon=reach(end_residual={"layer 1": 0.05, "layer 2": 0.234}))
+    assert "off by 23% in layer 2." in line
+
+
+def test_a_system_that_diverged_has_no_numbers_and_is_shown() -> None:
+    lost = {"loss": {"median": None, "per_chip": [None]}, "accuracy": None}
+    rows = cells(tables.systems(summary(system(), system(**lost))))
+    assert rows["test loss"][1] == "-"
 
 
 def test_divergence_is_remarked_on_with_its_place() -> None:
@@ -321,14 +326,14 @@ def test_the_other_numbers_of_a_run_are_those_of_its_summary(real: dict[str, Any
     rows = cells(tables.systems(real))
     for place, one in enumerate(real["systems"].values()):
         assert number(rows["peak memory"][place]) == close(one["memory"]["peak_bytes"])
-        assert number(rows["passes over a sequence"][place]) == one["time"]["passes"]
+        assert number(rows["passes"][place]) == one["time"]["passes"]
         assert number(rows["test loss"][place]) == pytest.approx(one["loss"]["median"], abs=5.1e-4)
-        assert number(rows["test accuracy"][place]) == pytest.approx(one["accuracy"]["median"], abs=5.1e-4)
+        assert number(rows["accuracy (min, max)"][place]) == pytest.approx(one["accuracy"]["median"], abs=5.1e-4)
         for group in ("recurrent", "input", "readout"):
             cosine = one["gradient"][group]["target"]["cosine"]
-            assert number(rows[f"gradient cosine, {group}"][place]) == pytest.approx(cosine, abs=5.1e-4)
+            assert number(rows[f"cosine, {group}"][place]) == pytest.approx(cosine, abs=5.1e-4)
         if one["time"]["sequence_s"]:
-            assert number(rows["time, sequence with learning"][place]) == close(one["time"]["sequence_s"])
+            assert number(rows["time / sequence"][place]) == close(one["time"]["sequence_s"])
 
 
 def test_the_parts_of_a_run_add_up_to_the_whole(real: dict[str, Any]) -> None:
