@@ -20,7 +20,7 @@ from hwsim.experiments.horizon import Horizon, horizon
 from hwsim.experiments.rehearsal import rehearse
 from hwsim.learning import optimizers
 from hwsim.learning.update import update
-from hwsim.machine import Accumulator, CrossbarMachine, Machine
+from hwsim.machine import CrossbarMachine, Machine
 from hwsim.networks import Network
 from hwsim.tasks import Dataset
 
@@ -234,7 +234,7 @@ class Trial:
 
     def _stop_diverged_chips(self, updates: int) -> None:
         """Chips whose gradient is no longer a number keep their weights; where it was lost is noted once."""
-        sums = [storage for storage in self.machine.storages.values() if isinstance(storage, Accumulator)]
+        sums = self.machine.accumulators()
         lost = np.zeros(self.machine.chips, bool)
         for storage in sums:
             lost |= ~np.isfinite(storage.value.reshape(len(lost), -1)).all(1)

@@ -278,13 +278,13 @@ class Machine(Sequencer):
     # ---- storage ---------------------------------------------------------------------------------------------
 
     def load(self, register: Register) -> Signal:
-        value = register.value.copy() if self.strict else register.value
+        value = register.front.copy() if self.strict else register.front
         return self.emit(self._heads["load", register.port], value, value.shape, (register.name,))
 
     def store(self, register: Register, x: Signal) -> None:
         value = self.see(x)
-        if value.shape != register.value.shape:
-            raise CausalityError(f"{register.name} holds {register.value.shape}, not {value.shape}")
+        if value.shape != register.front.shape:
+            raise CausalityError(f"{register.name} holds {register.front.shape}, not {value.shape}")
         if register.kind is LEARNING:
             self.watch(register, value)
         self.note(self._heads["store", register.port], value.shape, (x._slot,), register.name)
@@ -293,7 +293,11 @@ class Machine(Sequencer):
     def keep(self, register: Register, value: np.ndarray) -> None:
         """Have `register` hold `value` from the end of this step."""
         register.pending = True
-        self._pending.append((register, value.copy() if self.strict else value))
+        self._pending.append((register, register.after(value.copy() if self.strict else value)))
+
+    def accumulators(self) -> list[Accumulator]:
+        """All sums that it holds."""
+        return [storage for storage in self.storages.values() if isinstance(storage, Accumulator)]
 
     def accumulate(self, sums: Accumulator, x: Signal) -> None:
         v = self.see(x)

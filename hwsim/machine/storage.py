@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 
-from hwsim.accounts.memory import ACCUMULATORS, STATE, TAPE
+from hwsim.accounts.memory import ACCUMULATORS, DELAY, STATE, TAPE
 from hwsim.errors import CausalityError
 from hwsim.machine.signal import Signal
 
@@ -89,6 +89,15 @@ class Register(Storage):
         self.initial, self.resets, self.pending = initial, resets, False
         super().__init__(machine, name, kind, initial.shape[2:], initial, shared=shared, bits=bits)
 
+    @property
+    def front(self) -> np.ndarray:
+        """What a load gives."""
+        return self.value
+
+    def after(self, stored: np.ndarray) -> np.ndarray:
+        """What it holds once a value is stored."""
+        return stored
+
     def load(self) -> Signal:
         return self.machine.load(self)
 
@@ -96,6 +105,20 @@ class Register(Storage):
         if self.pending:
             raise CausalityError(f"{self.name} is stored twice in one step")
         self.machine.store(self, signal)
+
+
+class DelayLine(Register):
+    """First in, first out: `load` gives the value that was stored as many steps ago as the line is long, zero at first.
+
+    `value` is `(chips, batch, length, width)`, the oldest in front.
+    """
+
+    @property
+    def front(self) -> np.ndarray:
+        return self.value[:, :, 0]
+
+    def after(self, stored: np.ndarray) -> np.ndarray:
+        return np.concatenate([self.value[:, :, 1:], stored[:, :, None]], 2)
 
 
 class Accumulator(Storage):
@@ -188,6 +211,12 @@ class Workspace:
             block = np.resize(np.asarray(initial, machine.dtype), width)
         first = np.broadcast_to(block, (machine.chips, machine.batch, *block.shape)).copy()
         return self._keep(Register(machine, name, kind, first, resets=resets))
+
+    def delay_line(self, name: str, width: int, length: int, *, resets: bool = False) -> DelayLine:
+        """A line of `length` vectors of `width` values, all zero."""
+        machine = self._machine
+        empty = np.zeros((machine.chips, machine.batch, length, width), machine.dtype)
+        return self._keep(DelayLine(machine, name, DELAY, empty, resets=resets))
 
     def tape(self, name: str, width: int) -> Tape:
         """A tape of vectors of `width` values."""

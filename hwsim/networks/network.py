@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from hwsim import cells
 from hwsim.accounts.memory import STATE
 from hwsim.cells import AnyOptions
-from hwsim.machine import Accumulator, Machine, Register, Signal, Step, Tape, Trainable, Workspace, softmax
+from hwsim.machine import Machine, Register, Signal, Step, Tape, Trainable, Workspace, softmax
 from hwsim.networks.readout import Options as ReadoutOptions
 from hwsim.networks.readout import Readout
 from hwsim.networks.readout import parameters as readout_parameters
@@ -193,9 +193,8 @@ class Network:
 
     def clear_gradients(self) -> None:
         """In a phase: set all sums to zero."""
-        for storage in list(self.machine.storages.values()):
-            if isinstance(storage, Accumulator):
-                storage.clear()
+        for sums in self.machine.accumulators():
+            sums.clear()
 
     def finish_gradient(self) -> None:
         """What is left to do to the gradient after the passes."""

@@ -1,0 +1,34 @@
+"""Cells, networks and rules look at no value and at no future: read from their source, since they could."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOMS = ("cells", "networks", "learning")
+FILES = [path for room in ROOMS for path in (Path(__file__).parents[2] / "hwsim" / room).rglob("*.py")]
+VALUES = {"value", "values", "saved", "entries", "front", "watchers", "storages", "snapshot", "journal", "memory"}
+EPISODE = {"inputs", "targets", "labels", "select"}
+HARMLESS = {"self.inputs", "gradients.values"}  # a width, and a dictionary of signals
+
+
+def peeks(source):
+    """Attributes of others through which a value, or the future, could be seen."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute):
+            own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            private = node.attr.startswith("_") and not node.attr.startswith("__") and not own
+            if ast.unparse(node) in HARMLESS:
+                continue
+            if private or node.attr in VALUES | EPISODE:
+                yield f"line {node.lineno}: .{node.attr}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_nothing_looks_at_values(path):
+    assert list(peeks(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("peek", ["h.value", "machine.episode.inputs[5]", "signal._value", "machine.watchers"])
+def test_looking_is_noticed(peek):
+    assert list(peeks(peek))
