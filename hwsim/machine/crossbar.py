@@ -292,18 +292,26 @@ class CrossbarMachine(DigitalMachine):
         self.sources[matrix.name] = Source(self.seed, f"{matrix.name} read", self.chips)
 
     def program(self, matrix: Matrix) -> None:
-        """Write the devices whose target has moved; how many is measured."""
-        target = matrix.trainable.master.load()
+        """Write the devices whose target has moved; how many is measured.
+
+        The digital unit scales each target to steps, compares them with the ones that are programmed, and keeps them.
+        """
+        target, array = matrix.trainable.master.load(), self.arrays[matrix.name]
+        steps, shape = self.storages[f"{matrix.name} steps"], self.see(target).shape
+        wanted = super().one("scale", target, levels(self.sheet) / array.w_max)
+        held = self.emit(self._heads["load", steps.port], self.see(target), shape, (steps.name,))
+        self.emit(self._heads["gate"], self.see(target), shape, (wanted._slot, held._slot))
+        self.note(self._heads["store", steps.port], shape, (wanted._slot,), steps.name)
         place = f"{self.batch_number}", f"{self.sweep_number}"
         draws = [
             streams.generator(self.seed, f"chip {chip}", matrix.name, "programming", *place)
             for chip in range(self.chips)
         ]
-        written, conductance = self.arrays[matrix.name].program(matrix.trainable.values, draws)
+        written, conductance = array.program(matrix.trainable.values, draws)
         self.written += written
         self._measured += [written, conductance]
         head = self._analog_heads["program", f"{matrix.name} tiles"]
-        self.note(head, (0, 0, *matrix.shape), (target._slot,), f"{matrix.name} devices")
+        self.note(head, (0, 0, *matrix.shape), (wanted._slot,), f"{matrix.name} devices")
         super().program(matrix)
 
     def read(self, matrix: Matrix, x: Signal, transposed: bool) -> Signal:
