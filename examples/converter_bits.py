@@ -1,0 +1,45 @@
+"""How many bits does the converter of a tile need, to see the direction of a gradient?
+
+The quickstart's network and chip, with analog-to-digital converters of fewer and more bits. Nothing is trained: each rule's
+gradient at the initial weights is compared with the exact one, along the states that the chip really took, so that what
+remains is the error of learning and not of the dynamics. Energy is not asked for: a converter of other bits is another
+circuit, whose energy and time have to be given with it.
+
+    python examples/converter_bits.py
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+import hwsim
+
+QUICKSTART = Path(__file__).parents[1] / "configs" / "experiments" / "quickstart.yaml"
+BITS = (4, 6, 8, 10, 12)
+RULES = ("fpe", "rtrl", "one_step")
+GROUPS = ("recurrent", "input", "readout")
+
+
+def experiment(bits: int) -> dict[str, Any]:
+    """The quickstart without training, one system for each rule."""
+    machine = {"like": "pcm_crossbar", "name": f"{bits} bits", "parts": {"adc": {"bits": bits}}}
+    asked: dict[str, Any] = yaml.safe_load(QUICKSTART.read_text(encoding="utf-8"))
+    del asked["training"]
+    others = [{"name": rule, "learning": {"name": rule}, "machine": machine} for rule in RULES[1:]]
+    return {**asked, "name": f"{bits} bits", "machine": machine, "test": False, "references": others}
+
+
+def main() -> None:
+    table = Table("bits", *(f"{rule}\n{group}" for rule in RULES for group in GROUPS), title="cosine, median of 4 chips")
+    for bits in BITS:
+        systems = hwsim.run(experiment(bits)).summary["systems"].values()
+        cosines = [system["gradient"][group]["recorded"]["cosine"] for system in systems for group in GROUPS]
+        table.add_row(str(bits), *("-" if cosine is None else f"{cosine:.2f}" for cosine in cosines))
+    Console(width=110).print(table)
+
+
+if __name__ == "__main__":
+    main()
