@@ -26,7 +26,7 @@ class Layer:
         self.eigenvalues = np.stack([radius * np.cos(angle), radius * np.sin(angle)], -1).reshape(1, 1, 2 * n)
         self.gamma = np.exp(own["log gamma"]).reshape(1, 1, n)
         self.matrices = {key: own[key] for key in ("B", "C", "V1", "V2")}
-        self.transposed = {key: value.swapaxes(1, 2) for key, value in self.matrices.items()}
+        self.transposed = {key: np.ascontiguousarray(value.swapaxes(1, 2)) for key, value in self.matrices.items()}
         self.vectors = {key: value.reshape(1, 1, -1) for key, value in own.items() if key[-1] == "b" or key == "norm"}
         self.sums: Values = {key: np.zeros_like(value) for key, value in {**self.matrices, **self.vectors}.items()}
         self.sums["lambda"] = np.zeros((1, 1, 2 * n), self.dtype)

@@ -1,9 +1,10 @@
 """How many bits does the converter of a tile need, to see the direction of a gradient?
 
-The quickstart's network and chip, with analog-to-digital converters of fewer and more bits. Nothing is trained: each rule's
-gradient at the initial weights is compared with the exact one, along the states that the chip really took, so that what
-remains is the error of learning and not of the dynamics. Energy is not asked for: a converter of other bits is another
-circuit, whose energy and time have to be given with it.
+The quickstart's network and chip, with analog-to-digital converters of fewer and more bits. Nothing is trained: the
+gradient of each rule at the initial weights is compared with the exact one, along the states that the chip really took,
+so what remains is the error of learning and not of the dynamics. (Energy is not asked for: a converter of other bits is
+another circuit, whose energy and time have to be given with it.) More than eight bits help no rule here, since other
+noise is larger by then; with four, errors of the recurrence vanish below one level.
 
     python examples/converter_bits.py
 """
@@ -33,7 +34,9 @@ def experiment(bits: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    table = Table("bits", *(f"{rule}\n{group}" for rule in RULES for group in GROUPS), title="cosine, median of 4 chips")
+    table = Table(
+        "bits", *(f"{rule}\n{group}" for rule in RULES for group in GROUPS), title="cosine, median of 4 chips"
+    )
     for bits in BITS:
         systems = hwsim.run(experiment(bits)).summary["systems"].values()
         cosines = [system["gradient"][group]["recorded"]["cosine"] for system in systems for group in GROUPS]

@@ -7,10 +7,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import converter_bits
+import frozen_against_fresh
 import numpy as np
 import pytest
 from conftest import built, distance, gradient, gradient_of, random_episode
 
+import hwsim
 from hwsim import documents
 from hwsim.catalogue import implementation
 from hwsim.config import hardware
@@ -63,3 +66,8 @@ def test_pages_link_to_what_exists(page: str) -> None:
     here = (ROOT / page).parent
     missing = [link for link in links if not link.startswith("http") and not (here / link).exists()]
     assert not missing
+
+
+def test_the_experiments_of_the_examples_are_valid() -> None:
+    hwsim.load(converter_bits.experiment(6))
+    hwsim.load(frozen_against_fresh.experiment(8, 0))

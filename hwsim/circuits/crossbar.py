@@ -112,7 +112,10 @@ class Crossbar:
                 else (self.weights.swapaxes(1, 2), self.spread.swapaxes(1, 2), self.column_conductance)
             )
             cuts = splits(conductance.shape[-1], lines)
-            shares = [Share(cut, weights[:, cut], spread[:, cut], conductance[:, cut]) for cut in cuts]
+            shares = [  # copies, since a product with a turned view takes longer
+                Share(cut, *(np.ascontiguousarray(part[:, cut]) for part in (weights, spread, conductance)))
+                for cut in cuts
+            ]
             self._shares[transposed, lines] = shares
         return shares
 

@@ -77,7 +77,7 @@ class Matrix:
 
     def take(self, values: np.ndarray) -> None:
         """Read these weights from now on."""
-        self.weights, self.turned = values, values.swapaxes(1, 2)
+        self.weights, self.turned = values, np.ascontiguousarray(values.swapaxes(1, 2))  # a view would be read slowly
 
     def columns(self) -> Signal:
         """The target weights as a bundle of columns, read as plain numbers; they come from digital memory."""
