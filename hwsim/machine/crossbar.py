@@ -101,6 +101,7 @@ class CrossbarMachine(DigitalMachine):
 
     Attributes:
         arrays: the devices of each matrix.
+        circuits: for all coefficients, by name, the ones in whose multipliers they are applied.
         clipped: values converted, or made by analog circuits, and how many of them were beyond full scale.
         written: devices written on each chip.
     """
@@ -115,6 +116,7 @@ class CrossbarMachine(DigitalMachine):
         self.addressable = options.attached != "nothing"
         self.coefficient_format = formats.parse(options.coefficients)
         self.arrays: dict[str, Crossbar] = {}
+        self.circuits: dict[str, Coefficients] = {}
         self.devices: dict[str, Storage] = {}
         self.sources: dict[str, Source] = {}
         self.banks: dict[str | tuple[str, str, int], Bank] = {}
@@ -349,25 +351,26 @@ class CrossbarMachine(DigitalMachine):
         self._tally("analog", y.size, beyond)
         return y
 
-    def circuit(self, coefficients: Coefficients) -> Coefficients:
+    def attach_coefficients(self, coefficients: Coefficients) -> Storage:
+        circuit = self.circuits[coefficients.name] = self._circuit(coefficients)
+        if circuit is not coefficients:
+            return circuit.storage
+        blank = np.zeros((self.chips, 1, coefficients.width), self.dtype)
+        name, width, bits = coefficients.name, (coefficients.width,), self.coefficient_format.bits
+        return Storage(self, name, WEIGHTS, width, blank, shared=True, bits=bits, technology=REGISTERS)
+
+    def _circuit(self, coefficients: Coefficients) -> Coefficients:
         """The coefficients in whose multipliers these are applied: their own, unless `sharing` says otherwise."""
         partner, sharing = coefficients.partner, self.crossbar.sharing
         if coefficients.role == "conjugate diagonal" and sharing.transposed == "forward" and partner:
             return partner
         if coefficients.role == "inverse diagonal" and sharing.inverse == "transposed" and partner:
-            return self.circuit(partner)
+            return self.circuits[partner.name]
         return coefficients
-
-    def attach_coefficients(self, coefficients: Coefficients) -> Storage:
-        if self.circuit(coefficients) is not coefficients:
-            return self.circuit(coefficients).storage
-        blank = np.zeros((self.chips, 1, coefficients.width), self.dtype)
-        name, width, bits = coefficients.name, (coefficients.width,), self.coefficient_format.bits
-        return Storage(self, name, WEIGHTS, width, blank, shared=True, bits=bits, technology=REGISTERS)
 
     def program_coefficients(self, coefficients: Coefficients, values: Signal | None) -> None:
         """Set the words that circuits multiply by, or add, in their own format."""
-        if self.circuit(coefficients) is not coefficients:
+        if self.circuits[coefficients.name] is not coefficients:
             return
         if values is None:
             assert coefficients.trainable is not None
@@ -380,7 +383,7 @@ class CrossbarMachine(DigitalMachine):
         return self.arrays[unit.name].weights if isinstance(unit, Matrix) else unit.storage.value
 
     def apply(self, coefficients: Coefficients, x: Signal) -> Signal:
-        circuit = self.circuit(coefficients)
+        circuit = self.circuits[coefficients.name]
         if self._host or not (x._analog or circuit is not coefficients):
             return super().apply(coefficients, self.digital(x))
         x = self.analog(x)
@@ -423,7 +426,7 @@ class CrossbarMachine(DigitalMachine):
         known = self._modes.get(coefficients.name)
         if known is not None and known[0] is words:
             return known[1]
-        shared, of = self.circuit(coefficients) is not coefficients, coefficients.partner or coefficients
+        shared, of = self.circuits[coefficients.name] is not coefficients, coefficients.partner or coefficients
         if shared and coefficients.role == "conjugate diagonal":
             m = self._mode_matrices(of)[:, [0, 2, 1, 3]]
         elif shared:
@@ -508,7 +511,7 @@ class CrossbarMachine(DigitalMachine):
 
     def prices(self) -> CrossbarPrices:  # type: ignore[override]
         multipliers = {
-            unit.role: DIAGONAL_OF[self.circuit(unit).role]
+            unit.role: DIAGONAL_OF[self.circuits[unit.name].role]
             for unit in self.units
             if isinstance(unit, Coefficients) and unit.role in DIAGONAL_OF
         }
