@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from hwsim.experiments.run import Run, run
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     """Import what is asked for only then: it takes a second."""
     if name in ("run", "Run"):

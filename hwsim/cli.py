@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -118,6 +119,7 @@ def main() -> None:
     """Run the command line; what the user can mend ends with exit code 2 and one message."""
     from hwsim.errors import HwsimError
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing half-written is left
     try:
         app()
     except HwsimError as error:

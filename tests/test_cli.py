@@ -207,10 +207,12 @@ COARSE = ("machine: pcm_crossbar", "machine: {like: digital_45nm, format: 'fixed
         ),
         (
             [("name: fpe", "name: bptt")],
-            "substrate: backpropagation through time needs past values in another order than they were made, and this "
-            "machine has no addressable memory for state (no tape); run the rule on a digital machine or",
+            "e.yaml:1:1: the document: bptt needs a tape, and pcm_crossbar, the machine of 'substrate', has none; ",
         ),
-        ([("machine: digital_45nm", "machine: pcm_crossbar")], "BPTT: backpropagation through time needs past values"),
+        (
+            [("machine: digital_45nm", "machine: pcm_crossbar")],
+            "e.yaml:1:1: the document: bptt needs a tape, and pcm_crossbar, the machine of 'BPTT', has none; ",
+        ),
         ([TANH, COARSE], "substrate: layer 1: the Jacobian of step 0 in 'pass 2' has no inverse"),
         ([TANH, ("name: fpe", "name: rtrl")], "substrate: rtrl is for cells with a diagonal Jacobian, such as lru"),
         ([("modes: 4", "modes: 100000000")], "substrate: simulating it would take about "),
@@ -351,8 +353,17 @@ def test_a_seed_from_python_is_checked_too(tmp_path: Path) -> None:
 # ---- Ctrl-C --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [[], ["--quiet"]])
-def test_ctrl_c_ends_a_run_and_leaves_nothing(tmp_path: Path, words: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("how", "words", "code", "said"),
+    [
+        (signal.SIGINT, [], 130, "interrupted; nothing was written\n"),
+        (signal.SIGINT, ["--quiet"], 130, "interrupted; nothing was written\n"),
+        (signal.SIGTERM, ["--quiet"], 143, ""),
+    ],
+)
+def test_an_interrupted_run_leaves_nothing(
+    tmp_path: Path, how: signal.Signals, words: list[str], code: int, said: str
+) -> None:
     (tmp_path / "e.yaml").write_text(changed(("epochs: 1", "epochs: 1000000")))
     process = subprocess.Popen(
         [sys.executable, "-m", "hwsim", "run", "e.yaml", "--out", "new/out", *words],
@@ -368,12 +379,12 @@ def test_ctrl_c_ends_a_run_and_leaves_nothing(tmp_path: Path, words: list[str]) 
             assert time.monotonic() < until
             time.sleep(0.02)
         time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(how)
         out, err = process.communicate(timeout=30)
     finally:
         process.kill()
-    assert process.returncode == 130
-    assert err.endswith("interrupted; nothing was written\n")
+    assert process.returncode == code
+    assert err.endswith(said)
     assert "Traceback" not in err
     assert out == ""
     assert standing(tmp_path) == ["e.yaml"]

@@ -81,6 +81,17 @@ class Experiment(System):
             raise ValueError(f"need names of their own; {', '.join(map(repr, twice))} stands twice")
         return references
 
+    @model_validator(mode="after")
+    def _rules_fit_machines(self) -> Self:
+        for name, system in self.systems().items():
+            no_tape = getattr(system.machine, "attached", "memory") == "nothing"
+            if no_tape and learning.build(system.learning).needs_tape:
+                raise ValueError(
+                    f"{system.learning.name} needs a tape, and {system.machine.name}, the machine of {name!r}, has "
+                    "none; take a digital machine, or one with `attached: memory` or `attached: host`"
+                )
+        return self
+
     def systems(self) -> dict[str, System]:
         """All systems by name: the substrate first, then the references."""
         substrate = System.model_construct(learning=self.learning, machine=self.machine, chips=self.chips)

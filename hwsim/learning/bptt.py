@@ -34,6 +34,8 @@ class BPTT(Rule):
     and targets are kept (Werbos, "Backpropagation through time: what it does and how to do it", Proc. IEEE 78, 1990).
     """
 
+    needs_tape = True
+
     @property
     def uses(self) -> frozenset[str]:
         return frozenset({"transposed"})

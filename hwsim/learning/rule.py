@@ -18,6 +18,9 @@ class Rule(ABC):
     `network.finish_gradient()`.
     """
 
+    needs_tape = False
+    """Whether it needs past values in another order than they were made."""
+
     def __init__(self, options: Any) -> None:
         self.options = options
 
