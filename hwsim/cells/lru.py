@@ -99,8 +99,7 @@ class LRU(Cell):
         self.b = Bias.trained(machine, f"{name} b", "input", initial.zeros(2 * n))
         self.gamma = ModeGain(machine, f"{name} gamma", n)
         self.eigenvalues = Diagonal(machine, f"{name} lambda", 2 * n, "transposed" in uses)
-        if "inverse" in uses:
-            self.inverse = InverseDiagonal(self.eigenvalues.T)
+        self.inverse = InverseDiagonal(self.eigenvalues.T) if "inverse" in uses else None
         self.trainables = [self.nu, self.theta, self.log_gamma, self.B.trainable, self.b.trainable]
         self.eigenvalue_gradient: Accumulator
 
@@ -121,6 +120,7 @@ class LRU(Cell):
         return self.eigenvalues.T * delta
 
     def inverse_transposed(self, at: At, v: Signal) -> Signal:
+        assert self.inverse is not None, "a rule that needs the inverse says so in `uses`"
         return self.inverse * v
 
     def product(self, workspace: Workspace, name: str) -> Register:
@@ -167,8 +167,9 @@ class LRU(Cell):
         self.eigenvalue_gradient = Accumulator(self.machine, f"{self.name} lambda gradient", (self.width,))
 
     def finish_gradient(self) -> None:
-        sums, eigenvalues = self.eigenvalue_gradient.load(), self._eigenvalues()
-        rate, turn = exp(self.nu.master.load()), exp(self.theta.master.load())
+        sums, rate, turn = self.eigenvalue_gradient.load(), exp(self.nu.master.load()), exp(self.theta.master.load())
+        radius = exp(-rate)
+        eigenvalues = interleave(radius * cos(turn), radius * sin(turn))
         self.nu.gradient.store(-(rate * pair_dot(sums, eigenvalues)))
         self.theta.gradient.store(turn * pair_cross(sums, eigenvalues))
 
@@ -176,13 +177,9 @@ class LRU(Cell):
         radius, angle = exp(-exp(self.nu.master.load())), exp(self.theta.master.load())
         x, y = cos(angle), sin(angle)
         self.eigenvalues.program(interleave(radius * x, radius * y))
-        if hasattr(self, "inverse"):
+        if self.inverse is not None:
             growth = reciprocal(radius)
             self.inverse.program(interleave(growth * x, growth * y))
         self.gamma.program(exp(self.log_gamma.master.load()))
         self.B.program()
         self.b.program()
-
-    def _eigenvalues(self) -> Signal:
-        radius, angle = exp(-exp(self.nu.master.load())), exp(self.theta.master.load())
-        return interleave(radius * cos(angle), radius * sin(angle))
