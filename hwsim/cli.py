@@ -43,12 +43,8 @@ def run(
 
     asked = config.load(file)
     folder = place(out, asked.name)
-    try:
-        with _reporting(quiet) as progress:
-            result = experiments.run(asked, out=folder, seed=seed, data=data, progress=progress)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; nothing was written", err=True)
-        raise typer.Exit(130) from None
+    with _reporting(quiet) as progress:
+        result = experiments.run(asked, out=folder, seed=seed, data=data, progress=progress)
     if not quiet:
         console = Console()
         tables.show(result.summary, console)
@@ -108,6 +104,8 @@ def _reporting(quiet: bool) -> Iterator[Any]:
         known: dict[str, Any] = {}
 
         def progress(system: str, what: str, done: int, total: int) -> None:
+            if _signals:
+                raise Stopped
             if system not in known:
                 known[system] = bars.add_task(what, total=total, system=system)
             bars.update(known[system], description=what, completed=done, total=total)
@@ -115,19 +113,45 @@ def _reporting(quiet: bool) -> Iterator[Any]:
         yield progress
 
 
+class Stopped(BaseException):
+    """Somebody wants it to end: Ctrl-C, or SIGTERM. Unlike `KeyboardInterrupt` nothing makes something else of it."""
+
+
+_signals: list[int] = []
+"""Signals to stop that have come."""
+
+
+def _stop(number: int, _: object) -> None:
+    _signals.append(number)
+    sys.unraisablehook = lambda _: None  # callbacks of the compiler cannot pass it on; `progress` does
+    raise Stopped
+
+
 def main() -> None:
-    """Run the command line; what the user can mend ends with exit code 2 and one message."""
+    """Run the command line; what the user can mend ends with exit code 2 and one message.
+
+    Being stopped ends with 128 and the number of the signal, and leaves nothing half-written.
+    """
     from hwsim.errors import HwsimError
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing half-written is left
+    _signals.clear()
+    before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         app()
-    except HwsimError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
-    except MemoryError as error:
-        print(f"this computer has too little memory: {error}", file=sys.stderr)
-        sys.exit(2)
+    except BaseException as error:
+        if _signals:  # whatever it has become on its way, such as a SystemError of a compiler that was at work
+            print("interrupted; nothing was written", file=sys.stderr)
+            sys.exit(128 + _signals[0])
+        if isinstance(error, HwsimError):
+            print(error, file=sys.stderr)
+            sys.exit(2)
+        if isinstance(error, MemoryError):
+            print(f"this computer has too little memory: {error}", file=sys.stderr)
+            sys.exit(2)
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

@@ -358,7 +358,7 @@ def test_a_seed_from_python_is_checked_too(tmp_path: Path) -> None:
     [
         (signal.SIGINT, [], 130, "interrupted; nothing was written\n"),
         (signal.SIGINT, ["--quiet"], 130, "interrupted; nothing was written\n"),
-        (signal.SIGTERM, ["--quiet"], 143, ""),
+        (signal.SIGTERM, ["--quiet"], 143, "interrupted; nothing was written\n"),
     ],
 )
 def test_an_interrupted_run_leaves_nothing(
