@@ -147,7 +147,7 @@ class CrossbarPrices:
     digital machine that the chip contains.
 
     Args:
-        multipliers: the section of `parts.diagonals` whose circuits carry out each kind of diagonal operation.
+        multipliers: kinds of diagonal operations that the circuits of another section of `parts.diagonals` carry out.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class CrossbarPrices:
         parts: CrossbarParts,
         sheet: DataSheet,
         digital: DigitalPrices,
-        multipliers: Mapping[str, str] = MappingProxyType(DIAGONAL_OF),
+        multipliers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.parts, self.sheet, self.digital = parts, sheet, digital
         self.multipliers = {**DIAGONAL_OF, **multipliers}

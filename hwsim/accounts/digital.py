@@ -80,10 +80,11 @@ class Expansions(BaseModel, extra="forbid"):
 
     @model_validator(mode="after")
     def _come_to_an_end(self) -> Self:
-        for name, allowed in {"divide": set(), "root": {"divide"}, "exp": {"divide"}}.items():
-            used = {part for part in ("exp", "divide") if getattr(getattr(self, name), part)}
-            if used - allowed:
-                raise ValueError(f"{name} may not expand to {', '.join(sorted(used - allowed))}: that would not end")
+        names = list(type(self).model_fields)
+        for position, name in enumerate(names):
+            endless = [part for part in names[position:] if getattr(getattr(self, name), part, 0)]
+            if endless:
+                raise ValueError(f"{name} may not expand to {', '.join(sorted(endless))}: that would not end")
         return self
 
 

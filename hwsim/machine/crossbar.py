@@ -297,6 +297,7 @@ class CrossbarMachine(DigitalMachine):
         """Write the devices whose target has moved; how many is measured.
 
         The digital unit scales each target to steps, compares them with the ones that are programmed, and keeps them.
+        That is entered here for its cost; which devices it finds, the array says.
         """
         target, array = matrix.trainable.master.load(), self.arrays[matrix.name]
         steps, shape = self.storages[f"{matrix.name} steps"], self.see(target).shape

