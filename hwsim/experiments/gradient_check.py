@@ -2,7 +2,7 @@
 
 Exact gradients are taken three times, on an ideal machine: at the target weights, at the weights that the devices were
 really programmed to, and with those along the noisy trajectory that the substrate really took. What comes in between
-them is programming error, dynamics error and rule error.
+them is programming error, dynamics error and rule error. On an exact substrate the three are one, and taken once.
 """
 
 from __future__ import annotations
@@ -22,35 +22,36 @@ Gradient = dict[str, np.ndarray]
 
 
 def check(network: Network, rule: learning.Rule, exact: Callable[[int], Network], episode: Episode) -> dict[str, Any]:
-    """Cosine and relative error of the gradient by group and layer, medians over chips.
+    """Cosine and relative error of the gradient by group and layer.
 
     Args:
         exact: makes the same network on an ideal machine with so many chips, for `bptt`.
 
     Returns:
-        `{group: {against: {"cosine": …, "relative_error": …}}}` for the groups recurrent, input and readout, and
-        `by_layer` with the same for each layer.
+        `{group: {against: {"cosine": …, "relative_error": …, "per_chip": […]}}}` for the groups recurrent, input and
+        readout, and for `all` parameters together; `by_layer` has the same for each layer. Cosines and errors are
+        medians over chips, `per_chip` has each chip's cosine; what is not finite is None.
     """
     machine = network.machine
     record = _Recorder(network)
-    machine.after_step = record.look
+    machine.after_step = None if machine.exact else record.look
     with machine.showing(episode):
         rule.gradients(network)
     machine.after_step = None
     mine = _gradient(network)
 
     bptt = learning.RULES["bptt"]
-    target, programmed = exact(1), exact(machine.chips)
-    _adopt(programmed, network)
     plain = BPTT(bptt.Options(name="bptt"))
-    along = BPTT(bptt.Options(name="bptt", recall="input"))
-    references = {
-        "target": _run(target, episode, plain.gradients),
-        "programmed": _run(programmed, episode, plain.gradients),
-    }
+    at_target = _run(exact(1), episode, plain.gradients)
+    if machine.exact:
+        return _compare(network, mine, dict.fromkeys(("target", "programmed", "recorded"), at_target))
+    programmed = exact(machine.chips)
+    _adopt(programmed, network)
+    at_programmed = _run(programmed, episode, plain.gradients)
     _forget(programmed)
-    references["recorded"] = _run(programmed, episode, lambda net: _backward(along, net, record.last_pass()))
-    return _compare(network, mine, references)
+    along = BPTT(bptt.Options(name="bptt", recall="input"))
+    recorded = _run(programmed, episode, lambda net: _backward(along, net, record.last_pass()))
+    return _compare(network, mine, {"target": at_target, "programmed": at_programmed, "recorded": recorded})
 
 
 class _Recorder:
@@ -120,7 +121,8 @@ def _compare(network: Network, mine: Gradient, references: dict[str, Gradient]) 
                 _alike(_flat(mine, names, chip), _flat(reference, names, chip)) for chip in range(network.machine.chips)
             ]
             cosines, errors = zip(*chips, strict=True)
-            found[against] = {"cosine": _median(cosines), "relative_error": _median(errors)}
+            middle = {"cosine": _median(cosines), "relative_error": _median(errors)}
+            found[against] = {**middle, "per_chip": list(cosines)}
         return found
 
     def grouped(prefix: str) -> dict[str, Any]:
@@ -128,6 +130,7 @@ def _compare(network: Network, mine: Gradient, references: dict[str, Gradient]) 
         for trainable in network.trainables:
             if trainable.layer.startswith(prefix):
                 groups[trainable.group].append(trainable.name)
+        groups["all"] = [name for names in groups.values() for name in names]
         return {group: one(names) for group, names in groups.items()}
 
     return {**grouped("layer"), "by_layer": {layer.name: grouped(layer.name) for layer in network.layers}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import exp, log2, sqrt
 from typing import Annotated, Literal, NamedTuple, Self
 
@@ -518,14 +518,15 @@ class CrossbarMachine(DigitalMachine):
         }
         return CrossbarPrices(self.parts, self.sheet, super().prices(), multipliers)
 
-    def precision(self, signal: float) -> Precision:
+    def precision(self, size: Callable[[], float]) -> Precision:
         """Fresh: noise of the tile that sends an error back, of subtraction, of the inverse multipliers and of storing.
 
         Frozen: mismatch of the inverse multipliers to the forward ones, unless they are the same circuits.
         """
         parts, diagonals, sharing = self.parts, self.parts.diagonals, self.crossbar.sharing
         noises = parts.tiles.output_noise, parts.functions.add.noise, diagonals.inverse.noise, parts.registers.noise
-        noise = parts.ranges.error * sqrt(sum(part**2 for part in noises)) / signal if signal else 0.0
+        total, signal = sqrt(sum(part**2 for part in noises)), size()
+        noise = parts.ranges.error * total / signal if signal else 0.0
         fresh = sqrt(noise**2 + diagonals.inverse.gain_noise**2)
         mismatch = diagonals.inverse.mismatch if sharing.inverse == "own" else diagonals.transposed.mismatch
         shared = sharing.inverse == "transposed" and sharing.transposed == "forward"

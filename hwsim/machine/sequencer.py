@@ -70,6 +70,8 @@ class Sequencer(ABC):
 
     addressable = True
     """Whether it offers a tape, which can be read in another order than it was written."""
+    exact = False
+    """Whether it computes in float64 without error, so that what it holds and does is what was meant."""
     parallel = 1
     """Sequences that are worked on at the same time, each with its own state."""
 

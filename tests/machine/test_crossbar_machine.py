@@ -327,7 +327,7 @@ def test_the_horizon_counts_mismatch_between_multipliers_that_are_separate():
         multiplier = {"mismatch": 0.03}
         parts = {"diagonals": {"forward": multiplier, "transposed": multiplier, "inverse": {"mismatch": 0.04}}}
         options = machine_options({"like": CLEAN, "parts": parts, "sharing": sharing})
-        return machine.build(options).precision(1.0).frozen
+        return machine.build(options).precision(lambda: 1.0).frozen
 
     assert frozen({}) == pytest.approx(0.05)
     assert frozen({"inverse": "transposed"}) == pytest.approx(np.sqrt(2) * 0.03)
