@@ -20,12 +20,23 @@ from hwsim.networks import Network
 
 Gradient = dict[str, np.ndarray]
 
+_PLAIN = BPTT(learning.RULES["bptt"].Options(name="bptt"))
+_ALONG = BPTT(learning.RULES["bptt"].Options(name="bptt", recall="input"))
 
-def check(network: Network, rule: learning.Rule, exact: Callable[[int], Network], episode: Episode) -> dict[str, Any]:
+
+def at_target(exact: Network, episode: Episode) -> Gradient:
+    """The exact gradient at the target weights, from a network on an ideal machine; one for all systems."""
+    return _run(exact, episode, _PLAIN.gradients)
+
+
+def check(
+    network: Network, rule: learning.Rule, exact: Callable[[int], Network], target: Gradient, episode: Episode
+) -> dict[str, Any]:
     """Cosine and relative error of the gradient by group and layer.
 
     Args:
         exact: makes the same network on an ideal machine with so many chips, for `bptt`.
+        target: the exact gradient at the target weights.
 
     Returns:
         `{group: {against: {"cosine": …, "relative_error": …, "per_chip": […]}}}` for the groups recurrent, input and
@@ -40,18 +51,14 @@ def check(network: Network, rule: learning.Rule, exact: Callable[[int], Network]
     machine.after_step = None
     mine = _gradient(network)
 
-    bptt = learning.RULES["bptt"]
-    plain = BPTT(bptt.Options(name="bptt"))
-    at_target = _run(exact(1), episode, plain.gradients)
     if machine.exact:
-        return _compare(network, mine, dict.fromkeys(("target", "programmed", "recorded"), at_target))
-    programmed = exact(machine.chips)
-    _adopt(programmed, network)
-    at_programmed = _run(programmed, episode, plain.gradients)
-    _forget(programmed)
-    along = BPTT(bptt.Options(name="bptt", recall="input"))
-    recorded = _run(programmed, episode, lambda net: _backward(along, net, record.last_pass()))
-    return _compare(network, mine, {"target": at_target, "programmed": at_programmed, "recorded": recorded})
+        return _compare(network, mine, dict.fromkeys(("target", "programmed", "recorded"), target))
+    real = exact(machine.chips)
+    _adopt(real, network)
+    programmed = _run(real, episode, _PLAIN.gradients)
+    _forget(real)
+    recorded = _run(real, episode, lambda net: _backward(_ALONG, net, record.last_pass()))
+    return _compare(network, mine, {"target": target, "programmed": programmed, "recorded": recorded})
 
 
 class _Recorder:

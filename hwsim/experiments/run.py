@@ -19,6 +19,7 @@ from hwsim.errors import ConfigError
 from hwsim.experiments import costs as accounting
 from hwsim.experiments import run_folder
 from hwsim.experiments.costs import Costs, Row
+from hwsim.experiments.gradient_check import Gradient
 from hwsim.experiments.horizon import Horizon
 from hwsim.experiments.rehearsal import check_memory
 from hwsim.experiments.trial import Trial
@@ -103,9 +104,10 @@ def _run(experiment: Experiment, data: str | Path | None, progress: Progress) ->
     needed = tasks.numbers(experiment.task) * _BYTES_A_NUMBER
     check_memory(f"task: the data of {experiment.task.name}", needed, "fewer or shorter sequences")
     dataset = tasks.load(experiment.task, experiment.seed, None if data is None else Path(data))
-    found = []
+    found: list[Costs] = []
+    target: Gradient = {}
     for name, system in experiment.systems().items():
-        trial = Trial(experiment, name, system, dataset)
+        trial = Trial(experiment, name, system, dataset, target)
         trial.run(lambda what, done, total, name=name: progress(name, what, done, total))  # type: ignore[misc]
         found.append(Costs(trial))
     resolved = experiment.resolved()

@@ -49,7 +49,6 @@ def test_on_the_ideal_machine_an_exact_rule_has_no_error_of_any_kind(network):
 
 
 def test_all_parameters_together_are_compared_as_one_vector():
-    """With a = |x|, b = |y| and cosine c of each group, |x - y|² = a² + b² - 2abc: so the parts make up the whole."""
     groups = substrate(experiment(learner="one_step"))["gradient"]
     names = ("recurrent", "input", "readout")
     layers = groups["by_layer"].values()
