@@ -149,11 +149,14 @@ def _flat(gradient: Gradient, names: list[str], chip: int) -> np.ndarray:
 
 def _alike(x: np.ndarray, y: np.ndarray) -> tuple[float | None, float | None]:
     """Cosine, and |x - y| / |y|; None where they are not defined."""
-    with np.errstate(all="ignore"):
-        size, other = float(np.linalg.norm(x)), float(np.linalg.norm(y))
-        if not np.isfinite(size) or not other:
-            return None, None
-        return (float(x @ y) / (size * other) if size else None), float(np.linalg.norm(x - y)) / other
+    largest, other = float(np.abs(x).max()), float(np.linalg.norm(y))
+    if not np.isfinite(largest) or not other:
+        return None, None
+    if not largest:
+        return None, 1.0
+    u = x / largest  # squares of numbers that have grown large would not be finite
+    cosine = float(u @ y) / (float(np.linalg.norm(u)) * other)
+    return cosine, float(np.linalg.norm(u - y / largest)) / other * largest
 
 
 def _median(values: tuple[float | None, ...]) -> float | None:
