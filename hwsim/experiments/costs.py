@@ -77,9 +77,15 @@ class Costs:
             "hardware_step_s": max((timing.period for timing in passes), default=0) * 1e-12,
             "sequence_s": whole * 1e-12,
             "training_step_s": sum(self.seconds(batch)),
-            "passes": len(passes),
+            "passes": self._shown(batch),
             "utilisation": {unit: time / whole for unit, time in sorted(busy.items()) if time} if whole else {},
         }
+
+    def _shown(self, batch: Batch) -> float:
+        """How often each step of the sequences was worked on; passes over a part of them count as that part."""
+        steps = sum(count for sweep in batch.sweeps if sweep.kind == PASS for _, count in sweep.runs)
+        times = steps / self.trial.dataset.train.steps
+        return int(times) if times.is_integer() else times
 
     # ---- energy ----------------------------------------------------------------------------------------------
 

@@ -69,19 +69,16 @@ class _Recorder:
         self._names = [f"{layer.name} h" for layer in network.layers]
         if network.pooling == "cumulative_mean":
             self._names.append("pooled output")
-        self._passes: dict[int, list[list[np.ndarray]]] = {}
-        self._order: dict[int, list[int]] = {}
+        self._states: dict[int, list[np.ndarray]] = {}
 
     def look(self) -> None:
         machine = self._machine
-        self._order.setdefault(machine.sweep_number, []).append(machine.step_index)
-        states = [machine.storages[name].value.astype(float) for name in self._names]
-        self._passes.setdefault(machine.sweep_number, []).append(states)
+        if not machine.back_in_time:
+            self._states[machine.step_index] = [machine.storages[name].value.astype(float) for name in self._names]
 
     def last_pass(self) -> list[list[np.ndarray]]:
-        """The states of the last forward pass, step by step."""
-        forward = [number for number, order in self._order.items() if order == sorted(order)]
-        return self._passes[max(forward)]
+        """The states of each step in the last forward pass over it."""
+        return [self._states[step] for step in sorted(self._states)]
 
 
 def _run(network: Network, episode: Episode, gradients: Callable[[Network], None]) -> Gradient:
@@ -97,7 +94,7 @@ def _backward(rule: BPTT, network: Network, recorded: list[list[np.ndarray]]) ->
         for number, (register, tape) in enumerate(zip(states.all(), tapes, strict=True)):
             tape.fill([register.initial, *(step[number] for step in recorded[:-1])])
             register.value = recorded[-1][number]
-        rule.backward(network, workspace, states, tapes)
+        rule.backward(network, states, tapes, rule.errors(network, workspace), range(len(recorded)))
     network.finish_gradient()
 
 

@@ -127,7 +127,6 @@ class CrossbarMachine(DigitalMachine):
         self._modes: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self._measured: list[np.ndarray] = []
         self._host = False
-        self._on_host: list[Register] = []
 
     # ---- domains ---------------------------------------------------------------------------------------------
 
@@ -475,10 +474,9 @@ class CrossbarMachine(DigitalMachine):
         return storage.port == storage.name
 
     def _move_to_host(self, register: Register) -> None:
-        """From now on the host keeps this register, until the backward pass is over."""
+        """From now on the host keeps this register; states of the dynamics until the backward pass is over."""
         if self._is_analog(register):
             register.port = memory_of(register.kind)
-            self._on_host.append(register)
 
     def _scale_of(self, register: Register) -> float:
         ranges = self.parts.ranges
@@ -495,18 +493,18 @@ class CrossbarMachine(DigitalMachine):
                     held = hold.registers.get(register.name, hold.period) if register.name in stored else hold.period
                     register.value = register.value * np.float32(exp(-held / self.parts.registers.retention.value))
 
-    def backward_pass(self, name: str) -> Iterator[Step]:
+    def backward_pass(self, name: str, part: range | None = None) -> Iterator[Step]:
         """With a host, on the host: digital, from recorded states."""
         self._host = self.crossbar.attached == "host"
-        if self._host and self._snapshot is not None and self._snapshot.sweep == self.sweep_number + 1:
-            for storage in self.storages.values():  # goes on within this pass, whose first step moved them all
-                if isinstance(storage, Register):
-                    self._move_to_host(storage)
-        yield from super().backward_pass(name)
+        registers = [storage for storage in self.storages.values() if isinstance(storage, Register)]
+        if self._host and self._snapshot is not None and self._snapshot.sweep > self.sweep_number:
+            for register in registers:  # goes on within this pass or behind it; its first step moved them all
+                self._move_to_host(register)
+        yield from super().backward_pass(name, part)
         self._host = False
-        for register in self._on_host:
-            register.port = register.name
-        self._on_host.clear()
+        for register in registers:
+            if register.resets:
+                register.port = self.port_of(register)
 
     # ---- what kinds of machines decide -----------------------------------------------------------------------
 

@@ -59,7 +59,7 @@ def systems(summary: Summary) -> Table:
     row("energy, whole run", lambda s: s["energy"]["run_j"], _joules, True)
     row("peak memory", lambda s: s["memory"]["peak_bytes"], lambda v: si(v, "B"), True)
     row("memory devices", lambda s: s["memory"]["devices"] or None, lambda v: f"{v:,}".replace(",", " "))
-    row("passes", lambda s: s["time"].get("passes"), str)
+    row("passes", lambda s: s["time"].get("passes"), lambda v: f"{v:.3g}")
     row("time / sequence", lambda s: s["time"].get("sequence_s") or None, lambda v: si(v, "s"), True)
     row("writes / device", lambda s: (s["weights"] or {}).get("writes_per_device"), lambda v: f"{v:.3g}")
     row("saturated", lambda s: (s["signal_health"] or {}).get("saturation_rate"), lambda v: f"{v:.2%}")
