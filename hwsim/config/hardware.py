@@ -33,7 +33,7 @@ def machine(document: Document) -> Any:
     Raises:
         ConfigError: each problem with its place, in whichever file it stands.
     """
-    document = _inherited(document)
+    document = inherited(document)
     kind = document.data.get("kind")
     if not isinstance(kind, str) or kind not in MACHINES:
         text = "kind is missing" if kind is None else documents.unknown("kind", str(kind), list(MACHINES))
@@ -59,14 +59,14 @@ def device(document: Document) -> DataSheet:
 
 def _digital(document: Document) -> Any:
     """The options of a machine that has to be a digital one."""
-    unit = _inherited(document)
+    unit = inherited(document)
     kind = unit.data.get("kind")
     if isinstance(kind, str) and kind in MACHINES and kind != "digital":
         raise documents.refuse([document.problem((), f"must be a machine of the kind 'digital', not {kind!r}")])
     return machine(unit)
 
 
-def _inherited(document: Document, trail: tuple[Path, ...] = ()) -> Document:
+def inherited(document: Document, trail: tuple[Path, ...] = ()) -> Document:
     """The document laid over the one that it is `like`; `trail` are the files that led to it."""
     opened = _opened(document, "configs/hardware")
     if opened is not document:
@@ -80,7 +80,7 @@ def _inherited(document: Document, trail: tuple[Path, ...] = ()) -> Document:
         raise documents.refuse([document.problem((), "must be the name of a machine, or a mapping")])
     if "like" not in document.data:
         return document
-    return document.without("like").over(_inherited(document.part(("like",)), trail))
+    return document.without("like").over(inherited(document.part(("like",)), trail))
 
 
 def _opened(document: Document, kind: str) -> Document:

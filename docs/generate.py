@@ -1,0 +1,177 @@
+"""The parts of the documentation that are made from the program: keys, constants, commands, and code that is shown.
+
+MkDocs calls `on_page_markdown` for each page. `<!-- made here: commands -->` becomes what `PARTS` makes of it, and a
+block of Python with nothing in it but a comment such as `# hwsim/learning/rule.py: Rule` becomes that code.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+import yaml
+
+from hwsim import accounts, cli, documents
+from hwsim.config import hardware
+from hwsim.config.constants import Row, constants
+from hwsim.config.experiment import Experiment
+from hwsim.config.keys import Key, Section, sections
+from hwsim.machine import MACHINES
+from hwsim.physics import DataSheet
+
+ROOT = Path(__file__).parents[1]
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """A page with all that is to be put into it."""
+    made = re.sub(r"<!-- made here: (.+?) -->", lambda match: PARTS[match[1]](), markdown)
+    return re.sub(r"```python\n# (\S+\.py)(?:: (\w+))?\n```", _shown, made)
+
+
+def _shown(match: re.Match[str]) -> str:
+    path, name = match.groups()
+    code = (ROOT / path).read_text(encoding="utf-8")
+    if name:
+        found = next(node for node in ast.parse(code).body if getattr(node, "name", None) == name)
+        code = str(ast.get_source_segment(code, found))
+    return f'```python title="{path}"\n{code.strip()}\n```'
+
+
+# ---- keys ----------------------------------------------------------------------------------------------------
+
+ROOTS = {
+    "device": [DataSheet],
+    "machine": [each.Options for each in MACHINES.values()],
+    "experiment": [Experiment],
+}
+"""The page of each kind of document, and the models that describe it; a section stands where it is first needed."""
+
+
+def keys(page: str) -> str:
+    """Every key of a kind of document: what may stand there, its default, what it is for."""
+    found = iter(sections(*(model for models in ROOTS.values() for model in models)).values())
+    pages = {name: [section for _ in models for section in next(found)] for name, models in ROOTS.items()}
+    where = {
+        section.title: f"{'' if name == page else f'{name}.md'}#{_anchor(section.title)}"
+        for name, group in pages.items()
+        for section in group
+    }
+    texts = {section.title: section.text.partition("\n")[0] for group in pages.values() for section in group}
+    return "\n".join(_section(section, where, texts) for section in pages[page])
+
+
+def _section(section: Section, where: dict[str, str], texts: dict[str, str]) -> str:
+    rows = (_key(key, where, texts) for key in section.keys)
+    table = _table(("key", "what stands there", "default", "what it is for"), rows)
+    return f"## {section.title} {{ #{_anchor(section.title)} }}\n\n{section.text}\n\n{table}"
+
+
+def _key(key: Key, where: dict[str, str], texts: dict[str, str]) -> tuple[str, str, str, str]:
+    links = ", ".join(f"[{title}]({where[title]})" for title in key.sections)
+    about = key.text or (texts[key.sections[0]] if len(key.sections) == 1 else "")
+    default = "**required**" if key.default is None else f"`{key.default}`"
+    return f"`{key.name}`", f"{key.kind}: {links}" if links else key.kind, default, about
+
+
+def _anchor(title: str) -> str:
+    return title.lower().replace(" ", "-")
+
+
+# ---- constants -----------------------------------------------------------------------------------------------
+
+
+def constants_of(kind: str) -> str:
+    """Every number of the shipped files of a kind."""
+    return "\n".join(_constants(hardware.shelf(kind) / f"{name}.yaml") for name in hardware.names(kind))
+
+
+def _constants(path: Path) -> str:
+    document = documents.load(path)
+    rows = constants(document, hardware.inherited(document).data.get("sources", {}))
+    like = document.data.get("like")
+    text = f"### {path.stem} {{ #{path.stem} }}\n\n{_opening(path)}\n"
+    text += f"Like [{like}](#{like}), but for what follows.\n" if like else ""
+    return f"{text}\n{_table(('constant', 'value', 'range', 'where it comes from'), map(_constant, rows))}"
+
+
+def _constant(row: Row) -> tuple[str, str, str, str]:
+    origin = {
+        "source": row.source + (f" ({row.because})" if row.because else ""),
+        "assumed": f"**assumed**: {row.because}",
+        "choice": f"choice: {row.because}" if row.because else "choice",
+    }[row.kind]
+    return f"`{row.place}`", row.value, row.range, origin
+
+
+def _opening(path: Path) -> str:
+    """What a file says of itself in the comment that it begins with."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    end = next(number for number, line in enumerate(lines) if not line.startswith("#"))
+    return "\n".join(line.removeprefix("#").strip() for line in lines[:end])
+
+
+def memories() -> str:
+    """The table of static memories."""
+    path = Path(str(accounts.__file__)).with_name("sram_cacti7.yaml")
+    table = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return f"{_opening(path)} Source: {table['source']}.\n\n{_table(table['columns'], table['rows'])}"
+
+
+# ---- commands ------------------------------------------------------------------------------------------------
+
+
+def commands() -> str:
+    """Every command, with its arguments and options."""
+    return "\n".join(_commands(typer.main.get_command(cli.app), "hwsim"))
+
+
+def _commands(command: Any, name: str) -> Iterator[str]:
+    if hasattr(command, "commands"):
+        for word, below in command.commands.items():
+            yield from _commands(below, f"{name} {word}")
+        return
+    arguments = [each for each in command.params if each.param_type_name == "argument"]
+    rows = [_parameter(each) for each in command.params]
+    usage = " ".join([name, *(_metavar(each) for each in arguments), *(["[OPTIONS]"] if rows != arguments else [])])
+    table = _table(("argument or option", "default", "what it is for"), rows) if rows else ""
+    yield f"## {name}\n\n```console\n{usage}\n```\n\n{command.help}\n\n{table}"
+
+
+def _parameter(parameter: Any) -> tuple[str, str, str]:
+    named = parameter.param_type_name == "option"
+    names = ", ".join((*parameter.opts, *parameter.secondary_opts)) if named else _metavar(parameter)
+    default = "" if parameter.default in (None, False) else f"`{parameter.default}`"
+    return f"`{names}`", "**required**" if parameter.required else default, parameter.help or ""
+
+
+def _metavar(argument: Any) -> str:
+    name = str(argument.metavar or argument.name).upper() + ("..." if argument.nargs == -1 else "")
+    return name if argument.required else f"[{name}]"
+
+
+# ---- Markdown ------------------------------------------------------------------------------------------------
+
+
+def _table(head: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    """A table; `|` in a cell is written so that it does not end the cell."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines) + "\n"
+
+
+def _cell(value: Any) -> str:
+    return " ".join(str(value).split()).replace("|", "&#124;").replace("<", "&lt;")
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "keys of data sheets": lambda: keys("device"),
+    "keys of machines": lambda: keys("machine"),
+    "keys of experiments": lambda: keys("experiment"),
+    "constants of devices": lambda: constants_of("devices"),
+    "constants of machines": lambda: constants_of("configs/hardware"),
+    "static memories": memories,
+    "commands": commands,
+}

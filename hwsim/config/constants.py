@@ -1,0 +1,85 @@
+"""The constants of a data sheet or machine, each with where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hwsim.documents import Document, Place
+
+
+class Row(NamedTuple):
+    """One constant, or one number that is a choice.
+
+    Attributes:
+        place: its keys, with dots between them.
+        value: as it stands in the file, with its unit.
+        range: the lowest and the highest value that its source gives, where it gives them.
+        source: the citation; empty where it is assumed or a choice.
+        because: the remark beside the source, the reason for which it is assumed, or the comment beside a choice.
+        kind: `"source"`, `"assumed"`, or `"choice"` for a number of the design, which needs no source.
+    """
+
+    place: str
+    value: str
+    range: str
+    source: str
+    because: str
+    kind: str
+
+
+def constants(document: Document, sources: dict[str, str]) -> list[Row]:
+    """All numbers of a data sheet or machine, in the order of the file.
+
+    Args:
+        document: the file, or one laid over what it is `like`.
+        sources: citations by their keys, those of the file and of what it is `like`.
+    """
+    return list(_rows(document, (), sources))
+
+
+def _rows(document: Document, place: Place, sources: dict[str, str]) -> Iterator[Row]:
+    data = document.data
+    for step in place:
+        data = data[step]
+    if isinstance(data, dict) and "value" in data:
+        yield _row(place, data["value"], data, sources)
+    elif isinstance(data, dict) and ("source" in data or "because" in data):  # one origin for several numbers
+        for key, value in data.items():
+            if isinstance(value, dict):
+                yield from _rows(document, (*place, key), sources)
+            elif key not in ("source", "because", "law"):
+                yield _row((*place, key), value, data, sources)
+    elif isinstance(data, dict):
+        for key in data:
+            if (*place, key) not in (("sources",), ("digital",)):
+                yield from _rows(document, (*place, key), sources)
+    elif isinstance(data, (int, float)) and not isinstance(data, bool):
+        yield Row(_name(place), _written(data), "", "", _comment(document, place), "choice")
+
+
+def _row(place: Place, value: Any, origin: dict[str, Any], sources: dict[str, str]) -> Row:
+    limits = origin.get("range")
+    between = f"{_written(limits[0])} to {_written(limits[1])}" if isinstance(limits, list) else ""
+    if "assumed" in origin:
+        return Row(_name(place), _written(value), between, "", origin["assumed"], "assumed")
+    if "because" in origin:
+        return Row(_name(place), _written(value), between, "", origin["because"], "choice")
+    key, _, remark = origin["source"].partition(",")
+    return Row(_name(place), _written(value), between, sources.get(key.strip(), key), remark.strip(), "source")
+
+
+def _comment(document: Document, place: Place) -> str:
+    """What is said beside a number, behind a `#` on its line."""
+    mark = document.marks[place]
+    lines = Path(mark.file).read_text(encoding="utf-8").splitlines()
+    return lines[mark.line - 1].partition(" #")[2].strip()
+
+
+def _name(place: Place) -> str:
+    return ".".join(map(str, place))
+
+
+def _written(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
