@@ -52,6 +52,23 @@ def run(
 
 
 @app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    out: Annotated[Path | None, typer.Option("--out", help="The file; otherwise report.html in the folder.")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+) -> None:
+    """Write one HTML file that shows and explains what a run found; it needs nothing else, and no network."""
+    from hwsim.experiments.run_folder import read
+    from hwsim.reports import html
+
+    path = out or folder / "report.html"
+    html.write(path, html.of_run(read(folder)))
+    typer.echo(f"The report is {path}")
+    if open_:
+        typer.launch(path.resolve().as_uri())
+
+
+@app.command()
 def validate(file: Annotated[Path, typer.Argument(help="An experiment, a machine or a data sheet, in YAML.")]) -> None:
     """Check a file without running anything; all that is wrong with it is listed."""
     from hwsim import documents

@@ -112,6 +112,7 @@ def _run(experiment: Experiment, data: str | Path | None, progress: Progress) ->
         found.append(Costs(trial))
     resolved = experiment.resolved()
     summary = {
+        "schema_version": run_folder.SCHEMA_VERSION,
         "name": experiment.name,
         "seed": experiment.seed,
         "hwsim_version": hwsim.__version__,
