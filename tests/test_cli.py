@@ -46,7 +46,7 @@ training: {optimizer: {name: sgd, rate: 0.01}, batch: 4, epochs: 1}
 references:
   - {name: BPTT, learning: {name: bptt}, machine: digital_45nm}
 """
-FILES = ["SHA256SUMS", "config.yaml", "energy.csv", "memory.csv", "metrics.csv", "summary.json", "timeline.json"]
+FILES = sorted([*run_folder.FILES, "SHA256SUMS"])
 
 
 class Said(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -171,7 +171,7 @@ def health(machine: Machine) -> dict[str, Any] | None:
     if not isinstance(machine, CrossbarMachine):
         return None
     parts = machine.parts
-    rates = {kind: (beyond / values if values else 0.0) for kind, (values, beyond) in machine.clipped.items()}
+    rates = {kind: _rate(units.values()) for kind, units in machine.clipped.items()}
     return {
         "dac_clip_rate": rates["dac"],
         "adc_clip_rate": rates["adc"],
@@ -181,6 +181,11 @@ def health(machine: Machine) -> dict[str, Any] | None:
             "register": machine.effective_bits(parts.registers.noise),
         },
     }
+
+
+def _rate(counts: Collection[list[int]]) -> float:
+    values, beyond = sum(count[0] for count in counts), sum(count[1] for count in counts)
+    return beyond / values if values else 0.0
 
 
 def writes(machine: Machine) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ from hwsim.accounts.energy import total
 from hwsim.accounts.journal import PASS
 from hwsim.accounts.timeline import TimelineWriter
 from hwsim.errors import HwsimError, OutputError, ResultsError
+from hwsim.experiments import wear
 from hwsim.experiments.costs import Costs, Row
 
 SCHEMA_VERSION = 2
@@ -28,7 +29,16 @@ SCHEMA_VERSION = 2
 CHECKSUMS = "SHA256SUMS"
 """The file with the checksum of each of the others, as `sha256sum --check` reads it."""
 
-FILES = ("config.yaml", "summary.json", "energy.csv", "memory.csv", "metrics.csv", "timeline.json")
+FILES = (
+    "config.yaml",
+    "summary.json",
+    "energy.csv",
+    "memory.csv",
+    "metrics.csv",
+    "histograms.csv",
+    "clipping.csv",
+    "timeline.json",
+)
 
 METRICS = (
     "system",
@@ -112,6 +122,9 @@ def write(folder: Path, config: dict[str, Any], summary: dict[str, Any], costs: 
     _table(folder / "energy.csv", Row._fields, (row for one in costs for row in one.rows()))
     _table(folder / "memory.csv", Held._fields, (row for one in costs for row in held(one)))
     _table(folder / "metrics.csv", METRICS, (row for one in costs for row in metrics(one)))
+    worn = [(one.trial.name, one.machine) for one in costs]
+    _table(folder / "histograms.csv", wear.Bin._fields, (row for one in worn for row in wear.histograms(*one)))
+    _table(folder / "clipping.csv", wear.Clipping._fields, (row for one in worn for row in wear.clipping(*one)))
     with (folder / "timeline.json").open("w", encoding="utf-8") as file:
         writer = TimelineWriter(file)
         for number, one in enumerate(costs, 1):
@@ -152,6 +165,16 @@ class RunFolder:
     def metrics(self) -> pd.DataFrame:
         """`metrics.csv`."""
         return pd.read_csv(self.path / "metrics.csv")
+
+    @cached_property
+    def histograms(self) -> pd.DataFrame:
+        """`histograms.csv`."""
+        return pd.read_csv(self.path / "histograms.csv")
+
+    @cached_property
+    def clipping(self) -> pd.DataFrame:
+        """`clipping.csv`."""
+        return pd.read_csv(self.path / "clipping.csv")
 
     @cached_property
     def timeline(self) -> list[dict[str, Any]]:

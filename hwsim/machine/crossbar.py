@@ -102,7 +102,8 @@ class CrossbarMachine(DigitalMachine):
     Attributes:
         arrays: the devices of each matrix.
         circuits: for all coefficients, by name, the ones in whose multipliers they are applied.
-        clipped: values converted, or made by analog circuits, and how many of them were beyond full scale.
+        clipped: values that each unit converted or made, and how many of them were beyond full scale, by what clips
+            them: `dac`, `adc`, or saturation of `analog` circuits.
         written: devices written on each chip.
     """
 
@@ -120,7 +121,7 @@ class CrossbarMachine(DigitalMachine):
         self.devices: dict[str, Storage] = {}
         self.sources: dict[str, Source] = {}
         self.banks: dict[str | tuple[str, str, int], Bank] = {}
-        self.clipped = {"dac": [0, 0], "adc": [0, 0], "analog": [0, 0]}
+        self.clipped: dict[str, dict[str, list[int]]] = {"dac": {}, "adc": {}, "analog": {}}
         self.written = np.zeros(chips)
         self.tiles_used = 0
         self.holds: Mapping[str, Hold] = {}
@@ -149,11 +150,12 @@ class CrossbarMachine(DigitalMachine):
     def _convert(self, kind: str, x: Signal, bits: int, full_scale: float) -> Signal:
         v = self.see(x)
         value, beyond = converters.convert(v, converters.step(bits, full_scale), full_scale)
-        self._tally(kind, v.size, beyond)
+        head = (self._analog_heads if kind == "dac" else self._heads)[kind]
+        self._tally(kind, head.unit, v.size, beyond)
         if kind == "dac":
-            twin = self.emit_analog(self._analog_heads[kind], value, v.shape, (x._slot,), full_scale)
+            twin = self.emit_analog(head, value, v.shape, (x._slot,), full_scale)
         else:
-            twin = self.emit(self._heads[kind], value, v.shape, (x._slot,))
+            twin = self.emit(head, value, v.shape, (x._slot,))
         x._twin, twin._twin = twin, x
         return twin
 
@@ -208,10 +210,12 @@ class CrossbarMachine(DigitalMachine):
     def _spoil(self, bank: Bank, values: np.ndarray) -> None:
         """Make outputs of a bank imperfect."""
         beyond = bank.spoil(values, self._full_scale, self.moment(bank.source))
-        self._tally("analog", values.size, beyond)
+        self._tally("analog", bank.name, values.size, beyond)
 
-    def _tally(self, kind: str, values: int, beyond: int) -> None:
-        counts = self.clipped[kind]
+    def _tally(self, kind: str, unit: str, values: int, beyond: int) -> None:
+        counts = self.clipped[kind].get(unit)
+        if counts is None:
+            counts = self.clipped[kind][unit] = [0, 0]
         counts[0] += values
         counts[1] += beyond
 
@@ -348,7 +352,7 @@ class CrossbarMachine(DigitalMachine):
             beyond = perturb_each(y, variance, noise, limit, source.keys, self.moment(source))
         else:
             beyond = perturb(y, _NO_GAIN, noise, 0.0, limit, source.keys, self.moment(source))
-        self._tally("analog", y.size, beyond)
+        self._tally("analog", f"{name} tiles", y.size, beyond)
         return y
 
     def attach_coefficients(self, coefficients: Coefficients) -> Storage:
@@ -462,7 +466,7 @@ class CrossbarMachine(DigitalMachine):
             full_scale, source = self._scale_of(register), self._register_source(register)
             value, noise, moment = value.copy(), self.parts.registers.noise * full_scale, self.moment(source)
             beyond = perturb(vectors(value), _NO_GAIN, noise, 0.0, full_scale, source.keys, moment)
-            self._tally("analog", value.size, beyond)
+            self._tally("analog", register.name, value.size, beyond)
         super().keep(register, value)
 
     def _register_source(self, register: Register) -> Source:

@@ -154,8 +154,7 @@ def _inline(svg: str, name: str, label: str) -> str:
 
 
 def _in_variables(css: str) -> str:
-    css = re.sub(r"font: ([\d.]+)px [^;]*", r"font-size: \1px", css)
-    css = re.sub(r"font: (bold|\d+) ([\d.]+)px [^;]*", r"font-weight: \1; font-size: \2px", css)
+    css = re.sub(r"font-family: [^;]*;? ?", "", css)
     return re.sub(
         r"#[0-9a-f]{6}",
         lambda found: f"var(--{_VARIABLES[found[0]]}, {found[0]})" if found[0] in _VARIABLES else found[0],
