@@ -40,18 +40,24 @@ class Clipping(NamedTuple):
 
 
 def histograms(system: str, machine: Machine) -> Iterator[Bin]:
-    """Of the conductances at the end, and of how often each device was written, by array; without empty bins."""
-    if not isinstance(machine, CrossbarMachine):
+    """Of the conductances at the end, and of how often each device was written, by array; without empty bins.
+
+    All arrays of a machine have the same bins.
+    """
+    if not isinstance(machine, CrossbarMachine) or not machine.arrays:
         return
-    largest = machine.sheet.conductance.max.value
+    conductances = {
+        name: np.stack([array.plus, array.minus]).ravel().astype(float) for name, array in machine.arrays.items()
+    }
+    conductances = {name: values[np.isfinite(values)] for name, values in conductances.items()}
+    largest = max([machine.sheet.conductance.max.value, *(values.max(initial=0.0) for values in conductances.values())])
+    edges = np.linspace(0.0, largest, BINS + 1)
+    for name, values in conductances.items():
+        yield from _bins(system, name, CONDUCTANCE, values, edges)
+    most = max(int(array.writes.max(initial=0)) for array in machine.arrays.values())
+    width = -(-(most + 1) // BINS)  # 0, 1, … have a bin each, or, if that were too many, so many share one
+    edges = np.arange(0, most + width + 1, width, dtype=float)
     for name, array in machine.arrays.items():
-        conductance = np.stack([array.plus, array.minus])
-        conductance = conductance[np.isfinite(conductance)]
-        edges = np.linspace(0.0, max(largest, float(conductance.max(initial=0.0))), BINS + 1)
-        yield from _bins(system, name, CONDUCTANCE, conductance, edges)
-        most = int(array.writes.max(initial=0))
-        width = -(-(most + 1) // BINS)  # whole numbers: 0, 1, … to a bin each, or as few as that needs
-        edges = np.arange(0, most + width + 1, width, dtype=float)
         yield from _bins(system, name, WRITES, array.writes, edges)
 
 

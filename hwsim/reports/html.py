@@ -16,9 +16,14 @@ from hwsim.errors import OutputError
 from hwsim.experiments.run_folder import RunFolder
 from hwsim.reports import answers, tables
 from hwsim.reports.figures.canvas import Drawing
+from hwsim.reports.figures.constants import constants
+from hwsim.reports.figures.devices import clipped, conductances, writes
+from hwsim.reports.figures.gradient import gradient
+from hwsim.reports.figures.horizon import horizon
 from hwsim.reports.figures.learning import learning
 from hwsim.reports.figures.memory import memory
 from hwsim.reports.figures.purposes import purposes
+from hwsim.reports.figures.timeline import timeline
 from hwsim.reports.tables import Table
 
 
@@ -61,12 +66,44 @@ def of_run(run: RunFolder) -> str:
 
 def _sections(run: RunFolder) -> list[Section]:
     systems = run.systems
+    name, first = next(iter(systems.items()))
     return [
         Section("systems", "Systems side by side", [], [Sheet(tables.systems(systems), sortable=False)], [], []),
-        Section("learning-well", "Learning", [], [], _drawn(learning(run)), []),
-        Section("costs", "Energy", [], [], _drawn(purposes(systems)), [Sheet(tables.energy(systems))]),
+        Section(
+            "learning-well",
+            "Learning",
+            [],
+            [],
+            _drawn(learning(run), gradient(systems), horizon(systems)),
+            _checks(systems),
+        ),
+        Section(
+            "costs",
+            "Energy",
+            [],
+            [],
+            _drawn(purposes(systems), constants(name, first)),
+            [Sheet(tables.energy(systems)), *_constants(systems)],
+        ),
         Section("held", "Memory", [], [], _drawn(memory(run)), [Sheet(tables.memory(systems))]),
+        Section("devices", "Devices and circuits", [], [], _drawn(conductances(run), writes(run), clipped(run)), []),
+        Section("time", "Time", [], [], _drawn(timeline(run)), _utilisation(systems)),
     ]
+
+
+def _checks(systems: tables.Systems) -> list[Sheet]:
+    table = tables.gradients(systems)
+    note = "exact BPTT at the target weights, at the programmed ones, and along the states that the chip recorded"
+    return [Sheet(table, note)] if table.lines else []
+
+
+def _constants(systems: tables.Systems) -> list[Sheet]:
+    return [Sheet(table) for name, system in systems.items() if (table := tables.constants(name, system)).lines]
+
+
+def _utilisation(systems: tables.Systems) -> list[Sheet]:
+    table = tables.utilisation(systems)
+    return [Sheet(table)] if table.lines else []
 
 
 def _drawn(*drawings: Drawing | None) -> list[Drawing]:

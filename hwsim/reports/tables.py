@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -51,6 +51,8 @@ class Table(NamedTuple):
     total: Line | None = None
     corner: str = ""
 
+
+GROUPS = ("recurrent", "input", "readout")
 
 NOTHING = Cell("-")
 
@@ -108,7 +110,7 @@ def systems(found: Systems, title: str = "Systems side by side (× is the ratio 
     row("machine", lambda s: s["machine"], str, number=_none)
     row("accuracy (min, max)", lambda s: s["accuracy"], _percent, number=lambda spread: spread["median"])
     row("test loss", lambda s: s["loss"] and s["loss"]["median"], lambda v: f"{v:.3f}")
-    for group in ("recurrent", "input", "readout"):
+    for group in GROUPS:
         row(f"cosine, {group}", lambda s, g=group: cosine(s, g), lambda v: f"{v:.3f}")  # type: ignore[misc]
     row("energy / inference", lambda s: s["energy"]["inference_j_per_sequence"], _joules, ratio=True)
     row("energy / gradient", lambda s: s["energy"]["gradient_j_per_sequence"], _joules, ratio=True)
@@ -134,6 +136,100 @@ def memory(found: Systems) -> Table:
     """What was held when the most was held, by class."""
     parts = {name: system["memory"]["peak_by_class"] for name, system in found.items()}
     return _breakdown("Memory at its peak, by class", "class", CLASSES, parts, "B")
+
+
+def constants(name: str, system: Summary) -> Table:
+    """What each constant contributes to a training step, between what it might, and whether it is assumed."""
+    found, total = shares(system), system["energy"]["training_step_j"]
+    lines = []
+    for constant, share in found.items():
+        part = NOTHING if not total else Cell(f"{share.energy / total:.1%}", share.energy / total)
+        ends = tuple(NOTHING if end is None else Cell(si(end, "J"), end) for end in (share.low, share.high))
+        said = NOTHING if share.assumed is None else Cell("assumed" if share.assumed else "from a source")
+        lines.append(Line(constant, (Cell(si(share.energy, "J"), share.energy), part, *ends, said)))
+    known = [any(line.cells[column] != NOTHING for line in lines) for column in range(5)]
+    columns = ("energy", "share", "lowest", "highest", "value")
+    return Table(
+        f"Constants of {name}, by what they contribute to a training step",
+        tuple(column for column, filled in zip(columns, known, strict=True) if filled),
+        tuple(
+            Line(line.label, tuple(cell for cell, filled in zip(line.cells, known, strict=True) if filled))
+            for line in lines
+        ),
+        corner="constant",
+    )
+
+
+def gradients(found: Systems) -> Table:
+    """Cosines with exact gradients at the target and at the programmed weights, and along the recorded states."""
+    columns, rows = [], dict[str, list[Cell]]()
+    for name, system in found.items():
+        if system["gradient"]:
+            for against in ("target", "programmed", "recorded"):
+                columns.append(f"{name}, {against}")
+                for row, each in alignments(system):
+                    value = each[against]["cosine"]
+                    rows.setdefault(row, []).append(NOTHING if value is None else Cell(f"{value:.3f}", value))
+    whole = {row: cells for row, cells in rows.items() if len(cells) == len(columns)}
+    lines = tuple(Line(row, tuple(cells)) for row, cells in whole.items())
+    return Table("Cosine with exact gradients", tuple(columns), lines, corner="parameters")
+
+
+def utilisation(found: Systems) -> Table:
+    """How much of a sequence's time each unit works."""
+    busy = {name: system["time"].get("utilisation") or {} for name, system in found.items()}
+    units = dict.fromkeys(unit for parts in busy.values() for unit in parts)
+    lines = tuple(
+        Line(
+            unit,
+            tuple(Cell(f"{parts[unit]:.1%}", parts[unit]) if unit in parts else NOTHING for parts in busy.values()),
+        )
+        for unit in units
+    )
+    return Table("Utilisation of each unit", tuple(busy), lines, corner="unit")
+
+
+class Share(NamedTuple):
+    """What one constant contributes, and between what it might lie; None where its source gives no range.
+
+    Attributes:
+        assumed: whether the constant is assumed; None if the run folder does not say.
+    """
+
+    energy: float
+    low: float | None = None
+    high: float | None = None
+    assumed: bool | None = None
+
+    @property
+    def swing(self) -> float:
+        """How much of the total hangs on where in its range the constant lies."""
+        return self.high - self.low if self.low is not None and self.high is not None else 0.0
+
+
+def shares(system: Mapping[str, Any]) -> dict[str, Share]:
+    """What each constant contributes to a training step, the largest first."""
+    found = {}
+    for name, entry in system["energy"]["by_constant"].items():
+        if isinstance(entry, Mapping):
+            found[name] = Share(entry["energy_j"], entry.get("low_j"), entry.get("high_j"), entry.get("assumed"))
+        else:
+            found[name] = Share(entry)
+    return dict(sorted(found.items(), key=lambda item: -item[1].energy))
+
+
+def alignments(system: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What the gradient check says of each group, over all layers and in each: a label and `{against: …}`."""
+    gradient = system["gradient"]
+    if "all" in gradient:
+        yield "all parameters", gradient["all"]
+    for group in GROUPS:
+        yield group, gradient[group]
+    layers = gradient["by_layer"]
+    if len(layers) > 1:
+        for layer, groups in layers.items():
+            for group in GROUPS:
+                yield f"{layer}, {group}", groups[group]
 
 
 def remarks(found: Systems) -> list[str]:
