@@ -33,7 +33,7 @@ def machine(document: Document) -> Any:
     Raises:
         ConfigError: each problem with its place, in whichever file it stands.
     """
-    document = _inherited(document)
+    document = inherited(document)
     kind = document.data.get("kind")
     if not isinstance(kind, str) or kind not in MACHINES:
         text = "kind is missing" if kind is None else documents.unknown("kind", str(kind), list(MACHINES))
@@ -49,7 +49,7 @@ def machine(document: Document) -> Any:
 
 def device(document: Document) -> DataSheet:
     """The data sheet of a device: its name, a path, or the sheet itself."""
-    document = _opened(document, "devices")
+    document = opened(document, "devices")
     if not isinstance(document.data, dict):
         raise documents.refuse([document.problem((), "must be the name of a device, or a mapping")])
     sheet: DataSheet = documents.check(DataSheet, document)
@@ -59,31 +59,31 @@ def device(document: Document) -> DataSheet:
 
 def _digital(document: Document) -> Any:
     """The options of a machine that has to be a digital one."""
-    unit = _inherited(document)
+    unit = inherited(document)
     kind = unit.data.get("kind")
     if isinstance(kind, str) and kind in MACHINES and kind != "digital":
         raise documents.refuse([document.problem((), f"must be a machine of the kind 'digital', not {kind!r}")])
     return machine(unit)
 
 
-def _inherited(document: Document, trail: tuple[Path, ...] = ()) -> Document:
+def inherited(document: Document, trail: tuple[Path, ...] = ()) -> Document:
     """The document laid over the one that it is `like`; `trail` are the files that led to it."""
-    opened = _opened(document, "configs/hardware")
-    if opened is not document:
-        path = Path(opened.file).resolve()
+    found = opened(document, "configs/hardware")
+    if found is not document:
+        path = Path(found.file).resolve()
         if path in trail:
             circle = " → ".join(step.name for step in (*trail[trail.index(path) :], path))
             raise documents.refuse([document.problem((), f"a machine cannot be like itself: {circle}")])
         trail = (*trail, path)
-    document = opened
+    document = found
     if not isinstance(document.data, dict):
         raise documents.refuse([document.problem((), "must be the name of a machine, or a mapping")])
     if "like" not in document.data:
         return document
-    return document.without("like").over(_inherited(document.part(("like",)), trail))
+    return document.without("like").over(inherited(document.part(("like",)), trail))
 
 
-def _opened(document: Document, kind: str) -> Document:
+def opened(document: Document, kind: str) -> Document:
     """The document itself, or the file that it names."""
     name = document.data
     if not isinstance(name, str):
