@@ -121,8 +121,8 @@ def load(source: str | Path | Mapping[str, Any]) -> Experiment:
     return compose(documents.load(source))
 
 
-def compose(document: Document) -> Experiment:
-    """The experiment that a document describes."""
+def compose(document: Document, machine_of: Callable[[Document], Any] = hardware.machine) -> Experiment:
+    """The experiment that a document describes; `machine_of` gives the options of each machine in it."""
     if not isinstance(document.data, dict):
         raise documents.refuse([document.problem((), "an experiment is a mapping of keys; see `hwsim schema`")])
     messages: list[str] = []
@@ -135,7 +135,7 @@ def compose(document: Document) -> Experiment:
         for step in place[:-1]:
             owner = owner[step]
         if "machine" in owner:
-            owner["machine"] = _collect(messages, partial(hardware.machine, document.part(place)))
+            owner["machine"] = _collect(messages, partial(machine_of, document.part(place)))
     experiment: Experiment | None = _collect(messages, lambda: documents.check(Experiment, document), stand_in=False)
     if messages:
         raise ConfigError("\n".join(messages))
