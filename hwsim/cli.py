@@ -29,7 +29,7 @@ Data = Annotated[
 
 @app.command()
 def run(
-    file: Annotated[Path, typer.Argument(help="An experiment in YAML.")],
+    file: Annotated[Path, typer.Argument(help="An experiment in YAML, or the name of a shipped one.")],
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the results; it must not exist yet.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the seed in the file.")] = None,
     data: Data = None,
@@ -125,17 +125,17 @@ def validate(
     from hwsim.config import grid, hardware
 
     document = documents.load(file)
-    keys = set(document.data) if isinstance(document.data, dict) else set()
-    if "conductance" in keys:
-        what = f"data sheet of {hardware.device(document).name}"
-    elif keys & {"kind", "like"}:
-        what = f"machine {hardware.machine(document).name}"
-    elif "experiment" in keys:
-        found = grid.compose(document)
-        found.check()
-        what = f"study {found.study.name} of {found.trials:,} trials"
-    else:
-        what = f"experiment {config.compose(document).name}"
+    match hardware.kind_of(document):
+        case "data sheet":
+            what = f"data sheet of {hardware.device(document).name}"
+        case "machine":
+            what = f"machine {hardware.machine(document).name}"
+        case "study":
+            found = grid.compose(document)
+            found.check()
+            what = f"study {found.study.name} of {found.trials:,} trials"
+        case _:
+            what = f"experiment {config.compose(document).name}"
     typer.echo(f"{file}: a valid {what}")
 
 
@@ -145,6 +145,39 @@ def schema() -> None:
     from hwsim.config.experiment import Experiment
 
     typer.echo(json.dumps(Experiment.model_json_schema(), indent=2))
+
+
+@app.command()
+def new(
+    name: Annotated[str | None, typer.Argument(help="What it is called; `my_KIND` if nothing is said.")] = None,
+    kind: Annotated[str, typer.Option("--kind", help="experiment, device or machine.")] = "experiment",
+    out: Annotated[Path | None, typer.Option("--out", help="The file to write; NAME.yaml if nothing is said.")] = None,
+) -> None:
+    """Write a file to start from: valid, quick to run, and with a comment on each key."""
+    from hwsim.config import starting
+
+    file, start = starting.write(kind, name or f"my_{kind}", out)
+    typer.echo(f"{file}: {_a(kind)} to start from, with a comment on each key. Next:")
+    for line in start.following:
+        typer.echo(f"  {line.format(file=file)}")
+
+
+@app.command()
+def devices(
+    name: Annotated[
+        str | None, typer.Argument(help="A device, machine, rule, cell, task or optimizer, or the file of a device.")
+    ] = None,
+) -> None:
+    """List the devices, machines, rules, cells, tasks and experiments that there are, or show one of them."""
+    from hwsim.config.choices import choices, named
+    from hwsim.reports import shelf
+
+    console = Console()
+    if name is None:
+        shelf.show(choices(), console)
+    else:
+        for choice in named(name):
+            shelf.detail(choice, console)
 
 
 @data_app.command()
@@ -161,6 +194,10 @@ def fetch(
     if name not in fetchable:
         raise DataError(documents.unknown("data set", name, fetchable))
     typer.echo(f"{name} is in {TASKS[name].fetch(data)}")
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 @contextmanager

@@ -34,7 +34,7 @@ class Ranges(BaseModel, extra="forbid"):
 class Converter(BaseModel, extra="forbid"):
     """Digital-to-analog or analog-to-digital converters; each layer has a bank of them."""
 
-    bits: Annotated[int, Field(ge=2, le=24)]
+    bits: Annotated[int, Field(ge=2, le=24, description="of its values; its energy and time do not follow")]
     energy: Annotated[Constant[Energy], Field(description="of one conversion")]
     time: Annotated[Constant[Time], Field(description="of one conversion")]
     shared_by: Annotated[int, Field(ge=1, description="wires that one converter serves, one after another")] = 1
@@ -43,8 +43,8 @@ class Converter(BaseModel, extra="forbid"):
 class Tiles(BaseModel, extra="forbid"):
     """Crossbar tiles: where matrices are, and how they are read."""
 
-    rows: Annotated[int, Field(ge=1)]
-    columns: Annotated[int, Field(ge=1)]
+    rows: Annotated[int, Field(ge=1, description="outputs of a tile, read forward")]
+    columns: Annotated[int, Field(ge=1, description="inputs of a tile, read forward")]
     count: Annotated[int, Field(ge=1, description="tiles on the chip")]
     voltage: Annotated[Constant[Voltage], Field(description="of an input at full scale")]
     time: Annotated[Constant[Time], Field(description="of one read")]
@@ -76,18 +76,18 @@ class AnalogUnit(BaseModel, extra="forbid"):
 class Functions(BaseModel, extra="forbid"):
     """Analog circuits for arithmetic on signals."""
 
-    add: AnalogUnit
-    multiply: AnalogUnit
-    tanh: AnalogUnit
-    compare: AnalogUnit
+    add: Annotated[AnalogUnit, Field(description="sums, differences and biases")]
+    multiply: Annotated[AnalogUnit, Field(description="products and gains")]
+    tanh: Annotated[AnalogUnit, Field(description="tanh and its slope")]
+    compare: Annotated[AnalogUnit, Field(description="relu, and what gates its errors")]
 
 
 class Diagonals(BaseModel, extra="forbid"):
     """Multipliers by programmed factors, for diagonal recurrences: separate ones for λ, λ̄ and 1/λ̄."""
 
-    forward: AnalogUnit
-    transposed: AnalogUnit
-    inverse: AnalogUnit
+    forward: Annotated[AnalogUnit, Field(description="by λ")]
+    transposed: Annotated[AnalogUnit, Field(description="by λ̄, the conjugate")]
+    inverse: Annotated[AnalogUnit, Field(description="by 1/λ̄")]
 
 
 class StateRegisters(BaseModel, extra="forbid"):
@@ -97,7 +97,7 @@ class StateRegisters(BaseModel, extra="forbid"):
         list[Literal["state", "learning state"]], Field(description="what is kept in them; the rest is digital")
     ] = ["state", "learning state"]
     energy: Annotated[Constant[Energy], Field(description="to store one value")]
-    time: Constant[Time]
+    time: Annotated[Constant[Time], Field(description="to store one value")]
     noise: Annotated[Share, Field(description="fresh, at storing, as a share of full scale")] = 0.0
     retention: Annotated[
         Constant[Time] | None, Field(description="time constant with which they leak; without one they do not")
@@ -107,13 +107,13 @@ class StateRegisters(BaseModel, extra="forbid"):
 class CrossbarParts(BaseModel, extra="forbid"):
     """Tiles, converters and analog circuits."""
 
-    tiles: Tiles
-    dac: Converter
-    adc: Converter
-    ranges: Ranges = Ranges()
-    functions: Functions
-    diagonals: Diagonals
-    registers: StateRegisters
+    tiles: Annotated[Tiles, Field(description="where matrices are, and how they are read")]
+    dac: Annotated[Converter, Field(description="from numbers to voltages")]
+    adc: Annotated[Converter, Field(description="from voltages to numbers")]
+    ranges: Annotated[Ranges, Field(description="full scale of analog signals")] = Ranges()
+    functions: Annotated[Functions, Field(description="circuits for arithmetic on signals")]
+    diagonals: Annotated[Diagonals, Field(description="multipliers by λ, λ̄ and 1/λ̄, with errors of their own")]
+    registers: Annotated[StateRegisters, Field(description="analog sample-and-hold registers")]
     verify: Annotated[Constant[Energy], Field(description="to read a device once while it is programmed")]
 
 

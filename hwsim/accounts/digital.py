@@ -54,29 +54,29 @@ def memory_of(kind: str) -> str:
 class Arithmetic(BaseModel, extra="forbid"):
     """Energy of the elementary operations of one number format."""
 
-    add: Constant[Energy]
-    multiply: Constant[Energy]
+    add: Annotated[Constant[Energy], Field(description="of one addition")]
+    multiply: Annotated[Constant[Energy], Field(description="of one multiplication")]
 
 
 class Expansion(BaseModel, extra="forbid"):
     """An operation without a published cost, as a count of ones that have one."""
 
-    multiply: Annotated[int, Field(ge=0)] = 0
-    add: Annotated[int, Field(ge=0)] = 0
-    compare: Annotated[int, Field(ge=0)] = 0
-    exp: Annotated[int, Field(ge=0)] = 0
-    divide: Annotated[int, Field(ge=0)] = 0
-    because: str
+    multiply: Annotated[int, Field(ge=0, description="how many")] = 0
+    add: Annotated[int, Field(ge=0, description="how many")] = 0
+    compare: Annotated[int, Field(ge=0, description="how many")] = 0
+    exp: Annotated[int, Field(ge=0, description="how many, each as that operation expands")] = 0
+    divide: Annotated[int, Field(ge=0, description="how many, each as that operation expands")] = 0
+    because: Annotated[str, Field(description="the method that is counted")]
 
 
 class Expansions(BaseModel, extra="forbid"):
     """Operations that take several steps of a multiplier and an adder; what they expand to stands above them."""
 
-    divide: Expansion
-    root: Expansion
-    exp: Expansion
-    tanh: Expansion
-    cos: Expansion
+    divide: Annotated[Expansion, Field(description="x / y, and 1 / x")]
+    root: Annotated[Expansion, Field(description="√x")]
+    exp: Annotated[Expansion, Field(description="exp x")]
+    tanh: Annotated[Expansion, Field(description="tanh x")]
+    cos: Annotated[Expansion, Field(description="cos x, and sin x")]
 
     @model_validator(mode="after")
     def _come_to_an_end(self) -> Self:
@@ -101,7 +101,7 @@ class StaticMemory(BaseModel, extra="forbid"):
 class DynamicMemory(BaseModel, extra="forbid"):
     """Off-chip memory, for what does not fit."""
 
-    energy: Constant[EnergyPerBit]
+    energy: Annotated[Constant[EnergyPerBit], Field(description="to move one bit")]
     time: Annotated[Constant[Time], Field(description="to move one 64-bit word")]
 
 
@@ -122,7 +122,7 @@ class Dataflow(BaseModel, extra="forbid"):
 class Timing(BaseModel, extra="forbid"):
     """How much the units do in a clock cycle."""
 
-    clock: Constant[Time]
+    clock: Annotated[Constant[Time], Field(description="period of the clock")]
     macs: Annotated[Constant[Annotated[int, Field(ge=1)]], Field(description="multiply-accumulates a cycle")]
     lanes: Annotated[Constant[Annotated[int, Field(ge=1)]], Field(description="elementary operations a cycle")]
 
@@ -131,7 +131,7 @@ class DigitalParts(BaseModel, extra="forbid"):
     """Arithmetic, memories and dataflow of a digital machine, or of the digital part of another one."""
 
     arithmetic: Annotated[dict[str, Arithmetic], Field(description="by number format, such as float32 or int8")]
-    compare: Constant[Energy]
+    compare: Annotated[Constant[Energy], Field(description="of one comparison")]
     register_bit: Annotated[Constant[Energy], Field(description="one bit read from or written to a register")]
     registers_per_operation: Annotated[Constant[Count], Field(description="register accesses of an operation")]
     expansions: Expansions

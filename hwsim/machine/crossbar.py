@@ -48,14 +48,14 @@ class Options(BaseModel, extra="forbid"):
     """A chip of crossbar tiles with analog state and a digital unit for sums, weights and the optimizer."""
 
     kind: Literal["crossbar"]
-    name: str
-    sources: dict[str, str]
+    name: Annotated[str, Field(description="what it is called in tables")]
+    sources: Annotated[dict[str, str], Field(description="citations, by the keys that constants name")]
     device: Annotated[DataSheet, ByName(like=False), Field(description="a data sheet in devices/, by name")]
     digital: Annotated[
         digital.Options, ByName(), Field(description="a digital machine, by name: the chip's digital unit")
     ]
-    parts: CrossbarParts
-    sharing: Sharing = Sharing()
+    parts: Annotated[CrossbarParts, Field(description="what it is made of")]
+    sharing: Annotated[Sharing, Field(description="which multipliers are the same circuits")] = Sharing()
     coefficients: Annotated[FormatName, Field(description="of factors and biases in analog circuits")] = "fixed<16,12>"
     attached: Annotated[
         Literal["nothing", "memory", "host"],

@@ -25,11 +25,11 @@ class Options(BaseModel, extra="forbid"):
     """A digital accelerator."""
 
     kind: Literal["digital"]
-    name: str
-    sources: dict[str, str]
+    name: Annotated[str, Field(description="what it is called in tables")]
+    sources: Annotated[dict[str, str], Field(description="citations, by the keys that constants name")]
     format: Annotated[FormatName, Field(description=f"of every result: {formats.NAMES}")] = "float32"
     accumulator: Annotated[FormatName, Field(description="of sums of products")] = "float32"
-    parts: DigitalParts
+    parts: Annotated[DigitalParts, Field(description="what it is made of")]
 
     @model_validator(mode="after")
     def _sums_fit(self) -> Self:

@@ -13,7 +13,7 @@ class Options(BaseModel, extra="forbid"):
     """An exact machine."""
 
     kind: Literal["ideal"]
-    name: str
+    name: Annotated[str, Field(description="what it is called in tables")]
     format: Annotated[Literal["float64", "float32"], Field(description="float32 is faster")] = "float64"
 
 

@@ -15,9 +15,9 @@ class Options(BaseModel, extra="forbid"):
     """Numbers between 0 and 1, one marked in each half; always answering 1 gives a loss of 1/12."""
 
     name: Literal["adding"]
-    steps: Annotated[int, Field(ge=2)] = 50
-    train: Annotated[int, Field(ge=1)] = 10_000
-    test: Annotated[int, Field(ge=1)] = 1_000
+    steps: Annotated[int, Field(ge=2, description="length of a sequence")] = 50
+    train: Annotated[int, Field(ge=1, description="sequences to learn from")] = 10_000
+    test: Annotated[int, Field(ge=1, description="sequences to test on")] = 1_000
 
 
 def numbers(options: Options) -> int:

@@ -18,8 +18,8 @@ class Options(BaseModel, extra="forbid"):
     symbols: Annotated[int, Field(ge=2, description="size of the alphabet")] = 8
     length: Annotated[int, Field(ge=1, description="symbols to remember")] = 5
     delay: Annotated[int, Field(ge=0, description="blank steps between the symbols and the cue")] = 10
-    train: Annotated[int, Field(ge=1)] = 10_000
-    test: Annotated[int, Field(ge=1)] = 1_000
+    train: Annotated[int, Field(ge=1, description="sequences to learn from")] = 10_000
+    test: Annotated[int, Field(ge=1, description="sequences to test on")] = 1_000
 
 
 def numbers(options: Options) -> int:

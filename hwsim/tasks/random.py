@@ -15,13 +15,13 @@ class Options(BaseModel, extra="forbid"):
     """Normal inputs; as targets random classes, normal values or zeros, one each step."""
 
     name: Literal["random"]
-    steps: Annotated[int, Field(ge=1)] = 20
+    steps: Annotated[int, Field(ge=1, description="length of a sequence")] = 20
     width: Annotated[int, Field(ge=1, description="input wires")] = 1
     outputs: Annotated[int, Field(ge=1, description="classes, or values to predict")] = 2
     target: Annotated[Literal["classes", "values", "zeros"], Field(description="what is to be predicted")] = "classes"
     loss: Annotated[Literal["each", "last"], Field(description="steps that carry a loss")] = "each"
-    train: Annotated[int, Field(ge=1)] = 256
-    test: Annotated[int, Field(ge=1)] = 64
+    train: Annotated[int, Field(ge=1, description="sequences to learn from")] = 256
+    test: Annotated[int, Field(ge=1, description="sequences to test on")] = 64
 
 
 def numbers(options: Options) -> int:
