@@ -30,6 +30,7 @@ from hwsim.machine.functions import (
 )
 from hwsim.machine.ideal import IdealMachine
 from hwsim.machine.machine import Divergence, Machine, Precision
+from hwsim.machine.numerics import EXACT, Numerics
 from hwsim.machine.parameters import Bias, Diagonal, Gain, InverseDiagonal, Matrix, ModeGain, Trainable
 from hwsim.machine.sequencer import Snapshot
 from hwsim.machine.signal import Signal
@@ -43,14 +44,16 @@ else:
     AnyOptions = choice(MACHINES, "kind")
 
 
-def build(options: Any, *, chips: int = 1, seed: int = 0, strict: bool = False) -> Machine:
+def build(options: Any, *, chips: int = 1, seed: int = 0, strict: bool = False, numerics: Numerics = EXACT) -> Machine:
     """The machine that `options` describe.
 
     Args:
         chips: instances side by side; machines that are all alike are made once.
         strict: poison values when their step ends.
+        numerics: what operations do to values.
     """
-    made: Machine = implementation(MACHINES[options.kind], Machine)(options, chips=chips, seed=seed, strict=strict)
+    kind = implementation(MACHINES[options.kind], Machine)
+    made: Machine = kind(options, chips=chips, seed=seed, strict=strict, numerics=numerics)
     return made
 
 

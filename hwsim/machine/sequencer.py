@@ -15,6 +15,7 @@ from hwsim.accounts.journal import PASS, PHASE, Journal
 from hwsim.accounts.memory import BUFFERS, Holding, MemoryLedger, most_buffered
 from hwsim.episode import Episode
 from hwsim.errors import CapabilityError, CausalityError
+from hwsim.machine.numerics import Numerics
 from hwsim.machine.step import Step
 from hwsim.machine.storage import Register, Storage, Tape
 from hwsim.records import GRADIENT, INFERENCE, Entry, Head
@@ -61,6 +62,7 @@ class Sequencer(ABC):
 
     Attributes:
         chips: independent instances, simulated side by side.
+        numerics: what its operations do to values.
         strict: overwrite every value with NaN when its step ends, so that one smuggled out poisons what uses it.
         journal, memory: what was done, and what is held.
         storages: what is held, by name.
@@ -76,8 +78,8 @@ class Sequencer(ABC):
     parallel = 1
     """Sequences that are worked on at the same time, each with its own state."""
 
-    def __init__(self, *, chips: int, seed: int, dtype: str, strict: bool) -> None:
-        self.chips, self.seed, self.strict = chips, seed, strict
+    def __init__(self, *, chips: int, seed: int, dtype: str, strict: bool, numerics: Numerics) -> None:
+        self.chips, self.seed, self.strict, self.numerics = chips, seed, strict, numerics
         self.dtype = np.dtype(dtype)
         self.journal, self.memory = Journal(chips), MemoryLedger()
         self.storages: dict[str, Storage] = {}
@@ -144,8 +146,8 @@ class Sequencer(ABC):
         self.memory.moment = (1, 0)
         self._steps_made.clear()
         self._episode = episode
-        self._inputs = self.received(np.ascontiguousarray(episode.inputs.swapaxes(0, 1), self.dtype))
-        self._targets = np.ascontiguousarray(episode.targets.swapaxes(0, 1), self.dtype)
+        self._inputs = self.received(self.numerics.contiguous(episode.inputs.swapaxes(0, 1), self.dtype))
+        self._targets = self.numerics.contiguous(episode.targets.swapaxes(0, 1), self.dtype)
         try:
             yield
             if self._open:
