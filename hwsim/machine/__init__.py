@@ -33,6 +33,7 @@ from hwsim.machine.machine import Divergence, Machine, Precision
 from hwsim.machine.numerics import EXACT, Numerics
 from hwsim.machine.parameters import Bias, Diagonal, Gain, InverseDiagonal, Matrix, ModeGain, Trainable
 from hwsim.machine.sequencer import Snapshot
+from hwsim.machine.shapes import Expectations, Shapes
 from hwsim.machine.signal import Signal
 from hwsim.machine.step import Step
 from hwsim.machine.storage import Accumulator, Register, Storage, Tape, Workspace
@@ -58,6 +59,7 @@ def build(options: Any, *, chips: int = 1, seed: int = 0, strict: bool = False, 
 
 
 __all__ = [
+    "EXACT",
     "MACHINES",
     "Accumulator",
     "AnyOptions",
@@ -65,6 +67,7 @@ __all__ = [
     "CrossbarMachine",
     "Diagonal",
     "Divergence",
+    "Expectations",
     "Gain",
     "Hold",
     "IdealMachine",
@@ -72,8 +75,10 @@ __all__ = [
     "Machine",
     "Matrix",
     "ModeGain",
+    "Numerics",
     "Precision",
     "Register",
+    "Shapes",
     "Signal",
     "Snapshot",
     "Step",

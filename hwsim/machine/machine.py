@@ -272,8 +272,8 @@ class Machine(Sequencer):
             finally:
                 self._kept.clear()
 
-    def step(self, index: int) -> Step:
-        return Step(self.episode, index, self.present_input(index), self.present_target)
+    def step(self, index: int, begins: bool) -> Step:
+        return Step(self.episode, index, self.present_input(index), self.present_target, begins)
 
     def present_input(self, index: int) -> Signal:
         """The input of a step."""

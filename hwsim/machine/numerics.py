@@ -80,10 +80,10 @@ class Numerics:
 
     # ---- operations on signals -------------------------------------------------------------------------------
 
-    matmul = staticmethod(np.matmul)
-    standardise = staticmethod(kernels.standardise)
-    standardise_error = staticmethod(kernels.standardise_error)
-    solve = staticmethod(np.linalg.solve)
+    matmul: Callable[..., np.ndarray] = staticmethod(np.matmul)
+    standardise: Callable[..., tuple[np.ndarray, np.ndarray]] = staticmethod(kernels.standardise)
+    standardise_error: Callable[..., np.ndarray] = staticmethod(kernels.standardise_error)
+    solve: Callable[..., np.ndarray] = staticmethod(np.linalg.solve)
 
     def alike(self, kind: str, v: np.ndarray, w: np.ndarray, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
         """Operands that differ in shape as a binary operation can take them."""

@@ -15,6 +15,7 @@ from hwsim.accounts.journal import PASS, PHASE, Journal
 from hwsim.accounts.memory import BUFFERS, Holding, MemoryLedger, most_buffered
 from hwsim.episode import Episode
 from hwsim.errors import CapabilityError, CausalityError
+from hwsim.machine.leaps import Leaps
 from hwsim.machine.numerics import Numerics
 from hwsim.machine.step import Step
 from hwsim.machine.storage import Register, Storage, Tape
@@ -67,8 +68,9 @@ class Sequencer(ABC):
         journal, memory: what was done, and what is held.
         storages: what is held, by name.
         layer, purpose: what the operations that follow serve; entered into their records.
-        after_step: called at the end of every step of a pass.
+        after_step: called at the end of every step of a pass that is carried out.
         back_in_time: whether the pass under way goes from later steps to earlier ones.
+        leaps: whether passes leap over steps that are like those before them.
     """
 
     addressable = True
@@ -86,7 +88,7 @@ class Sequencer(ABC):
         self._layer, self._purpose = "network", INFERENCE
         self._contexts: dict[tuple[str, str], Heads] = {}
         self._enter_context()
-        self.finishes = strict
+        self.finishes, self.leaps = strict, not numerics.exact
         self.after_step: Callable[[], None] | None = None
         self.batch_number = self.sweep_number = 0
         self.sweep_name, self.step_index = "", -1
@@ -241,13 +243,27 @@ class Sequencer(ABC):
                     storage.value = storage.initial
         self._open_sweep(name, PASS)
         self._steps_made.append((self._clock + 1, name, order[done:]))
-        for position, index in enumerate(order[done:], done):
-            self._begin_step(index, position)
-            yield self.step(index)
+        leaps = Leaps(self, order) if self.leaps else None
+        position = done
+        while position < len(order):
+            self._begin_step(order[position], position)
+            step = self.step(order[position], position == 0)
+            yield step
             self._end_step()
             if self.after_step is not None:
                 self.after_step()
+            position += 1 if leaps is None else leaps.after(step, position)
         self._close_sweep()
+
+    def repeat(self, growth: dict[str, int], times: int) -> None:
+        """Enter so many more steps like the last one, each of which changes what is held by `growth`."""
+        self.journal.repeat(times)
+        self.memory.repeat(growth, times)
+        for name, values in growth.items():
+            storage = self.storages.get(name)
+            if isinstance(storage, Tape):
+                storage.leap(values * times // (prod(storage.size) * self.parallel))
+        self._clock += times
 
     def when(self, clock: int) -> str:
         """The step that a signal was made in, in words."""
@@ -341,8 +357,8 @@ class Sequencer(ABC):
             )
 
     @abstractmethod
-    def step(self, index: int) -> Step:
-        """What a rule sees of the step that begins."""
+    def step(self, index: int, begins: bool) -> Step:
+        """What a rule sees of the step that begins, and perhaps with it a pass."""
 
     # ---- what kinds of machines decide -----------------------------------------------------------------------
 

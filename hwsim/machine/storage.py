@@ -9,6 +9,7 @@ import numpy as np
 
 from hwsim.accounts.memory import ACCUMULATORS, DELAY, STATE, TAPE
 from hwsim.errors import CausalityError
+from hwsim.machine.shapes import Alike
 from hwsim.machine.signal import Signal
 
 if TYPE_CHECKING:
@@ -170,6 +171,11 @@ class Tape(Storage):
         """Put recorded values on the tape, the first of them lowest; for looking at a run from outside."""
         self.machine.memory.grow(self.name, len(entries) * prod(self.size) * self.machine.parallel)
         self.entries += entries
+
+    def leap(self, entries: int) -> None:
+        """Have so many more entries, or fewer, where entries are only counted."""
+        assert isinstance(self.entries, Alike)
+        self.entries.entries += entries
 
     def push(self, signal: Signal) -> None:
         self.machine.push(self, signal)
