@@ -129,6 +129,10 @@ class Numerics:
         """The values one after another in memory; what is so already is not copied."""
         return np.ascontiguousarray(v, dtype)
 
+    def shown(self, inputs: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """Inputs `(batch, steps, width)` as they are shown, `(steps, batch, width)`."""
+        return np.ascontiguousarray(inputs.swapaxes(0, 1), dtype)
+
     def drawn(self, initial: Initial) -> np.ndarray:
         """Initial values."""
         return initial.draw()

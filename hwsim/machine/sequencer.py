@@ -148,7 +148,7 @@ class Sequencer(ABC):
         self.memory.moment = (1, 0)
         self._steps_made.clear()
         self._episode = episode
-        self._inputs = self.received(self.numerics.contiguous(episode.inputs.swapaxes(0, 1), self.dtype))
+        self._inputs = self.received(self.numerics.shown(episode.inputs, self.dtype))
         self._targets = self.numerics.contiguous(episode.targets.swapaxes(0, 1), self.dtype)
         try:
             yield
