@@ -107,14 +107,14 @@ Load = Callable[[Any, int, Path | None], Dataset]
 
 def simulate(
     experiment: Experiment,
-    load: Load = tasks.load,
+    load: Load | None = None,
     data: str | Path | None = None,
     progress: Progress = lambda system, what, done, total: None,
 ) -> Run:
     """Run an experiment and write nothing."""
     needed = tasks.numbers(experiment.task) * _BYTES_A_NUMBER
     check_memory(f"task: the data of {experiment.task.name}", needed, "fewer or shorter sequences")
-    dataset = load(experiment.task, experiment.seed, None if data is None else Path(data))
+    dataset = (load or tasks.load)(experiment.task, experiment.seed, None if data is None else Path(data))
     found: list[Costs] = []
     target: Gradient = {}
     for name, system in experiment.systems().items():
