@@ -12,7 +12,7 @@ from rich.table import Table
 from hwsim.config.grid import Grid
 from hwsim.experiments.study.study import Progress
 from hwsim.experiments.study.table import OF_SYSTEM
-from hwsim.reports import figures
+from hwsim.reports import study_figures
 
 _LINES = 24
 """Of the table on the screen; `summary.csv` has all."""
@@ -37,7 +37,7 @@ def draw(grid: Grid, folder: Path) -> list[Path]:
     if not grid.study.figures:
         return []
     found = pd.read_parquet(folder / "table.parquet")
-    return [figures.draw(figure, grid, found, folder / "figures") for figure in grid.study.figures]
+    return [study_figures.draw(figure, grid, found, folder / "figures") for figure in grid.study.figures]
 
 
 def show(grid: Grid, folder: Path, ended: Progress, drawn: list[Path], console: Console) -> None:
