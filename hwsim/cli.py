@@ -244,7 +244,7 @@ def _trials(quiet: bool) -> Iterator[Any]:
             ]
             failed = f"{now.failed} failed" if now.failed else ""
             if task is None:
-                if now.over:
+                if now.over and not quiet:
                     bars.console.print(f"{now.over} of {now.total} trials are there already", highlight=False)
                 task = bars.add_task("", total=now.total, completed=now.over, failed=failed)
             bars.update(task, completed=now.over, failed=failed)
