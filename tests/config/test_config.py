@@ -144,7 +144,7 @@ def test_every_shipped_file_is_valid(kind: str) -> None:
         assert read(documents.load(hardware.shelf(kind) / f"{name}.yaml")).name == name
 
 
-MACHINES = "digital_45nm, ideal, ideal_crossbar, pcm_crossbar, pcm_crossbar_in_the_loop, rram_crossbar"
+MACHINES = ", ".join(hardware.names("configs/hardware"))
 DEVICES = "ideal, pcm_gst_90nm, rram_hfox_130nm"
 
 
