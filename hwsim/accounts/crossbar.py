@@ -42,7 +42,7 @@ Bits = Annotated[int, BeforeValidator(_whole), Field(ge=2, le=24)]
 class Converter(BaseModel, extra="forbid"):
     """Digital-to-analog or analog-to-digital converters; each layer has a bank of them."""
 
-    bits: Annotated[int, Field(ge=2, le=24)]
+    bits: Annotated[int, Field(ge=2, le=24, description="of its values; its time does not follow")]
     energy: Annotated[
         Constant[Energy] | None, Field(description="of one conversion; without it that of `energy_per_bits`")
     ] = None
