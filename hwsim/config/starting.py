@@ -85,7 +85,7 @@ def machine(name: str) -> Start:
     return Start(
         MACHINES["crossbar"].Options,
         "A machine: what differs from pcm_crossbar, which so far is nothing but the name. Change what your chip does "
-        "differently. `bits` of a converter change its values, and its energy by `energy_per_bits`; give its time with them.",
+        "differently. `bits` of a converter change its values and, by `energy_per_bits`, its energy; give its time.",
         {
             "like": "pcm_crossbar",
             "name": name,

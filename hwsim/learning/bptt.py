@@ -30,8 +30,8 @@ class Options(BaseModel, extra="forbid"):
     checkpoints: Annotated[
         Literal["none", "sqrt"] | Distance,
         Field(
-            description="steps from one kept state to the next, `sqrt` for the root of the sequence's length, or `none` to "
-            "keep all; the states in between are worked out again, in one more forward pass"
+            description="steps from one kept state to the next, where `sqrt` is the root of the sequence's length, and "
+            "`none` keeps all; the states in between are worked out again, in one more forward pass"
         ),
     ] = "none"
 

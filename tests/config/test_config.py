@@ -379,3 +379,22 @@ def test_the_schema_explains_and_lists_what_may_be_said() -> None:
     energy = next(part for name, part in SCHEMA["$defs"].items() if name == "DynamicMemory")["properties"]["energy"]
     constant = SCHEMA["$defs"][energy["$ref"].rpartition("/")[2]]
     assert constant["properties"]["value"]["examples"] == ["8 pJ/bit"]
+
+
+# ---- sets of references ----------------------------------------------------------------------------------------
+
+
+def test_a_shipped_set_of_references_is_had_by_its_name(tmp_path: Path) -> None:
+    listed = documents.load(hardware.shelf("configs/references") / "strong.yaml").data["references"]
+    path = written(tmp_path, e=changed(("machine: ideal", "machine: ideal\nreferences: strong")))
+    found = config.load(path)
+    assert [reference.name for reference in found.references] == [item["name"] for item in listed]
+    assert [reference.machine.name for reference in found.references] == [item["machine"] for item in listed]
+    assert config.load(found.resolved()) == found
+    path = written(tmp_path, e=changed(("machine: ideal", "machine: ideal\nreferences: stong")))
+    assert refused(path) == ["e.yaml:8:13: unknown set of references 'stong'; did you mean 'strong'? allowed: strong"]
+    written(tmp_path, own="references:\n  - {name: x, learning: {name: bptt}, machine: idel}\n")
+    path = written(tmp_path, e=changed(("machine: ideal", "machine: ideal\nreferences: own.yaml")))
+    assert "own.yaml:2:48: unknown machine 'idel'" in refused(path)[0]
+    written(tmp_path, own="references: []\nmore: 1\n")
+    assert "own.yaml:1:1: a set of references has the key references" in refused(path)[0]
