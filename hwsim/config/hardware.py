@@ -100,7 +100,7 @@ def opened(document: Document, kind: str) -> Document:
         return document
     path = Path(document.file).parent / name if name.endswith((".yaml", ".yml")) else shelf(kind) / f"{name}.yaml"
     if not path.is_file():
-        what = "device" if kind == "devices" else "machine"
+        what = {"devices": "device", "configs/references": "set of references"}.get(kind, "machine")
         text = (
             f"no file {str(path)!r}" if name.endswith((".yaml", ".yml")) else documents.unknown(what, name, names(kind))
         )
