@@ -58,8 +58,8 @@ def _sentence(found: Breakeven, quantity: Quantity) -> str:
         )
     else:
         said = "; ".join(
-            f"from {what} = {_whole(meeting.value)} on the substrate needs {'less' if meeting.less else 'more'} than the "
-            f"best digital reference, {meeting.reference!r}"
+            f"from {what} = {_whole(meeting.value)} on the substrate needs {'less' if meeting.less else 'more'} than "
+            f"the best digital reference, {meeting.reference!r}"
             for meeting in meetings
         )
     return f"{quantity.name}: {said}{_band(found, quantity)}."
