@@ -115,6 +115,64 @@ def report(
         typer.launch(path.resolve().as_uri())
 
 
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="KEY=VALUE for a dotted key of the file; may be given several times.")
+]
+Expected = Annotated[
+    list[str] | None,
+    typer.Option("--expect", help="KEY=SHARE of what energy expects of values: input, signal, conductance, written."),
+]
+
+
+@app.command()
+def estimate(
+    file: Annotated[Path, typer.Argument(help="An experiment in YAML, or the name of a shipped one.")],
+    settings: Settings = None,
+    expect: Expected = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """What an experiment costs in energy, memory and time, from shapes alone: nothing is simulated."""
+    from hwsim.config import settings as config
+    from hwsim.experiments import estimate as experiments
+    from hwsim.reports import tables
+
+    found = experiments.estimate(config.load(file, settings or []), config.expectations(expect or []))
+    if as_json:
+        typer.echo(json.dumps(found.summary, indent=2))
+    else:
+        console = Console()
+        tables.show(found.summary, console)
+
+
+@app.command()
+def breakeven(
+    file: Annotated[Path, typer.Argument(help="An experiment with digital references, in YAML, or a shipped one.")],
+    over: Annotated[str, typer.Option("--over", help="steps, width, batch or node.")] = "steps",
+    lowest: Annotated[float | None, typer.Option("--from", help="The first value.")] = None,
+    highest: Annotated[float | None, typer.Option("--to", help="The last value.")] = None,
+    points: Annotated[int, typer.Option("--points", min=2, max=200, help="Values between them, on a log scale.")] = 13,
+    settings: Settings = None,
+    expect: Expected = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for a figure and a table; it must not exist yet.")
+    ] = None,
+) -> None:
+    """Where the substrate meets the best digital reference in energy, memory and time, from estimates."""
+    from hwsim.config import settings as config
+    from hwsim.experiments import breakeven as experiments
+    from hwsim.experiments.run_folder import place
+    from hwsim.reports import breakeven as report
+
+    asked = config.load(file, settings or [])
+    expected = config.expectations(expect or [])
+    folder = None if out is None else place(out, asked.name)
+    found = experiments.breakeven(asked, over, lowest, highest, points, expected)
+    report.show(found, Console())
+    if folder is not None:
+        report.write(found, folder)
+        typer.echo(f"The figure and the table are in {folder}")
+
+
 @app.command()
 def validate(
     file: Annotated[Path, typer.Argument(help="An experiment, a study, a machine or a data sheet, in YAML.")],

@@ -192,6 +192,11 @@ class Tariff:
             energy = None if charge.energy is None else charge.energy * charge.amount * factor
             ledger.setdefault(line, Spent()).add(charge, energy)
 
+    def by_activity(self) -> set[str]:
+        """The constants met so far whose energy depends on measured activities."""
+        charges = (charge for found in self._charges.values() for _, charge in found)
+        return {charge.constant for charge in charges if charge.activity is not None}
+
     def leak(self, ledger: Ledger, seconds: float) -> None:
         """Enter the power that is drawn all the time."""
         for leak in self.prices.leakage():

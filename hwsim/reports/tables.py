@@ -61,6 +61,8 @@ def show(summary: Summary, console: Console) -> None:
     """Print the tables of a `summary.json`."""
     found = summary["systems"]
     title = f"{summary['name']}: the substrate beside its references (× is the ratio to the substrate)"
+    if "estimated" in summary:
+        title = f"{title}; estimated from shapes, nothing was simulated"
     for table in (systems(found, title), energy(found), memory(found)):
         console.print(printable(table))
     for line in remarks(found):
@@ -118,6 +120,7 @@ def systems(found: Systems, title: str = "Systems side by side (× is the ratio 
     row("energy / training step", lambda s: s["energy"]["training_step_j"], _joules, ratio=True)
     row("… lowest to highest", lambda s: s["energy"].get("training_step_range_j"), _span, number=lambda span: span[1])
     row("… on assumptions", lambda s: s["energy"]["assumed_fraction"], lambda v: f"{v:.0%}")
+    row("… on expected values", lambda s: s["energy"].get("expected_fraction") or None, lambda v: f"{v:.1%}")
     row("energy, whole run", lambda s: s["energy"]["run_j"], _joules, ratio=True)
     row("peak memory", lambda s: s["memory"]["peak_bytes"], lambda v: si(v, "B"), ratio=True)
     row("memory devices", lambda s: s["memory"]["devices"] or None, lambda v: f"{v:,}".replace(",", " "))
