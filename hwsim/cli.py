@@ -52,11 +52,77 @@ def run(
 
 
 @app.command()
-def validate(file: Annotated[Path, typer.Argument(help="An experiment, a machine or a data sheet, in YAML.")]) -> None:
+def study(
+    file: Annotated[Path, typer.Argument(help="A study in YAML.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the results; studies/NAME by default. It may have begun.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes on this computer; one for each core by default.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", help="Address of a Dask scheduler whose workers carry out the trials.")
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Go on with very many trials, or in the folder of a study that differs.")
+    ] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Run trials again that failed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would run, and stop.")] = False,
+    data: Data = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")] = False,
+) -> None:
+    """Run a grid of experiments, or go on with one that was stopped; then write its table and draw its figures."""
+    from hwsim.config import grid
+    from hwsim.experiments.study import study as experiments
+    from hwsim.reports import study as report
+
+    asked = grid.load(file)
+    folder = out or Path("studies") / asked.study.name.replace(" ", "_")
+    console = Console()
+    if dry_run:
+        asked.check()
+        console.print(report.outline(asked), highlight=False)
+        return
+    with _trials(quiet) as progress:
+        ended = experiments.run(
+            asked,
+            folder,
+            workers=workers,
+            scheduler=scheduler,
+            data=data,
+            yes=yes,
+            retry=retry,
+            progress=progress,
+        )
+    figures = report.draw(asked, folder)
+    if not quiet:
+        report.show(asked, folder, ended, figures, console)
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    out: Annotated[Path | None, typer.Option("--out", help="The file; otherwise report.html in the folder.")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+) -> None:
+    """Write one HTML file that shows and explains what a run found; it needs nothing else, and no network."""
+    from hwsim.experiments.run_folder import read
+    from hwsim.reports import html
+
+    path = out or folder / "report.html"
+    html.write(path, html.of_run(read(folder)))
+    typer.echo(f"The report is {path}")
+    if open_:
+        typer.launch(path.resolve().as_uri())
+
+
+@app.command()
+def validate(
+    file: Annotated[Path, typer.Argument(help="An experiment, a study, a machine or a data sheet, in YAML.")],
+) -> None:
     """Check a file without running anything; all that is wrong with it is listed."""
     from hwsim import documents
     from hwsim.config import experiment as config
-    from hwsim.config import hardware
+    from hwsim.config import grid, hardware
 
     document = documents.load(file)
     match hardware.kind_of(document):
@@ -64,6 +130,10 @@ def validate(file: Annotated[Path, typer.Argument(help="An experiment, a machine
             what = f"data sheet of {hardware.device(document).name}"
         case "machine":
             what = f"machine {hardware.machine(document).name}"
+        case "study":
+            found = grid.compose(document)
+            found.check()
+            what = f"study {found.study.name} of {found.trials:,} trials"
         case _:
             what = f"experiment {config.compose(document).name}"
     typer.echo(f"{file}: a valid {what}")
@@ -150,6 +220,42 @@ def _reporting(quiet: bool) -> Iterator[Any]:
         yield progress
 
 
+@contextmanager
+def _trials(quiet: bool) -> Iterator[Any]:
+    """A progress bar for the trials of a study; when it is stopped, what is kept."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = TextColumn("trials"), MofNCompleteColumn(), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    console = Console(stderr=True)
+    with Progress(*columns, TextColumn("{task.fields[failed]}"), console=console, disable=quiet) as bars:
+        task: Any = None
+
+        def progress(now: Any) -> None:
+            nonlocal task
+            _when_stopped[:] = [
+                f"stopped; {now.over} of {now.total} trials are kept; run the same command again to go on"
+            ]
+            failed = f"{now.failed} failed" if now.failed else ""
+            if task is None:
+                if now.over:
+                    bars.console.print(f"{now.over} of {now.total} trials are there already", highlight=False)
+                task = bars.add_task("", total=now.total, completed=now.over, failed=failed)
+            bars.update(task, completed=now.over, failed=failed)
+
+        yield progress
+
+
+_when_stopped: list[str] = []
+"""What to say instead of `interrupted`, by a command that keeps what it has."""
+
+
 class Stopped(BaseException):
     """Somebody wants it to end: Ctrl-C, or SIGTERM. Unlike `KeyboardInterrupt` nothing makes something else of it."""
 
@@ -172,12 +278,13 @@ def main() -> None:
     from hwsim.errors import HwsimError
 
     _signals.clear()
+    _when_stopped.clear()
     before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         app()
     except BaseException as error:
         if _signals:  # whatever it has become on its way, such as a SystemError of a compiler that was at work
-            print("interrupted; nothing was written", file=sys.stderr)
+            print(*(_when_stopped or ["interrupted; nothing was written"]), file=sys.stderr)
             sys.exit(128 + _signals[0])
         if isinstance(error, HwsimError):
             print(error, file=sys.stderr)

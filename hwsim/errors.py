@@ -31,3 +31,7 @@ class OutputError(HwsimError):
 
 class MemoryEstimateError(HwsimError):
     """The experiment would need more memory than the simulating computer has."""
+
+
+class ResultsError(HwsimError):
+    """A folder of results cannot be read: it is missing, foreign, damaged, or of another version."""

@@ -29,6 +29,7 @@ NETWORKS = {
 }
 RULES = {
     "bptt": {"name": "bptt"},
+    "bptt checkpoints": {"name": "bptt", "checkpoints": 2},
     "fpe": {"name": "fpe"},
     "fpe seed": {"name": "fpe", "warm_up": "seed"},
     "fpe two_minus": {"name": "fpe", "inverse": "two_minus"},

@@ -46,7 +46,7 @@ training: {optimizer: {name: sgd, rate: 0.01}, batch: 4, epochs: 1}
 references:
   - {name: BPTT, learning: {name: bptt}, machine: digital_45nm}
 """
-FILES = ["config.yaml", "energy.csv", "memory.csv", "metrics.csv", "summary.json", "timeline.json"]
+FILES = sorted([*run_folder.FILES, "SHA256SUMS"])
 
 
 class Said(NamedTuple):
@@ -259,7 +259,7 @@ def test_memory_that_runs_out_all_the_same_is_no_traceback(command: Command, mon
     def exhausted(*_: Any) -> None:
         raise MemoryError("unable to allocate 3 TiB")
 
-    monkeypatch.setattr(tasks, "load", exhausted)
+    monkeypatch.setattr(random, "load", exhausted)
     assert refused(command, TINY) == "this computer has too little memory: unable to allocate 3 TiB\n"
 
 

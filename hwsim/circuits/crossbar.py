@@ -48,6 +48,7 @@ class Crossbar:
         plus, minus: conductances in siemens, of the same shape.
         weights: what a read multiplies with.
         spread: variance of a weight from one read to the next.
+        writes: how often each device was written, `(chips, 2, rows, columns)`: those of `plus`, those of `minus`.
     """
 
     sheet: DataSheet
@@ -57,8 +58,12 @@ class Crossbar:
     minus: np.ndarray
     weights: np.ndarray = field(init=False)
     spread: np.ndarray = field(init=False)
+    writes: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
+        chips, rows, columns = self.plus.shape
+        self.writes = np.zeros((chips, 2, rows, columns), np.uint16)
+        self._programmed = 0
         self.refresh()
 
     def program(self, targets: np.ndarray, draws: list[np.random.Generator]) -> tuple[np.ndarray, np.ndarray]:
@@ -75,9 +80,13 @@ class Crossbar:
         step = np.rint(np.clip(targets / self.w_max, -1, 1) * most)
         chips = len(targets)
         written, conductance = np.zeros(chips), np.zeros(chips)
-        for sign, devices in ((1, self.plus), (-1, self.minus)):
+        self._programmed += 1
+        if self._programmed == np.iinfo(np.uint16).max:  # from here on a count might not fit
+            self.writes = self.writes.astype(np.uint32)
+        for side, (sign, devices) in enumerate(((1, self.plus), (-1, self.minus))):
             part, old = np.maximum(sign * step, 0), np.maximum(sign * self.step, 0)
             changed = part != old
+            self.writes[:, side] += changed
             goal = self.sheet.conductance.min.value + part * (range_ / most)
             error = self.sheet.programming_error(goal)
             for chip in range(chips):

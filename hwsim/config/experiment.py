@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -141,14 +141,21 @@ def found(source: str | Path, kind: str = "configs/experiments") -> Path:
     return hardware.shelf(kind) / f"{name}.yaml"
 
 
-def compose(document: Document) -> Experiment:
-    """The experiment that a document describes."""
+_USES = {
+    "data sheet": "a machine names it, `device: {file}`",
+    "machine": "an experiment names it, `machine: {file}`",
+    "study": "run it with `hwsim study {file}`",
+}
+"""What other documents are for."""
+
+
+def compose(document: Document, machine_of: Callable[[Document], Any] = hardware.machine) -> Experiment:
+    """The experiment that a document describes; `machine_of` gives the options of each machine in it."""
     if not isinstance(document.data, dict):
         raise documents.refuse([document.problem((), "an experiment is a mapping of keys; see `hwsim schema`")])
     kind = hardware.kind_of(document)
     if kind != "experiment":
-        key = "machine" if kind == "machine" else "device"
-        text = f"this is a {kind}, not an experiment; an experiment or a machine names it, `{key}: {document.file}`"
+        text = f"this is a {kind}, not an experiment; {_USES[kind].format(file=document.file)}"
         raise documents.refuse([document.problem((), text)])
     messages: list[str] = []
     places: list[Place] = [("machine",)]
@@ -160,7 +167,7 @@ def compose(document: Document) -> Experiment:
         for step in place[:-1]:
             owner = owner[step]
         if "machine" in owner:
-            make = partial(hardware.machine, document.part(place))
+            make = partial(machine_of, document.part(place))
             owner["machine"] = documents.collect(messages, make, partial(hardware.machine, Document("ideal", "ideal")))
     experiment = documents.collect(messages, lambda: documents.check(Experiment, document))
     documents.complain(messages)

@@ -29,9 +29,10 @@ def names(kind: str) -> list[str]:
 
 
 def kind_of(document: Document) -> str:
-    """What a document is, by its keys: `"data sheet"`, `"machine"` or `"experiment"`."""
+    """What a document is, by its keys: `"data sheet"`, `"machine"`, `"study"` or `"experiment"`."""
     keys = set(document.data) if isinstance(document.data, dict) else set()
-    return "data sheet" if "conductance" in keys else "machine" if keys & {"kind", "like"} else "experiment"
+    by_key = {"conductance": "data sheet", "kind": "machine", "like": "machine", "experiment": "study"}
+    return next((kind for key, kind in by_key.items() if key in keys), "experiment")
 
 
 def machine(document: Document) -> Any:
@@ -56,7 +57,7 @@ def machine(document: Document) -> Any:
 
 def device(document: Document) -> DataSheet:
     """The data sheet of a device: its name, a path, or the sheet itself."""
-    document = _opened(document, "devices")
+    document = opened(document, "devices")
     if not isinstance(document.data, dict):
         raise documents.refuse([document.problem((), "must be the name of a device, or a mapping")])
     sheet: DataSheet = _checked(DataSheet, document, [])
@@ -74,14 +75,14 @@ def _digital(document: Document) -> Any:
 
 def inherited(document: Document, trail: tuple[Path, ...] = ()) -> Document:
     """The document laid over the one that it is `like`; `trail` are the files that led to it."""
-    opened = _opened(document, "configs/hardware")
-    if opened is not document:
-        path = Path(opened.file).resolve()
+    found = opened(document, "configs/hardware")
+    if found is not document:
+        path = Path(found.file).resolve()
         if path in trail:
             circle = " → ".join(step.name for step in (*trail[trail.index(path) :], path))
             raise documents.refuse([document.problem((), f"a machine cannot be like itself: {circle}")])
         trail = (*trail, path)
-    document = opened
+    document = found
     if not isinstance(document.data, dict):
         raise documents.refuse([document.problem((), "must be the name of a machine, or a mapping")])
     if "like" not in document.data:
@@ -89,7 +90,7 @@ def inherited(document: Document, trail: tuple[Path, ...] = ()) -> Document:
     return document.without("like").over(inherited(document.part(("like",)), trail))
 
 
-def _opened(document: Document, kind: str) -> Document:
+def opened(document: Document, kind: str) -> Document:
     """The document itself, or the file that it names."""
     name = document.data
     if not isinstance(name, str):

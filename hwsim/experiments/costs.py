@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -77,9 +77,15 @@ class Costs:
             "hardware_step_s": max((timing.period for timing in passes), default=0) * 1e-12,
             "sequence_s": whole * 1e-12,
             "training_step_s": sum(self.seconds(batch)),
-            "passes": len(passes),
+            "passes": self._shown(batch),
             "utilisation": {unit: time / whole for unit, time in sorted(busy.items()) if time} if whole else {},
         }
+
+    def _shown(self, batch: Batch) -> float:
+        """How often each step of the sequences was worked on; passes over a part of them count as that part."""
+        steps = sum(count for sweep in batch.sweeps if sweep.kind == PASS for _, count in sweep.runs)
+        times = steps / self.trial.dataset.train.steps
+        return int(times) if times.is_integer() else times
 
     # ---- energy ----------------------------------------------------------------------------------------------
 
@@ -165,7 +171,7 @@ def health(machine: Machine) -> dict[str, Any] | None:
     if not isinstance(machine, CrossbarMachine):
         return None
     parts = machine.parts
-    rates = {kind: (beyond / values if values else 0.0) for kind, (values, beyond) in machine.clipped.items()}
+    rates = {kind: _rate(units.values()) for kind, units in machine.clipped.items()}
     return {
         "dac_clip_rate": rates["dac"],
         "adc_clip_rate": rates["adc"],
@@ -175,6 +181,11 @@ def health(machine: Machine) -> dict[str, Any] | None:
             "register": machine.effective_bits(parts.registers.noise),
         },
     }
+
+
+def _rate(counts: Collection[list[int]]) -> float:
+    values, beyond = sum(count[0] for count in counts), sum(count[1] for count in counts)
+    return beyond / values if values else 0.0
 
 
 def writes(machine: Machine) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 Exact gradients are taken three times, on an ideal machine: at the target weights, at the weights that the devices were
 really programmed to, and with those along the noisy trajectory that the substrate really took. What comes in between
-them is programming error, dynamics error and rule error.
+them is programming error, dynamics error and rule error. On an exact substrate the three are one, and taken once.
 """
 
 from __future__ import annotations
@@ -20,37 +20,45 @@ from hwsim.networks import Network
 
 Gradient = dict[str, np.ndarray]
 
+_PLAIN = BPTT(learning.RULES["bptt"].Options(name="bptt"))
+_ALONG = BPTT(learning.RULES["bptt"].Options(name="bptt", recall="input"))
 
-def check(network: Network, rule: learning.Rule, exact: Callable[[int], Network], episode: Episode) -> dict[str, Any]:
-    """Cosine and relative error of the gradient by group and layer, medians over chips.
+
+def at_target(exact: Network, episode: Episode) -> Gradient:
+    """The exact gradient at the target weights, from a network on an ideal machine; one for all systems."""
+    return _run(exact, episode, _PLAIN.gradients)
+
+
+def check(
+    network: Network, rule: learning.Rule, exact: Callable[[int], Network], target: Gradient, episode: Episode
+) -> dict[str, Any]:
+    """Cosine and relative error of the gradient by group and layer.
 
     Args:
         exact: makes the same network on an ideal machine with so many chips, for `bptt`.
+        target: the exact gradient at the target weights.
 
     Returns:
-        `{group: {against: {"cosine": …, "relative_error": …}}}` for the groups recurrent, input and readout, and
-        `by_layer` with the same for each layer.
+        `{group: {against: {"cosine": …, "relative_error": …, "per_chip": […]}}}` for the groups recurrent, input and
+        readout, and for `all` parameters together; `by_layer` has the same for each layer. Cosines and errors are
+        medians over chips, `per_chip` has each chip's cosine; what is not finite is None.
     """
     machine = network.machine
     record = _Recorder(network)
-    machine.after_step = record.look
+    machine.after_step = None if machine.exact else record.look
     with machine.showing(episode):
         rule.gradients(network)
     machine.after_step = None
     mine = _gradient(network)
 
-    bptt = learning.RULES["bptt"]
-    target, programmed = exact(1), exact(machine.chips)
-    _adopt(programmed, network)
-    plain = BPTT(bptt.Options(name="bptt"))
-    along = BPTT(bptt.Options(name="bptt", recall="input"))
-    references = {
-        "target": _run(target, episode, plain.gradients),
-        "programmed": _run(programmed, episode, plain.gradients),
-    }
-    _forget(programmed)
-    references["recorded"] = _run(programmed, episode, lambda net: _backward(along, net, record.last_pass()))
-    return _compare(network, mine, references)
+    if machine.exact:
+        return _compare(network, mine, dict.fromkeys(("target", "programmed", "recorded"), target))
+    real = exact(machine.chips)
+    _adopt(real, network)
+    programmed = _run(real, episode, _PLAIN.gradients)
+    _forget(real)
+    recorded = _run(real, episode, lambda net: _backward(_ALONG, net, record.last_pass()))
+    return _compare(network, mine, {"target": target, "programmed": programmed, "recorded": recorded})
 
 
 class _Recorder:
@@ -61,19 +69,16 @@ class _Recorder:
         self._names = [f"{layer.name} h" for layer in network.layers]
         if network.pooling == "cumulative_mean":
             self._names.append("pooled output")
-        self._passes: dict[int, list[list[np.ndarray]]] = {}
-        self._order: dict[int, list[int]] = {}
+        self._states: dict[int, list[np.ndarray]] = {}
 
     def look(self) -> None:
         machine = self._machine
-        self._order.setdefault(machine.sweep_number, []).append(machine.step_index)
-        states = [machine.storages[name].value.astype(float) for name in self._names]
-        self._passes.setdefault(machine.sweep_number, []).append(states)
+        if not machine.back_in_time:
+            self._states[machine.step_index] = [machine.storages[name].value.astype(float) for name in self._names]
 
     def last_pass(self) -> list[list[np.ndarray]]:
-        """The states of the last forward pass, step by step."""
-        forward = [number for number, order in self._order.items() if order == sorted(order)]
-        return self._passes[max(forward)]
+        """The states of each step in the last forward pass over it."""
+        return [self._states[step] for step in sorted(self._states)]
 
 
 def _run(network: Network, episode: Episode, gradients: Callable[[Network], None]) -> Gradient:
@@ -89,7 +94,7 @@ def _backward(rule: BPTT, network: Network, recorded: list[list[np.ndarray]]) ->
         for number, (register, tape) in enumerate(zip(states.all(), tapes, strict=True)):
             tape.fill([register.initial, *(step[number] for step in recorded[:-1])])
             register.value = recorded[-1][number]
-        rule.backward(network, workspace, states, tapes)
+        rule.backward(network, states, tapes, rule.errors(network, workspace), range(len(recorded)))
     network.finish_gradient()
 
 
@@ -120,7 +125,8 @@ def _compare(network: Network, mine: Gradient, references: dict[str, Gradient]) 
                 _alike(_flat(mine, names, chip), _flat(reference, names, chip)) for chip in range(network.machine.chips)
             ]
             cosines, errors = zip(*chips, strict=True)
-            found[against] = {"cosine": _median(cosines), "relative_error": _median(errors)}
+            middle = {"cosine": _median(cosines), "relative_error": _median(errors)}
+            found[against] = {**middle, "per_chip": list(cosines)}
         return found
 
     def grouped(prefix: str) -> dict[str, Any]:
@@ -128,6 +134,7 @@ def _compare(network: Network, mine: Gradient, references: dict[str, Gradient]) 
         for trainable in network.trainables:
             if trainable.layer.startswith(prefix):
                 groups[trainable.group].append(trainable.name)
+        groups["all"] = [name for names in groups.values() for name in names]
         return {group: one(names) for group, names in groups.items()}
 
     return {**grouped("layer"), "by_layer": {layer.name: grouped(layer.name) for layer in network.layers}}
@@ -139,11 +146,14 @@ def _flat(gradient: Gradient, names: list[str], chip: int) -> np.ndarray:
 
 def _alike(x: np.ndarray, y: np.ndarray) -> tuple[float | None, float | None]:
     """Cosine, and |x - y| / |y|; None where they are not defined."""
-    with np.errstate(all="ignore"):
-        size, other = float(np.linalg.norm(x)), float(np.linalg.norm(y))
-        if not np.isfinite(size) or not other:
-            return None, None
-        return (float(x @ y) / (size * other) if size else None), float(np.linalg.norm(x - y)) / other
+    largest, other = float(np.abs(x).max()), float(np.linalg.norm(y))
+    if not np.isfinite(largest) or not other:
+        return None, None
+    if not largest:
+        return None, 1.0
+    u = x / largest  # squares of numbers that have grown large would not be finite
+    cosine = float(u @ y) / (float(np.linalg.norm(u)) * other)
+    return cosine, float(np.linalg.norm(u - y / largest)) / other * largest
 
 
 def _median(values: tuple[float | None, ...]) -> float | None:

@@ -76,7 +76,7 @@ def horizon(network: Network, exact: Network, episode: Episode, tolerance: float
     for mine, theirs in zip(exact.trainables, network.trainables, strict=True):
         mine.master.value = theirs.master.value[:1].astype(float)
     rate = forgetting(exact, episode)
-    precision = network.machine.precision(size_of_errors(exact, episode))
+    precision = network.machine.precision(lambda: size_of_errors(exact, episode))
     return Horizon(episode.steps, rate, precision.fresh, precision.frozen, tolerance)
 
 

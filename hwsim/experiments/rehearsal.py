@@ -22,7 +22,7 @@ from hwsim.networks import Network
 from hwsim.quantities import si
 
 STEPS = 8
-"""Steps that are rehearsed: enough for a schedule to repeat itself."""
+"""Steps that are rehearsed, if that is enough for all kinds of passes: enough for a schedule to repeat itself."""
 
 SMALLER = "fewer chips, smaller batches, shorter sequences or a smaller network"
 
@@ -41,16 +41,16 @@ def rehearse(experiment: Experiment, name: str, system: System, episode: Episode
     """
     parameters = networks.parameters(experiment.network, episode.width, episode.outputs)
     check_memory(f"{name}: simulating it", parameters * system.chips * _BYTES_A_PARAMETER, SMALLER)
-    zeros = _zeros(episode, min(episode.steps, STEPS))
+    rule = learning.build(system.learning)
+    zeros = _zeros(episode, min(episode.steps, max(STEPS, rule.shortest)))
     try:
-        rule = learning.build(system.learning)
         stage = machine.build(system.machine, seed=experiment.seed)
         network = Network(stage, experiment.network, episode.width, episode.outputs, rule.uses)
         rule.check(network)
         network.begin_training()
         network.program()
         stage.journal.close_batch(1)
-        tally = _Tally(stage, episode.steps)
+        tally = _Tally(stage, rule.recorded(episode.steps))
         stage.after_step = tally.look
         with np.errstate(all="ignore"), stage.showing(zeros):
             rule.gradients(network)
@@ -63,25 +63,27 @@ def rehearse(experiment: Experiment, name: str, system: System, episode: Episode
     values = tally.most * system.chips * min(sequences, episode.batch)
     check_memory(f"{name}: simulating it", parameters * system.chips * _BYTES_A_PARAMETER + values, SMALLER)
     scheduler = Scheduler(stage.journal.traces, stage.prices().duration)
-    holds = {}
+    longest: dict[str, tuple[int, Hold]] = {}  # of the passes of one name
     for batch in stage.journal.totals.batches:
         for sweep, timing in zip(batch.sweeps, scheduler.batch(batch), strict=True):
-            held = {register: time * 1e-12 for register, time in timing.held.items()}
-            holds[sweep.name] = Hold(timing.period * 1e-12, held)
-    return holds
+            steps = sum(count for _, count in sweep.runs)
+            if steps >= longest.get(sweep.name, (0,))[0]:
+                held = {register: time * 1e-12 for register, time in timing.held.items()}
+                longest[sweep.name] = steps, Hold(timing.period * 1e-12, held)
+    return {name: hold for name, (_, hold) in longest.items()}
 
 
 class _Tally:
-    """The most bytes that one sequence on one chip has in storage, for sequences of full length."""
+    """The most bytes that one sequence on one chip has in storage, for tapes as long as they will get."""
 
-    def __init__(self, stage: Machine, steps: int) -> None:
-        self.stage, self.steps, self.most = stage, steps, 0
+    def __init__(self, stage: Machine, recorded: int) -> None:
+        self.stage, self.recorded, self.most = stage, recorded, 0
 
     def look(self) -> None:
         total = 0
         for storage in self.stage.storages.values():
             if not storage.shared:
-                count = prod(storage.size) * (self.steps if isinstance(storage, Tape) else 1)
+                count = prod(storage.size) * (self.recorded if isinstance(storage, Tape) else 1)
                 total += 8 * count * 4  # the value, its successor, and copies on the way
         self.most = max(self.most, total)
 

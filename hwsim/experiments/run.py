@@ -19,9 +19,11 @@ from hwsim.errors import ConfigError
 from hwsim.experiments import costs as accounting
 from hwsim.experiments import run_folder
 from hwsim.experiments.costs import Costs, Row
+from hwsim.experiments.gradient_check import Gradient
 from hwsim.experiments.horizon import Horizon
 from hwsim.experiments.rehearsal import check_memory
 from hwsim.experiments.trial import Trial
+from hwsim.tasks import Dataset
 
 Progress = Callable[[str, str, int, int], None]
 """Told which system is at work, on what, how much of it is done, and how much there is."""
@@ -91,25 +93,37 @@ def run(
         asked = asked.model_copy(update={"seed": seed})
     folder = None if out is None else run_folder.place(Path(out), asked.name)
     if folder is None:
-        return _run(asked, data, progress)
+        return simulate(asked, data=data, progress=progress)
     with run_folder.written_whole(folder) as partial:
-        result = _run(asked, data, progress)
+        result = simulate(asked, data=data, progress=progress)
         run_folder.write(partial, asked.resolved(), result.summary, result.costs)
     result.folder = folder
     return result
 
 
-def _run(experiment: Experiment, data: str | Path | None, progress: Progress) -> Run:
+Load = Callable[[Any, int, Path | None], Dataset]
+"""Gives the data of a task, as `hwsim.tasks.load` does."""
+
+
+def simulate(
+    experiment: Experiment,
+    load: Load = tasks.load,
+    data: str | Path | None = None,
+    progress: Progress = lambda system, what, done, total: None,
+) -> Run:
+    """Run an experiment and write nothing."""
     needed = tasks.numbers(experiment.task) * _BYTES_A_NUMBER
     check_memory(f"task: the data of {experiment.task.name}", needed, "fewer or shorter sequences")
-    dataset = tasks.load(experiment.task, experiment.seed, None if data is None else Path(data))
-    found = []
+    dataset = load(experiment.task, experiment.seed, None if data is None else Path(data))
+    found: list[Costs] = []
+    target: Gradient = {}
     for name, system in experiment.systems().items():
-        trial = Trial(experiment, name, system, dataset)
+        trial = Trial(experiment, name, system, dataset, target)
         trial.run(lambda what, done, total, name=name: progress(name, what, done, total))  # type: ignore[misc]
         found.append(Costs(trial))
     resolved = experiment.resolved()
     summary = {
+        "schema_version": run_folder.SCHEMA_VERSION,
         "name": experiment.name,
         "seed": experiment.seed,
         "hwsim_version": hwsim.__version__,

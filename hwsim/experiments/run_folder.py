@@ -1,22 +1,44 @@
-"""The run folder: everything that a run found, written whole or not at all."""
+"""The run folder: everything that a run found, written whole or not at all, and read back only if it still is."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import pandas as pd
 
 from hwsim import documents
 from hwsim.accounts.energy import total
 from hwsim.accounts.journal import PASS
 from hwsim.accounts.timeline import TimelineWriter
-from hwsim.errors import OutputError
+from hwsim.errors import HwsimError, OutputError, ResultsError
+from hwsim.experiments import wear
 from hwsim.experiments.costs import Costs, Row
+
+SCHEMA_VERSION = 2
+"""Of what stands in a run folder. Folders of version 1 do not say so."""
+
+CHECKSUMS = "SHA256SUMS"
+"""The file with the checksum of each of the others, as `sha256sum --check` reads it."""
+
+FILES = (
+    "config.yaml",
+    "summary.json",
+    "energy.csv",
+    "memory.csv",
+    "metrics.csv",
+    "histograms.csv",
+    "clipping.csv",
+    "timeline.json",
+)
 
 METRICS = (
     "system",
@@ -100,11 +122,143 @@ def write(folder: Path, config: dict[str, Any], summary: dict[str, Any], costs: 
     _table(folder / "energy.csv", Row._fields, (row for one in costs for row in one.rows()))
     _table(folder / "memory.csv", Held._fields, (row for one in costs for row in held(one)))
     _table(folder / "metrics.csv", METRICS, (row for one in costs for row in metrics(one)))
+    worn = [(one.trial.name, one.machine) for one in costs]
+    _table(folder / "histograms.csv", wear.Bin._fields, (row for one in worn for row in wear.histograms(*one)))
+    _table(folder / "clipping.csv", wear.Clipping._fields, (row for one in worn for row in wear.clipping(*one)))
     with (folder / "timeline.json").open("w", encoding="utf-8") as file:
         writer = TimelineWriter(file)
         for number, one in enumerate(costs, 1):
             _timeline(writer, number, one)
         writer.close()
+    sums = (f"{_checksum(folder / name)}  {name}\n" for name in FILES)
+    (folder / CHECKSUMS).write_text("".join(sums), encoding="utf-8")
+
+
+class RunFolder:
+    """A run folder that was read back.
+
+    Attributes:
+        path: where it is.
+        summary: what stands in `summary.json`.
+        config: what stands in `config.yaml`, as plain data.
+    """
+
+    def __init__(self, path: Path, summary: dict[str, Any], config: dict[str, Any]) -> None:
+        self.path, self.summary, self.config = path, summary, config
+
+    @property
+    def systems(self) -> dict[str, dict[str, Any]]:
+        """What is known of each system; the first is the substrate."""
+        return self.summary["systems"]
+
+    @cached_property
+    def energy(self) -> pd.DataFrame:
+        """`energy.csv`."""
+        return pd.read_csv(self.path / "energy.csv")
+
+    @cached_property
+    def memory(self) -> pd.DataFrame:
+        """`memory.csv`."""
+        return pd.read_csv(self.path / "memory.csv")
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """`metrics.csv`."""
+        return pd.read_csv(self.path / "metrics.csv")
+
+    @cached_property
+    def histograms(self) -> pd.DataFrame:
+        """`histograms.csv`."""
+        return pd.read_csv(self.path / "histograms.csv")
+
+    @cached_property
+    def clipping(self) -> pd.DataFrame:
+        """`clipping.csv`."""
+        return pd.read_csv(self.path / "clipping.csv")
+
+    @cached_property
+    def timeline(self) -> list[dict[str, Any]]:
+        """The events of `timeline.json`, in the trace-event format."""
+        return json.loads((self.path / "timeline.json").read_text(encoding="utf-8"))["traceEvents"]
+
+
+def read(path: str | Path) -> RunFolder:
+    """A run folder, if it is one, of this version, whole, and as it was written.
+
+    Raises:
+        ResultsError: it is none of that, or may not be read.
+    """
+    folder = Path(path)
+    summary = _summary(folder)
+    missing = [name for name in (*FILES, CHECKSUMS) if not (folder / name).is_file()]
+    if missing:
+        raise ResultsError(f"{folder} is incomplete: {', '.join(missing)} is missing; {_again(folder)}")
+    for line in _text(folder / CHECKSUMS).splitlines():
+        expected, _, name = line.partition("  ")
+        if name in FILES and _checksum(folder / name) != expected:
+            raise ResultsError(
+                f"{folder / name} is not as it was written (truncated, or changed by hand): its checksum is not the "
+                f"one in {CHECKSUMS}; copy the folder again, or {_again(folder)}"
+            )
+    try:
+        config = documents.load(folder / "config.yaml").data
+    except HwsimError as error:
+        raise ResultsError(str(error)) from None
+    return RunFolder(folder, summary, config)
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    """`summary.json`, if it is one of a run and of this version."""
+    try:
+        there = folder.is_dir()
+        exists = there or folder.exists()
+    except OSError as error:
+        raise ResultsError(f"{folder}: cannot be read: {error.strerror}") from None
+    if not there:
+        said = "is a file, not the folder of a run" if exists else "no such folder"
+        raise ResultsError(f"{folder}: {said}; `hwsim run FILE` makes one")
+    path = folder / "summary.json"
+    try:
+        summary = json.loads(_text(path))
+    except FileNotFoundError:
+        raise ResultsError(f"{folder} is not the folder of a run: it has no summary.json") from None
+    except (ValueError, RecursionError):
+        raise ResultsError(f"{path} is not JSON (truncated?); {_again(folder)}") from None
+    if not isinstance(summary, dict) or not {"systems", "hwsim_version", "config_sha256"} <= summary.keys():
+        raise ResultsError(f"{folder} is not the folder of a run: its summary.json was not written by hwsim")
+    version, by = summary.get("schema_version", 1), summary["hwsim_version"]
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise ResultsError(
+            f"{folder} was made by a newer hwsim ({by}; its schema_version is {version!r}, and this one reads "
+            f"{SCHEMA_VERSION}); update hwsim"
+        )
+    if version < SCHEMA_VERSION:
+        raise ResultsError(
+            f"{folder} was made by an older hwsim ({by}; its schema_version is {version}, and this one reads "
+            f"{SCHEMA_VERSION}); {_again(folder)}"
+        )
+    return summary
+
+
+def _again(folder: Path) -> str:
+    return f"run its config.yaml again: hwsim run {folder / 'config.yaml'}"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _checksum(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def metrics(costs: Costs) -> Iterator[list[Any]]:

@@ -16,6 +16,7 @@ from hwsim.accounts.memory import Change, Holding
 from hwsim.config.experiment import Experiment, System, Training
 from hwsim.experiments import gradient_check
 from hwsim.experiments.evaluation import Meter, Score, evaluate
+from hwsim.experiments.gradient_check import Gradient
 from hwsim.experiments.horizon import Horizon, horizon
 from hwsim.experiments.rehearsal import rehearse
 from hwsim.learning import optimizers
@@ -77,13 +78,17 @@ class Outcome:
 class Trial:
     """One system of an experiment. `run` does all that the experiment asks of it.
 
+    Args:
+        target: the exact gradient for the gradient check, which all systems share; the first one to need it fills it.
+
     Attributes:
         machine, network: as they are after `run`.
         outcome: filled in by `run`.
     """
 
-    def __init__(self, experiment: Experiment, name: str, system: System, dataset: Dataset) -> None:
+    def __init__(self, experiment: Experiment, name: str, system: System, dataset: Dataset, target: Gradient) -> None:
         self.experiment, self.name, self.system, self.dataset = experiment, name, system, dataset
+        self._target = target
         self.rule = learning.build(system.learning)
         self.outcome = Outcome()
         self.machine: Machine
@@ -149,8 +154,10 @@ class Trial:
         self._adopt(self._built(self.system, self._chips, holds, learns=True, strict=True))
         self._watch_residuals()
         self._note_horizon()
+        if not self._target:
+            self._target.update(gradient_check.at_target(self._exact(1), episode))
         with _Watch(self.machine) as watch:
-            self.outcome.gradient = gradient_check.check(self.network, self.rule, self._exact, episode)
+            self.outcome.gradient = gradient_check.check(self.network, self.rule, self._exact, self._target, episode)
         self.outcome.detail = watch.detail
         self._note_divergence(0)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from math import isqrt
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from hwsim.accounts.memory import LEARNING
 from hwsim.learning.rule import Rule
-from hwsim.machine import Tape, Workspace
+from hwsim.machine import Register, Tape, Workspace
 from hwsim.networks import Network, States
 from hwsim.records import ERROR
+
+Distance = Annotated[int, Field(ge=1)]
 
 
 class Options(BaseModel, extra="forbid"):
@@ -24,6 +27,14 @@ class Options(BaseModel, extra="forbid"):
             "or by carrying the step out again"
         ),
     ] = "state"
+    checkpoints: Annotated[
+        Literal["none", "sqrt"] | Distance,
+        Field(
+            description="steps from one kept state to the next; those in between are worked out again: one more "
+            "forward pass, and less tape. `sqrt`: the root of the sequence's length, for the least memory; `none`: all "
+            "states are kept"
+        ),
+    ] = "none"
 
 
 class BPTT(Rule):
@@ -32,6 +43,14 @@ class BPTT(Rule):
     The forward pass pushes each state before it is overwritten; the backward pass pops them, recomputes the
     instantaneous readouts, and carries J_{t-1}ᵀ δ_t to the step before. The tape grows by one state a step, and inputs
     and targets are kept (Werbos, "Backpropagation through time: what it does and how to do it", Proc. IEEE 78, 1990).
+
+    With checkpoints S steps apart the tape holds one segment at a time: the states at the starts of segments are kept,
+    and from the last segment to the first each is run again from its checkpoint, filling the tape, and then backward.
+    The last one is recorded when the sequence gets there, and the first starts from rest, so neither has a checkpoint.
+    With S = ⌈√T⌉ fewer than 2√T states are held, for one more forward pass over all but the last segment (Chen, Xu,
+    Zhang and Guestrin, "Training deep nets with sublinear memory cost", arXiv:1604.06174, 2016; Gruslys et al.,
+    "Memory-efficient backpropagation through time", NeurIPS 2016, who show that fewer need more passes). The operations
+    on values are the same, so on a machine without noise the gradient is the same to the last bit.
     """
 
     needs_tape = True
@@ -43,30 +62,74 @@ class BPTT(Rule):
     def check(self, network: Network) -> None:
         network.machine.require_addressable("backpropagation through time")
 
+    def segments(self, steps: int) -> list[range]:
+        """The sequence in parts that fit the tape."""
+        distance = self.options.checkpoints
+        if distance == "none":
+            distance = steps
+        elif distance == "sqrt":
+            distance = isqrt(steps - 1) + 1  # rounded up
+        return [range(start, min(start + distance, steps)) for start in range(0, steps, distance)]
+
+    def recorded(self, steps: int) -> int:
+        first, *others = self.segments(steps)
+        if not others:
+            return len(first)
+        waiting = len(others) - 1  # checkpoints when the sequence gets to its last segment; each goes when it is used
+        return max(waiting + len(others[-1]), max(waiting - 1, 0) + len(first))
+
+    @property
+    def shortest(self) -> int:
+        distance = self.options.checkpoints
+        return distance + 1 if isinstance(distance, int) else 2
+
     def gradients(self, network: Network) -> None:
-        with network.machine.workspace(keep_inputs=True) as workspace:
+        machine = network.machine
+        segments = self.segments(machine.episode.steps)
+        with machine.workspace(keep_inputs=True) as workspace:
             states, tapes = self.open(network, workspace)
-            for step in network.machine.forward_pass("forward"):
-                network.step(states, step, tapes)
-            self.backward(network, workspace, states, tapes)
+            checkpoints = self.tapes(states, workspace, "checkpoints") if len(segments) > 2 else []
+            for segment in segments[:-1]:
+                for step in machine.forward_pass("advance", segment):
+                    begins = step.index == segment.start and not step.first
+                    network.step(states, step, checkpoints if begins else None)
+            carried: list[Register] = []
+            for segment in reversed(segments):
+                again = segment is not segments[-1]
+                for step in machine.forward_pass("forward", segment):
+                    begins = step.index == segment.start and not step.first
+                    network.step(states, step, tapes, checkpoints if begins and again else None)
+                carried = carried or self.errors(network, workspace)
+                self.backward(network, states, tapes, carried, segment)
         network.finish_gradient()
 
     def open(self, network: Network, workspace: Workspace) -> tuple[States, list[Tape]]:
         """Registers for the dynamics, and a tape for each."""
         states = network.states(workspace)
-        return states, [workspace.tape(f"{state.name} tape", *state.size) for state in states.all()]
+        return states, self.tapes(states, workspace, "tape")
 
-    def backward(self, network: Network, workspace: Workspace, states: States, tapes: list[Tape]) -> None:
-        """The backward pass, along the states that the registers (the last ones) and the tapes hold."""
+    def tapes(self, states: States, workspace: Workspace, name: str) -> list[Tape]:
+        """A tape for each register of the dynamics."""
+        return [workspace.tape(f"{state.name} {name}", *state.size) for state in states.all()]
+
+    def errors(self, network: Network, workspace: Workspace) -> list[Register]:
+        """A register in each layer for J_tᵀ δ_{t+1}, zero at T."""
+        return [
+            workspace.register(f"{layer.name} carried error", layer.cell.width, LEARNING) for layer in network.layers
+        ]
+
+    def backward(
+        self, network: Network, states: States, tapes: list[Tape], carried: list[Register], segment: range
+    ) -> None:
+        """The backward pass over a segment, along the states that the registers (the last ones) and the tapes hold."""
         machine, layers = network.machine, network.layers
-        carried = [workspace.register(f"{layer.name} carried error", layer.cell.width, LEARNING) for layer in layers]
-        for step in machine.backward_pass("backward"):
+        for step in machine.backward_pass("backward", segment):
             machine.purpose = ERROR
             output, seen = network.recall(states, step, tapes, self.options.recall)
             error = network.loss_error(output, step)
             for layer, (at, readout), later in reversed(list(zip(layers, seen, carried, strict=True))):
                 machine.layer = layer.name
-                delta = later.load()  # J_tᵀ δ_{t+1}, zero at T
+                delta = later.load()  # J_tᵀ δ_{t+1}
                 if error is not None:
                     delta = delta + layer.readout.back(readout, error, learn=True)  # + g_t
                 drive = layer.cell.drive_error(at, delta)

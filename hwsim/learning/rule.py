@@ -29,6 +29,15 @@ class Rule(ABC):
         """What it needs of the cells' Jacobians, among `"transposed"` and `"inverse"`."""
         return frozenset()
 
+    def recorded(self, steps: int) -> int:
+        """The most past values of one register that it keeps on tapes, for sequences of so many steps."""
+        return steps if self.needs_tape else 0
+
+    @property
+    def shortest(self) -> int:
+        """Steps of a sequence that is long enough for all of its kinds of passes to occur."""
+        return 1
+
     def passes(self, layers: int) -> int:
         """How often it shows the input to a network of so many layers."""
         return 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import exp, log2, sqrt
 from typing import Annotated, Literal, NamedTuple, Self
 
@@ -102,7 +102,8 @@ class CrossbarMachine(DigitalMachine):
     Attributes:
         arrays: the devices of each matrix.
         circuits: for all coefficients, by name, the ones in whose multipliers they are applied.
-        clipped: values converted, or made by analog circuits, and how many of them were beyond full scale.
+        clipped: values that each unit converted or made, and how many of them were beyond full scale, by what clips
+            them: `dac`, `adc`, or saturation of `analog` circuits.
         written: devices written on each chip.
     """
 
@@ -120,14 +121,13 @@ class CrossbarMachine(DigitalMachine):
         self.devices: dict[str, Storage] = {}
         self.sources: dict[str, Source] = {}
         self.banks: dict[str | tuple[str, str, int], Bank] = {}
-        self.clipped = {"dac": [0, 0], "adc": [0, 0], "analog": [0, 0]}
+        self.clipped: dict[str, dict[str, list[int]]] = {"dac": {}, "adc": {}, "analog": {}}
         self.written = np.zeros(chips)
         self.tiles_used = 0
         self.holds: Mapping[str, Hold] = {}
         self._modes: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self._measured: list[np.ndarray] = []
         self._host = False
-        self._on_host: list[Register] = []
 
     # ---- domains ---------------------------------------------------------------------------------------------
 
@@ -150,11 +150,12 @@ class CrossbarMachine(DigitalMachine):
     def _convert(self, kind: str, x: Signal, bits: int, full_scale: float) -> Signal:
         v = self.see(x)
         value, beyond = converters.convert(v, converters.step(bits, full_scale), full_scale)
-        self._tally(kind, v.size, beyond)
+        head = (self._analog_heads if kind == "dac" else self._heads)[kind]
+        self._tally(kind, head.unit, v.size, beyond)
         if kind == "dac":
-            twin = self.emit_analog(self._analog_heads[kind], value, v.shape, (x._slot,), full_scale)
+            twin = self.emit_analog(head, value, v.shape, (x._slot,), full_scale)
         else:
-            twin = self.emit(self._heads[kind], value, v.shape, (x._slot,))
+            twin = self.emit(head, value, v.shape, (x._slot,))
         x._twin, twin._twin = twin, x
         return twin
 
@@ -209,10 +210,12 @@ class CrossbarMachine(DigitalMachine):
     def _spoil(self, bank: Bank, values: np.ndarray) -> None:
         """Make outputs of a bank imperfect."""
         beyond = bank.spoil(values, self._full_scale, self.moment(bank.source))
-        self._tally("analog", values.size, beyond)
+        self._tally("analog", bank.name, values.size, beyond)
 
-    def _tally(self, kind: str, values: int, beyond: int) -> None:
-        counts = self.clipped[kind]
+    def _tally(self, kind: str, unit: str, values: int, beyond: int) -> None:
+        counts = self.clipped[kind].get(unit)
+        if counts is None:
+            counts = self.clipped[kind][unit] = [0, 0]
         counts[0] += values
         counts[1] += beyond
 
@@ -349,7 +352,7 @@ class CrossbarMachine(DigitalMachine):
             beyond = perturb_each(y, variance, noise, limit, source.keys, self.moment(source))
         else:
             beyond = perturb(y, _NO_GAIN, noise, 0.0, limit, source.keys, self.moment(source))
-        self._tally("analog", y.size, beyond)
+        self._tally("analog", f"{name} tiles", y.size, beyond)
         return y
 
     def attach_coefficients(self, coefficients: Coefficients) -> Storage:
@@ -463,7 +466,7 @@ class CrossbarMachine(DigitalMachine):
             full_scale, source = self._scale_of(register), self._register_source(register)
             value, noise, moment = value.copy(), self.parts.registers.noise * full_scale, self.moment(source)
             beyond = perturb(vectors(value), _NO_GAIN, noise, 0.0, full_scale, source.keys, moment)
-            self._tally("analog", value.size, beyond)
+            self._tally("analog", register.name, value.size, beyond)
         super().keep(register, value)
 
     def _register_source(self, register: Register) -> Source:
@@ -475,10 +478,9 @@ class CrossbarMachine(DigitalMachine):
         return storage.port == storage.name
 
     def _move_to_host(self, register: Register) -> None:
-        """From now on the host keeps this register, until the backward pass is over."""
+        """From now on the host keeps this register; states of the dynamics until the backward pass is over."""
         if self._is_analog(register):
             register.port = memory_of(register.kind)
-            self._on_host.append(register)
 
     def _scale_of(self, register: Register) -> float:
         ranges = self.parts.ranges
@@ -495,18 +497,18 @@ class CrossbarMachine(DigitalMachine):
                     held = hold.registers.get(register.name, hold.period) if register.name in stored else hold.period
                     register.value = register.value * np.float32(exp(-held / self.parts.registers.retention.value))
 
-    def backward_pass(self, name: str) -> Iterator[Step]:
+    def backward_pass(self, name: str, part: range | None = None) -> Iterator[Step]:
         """With a host, on the host: digital, from recorded states."""
         self._host = self.crossbar.attached == "host"
-        if self._host and self._snapshot is not None and self._snapshot.sweep == self.sweep_number + 1:
-            for storage in self.storages.values():  # goes on within this pass, whose first step moved them all
-                if isinstance(storage, Register):
-                    self._move_to_host(storage)
-        yield from super().backward_pass(name)
+        registers = [storage for storage in self.storages.values() if isinstance(storage, Register)]
+        if self._host and self._snapshot is not None and self._snapshot.sweep > self.sweep_number:
+            for register in registers:  # goes on within this pass or behind it; its first step moved them all
+                self._move_to_host(register)
+        yield from super().backward_pass(name, part)
         self._host = False
-        for register in self._on_host:
-            register.port = register.name
-        self._on_host.clear()
+        for register in registers:
+            if register.resets:
+                register.port = self.port_of(register)
 
     # ---- what kinds of machines decide -----------------------------------------------------------------------
 
@@ -518,14 +520,15 @@ class CrossbarMachine(DigitalMachine):
         }
         return CrossbarPrices(self.parts, self.sheet, super().prices(), multipliers)
 
-    def precision(self, signal: float) -> Precision:
+    def precision(self, size: Callable[[], float]) -> Precision:
         """Fresh: noise of the tile that sends an error back, of subtraction, of the inverse multipliers and of storing.
 
         Frozen: mismatch of the inverse multipliers to the forward ones, unless they are the same circuits.
         """
         parts, diagonals, sharing = self.parts, self.parts.diagonals, self.crossbar.sharing
         noises = parts.tiles.output_noise, parts.functions.add.noise, diagonals.inverse.noise, parts.registers.noise
-        noise = parts.ranges.error * sqrt(sum(part**2 for part in noises)) / signal if signal else 0.0
+        total, signal = sqrt(sum(part**2 for part in noises)), size()
+        noise = parts.ranges.error * total / signal if signal else 0.0
         fresh = sqrt(noise**2 + diagonals.inverse.gain_noise**2)
         mismatch = diagonals.inverse.mismatch if sharing.inverse == "own" else diagonals.transposed.mismatch
         shared = sharing.inverse == "transposed" and sharing.transposed == "forward"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -64,7 +65,7 @@ class DigitalMachine(Machine):
             self.memory.widths,
         )
 
-    def precision(self, signal: float) -> Precision:
+    def precision(self, size: Callable[[], float]) -> Precision:
         return Precision(self.format.epsilon, 0.0)
 
     def head(self, key: str | tuple[str, str]) -> Head:

@@ -22,4 +22,4 @@ class IdealMachine(Machine):
 
     def __init__(self, options: Options, *, chips: int = 1, seed: int = 0, strict: bool = False) -> None:
         super().__init__(chips=chips, seed=seed, dtype=options.format, strict=strict)
-        self.options = options
+        self.options, self.exact = options, options.format == "float64"

@@ -71,8 +71,8 @@ class Machine(Sequencer):
         """What its operations cost: here they are only counted."""
         return NoPrices()
 
-    def precision(self, signal: float) -> Precision:
-        """The errors that its operations make in errors of this size (root mean square)."""
+    def precision(self, size: Callable[[], float]) -> Precision:
+        """The errors that its operations make in errors of this size (root mean square; slow to find)."""
         return Precision(float(np.finfo(self.dtype).eps) / 2, 0.0)
 
     # ---- operations on signals -------------------------------------------------------------------------------

@@ -66,10 +66,13 @@ class Sequencer(ABC):
         storages: what is held, by name.
         layer, purpose: what the operations that follow serve; entered into their records.
         after_step: called at the end of every step of a pass.
+        back_in_time: whether the pass under way goes from later steps to earlier ones.
     """
 
     addressable = True
     """Whether it offers a tape, which can be read in another order than it was written."""
+    exact = False
+    """Whether it computes in float64 without error, so that what it holds and does is what was meant."""
     parallel = 1
     """Sequences that are worked on at the same time, each with its own state."""
 
@@ -87,7 +90,8 @@ class Sequencer(ABC):
         self.sweep_name, self.step_index = "", -1
         self._episode: Episode | None = None
         self._kept: dict[str, Storage] = {}
-        self._passes, self._shown, self._in_pass, self._open = 0, False, False, False
+        self.back_in_time = False
+        self._shown_up_to, self._shown, self._in_pass, self._open = 0, False, False, False
         self._now, self._clock = -1, next(_MACHINES) << 40  # no two machines share a moment
         self._steps_made: list[tuple[int, str, range]] = []
         self._entries: list[Entry] = []
@@ -136,7 +140,7 @@ class Sequencer(ABC):
     def showing(self, episode: Episode) -> Iterator[None]:
         """Work on one batch of sequences; what is done inside is entered into the journal as one batch."""
         self.batch_number += 1
-        self.sweep_number = self._passes = 0
+        self.sweep_number = self._shown_up_to = 0
         self.memory.moment = (1, 0)
         self._steps_made.clear()
         self._episode = episode
@@ -162,19 +166,46 @@ class Sequencer(ABC):
 
     # ---- passes, phases, steps -------------------------------------------------------------------------------
 
-    def forward_pass(self, name: str) -> Iterator[Step]:
-        """The only way to see the input: every step of the sequence in order, from the first to the last."""
-        self._shown = self._passes > 0
-        self._require_inputs(name)
-        self._passes += 1
-        yield from self._sweep(name, range(self.episode.steps), resets=True)
+    def forward_pass(self, name: str, part: range | None = None) -> Iterator[Step]:
+        """The only way to see the input: every step of the sequence in order, from the first to the last.
 
-    def backward_pass(self, name: str) -> Iterator[Step]:
-        """Every step from the last to the first, which needs a machine with addressable memory."""
+        Args:
+            part: only these steps. They follow what has been shown, or are part of it, in which case the input is shown
+                again. A pass that begins with the first step resets registers; the others go on from where they are.
+        """
+        order = self._within(name, part)
+        self._shown = order.start < self._shown_up_to
+        if order.stop > self._shown_up_to:
+            if order.start != self._shown_up_to:
+                raise CausalityError(
+                    f"pass {name!r} is over steps {order.start} to {order.stop - 1}, and the first one that has not "
+                    f"been shown yet is {self._shown_up_to}"
+                )
+            self._shown_up_to = order.stop
+        self._require_inputs(name)
+        yield from self._sweep(name, order)
+
+    def backward_pass(self, name: str, part: range | None = None) -> Iterator[Step]:
+        """Every step from the last to the first, which needs a machine with addressable memory.
+
+        Args:
+            part: only these steps, a range in the order of time.
+        """
         self.require_addressable(f"the backward pass {name!r}")
         self._shown = True
         self._require_inputs(name)
-        yield from self._sweep(name, range(self.episode.steps - 1, -1, -1), resets=False)
+        yield from self._sweep(name, self._within(name, part)[::-1])
+
+    def _within(self, name: str, part: range | None) -> range:
+        """The steps of a pass in the order of time."""
+        whole = range(self.episode.steps)
+        if part is None:
+            return whole
+        if part.step != 1 or not part or part[0] not in whole or part[-1] not in whole:
+            raise CausalityError(
+                f"pass {name!r} over {part}: a part of the {len(whole)} steps, in their order, it is not"
+            )
+        return part
 
     def _require_inputs(self, name: str) -> None:
         if self._shown and "input" not in self._kept:
@@ -194,14 +225,15 @@ class Sequencer(ABC):
         self._end_step()
         self._close_sweep()
 
-    def _sweep(self, name: str, order: range, *, resets: bool) -> Iterator[Step]:
+    def _sweep(self, name: str, order: range) -> Iterator[Step]:
         self.sweep_number += 1
+        self.back_in_time = order.step < 0
         done = 0
         if self._snapshot and self.sweep_number <= self._snapshot.sweep:
             done = len(order) if self.sweep_number < self._snapshot.sweep else order.index(self._snapshot.step) + 1
         if done == len(order):
             return
-        if resets and not done:
+        if order.start == 0 and not self.back_in_time and not done:
             for storage in self.storages.values():
                 if isinstance(storage, Register) and storage.resets:
                     storage.value = storage.initial

@@ -72,7 +72,7 @@ class Register(Storage):
     """Flip-flops: `load` gives the value at the start of the step, `store` takes effect at its end, once a step.
 
     `value` is `(chips, batch, *size)`, or `(chips, 1, *size)` if shared by all sequences. A register that `resets`
-    holds `initial` again at the start of each forward pass.
+    holds `initial` again at the start of each forward pass over the first step of the sequence.
     """
 
     def __init__(
@@ -202,7 +202,7 @@ class Workspace:
         Args:
             initial: its first value, repeated along the wires (`(1.0, 0.0)` is a complex one); for a bundle, `(1.0,)`
                 means the identity.
-            resets: whether it starts again from `initial` at each forward pass.
+            resets: whether it starts again from `initial` at each forward pass from the first step on.
         """
         machine = self._machine
         if bundle:

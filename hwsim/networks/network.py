@@ -105,16 +105,23 @@ class Network:
             pooled = workspace.register("pooled output", self.outputs, STATE, resets=True)
         return States(layers, pooled)
 
-    def step(self, states: States, step: Step, tapes: list[Tape] | None = None) -> tuple[Signal, list[Seen]]:
+    def step(
+        self,
+        states: States,
+        step: Step,
+        tapes: list[Tape] | None = None,
+        checkpoints: list[Tape] | None = None,
+    ) -> tuple[Signal, list[Seen]]:
         """One step of the dynamics: the output as the loss sees it, and what error propagation needs.
 
         Args:
             tapes: push each old state onto its tape.
+            checkpoints: take each old state off one of these tapes instead of out of its register.
         """
         x, seen = step.input, []
         for number, (layer, register) in enumerate(zip(self.layers, states.layers, strict=True)):
             self.machine.layer = layer.name
-            before = register.load()
+            before = checkpoints[number].pop() if checkpoints else register.load()
             if tapes:
                 tapes[number].push(before)
             h, at = layer.cell.step(before, x)
@@ -123,7 +130,7 @@ class Network:
             seen.append(Seen(at, kept))
         self.machine.layer = "network"
         if states.pooled is not None:
-            mean = states.pooled.load()
+            mean = checkpoints[-1].pop() if checkpoints else states.pooled.load()
             if tapes:
                 tapes[-1].push(mean)
             x = mean + (1 / (step.index + 1)) * (x - mean)

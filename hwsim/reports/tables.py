@@ -1,103 +1,269 @@
-"""The tables that end a run: systems side by side, energy by purpose, memory by class."""
+"""The tables of results: systems side by side, energy by purpose, memory by class; as data, and for a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Table as RichTable
 
 from hwsim.accounts.energy import LEAKAGE
 from hwsim.accounts.memory import CLASSES
 from hwsim.quantities import si
 from hwsim.records import PURPOSES
 
-Summary = dict[str, Any]
+Summary = Mapping[str, Any]
+Systems = Mapping[str, Summary]
+"""What is known of each system, by name; ratios are to the first."""
+
+
+class Cell(NamedTuple):
+    """What stands in a table, the number that it is sorted by, if there is one, and what stands beside it."""
+
+    text: str
+    value: float | None = None
+    beside: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text} {self.beside}" if self.beside else self.text
+
+
+class Line(NamedTuple):
+    """A row of a table."""
+
+    label: str
+    cells: tuple[Cell, ...]
+
+
+class Table(NamedTuple):
+    """A table with a column for each system.
+
+    Attributes:
+        total: the last line, which stays where it is however the others are sorted.
+        corner: what the labels of the lines are.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    lines: tuple[Line, ...]
+    total: Line | None = None
+    corner: str = ""
+
+
+GROUPS = ("recurrent", "input", "readout")
+
+NOTHING = Cell("-")
 
 
 def show(summary: Summary, console: Console) -> None:
     """Print the tables of a `summary.json`."""
-    for table in (systems(summary), energy(summary), memory(summary)):
-        console.print(table)
-    for line in remarks(summary):
-        console.print(line)
-
-
-def systems(summary: Summary) -> Table:
-    """The substrate and its references; in brackets the ratio to the substrate."""
-    title = f"{summary['name']}: the substrate beside its references (× is the ratio to the substrate)"
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
     found = summary["systems"]
-    for name in found:
-        table.add_column(name, justify="right", overflow="fold")
+    title = f"{summary['name']}: the substrate beside its references (× is the ratio to the substrate)"
+    for table in (systems(found, title), energy(found), memory(found)):
+        console.print(printable(table))
+    for line in remarks(found):
+        console.print(line, markup=False)
+
+
+def printable(table: Table) -> RichTable:
+    """The table for a terminal."""
+    drawn = RichTable(title=escape(table.title), title_justify="left")
+    drawn.add_column("")
+    for name in table.columns:
+        drawn.add_column(escape(name), justify="right", overflow="fold")
+    for line in table.lines:
+        drawn.add_row(escape(line.label), *(escape(str(cell)) for cell in line.cells))
+    if table.total is not None:
+        drawn.add_section()
+        drawn.add_row(table.total.label, *(escape(str(cell)) for cell in table.total.cells))
+    return drawn
+
+
+def systems(found: Systems, title: str = "Systems side by side (× is the ratio to the first)") -> Table:
+    """What there is to know of each system, a line for each quantity; in brackets the ratio to the first."""
     first = next(iter(found.values()))
+    lines: list[Line] = []
 
-    def row(label: str, get: Callable[[Summary], Any], write: Callable[[Any], str], ratio: bool = False) -> None:
+    def row(
+        label: str,
+        get: Callable[[Summary], Any],
+        write: Callable[[Any], str],
+        *,
+        ratio: bool = False,
+        number: Callable[[Any], float | None] = lambda value: value,
+    ) -> None:
         cells = []
+        base = get(first)
         for system in found.values():
-            value, base = get(system), get(first)
-            cell = "-" if value is None else write(value)
-            if ratio and system is not first and value is not None and base:
-                cell += f" (×{value / base:.3g})"
-            cells.append(cell)
-        if any(cell != "-" for cell in cells):
-            table.add_row(label, *cells)
+            value = get(system)
+            if value is None:
+                cells.append(NOTHING)
+                continue
+            beside = f"(×{value / base:.3g})" if ratio and system is not first and base else ""
+            cells.append(Cell(write(value), number(value), beside))
+        if any(cell is not NOTHING for cell in cells):
+            lines.append(Line(label, tuple(cells)))
 
-    row("rule", lambda s: s["rule"], str)
-    row("machine", lambda s: s["machine"], escape)
-    row("accuracy (min, max)", lambda s: s["accuracy"], _percent)
+    row("rule", lambda s: s["rule"], str, number=_none)
+    row("machine", lambda s: s["machine"], str, number=_none)
+    row("accuracy (min, max)", lambda s: s["accuracy"], _percent, number=lambda spread: spread["median"])
     row("test loss", lambda s: s["loss"] and s["loss"]["median"], lambda v: f"{v:.3f}")
-    for group in ("recurrent", "input", "readout"):
-        row(f"cosine, {group}", lambda s, g=group: _cosine(s, g), lambda v: f"{v:.3f}")  # type: ignore[misc]
-    row("energy / inference", lambda s: s["energy"]["inference_j_per_sequence"], _joules, True)
-    row("energy / gradient", lambda s: s["energy"]["gradient_j_per_sequence"], _joules, True)
-    row("energy / training step", lambda s: s["energy"]["training_step_j"], _joules, True)
+    for group in GROUPS:
+        row(f"cosine, {group}", lambda s, g=group: cosine(s, g), lambda v: f"{v:.3f}")  # type: ignore[misc]
+    row("energy / inference", lambda s: s["energy"]["inference_j_per_sequence"], _joules, ratio=True)
+    row("energy / gradient", lambda s: s["energy"]["gradient_j_per_sequence"], _joules, ratio=True)
+    row("energy / training step", lambda s: s["energy"]["training_step_j"], _joules, ratio=True)
     row("… on assumptions", lambda s: s["energy"]["assumed_fraction"], lambda v: f"{v:.0%}")
-    row("energy, whole run", lambda s: s["energy"]["run_j"], _joules, True)
-    row("peak memory", lambda s: s["memory"]["peak_bytes"], lambda v: si(v, "B"), True)
+    row("energy, whole run", lambda s: s["energy"]["run_j"], _joules, ratio=True)
+    row("peak memory", lambda s: s["memory"]["peak_bytes"], lambda v: si(v, "B"), ratio=True)
     row("memory devices", lambda s: s["memory"]["devices"] or None, lambda v: f"{v:,}".replace(",", " "))
-    row("passes", lambda s: s["time"].get("passes"), str)
-    row("time / sequence", lambda s: s["time"].get("sequence_s") or None, lambda v: si(v, "s"), True)
+    row("passes", lambda s: s["time"].get("passes"), lambda v: f"{v:.3g}")
+    row("time / sequence", lambda s: s["time"].get("sequence_s") or None, lambda v: si(v, "s"), ratio=True)
     row("writes / device", lambda s: (s["weights"] or {}).get("writes_per_device"), lambda v: f"{v:.3g}")
     row("saturated", lambda s: (s["signal_health"] or {}).get("saturation_rate"), lambda v: f"{v:.2%}")
-    return table
+    return Table(title, tuple(found), tuple(lines))
 
 
-def energy(summary: Summary) -> Table:
+def energy(found: Systems) -> Table:
     """Energy of one training step, or of one gradient if there is no training, by purpose."""
-    purposes = [*PURPOSES, LEAKAGE]
-    return _breakdown(
-        summary, "Energy of a training step, by purpose", purposes, lambda s: s["energy"]["by_purpose"], "J"
-    )
+    parts = {name: system["energy"]["by_purpose"] for name, system in found.items()}
+    return _breakdown("Energy of a training step, by purpose", "purpose", (*PURPOSES, LEAKAGE), parts, "J")
 
 
-def memory(summary: Summary) -> Table:
+def memory(found: Systems) -> Table:
     """What was held when the most was held, by class."""
-    return _breakdown(
-        summary, "Memory at its peak, by class", list(CLASSES), lambda s: s["memory"]["peak_by_class"], "B"
+    parts = {name: system["memory"]["peak_by_class"] for name, system in found.items()}
+    return _breakdown("Memory at its peak, by class", "class", CLASSES, parts, "B")
+
+
+def constants(name: str, system: Summary) -> Table:
+    """What each constant contributes to a training step, between what it might, and whether it is assumed."""
+    found, total = shares(system), system["energy"]["training_step_j"]
+    lines = []
+    for constant, share in found.items():
+        part = NOTHING if not total else Cell(f"{share.energy / total:.1%}", share.energy / total)
+        ends = tuple(NOTHING if end is None else Cell(si(end, "J"), end) for end in (share.low, share.high))
+        said = NOTHING if share.assumed is None else Cell("assumed" if share.assumed else "from a source")
+        lines.append(Line(constant, (Cell(si(share.energy, "J"), share.energy), part, *ends, said)))
+    known = [any(line.cells[column] != NOTHING for line in lines) for column in range(5)]
+    columns = ("energy", "share", "lowest", "highest", "value")
+    return Table(
+        f"Constants of {name}, by what they contribute to a training step",
+        tuple(column for column, filled in zip(columns, known, strict=True) if filled),
+        tuple(
+            Line(line.label, tuple(cell for cell, filled in zip(line.cells, known, strict=True) if filled))
+            for line in lines
+        ),
+        corner="constant",
     )
 
 
-def remarks(summary: Summary) -> list[str]:
+def gradients(found: Systems) -> Table:
+    """Cosines with exact gradients at the target and at the programmed weights, and along the recorded states."""
+    columns, rows = [], dict[str, list[Cell]]()
+    for name, system in found.items():
+        if system["gradient"]:
+            for against in ("target", "programmed", "recorded"):
+                columns.append(f"{name}, {against}")
+                for row, each in alignments(system):
+                    value = each[against]["cosine"]
+                    rows.setdefault(row, []).append(NOTHING if value is None else Cell(f"{value:.3f}", value))
+    whole = {row: cells for row, cells in rows.items() if len(cells) == len(columns)}
+    lines = tuple(Line(row, tuple(cells)) for row, cells in whole.items())
+    return Table("Cosine with exact gradients", tuple(columns), lines, corner="parameters")
+
+
+def utilisation(found: Systems) -> Table:
+    """How much of a sequence's time each unit works."""
+    busy = {name: system["time"].get("utilisation") or {} for name, system in found.items()}
+    units = dict.fromkeys(unit for parts in busy.values() for unit in parts)
+    lines = tuple(
+        Line(
+            unit,
+            tuple(Cell(f"{parts[unit]:.1%}", parts[unit]) if unit in parts else NOTHING for parts in busy.values()),
+        )
+        for unit in units
+    )
+    return Table("Utilisation of each unit", tuple(busy), lines, corner="unit")
+
+
+class Share(NamedTuple):
+    """What one constant contributes, and between what it might lie; None where its source gives no range.
+
+    Attributes:
+        assumed: whether the constant is assumed; None if the run folder does not say.
+    """
+
+    energy: float
+    low: float | None = None
+    high: float | None = None
+    assumed: bool | None = None
+
+    @property
+    def swing(self) -> float:
+        """How much of the total hangs on where in its range the constant lies."""
+        return self.high - self.low if self.low is not None and self.high is not None else 0.0
+
+
+def shares(system: Mapping[str, Any]) -> dict[str, Share]:
+    """What each constant contributes to a training step, the largest first."""
+    found = {}
+    for name, entry in system["energy"]["by_constant"].items():
+        if isinstance(entry, Mapping):
+            found[name] = Share(entry["energy_j"], entry.get("low_j"), entry.get("high_j"), entry.get("assumed"))
+        else:
+            found[name] = Share(entry)
+    return dict(sorted(found.items(), key=lambda item: -item[1].energy))
+
+
+def alignments(system: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What the gradient check says of each group, over all layers and in each: a label and `{against: …}`."""
+    gradient = system["gradient"]
+    if "all" in gradient:
+        yield "all parameters", gradient["all"]
+    for group in GROUPS:
+        yield group, gradient[group]
+    layers = gradient["by_layer"]
+    if len(layers) > 1:
+        for layer, groups in layers.items():
+            for group in GROUPS:
+                yield f"{layer}, {group}", groups[group]
+
+
+def remarks(found: Systems) -> list[str]:
     """What a reader should know besides the numbers."""
     lines = []
-    for name, system in summary["systems"].items():
+    for name, system in found.items():
         reach = system["horizon"]
         if reach is not None:
             lines += _propagation(name, reach)
         if system["diverged"]:
-            where = system["diverged"]
-            place = f" in {where['storage']}, step {where['step']} of {where['sweep']}" if "storage" in where else ""
-            lines.append(f"{name}: learning diverged after {where['updates']} updates{place}; chips {where['chips']}.")
+            lines.append(f"{name}: {diverged(system['diverged'])}")
         health = system["signal_health"]
         if health and health["saturation_rate"] > 0.01:
             lines.append(f"{name}: {health['saturation_rate']:.1%} of analog values saturate; widen parts.ranges.")
         if system["energy"].get("why_null"):
             lines.append(f"{name}: no energy, since {system['energy']['why_null']}.")
     return lines
+
+
+def diverged(where: Summary) -> str:
+    """When, where and on which chips learning left the range of numbers."""
+    place = f" in {where['storage']}, step {where['step']} of {where['sweep']}" if "storage" in where else ""
+    return f"learning diverged after {where['updates']} updates{place}; chips {where['chips']}."
+
+
+def cosine(system: Summary, group: str) -> float | None:
+    """Of a group of the gradient with that of exact BPTT at the target weights; None if it was not checked."""
+    return system["gradient"][group]["target"]["cosine"] if system["gradient"] else None
+
+
+def reached(reach: Summary) -> str:
+    """The shorter of both horizons, in steps."""
+    fresh, frozen = _limit(reach["fresh_steps"]), _limit(reach["frozen_steps"])
+    return f"{min(fresh, frozen):.3g}" + (" (by frozen errors)" if frozen < fresh else " (by fresh errors)")
 
 
 def _propagation(name: str, reach: Summary) -> list[str]:
@@ -113,40 +279,29 @@ def _propagation(name: str, reach: Summary) -> list[str]:
     verdict = "within" if reach["fits"] else "beyond"
     lines.append(
         f"{name}: for the circuits that carry errors, {reach['steps']} steps are {verdict} the horizon of "
-        f"{_steps(reach)}; at the initial weights it was {_steps(reach['at_start'])}."
+        f"{reached(reach)}; at the initial weights it was {reached(reach['at_start'])}."
     )
     return lines
 
 
-def _steps(reach: Summary) -> str:
-    """The shorter of both horizons."""
-    fresh, frozen = _limit(reach["fresh_steps"]), _limit(reach["frozen_steps"])
-    return f"{min(fresh, frozen):.3g}" + (" (by frozen errors)" if frozen < fresh else " (by fresh errors)")
-
-
 def _breakdown(
-    summary: Summary, title: str, order: list[str], get: Callable[[Summary], dict[str, float | None]], unit: str
+    title: str, corner: str, order: Iterable[str], found: Mapping[str, Mapping[str, float | None]], unit: str
 ) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
-    found = {name: get(system) for name, system in summary["systems"].items()}
-    for name in found:
-        table.add_column(name, justify="right")
     totals = {name: _total(parts) for name, parts in found.items()}
+    lines = []
     for key in order:
         if any(key in parts for parts in found.values()):
             cells = []
             for name, parts in found.items():
                 value, whole = parts.get(key), totals[name]
-                share = "" if value is None or not whole else f" {value / whole:4.0%}"
-                cells.append("-" if value is None else si(value, unit) + share)
-            table.add_row(key, *cells)
-    table.add_section()
-    table.add_row("sum", *("-" if total is None else si(total, unit) for total in totals.values()))
-    return table
+                share = "" if value is None or not whole else f"{value / whole:4.0%}"
+                cells.append(NOTHING if value is None else Cell(si(value, unit), value, share))
+            lines.append(Line(key, tuple(cells)))
+    sums = (NOTHING if total is None else Cell(si(total, unit), total) for total in totals.values())
+    return Table(title, tuple(found), tuple(lines), Line("sum", tuple(sums)), corner)
 
 
-def _total(parts: dict[str, float | None]) -> float | None:
+def _total(parts: Mapping[str, float | None]) -> float | None:
     """The sum of what is known, if that is all, and something."""
     known = [value for value in parts.values() if value is not None]
     return sum(known) if known and len(known) == len(parts) else None
@@ -162,8 +317,8 @@ def _joules(value: float) -> str:
     return si(value, "J")
 
 
-def _cosine(system: Summary, group: str) -> float | None:
-    return system["gradient"][group]["target"]["cosine"] if system["gradient"] else None
+def _none(_: Any) -> None:
+    return None
 
 
 def _limit(steps: float | None) -> float:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import BaseModel, Field
 
 from hwsim import streams
@@ -11,13 +12,13 @@ from hwsim.tasks.dataset import Dataset
 
 
 class Options(BaseModel, extra="forbid"):
-    """Normal inputs; random classes or normal values as targets, a new one each step."""
+    """Normal inputs; as targets random classes, normal values or zeros, one each step."""
 
     name: Literal["random"]
     steps: Annotated[int, Field(ge=1, description="length of a sequence")] = 20
     width: Annotated[int, Field(ge=1, description="input wires")] = 1
     outputs: Annotated[int, Field(ge=1, description="classes, or values to predict")] = 2
-    target: Annotated[Literal["classes", "values"], Field(description="what is to be predicted")] = "classes"
+    target: Annotated[Literal["classes", "values", "zeros"], Field(description="what is to be predicted")] = "classes"
     loss: Annotated[Literal["each", "last"], Field(description="steps that carry a loss")] = "each"
     train: Annotated[int, Field(ge=1, description="sequences to learn from")] = 256
     test: Annotated[int, Field(ge=1, description="sequences to test on")] = 64
@@ -38,6 +39,8 @@ def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:
         if options.target == "classes":
             labels = draw.integers(options.outputs, size=shape)
             return Episode(inputs, labels, classes=options.outputs, loss_from=loss_from)
-        return Episode(inputs, values=draw.normal(size=(*shape, options.outputs)), loss_from=loss_from)
+        size = (*shape, options.outputs)
+        values = np.zeros(size) if options.target == "zeros" else draw.normal(size=size)
+        return Episode(inputs, values=values, loss_from=loss_from)
 
     return Dataset(episode("train", options.train), episode("test", options.test))

@@ -21,7 +21,7 @@ MODEST = settings(max_examples=20, deadline=None, derandomize=True)
 
 
 def fits(learner, on, cell):
-    return not (learner == "bptt" and on in ("pcm_crossbar", "rram_crossbar")) and not (
+    return not (learner.startswith("bptt") and on in ("pcm_crossbar", "rram_crossbar")) and not (
         learner == "rtrl" and cell == "leaky_tanh"
     )
 

@@ -48,6 +48,23 @@ def test_on_the_ideal_machine_an_exact_rule_has_no_error_of_any_kind(network):
     assert max(against(experiment(network=network)).values()) < 1e-10
 
 
+def test_all_parameters_together_are_compared_as_one_vector():
+    groups = substrate(experiment(learner="one_step"))["gradient"]
+    names = ("recurrent", "input", "readout")
+    layers = groups["by_layer"].values()
+    assert groups["all"]["target"]["per_chip"] == [groups["all"]["target"]["cosine"]]
+    assert min(groups[name]["target"]["relative_error"] for name in names) < groups["all"]["target"]["relative_error"]
+    assert groups["all"]["target"]["relative_error"] < max(groups[name]["target"]["relative_error"] for name in names)
+    assert {"recurrent", "input", "readout", "all"} == set(next(iter(layers)))
+
+
+def test_each_chip_has_its_cosine():
+    noisy = {"like": CLEAN, "parts": {"diagonals": {"forward": {"mismatch": 0.05}}}}
+    found = substrate(experiment(noisy, chips=3))["gradient"]["recurrent"]["target"]
+    assert len(set(found["per_chip"])) == 3
+    assert sorted(found["per_chip"])[1] == found["cosine"]
+
+
 def test_an_error_of_the_rule_is_in_all_three():
     assert min(against(experiment(learner="one_step")).values()) > 0.05
 

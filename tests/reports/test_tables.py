@@ -12,13 +12,13 @@ from conftest import NETWORKS
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-from rich.table import Table
 
 from hwsim.config import experiment as config
 from hwsim.documents import Document
 from hwsim.experiments.run import run
 from hwsim.quantities import si
 from hwsim.reports import tables
+from hwsim.reports.tables import Table
 
 PREFIX = {prefix: 1000.0 ** (power - 6) for power, prefix in enumerate(["a", "f", "p", "n", "µ", "m", "", *"kMGT"])}
 ENERGY = {
@@ -50,8 +50,9 @@ def share(cell: str) -> float:
 
 def cells(table: Table) -> dict[str, list[str]]:
     """Rows of a table by their label, as text."""
-    columns = [[str(cell) for cell in column.cells] for column in table.columns]
-    return {label: list(rest) for label, *rest in zip(*columns, strict=True)}
+    lines = [*table.lines, *([table.total] if table.total else [])]
+    assert all(len(line.cells) == len(table.columns) for line in lines)
+    return {line.label: [str(cell) for cell in line.cells] for line in lines}
 
 
 def close(value: float) -> Any:
@@ -117,7 +118,7 @@ def printed(found: dict[str, Any]) -> str:
 
 
 def test_every_number_of_a_system_is_in_its_column() -> None:
-    rows = cells(tables.systems(summary(system())))
+    rows = cells(tables.systems(summary(system())["systems"]))
     assert rows == {
         "rule": ["fpe"],
         "machine": ["pcm_crossbar"],
@@ -146,7 +147,7 @@ def test_ratios_are_to_the_first_system() -> None:
         memory={"peak_bytes": 34567 * 1000},
         time={"sequence_s": 2.25e-8},
     )
-    rows = cells(tables.systems(summary(system(), other, system())))
+    rows = cells(tables.systems(summary(system(), other, system())["systems"]))
     assert rows["energy / inference"] == ["1.5 nJ", "6 nJ (×4)", "1.5 nJ (×1)"]
     assert rows["energy, whole run"] == ["2.5 mJ", "1.25 mJ (×0.5)", "2.5 mJ (×1)"]
     assert rows["peak memory"] == ["34.6 kB", "34.6 MB (×1e+03)", "34.6 kB (×1)"]
@@ -155,7 +156,7 @@ def test_ratios_are_to_the_first_system() -> None:
 
 
 def test_what_is_not_known_is_a_dash_and_has_no_ratio() -> None:
-    rows = cells(tables.systems(summary(system(), system(**UNKNOWN))))
+    rows = cells(tables.systems(summary(system(), system(**UNKNOWN))["systems"]))
     for label, (_, second) in rows.items():
         if label not in ("rule", "machine", "peak memory"):
             assert second == "-", label
@@ -164,17 +165,17 @@ def test_what_is_not_known_is_a_dash_and_has_no_ratio() -> None:
 def test_without_a_first_number_there_is_no_ratio() -> None:
     for nothing in (None, 0.0):
         first = system(energy={"run_j": nothing})
-        rows = cells(tables.systems(summary(first, system())))
+        rows = cells(tables.systems(summary(first, system())["systems"]))
         assert rows["energy, whole run"] == ["-" if nothing is None else "0 J", "2.5 mJ"]
 
 
 def test_a_row_that_nobody_can_fill_is_left_out() -> None:
-    rows = cells(tables.systems(summary(system(**UNKNOWN), system(**UNKNOWN))))
+    rows = cells(tables.systems(summary(system(**UNKNOWN), system(**UNKNOWN))["systems"]))
     assert list(rows) == ["rule", "machine", "peak memory"]
 
 
 def test_one_chip_has_no_range() -> None:
-    rows = cells(tables.systems(summary(system(accuracy={"median": 0.5, "per_chip": [0.5]}))))
+    rows = cells(tables.systems(summary(system(accuracy={"median": 0.5, "per_chip": [0.5]}))["systems"]))
     assert rows["accuracy (min, max)"] == ["50.0%"]
 
 
@@ -189,7 +190,7 @@ def test_names_are_printed_as_they_are() -> None:
 
 def test_energy_is_broken_down_by_purpose() -> None:
     other = system(energy={"by_purpose": {"inference": 1e-6, "weight update": 3e-6}})
-    rows = cells(tables.energy(summary(system(), other)))
+    rows = cells(tables.energy(summary(system(), other)["systems"]))
     assert rows == {
         "inference": ["30 nJ  20%", "1 µJ  25%"],
         "gradient": ["100 nJ  68%", "-"],
@@ -200,7 +201,7 @@ def test_energy_is_broken_down_by_purpose() -> None:
 
 
 def test_memory_is_broken_down_by_class() -> None:
-    rows = cells(tables.memory(summary(system(), system(memory={"peak_by_class": {"tape": 1000000}}))))
+    rows = cells(tables.memory(summary(system(), system(memory={"peak_by_class": {"tape": 1000000}}))["systems"]))
     assert rows == {
         "weights": ["30 kB  87%", "-"],
         "state": ["4.57 kB  13%", "-"],
@@ -212,19 +213,19 @@ def test_memory_is_broken_down_by_class() -> None:
 @pytest.mark.parametrize("known", [{}, {"inference": 1e-9}])
 def test_what_is_known_in_part_has_no_sum_and_no_shares(known: dict[str, float]) -> None:
     parts = {**known, "gradient": None}
-    rows = cells(tables.energy(summary(system(), system(energy={"by_purpose": parts}))))
+    rows = cells(tables.energy(summary(system(), system(energy={"by_purpose": parts}))["systems"]))
     assert rows["gradient"] == ["100 nJ  68%", "-"]
     assert rows["inference"] == ["30 nJ  20%", "1 nJ" if known else "-"]
     assert rows["sum"] == ["147 nJ", "-"]
 
 
 def test_where_nothing_was_done_there_is_no_sum() -> None:
-    rows = cells(tables.energy(summary(system(), system(energy={"by_purpose": {}}))))
+    rows = cells(tables.energy(summary(system(), system(energy={"by_purpose": {}}))["systems"]))
     assert rows["sum"] == ["147 nJ", "-"]
 
 
 def test_what_costs_nothing_is_zero_and_not_a_dash() -> None:
-    rows = cells(tables.energy(summary(system(energy={"by_purpose": {"inference": 0.0}}))))
+    rows = cells(tables.energy(summary(system(energy={"by_purpose": {"inference": 0.0}}))["systems"]))
     assert rows == {"inference": ["0 J"], "sum": ["0 J"]}
 
 
@@ -232,7 +233,7 @@ def test_what_costs_nothing_is_zero_and_not_a_dash() -> None:
 
 
 def remarks(**changes: Any) -> list[str]:
-    return tables.remarks(summary(system(**changes)))
+    return tables.remarks(summary(system(**changes))["systems"])
 
 
 def reach(**changes: Any) -> dict[str, Any]:
@@ -262,7 +263,7 @@ def test_errors_that_miss_their_end_are_remarked_on_first() -> None:
 
 def test_a_system_that_diverged_has_no_numbers_and_is_shown() -> None:
     lost = {"loss": {"median": None, "per_chip": [None]}, "accuracy": None}
-    rows = cells(tables.systems(summary(system(), system(**lost))))
+    rows = cells(tables.systems(summary(system(), system(**lost))["systems"]))
     assert rows["test loss"][1] == "-"
 
 
@@ -312,7 +313,7 @@ def real() -> dict[str, Any]:
 
 
 def test_the_energies_of_a_run_are_those_of_its_summary(real: dict[str, Any]) -> None:
-    rows, systems = cells(tables.systems(real)), list(real["systems"].values())
+    rows, systems = cells(tables.systems(real["systems"])), list(real["systems"].values())
     for label, key in ENERGY.items():
         values = [one["energy"][key] for one in systems]
         assert number(rows[label][0]) == close(values[0])
@@ -323,7 +324,7 @@ def test_the_energies_of_a_run_are_those_of_its_summary(real: dict[str, Any]) ->
 
 
 def test_the_other_numbers_of_a_run_are_those_of_its_summary(real: dict[str, Any]) -> None:
-    rows = cells(tables.systems(real))
+    rows = cells(tables.systems(real["systems"]))
     for place, one in enumerate(real["systems"].values()):
         assert number(rows["peak memory"][place]) == close(one["memory"]["peak_bytes"])
         assert number(rows["passes"][place]) == one["time"]["passes"]
@@ -337,7 +338,7 @@ def test_the_other_numbers_of_a_run_are_those_of_its_summary(real: dict[str, Any
 
 
 def test_the_parts_of_a_run_add_up_to_the_whole(real: dict[str, Any]) -> None:
-    by_purpose, by_class = cells(tables.energy(real)), cells(tables.memory(real))
+    by_purpose, by_class = cells(tables.energy(real["systems"])), cells(tables.memory(real["systems"]))
     for place, one in enumerate(list(real["systems"].values())[:2]):
         assert number(by_purpose["sum"][place]) == close(one["energy"]["training_step_j"])
         for purpose, value in one["energy"]["by_purpose"].items():
@@ -352,7 +353,7 @@ def test_the_parts_of_a_run_add_up_to_the_whole(real: dict[str, Any]) -> None:
 
 def test_all_of_it_is_printed(real: dict[str, Any]) -> None:
     text = printed(real)
-    for table in (tables.systems(real), tables.energy(real), tables.memory(real)):
+    for table in (tables.systems(real["systems"]), tables.energy(real["systems"]), tables.memory(real["systems"])):
         for label, row in cells(table).items():
             assert any(label in line and all(cell in line for cell in row) for line in text.splitlines()), label
     assert "second: no energy, since this machine has no energy model; its operations are counted." in text

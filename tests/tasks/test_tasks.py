@@ -222,6 +222,15 @@ def test_random_sequences_have_random_targets(target: str, loss: str, loss_steps
         assert stats.chisquare(np.bincount(episode.labels.ravel())).pvalue > ONE_IN_A_MILLION
 
 
+def test_zeros_as_targets_leave_the_inputs_as_they_are() -> None:
+    zeros, values = (load("random", outputs=4, target=target).train for target in ("zeros", "values"))
+    assert zeros.values is not None
+    assert values.values is not None
+    assert zeros.values.shape == values.values.shape
+    assert not zeros.values.any()
+    np.testing.assert_array_equal(zeros.inputs, values.inputs)
+
+
 # ---- mnist ---------------------------------------------------------------------------------------------------
 
 TRAIN, TEST = 30, 12

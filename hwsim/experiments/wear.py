@@ -1,0 +1,76 @@
+"""What a run left on its devices and showed of its circuits: conductances, writes, values that were clipped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from hwsim.machine import CrossbarMachine, Machine
+
+BINS = 40
+"""Of a histogram, at most."""
+
+CONDUCTANCE, WRITES = "conductance_s", "writes"
+
+
+class Bin(NamedTuple):
+    """A line of histograms.csv: so many devices of an array, over all chips, have at least `low` and less than `high`.
+
+    The last bin of a histogram contains its `high`.
+    """
+
+    system: str
+    array: str
+    quantity: str
+    low: float
+    high: float
+    devices: int
+
+
+class Clipping(NamedTuple):
+    """A line of clipping.csv: how many values a unit converted or made, and how many of them were beyond full scale."""
+
+    system: str
+    kind: str
+    unit: str
+    values: int
+    clipped: int
+
+
+def histograms(system: str, machine: Machine) -> Iterator[Bin]:
+    """Of the conductances at the end, and of how often each device was written, by array; without empty bins.
+
+    All arrays of a machine have the same bins.
+    """
+    if not isinstance(machine, CrossbarMachine) or not machine.arrays:
+        return
+    conductances = {
+        name: np.stack([array.plus, array.minus]).ravel().astype(float) for name, array in machine.arrays.items()
+    }
+    conductances = {name: values[np.isfinite(values)] for name, values in conductances.items()}
+    largest = max([machine.sheet.conductance.max.value, *(values.max(initial=0.0) for values in conductances.values())])
+    edges = np.linspace(0.0, largest, BINS + 1)
+    for name, values in conductances.items():
+        yield from _bins(system, name, CONDUCTANCE, values, edges)
+    most = max(int(array.writes.max(initial=0)) for array in machine.arrays.values())
+    width = -(-(most + 1) // BINS)  # 0, 1, … have a bin each, or, if that were too many, so many share one
+    edges = np.arange(0, most + width + 1, width, dtype=float)
+    for name, array in machine.arrays.items():
+        yield from _bins(system, name, WRITES, array.writes, edges)
+
+
+def clipping(system: str, machine: Machine) -> Iterator[Clipping]:
+    """For each unit with a full scale, in all that the machine did."""
+    if isinstance(machine, CrossbarMachine):
+        for kind, units in machine.clipped.items():
+            for unit, (values, beyond) in units.items():
+                yield Clipping(system, kind, unit, values, beyond)
+
+
+def _bins(system: str, array: str, quantity: str, values: np.ndarray, edges: np.ndarray) -> Iterator[Bin]:
+    counts, _ = np.histogram(values, edges)
+    for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True):
+        if count:
+            yield Bin(system, array, quantity, float(low), float(high), int(count))

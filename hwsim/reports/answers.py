@@ -1,0 +1,298 @@
+"""What a run answers, in plain words: is the device good enough, what does learning cost, which rule survives.
+
+Every sentence is made from numbers of the run folder; what they do not say is said to be open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from hwsim.experiments.run_folder import RunFolder
+from hwsim.quantities import si
+from hwsim.reports.tables import cosine, diverged, reached
+
+System = Mapping[str, Any]
+Tone = Literal["good", "unsure", "bad", ""]
+
+NEAR, FAR = 0.02, 0.05
+"""Accuracy that a chip may lose to its reference and be good enough, or nearly so."""
+
+SURVIVES = 0.9
+"""Share of the best system's progress on the test that a rule makes if it is said to survive."""
+
+SATURATED = 0.01
+"""Share of analog values beyond full scale from which ranges are said to be too narrow."""
+
+
+class Answer(NamedTuple):
+    """An answer to one reader: the question, the answer, how good that is, and what it rests on."""
+
+    asked: str
+    said: str
+    tone: Tone
+    because: list[str]
+
+
+class Score(NamedTuple):
+    """How well a system does on the test, by accuracy if there is one, else by loss."""
+
+    start: float
+    end: float
+    is_accuracy: bool
+
+    @property
+    def progress(self) -> float:
+        """What was gained since the start; negative if it was lost."""
+        return self.end - self.start if self.is_accuracy else self.start - self.end
+
+    def __str__(self) -> str:
+        return f"{self.end:.1%}" if self.is_accuracy else f"a loss of {self.end:.3g}"
+
+
+def answers(run: RunFolder) -> list[Answer]:
+    """To the device physicist, the chip architect and the learning researcher."""
+    return [_physicist(run), _architect(run), _researcher(run)]
+
+
+def warnings(systems: Mapping[str, System]) -> list[str]:
+    """What a reader has to know before believing anything else, the worst first."""
+    lines: list[str] = []
+    for name, system in systems.items():
+        if system["diverged"]:
+            lines.append(f"{name}: {diverged(system['diverged'])}")
+    for name, system in systems.items():
+        reach = system["horizon"]
+        if reach is None:
+            continue
+        if not reach["fits"]:
+            lines.append(
+                f"{name}: a sequence of {reach['steps']} steps is beyond the horizon of {reached(reach)}; the errors "
+                f"that {system['rule']} carries forward are not to be relied on."
+            )
+        missed = {layer: value for layer, value in reach["end_residual"].items() if value > reach["tolerance"]}
+        if missed:
+            worst = ", ".join(f"{value:.0%} in {layer}" for layer, value in missed.items())
+            lines.append(
+                f"{name}: in the last training step, errors at the end of a sequence were off by {worst}. The horizon "
+                "counts the circuits that carry errors, not that noise makes forward signals differ from pass to pass."
+            )
+    for name, system in systems.items():
+        why = system["energy"].get("why_null")
+        if why:
+            lines.append(f"{name}: no energy, since {why}.")
+        health = system["signal_health"]
+        if health and health["saturation_rate"] > SATURATED:
+            lines.append(f"{name}: {health['saturation_rate']:.1%} of analog values saturate; widen parts.ranges.")
+    return lines
+
+
+# ---- device physicist ----------------------------------------------------------------------------------------
+
+
+def _physicist(run: RunFolder) -> Answer:
+    asked = "Device physicist: is the device good enough to learn with?"
+    mine = next(iter(run.systems.values()))
+    if not mine["signal_health"]:
+        return Answer(asked, f"There is no device in this run: {mine['machine']} has none.", "", [])
+    because = []
+    if mine["accuracy"] and len(mine["accuracy"]["per_chip"]) > 1:
+        chips = mine["accuracy"]["per_chip"]
+        because.append(f"Over {len(chips)} chips, accuracy is {min(chips):.1%} to {max(chips):.1%}.")
+    because += _direction(mine)
+    health = mine["signal_health"]
+    because.append(
+        f"{health['saturation_rate']:.2%} of analog values saturate; converters clip {health['dac_clip_rate']:.2%} "
+        f"going in and {health['adc_clip_rate']:.2%} coming out."
+    )
+    if mine["weights"] and mine["weights"]["writes_per_device"]:
+        because.append(
+            f"A device was written {mine['weights']['writes_per_device']:.3g} times on average; "
+            "endurance is not modelled."
+        )
+    return Answer(asked, *_good_enough(run), because)
+
+
+def _good_enough(run: RunFolder) -> tuple[str, Tone]:
+    (_, mine), score = next(iter(run.systems.items())), scores(run)
+    own = score.get(next(iter(run.systems)))
+    if mine["diverged"]:
+        return f"No: learning diverged on {len(mine['diverged']['chips'])} of {mine['chips']} chips.", "bad"
+    if own is None or own.start == own.end:
+        return "It was not trained in this run; look at the gradient.", ""
+    other = next(
+        (name for name, system in run.systems.items() if system is not mine and not system["signal_health"]), None
+    )
+    if other is None or other not in score:
+        return f"It reaches {own}; there is no digital reference to say what that is worth.", "unsure"
+    beside = score[other]
+    lost = beside.end - own.end if own.is_accuracy else own.end / beside.end - 1
+    if not own.is_accuracy:
+        near = lost <= NEAR
+        verdict = "Yes, on this task" if near else "Nearly" if lost <= 2 * FAR else "Not as it is"
+        tone: Tone = "good" if near else "unsure" if lost <= 2 * FAR else "bad"
+        return f"{verdict}: it reaches {own}, {other} {beside.end:.3g}.", tone
+    if lost <= NEAR:
+        return f"Yes, on this task: it reaches {own}, {other} {beside}.", "good"
+    if lost <= FAR:
+        return f"Nearly: it reaches {own}, {100 * lost:.1f} points below {other}.", "unsure"
+    return f"Not as it is: it reaches {own}, {100 * lost:.1f} points below {other}.", "bad"
+
+
+def _direction(system: System) -> list[str]:
+    """How well gradients point where exact ones do."""
+    known = {group: cosine(system, group) for group in ("recurrent", "input", "readout")}
+    said = ", ".join(f"{value:.2f} {group}" for group, value in known.items() if value is not None)
+    return [f"Gradients at the initial weights point along the exact ones with a cosine of {said}."] if said else []
+
+
+# ---- chip architect ------------------------------------------------------------------------------------------
+
+
+def _architect(run: RunFolder) -> Answer:
+    asked = "Chip architect: what do energy, memory and latency come to beside digital?"
+    (name, mine), *rest = run.systems.items()
+    reference = next(((other, s) for other, s in rest if s["rule"] == "bptt" and not s["signal_health"]), None)
+    joules = mine["energy"]["training_step_j"]
+    if joules is None:
+        why = mine["energy"].get("why_null", "no training step was noted")
+        return Answer(asked, f"Unknown: {name} has no energy, since {why}.", "unsure", _memory(mine, reference))
+    because = _memory(mine, reference)
+    seconds = mine["time"].get("sequence_s")
+    tone: Tone = ""
+    said = f"A training step takes {si(joules, 'J')}."
+    if reference is not None:
+        other, system = reference
+        theirs, their_seconds = system["energy"]["training_step_j"], system["time"].get("sequence_s")
+        if theirs:
+            said = f"A training step takes {si(joules, 'J')}, {compared(joules, theirs, 'less', 'more')} than {other}"
+            slower = seconds and their_seconds
+            said += f", and a sequence {compared(seconds, their_seconds, 'less time', 'longer')}." if slower else "."
+            tone = "good" if joules < theirs else "bad"
+        mine_shown, theirs_shown = (
+            mine["energy"]["inference_j_per_sequence"],
+            system["energy"]["inference_j_per_sequence"],
+        )
+        if mine_shown and theirs_shown:
+            because.insert(
+                0,
+                f"Inference takes {si(mine_shown, 'J')} a sequence, "
+                f"{compared(mine_shown, theirs_shown, 'less', 'more')} than {other} ({si(theirs_shown, 'J')}).",
+            )
+    purpose, share = _largest(mine["energy"]["by_purpose"], joules)
+    unit, part = _largest(mine["energy"]["by_unit"], joules)
+    because.append(f"{share:.0%} goes to {purpose}; the unit that takes most is {unit}, with {part:.0%}.")
+    assumed = mine["energy"]["assumed_fraction"]
+    if assumed is not None:
+        because.append(f"{assumed:.0%} of it rests on assumed constants.")
+    return Answer(asked, said, tone, because)
+
+
+def _memory(mine: System, reference: tuple[str, System] | None) -> list[str]:
+    held, seconds = mine["memory"]["peak_bytes"], mine["time"].get("sequence_s")
+    lines = [f"At its peak it holds {si(held, 'B')}" + (f"; a sequence takes {si(seconds, 's')}." if seconds else ".")]
+    if reference is not None:
+        theirs = reference[1]["memory"]["peak_bytes"]
+        lines[0] = lines[0].replace(si(held, "B"), f"{si(held, 'B')} ({reference[0]}: {si(theirs, 'B')})", 1)
+    return lines
+
+
+def _largest(parts: Mapping[str, float | None], whole: float) -> tuple[str, float]:
+    name = max(parts, key=lambda key: parts[key] or 0.0)
+    return name, (parts[name] or 0.0) / whole
+
+
+def compared(mine: float, other: float, less: str, more: str) -> str:
+    """One number beside another, in words.
+
+    >>> compared(2.0, 5.0, "less", "more")
+    '2.5 times less'
+    """
+    ratio = max(mine, other) / min(mine, other)
+    if ratio < 1.01:
+        return f"no {less}"
+    return f"{ratio:.3g} times {less if mine < other else more}"
+
+
+# ---- learning researcher -------------------------------------------------------------------------------------
+
+
+def _researcher(run: RunFolder) -> Answer:
+    asked = "Learning researcher: which rule survives?"
+    analog = {name: system for name, system in run.systems.items() if system["signal_health"]}
+    judged = analog or dict(run.systems)
+    because = [f"{name} ({system['rule']}): {_said_of(system)}" for name, system in judged.items()]
+    first = next(iter(judged.values()))
+    if first["horizon"]:
+        reach = first["horizon"]
+        because.append(
+            f"The horizon of {first['rule']} is {reached(reach)} steps at the last weights, "
+            f"{reached(reach['at_start'])} at the initial ones; a sequence has {reach['steps']}."
+        )
+    score = scores(run)
+    trained = {name: score[name] for name in judged if name in score and score[name].start != score[name].end}
+    if not trained:
+        return Answer(asked, *_by_cosine(judged), because)
+    best = max((each.progress for each in score.values()), default=0.0)
+    alive = [
+        name
+        for name in trained
+        if not judged[name]["diverged"] and best > 0 and trained[name].progress >= SURVIVES * best
+    ]
+    lost = [name for name in judged if name not in alive]
+    tone: Tone = "good" if not lost else "unsure" if alive else "bad"
+    where = " on these machines" if analog else ""
+    if not alive:
+        return Answer(asked, f"None{where}: no rule makes {SURVIVES:.0%} of the best system’s progress.", tone, because)
+    said = f"{_listed(_rule(judged, name) for name in alive)} {'survives' if len(alive) == 1 else 'survive'}{where}"
+    if lost:
+        said += f"; {_listed(_rule(judged, name) for name in lost)} {'does' if len(lost) == 1 else 'do'} not"
+    because.append(f"To survive is to make at least {SURVIVES:.0%} of the best system’s progress on the test.")
+    return Answer(asked, f"{said}.", tone, because)
+
+
+def _by_cosine(judged: Mapping[str, System]) -> tuple[str, Tone]:
+    known = {name: value for name, system in judged.items() if (value := cosine(system, "recurrent")) is not None}
+    if not known:
+        return "Nothing was trained, and no gradient was checked.", ""
+    best = max(known, key=lambda name: known[name])
+    return (
+        f"Nothing was trained; the gradient of {_rule(judged, best)} points best, with a cosine of {known[best]:.2f}.",
+        "",
+    )
+
+
+def _rule(judged: Mapping[str, System], name: str) -> str:
+    """The rule of a system, with its name where two have the same rule."""
+    rule = judged[name]["rule"]
+    twice = sum(system["rule"] == rule for system in judged.values()) > 1
+    return f"{rule} ({name})" if twice else str(rule)
+
+
+def _said_of(system: System) -> str:
+    parts = []
+    if system["accuracy"]:
+        parts.append(f"{system['accuracy']['median']:.1%}")
+    elif system["loss"] and system["loss"]["median"] is not None:
+        parts.append(f"a loss of {system['loss']['median']:.3g}")
+    value = cosine(system, "recurrent")
+    if value is not None:
+        parts.append(f"recurrent cosine {value:.2f}")
+    if system["diverged"]:
+        parts.append("diverged")
+    return ", ".join(parts) + "." if parts else "not tested."
+
+
+def scores(run: RunFolder) -> dict[str, Score]:
+    """What each system's first and last test say, medians over chips."""
+    found = {}
+    for name, tests in run.metrics.groupby("system", sort=False):
+        is_accuracy = bool(tests.test_accuracy.notna().any())
+        medians = tests.groupby("updates")["test_accuracy" if is_accuracy else "test_loss"].median().sort_index()
+        found[str(name)] = Score(float(medians.iloc[0]), float(medians.iloc[-1]), is_accuracy)
+    return found
+
+
+def _listed(names: Any) -> str:
+    *most, last = dict.fromkeys(names)
+    return f"{', '.join(most)} and {last}" if most else str(last)

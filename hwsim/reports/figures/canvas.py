@@ -1,0 +1,193 @@
+"""What all figures share: their size, their colours, and how Matplotlib's SVG becomes part of a page.
+
+A figure is drawn in the colours of `INK` and `PALETTE`; in the page each becomes a variable of the style sheet, so it
+follows the reader's light or dark mode, and text stays text in the reader's own font.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from hwsim.quantities import si
+
+WIDTH = 400
+"""Of a figure, in units of its own; text is 11 of them, so it can be read where a phone shows it at 330 pixels."""
+
+INK, MUTED, RULE, PAPER = "#1b2327", "#566067", "#d3d9dd", "#fefefe"
+PALETTE = {
+    "blue": "#1f5bcc",
+    "orange": "#d18400",
+    "green": "#0baa67",
+    "purple": "#6b3a81",
+    "sky": "#3f98e5",
+    "brown": "#825d1c",
+    "rose": "#d66ca3",
+    "slate": "#5b5b52",
+}
+"""Colours that differ from each other also for readers who see no red or no green; `tests/reports` holds them to it."""
+
+SERIES = tuple(PALETTE.values())
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DASHES = ("-", "--", "-.", ":")
+_VARIABLES = {INK: "ink", MUTED: "muted", RULE: "rule", PAPER: "paper"} | {
+    value: name for name, value in PALETTE.items()
+}
+_SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # a name may contain dollars
+    "font.family": "DejaVu Sans",
+    "font.size": 11,
+    "axes.labelsize": 11,
+    "axes.titlesize": 11,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "legend.fontsize": 10,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "grid.color": RULE,
+    "grid.linewidth": 0.7,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 6,
+    "legend.frameon": False,
+    "legend.handlelength": 1.6,
+    "legend.columnspacing": 1.2,
+    "legend.borderaxespad": 0,
+    "hatch.linewidth": 0.8,
+    "path.simplify": True,
+    "figure.constrained_layout.use": True,
+    "figure.constrained_layout.h_pad": 0.03,
+    "figure.constrained_layout.w_pad": 0.03,
+}
+
+
+class Drawing(NamedTuple):
+    """A figure for a page.
+
+    Attributes:
+        name: of the figure, and of its place in the page.
+        heading: what one sees, as a sentence.
+        svg: the drawing.
+        caption: how to read it.
+        wide: whether it takes the whole width of a page.
+    """
+
+    name: str
+    heading: str
+    svg: str
+    caption: str
+    wide: bool = False
+
+
+@contextmanager
+def canvas(height: float, width: float = WIDTH) -> Iterator[Figure]:
+    """A figure to draw in; sizes are in the units of `WIDTH`."""
+    with style.context(["default", _STYLE]):  # whatever the reader's own matplotlibrc says
+        yield Figure(figsize=(width / 72, height / 72))
+
+
+def drawing(figure: Figure, name: str, heading: str, caption: str, *, wide: bool = False) -> Drawing:
+    """A figure as part of a page; the same figure gives the same bytes."""
+    heading = opening(heading)
+    return Drawing(name, heading, _inline(_written(figure, name), name, heading), caption, wide)
+
+
+def _written(figure: Figure, name: str) -> str:
+    file = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": name}):
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return file.getvalue()
+
+
+def _inline(svg: str, name: str, label: str) -> str:
+    """Matplotlib's document as an element of a page: no header, colours by name, identifiers of its own."""
+    ElementTree.register_namespace("", _SVG)
+    ElementTree.register_namespace("xlink", _XLINK)
+    root = ElementTree.fromstring(svg)
+    for tag in ("metadata", "defs"):  # of the document; drawings keep theirs
+        for child in root.findall(f"{{{_SVG}}}{tag}"):
+            if tag == "metadata" or child.find(f"{{{_SVG}}}style") is not None:
+                root.remove(child)
+    used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', svg))
+    for element in root.iter():
+        if (known := element.get("id")) is not None:
+            if known in used:
+                element.set("id", f"{name}-{known}")
+            else:
+                del element.attrib["id"]
+        for key, value in element.attrib.items():
+            if key in ("style", "fill", "stroke"):
+                value = _in_variables(value)
+            if key in ("d", "transform", "x", "y", "width", "height", "points"):
+                value = re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), value)
+            value = value.replace("url(#", f"url(#{name}-")
+            element.set(key, f"#{name}-{value[1:]}" if key.endswith("href") else value)
+    for key in ("width", "height", "version"):
+        root.attrib.pop(key, None)
+    root.set("role", "img")
+    root.set("aria-label", label)
+    root.set("style", "stroke-linejoin:round;stroke-linecap:butt")
+    return ElementTree.tostring(root, encoding="unicode", short_empty_elements=True)
+
+
+def _in_variables(css: str) -> str:
+    css = re.sub(r"font-family: [^;]*;? ?", "", css)
+    return re.sub(
+        r"#[0-9a-f]{6}",
+        lambda found: f"var(--{_VARIABLES[found[0]]}, {found[0]})" if found[0] in _VARIABLES else found[0],
+        css,
+    )
+
+
+def quantities(axis: Axis, unit: str, *, log: bool = False) -> None:
+    """Tick labels with SI prefixes, such as 10 nJ."""
+    if log:
+        axis.set_major_locator(LogLocator(10, numticks=6))
+        axis.set_minor_locator(NullLocator())
+    else:
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: si(value, unit)))
+
+
+def percent(axis: Axis) -> None:
+    """Tick labels of shares."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}".replace("%", " %")))
+
+
+def legend(figure: Figure, axes: Axes, columns: int = 2) -> None:
+    """The names of what is drawn, above it."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, [shortened(label) for label in labels], loc="outside upper left", ncols=columns)
+
+
+def shortened(name: str, most: int = 26) -> str:
+    """A name that fits into a figure."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def opening(text: str) -> str:
+    """A sentence with its first letter as a capital, whatever name it begins with."""
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,103 @@
+"""The constants that the energy of a training step rests on: what it would be if each had another published value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hwsim.quantities import si
+from hwsim.reports.figures.canvas import INK, PALETTE, Drawing, canvas, drawing, quantities
+from hwsim.reports.tables import Share, shares
+
+MOST = 12
+"""Constants in the figure; the table below it has all."""
+
+
+def constants(name: str, system: Mapping[str, Any]) -> Drawing | None:
+    """A tornado if there are ranges, else what each constant contributes; None without energy."""
+    found, total = shares(system), system["energy"]["training_step_j"]
+    if not found or not total:
+        return None
+    ranged = any(share.swing for share in found.values())
+    key = (lambda each: -found[each].swing) if ranged else (lambda each: -found[each].energy)
+    shown = sorted(found, key=key)[:MOST]
+    if ranged:
+        shown = [each for each in shown if found[each].swing]
+    with canvas(80 + 31 * len(shown)) as figure:
+        axes = figure.subplots()
+        for row, each in enumerate(shown):
+            share = found[each]
+            low, high = _reach(share, total) if ranged else (0.0, share.energy)
+            colour = PALETTE["orange"] if share.assumed else PALETTE["blue"]
+            hatch = "////" if share.assumed else None
+            label = (
+                {True: "assumed", False: "from a source"}.get(bool(share.assumed))
+                if share.assumed is not None
+                else None
+            )
+            axes.barh(
+                row,
+                high - low,
+                left=low,
+                height=0.42,
+                color=colour,
+                alpha=0.85,
+                hatch=hatch,
+                edgecolor=INK,
+                linewidth=0,
+                label=label,
+            )
+            axes.annotate(
+                f"{each}  {share.energy / total:.0%}",
+                (0, row),
+                xycoords=("axes fraction", "data"),
+                xytext=(2, 8.5),
+                textcoords="offset points",
+                va="bottom",
+                fontsize=9.5,
+            )
+        if ranged:
+            axes.axvline(total, color=INK, linewidth=1)
+        else:
+            axes.set_xlim(0)
+        axes.set_yticks([])
+        axes.set_ylim(len(shown) - 0.5, -0.85)
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="x")
+        quantities(axes.xaxis, "J")
+        axes.set_xlabel("energy of a training step" if ranged else "part of a training step’s energy", color=INK)
+        _legend(figure, axes)
+        return drawing(figure, "constants", _heading(name, system, found, total, ranged), _caption(ranged))
+
+
+def _reach(share: Share, total: float) -> tuple[float, float]:
+    low = share.energy if share.low is None else share.low
+    high = share.energy if share.high is None else share.high
+    return total - (share.energy - low), total + (high - share.energy)
+
+
+def _legend(figure: Any, axes: Any) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    first = dict(zip(reversed(labels), reversed(handles), strict=True))
+    if first:
+        figure.legend(list(first.values()), list(first), loc="outside upper left", ncols=2)
+
+
+def _heading(name: str, system: Mapping[str, Any], found: Mapping[str, Share], total: float, ranged: bool) -> str:
+    assumed = system["energy"]["assumed_fraction"]
+    rests = f"; {assumed:.0%} of {name}’s energy rests on assumptions" if assumed is not None else ""
+    if ranged:
+        most = max(found, key=lambda each: found[each].swing)
+        low, high = _reach(found[most], total)
+        return f"Most hangs on {most}: {si(low, 'J')} to {si(high, 'J')}{rests}"
+    most = next(iter(found))
+    return f"{most} makes {found[most].energy / total:.0%} of the total{rests}"
+
+
+def _caption(ranged: bool) -> str:
+    if ranged:
+        return (
+            "The upright is the total; each bar is where it would lie between the lowest and the highest value of that "
+            "constant, all others as they are. Beside each name stands its share of the total."
+        )
+    return "Each bar is the energy that is charged by one constant; beside its name stands its share of the total."

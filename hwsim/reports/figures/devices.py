@@ -1,0 +1,136 @@
+"""What became of the devices and circuits: conductances, writes per device, and values beyond full scale."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from hwsim.experiments.run_folder import RunFolder
+from hwsim.experiments.wear import CONDUCTANCE, WRITES
+from hwsim.quantities import si
+from hwsim.reports.figures.canvas import MUTED, PALETTE, SERIES, Drawing, canvas, drawing, legend, quantities
+
+MOST = 12
+"""Units in the figure of what is clipped."""
+
+
+def conductances(run: RunFolder) -> Drawing | None:
+    """At the end of the run, by array."""
+    name = next(iter(run.systems))
+    bins = _of(run.histograms, name, CONDUCTANCE)
+    if bins.empty:
+        return None
+    lowest = bins.groupby("low").devices.sum()
+    share = float(lowest.iloc[0] / lowest.sum())
+    return _histogram(
+        bins,
+        "conductances",
+        "conductance",
+        "S",
+        f"{share:.0%} of {name}’s devices stay at the low end of their range",
+        "Devices of all chips at the end of the run, by array, on a logarithmic axis. Of the two devices of a weight "
+        "one is always at the low end; a pile at the high end is a range that is too narrow for the weights.",
+    )
+
+
+def writes(run: RunFolder) -> Drawing | None:
+    """How often each device was written, by array."""
+    name = next(iter(run.systems))
+    bins = _of(run.histograms, name, WRITES)
+    if bins.empty:
+        return None
+    most = float(bins.high.max()) - 1
+    mean = (run.systems[name]["weights"] or {}).get("writes_per_device") or 0.0
+    return _histogram(
+        bins,
+        "writes",
+        "writes of a device",
+        "",
+        f"No device of {name} was written more than {most:g} times; the average is {mean:.3g}",
+        "Devices of all chips by how often they were written, the first programming included, on a logarithmic axis. "
+        "Endurance is not modelled: what a device stands has to be held beside the right end.",
+    )
+
+
+def clipped(run: RunFolder) -> Drawing | None:
+    """The units that clip most."""
+    name = next(iter(run.systems))
+    rows = run.clipping[run.clipping.system == name]
+    rows = rows.assign(rate=rows.clipped / rows["values"].clip(lower=1))
+    worst = rows[rows.clipped > 0].nlargest(MOST, "rate", keep="first")
+    if rows.empty:
+        return None
+    never = int((rows.clipped == 0).sum())
+    if worst.empty:
+        return None
+    with canvas(70 + 22 * len(worst)) as figure:
+        axes = figure.subplots()
+        axes.set_xscale("log")
+        left = float(worst.rate.min()) / 3
+        axes.hlines(range(len(worst)), left, worst.rate, color=MUTED, linewidth=1)
+        axes.plot(worst.rate, range(len(worst)), "o", color=PALETTE["orange"], markersize=7)
+        axes.set_yticks(
+            range(len(worst)), [_unit(kind, unit) for kind, unit in zip(worst.kind, worst.unit, strict=True)]
+        )
+        axes.tick_params("y", length=0)
+        axes.set_ylim(len(worst) - 0.5, -0.5)
+        axes.set_xlim(left, max(float(worst.rate.max()) * 2, 0.012))
+        axes.axvline(0.01, color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
+        axes.xaxis.set_major_locator(LogLocator(10, numticks=5))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.2g}%"))
+        axes.set_xlabel("share of values beyond full scale")
+        axes.grid(axis="x")
+        first = worst.iloc[0]
+        return drawing(
+            figure,
+            "clipped",
+            f"{_unit(first.kind, first.unit)} clips most: {first.rate:.2%} of its values",
+            f"The units of {name} that clip, at most {MOST} of them, on a logarithmic axis; {never} others never clip. "
+            "From one in a hundred (broken line) on, ranges are worth widening.",
+        )
+
+
+def _of(bins: pd.DataFrame, system: str, quantity: str) -> pd.DataFrame:
+    return bins[(bins.system == system) & (bins.quantity == quantity)]
+
+
+def _unit(kind: str, unit: str) -> str:
+    return unit if kind == "analog" or unit.endswith(kind) else f"{unit} ({kind})"
+
+
+def _histogram(bins: pd.DataFrame, name: str, label: str, unit: str, heading: str, caption: str) -> Drawing:
+    width = float((bins.high - bins.low).min())
+    edges = np.arange(0, round(float(bins.high.max()) / width) + 1) * width
+    arrays = list(dict.fromkeys(bins.array))
+    with canvas(270 + 8 * min(len(arrays), 8)) as figure:
+        axes = figure.subplots()
+        total = _counts(bins, edges, width)
+        axes.stairs(total, edges, fill=True, color=PALETTE["slate"], alpha=0.22, linewidth=0, label="all arrays")
+        if 1 < len(arrays) <= len(SERIES):
+            for colour, array in zip(SERIES, arrays, strict=False):
+                axes.stairs(
+                    _counts(bins[bins.array == array], edges, width), edges, color=colour, linewidth=1.5, label=array
+                )
+        axes.set_yscale("log")
+        axes.set_ylim(0.7)
+        axes.set_xlim(0, edges[-1])
+        axes.yaxis.set_major_locator(LogLocator(10, numticks=6))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: si(value, "").strip()))
+        if unit:
+            quantities(axes.xaxis, unit)
+        axes.set_xlabel(label)
+        axes.set_ylabel("devices")
+        axes.grid(axis="y")
+        legend(figure, axes, 3)
+        return drawing(figure, name, heading, caption)
+
+
+def _counts(bins: pd.DataFrame, edges: np.ndarray, width: float) -> Any:
+    counts = np.zeros(len(edges) - 1)
+    np.add.at(counts, np.rint(bins.low / width).astype(int), bins.devices)
+    return counts

@@ -1,0 +1,74 @@
+"""How well gradients point where exact ones do, by group and layer, all systems beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hwsim.reports.figures.canvas import MARKERS, MUTED, PAPER, RULE, SERIES, Drawing, canvas, drawing, legend
+from hwsim.reports.tables import alignments
+
+
+def gradient(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
+    """A row for each group, over all layers and in each; a mark for each system; None if nothing was checked."""
+    checked = {name: dict(alignments(system)) for name, system in systems.items() if system["gradient"]}
+    if not checked:
+        return None
+    rows = list(dict.fromkeys(row for found in checked.values() for row in found))
+    values = [_cosine(found[row]) for found in checked.values() for row in found]
+    with canvas(70 + 27 * len(rows) + 16 * ((len(checked) + 1) // 2)) as figure:
+        axes = figure.subplots()
+        for row in range(len(rows)):
+            axes.axhline(row, color=RULE, linewidth=0.7, zorder=0)
+        for place, (name, found) in enumerate(checked.items()):
+            colour, shift = (
+                SERIES[place % len(SERIES)],
+                (place - (len(checked) - 1) / 2) * min(0.17, 0.8 / len(checked)),
+            )
+            for row, label in enumerate(rows):
+                chips = [
+                    value for value in found.get(label, {}).get("target", {}).get("per_chip", []) if value is not None
+                ]
+                if len(chips) > 1:
+                    axes.plot([min(chips), max(chips)], [row + shift] * 2, color=colour, linewidth=1.2, alpha=0.7)
+            marks = [(row, _cosine(found[label])) for row, label in enumerate(rows) if label in found]
+            known = [(row + shift, value) for row, value in marks if value is not None]
+            axes.plot(
+                [value for _, value in known],
+                [row for row, _ in known],
+                MARKERS[place % len(MARKERS)],
+                color=colour,
+                markeredgecolor=PAPER,
+                markeredgewidth=0.5,
+                markersize=7,
+                label=name,
+            )
+        axes.axvline(0, color=MUTED, linewidth=1)
+        axes.axvline(1, color=MUTED, linewidth=1, linestyle=(0, (1, 2)))
+        axes.set_xlim(min([-0.05, *(value - 0.05 for value in values if value is not None)]), 1.04)
+        axes.set_yticks(range(len(rows)), rows)
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.tick_params("y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel("cosine with the exact gradient")
+        legend(figure, axes)
+        return drawing(
+            figure,
+            "gradient",
+            _heading(checked),
+            "1 is the exact direction, 0 is no better than chance, below 0 a step makes the loss worse. Exact "
+            "gradients are those of BPTT at the target weights; marks are medians, and lines reach over all chips.",
+        )
+
+
+def _cosine(found: Mapping[str, Any]) -> float | None:
+    return found["target"]["cosine"]
+
+
+def _heading(checked: Mapping[str, Mapping[str, Any]]) -> str:
+    name, found = next(iter(checked.items()))
+    known = {row: value for row, each in found.items() if (value := _cosine(each)) is not None}
+    if not known:
+        return f"The gradients of {name} have no direction to compare"
+    worst = min(known, key=lambda row: known[row])
+    return f"Gradients of {name} point worst for {worst}: a cosine of {known[worst]:.2f}"

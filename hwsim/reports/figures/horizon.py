@@ -1,0 +1,88 @@
+"""The map of the horizon: how long a sequence may be against how fast the network forgets, with this run on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import exp, isfinite
+from typing import Any
+
+import numpy as np
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+
+from hwsim.experiments.horizon import Horizon
+from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, PAPER, Drawing, canvas, drawing, legend
+from hwsim.reports.tables import reached
+
+_MODULI = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
+
+
+def horizon(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
+    """Of the first system that has a horizon; None if none has."""
+    name, system = next(((name, s) for name, s in systems.items() if s["horizon"]), ("", {}))
+    if not system:
+        return None
+    reach = system["horizon"]
+    now, start = _point(reach), _point(reach["at_start"])
+    lowest = min(now.rate, start.rate, 0.01) / 2
+    rates = np.geomspace(max(lowest, 1e-5), max(now.rate, start.rate, 0.5) * 2, 160)
+    at = {which: min(max(point.rate, rates[0]), rates[-1]) for which, point in (("now", now), ("start", start))}
+    with canvas(330) as figure:
+        axes = figure.subplots()
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        fresh, frozen = _fresh(now, rates), np.full_like(rates, now.frozen_steps)
+        limit = np.minimum(fresh, frozen)
+        bottom = max(0.5, min(1.0, float(limit.min()) / 2))
+        top = 2.5 * max([now.steps, *(value for value in (*fresh[:1], *frozen[:1]) if isfinite(value))])
+        axes.fill_between(rates, bottom, np.minimum(limit, top), color=PALETTE["green"], alpha=0.15, linewidth=0)
+        axes.plot(rates, fresh, color=PALETTE["blue"], label="fresh errors allow")
+        if isfinite(now.frozen_steps):
+            axes.plot(rates, frozen, "--", color=PALETTE["orange"], label="frozen errors allow")
+        axes.plot(rates, _fresh(start, rates), ":", color=PALETTE["blue"], label="fresh, at the initial weights")
+        axes.plot([at["start"], at["now"]], [now.steps] * 2, color=MUTED, linewidth=1)
+        edge: Any = {"markeredgecolor": INK, "markeredgewidth": 1.5, "markersize": 9}
+        axes.plot(at["start"], now.steps, "o", color=PAPER, label="initial weights", **edge)
+        axes.plot(at["now"], now.steps, "o", color=INK, label="last weights", **edge)
+        axes.set_xlim(rates[0], rates[-1])
+        axes.set_ylim(bottom, top)
+        axes.yaxis.set_major_locator(LogLocator(10, numticks=6))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_locator(LogLocator(10, numticks=6))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlabel("forgetting ln(1/|λ|) a step; above, |λ|")
+        axes.set_ylabel("steps of a sequence")
+        axes.grid()
+        upper = axes.twiny()
+        upper.set_xscale("log")
+        upper.set_xlim(rates[0], rates[-1])
+        shown = [modulus for modulus in _MODULI if rates[0] * 1.1 < -np.log(modulus) < rates[-1] / 1.1]
+        upper.xaxis.set_major_locator(FixedLocator([-np.log(modulus) for modulus in _thinned(shown)]))
+        upper.xaxis.set_minor_locator(NullLocator())
+        upper.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{exp(-value):.3g}"))
+        upper.tick_params("x", length=2)
+        legend(figure, axes)
+        verdict = "within" if reach["fits"] else "beyond"
+        return drawing(
+            figure,
+            "horizon",
+            f"{now.steps} steps are {verdict} the horizon of {reached(reach)}, for the circuits that carry errors",
+            f"{name} is in reach where its mark lies in the shaded region: there errors at the end of a sequence stay "
+            f"within {reach['tolerance']:.0%}. Fresh errors are drawn at each use and grow the faster the network "
+            "forgets; frozen ones are mismatch of circuits, and add up step by step.",
+        )
+
+
+def _point(reach: Mapping[str, Any]) -> Horizon:
+    fields: Any = {key: 0.0 if reach[key] is None else reach[key] for key in Horizon._fields}
+    return Horizon(**fields)
+
+
+def _fresh(point: Horizon, rates: np.ndarray) -> np.ndarray:
+    """What fresh errors of this size allow, had the network another rate."""
+    return np.array([point._replace(rate=float(rate)).fresh_steps if point.fresh else np.inf for rate in rates])
+
+
+def _thinned(values: list[float]) -> list[float]:
+    return values if len(values) <= 6 else values[::2]

@@ -1,0 +1,85 @@
+"""Accuracy, or loss where there is none, over the energy spent so far; the band spans the chips."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from hwsim.experiments.run_folder import RunFolder
+from hwsim.quantities import si
+from hwsim.reports.figures.canvas import DASHES, MARKERS, SERIES, Drawing, canvas, drawing, legend, percent, quantities
+
+
+def spent_until_tests(run: RunFolder) -> pd.DataFrame:
+    """For each test of each system: the energy spent until it was over, and the median and range over chips.
+
+    Columns: system, updates, energy_j (NaN where it is unknown), median, lowest, highest.
+    """
+    metrics, epochs = run.metrics, run.energy[run.energy.part == "epoch"]
+    measure = measured(metrics)
+    found = []
+    for system, tests in metrics.groupby("system", sort=False):
+        parts = epochs[epochs.system == system].groupby("epoch").energy_j.agg(lambda column: column.sum(skipna=False))
+        total = parts.sort_index().cumsum()
+        by_test = tests.groupby("updates")[measure].agg(["median", "min", "max"]).sort_index()
+        for place, (updates, row) in enumerate(by_test.iterrows()):
+            energy = total.iloc[place] if place < len(total) else float("nan")
+            found.append((system, updates, energy, row["median"], row["min"], row["max"]))
+    return pd.DataFrame(found, columns=["system", "updates", "energy_j", "median", "lowest", "highest"])
+
+
+def measured(metrics: pd.DataFrame) -> str:
+    """What is to be shown of tests."""
+    return "test_accuracy" if metrics.test_accuracy.notna().any() else "test_loss"
+
+
+def learning(run: RunFolder) -> Drawing | None:
+    """A line for each system whose energy is known; over updates if none is."""
+    if run.metrics.updates.nunique() < 2:
+        return None
+    tests, accuracy = spent_until_tests(run), measured(run.metrics) == "test_accuracy"
+    known = tests[tests.groupby("system").energy_j.transform(lambda column: column.notna().all())]
+    priced = not known.empty
+    shown = known if priced else tests
+    over = "energy_j" if priced else "updates"
+    with canvas(290) as figure:
+        axes = figure.subplots()
+        for place, system in enumerate(run.systems):
+            rows = shown[shown.system == system]
+            if rows.empty:
+                continue
+            colour = SERIES[place % len(SERIES)]
+            axes.fill_between(rows[over], rows.lowest, rows.highest, color=colour, alpha=0.16, linewidth=0)
+            axes.plot(
+                rows[over],
+                rows["median"],
+                DASHES[place % len(DASHES)],
+                marker=MARKERS[place % len(MARKERS)],
+                markersize=4.5,
+                color=colour,
+                label=system,
+            )
+        if priced:
+            axes.set_xscale("log")
+            quantities(axes.xaxis, "J", log=True)
+        axes.set_xlabel("energy spent since the start" if priced else "updates")
+        axes.set_ylabel("test accuracy" if accuracy else "test loss")
+        if accuracy:
+            percent(axes.yaxis)
+        axes.grid()
+        legend(figure, axes)
+        return drawing(
+            figure,
+            "learning",
+            _heading(run, shown, priced, accuracy),
+            "Lines are medians over chips, bands reach from the worst chip to the best. Energy contains programming, "
+            "training and tests" + (", on a logarithmic axis." if priced else "."),
+        )
+
+
+def _heading(run: RunFolder, shown: pd.DataFrame, priced: bool, accuracy: bool) -> str:
+    first = next(iter(shown.system))
+    last = shown[shown.system == first].iloc[-1]
+    value = f"{last['median']:.1%}" if accuracy else f"a loss of {last['median']:.3g}"
+    if not priced:
+        return f"{first} reaches {value} after {int(last.updates)} updates"
+    return f"{first} reaches {value} for {si(last.energy_j, 'J')}"

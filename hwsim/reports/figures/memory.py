@@ -1,0 +1,187 @@
+"""What is held in memory step by step through a training step, stacked by class, with the line of BPTT in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from hwsim.accounts.memory import (
+    ACCUMULATORS,
+    BUFFERS,
+    CLASSES,
+    DELAY,
+    INPUT_REPLAY,
+    LEARNING,
+    MASTER,
+    OPTIMIZER,
+    STATE,
+    TAPE,
+    TARGET_REPLAY,
+    WEIGHTS,
+)
+from hwsim.experiments.run_folder import RunFolder
+from hwsim.quantities import si
+from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, PAPER, Drawing, canvas, drawing, quantities
+
+KEPT = (WEIGHTS, MASTER, OPTIMIZER, ACCUMULATORS)
+"""Classes that have the size of the parameters, and are there however long a sequence is."""
+
+COLOURS = {
+    WEIGHTS: PALETTE["slate"],
+    MASTER: PALETTE["brown"],
+    OPTIMIZER: PALETTE["purple"],
+    ACCUMULATORS: PALETTE["blue"],
+    STATE: PALETTE["green"],
+    LEARNING: PALETTE["orange"],
+    TAPE: PALETTE["rose"],
+    INPUT_REPLAY: PALETTE["sky"],
+    TARGET_REPLAY: PALETTE["slate"],
+    DELAY: PALETTE["blue"],
+    BUFFERS: PALETTE["brown"],
+}
+
+
+class Held(NamedTuple):
+    """What one system held at the end of each step of a training step.
+
+    Attributes:
+        sweeps: its passes and phases, and how many steps each has.
+        bits: of each class, `(steps + 1,)`; the first is before the first step.
+    """
+
+    sweeps: tuple[tuple[str, int], ...]
+    bits: Mapping[str, np.ndarray]
+
+    def total(self, classes: Any) -> np.ndarray:
+        return sum((self.bits[name] for name in classes if name in self.bits), np.zeros(self.steps + 1))
+
+    @property
+    def steps(self) -> int:
+        return sum(count for _, count in self.sweeps)
+
+
+def held(run: RunFolder, system: str) -> Held | None:
+    """The most that a system held during each step, by class; None if no step was noted."""
+    steps, rows = run.energy[(run.energy.system == system) & (run.energy.part == "step")], run.memory
+    rows = rows[rows.system == system]
+    sweeps = _sweeps(steps)
+    if not sweeps or rows.empty:
+        return None
+    length = sum(count for _, count in sweeps)
+    now: dict[str, int] = dict.fromkeys(CLASSES, 0)
+    most = {kind: np.zeros(length + 1) for kind in CLASSES}
+    at, largest = 0, 0
+
+    def note(place: int) -> None:
+        nonlocal at, largest
+        while at < place:  # what is there when a step begins counts for it
+            at, largest = at + 1, -1
+            enter()
+        enter()
+
+    def enter() -> None:
+        nonlocal largest
+        total = sum(now.values())
+        if total > largest:
+            largest = total
+            for kind, bits in now.items():
+                most[kind][at] = bits
+
+    starts = np.cumsum([0, *(count for _, count in sweeps)])
+    sweep = 0
+    for name, step, kind, change in zip(rows.sweep, rows.step, rows.memory_class, rows.change_bits, strict=True):
+        if not isinstance(name, str):
+            place = 0
+        elif name == "end":
+            place = length
+        else:
+            while sweep < len(sweeps) - 1 and sweeps[sweep][0] != name:
+                sweep += 1
+            place = min(int(starts[sweep] + step) + 1, length)
+        note(place)
+        now[kind] += change
+        note(place)
+    note(length)
+    return Held(sweeps, {kind: bits for kind, bits in most.items() if bits.any()})
+
+
+def _sweeps(steps: pd.DataFrame) -> tuple[tuple[str, int], ...]:
+    """The passes and phases of a training step in order, and how many steps each has."""
+    found: list[tuple[str, int]] = []
+    last = -1.0
+    moments = steps.loc[steps.step.notna(), ["sweep", "step"]].drop_duplicates()
+    for name, step in zip(moments.sweep, moments.step, strict=True):
+        if found and found[-1][0] == name and step != last:
+            found[-1] = name, found[-1][1] + 1
+        else:
+            found.append((name, 1))
+        last = step
+    return tuple(found)
+
+
+def memory(run: RunFolder) -> Drawing | None:
+    """The substrate, all of it and what a sequence adds, with the lines of systems that learn by BPTT."""
+    name, substrate = next(iter(run.systems.items()))
+    mine = held(run, name)
+    if mine is None:
+        return None
+    lines = {
+        other: found
+        for other, system in run.systems.items()
+        if other != name and system["rule"] == "bptt" and (found := held(run, other)) is not None
+    }
+    added = [kind for kind in CLASSES if kind not in KEPT]
+    with canvas(430) as figure:
+        whole, part = figure.subplots(2, 1, sharex=True)
+        _stack(whole, mine, [*KEPT, *added])
+        _stack(part, mine, added)
+        for dash, (other, found) in zip(("--", ":", "-."), lines.items(), strict=False):
+            x = np.arange(found.steps + 1)
+            whole.plot(x, found.total(CLASSES) / 8, dash, color=INK, label=other, drawstyle="steps-pre")
+            part.plot(x, found.total(added) / 8, dash, color=INK, drawstyle="steps-pre")
+        whole.set_title("all that is held", loc="left", color=MUTED)
+        part.set_title("without what has the size of the parameters", loc="left", color=MUTED)
+        for axes in (whole, part):
+            axes.set_ylim(0)
+            axes.grid(axis="y")
+            quantities(axes.yaxis, "B")
+            _mark_sweeps(axes, mine)
+        part.set_xlabel("steps of one training step, pass after pass")
+        part.set_xlim(0, max([mine.steps, *(found.steps for found in lines.values())]))
+        handles, labels = whole.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper left", ncols=2)
+        return drawing(
+            figure,
+            "memory",
+            _heading(name, mine, lines, added),
+            f"Areas are what {name} ({substrate['rule']}) holds for one sequence, by class; broken lines are what BPTT "
+            "holds in its own passes. Dotted uprights part the passes. Below, weights, optimizer and sums of gradients "
+            "are left out: what is left depends on the length of the sequence, or does not.",
+        )
+
+
+def _stack(axes: Any, mine: Held, classes: list[str]) -> None:
+    shown = [kind for kind in classes if kind in mine.bits]
+    x = np.arange(mine.steps + 1)
+    if shown:
+        areas = [mine.bits[kind] / 8 for kind in shown]
+        colours = [COLOURS[kind] for kind in shown]
+        axes.stackplot(x, areas, colors=colours, labels=shown, step="pre", alpha=0.85, edgecolor=PAPER, linewidth=0.5)
+
+
+def _mark_sweeps(axes: Any, mine: Held) -> None:
+    at = 0
+    for _, count in mine.sweeps:
+        at += count
+        axes.axvline(at, color=MUTED, linestyle=(0, (1, 3)), linewidth=1)
+
+
+def _heading(name: str, mine: Held, lines: Mapping[str, Held], added: list[str]) -> str:
+    most = float(mine.total(added).max()) / 8
+    said = f"For a sequence {name} holds {si(most, 'B')} beside its parameters"
+    for other, found in lines.items():
+        return f"{said}, {other} {si(float(found.total(added).max()) / 8, 'B')}"
+    return said

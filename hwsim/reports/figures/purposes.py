@@ -1,0 +1,73 @@
+"""Energy of a training step by purpose, on a logarithmic axis, all systems beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hwsim.accounts.energy import LEAKAGE
+from hwsim.quantities import si
+from hwsim.records import PURPOSES
+from hwsim.reports.figures.canvas import (
+    MARKERS,
+    PAPER,
+    RULE,
+    SERIES,
+    Drawing,
+    canvas,
+    drawing,
+    legend,
+    quantities,
+)
+
+
+def purposes(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
+    """A row for each purpose, a mark for each system."""
+    found = {name: system["energy"]["by_purpose"] for name, system in systems.items()}
+    shown = [key for key in (*PURPOSES, LEAKAGE) if any(parts.get(key) for parts in found.values())]
+    if not shown:
+        return None
+    with canvas(60 + 26 * len(shown) + 16 * ((len(found) + 1) // 2)) as figure:
+        axes = figure.subplots()
+        axes.set_xscale("log")
+        for row, key in enumerate(shown):
+            values = [parts[key] for parts in found.values() if parts.get(key)]
+            axes.plot([min(values), max(values)], [row, row], color=RULE, linewidth=3, zorder=1)
+        for place, (name, parts) in enumerate(found.items()):
+            rows = [row for row, key in enumerate(shown) if parts.get(key)]
+            axes.plot(
+                [parts[shown[row]] for row in rows],
+                rows,
+                MARKERS[place % len(MARKERS)],
+                color=SERIES[place % len(SERIES)],
+                markeredgecolor=PAPER,
+                markeredgewidth=0.6,
+                markersize=8,
+                label=name,
+            )
+        axes.set_yticks(range(len(shown)), shown)
+        axes.tick_params("y", length=0)
+        axes.set_ylim(len(shown) - 0.5, -0.5)
+        axes.grid(axis="x")
+        quantities(axes.xaxis, "J", log=True)
+        axes.set_xlabel("energy of one training step")
+        legend(figure, axes)
+        return drawing(
+            figure,
+            "purposes",
+            _heading(found),
+            "Each mark is a system; the axis is logarithmic, so one division is ten times the energy. "
+            "What a system does not do has no mark.",
+        )
+
+
+def _heading(found: Mapping[str, Mapping[str, float | None]]) -> str:
+    """What the first system with a whole sum spends most on."""
+    for name, parts in found.items():
+        known = {key: value for key, value in parts.items() if value is not None}
+        if known and len(known) == len(parts) and sum(known.values()):
+            most = max(known, key=lambda key: known[key])
+            whole = sum(known.values())
+            share = f"{known[most] / whole:.0%} of the {si(whole, 'J')}"
+            return f"{most[0].upper()}{most[1:]} takes {share} that {name} spends on a training step"
+    return "Energy of a training step, by purpose, as far as it is known"
