@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from hwsim.accounts.journal import PASS, Batch, Totals
+from hwsim.accounts.journal import PASS, Batch, Done, Totals
 from hwsim.records import Record, Trace
 
 LEAKAGE = "leakage"
@@ -163,22 +163,21 @@ class Tariff:
         self.leak(ledger, seconds)
         return ledger
 
-    def of_steps(
-        self, batch: Batch, detail: Iterable[tuple[int, int, int, np.ndarray | None]], seconds: list[float]
-    ) -> Iterable[tuple[int, int, Ledger]]:
+    def of_steps(self, batch: Batch, detail: Iterable[Done], seconds: list[float]) -> Iterable[tuple[int, int, Ledger]]:
         """One batch, step by step: `(sweep, step, ledger)`, and behind each sweep `(sweep, -1, its leakage)`.
 
         Args:
-            detail: `(sweep, step, trace, activities)` of every step, as the journal noted them.
+            detail: every step, as the journal noted them.
             seconds: how long each sweep took, for all sequences.
         """
         current = 0
-        for sweep, step, trace, activities in detail:
+        for sweep, step, trace, activities, times in detail:
             if sweep != current:
                 yield current, -1, self._leakage(seconds[current])
                 current = sweep
             ledger: Ledger = {}
-            self.charge(ledger, trace, batch.sequences if batch.sweeps[sweep].kind == PASS else 1, activities)
+            sequences = batch.sequences if batch.sweeps[sweep].kind == PASS else 1
+            self.charge(ledger, trace, sequences * times, activities)
             yield sweep, step, ledger
         yield current, -1, self._leakage(seconds[current])
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwsim.accounts.energy import UNPRICED, Ledger, Line, Spent, Tariff, grouped, total
-from hwsim.accounts.journal import PASS, Batch, Totals
+from hwsim.accounts.journal import PASS, Batch, Sweep, Totals
 from hwsim.accounts.schedule import Scheduler
 from hwsim.accounts.work import total_work
 from hwsim.experiments.trial import Detail, Trial
@@ -111,16 +111,9 @@ class Costs:
     def energy(self) -> dict[str, Any]:
         """The energy of a sequence in inference and in learning, of a training step and of the whole run."""
         detail, inference = self.outcome.detail, self.outcome.inference
-        step, learning = Spent(), Spent()
-        by_purpose: Ledger = {}
-        if detail is not None:
-            for sweep, _, ledger in self.steps(detail):
-                step.absorb(total(ledger))
-                if detail.batch.sweeps[sweep].kind == PASS or detail.batch.sweeps[sweep].name == "finish gradient":
-                    learning.absorb(total(ledger))
-                for line, spent in ledger.items():
-                    by_purpose.setdefault(line, Spent()).absorb(spent)
-        run = Spent()
+        ledger: Ledger = {} if detail is None else self.of_totals(detail.totals())
+        learning = Spent() if detail is None else total(self.of_totals(detail.totals(_learns)))
+        step, run = total(ledger), Spent()
         for totals in self.outcome.totals:
             run.absorb(total(self.of_totals(totals)))
         tested = sum(batch.sequences * times for batch, times in inference.batches.items()) if inference else 0
@@ -131,8 +124,8 @@ class Costs:
             "gradient_j_per_sequence": _per(learning, sequences) if detail else None,
             "training_step_j": step.energy if detail else None,
             "run_j": run.energy,
-            "by_purpose": {key: spent.energy for key, spent in grouped(by_purpose, "purpose").items()},
-            "by_unit": {key: spent.energy for key, spent in grouped(by_purpose, "component").items()},
+            "by_purpose": {key: spent.energy for key, spent in grouped(ledger, "purpose").items()},
+            "by_unit": {key: spent.energy for key, spent in grouped(ledger, "component").items()},
             "by_constant": dict(sorted(step.by_constant.items(), key=lambda item: -item[1])),
             "assumed_fraction": step.assumed / step.energy if step.energy else None,
             "operations": dict(self._operations()),
@@ -195,6 +188,11 @@ def writes(machine: Machine) -> dict[str, Any] | None:
     devices = sum(2 * array.plus[0].size for array in machine.arrays.values())
     median = float(np.median(machine.written))
     return {"writes": median, "writes_per_device": median / devices}
+
+
+def _learns(sweep: Sweep) -> bool:
+    """Whether a sweep is part of finding the gradient."""
+    return sweep.kind == PASS or sweep.name == "finish gradient"
 
 
 def _per(spent: Spent, count: int) -> float | None:

@@ -107,14 +107,14 @@ Load = Callable[[Any, int, Path | None], Dataset]
 
 def simulate(
     experiment: Experiment,
-    load: Load = tasks.load,
+    load: Load | None = None,
     data: str | Path | None = None,
     progress: Progress = lambda system, what, done, total: None,
 ) -> Run:
     """Run an experiment and write nothing."""
     needed = tasks.numbers(experiment.task) * _BYTES_A_NUMBER
     check_memory(f"task: the data of {experiment.task.name}", needed, "fewer or shorter sequences")
-    dataset = load(experiment.task, experiment.seed, None if data is None else Path(data))
+    dataset = (load or tasks.load)(experiment.task, experiment.seed, None if data is None else Path(data))
     found: list[Costs] = []
     target: Gradient = {}
     for name, system in experiment.systems().items():
@@ -128,12 +128,12 @@ def simulate(
         "seed": experiment.seed,
         "hwsim_version": hwsim.__version__,
         "config_sha256": documents.fingerprint(resolved),
-        "systems": {one.trial.name: _plain(_system(one)) for one in found},
+        "systems": {one.trial.name: plain(described(one)) for one in found},
     }
     return Run(experiment, summary, found)
 
 
-def _system(costs: Costs) -> dict[str, Any]:
+def described(costs: Costs) -> dict[str, Any]:
     """What `summary.json` says of one system."""
     trial, outcome = costs.trial, costs.trial.outcome
     result: dict[str, Any] = {
@@ -174,12 +174,12 @@ def _spread(values: np.ndarray) -> dict[str, Any]:
     return {"median": float(np.median(values)), "per_chip": [float(value) for value in values]}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The same with None for what is no number, which JSON does not have."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and not isfinite(value):
         return None
     return value

@@ -13,6 +13,7 @@ from hwsim.accounts.memory import ACCUMULATORS, BUFFERS
 from hwsim.circuits import formats
 from hwsim.circuits.formats import FormatName
 from hwsim.machine.machine import Machine, Precision
+from hwsim.machine.numerics import EXACT, Numerics
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Accumulator, Storage
 from hwsim.records import GRADIENT, Head, Shape
@@ -46,13 +47,17 @@ class Options(BaseModel, extra="forbid"):
 class DigitalMachine(Machine):
     """Each operation rounds its result once to the format; products are summed in the format of the accumulators."""
 
-    def __init__(self, options: Options, *, chips: int = 1, seed: int = 0, strict: bool = False) -> None:
+    def __init__(
+        self, options: Options, *, chips: int = 1, seed: int = 0, strict: bool = False, numerics: Numerics = EXACT
+    ) -> None:
         self.format, self.accumulator = formats.parse(options.format), formats.parse(options.accumulator)
         holds_both = str(np.result_type(self.format.dtype, self.accumulator.dtype))
-        super().__init__(chips=chips, seed=seed, dtype=holds_both, strict=strict)
+        super().__init__(chips=chips, seed=seed, dtype=holds_both, strict=strict, numerics=numerics)
         self.options = options
         self.parallel = options.parts.dataflow.batch_parallel
-        self.finishes = strict or self.format.round is not None
+        self._round = numerics.rounding(self.format, self.dtype)
+        self._round_sums = numerics.rounding(self.accumulator, self.dtype)
+        self.finishes = strict or self._round is not None
 
     def prices(self) -> DigitalPrices:
         """What its operations cost, with memories as large as they had to be so far."""
@@ -84,24 +89,20 @@ class DigitalMachine(Machine):
 
     def accumulate(self, sums: Accumulator, x: Signal) -> None:
         super().accumulate(sums, x)
-        self._round(sums)
+        if self._round_sums is not None:
+            sums.value[:] = self._round_sums(sums.value)
 
     def accumulate_outer(self, sums: Accumulator, error: Signal, x: Signal) -> None:
         super().accumulate_outer(sums, error, x)
-        self._round(sums)
-
-    def _round(self, sums: Accumulator) -> None:
-        if self.accumulator.round is not None:
-            sums.value[:] = self.accumulator.round(sums.value)
-        elif self.accumulator.dtype != self.dtype:
-            sums.value[:] = sums.value.astype(self.accumulator.dtype)
+        if self._round_sums is not None:
+            sums.value[:] = self._round_sums(sums.value)
 
     def received(self, inputs: np.ndarray) -> np.ndarray:
-        return inputs if self.format.round is None else self.format.round(inputs)
+        return inputs if self._round is None else self._round(inputs)
 
     def finish(self, head: Head, value: np.ndarray, shape: Shape) -> np.ndarray:
-        if self.format.round is not None:
-            value = self.format.round(value)
+        if self._round is not None:
+            value = self._round(value)
         if self.strict:
             self.check(head, value, shape)
         return value

@@ -133,7 +133,7 @@ class Network:
             mean = checkpoints[-1].pop() if checkpoints else states.pooled.load()
             if tapes:
                 tapes[-1].push(mean)
-            x = mean + (1 / (step.index + 1)) * (x - mean)
+            x = mean + step.share * (x - mean)
             states.pooled.store(x)
         return x, seen
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
+from hwsim import episode as shapes
 from hwsim import streams
 from hwsim.episode import Episode
 from hwsim.tasks.dataset import Dataset
@@ -23,6 +24,15 @@ class Options(BaseModel, extra="forbid"):
 def numbers(options: Options) -> int:
     """Inputs and targets of all sequences."""
     return (options.train + options.test) * options.steps * 3
+
+
+def outline(options: Options) -> Dataset:
+    """The shapes of what is loaded."""
+    train, test = (
+        shapes.outline(count, options.steps, 2, values=1, loss_from=options.steps - 1)
+        for count in (options.train, options.test)
+    )
+    return Dataset(train, test)
 
 
 def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
+from hwsim import episode as shapes
 from hwsim import streams
 from hwsim.episode import Episode
 from hwsim.tasks.dataset import Dataset
@@ -25,6 +26,16 @@ class Options(BaseModel, extra="forbid"):
 def numbers(options: Options) -> int:
     """Inputs and targets of all sequences."""
     return (options.train + options.test) * (2 * options.length + options.delay) * (options.symbols + 3)
+
+
+def outline(options: Options) -> Dataset:
+    """The shapes of what is loaded."""
+    steps, before = 2 * options.length + options.delay, options.length + options.delay
+    train, test = (
+        shapes.outline(count, steps, options.symbols + 2, classes=options.symbols, each=True, loss_from=before)
+        for count in (options.train, options.test)
+    )
+    return Dataset(train, test)
 
 
 def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
+from hwsim import episode as shapes
 from hwsim import streams
 from hwsim.episode import Episode
 from hwsim.tasks.dataset import Dataset
@@ -27,6 +28,17 @@ class Options(BaseModel, extra="forbid"):
 def numbers(options: Options) -> int:
     """Inputs and targets of all sequences."""
     return (options.train + options.test) * options.steps * (options.width + options.outputs)
+
+
+def outline(options: Options) -> Dataset:
+    """The shapes of what is loaded."""
+    loss_from = 0 if options.loss == "each" else options.steps - 1
+    what = {"classes": options.outputs, "each": True} if options.target == "classes" else {"values": options.outputs}
+    train, test = (
+        shapes.outline(count, options.steps, options.width, loss_from=loss_from, **what)  # type: ignore[arg-type]
+        for count in (options.train, options.test)
+    )
+    return Dataset(train, test)
 
 
 def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:
