@@ -1,9 +1,13 @@
 """The columns of a study's table: a row for each trial, system and chip."""
 
-from hwsim.accounts.memory import CLASSES
+from hwsim.accounts.memory import CLASSES, DELAY, INPUT_REPLAY, LEARNING, TAPE, TARGET_REPLAY
 
 GROUPS = ("recurrent", "input", "readout", "all")
 """Of parameters; `all` are those of the three together."""
+
+
+OF_A_SEQUENCE = (LEARNING, TAPE, INPUT_REPLAY, TARGET_REPLAY, DELAY)
+"""What a rule keeps of a sequence, beside weights, their gradient and the state."""
 
 
 def memory_column(kind: str) -> str:
@@ -37,6 +41,7 @@ COLUMNS: dict[str, str] = {
     "assumed_fraction": "share of the training step's energy that rests on assumed constants",
     "peak_memory_bytes": "the most that was held, for one sequence",
     **{memory_column(kind): f"of it for {kind}" for kind in CLASSES},
+    "memory_to_learn_bytes": f"of it for what learning keeps of a sequence: {', '.join(OF_A_SEQUENCE)}",
     "time_sequence_s": "hardware time of one sequence, all passes",
     "time_training_step_s": "hardware time of one batch",
     "passes": "over a sequence, for its gradient",

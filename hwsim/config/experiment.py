@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from hwsim import documents, learning, machine, networks, tasks
 from hwsim.config import hardware
@@ -66,6 +66,7 @@ class Experiment(System):
     schema_version: Annotated[Literal[1], Field(description="version of this kind of file")] = 1
     name: Annotated[Name, Field(description="of the experiment, and of the folder that it is written to")]
     seed: Annotated[int, Field(ge=0, description="of all that is random: the same seed gives the same bytes")] = 0
+    called: Annotated[Name, Field(description="what tables call the system that is described here")] = "substrate"
     task: Annotated[tasks.AnyOptions, Field(description="what is to be learned")]
     network: Annotated[networks.Options, Field(description="the network, which is the same in all systems")]
     gradient_check: Annotated[
@@ -80,8 +81,8 @@ class Experiment(System):
 
     @field_validator("references")
     @classmethod
-    def _names_differ(cls, references: list[Reference]) -> list[Reference]:
-        taken = ["substrate", *(reference.name for reference in references)]
+    def _names_differ(cls, references: list[Reference], info: ValidationInfo) -> list[Reference]:
+        taken = [info.data.get("called", "substrate"), *(reference.name for reference in references)]
         twice = sorted({name for name in taken if taken.count(name) > 1})
         if twice:
             raise ValueError(f"need names of their own; {', '.join(map(repr, twice))} stands twice")
@@ -107,12 +108,12 @@ class Experiment(System):
             )
             for reference in self.references
         }
-        return {"substrate": substrate, **rest}
+        return {self.called: substrate, **rest}
 
     def resolved(self) -> dict[str, Any]:
         """The experiment as plain data with every default written out; it describes the same experiment again."""
         data: dict[str, Any] = self.model_dump(mode="json")
-        first = ("schema_version", "name", "seed", "task", "network")
+        first = ("schema_version", "name", "seed", "task", "network", "called")
         return {key: data[key] for key in (*first, *(key for key in data if key not in first))}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from hwsim.config.columns import COLUMNS, GROUPS, NUMBERS, TEXTS, WHOLES, memory_column
+from hwsim.config.columns import COLUMNS, GROUPS, NUMBERS, OF_A_SEQUENCE, TEXTS, WHOLES, memory_column
 from hwsim.config.grid import Grid
 from hwsim.errors import OutputError
 from hwsim.experiments.study.store import Kept, Store
@@ -82,6 +82,7 @@ def _of_system(system: Row) -> Row:
         "writes_per_device": (system["weights"] or {}).get("writes_per_device"),
         "saturation_rate": (system["signal_health"] or {}).get("saturation_rate"),
         **{memory_column(kind): held for kind, held in memory["peak_by_class"].items()},
+        "memory_to_learn_bytes": sum(memory["peak_by_class"].get(kind, 0) for kind in OF_A_SEQUENCE),
     }
     for group in GROUPS if system["gradient"] else ():
         found[f"relative_error_{group}"] = system["gradient"][group]["target"]["relative_error"]
