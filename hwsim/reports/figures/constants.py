@@ -89,9 +89,9 @@ def _heading(name: str, system: Mapping[str, Any], found: Mapping[str, Share], t
     if ranged:
         most = max(found, key=lambda each: found[each].swing)
         low, high = _reach(found[most], total)
-        return f"Most hangs on {most}: {si(low, 'J')} to {si(high, 'J')}{rests}"
+        return f"Most hangs on the constant {most}: {si(low, 'J')} to {si(high, 'J')}{rests}"
     most = next(iter(found))
-    return f"{most} makes {found[most].energy / total:.0%} of the total{rests}"
+    return f"The constant {most} makes {found[most].energy / total:.0%} of the total{rests}"
 
 
 def _caption(ranged: bool) -> str:

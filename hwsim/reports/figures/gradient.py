@@ -15,7 +15,9 @@ def gradient(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
     if not checked:
         return None
     rows = list(dict.fromkeys(row for found in checked.values() for row in found))
-    values = [_cosine(found[row]) for found in checked.values() for row in found]
+    values = [
+        value for found in checked.values() for each in found.values() for value in (_cosine(each), *_chips(each))
+    ]
     with canvas(70 + 27 * len(rows) + 16 * ((len(checked) + 1) // 2)) as figure:
         axes = figure.subplots()
         for row in range(len(rows)):
@@ -26,9 +28,7 @@ def gradient(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
                 (place - (len(checked) - 1) / 2) * min(0.17, 0.8 / len(checked)),
             )
             for row, label in enumerate(rows):
-                chips = [
-                    value for value in found.get(label, {}).get("target", {}).get("per_chip", []) if value is not None
-                ]
+                chips = _chips(found[label]) if label in found else []
                 if len(chips) > 1:
                     axes.plot([min(chips), max(chips)], [row + shift] * 2, color=colour, linewidth=1.2, alpha=0.7)
             marks = [(row, _cosine(found[label])) for row, label in enumerate(rows) if label in found]
@@ -57,12 +57,16 @@ def gradient(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
             "gradient",
             _heading(checked),
             "1 is the exact direction, 0 is no better than chance, below 0 a step makes the loss worse. Exact "
-            "gradients are those of BPTT at the target weights; marks are medians over chips, and lines reach over all chips.",
+            "gradients are those of BPTT at the target weights; marks are medians over chips, lines reach over all of them.",
         )
 
 
 def _cosine(found: Mapping[str, Any]) -> float | None:
     return found["target"]["cosine"]
+
+
+def _chips(found: Mapping[str, Any]) -> list[float]:
+    return [value for value in found["target"].get("per_chip", []) if value is not None]
 
 
 def _heading(checked: Mapping[str, Mapping[str, Any]]) -> str:

@@ -58,9 +58,11 @@ def learning(run: RunFolder) -> Drawing | None:
                 color=colour,
                 label=system,
             )
-        if priced:
+        wide = priced and _far_apart(shown)
+        if wide:
             axes.set_xscale("log")
-            quantities(axes.xaxis, "J", log=True)
+        if priced:
+            quantities(axes.xaxis, "J", log=wide)
         axes.set_xlabel("energy spent since the start" if priced else "updates")
         axes.set_ylabel("test accuracy" if accuracy else "test loss")
         if accuracy:
@@ -72,8 +74,14 @@ def learning(run: RunFolder) -> Drawing | None:
             "learning",
             _heading(run, shown, priced, accuracy),
             "Lines are medians over chips, bands reach from the worst chip to the best. Energy contains programming, "
-            "training and tests" + (", on a logarithmic axis." if priced else "."),
+            "training and tests" + (", on a logarithmic axis." if wide else "."),
         )
+
+
+def _far_apart(shown: pd.DataFrame) -> bool:
+    """Whether some systems spend so much more than others that one axis cannot show both."""
+    spent = shown.groupby("system").energy_j.max()
+    return bool(spent.min() > 0 and spent.max() > 20 * spent.min())
 
 
 def _heading(run: RunFolder, shown: pd.DataFrame, priced: bool, accuracy: bool) -> str:
