@@ -101,7 +101,7 @@ def differences(comparison: Comparison) -> Table:
 def _flat(data: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Dotted keys and values, names of parts first; references by their names."""
     if isinstance(data, Mapping):
-        for key in sorted(data, key=lambda key: (key not in ("name", "kind"), list(data).index(key))):
+        for key in sorted(data, key=lambda key: (key != "name", key != "kind")):
             yield from _flat(data[key], f"{prefix}.{key}" if prefix else str(key))
     elif isinstance(data, list) and data and all(isinstance(item, Mapping) for item in data):
         for place, item in enumerate(data):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+from xml.etree.ElementTree import ParseError
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -120,7 +122,7 @@ def of_comparison(comparison: Comparison) -> str:
 
 def of_study(study: StudyFolder) -> str:
     """The report of a study."""
-    drawings = [adopted(svg, f"figure-{name}", name.replace("_", " ")) for name, svg in study.figures.items()]
+    drawings = [_adopted(name, svg) for name, svg in study.figures.items()]
     sections = [
         Section("figures", "Figures", drawings=drawings),
         Section("medians", "Medians over chips and seeds", tables=_filled(trials.medians(study))),
@@ -136,6 +138,15 @@ def of_study(study: StudyFolder) -> str:
         facts=[("made by", f"report by hwsim {hwsim.__version__}"), ("table", "table.csv in the folder of the study")],
         config=_text(study.path / STUDY),
     )
+
+
+def _adopted(name: str, svg: str) -> Drawing:
+    try:
+        return adopted(svg, f"figure-{re.sub(r'[^A-Za-z0-9_-]', '-', name)}", name.replace("_", " "))
+    except ParseError as error:
+        raise ResultsError(
+            f"figures/{name}.svg is not a drawing ({error}); the study's own command makes it again"
+        ) from None
 
 
 def _filled(*found: Table) -> list[Sheet]:
@@ -170,12 +181,13 @@ def _text(path: Path) -> str:
         raise ResultsError(f"{path}: cannot be read: {error}") from None
 
 
-def write(path: Path, page: str) -> None:
+def write(path: str | Path, page: str) -> None:
     """Write a report, whole or not at all; one that is there already is replaced.
 
     Raises:
         OutputError: there is no place to write.
     """
+    path = Path(path)
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
         partial.write_text(page, encoding="utf-8")

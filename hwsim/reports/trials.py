@@ -11,6 +11,7 @@ import pandas as pd
 from hwsim.experiments.study_folder import StudyFolder
 from hwsim.quantities import si
 from hwsim.reports.answers import Answer
+from hwsim.reports.figures.canvas import opening
 from hwsim.reports.tables import NOTHING, Cell, Line, Table
 
 SYSTEM = ("system", "rule", "machine")
@@ -63,29 +64,32 @@ def warnings(study: StudyFolder) -> list[str]:
 
 
 def medians(study: StudyFolder) -> Table:
-    """A line for each point and system, a column for each of the first quantities that are known."""
-    known = set(study.summary.quantity)
-    shown = [name for name in FIRST if name in known] or sorted(known)[:8]
+    """A line for each system at each point, a column for each of the first quantities that are known."""
+    shown, varied = _shown(study), axes(study)
     lines = []
-    for label, rows in _points(study):
+    for system, point, rows in _points(study):
         values = rows.drop_duplicates("quantity").set_index("quantity")["median"]
-        lines.append(Line(label, tuple(_cell(name, values.get(name)) for name in shown)))
-    corner = ", ".join([*axes(study), "system"])
-    return Table("Medians over chips and seeds", tuple(_said(name) for name in shown), tuple(lines), corner=corner)
+        lines.append(Line(system, (*point, *(_cell(name, values.get(name)) for name in shown))))
+    columns = (*varied, *(_said(name) for name in shown))
+    return Table("Medians over chips and seeds", columns, tuple(lines), corner="system")
 
 
 def spreads(study: StudyFolder) -> Iterator[Table]:
-    """A table for each quantity: its median, quartiles and range at each point."""
-    columns = [name for name in STATISTICS if name in study.summary]
-    for quantity, found in study.summary.groupby("quantity", sort=False):
+    """A table for each of the first quantities: its median, quartiles and range at each point."""
+    statistics, varied = [name for name in STATISTICS if name in study.summary], axes(study)
+    for quantity in _shown(study):
         lines = []
-        for label, rows in _points(study._replace(summary=found)):
+        for system, point, rows in _points(study._replace(summary=study.summary[study.summary.quantity == quantity])):
             row = rows.iloc[0]
-            cells = (_cell("" if name in ("count", "non_finite") else str(quantity), row[name]) for name in columns)
-            lines.append(Line(label, tuple(cells)))
-        yield Table(
-            _said(str(quantity)), tuple(name.replace("_", " ") for name in columns), tuple(lines), corner="point"
-        )
+            cells = (_cell("" if name in ("count", "non_finite") else quantity, row[name]) for name in statistics)
+            lines.append(Line(system, (*point, *cells)))
+        columns = (*varied, *(name.replace("_", " ") for name in statistics))
+        yield Table(opening(_said(quantity)), columns, tuple(lines), corner="system")
+
+
+def _shown(study: StudyFolder) -> list[str]:
+    known = set(study.summary.quantity)
+    return [name for name in FIRST if name in known] or sorted(known)[:8]
 
 
 def answers(study: StudyFolder) -> list[Answer]:
@@ -158,10 +162,13 @@ def _measure(study: StudyFolder) -> tuple[str, bool] | None:
     return None
 
 
-def _points(study: StudyFolder) -> Iterator[tuple[str, pd.DataFrame]]:
+def _points(study: StudyFolder) -> Iterator[tuple[str, tuple[Cell, ...], pd.DataFrame]]:
+    """Each system at each point: its name, where the point lies, and its rows."""
     varied = axes(study)
     for key, rows in study.summary.groupby([*varied, "system"], sort=False, dropna=False):
-        yield ", ".join(_short(part) for part in key), rows
+        *point, system = key
+        numbers = (value if isinstance(value, (int, float)) and not pd.isna(value) else None for value in point)
+        yield str(system), tuple(map(Cell, map(_short, point), numbers)), rows
 
 
 def _where(study: StudyFolder, row: Any) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -22,8 +23,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from hwsim.quantities import si
 
-WIDTH = 400
-"""Of a figure, in units of its own; text is 11 of them, so it can be read where a phone shows it at 330 pixels."""
+WIDTH = 350
+"""Of a figure, in units of its own; text is 11 of them, so it can be read where a phone shows it at 310 pixels."""
 
 INK, MUTED, RULE, PAPER = "#1b2327", "#566067", "#d3d9dd", "#fefefe"
 PALETTE = {
@@ -147,7 +148,8 @@ def drawing(figure: Figure, name: str, heading: str, caption: str, *, wide: bool
 
 def _written(figure: Figure, name: str) -> str:
     file = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": name}):
+    with mpl.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # the reader's fonts draw the text, not these
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return file.getvalue()
 
@@ -230,9 +232,10 @@ def percent(axis: Axis) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}".replace("%", " %")))
 
 
-def legend(figure: Figure, axes: Axes, columns: int = 2) -> None:
+def legend(figure: Figure, axes: Axes) -> None:
     """The names of what is drawn, above it."""
     handles, labels = axes.get_legend_handles_labels()
+    columns = 3 if labels and max(map(len, labels)) < 13 else 2
     figure.legend(handles, [shortened(label) for label in labels], loc="outside upper left", ncols=columns)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hwsim.quantities import si
-from hwsim.reports.figures.canvas import INK, PALETTE, Drawing, canvas, drawing, quantities
+from hwsim.reports.figures.canvas import INK, PALETTE, Drawing, canvas, drawing, quantities, shortened
 from hwsim.reports.tables import Share, shares
 
 MOST = 12
@@ -48,7 +48,7 @@ def constants(name: str, system: Mapping[str, Any]) -> Drawing | None:
                 label=label,
             )
             axes.annotate(
-                f"{each}  {share.energy / total:.0%}",
+                f"{shortened(each, 44)}  {share.energy / total:.0%}",
                 (0, row),
                 xycoords=("axes fraction", "data"),
                 xytext=(2, 8.5),

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hwsim.reports.figures.canvas import MARKERS, MUTED, PAPER, RULE, SERIES, Drawing, canvas, drawing, legend
+from hwsim.reports.figures.canvas import (
+    MARKERS,
+    MUTED,
+    PAPER,
+    RULE,
+    SERIES,
+    Drawing,
+    canvas,
+    drawing,
+    legend,
+    shortened,
+)
 from hwsim.reports.tables import alignments
 
 
@@ -46,7 +57,7 @@ def gradient(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
         axes.axvline(0, color=MUTED, linewidth=1)
         axes.axvline(1, color=MUTED, linewidth=1, linestyle=(0, (1, 2)))
         axes.set_xlim(min([-0.05, *(value - 0.05 for value in values if value is not None)]), 1.04)
-        axes.set_yticks(range(len(rows)), rows)
+        axes.set_yticks(range(len(rows)), [shortened(row) for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.tick_params("y", length=0)
         axes.spines["left"].set_visible(False)

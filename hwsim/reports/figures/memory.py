@@ -24,7 +24,7 @@ from hwsim.accounts.memory import (
 )
 from hwsim.experiments.run_folder import RunFolder
 from hwsim.quantities import si
-from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, Drawing, canvas, drawing, quantities
+from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, Drawing, canvas, drawing, quantities, shortened
 
 KEPT = (WEIGHTS, MASTER, OPTIMIZER, ACCUMULATORS)
 """Classes that have the size of the parameters, and are there however long a sequence is."""
@@ -153,7 +153,7 @@ def memory(run: RunFolder) -> Drawing | None:
         part.set_xlabel("steps of one training step, pass after pass")
         part.set_xlim(0, max([mine.steps, *(found.steps for found in lines.values())]))
         handles, labels = whole.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper left", ncols=2)
+        figure.legend(handles, [shortened(label) for label in labels], loc="outside upper left", ncols=2)
         return drawing(
             figure,
             "memory",
