@@ -101,18 +101,55 @@ def study(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run or of a study.")],
     out: Annotated[Path | None, typer.Option("--out", help="The file; otherwise report.html in the folder.")] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
 ) -> None:
-    """Write one HTML file that shows and explains what a run found; it needs nothing else, and no network."""
-    from hwsim.experiments.run_folder import read
+    """Write one HTML file that shows and explains what a run or a study found; it needs no network."""
+    from hwsim.experiments import run_folder, study_folder
     from hwsim.reports import html
 
-    path = out or folder / "report.html"
-    html.write(path, html.of_run(read(folder)))
+    if study_folder.is_study(folder):
+        page = html.of_study(study_folder.read(folder))
+    else:
+        page = html.of_run(run_folder.read(folder))
+    _put(page, out or folder / "report.html", open_)
+
+
+@app.command()
+def compare(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Folders of runs.")],
+    html_: Annotated[Path | None, typer.Option("--html", help="A file to write the comparison to as well.")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Show that file in the browser.")] = False,
+    substrates: Annotated[bool, typer.Option("--substrates", help="Leave references out.")] = False,
+) -> None:
+    """Set runs side by side: what differs in what was asked, and what came out; ratios are to the first."""
+    from hwsim.experiments import run_folder
+    from hwsim.reports import comparison, tables
+
+    if open_ and html_ is None:
+        raise typer.BadParameter("needs --html, which says where the page goes", param_hint="--open")
+    found = comparison.compare([run_folder.read(folder) for folder in folders], substrates=substrates)
+    console = Console()
+    shown = (tables.systems(found.systems), tables.energy(found.systems), tables.memory(found.systems))
+    for table in (comparison.differences(found), *shown):
+        if table.lines:
+            console.print(tables.printable(table))
+    for line in (*comparison.remarks(found), *tables.remarks(found.systems)):
+        console.print(line, markup=False)
+    if html_ is not None:
+        from hwsim.reports import html
+
+        _put(html.of_comparison(found), html_, open_)
+
+
+def _put(page: str, path: Path, show: bool) -> None:
+    """Write a page, say where it is, and show it if that is wanted."""
+    from hwsim.reports import html
+
+    html.write(path, page)
     typer.echo(f"The report is {path}")
-    if open_:
+    if show:
         typer.launch(path.resolve().as_uri())
 
 
