@@ -63,7 +63,7 @@ def test_every_kind_of_run_has_a_page(page: Pages, kind: str) -> None:
 
 
 def test_a_page_asks_for_nothing_from_elsewhere(folders: Folders) -> None:
-    page = html.of_run(folders("full"))
+    text = html.of_run(folders("full"))
     links = [
         value for _, attrs in Page(text).tags for key, value in attrs.items() if key in ("src", "href", "xlink:href")
     ]
