@@ -389,3 +389,13 @@ def test_a_number_with_a_prefix_is_the_number(value: float, unit: str) -> None:
 )
 def test_prefixes_by_hand(value: float, text: str) -> None:
     assert si(value, "J") == text
+
+
+def test_costs_that_are_a_bound_are_called_so_and_ranges_are_shown() -> None:
+    bounded = system(bound="a lower bound of cost; int8 training is not simulated")
+    bounded["energy"]["training_step_range_j"] = [1e-7, 2e-7]
+    found = {"substrate": system(), "int8": bounded}
+    lines = {line.label: [str(cell) for cell in line.cells] for line in tables.systems(found).lines}
+    assert lines["costs are"] == ["-", "a bound"]
+    assert lines["… lowest to highest"] == ["-", "100 nJ … 200 nJ"]
+    assert "int8: a lower bound of cost; int8 training is not simulated." in tables.remarks(found)
