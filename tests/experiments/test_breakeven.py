@@ -28,7 +28,10 @@ DATA = {
 }
 
 
-ONE_PASS = {"learning": {"name": "rtrl"}}
+ONE_PASS = {
+    "learning": {"name": "rtrl"},
+    "network": {"layers": [{"cell": {"name": "lru", "modes": 16}, "readout": {"hidden": [32]}}]},
+}
 """What it holds does not grow with the sequence, as what BPTT holds does."""
 
 
