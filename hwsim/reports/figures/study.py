@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,8 @@ def _canvas(figure: Figure, grid: Grid, table: pd.DataFrame) -> Canvas:
     panels = _levels(rows, figure.facet)
     across = min(len(panels), _COLUMNS)
     down = -(-len(panels) // across)
-    canvas = Canvas(figsize=(1.2 + 3.3 * across, 0.9 + 2.6 * down), layout="constrained")
+    width = 2.4 + 3.2 * across
+    canvas = Canvas(figsize=(width, 1.0 + 2.6 * down), layout="constrained")
     axes = canvas.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
     for ax, panel in zip(axes, panels, strict=False):
         _panel(ax, figure, rows if figure.facet is None else rows[rows[figure.facet] == panel], rows)
@@ -87,7 +89,7 @@ def _canvas(figure: Figure, grid: Grid, table: pd.DataFrame) -> Canvas:
     canvas.supxlabel(figure.x_label or WORDS.get(figure.x, figure.x), fontsize=9)
     canvas.supylabel(figure.y_label or WORDS.get(figure.y, figure.y), fontsize=9)
     if figure.title:
-        canvas.suptitle(figure.title, fontsize=11)
+        canvas.suptitle(textwrap.fill(figure.title, int(11 * width)), fontsize=11)
     _legend(canvas, figure, list(axes))
     return canvas
 
@@ -165,7 +167,7 @@ def _legend(canvas: Canvas, figure: Figure, axes: list[Axes]) -> None:
     if labelled:
         title = figure.hue_label or figure.hue
         canvas.legend(
-            labelled.values(), labelled.keys(), title=title, loc="outside right upper", fontsize=8, title_fontsize=8
+            labelled.values(), labelled.keys(), title=title, loc="outside center right", fontsize=8, title_fontsize=8
         )
 
 
