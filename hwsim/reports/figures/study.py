@@ -167,7 +167,12 @@ def _legend(canvas: Canvas, figure: Figure, axes: list[Axes]) -> None:
     if labelled:
         title = figure.hue_label or figure.hue
         canvas.legend(
-            labelled.values(), labelled.keys(), title=title, loc="outside center right", fontsize=8, title_fontsize=8
+            list(labelled.values()),
+            list(labelled),
+            title=title,
+            loc="outside center right",
+            fontsize=8,
+            title_fontsize=8,
         )
 
 
