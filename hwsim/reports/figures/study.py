@@ -6,7 +6,7 @@ import io
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 import numpy as np
@@ -165,12 +165,12 @@ def _legend(canvas: Canvas, figure: Figure, axes: list[Axes]) -> None:
         mark = mpl.lines.Line2D([], [], marker="x", color="#444444", linestyle="none")
         labelled["some not finite"] = mark
     if labelled:
-        title = figure.hue_label or figure.hue
+        title, beside = figure.hue_label or figure.hue, cast(Any, "outside center right")
         canvas.legend(
             list(labelled.values()),
             list(labelled),
             title=title,
-            loc="outside center right",
+            loc=beside,
             fontsize=8,
             title_fontsize=8,
         )
