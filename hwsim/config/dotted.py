@@ -18,7 +18,7 @@ from hwsim.errors import ConfigError
 VARIED = "varied in a study"
 """What stands for the source of a constant that a study changes."""
 
-_BY_NAME = ("machine", "like", "digital", "device")
+_BY_NAME = ("machine", "like", "digital", "device", "references")
 
 
 class Change(NamedTuple):
@@ -35,7 +35,9 @@ Open = Callable[[Document, str], Document]
 
 
 def read(part: Document, kind: str) -> Document:
-    """The content of the file that a machine or device names, with that of the ones that it is like."""
+    """The content of the file that a machine, device or set of references names, with that of those that it is like."""
+    if kind == "references":
+        return hardware.opened(part, "configs/references").part(("references",))
     return hardware.opened(part, "devices") if kind == "device" else hardware.inherited(part)
 
 
@@ -131,6 +133,7 @@ def _put(document: Document, place: Place, change: Change) -> None:
     if isinstance(there, dict) and place[-1] == "value":
         if there.pop("source", None) is not None:
             there["assumed"] = VARIED
+        there.pop("range", None)
     elif isinstance(there, dict) and isinstance(there.get("source"), str):
         there["source"] = f"{there['source'].removesuffix(f', {VARIED}')}, {VARIED}"
 

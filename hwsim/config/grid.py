@@ -206,8 +206,7 @@ class Grid:
                     found.append(str(error))
         if not self.lines:
             found.append(self.experiment(0).resolved())
-        if wrong:
-            raise ConfigError("\n".join(dict.fromkeys(wrong)))
+        documents.complain(wrong)
         return documents.fingerprint(found)
 
     def _misnamed(self) -> Iterator[documents.Problem]:

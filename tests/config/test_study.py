@@ -103,8 +103,8 @@ vary:
 
 
 def test_a_constant_with_a_source_becomes_an_assumption(tmp_path: Path) -> None:
-    for key in ("machine.parts.adc.energy", "machine.parts.adc.energy.value"):
-        energy = study(tmp_path, f"vary: {{{key}: [5 pJ]}}").experiment(0).machine.parts.adc.energy
+    for key in ("machine.parts.verify", "machine.parts.verify.value"):
+        energy = study(tmp_path, f"vary: {{{key}: [5 pJ]}}").experiment(0).machine.parts.verify
         assert (energy.value, energy.source, energy.assumed) == (5e-12, None, VARIED)
 
 
@@ -249,3 +249,11 @@ seeds: [3, 9]
     assert [identity(asked, point, 3) for point in range(8)] == [identity(again, point, 3) for point in range(8)]
     assert len({identity(asked, point, seed)[0] for point in range(8) for seed in (3, 9)}) == 16
     assert documents.dump(again.resolved()) == documents.dump(asked.resolved())
+
+
+def test_keys_go_below_references_that_are_given_by_name(tmp_path: Path) -> None:
+    experiment = EXPERIMENT[: EXPERIMENT.index("references:")] + "references: strong\n"
+    plain = study(tmp_path, "seeds: 1", experiment).experiment(0).references
+    changed = study(tmp_path, "vary: {references.*.chips: [3]}", experiment).experiment(0).references
+    assert [reference.name for reference in changed] == [reference.name for reference in plain]
+    assert {reference.chips for reference in changed} == {3} != {reference.chips for reference in plain}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 import numpy as np
@@ -76,7 +77,8 @@ def _canvas(figure: Figure, grid: Grid, table: pd.DataFrame) -> Canvas:
     panels = _levels(rows, figure.facet)
     across = min(len(panels), _COLUMNS)
     down = -(-len(panels) // across)
-    canvas = Canvas(figsize=(1.2 + 3.3 * across, 0.9 + 2.6 * down), layout="constrained")
+    width = 2.4 + 3.2 * across
+    canvas = Canvas(figsize=(width, 1.0 + 2.6 * down), layout="constrained")
     axes = canvas.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
     for ax, panel in zip(axes, panels, strict=False):
         _panel(ax, figure, rows if figure.facet is None else rows[rows[figure.facet] == panel], rows)
@@ -87,7 +89,7 @@ def _canvas(figure: Figure, grid: Grid, table: pd.DataFrame) -> Canvas:
     canvas.supxlabel(figure.x_label or WORDS.get(figure.x, figure.x), fontsize=9)
     canvas.supylabel(figure.y_label or WORDS.get(figure.y, figure.y), fontsize=9)
     if figure.title:
-        canvas.suptitle(figure.title, fontsize=11)
+        canvas.suptitle(textwrap.fill(figure.title, int(11 * width)), fontsize=11)
     _legend(canvas, figure, list(axes))
     return canvas
 
@@ -163,9 +165,14 @@ def _legend(canvas: Canvas, figure: Figure, axes: list[Axes]) -> None:
         mark = mpl.lines.Line2D([], [], marker="x", color="#444444", linestyle="none")
         labelled["some not finite"] = mark
     if labelled:
-        title = figure.hue_label or figure.hue
+        title, beside = figure.hue_label or figure.hue, cast(Any, "outside center right")
         canvas.legend(
-            labelled.values(), labelled.keys(), title=title, loc="outside right upper", fontsize=8, title_fontsize=8
+            list(labelled.values()),
+            list(labelled),
+            title=title,
+            loc=beside,
+            fontsize=8,
+            title_fontsize=8,
         )
 
 
