@@ -17,6 +17,7 @@ import yaml
 
 from hwsim import accounts, cli, documents
 from hwsim.config import hardware
+from hwsim.config.choices import opening
 from hwsim.config.constants import Row, constants
 from hwsim.config.experiment import Experiment
 from hwsim.config.keys import Key, Section, sections
@@ -93,8 +94,8 @@ def _constants(path: Path) -> str:
     document = documents.load(path)
     rows = constants(document, hardware.inherited(document).data.get("sources", {}))
     like = document.data.get("like")
-    text = f"### {path.stem} {{ #{path.stem} }}\n\n{_opening(path)}\n"
-    text += f"Like [{like}](#{like}), but for what follows.\n" if like else ""
+    text = f"### {path.stem} {{ #{path.parent.name}-{path.stem} }}\n\n{opening(path)}\n"
+    text += f"Like [{like}](#{path.parent.name}-{like}), but for what follows.\n" if like else ""
     return f"{text}\n{_table(('constant', 'value', 'range', 'where it comes from'), map(_constant, rows))}"
 
 
@@ -107,18 +108,11 @@ def _constant(row: Row) -> tuple[str, str, str, str]:
     return f"`{row.place}`", row.value, row.range, origin
 
 
-def _opening(path: Path) -> str:
-    """What a file says of itself in the comment that it begins with."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    end = next(number for number, line in enumerate(lines) if not line.startswith("#"))
-    return "\n".join(line.removeprefix("#").strip() for line in lines[:end])
-
-
 def memories() -> str:
     """The table of static memories."""
     path = Path(str(accounts.__file__)).with_name("sram_cacti7.yaml")
     table = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return f"{_opening(path)} Source: {table['source']}.\n\n{_table(table['columns'], table['rows'])}"
+    return f"{opening(path)} Source: {table['source']}.\n\n{_table(table['columns'], table['rows'])}"
 
 
 # ---- commands ------------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ Data = Annotated[
 
 @app.command()
 def run(
-    file: Annotated[Path, typer.Argument(help="An experiment in YAML.")],
+    file: Annotated[Path, typer.Argument(help="An experiment in YAML, or the name of a shipped one.")],
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the results; it must not exist yet.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the seed in the file.")] = None,
     data: Data = None,
@@ -52,6 +52,53 @@ def run(
 
 
 @app.command()
+def study(
+    file: Annotated[Path, typer.Argument(help="A study in YAML.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the results; studies/NAME by default. It may have begun.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes on this computer; one for each core by default.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", help="Address of a Dask scheduler whose workers carry out the trials.")
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Go on with very many trials, or in the folder of a study that differs.")
+    ] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Run trials again that failed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would run, and stop.")] = False,
+    data: Data = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")] = False,
+) -> None:
+    """Run a grid of experiments, or go on with one that was stopped; then write its table and draw its figures."""
+    from hwsim.config import grid
+    from hwsim.experiments.study import study as experiments
+    from hwsim.reports import study as report
+
+    asked = grid.load(file)
+    folder = out or Path("studies") / asked.study.name.replace(" ", "_")
+    console = Console()
+    if dry_run:
+        asked.check()
+        console.print(report.outline(asked), highlight=False)
+        return
+    with _trials(quiet) as progress:
+        ended = experiments.run(
+            asked,
+            folder,
+            workers=workers,
+            scheduler=scheduler,
+            data=data,
+            yes=yes,
+            retry=retry,
+            progress=progress,
+        )
+    figures = report.draw(asked, folder)
+    if not quiet:
+        report.show(asked, folder, ended, figures, console)
+
+
 def report(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run or of a study.")],
     out: Annotated[Path | None, typer.Option("--out", help="The file; otherwise report.html in the folder.")] = None,
@@ -105,21 +152,85 @@ def _put(page: str, path: Path, show: bool) -> None:
         typer.launch(path.resolve().as_uri())
 
 
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="KEY=VALUE for a dotted key of the file; may be given several times.")
+]
+Expected = Annotated[
+    list[str] | None,
+    typer.Option("--expect", help="KEY=SHARE of what energy expects of values: input, signal, conductance, written."),
+]
+
+
 @app.command()
-def validate(file: Annotated[Path, typer.Argument(help="An experiment, a machine or a data sheet, in YAML.")]) -> None:
+def estimate(
+    file: Annotated[Path, typer.Argument(help="An experiment in YAML, or the name of a shipped one.")],
+    settings: Settings = None,
+    expect: Expected = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """What an experiment costs in energy, memory and time, from shapes alone: nothing is simulated."""
+    from hwsim.config import settings as config
+    from hwsim.experiments import estimate as experiments
+    from hwsim.reports import tables
+
+    found = experiments.estimate(config.load(file, settings or []), config.expectations(expect or []))
+    if as_json:
+        typer.echo(json.dumps(found.summary, indent=2))
+    else:
+        console = Console()
+        tables.show(found.summary, console)
+
+
+@app.command()
+def breakeven(
+    file: Annotated[Path, typer.Argument(help="An experiment with digital references, in YAML, or a shipped one.")],
+    over: Annotated[str, typer.Option("--over", help="steps, width, batch or node.")] = "steps",
+    lowest: Annotated[float | None, typer.Option("--from", help="The first value.")] = None,
+    highest: Annotated[float | None, typer.Option("--to", help="The last value.")] = None,
+    points: Annotated[int, typer.Option("--points", min=2, max=200, help="Values between them, on a log scale.")] = 13,
+    settings: Settings = None,
+    expect: Expected = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for a figure and a table; it must not exist yet.")
+    ] = None,
+) -> None:
+    """Where the substrate meets the best digital reference in energy, memory and time, from estimates."""
+    from hwsim.config import settings as config
+    from hwsim.experiments import breakeven as experiments
+    from hwsim.experiments.run_folder import place
+    from hwsim.reports import breakeven as report
+
+    asked = config.load(file, settings or [])
+    expected = config.expectations(expect or [])
+    folder = None if out is None else place(out, asked.name)
+    found = experiments.breakeven(asked, over, lowest, highest, points, expected)
+    report.show(found, Console())
+    if folder is not None:
+        report.write(found, folder)
+        typer.echo(f"The figure and the table are in {folder}")
+
+
+@app.command()
+def validate(
+    file: Annotated[Path, typer.Argument(help="An experiment, a study, a machine or a data sheet, in YAML.")],
+) -> None:
     """Check a file without running anything; all that is wrong with it is listed."""
     from hwsim import documents
     from hwsim.config import experiment as config
-    from hwsim.config import hardware
+    from hwsim.config import grid, hardware
 
     document = documents.load(file)
-    keys = set(document.data) if isinstance(document.data, dict) else set()
-    if "conductance" in keys:
-        what = f"data sheet of {hardware.device(document).name}"
-    elif keys & {"kind", "like"}:
-        what = f"machine {hardware.machine(document).name}"
-    else:
-        what = f"experiment {config.compose(document).name}"
+    match hardware.kind_of(document):
+        case "data sheet":
+            what = f"data sheet of {hardware.device(document).name}"
+        case "machine":
+            what = f"machine {hardware.machine(document).name}"
+        case "study":
+            found = grid.compose(document)
+            found.check()
+            what = f"study {found.study.name} of {found.trials:,} trials"
+        case _:
+            what = f"experiment {config.compose(document).name}"
     typer.echo(f"{file}: a valid {what}")
 
 
@@ -129,6 +240,39 @@ def schema() -> None:
     from hwsim.config.experiment import Experiment
 
     typer.echo(json.dumps(Experiment.model_json_schema(), indent=2))
+
+
+@app.command()
+def new(
+    name: Annotated[str | None, typer.Argument(help="What it is called; `my_KIND` if nothing is said.")] = None,
+    kind: Annotated[str, typer.Option("--kind", help="experiment, device or machine.")] = "experiment",
+    out: Annotated[Path | None, typer.Option("--out", help="The file to write; NAME.yaml if nothing is said.")] = None,
+) -> None:
+    """Write a file to start from: valid, quick to run, and with a comment on each key."""
+    from hwsim.config import starting
+
+    file, start = starting.write(kind, name or f"my_{kind}", out)
+    typer.echo(f"{file}: {_a(kind)} to start from, with a comment on each key. Next:")
+    for line in start.following:
+        typer.echo(f"  {line.format(file=file)}")
+
+
+@app.command()
+def devices(
+    name: Annotated[
+        str | None, typer.Argument(help="A device, machine, rule, cell, task or optimizer, or the file of a device.")
+    ] = None,
+) -> None:
+    """List the devices, machines, rules, cells, tasks and experiments that there are, or show one of them."""
+    from hwsim.config.choices import choices, named
+    from hwsim.reports import shelf
+
+    console = Console()
+    if name is None:
+        shelf.show(choices(), console)
+    else:
+        for choice in named(name):
+            shelf.detail(choice, console)
 
 
 @data_app.command()
@@ -145,6 +289,10 @@ def fetch(
     if name not in fetchable:
         raise DataError(documents.unknown("data set", name, fetchable))
     typer.echo(f"{name} is in {TASKS[name].fetch(data)}")
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 @contextmanager
@@ -165,6 +313,42 @@ def _reporting(quiet: bool) -> Iterator[Any]:
             bars.update(known[system], description=what, completed=done, total=total)
 
         yield progress
+
+
+@contextmanager
+def _trials(quiet: bool) -> Iterator[Any]:
+    """A progress bar for the trials of a study; when it is stopped, what is kept."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = TextColumn("trials"), MofNCompleteColumn(), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    console = Console(stderr=True)
+    with Progress(*columns, TextColumn("{task.fields[failed]}"), console=console, disable=quiet) as bars:
+        task: Any = None
+
+        def progress(now: Any) -> None:
+            nonlocal task
+            _when_stopped[:] = [
+                f"stopped; {now.over} of {now.total} trials are kept; run the same command again to go on"
+            ]
+            failed = f"{now.failed} failed" if now.failed else ""
+            if task is None:
+                if now.over and not quiet:
+                    bars.console.print(f"{now.over} of {now.total} trials are there already", highlight=False)
+                task = bars.add_task("", total=now.total, completed=now.over, failed=failed)
+            bars.update(task, completed=now.over, failed=failed)
+
+        yield progress
+
+
+_when_stopped: list[str] = []
+"""What to say instead of `interrupted`, by a command that keeps what it has."""
 
 
 class Stopped(BaseException):
@@ -189,12 +373,13 @@ def main() -> None:
     from hwsim.errors import HwsimError
 
     _signals.clear()
+    _when_stopped.clear()
     before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         app()
     except BaseException as error:
         if _signals:  # whatever it has become on its way, such as a SystemError of a compiler that was at work
-            print("interrupted; nothing was written", file=sys.stderr)
+            print(*(_when_stopped or ["interrupted; nothing was written"]), file=sys.stderr)
             sys.exit(128 + _signals[0])
         if isinstance(error, HwsimError):
             print(error, file=sys.stderr)

@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -185,6 +185,12 @@ def dump(data: Any) -> str:
     return yaml.dump(data, Dumper=_Writer, sort_keys=False, allow_unicode=True)
 
 
+def inline(data: Any) -> str:
+    """Plain data as YAML on one line."""
+    text = yaml.dump([data], Dumper=_Writer, sort_keys=False, allow_unicode=True, default_flow_style=True, width=10**6)
+    return text.strip()[1:-1]
+
+
 class _Writer(yaml.SafeDumper):
     """Puts words into quotes that are numbers to `loads`, though not to PyYAML."""
 
@@ -328,6 +334,30 @@ def check(model: type[BaseModel], document: Document) -> Any:
     return checked
 
 
+def collect(messages: list[str], make: Callable[[], Any], stand_in: Callable[[], Any] = lambda: None) -> Any:
+    """What `make` gives; or, with its complaint noted, a stand-in about which there will be no further ones."""
+    try:
+        return make()
+    except ConfigError as error:
+        messages.append(str(error))
+        return stand_in()
+
+
+def complain(messages: list[str]) -> None:
+    """Raise one error with all that was noted, if anything: each problem once, those of a file in its order."""
+    lines = list(dict.fromkeys(line for message in messages for line in message.splitlines()))
+    files = list(dict.fromkeys(_standing(line)[0] for line in lines))
+    if lines:
+        ordered = sorted(lines, key=lambda line: (files.index(_standing(line)[0]), *_standing(line)[1:]))
+        raise ConfigError("\n".join(ordered))
+
+
+def _standing(line: str) -> tuple[str, int, int]:
+    """Where what a problem's line says stands."""
+    found = re.match(r"(.*?):(\d+):(\d+): ", line)
+    return (found[1], int(found[2]), int(found[3])) if found else ("", 0, 0)
+
+
 def plain(data: Any) -> Any:
     """Data that was made in Python as a document holds it: dictionaries, lists, and numbers that are not NumPy's."""
     if isinstance(data, Mapping):
@@ -348,14 +378,17 @@ def _endless(data: Any, place: Place) -> Iterator[Place]:
 
 def _problems(model: type[BaseModel], document: Document, error: ValidationError) -> list[Problem]:
     found = []
+    meant = _meant(model, error)
     for item in error.errors(include_url=False):
         where, owner = _resolve(model, item["loc"])
         kind, value = item["type"], item.get("input")
         if kind == "extra_forbidden":
-            allowed = [field.alias or name for name, field in owner.model_fields.items()] if owner else []
+            allowed = _allowed(owner)
             found.append(document.problem(where, unknown("key", str(where[-1]), allowed), at_key=True))
-        elif kind == "missing":
+        elif kind == "missing" and where not in meant:
             found.append(document.problem(where[:-1], f"{_name(where)} is missing"))
+        elif kind == "missing":
+            continue
         elif kind in ("union_tag_invalid", "union_tag_not_found"):
             names = re.findall(r"'([^']*)'", str(item["ctx"].get("expected_tags", "")))
             tag = value.get(item["ctx"]["discriminator"].strip("'")) if isinstance(value, dict) else None
@@ -372,6 +405,19 @@ def _problems(model: type[BaseModel], document: Document, error: ValidationError
                 message = "must be a mapping of keys"
             found.append(document.problem(where, f"{_name(where)}{said}: {message[0].lower()}{message[1:]}"))
     return found
+
+
+def _meant(model: type[BaseModel], error: ValidationError) -> set[Place]:
+    """The keys that misspelt ones were meant to be: they are not missing too."""
+    places = (
+        _resolve(model, item["loc"]) for item in error.errors(include_url=False) if item["type"] == "extra_forbidden"
+    )
+    return {(*where[:-1], *_nearest(str(where[-1]), _allowed(owner))) for where, owner in places}
+
+
+def _allowed(owner: type[BaseModel] | None) -> list[str]:
+    """The keys of a mapping."""
+    return [field.alias or name for name, field in owner.model_fields.items()] if owner else []
 
 
 def _resolve(model: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[Place, type[BaseModel] | None]:
@@ -426,9 +472,14 @@ def _step_into(annotation: Any, part: str | int) -> tuple[Any, bool]:
 
 def unknown(what: str, name: str, allowed: list[str]) -> str:
     """What to say of a name that is none of those allowed."""
-    close = difflib.get_close_matches(name, allowed, 1, 0.5)
+    close = _nearest(name, allowed)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"unknown {what} {name!r}; {hint}allowed: {', '.join(sorted(allowed))}"
+
+
+def _nearest(name: str, allowed: list[str]) -> list[str]:
+    """The name that was meant, if one is close."""
+    return difflib.get_close_matches(name, allowed, 1, 0.5)
 
 
 def _name(where: Place) -> str:

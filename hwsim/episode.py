@@ -1,6 +1,6 @@
 """An episode: a batch of input sequences with their targets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -70,10 +70,39 @@ class Episode:
 
     def select(self, rows: np.ndarray | slice) -> "Episode":
         """The episode with only the sequences `rows`."""
-        return Episode(
-            self.inputs[rows],
-            None if self.labels is None else self.labels[rows],
-            None if self.values is None else self.values[rows],
-            self.classes,
-            self.loss_from,
+        return replace(
+            self,
+            inputs=self.inputs[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            values=None if self.values is None else self.values[rows],
         )
+
+
+class Outline(Episode):
+    """An episode of which only the shape is known: its arrays are views of one zero, and take no memory.
+
+    >>> outline(256, 10**6, 3, classes=5).targets.shape
+    (256, 1, 5)
+    """
+
+    @property
+    def targets(self) -> np.ndarray:
+        return np.broadcast_to(0.0, (self.batch, self.steps if self.target_per_step else 1, self.outputs))
+
+
+def outline(
+    batch: int, steps: int, width: int, *, classes: int = 0, values: int = 0, each: bool = False, loss_from: int = 0
+) -> Outline:
+    """The outline of an episode.
+
+    Args:
+        classes, values: how many classes there are, or values to predict; one of them is zero.
+        each: whether each step has its own class, rather than the sequence; values always differ from step to step.
+    """
+    return Outline(
+        np.broadcast_to(0.0, (batch, steps, width)),
+        np.broadcast_to(0, (batch, steps) if each else (batch,)) if classes else None,
+        None if classes else np.broadcast_to(0.0, (batch, steps, values)),
+        classes,
+        loss_from,
+    )

@@ -37,6 +37,23 @@ class Batch(NamedTuple):
     sweeps: tuple[Sweep, ...]
 
 
+class Done(NamedTuple):
+    """One step that was carried out, or several equal ones in a row.
+
+    Attributes:
+        sweep, step: where; of several steps the one before them.
+        trace: its number in the journal.
+        activities: measured in all of them, `(activities, chips)`.
+        times: how many steps.
+    """
+
+    sweep: int
+    step: int
+    trace: int
+    activities: np.ndarray | None
+    times: int = 1
+
+
 @dataclass
 class Totals:
     """What was done since the journal was last collected.
@@ -48,6 +65,17 @@ class Totals:
 
     batches: Counter[Batch] = field(default_factory=Counter)
     activities: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def times(self, count: int) -> "Totals":
+        """All of it so many times."""
+        batches = Counter({batch: times * count for batch, times in self.batches.items()})
+        return Totals(batches, {trace: values * count for trace, values in self.activities.items()})
+
+    def __add__(self, other: "Totals") -> "Totals":
+        activities = {trace: values.copy() for trace, values in self.activities.items()}
+        for trace, values in other.activities.items():
+            activities[trace] = activities[trace] + values if trace in activities else values.copy()
+        return Totals(self.batches + other.batches, activities)
 
     def steps(self) -> Counter[int]:
         """How often each trace was carried out, over all sequences."""
@@ -66,8 +94,8 @@ class Journal:
     def __init__(self, chips: int) -> None:
         self.traces: list[Trace] = []
         self.totals = Totals()
-        self.detail: list[tuple[int, int, int, np.ndarray | None]] | None = None
-        """While this is a list: `(sweep, step, trace, activities)` of every step."""
+        self.detail: list[Done] | None = None
+        """While this is a list, every step is added to it."""
         self.latest: Batch | None = None
         self._chips = chips
         self._numbers: dict[tuple[Entry, ...], int] = {}
@@ -75,8 +103,10 @@ class Journal:
         self._sweeps: list[Sweep] = []
         self._runs: list[list[int]] | None = None
         self._name = self._kind = ""
-        self._last_entries: list[Entry] = []
-        self._last = -1
+        self._last_entries: list[Entry] | None = None  # not those of a step without operations
+        self._last_activities: np.ndarray | None = None
+        self.last = -1
+        """The trace of the last step."""
 
     def open_sweep(self, name: str, kind: str) -> None:
         self._name, self._kind, self._runs = name, kind, []
@@ -85,7 +115,7 @@ class Journal:
         """Enter one step; returns its trace's number. `activities` is `(activities, chips)`."""
         assert self._runs is not None
         if entries == self._last_entries:  # steps of a pass mostly repeat, and comparing is cheaper than hashing
-            number = self._last
+            number = self.last
         else:
             key = tuple(entries)
             found = self._numbers.get(key)
@@ -95,7 +125,8 @@ class Journal:
                 if found == len(self.traces):
                     self.traces.append(trace)
             number = found
-            self._last_entries, self._last = entries, number
+            self._last_entries, self.last = entries, number
+        self._last_activities = activities
         if activities is not None:
             total = self.totals.activities.get(number)
             if total is None:
@@ -103,12 +134,22 @@ class Journal:
             else:
                 total += activities
         if self.detail is not None:
-            self.detail.append((len(self._sweeps), step, number, activities))
+            self.detail.append(Done(len(self._sweeps), step, number, activities))
         if self._runs and self._runs[-1][0] == number:
             self._runs[-1][1] += 1
         else:
             self._runs.append([number, 1])
         return number
+
+    def repeat(self, times: int) -> None:
+        """Enter the last step so many times more."""
+        assert self._runs
+        self._runs[-1][1] += times
+        activities = None if self._last_activities is None else self._last_activities * times
+        if activities is not None:
+            self.totals.activities[self.last] += activities
+        if self.detail is not None:
+            self.detail.append(self.detail[-1]._replace(activities=activities, times=times))
 
     def close_sweep(self) -> None:
         assert self._runs is not None

@@ -1,6 +1,7 @@
 """The memory ledger: every value that outlives a step, charged from allocation to release."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from hwsim.records import Trace
@@ -120,6 +121,11 @@ class MemoryLedger:
         """Give back `values` of the numbers that `name` holds."""
         self._settle_peak()
         self.grow(name, -values)
+
+    def repeat(self, growth: Mapping[str, int], times: int) -> None:
+        """Grow, or shrink, each holder by so many values, so many times."""
+        for name, values in sorted(growth.items(), key=lambda one: one[1]):  # first what shrinks: no peak of its own
+            (self.shrink if values < 0 else self.grow)(name, abs(values) * times)
 
     def release(self, name: str) -> None:
         """Give back all that `name` holds."""

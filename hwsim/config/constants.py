@@ -16,7 +16,8 @@ class Row(NamedTuple):
         place: its keys, with dots between them.
         value: as it stands in the file, with its unit.
         range: the lowest and the highest value that its source gives, where it gives them.
-        source: the citation; empty where it is assumed or a choice.
+        key: that of its source; empty where it is assumed or a choice.
+        source: the citation.
         because: the remark beside the source, the reason for which it is assumed, or the comment beside a choice.
         kind: `"source"`, `"assumed"`, or `"choice"` for a number of the design, which needs no source.
     """
@@ -24,6 +25,7 @@ class Row(NamedTuple):
     place: str
     value: str
     range: str
+    key: str
     source: str
     because: str
     kind: str
@@ -56,18 +58,19 @@ def _rows(document: Document, place: Place, sources: dict[str, str]) -> Iterator
             if (*place, key) not in (("sources",), ("digital",)):
                 yield from _rows(document, (*place, key), sources)
     elif isinstance(data, (int, float)) and not isinstance(data, bool):
-        yield Row(_name(place), _written(data), "", "", _comment(document, place), "choice")
+        yield Row(_name(place), _written(data), "", "", "", _comment(document, place), "choice")
 
 
 def _row(place: Place, value: Any, origin: dict[str, Any], sources: dict[str, str]) -> Row:
     limits = origin.get("range")
     between = f"{_written(limits[0])} to {_written(limits[1])}" if isinstance(limits, list) else ""
     if "assumed" in origin:
-        return Row(_name(place), _written(value), between, "", origin["assumed"], "assumed")
+        return Row(_name(place), _written(value), between, "", "", origin["assumed"], "assumed")
     if "because" in origin:
-        return Row(_name(place), _written(value), between, "", origin["because"], "choice")
+        return Row(_name(place), _written(value), between, "", "", origin["because"], "choice")
     key, _, remark = origin["source"].partition(",")
-    return Row(_name(place), _written(value), between, sources.get(key.strip(), key), remark.strip(), "source")
+    key = key.strip()
+    return Row(_name(place), _written(value), between, key, sources.get(key, ""), remark.strip(), "source")
 
 
 def _comment(document: Document, place: Place) -> str:

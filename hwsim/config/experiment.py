@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from hwsim import documents, learning, machine, networks, tasks
 from hwsim.config import hardware
@@ -15,7 +15,8 @@ from hwsim.documents import ByName, Document, Place
 from hwsim.errors import ConfigError
 from hwsim.learning import update
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", max_length=80)]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$"
+Name = Annotated[str, Field(pattern=NAME, max_length=80)]
 Whole = Annotated[int, Field(ge=1)]
 
 
@@ -43,7 +44,7 @@ class Training(update.Options):
 class System(BaseModel, extra="forbid"):
     """A learning rule on a machine."""
 
-    learning: learning.AnyOptions
+    learning: Annotated[learning.AnyOptions, Field(description="the learning rule")]
     machine: Annotated[
         machine.AnyOptions, ByName(), Field(description="a machine by name, a path, or keys to change `like` one")
     ]
@@ -55,27 +56,37 @@ class System(BaseModel, extra="forbid"):
 class Reference(System):
     """What the substrate is compared with: the same network and task under another rule or on another machine."""
 
-    name: Name
+    name: Annotated[Name, Field(description="what it is called in tables")]
     chips: Annotated[Whole | None, Field(description="as many as the substrate has, by default")] = None  # type: ignore[assignment]
 
 
 class Experiment(System):
     """One experiment: a substrate that learns a task, and references beside it."""
 
-    schema_version: Literal[1] = 1
-    name: Name
-    seed: Annotated[int, Field(ge=0)] = 0
-    task: tasks.AnyOptions
-    network: networks.Options
-    gradient_check: GradientCheck | None = None
-    training: Training | None = None
+    schema_version: Annotated[Literal[1], Field(description="version of this kind of file")] = 1
+    name: Annotated[Name, Field(description="of the experiment, and of the folder that it is written to")]
+    seed: Annotated[int, Field(ge=0, description="of all that is random: the same seed gives the same bytes")] = 0
+    called: Annotated[Name, Field(description="what tables call the system that is described here")] = "substrate"
+    task: Annotated[tasks.AnyOptions, Field(description="what is to be learned")]
+    network: Annotated[networks.Options, Field(description="the network, which is the same in all systems")]
+    gradient_check: Annotated[
+        GradientCheck | None,
+        Field(description="compare the gradient at the initial weights with the exact one; without it, do not"),
+    ] = None
+    training: Annotated[
+        Training | None, Field(description="learn, and test in between; without it, weights stay as they are")
+    ] = None
     test: Annotated[bool, Field(description="test in the end, or, without training, at the initial weights")] = True
-    references: list[Reference] = []
+    references: Annotated[
+        list[Reference],
+        ByName(like=False),
+        Field(description="systems to compare the substrate with; or the name of a shipped set, such as `strong`"),
+    ] = []
 
     @field_validator("references")
     @classmethod
-    def _names_differ(cls, references: list[Reference]) -> list[Reference]:
-        taken = ["substrate", *(reference.name for reference in references)]
+    def _names_differ(cls, references: list[Reference], info: ValidationInfo) -> list[Reference]:
+        taken = [info.data.get("called", "substrate"), *(reference.name for reference in references)]
         twice = sorted({name for name in taken if taken.count(name) > 1})
         if twice:
             raise ValueError(f"need names of their own; {', '.join(map(repr, twice))} stands twice")
@@ -101,32 +112,65 @@ class Experiment(System):
             )
             for reference in self.references
         }
-        return {"substrate": substrate, **rest}
+        return {self.called: substrate, **rest}
 
     def resolved(self) -> dict[str, Any]:
         """The experiment as plain data with every default written out; it describes the same experiment again."""
         data: dict[str, Any] = self.model_dump(mode="json")
-        first = ("schema_version", "name", "seed", "task", "network")
+        first = ("schema_version", "name", "seed", "task", "network", "called")
         return {key: data[key] for key in (*first, *(key for key in data if key not in first))}
 
 
 def load(source: str | Path | Mapping[str, Any]) -> Experiment:
-    """The experiment that a YAML file describes, or a mapping with the same keys.
+    """The experiment that a YAML file describes, or a mapping with the same keys, or a shipped one by its name.
 
     Raises:
         ConfigError: all problems of the file, and of the machine and device files that it names, one a line.
     """
     if isinstance(source, Mapping):
         return compose(Document("experiment", documents.plain(source)))
-    return compose(documents.load(source))
+    return compose(documents.load(found(source)))
 
 
-def compose(document: Document) -> Experiment:
-    """The experiment that a document describes."""
+def found(source: str | Path, kind: str = "configs/experiments") -> Path:
+    """The file itself, or the shipped one of that name.
+
+    Raises:
+        ConfigError: there is neither; the nearest name is told.
+    """
+    file, name = Path(source), str(source)
+    if file.exists() or file.suffix or file.name != name:
+        return file
+    if name not in hardware.names(kind):
+        raise ConfigError(f"no file {name!r}, and {documents.unknown('experiment', name, hardware.names(kind))}")
+    return hardware.shelf(kind) / f"{name}.yaml"
+
+
+def _references(document: Document) -> Document:
+    """The file of a set of references that a document names: nothing but the key `references`, a list."""
+    found = hardware.opened(document.part(("references",)), "configs/references")
+    if not isinstance(found.data, dict) or list(found.data) != ["references"]:
+        raise documents.refuse([found.problem((), "a set of references has the key references, a list, and no other")])
+    return found
+
+
+def compose(document: Document, machine_of: Callable[[Document], Any] = hardware.machine) -> Experiment:
+    """The experiment that a document describes; `machine_of` gives the options of each machine in it."""
     if not isinstance(document.data, dict):
         raise documents.refuse([document.problem((), "an experiment is a mapping of keys; see `hwsim schema`")])
+    kind = hardware.kind_of(document)
+    if kind != "experiment":
+        key = "machine" if kind == "machine" else "device"
+        said = f"an experiment or a machine names it, `{key}: {document.file}`"
+        if kind == "study":
+            said = f"run it by `hwsim study {document.file}`"
+        raise documents.refuse([document.problem((), f"this is a {kind}, not an experiment; {said}")])
     messages: list[str] = []
     places: list[Place] = [("machine",)]
+    if isinstance(document.data.get("references"), str):
+        found = documents.collect(messages, lambda: _references(document))
+        documents.complain(messages)
+        document = document.without("references").over(found)
     listed = document.data.get("references")
     if isinstance(listed, list):
         places += [("references", number, "machine") for number, item in enumerate(listed) if isinstance(item, dict)]
@@ -135,18 +179,9 @@ def compose(document: Document) -> Experiment:
         for step in place[:-1]:
             owner = owner[step]
         if "machine" in owner:
-            owner["machine"] = _collect(messages, partial(hardware.machine, document.part(place)))
-    experiment: Experiment | None = _collect(messages, lambda: documents.check(Experiment, document), stand_in=False)
-    if messages:
-        raise ConfigError("\n".join(messages))
-    assert experiment is not None
+            make = partial(machine_of, document.part(place))
+            owner["machine"] = documents.collect(messages, make, partial(hardware.machine, Document("ideal", "ideal")))
+    experiment = documents.collect(messages, lambda: documents.check(Experiment, document))
+    documents.complain(messages)
+    assert isinstance(experiment, Experiment)
     return experiment
-
-
-def _collect(messages: list[str], make: Callable[[], Any], stand_in: bool = True) -> Any:
-    """What `make` gives; or, with its complaint noted, a stand-in that raises no further ones."""
-    try:
-        return make()
-    except ConfigError as error:
-        messages.append(str(error))
-        return machine.MACHINES["ideal"].Options(kind="ideal", name="stand-in") if stand_in else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,6 @@ from hwsim import documents
 from hwsim.documents import Document, Place
 from hwsim.machine import MACHINES
 from hwsim.physics import DataSheet
-from hwsim.quantities import Constant
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -27,6 +28,16 @@ def names(kind: str) -> list[str]:
     return sorted(path.stem for path in shelf(kind).glob("*.yaml"))
 
 
+def kind_of(document: Document) -> str:
+    """What a document is, by its keys: `"data sheet"`, `"machine"`, `"study"` or `"experiment"`."""
+    keys = set(document.data) if isinstance(document.data, dict) else set()
+    if "conductance" in keys:
+        return "data sheet"
+    if keys & {"kind", "like"}:
+        return "machine"
+    return "study" if "experiment" in keys else "experiment"
+
+
 def machine(document: Document) -> Any:
     """The options of the machine that a document describes: its name, a path, or keys to change `like` another one.
 
@@ -38,22 +49,21 @@ def machine(document: Document) -> Any:
     if not isinstance(kind, str) or kind not in MACHINES:
         text = "kind is missing" if kind is None else documents.unknown("kind", str(kind), list(MACHINES))
         raise documents.refuse([document.problem(("kind",), text)])
+    messages: list[str] = []
     if kind == "crossbar":
-        for key, load in (("device", device), ("digital", _digital)):
+        for key, load, stand_in in (("device", device, "ideal"), ("digital", _digital, "digital_45nm")):
             if key in document.data:
-                document.data[key] = load(document.part((key,)))
-    options = documents.check(MACHINES[kind].Options, document)
-    _check_sources(document, options, set(options.sources) if hasattr(options, "sources") else set())
-    return options
+                make = partial(load, document.part((key,)))
+                document.data[key] = documents.collect(messages, make, partial(load, Document(key, stand_in)))
+    return _checked(MACHINES[kind].Options, document, messages)
 
 
 def device(document: Document) -> DataSheet:
     """The data sheet of a device: its name, a path, or the sheet itself."""
-    document = _opened(document, "devices")
+    document = opened(document, "devices")
     if not isinstance(document.data, dict):
         raise documents.refuse([document.problem((), "must be the name of a device, or a mapping")])
-    sheet: DataSheet = documents.check(DataSheet, document)
-    _check_sources(document, sheet, set(sheet.sources))
+    sheet: DataSheet = _checked(DataSheet, document, [])
     return sheet
 
 
@@ -68,14 +78,14 @@ def _digital(document: Document) -> Any:
 
 def inherited(document: Document, trail: tuple[Path, ...] = ()) -> Document:
     """The document laid over the one that it is `like`; `trail` are the files that led to it."""
-    opened = _opened(document, "configs/hardware")
-    if opened is not document:
-        path = Path(opened.file).resolve()
+    found = opened(document, "configs/hardware")
+    if found is not document:
+        path = Path(found.file).resolve()
         if path in trail:
             circle = " → ".join(step.name for step in (*trail[trail.index(path) :], path))
             raise documents.refuse([document.problem((), f"a machine cannot be like itself: {circle}")])
         trail = (*trail, path)
-    document = opened
+    document = found
     if not isinstance(document.data, dict):
         raise documents.refuse([document.problem((), "must be the name of a machine, or a mapping")])
     if "like" not in document.data:
@@ -83,14 +93,14 @@ def inherited(document: Document, trail: tuple[Path, ...] = ()) -> Document:
     return document.without("like").over(inherited(document.part(("like",)), trail))
 
 
-def _opened(document: Document, kind: str) -> Document:
+def opened(document: Document, kind: str) -> Document:
     """The document itself, or the file that it names."""
     name = document.data
     if not isinstance(name, str):
         return document
     path = Path(document.file).parent / name if name.endswith((".yaml", ".yml")) else shelf(kind) / f"{name}.yaml"
     if not path.is_file():
-        what = "device" if kind == "devices" else "machine"
+        what = {"devices": "device", "configs/references": "set of references"}.get(kind, "machine")
         text = (
             f"no file {str(path)!r}" if name.endswith((".yaml", ".yml")) else documents.unknown(what, name, names(kind))
         )
@@ -98,23 +108,27 @@ def _opened(document: Document, kind: str) -> Document:
     return documents.load(path)
 
 
-def _check_sources(document: Document, model: BaseModel, known: set[str]) -> None:
-    """Every source that a constant names must be listed."""
-    problems = []
-    for place, source in _sources(model, ()):
-        if source.split(",")[0].strip() not in known:
-            text = documents.unknown("source", source.split(",")[0].strip(), sorted(known))
-            problems.append(document.problem((*place, "source"), text))
-    if problems:
-        raise documents.refuse(problems)
+def _checked(model: type[BaseModel], document: Document, messages: list[str]) -> Any:
+    """A document as a model whose constants name listed sources, if there are no messages about it already."""
+    checked = documents.collect(messages, lambda: documents.check(model, document))
+    known = document.data.get("sources")
+    if isinstance(known, dict):
+        problems = []
+        for place, source in _sources(document.data, ()):
+            key = source.split(",")[0].strip()
+            if key not in known:
+                problems.append(document.problem(place, documents.unknown("source", key, sorted(known))))
+        if problems:
+            messages.append(str(documents.refuse(problems)))
+    documents.complain(messages)
+    return checked
 
 
-def _sources(model: Any, place: Place) -> list[tuple[Place, str]]:
-    """The sources named in a model, but not in the data sheets and machines inside it, which list their own."""
-    if isinstance(model, dict):
-        return [found for key, value in model.items() for found in _sources(value, (*place, key))]
-    if not isinstance(model, BaseModel) or (place and hasattr(model, "sources")):
-        return []
-    if isinstance(model, Constant) or "source" in type(model).model_fields:
-        return [(place, model.source)] if model.source is not None else []  # type: ignore[attr-defined]
-    return [found for key in type(model).model_fields for found in _sources(getattr(model, key), (*place, key))]
+def _sources(data: Any, place: Place) -> Iterator[tuple[Place, str]]:
+    """The sources named in a document, but not in the data sheets and machines inside it, which list their own."""
+    if isinstance(data, dict):
+        for key, value in data.items():
+            if key == "source" and isinstance(value, str):
+                yield (*place, key), value
+            elif (*place, key) != ("sources",):
+                yield from _sources(value, (*place, key))

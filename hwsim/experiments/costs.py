@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwsim.accounts.energy import UNPRICED, Ledger, Line, Spent, Tariff, grouped, total
-from hwsim.accounts.journal import PASS, Batch, Totals
+from hwsim.accounts.journal import PASS, Batch, Sweep, Totals
 from hwsim.accounts.schedule import Scheduler
 from hwsim.accounts.work import total_work
 from hwsim.experiments.trial import Detail, Trial
@@ -33,6 +33,8 @@ class Row(NamedTuple):
     operation: str
     component: str
     energy_j: float | None
+    low_j: float | None
+    high_j: float | None
     assumed_j: float | None
 
 
@@ -111,16 +113,9 @@ class Costs:
     def energy(self) -> dict[str, Any]:
         """The energy of a sequence in inference and in learning, of a training step and of the whole run."""
         detail, inference = self.outcome.detail, self.outcome.inference
-        step, learning = Spent(), Spent()
-        by_purpose: Ledger = {}
-        if detail is not None:
-            for sweep, _, ledger in self.steps(detail):
-                step.absorb(total(ledger))
-                if detail.batch.sweeps[sweep].kind == PASS or detail.batch.sweeps[sweep].name == "finish gradient":
-                    learning.absorb(total(ledger))
-                for line, spent in ledger.items():
-                    by_purpose.setdefault(line, Spent()).absorb(spent)
-        run = Spent()
+        ledger: Ledger = {} if detail is None else self.of_totals(detail.totals())
+        learning = Spent() if detail is None else total(self.of_totals(detail.totals(_learns)))
+        step, run = total(ledger), Spent()
         for totals in self.outcome.totals:
             run.absorb(total(self.of_totals(totals)))
         tested = sum(batch.sequences * times for batch, times in inference.batches.items()) if inference else 0
@@ -131,9 +126,16 @@ class Costs:
             "gradient_j_per_sequence": _per(learning, sequences) if detail else None,
             "training_step_j": step.energy if detail else None,
             "run_j": run.energy,
-            "by_purpose": {key: spent.energy for key, spent in grouped(by_purpose, "purpose").items()},
-            "by_unit": {key: spent.energy for key, spent in grouped(by_purpose, "component").items()},
-            "by_constant": dict(sorted(step.by_constant.items(), key=lambda item: -item[1])),
+            "inference_range_j_per_sequence": _range_per(shown, tested),
+            "gradient_range_j_per_sequence": _range_per(learning, sequences) if detail else None,
+            "training_step_range_j": step.range if detail else None,
+            "run_range_j": run.range,
+            "by_purpose": {key: spent.energy for key, spent in grouped(ledger, "purpose").items()},
+            "by_unit": {key: spent.energy for key, spent in grouped(ledger, "component").items()},
+            "by_constant": {
+                constant: {"energy_j": share.energy, "low_j": share.low, "high_j": share.high, "assumed": share.assumed}
+                for constant, share in sorted(step.by_constant.items(), key=lambda item: -item[1].energy)
+            },
             "assumed_fraction": step.assumed / step.energy if step.energy else None,
             "operations": dict(self._operations()),
         }
@@ -197,16 +199,25 @@ def writes(machine: Machine) -> dict[str, Any] | None:
     return {"writes": median, "writes_per_device": median / devices}
 
 
+def _learns(sweep: Sweep) -> bool:
+    """Whether a sweep is part of finding the gradient."""
+    return sweep.kind == PASS or sweep.name == "finish gradient"
+
+
 def _per(spent: Spent, count: int) -> float | None:
     return None if spent.energy is None or not count else spent.energy / count
+
+
+def _range_per(spent: Spent, count: int) -> tuple[float, float] | None:
+    return None if spent.range is None or not count else (spent.low / count, spent.high / count)
 
 
 def _rows(
     ledger: Ledger, system: str, part: str, epoch: int | None, sweep: str | None, step: int | None
 ) -> Iterator[Row]:
     for line, spent in ledger.items():
-        assumed = None if spent.energy is None else spent.assumed
-        yield Row(system, part, epoch, sweep, step, *_fields(line), spent.energy, assumed)
+        known = (None,) * 4 if spent.unknown else (spent.known, spent.low, spent.high, spent.assumed)
+        yield Row(system, part, epoch, sweep, step, *_fields(line), *known)
 
 
 def _fields(line: Line) -> tuple[str, str, str, str, str]:

@@ -23,6 +23,7 @@ from hwsim.experiments.gradient_check import Gradient
 from hwsim.experiments.horizon import Horizon
 from hwsim.experiments.rehearsal import check_memory
 from hwsim.experiments.trial import Trial
+from hwsim.tasks import Dataset
 
 Progress = Callable[[str, str, int, int], None]
 """Told which system is at work, on what, how much of it is done, and how much there is."""
@@ -92,18 +93,28 @@ def run(
         asked = asked.model_copy(update={"seed": seed})
     folder = None if out is None else run_folder.place(Path(out), asked.name)
     if folder is None:
-        return _run(asked, data, progress)
+        return simulate(asked, data=data, progress=progress)
     with run_folder.written_whole(folder) as partial:
-        result = _run(asked, data, progress)
+        result = simulate(asked, data=data, progress=progress)
         run_folder.write(partial, asked.resolved(), result.summary, result.costs)
     result.folder = folder
     return result
 
 
-def _run(experiment: Experiment, data: str | Path | None, progress: Progress) -> Run:
+Load = Callable[[Any, int, Path | None], Dataset]
+"""Gives the data of a task, as `hwsim.tasks.load` does."""
+
+
+def simulate(
+    experiment: Experiment,
+    load: Load | None = None,
+    data: str | Path | None = None,
+    progress: Progress = lambda system, what, done, total: None,
+) -> Run:
+    """Run an experiment and write nothing."""
     needed = tasks.numbers(experiment.task) * _BYTES_A_NUMBER
     check_memory(f"task: the data of {experiment.task.name}", needed, "fewer or shorter sequences")
-    dataset = tasks.load(experiment.task, experiment.seed, None if data is None else Path(data))
+    dataset = (load or tasks.load)(experiment.task, experiment.seed, None if data is None else Path(data))
     found: list[Costs] = []
     target: Gradient = {}
     for name, system in experiment.systems().items():
@@ -117,17 +128,18 @@ def _run(experiment: Experiment, data: str | Path | None, progress: Progress) ->
         "seed": experiment.seed,
         "hwsim_version": hwsim.__version__,
         "config_sha256": documents.fingerprint(resolved),
-        "systems": {one.trial.name: _plain(_system(one)) for one in found},
+        "systems": {one.trial.name: plain(described(one)) for one in found},
     }
     return Run(experiment, summary, found)
 
 
-def _system(costs: Costs) -> dict[str, Any]:
+def described(costs: Costs) -> dict[str, Any]:
     """What `summary.json` says of one system."""
     trial, outcome = costs.trial, costs.trial.outcome
     result: dict[str, Any] = {
         "rule": trial.system.learning.name,
         "machine": trial.system.machine.name,
+        "bound": trial.machine.bound,
         "chips": trial.machine.chips,
         "loss": None if outcome.score is None else _spread(outcome.score.loss),
         "accuracy": None,
@@ -163,12 +175,12 @@ def _spread(values: np.ndarray) -> dict[str, Any]:
     return {"median": float(np.median(values)), "per_chip": [float(value) for value in values]}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The same with None for what is no number, which JSON does not have."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and not isfinite(value):
         return None
     return value

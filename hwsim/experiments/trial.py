@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
+from itertools import compress, count
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from hwsim import learning, machine
-from hwsim.accounts.journal import Batch, Totals
+from hwsim.accounts.journal import Batch, Done, Sweep, Totals
 from hwsim.accounts.memory import Change, Holding
 from hwsim.config.experiment import Experiment, System, Training
 from hwsim.experiments import gradient_check
@@ -21,7 +22,7 @@ from hwsim.experiments.horizon import Horizon, horizon
 from hwsim.experiments.rehearsal import rehearse
 from hwsim.learning import optimizers
 from hwsim.learning.update import update
-from hwsim.machine import CrossbarMachine, Machine
+from hwsim.machine import EXACT, CrossbarMachine, Machine
 from hwsim.networks import Network
 from hwsim.tasks import Dataset
 
@@ -37,15 +38,39 @@ class Detail(NamedTuple):
 
     Attributes:
         batch: what was done.
-        steps: `(sweep, step, trace, activities)` of each step.
+        steps: each of its steps.
         before: what was held when it began.
         changes: what was allocated and released in it.
     """
 
     batch: Batch
-    steps: list[tuple[int, int, int, np.ndarray | None]]
+    steps: list[Done]
     before: tuple[Holding, ...]
     changes: list[Change]
+
+    def totals(self, counts: Callable[[Sweep], bool] = lambda sweep: True) -> Totals:
+        """All of the batch, or of the sweeps that count."""
+        chosen = [counts(sweep) for sweep in self.batch.sweeps]
+        part = Batch(self.batch.sequences, tuple(compress(self.batch.sweeps, chosen)))
+        activities: dict[int, np.ndarray] = {}
+        for done in self.steps:
+            if chosen[done.sweep] and done.activities is not None:
+                activities[done.trace] = activities.get(done.trace, 0) + done.activities
+        return Totals(Counter({part: 1}), activities)
+
+
+class Length(NamedTuple):
+    """How long a training is.
+
+    Attributes:
+        size: sequences for each update.
+        updates: of the weights.
+        every: updates from one test to the next.
+    """
+
+    size: int
+    updates: int
+    every: int
 
 
 @dataclass
@@ -86,6 +111,9 @@ class Trial:
         outcome: filled in by `run`.
     """
 
+    numerics = EXACT
+    """What the operations of its machines do to values."""
+
     def __init__(self, experiment: Experiment, name: str, system: System, dataset: Dataset, target: Gradient) -> None:
         self.experiment, self.name, self.system, self.dataset = experiment, name, system, dataset
         self._target = target
@@ -125,7 +153,8 @@ class Trial:
         return self.system.chips if self.system.machine.kind == "crossbar" else 1
 
     def _built(self, system: System, chips: int, holds: Any, learns: bool, strict: bool = False) -> Network:
-        stage = machine.build(system.machine, chips=chips, seed=self.experiment.seed, strict=strict)
+        seed, numerics = self.experiment.seed, self.numerics
+        stage = machine.build(system.machine, chips=chips, seed=seed, strict=strict, numerics=numerics)
         if isinstance(stage, CrossbarMachine) and stage.parts.registers.retention is not None:
             stage.holds = holds
         train = self.dataset.train
@@ -156,7 +185,7 @@ class Trial:
         self._note_horizon()
         if not self._target:
             self._target.update(gradient_check.at_target(self._exact(1), episode))
-        with _Watch(self.machine) as watch:
+        with Watch(self.machine) as watch:
             self.outcome.gradient = gradient_check.check(self.network, self.rule, self._exact, self._target, episode)
         self.outcome.detail = watch.detail
         self._note_divergence(0)
@@ -180,12 +209,15 @@ class Trial:
 
     # ---- training --------------------------------------------------------------------------------------------
 
+    def _length(self, training: Training) -> Length:
+        sequences = self.dataset.train.batch
+        size = min(training.batch, sequences)
+        updates = training.steps or (training.epochs or 0) * (sequences // size)
+        return Length(size, updates, training.test_every or sequences // size)
+
     def _train(self, training: Training, progress: Progress) -> None:
-        train, network, stage = self.dataset.train, self.network, self.machine
-        size = min(training.batch, train.batch)
-        per_epoch = train.batch // size
-        updates = training.steps or (training.epochs or 0) * per_epoch
-        every = training.test_every or per_epoch
+        network, stage = self.network, self.machine
+        size, updates, every = self._length(training)
         optimizer = optimizers.build(training.optimizer, network)
         self._watch_residuals()
         self._note_horizon()
@@ -196,7 +228,7 @@ class Trial:
             for episode in self.dataset.batches(size, self.experiment.seed, epoch):
                 meter = Meter(episode)
                 stage.watchers["answer"] = meter.see
-                with _Watch(stage, wanted=done == updates // 2) as watch, stage.showing(episode):
+                with Watch(stage, wanted=done == updates // 2) as watch, stage.showing(episode):
                     self.rule.gradients(network)
                     self._stop_diverged_chips(done)
                     update(network, optimizer, training, done / updates, episode.batch * episode.loss_steps)
@@ -218,7 +250,7 @@ class Trial:
         before = self.machine.journal.collect()
         score = evaluate(self.network, self.dataset.test, TEST_BATCH)
         self.outcome.inference = self.machine.journal.collect()
-        self.machine.journal.totals = _together(before, self.outcome.inference)
+        self.machine.journal.totals = before + self.outcome.inference
         self.outcome.score = score
         lost = [int(chip) for chip in np.flatnonzero(~np.isfinite(score.loss))]
         if lost:
@@ -257,14 +289,14 @@ class Trial:
             self.outcome.diverged = {"updates": updates, **noted, "chips": chips or list(where.chips)}  # type: ignore[union-attr]
 
 
-class _Watch:
+class Watch:
     """Has the journal and the ledger note one batch in detail."""
 
     def __init__(self, stage: Machine, wanted: bool = True) -> None:
         self._machine, self._wanted = stage, wanted
         self.detail: Detail | None = None
 
-    def __enter__(self) -> _Watch:
+    def __enter__(self) -> Watch:
         if self._wanted:
             self._before = tuple(self._machine.memory.live.values())
             self._machine.journal.detail, self._machine.memory.history = [], []
@@ -276,14 +308,6 @@ class _Watch:
             assert journal.detail is not None
             assert memory.history is not None
             count = len(journal.latest.sweeps)
-            steps = [step for step in journal.detail if step[0] < count]
+            steps = [step for step in journal.detail if step.sweep < count]
             self.detail = Detail(journal.latest, steps, self._before, memory.history)
         journal.detail, memory.history = None, None
-
-
-def _together(first: Totals, second: Totals) -> Totals:
-    """Two sums in one."""
-    activities = {number: values.copy() for number, values in first.activities.items()}
-    for number, values in second.activities.items():
-        activities[number] = activities[number] + values if number in activities else values.copy()
-    return Totals(first.batches + second.batches, activities)

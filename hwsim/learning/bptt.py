@@ -30,9 +30,8 @@ class Options(BaseModel, extra="forbid"):
     checkpoints: Annotated[
         Literal["none", "sqrt"] | Distance,
         Field(
-            description="steps from one kept state to the next; those in between are worked out again: one more "
-            "forward pass, and less tape. `sqrt`: the root of the sequence's length, for the least memory; `none`: all "
-            "states are kept"
+            description="steps from one kept state to the next, where `sqrt` is the root of the sequence's length, and "
+            "`none` keeps all; the states in between are worked out again, in one more forward pass"
         ),
     ] = "none"
 
@@ -91,13 +90,13 @@ class BPTT(Rule):
             checkpoints = self.tapes(states, workspace, "checkpoints") if len(segments) > 2 else []
             for segment in segments[:-1]:
                 for step in machine.forward_pass("advance", segment):
-                    begins = step.index == segment.start and not step.first
+                    begins = step.begins and not step.first
                     network.step(states, step, checkpoints if begins else None)
             carried: list[Register] = []
             for segment in reversed(segments):
                 again = segment is not segments[-1]
                 for step in machine.forward_pass("forward", segment):
-                    begins = step.index == segment.start and not step.first
+                    begins = step.begins and not step.first
                     network.step(states, step, tapes, checkpoints if begins and again else None)
                 carried = carried or self.errors(network, workspace)
                 self.backward(network, states, tapes, carried, segment)

@@ -16,7 +16,7 @@ from hwsim.records import UPDATE
 class Options(BaseModel, extra="forbid"):
     """How gradients change weights."""
 
-    optimizer: AnyOptions
+    optimizer: Annotated[AnyOptions, Field(description="what makes steps of gradients")]
     clip: Annotated[
         float | None, Field(gt=0, description="largest norm of the gradient of all parameters together")
     ] = None

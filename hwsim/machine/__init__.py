@@ -30,8 +30,10 @@ from hwsim.machine.functions import (
 )
 from hwsim.machine.ideal import IdealMachine
 from hwsim.machine.machine import Divergence, Machine, Precision
+from hwsim.machine.numerics import EXACT, Numerics
 from hwsim.machine.parameters import Bias, Diagonal, Gain, InverseDiagonal, Matrix, ModeGain, Trainable
 from hwsim.machine.sequencer import Snapshot
+from hwsim.machine.shapes import Expectations, Shapes
 from hwsim.machine.signal import Signal
 from hwsim.machine.step import Step
 from hwsim.machine.storage import Accumulator, Register, Storage, Tape, Workspace
@@ -43,18 +45,21 @@ else:
     AnyOptions = choice(MACHINES, "kind")
 
 
-def build(options: Any, *, chips: int = 1, seed: int = 0, strict: bool = False) -> Machine:
+def build(options: Any, *, chips: int = 1, seed: int = 0, strict: bool = False, numerics: Numerics = EXACT) -> Machine:
     """The machine that `options` describe.
 
     Args:
         chips: instances side by side; machines that are all alike are made once.
         strict: poison values when their step ends.
+        numerics: what operations do to values.
     """
-    made: Machine = implementation(MACHINES[options.kind], Machine)(options, chips=chips, seed=seed, strict=strict)
+    kind = implementation(MACHINES[options.kind], Machine)
+    made: Machine = kind(options, chips=chips, seed=seed, strict=strict, numerics=numerics)
     return made
 
 
 __all__ = [
+    "EXACT",
     "MACHINES",
     "Accumulator",
     "AnyOptions",
@@ -62,6 +67,7 @@ __all__ = [
     "CrossbarMachine",
     "Diagonal",
     "Divergence",
+    "Expectations",
     "Gain",
     "Hold",
     "IdealMachine",
@@ -69,8 +75,10 @@ __all__ = [
     "Machine",
     "Matrix",
     "ModeGain",
+    "Numerics",
     "Precision",
     "Register",
+    "Shapes",
     "Signal",
     "Snapshot",
     "Step",

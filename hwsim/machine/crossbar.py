@@ -13,17 +13,17 @@ from hwsim import streams
 from hwsim.accounts.crossbar import ANALOG, DIAGONAL_OF, FUNCTION_OF, AnalogUnit, CrossbarParts, CrossbarPrices
 from hwsim.accounts.digital import MEMORIES, REGISTERS, memory_of
 from hwsim.accounts.memory import BUFFERS, MASTER, STATE, WEIGHTS
-from hwsim.circuits import converters, formats
-from hwsim.circuits.bank import Bank, pairs
-from hwsim.circuits.crossbar import Crossbar, Share, levels, squares, tiles
+from hwsim.circuits import formats
+from hwsim.circuits.bank import Bank
+from hwsim.circuits.crossbar import Crossbar, Share, levels, tiles
 from hwsim.circuits.formats import FormatName
-from hwsim.circuits.noise import Moment, Source, perturb, perturb_each
+from hwsim.circuits.noise import Moment, Source
 from hwsim.documents import ByName
 from hwsim.errors import CapabilityError
 from hwsim.machine import digital
 from hwsim.machine.digital import DigitalMachine
-from hwsim.machine.functions import APPLIED, BINARY, UNARY
-from hwsim.machine.machine import Precision, meet, spread_modes, vectors
+from hwsim.machine.machine import Precision, vectors
+from hwsim.machine.numerics import EXACT, Numerics
 from hwsim.machine.parameters import Coefficients, Matrix, ModeGain
 from hwsim.machine.sequencer import Heads
 from hwsim.machine.signal import Signal
@@ -48,14 +48,14 @@ class Options(BaseModel, extra="forbid"):
     """A chip of crossbar tiles with analog state and a digital unit for sums, weights and the optimizer."""
 
     kind: Literal["crossbar"]
-    name: str
-    sources: dict[str, str]
+    name: Annotated[str, Field(description="what it is called in tables")]
+    sources: Annotated[dict[str, str], Field(description="citations, by the keys that constants name")]
     device: Annotated[DataSheet, ByName(like=False), Field(description="a data sheet in devices/, by name")]
     digital: Annotated[
         digital.Options, ByName(), Field(description="a digital machine, by name: the chip's digital unit")
     ]
-    parts: CrossbarParts
-    sharing: Sharing = Sharing()
+    parts: Annotated[CrossbarParts, Field(description="what it is made of")]
+    sharing: Annotated[Sharing, Field(description="which multipliers are the same circuits")] = Sharing()
     coefficients: Annotated[FormatName, Field(description="of factors and biases in analog circuits")] = "fixed<16,12>"
     attached: Annotated[
         Literal["nothing", "memory", "host"],
@@ -110,12 +110,15 @@ class CrossbarMachine(DigitalMachine):
     master_class = MASTER
     signal_type = Wire
 
-    def __init__(self, options: Options, *, chips: int = 1, seed: int = 0, strict: bool = False) -> None:
+    def __init__(
+        self, options: Options, *, chips: int = 1, seed: int = 0, strict: bool = False, numerics: Numerics = EXACT
+    ) -> None:
         self._analog_contexts: dict[tuple[str, str], Heads] = {}
         self.crossbar, self.parts, self.sheet = options, options.parts, options.device
-        super().__init__(options.digital, chips=chips, seed=seed, strict=strict)
+        super().__init__(options.digital, chips=chips, seed=seed, strict=strict, numerics=numerics)
         self.addressable = options.attached != "nothing"
         self.coefficient_format = formats.parse(options.coefficients)
+        self._round_coefficients = numerics.rounding(self.coefficient_format, self.dtype)
         self.arrays: dict[str, Crossbar] = {}
         self.circuits: dict[str, Coefficients] = {}
         self.devices: dict[str, Storage] = {}
@@ -149,7 +152,7 @@ class CrossbarMachine(DigitalMachine):
 
     def _convert(self, kind: str, x: Signal, bits: int, full_scale: float) -> Signal:
         v = self.see(x)
-        value, beyond = converters.convert(v, converters.step(bits, full_scale), full_scale)
+        value, beyond = self.numerics.convert(v, bits, full_scale)
         head = (self._analog_heads if kind == "dac" else self._heads)[kind]
         self._tally(kind, head.unit, v.size, beyond)
         if kind == "dac":
@@ -183,8 +186,8 @@ class CrossbarMachine(DigitalMachine):
     def one(self, kind: str, x: Signal, constant: float | None = None) -> Signal:
         if not x._analog or kind not in FUNCTION_OF:
             return super().one(kind, x if kind == "negate" else self.digital(x), constant)
-        v = self.see(x)
-        return self._spoilt(kind, UNARY[kind](v) if constant is None else UNARY[kind](v, constant), (x._slot,))
+        v, function = self.see(x), self.numerics.unary[kind]
+        return self._spoilt(kind, function(v) if constant is None else function(v, constant), (x._slot,))
 
     def two(self, kind: str, x: Signal, y: Signal) -> Signal:
         if not (x._analog or y._analog) or kind not in FUNCTION_OF or _better_digital(x, y):
@@ -192,8 +195,8 @@ class CrossbarMachine(DigitalMachine):
         x, y = self.analog(x), self.analog(y)
         v, w = self.see(x), self.see(y)
         if v.shape != w.shape:
-            v, w, _ = meet(kind, v, w)
-        return self._spoilt(kind, BINARY[kind](v, w), (x._slot, y._slot))
+            v, w, _ = self.meet(kind, v, w)
+        return self._spoilt(kind, self.numerics.binary[kind](v, w), (x._slot, y._slot))
 
     def _spoilt(self, kind: str, value: np.ndarray, reads: tuple[int, ...]) -> Signal:
         """What this layer's circuits for an operation make of its exact result."""
@@ -209,7 +212,7 @@ class CrossbarMachine(DigitalMachine):
 
     def _spoil(self, bank: Bank, values: np.ndarray) -> None:
         """Make outputs of a bank imperfect."""
-        beyond = bank.spoil(values, self._full_scale, self.moment(bank.source))
+        beyond = self.numerics.spoil(bank, values, self._full_scale, self.moment(bank.source))
         self._tally("analog", bank.name, values.size, beyond)
 
     def _tally(self, kind: str, unit: str, values: int, beyond: int) -> None:
@@ -277,7 +280,7 @@ class CrossbarMachine(DigitalMachine):
                 f"of {tile.rows} by {tile.columns}, and {self.crossbar.name} has {tile.count}"
             )
         bits = (2 * levels(self.sheet)).bit_length()
-        blank = np.zeros((self.chips, 2, rows, columns))
+        blank = self.numerics.zeros((self.chips, 2, rows, columns), np.dtype(float))
         self.devices[matrix.name] = devices = Storage(
             self,
             f"{matrix.name} devices",
@@ -290,10 +293,10 @@ class CrossbarMachine(DigitalMachine):
             devices=2,
             volatile=False,
         )
-        unknown = np.full((self.chips, rows, columns), np.nan)
+        unknown = self.numerics.unknown((self.chips, rows, columns))
         step = Storage(self, f"{matrix.name} steps", MASTER, (rows, columns), unknown, shared=True, bits=bits)
         largest = tile.weight_range * matrix.largest or 1.0
-        self.arrays[matrix.name] = Crossbar(self.sheet, largest, step.value, devices.value[:, 0], devices.value[:, 1])
+        self.arrays[matrix.name] = self.numerics.crossbar(self.sheet, largest, step.value, devices.value)
         self.sources[matrix.name] = Source(self.seed, f"{matrix.name} read", self.chips)
 
     def program(self, matrix: Matrix) -> None:
@@ -329,7 +332,7 @@ class CrossbarMachine(DigitalMachine):
         shares = array.shares(transposed, tile.rows if transposed else tile.columns)
         alone = len(shares) == 1
         for number, share in enumerate(shares, 1):
-            part = v if alone else np.ascontiguousarray(v[..., share.lines])
+            part = v if alone else self.numerics.contiguous(v[..., share.lines])
             y = self._read_tiles(matrix.name, part, share, x._full_scale or 1.0).reshape(*outer, -1)
             size = (part.shape[-1], y.shape[-1]) if transposed else (y.shape[-1], part.shape[-1])
             side = "row" if transposed else "column"
@@ -343,15 +346,10 @@ class CrossbarMachine(DigitalMachine):
 
     def _read_tiles(self, name: str, v: np.ndarray, share: Share, input_scale: float) -> np.ndarray:
         """What the tiles on some lines of a matrix give for inputs `(chips, vectors, n)`, and the energy it takes."""
-        squared, drawn = squares(v, share.conductance, input_scale)
+        source, limit = self.sources[name], self._full_scale
+        noise, moment = self.parts.tiles.output_noise * limit, self.moment(source)
+        y, drawn, beyond = self.numerics.tiles(self.arrays[name], share, v, input_scale, noise, limit, source, moment)
         self._measured.append(drawn)
-        y, source = np.matmul(v, share.weights), self.sources[name]
-        noise, limit = self.parts.tiles.output_noise * self._full_scale, self._full_scale
-        if self.arrays[name].noisy:
-            variance = np.matmul(squared, share.spread)
-            beyond = perturb_each(y, variance, noise, limit, source.keys, self.moment(source))
-        else:
-            beyond = perturb(y, _NO_GAIN, noise, 0.0, limit, source.keys, self.moment(source))
         self._tally("analog", f"{name} tiles", y.size, beyond)
         return y
 
@@ -359,7 +357,7 @@ class CrossbarMachine(DigitalMachine):
         circuit = self.circuits[coefficients.name] = self._circuit(coefficients)
         if circuit is not coefficients:
             return circuit.storage
-        blank = np.zeros((self.chips, 1, coefficients.width), self.dtype)
+        blank = self.numerics.zeros((self.chips, 1, coefficients.width), self.dtype)
         name, width, bits = coefficients.name, (coefficients.width,), self.coefficient_format.bits
         return Storage(self, name, WEIGHTS, width, blank, shared=True, bits=bits, technology=REGISTERS)
 
@@ -379,8 +377,8 @@ class CrossbarMachine(DigitalMachine):
         if values is None:
             assert coefficients.trainable is not None
             values = coefficients.trainable.master.load()
-        v, round_ = self.see(values), self.coefficient_format.round
-        coefficients.storage.value = v.copy() if round_ is None else round_(v).astype(v.dtype)
+        v, round_ = self.see(values), self._round_coefficients
+        coefficients.storage.value = self.numerics.copy(v) if round_ is None else round_(v).astype(v.dtype)
         self.note(self._heads["store", coefficients.storage.port], v.shape, (values._slot,), coefficients.name)
 
     def programmed(self, unit: Matrix | Coefficients) -> np.ndarray:
@@ -393,9 +391,9 @@ class CrossbarMachine(DigitalMachine):
         x = self.analog(x)
         v, kind, bank = self.see(x), coefficients.role, self._coefficient_bank(circuit)
         if kind in DIAGONAL_OF:
-            value = pairs(self._mode_matrices(coefficients), vectors(v))
+            value = self.numerics.rotated(lambda: self._mode_matrices(coefficients), vectors(v))
         else:
-            value = APPLIED[kind](coefficients.storage.value, vectors(v))
+            value = self.numerics.applied[kind](coefficients.storage.value, vectors(v))
         self._spoil(bank, value)
         if v.ndim > 3:
             value = value.reshape(v.shape)
@@ -406,7 +404,7 @@ class CrossbarMachine(DigitalMachine):
             return super().spread(gain, self.digital(x))
         x = self.analog(x)
         v, bank = self.see(x), self._coefficient_bank(gain)
-        value = spread_modes(gain.storage.value, v)
+        value = self.numerics.spread(gain.storage.value, v)
         self._spoil(bank, vectors(value))
         head = self._analog_heads["spread", gain.name]
         return self.emit_analog(head, value, value.shape, (x._slot,), self._full_scale, (*v.shape[2:], gain.width))
@@ -464,8 +462,8 @@ class CrossbarMachine(DigitalMachine):
     def keep(self, register: Register, value: np.ndarray) -> None:
         if self._is_analog(register):
             full_scale, source = self._scale_of(register), self._register_source(register)
-            value, noise, moment = value.copy(), self.parts.registers.noise * full_scale, self.moment(source)
-            beyond = perturb(vectors(value), _NO_GAIN, noise, 0.0, full_scale, source.keys, moment)
+            value, noise = self.numerics.copy(value), self.parts.registers.noise * full_scale
+            beyond = self.numerics.perturb(vectors(value), noise, full_scale, source, self.moment(source))
             self._tally("analog", register.name, value.size, beyond)
         super().keep(register, value)
 
@@ -547,7 +545,7 @@ class CrossbarMachine(DigitalMachine):
     def received(self, inputs: np.ndarray) -> np.ndarray:
         """Inputs arrive on the levels of their converter."""
         bits, full_scale = self.parts.dac.bits, self.parts.ranges.input
-        return converters.convert(inputs, converters.step(bits, full_scale), full_scale)[0]
+        return self.numerics.convert(inputs, bits, full_scale)[0]
 
     @property
     def input_bits(self) -> int:
@@ -589,9 +587,6 @@ class CrossbarMachine(DigitalMachine):
         self._analog_heads = heads
         forward = self._purpose in (INFERENCE, REPLAY)
         self._full_scale = self.parts.ranges.forward if forward else self.parts.ranges.error
-
-
-_NO_GAIN = np.empty((0, 0), np.float32)
 
 
 def _better_digital(x: Signal, y: Signal) -> bool:

@@ -1,55 +1,6 @@
-"""The arithmetic of every elementwise operation, and the words in which rules write it.
+"""The words in which cells, networks and rules write elementwise operations."""
 
-The tables map a record's kind to exact arithmetic on arrays; a machine rounds its result, or makes it imperfect. The
-functions below them are what cells, networks and rules import.
-"""
-
-from collections.abc import Callable
-
-import numpy as np
-
-from hwsim import kernels
 from hwsim.machine.signal import Signal
-
-UNARY: dict[str, Callable[..., np.ndarray]] = {
-    "scale": np.multiply,
-    "offset": np.add,
-    "at most": np.minimum,
-    "negate": np.negative,
-    "square": np.square,
-    "sqrt": np.sqrt,
-    "reciprocal": np.reciprocal,
-    "exp": np.exp,
-    "cos": np.cos,
-    "sin": np.sin,
-    "tanh": np.tanh,
-    "tanh slope": lambda y: 1 - y * y,
-    "relu": kernels.relu,
-    "softmax": kernels.softmax,
-}
-BINARY: dict[str, Callable[..., np.ndarray]] = {
-    "add": np.add,
-    "subtract": np.subtract,
-    "multiply": np.multiply,
-    "divide": np.divide,
-    "gate": kernels.gate,
-    "complex multiply": kernels.complex_multiply,
-    "conjugate multiply": kernels.conjugate_multiply,
-}
-COMPILED = ("gate", "complex multiply", "conjugate multiply")
-"""Binary operations whose kernels take operands of one shape only."""
-PAIRED: dict[str, Callable[..., np.ndarray]] = {
-    "pair dot": kernels.pair_dot,
-    "pair cross": kernels.pair_cross,
-}
-APPLIED: dict[str, Callable[..., np.ndarray]] = {
-    "bias": kernels.bias,
-    "gain": kernels.gain,
-    "mode gain": kernels.mode_gain,
-    "diagonal": kernels.diagonal,
-    "conjugate diagonal": kernels.conjugate_diagonal,
-    "inverse diagonal": kernels.diagonal,
-}
 
 
 def square(x: Signal) -> Signal:

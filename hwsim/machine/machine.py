@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from math import isfinite, prod
+from math import prod
 from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from hwsim import kernels
 from hwsim.accounts.energy import NoPrices, Prices
 from hwsim.accounts.memory import INPUT_REPLAY, LEARNING, TARGET_REPLAY, WEIGHTS
 from hwsim.errors import CausalityError, SingularJacobianError
-from hwsim.machine.functions import APPLIED, BINARY, COMPILED, PAIRED, UNARY
+from hwsim.machine.numerics import EXACT, Numerics
 from hwsim.machine.parameters import Coefficients, Conjugate, Matrix, ModeGain
 from hwsim.machine.sequencer import Sequencer
 from hwsim.machine.signal import Signal
@@ -59,9 +58,19 @@ class Machine(Sequencer):
     master_class = WEIGHTS
     """The memory class of the values that the optimizer works on: here they are the weights themselves."""
     signal_type = Signal
+    bound: str | None = None
+    """What its costs are only a bound of."""
 
-    def __init__(self, *, chips: int = 1, seed: int = 0, dtype: str = "float64", strict: bool = False) -> None:
-        super().__init__(chips=chips, seed=seed, dtype=dtype, strict=strict)
+    def __init__(
+        self,
+        *,
+        chips: int = 1,
+        seed: int = 0,
+        dtype: str = "float64",
+        strict: bool = False,
+        numerics: Numerics = EXACT,
+    ) -> None:
+        super().__init__(chips=chips, seed=seed, dtype=dtype, strict=strict, numerics=numerics)
         self.units: list[Matrix | Coefficients] = []
         self.watchers: dict[str, Callable[..., None]] = {}
         self.divergence: Divergence | None = None
@@ -82,7 +91,8 @@ class Machine(Sequencer):
         if x._step != self._now:
             self.refuse(x)
         v = x._value
-        value = UNARY[kind](v) if constant is None else UNARY[kind](v, constant)
+        function = self.numerics.unary[kind]
+        value = function(v) if constant is None else function(v, constant)
         return self.emit(self._heads[kind], value, v.shape, (x._slot,))
 
     def two(self, kind: str, x: Signal, y: Signal) -> Signal:
@@ -92,25 +102,42 @@ class Machine(Sequencer):
         v, w = x._value, y._value
         shape = v.shape
         if shape != w.shape:
-            v, w, shape = meet(kind, v, w)
-        return self.emit(self._heads[kind], BINARY[kind](v, w), shape, (x._slot, y._slot))
+            v, w, shape = self.meet(kind, v, w)
+        return self.emit(self._heads[kind], self.numerics.binary[kind](v, w), shape, (x._slot, y._slot))
+
+    def meet(self, kind: str, v: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, Shape]:
+        """Two values made to match, and the shape of their result.
+
+        Raises:
+            TypeError: they do not match; nothing is ever broadcast but a single wire, or a vector along a bundle.
+        """
+        if v.ndim < w.ndim:
+            v = v[:, :, None]
+        elif w.ndim < v.ndim:
+            w = w[:, :, None]
+        if v.shape[-1] != w.shape[-1] and 1 not in (v.shape[-1], w.shape[-1]):
+            raise TypeError(f"{kind} of {v.shape[-1]} and {w.shape[-1]} wires")
+        if v.shape[:2] != w.shape[:2]:
+            raise TypeError(f"{kind} of signals of {v.shape[:2]} and {w.shape[:2]} chips and sequences")
+        shape = np.broadcast_shapes(v.shape, w.shape)
+        return *self.numerics.alike(kind, v, w, shape), shape
 
     def paired(self, kind: str, x: Signal, y: Signal) -> Signal:
         """An operation on two complex signals of N modes that gives N real wires."""
         v, w = self.see(x), self.see(y)
         shape = (*v.shape[:-1], v.shape[-1] // 2)
-        return self.emit(self._heads[kind], PAIRED[kind](v, w), shape, (x._slot, y._slot), v.shape[2:])
+        return self.emit(self._heads[kind], self.numerics.paired[kind](v, w), shape, (x._slot, y._slot), v.shape[2:])
 
     def total(self, x: Signal) -> Signal:
         """The sum over wires."""
         v = self.see(x)
-        value = v.sum(-1, keepdims=True)
+        value = self.numerics.total(v)
         return self.emit(self._heads["sum"], value, (*v.shape[:-1], 1), (x._slot,), v.shape[2:])
 
     def standardise(self, x: Signal, epsilon: float) -> tuple[Signal, Signal]:
         """(x - mean) s with s = 1 / √(variance + ε) over the wires, and s."""
         v = self.see(x)
-        value, scale = kernels.standardise(v, epsilon)
+        value, scale = self.numerics.standardise(v, epsilon)
         standard = self.emit(self._heads["standardise"], value, v.shape, (x._slot,))
         return standard, self.emit(self._heads["wire"], scale, (*v.shape[:-1], 1), (standard._slot,))
 
@@ -118,25 +145,25 @@ class Machine(Sequencer):
         """The error before `standardise`, from the one behind it and what it gave."""
         e, v, s = self.see(error), self.see(standard), self.see(scale)
         slots = (error._slot, standard._slot, scale._slot)
-        return self.emit(self._heads["standardise error"], kernels.standardise_error(e, v, s), e.shape, slots)
+        return self.emit(self._heads["standardise error"], self.numerics.standardise_error(e, v, s), e.shape, slots)
 
     def interleave(self, real: Signal, imaginary: Signal) -> Signal:
         """Wires of a complex signal from those of its parts."""
         v, w = self.see(real), self.see(imaginary)
         shape = (*v.shape[:-1], 2 * v.shape[-1])
-        value = np.stack([v, w], -1).reshape(shape)
+        value = self.numerics.interleave(v, w, shape)
         return self.emit(self._heads["wire"], value, shape, (real._slot, imaginary._slot))
 
     def project(self, bundle: Signal, vector: Signal) -> Signal:
         """The dot products of each of a bundle's vectors with `vector`."""
         v, w = self.see(bundle), self.see(vector)
-        value = np.matmul(v, w[..., None])[..., 0]
+        value = self.numerics.matmul(v, w[..., None])[..., 0]
         return self.emit(self._heads["project"], value, v.shape[:-1], (bundle._slot, vector._slot), v.shape[2:])
 
     def plus_identity(self, bundle: Signal, factor: float) -> Signal:
         """A square bundle with `factor` added on its diagonal."""
         v = self.see(bundle)
-        value = v + factor * np.eye(v.shape[-1], dtype=v.dtype)
+        value = self.numerics.plus_identity(v, factor)
         return self.emit(self._heads["offset"], value, v.shape, (bundle._slot,), v.shape[2:-1])
 
     def solve(self, transposed_jacobian: Signal, x: Signal) -> Signal:
@@ -147,7 +174,7 @@ class Machine(Sequencer):
         """
         v, w = self.see(transposed_jacobian), self.see(x)
         try:
-            value = np.linalg.solve(v, w[..., None])[..., 0]
+            value = self.numerics.solve(v, w[..., None])[..., 0]
         except np.linalg.LinAlgError:
             raise SingularJacobianError(
                 f"{self.layer}: the Jacobian of step {self.step_index} in {self.sweep_name!r} has no inverse"
@@ -163,9 +190,9 @@ class Machine(Sequencer):
         v, work = x._value, matrix.shape
         w = matrix.weights if transposed else matrix.turned
         if v.ndim == 3:
-            value = np.matmul(v, w)
+            value = self.numerics.matmul(v, w)
         else:
-            value = np.matmul(vectors(v), w).reshape(*v.shape[:-1], w.shape[-1])
+            value = self.numerics.matmul(vectors(v), w).reshape(*v.shape[:-1], w.shape[-1])
             work = v.shape[2], *work
         head = self._heads["read transposed" if transposed else "read"]
         return self.emit(head, value, value.shape, (x._slot,), work)
@@ -176,31 +203,35 @@ class Machine(Sequencer):
             self.refuse(x)
         v, kind = x._value, coefficients.role
         if v.ndim == 3:
-            value = APPLIED[kind](coefficients.storage.value, v)
+            value = self.numerics.applied[kind](coefficients.storage.value, v)
         else:
-            value = APPLIED[kind](coefficients.storage.value, vectors(v)).reshape(v.shape)
+            value = self.numerics.applied[kind](coefficients.storage.value, vectors(v)).reshape(v.shape)
         return self.emit(self._heads[kind], value, v.shape, (x._slot,))
 
     def spread(self, gain: ModeGain, x: Signal) -> Signal:
         """For each wire j of x the vector g x_j on the real wires of the modes."""
         v = self.see(x)
-        value = spread_modes(gain.storage.value, v)
+        value = self.numerics.spread(gain.storage.value, v)
         work = (*v.shape[2:], gain.width)
         return self.emit(self._heads["spread"], value, value.shape, (x._slot,), work)
 
     def fetch_gain(self, gain: ModeGain) -> Signal:
         """The factors of a gain as real parts of a complex signal, the same for every sequence."""
         one = np.ones((self.chips, self.batch, 1), self.dtype)
-        value = spread_modes(gain.storage.value, one)[:, :, 0]
+        value = self.numerics.spread(gain.storage.value, one)[:, :, 0]
         return self.emit(self._heads["fetch"], value, value.shape, (gain.name,), (gain.width,))
 
     def fetch_columns(self, matrix: Matrix) -> Signal:
         """The target weights as a bundle of columns, the same for every sequence."""
-        value = np.repeat(matrix.trainable.values.swapaxes(1, 2)[:, None], self.batch, 1)
+        value = self.numerics.columns(matrix.trainable.values, self.batch)
         return self.emit(self._heads["fetch"], value, value.shape, (matrix.name,))
 
     def attach(self, matrix: Matrix) -> None:
         """Make the units that hold a matrix. Here its master values are its weights."""
+
+    def operands(self, values: np.ndarray) -> np.ndarray:
+        """Weights as products take them."""
+        return values
 
     def program(self, matrix: Matrix) -> None:
         """Bring a matrix to its master values."""
@@ -212,14 +243,14 @@ class Machine(Sequencer):
             return coefficients.trainable.master
         if isinstance(coefficients, Conjugate):
             return coefficients.diagonal.storage
-        empty = np.zeros((self.chips, 1, coefficients.width), self.dtype)
+        empty = self.numerics.zeros((self.chips, 1, coefficients.width), self.dtype)
         return Storage(self, coefficients.name, WEIGHTS, (coefficients.width,), empty, shared=True)
 
     def program_coefficients(self, coefficients: Coefficients, values: Signal | None) -> None:
         """Set coefficients to `values`, or to their master values, which they have already here."""
         if values is not None and not isinstance(coefficients, Conjugate):
             v = self.see(values)
-            coefficients.storage.value = v.copy()
+            coefficients.storage.value = self.numerics.copy(v)
             self.note(self._heads["store", coefficients.storage.port], v.shape, (values._slot,), coefficients.name)
 
     def programmed(self, unit: Matrix | Coefficients) -> np.ndarray:
@@ -247,8 +278,8 @@ class Machine(Sequencer):
             finally:
                 self._kept.clear()
 
-    def step(self, index: int) -> Step:
-        return Step(self.episode, index, self.present_input(index), self.present_target)
+    def step(self, index: int, begins: bool) -> Step:
+        return Step(self.episode, index, self.present_input(index), self.present_target, begins)
 
     def present_input(self, index: int) -> Signal:
         """The input of a step."""
@@ -301,31 +332,28 @@ class Machine(Sequencer):
 
     def accumulate(self, sums: Accumulator, x: Signal) -> None:
         v = self.see(x)
-        if v.ndim == 3:
-            kernels.add_rows(sums.value, v)
-        else:
-            sums.value += v.sum(1).swapaxes(1, 2)
+        self.numerics.add(sums.value, v)
         self.note(self._heads["accumulate", sums.port], v.shape, (x._slot,), sums.name)
 
     def accumulate_outer(self, sums: Accumulator, error: Signal, x: Signal) -> None:
         v, w = self.see(error), self.see(x)
-        sums.value += np.matmul(v.swapaxes(1, 2), w)
+        self.numerics.add_outer(sums.value, v, w)
         self.note(self._heads["outer", sums.port], (0, 0, *sums.size), (error._slot, x._slot), sums.name)
 
     def load_sums(self, sums: Accumulator) -> Signal:
         self._between_passes(sums)
-        value = sums.value.reshape(self.chips, 1, -1).copy()
+        value = self.numerics.copy(sums.value.reshape(self.chips, 1, -1))
         return self.emit(self._heads["load", sums.port], value, value.shape, (sums.name,))
 
     def store_sums(self, sums: Accumulator, x: Signal) -> None:
         self._between_passes(sums)
         value = self.see(x)
-        sums.value = value.reshape(sums.value.shape).copy()
+        sums.value = self.numerics.copy(value.reshape(sums.value.shape))
         self.note(self._heads["store", sums.port], value.shape, (x._slot,), sums.name)
 
     def clear_sums(self, sums: Accumulator) -> None:
         self._between_passes(sums)
-        sums.value = np.zeros_like(sums.value)
+        sums.value = self.numerics.zeros(sums.value.shape, self.dtype)
         self.note(self._heads["store", sums.port], (0, 0, *sums.size), (), sums.name)
 
     def _between_passes(self, sums: Accumulator) -> None:
@@ -354,13 +382,11 @@ class Machine(Sequencer):
 
     def watch(self, register: Register, value: np.ndarray) -> None:
         """Note where a learning signal first becomes infinite or not a number."""
-        flat = value.ravel()
-        if self.divergence is None and not isfinite(float(flat @ flat)):
+        if self.divergence is None and not self.numerics.finite(value):
             lost = ~np.isfinite(value)
-            if lost.any():
-                chips = tuple(int(chip) for chip in np.flatnonzero(lost.reshape(self.chips, -1).any(1)))
-                wire = int(np.argwhere(lost)[0][-1])
-                self.divergence = Divergence(self.sweep_name, self.step_index, register.name, wire, chips)
+            chips = tuple(int(chip) for chip in np.flatnonzero(lost.reshape(self.chips, -1).any(1)))
+            wire = int(np.argwhere(lost)[0][-1])
+            self.divergence = Divergence(self.sweep_name, self.step_index, register.name, wire, chips)
 
     # ---- bookkeeping of one operation ------------------------------------------------------------------------
 
@@ -410,33 +436,6 @@ class Machine(Sequencer):
             raise TypeError(f"{head.kind} made {value.dtype} {value.shape}, not {self.dtype} {shape}")
         value.setflags(False)
         self._made.append(value)
-
-
-def meet(kind: str, v: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, Shape]:
-    """Two values made to match, and the shape of their result.
-
-    Raises:
-        TypeError: they do not match; nothing is ever broadcast but a single wire, or a vector along a bundle.
-    """
-    if v.ndim < w.ndim:
-        v = v[:, :, None]
-    elif w.ndim < v.ndim:
-        w = w[:, :, None]
-    if v.shape[-1] != w.shape[-1] and 1 not in (v.shape[-1], w.shape[-1]):
-        raise TypeError(f"{kind} of {v.shape[-1]} and {w.shape[-1]} wires")
-    if v.shape[:2] != w.shape[:2]:
-        raise TypeError(f"{kind} of signals of {v.shape[:2]} and {w.shape[:2]} chips and sequences")
-    shape = np.broadcast_shapes(v.shape, w.shape)
-    if kind in COMPILED:
-        v, w = (np.ascontiguousarray(np.broadcast_to(part, shape)) for part in (v, w))
-    return v, w, shape
-
-
-def spread_modes(g: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """x_j g on the real wires of the modes, `(chips, batch, k, 2N)` for g `(chips, 1, N)` and x `(chips, batch, k)`."""
-    value = np.zeros((*x.shape, 2 * g.shape[-1]), x.dtype)
-    value[..., ::2] = x[..., None] * g[:, :, None]
-    return value
 
 
 def vectors(v: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from hwsim.initial import Initial
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Accumulator, Register
 
@@ -26,13 +27,16 @@ class Trainable:
         name: unique in the network, such as `"layer 1 B"`.
         group: `"recurrent"`, `"input"` or `"readout"`.
         shape: of the array; the master register holds it flattened, `(chips, 1, values)`.
+        largest: the largest initial value, whatever learning makes of it.
         gradient: sums of the shape, once `begin_training` was called.
     """
 
-    def __init__(self, machine: Machine, name: str, group: str, initial: np.ndarray) -> None:
+    def __init__(self, machine: Machine, name: str, group: str, initial: Initial) -> None:
         self.machine, self.name, self.group, self.layer = machine, name, group, machine.layer
-        self.shape = initial.shape
-        flat = np.broadcast_to(initial.ravel().astype(machine.dtype), (machine.chips, 1, initial.size)).copy()
+        self.shape, numerics = initial.shape, machine.numerics
+        start = numerics.drawn(initial)
+        self.largest = numerics.largest(start)
+        flat = numerics.flattened(start, machine.chips, machine.dtype)
         self.master = Register(machine, name, machine.master_class, flat, shared=True)
         self.gradient: Accumulator
 
@@ -42,7 +46,9 @@ class Trainable:
 
     def slot(self, name: str, kind: str) -> Register:
         """A register for one more number for each parameter, zero at first."""
-        return Register(self.machine, name, kind, np.zeros_like(self.master.value), shared=True)
+        machine = self.machine
+        zeros = machine.numerics.zeros(self.master.value.shape, machine.dtype)
+        return Register(machine, name, kind, zeros, shared=True)
 
     @property
     def values(self) -> np.ndarray:
@@ -54,15 +60,15 @@ class Matrix:
     """A trainable matrix. `W @ x` reads it forward, `W.T @ e` transposed; both are the same unit, with one port.
 
     Attributes:
-        largest: the largest initial weight, whatever learning makes of it; ranges of devices go by it.
+        largest: the largest initial weight; ranges of devices go by it.
         weights: the numbers that a read multiplies with, `(chips, rows, columns)`.
         turned: the same the other way round, `(chips, columns, rows)`.
     """
 
-    def __init__(self, machine: Machine, name: str, group: str, initial: np.ndarray) -> None:
+    def __init__(self, machine: Machine, name: str, group: str, initial: Initial) -> None:
         self.machine, self.name = machine, name
         self.trainable = Trainable(machine, name, group, initial)
-        self.shape, self.largest = initial.shape, float(np.abs(initial).max())
+        self.shape, self.largest = initial.shape, self.trainable.largest
         self.take(self.trainable.values)
         self.T = Transposed(self)
         machine.attach(self)
@@ -77,7 +83,9 @@ class Matrix:
 
     def take(self, values: np.ndarray) -> None:
         """Read these weights from now on."""
-        self.weights, self.turned = values, np.ascontiguousarray(values.swapaxes(1, 2))  # a view would be read slowly
+        self.weights = self.machine.operands(values)
+        turned = self.weights.swapaxes(1, 2)
+        self.turned = self.machine.numerics.contiguous(turned)  # a view would be read slowly
 
     def columns(self) -> Signal:
         """The target weights as a bundle of columns, read as plain numbers; they come from digital memory."""
@@ -124,7 +132,7 @@ class Coefficients:
         machine.units.append(self)
 
     @classmethod
-    def trained(cls, machine: Machine, name: str, group: str, initial: np.ndarray) -> Self:
+    def trained(cls, machine: Machine, name: str, group: str, initial: Initial) -> Self:
         """Coefficients that are parameters themselves."""
         trainable = Trainable(machine, name, group, initial)
         return cls(machine, f"{name} {cls.role}", initial.size, trainable)

@@ -15,6 +15,8 @@ from hwsim.accounts.journal import PASS, PHASE, Journal
 from hwsim.accounts.memory import BUFFERS, Holding, MemoryLedger, most_buffered
 from hwsim.episode import Episode
 from hwsim.errors import CapabilityError, CausalityError
+from hwsim.machine.leaps import Leaps
+from hwsim.machine.numerics import Numerics
 from hwsim.machine.step import Step
 from hwsim.machine.storage import Register, Storage, Tape
 from hwsim.records import GRADIENT, INFERENCE, Entry, Head
@@ -61,12 +63,14 @@ class Sequencer(ABC):
 
     Attributes:
         chips: independent instances, simulated side by side.
+        numerics: what its operations do to values.
         strict: overwrite every value with NaN when its step ends, so that one smuggled out poisons what uses it.
         journal, memory: what was done, and what is held.
         storages: what is held, by name.
         layer, purpose: what the operations that follow serve; entered into their records.
-        after_step: called at the end of every step of a pass.
+        after_step: called at the end of every step of a pass that is carried out.
         back_in_time: whether the pass under way goes from later steps to earlier ones.
+        leaps: whether passes leap over steps that are like those before them.
     """
 
     addressable = True
@@ -76,22 +80,23 @@ class Sequencer(ABC):
     parallel = 1
     """Sequences that are worked on at the same time, each with its own state."""
 
-    def __init__(self, *, chips: int, seed: int, dtype: str, strict: bool) -> None:
-        self.chips, self.seed, self.strict = chips, seed, strict
+    def __init__(self, *, chips: int, seed: int, dtype: str, strict: bool, numerics: Numerics) -> None:
+        self.chips, self.seed, self.strict, self.numerics = chips, seed, strict, numerics
         self.dtype = np.dtype(dtype)
         self.journal, self.memory = Journal(chips), MemoryLedger()
         self.storages: dict[str, Storage] = {}
         self._layer, self._purpose = "network", INFERENCE
-        self._contexts: dict[tuple[str, str], Heads] = {}
+        self._contexts: dict[tuple[str, str, bool], Heads] = {}
+        self._in_pass = False
         self._enter_context()
-        self.finishes = strict
+        self.finishes, self.leaps = strict, not numerics.exact
         self.after_step: Callable[[], None] | None = None
         self.batch_number = self.sweep_number = 0
         self.sweep_name, self.step_index = "", -1
         self._episode: Episode | None = None
         self._kept: dict[str, Storage] = {}
         self.back_in_time = False
-        self._shown_up_to, self._shown, self._in_pass, self._open = 0, False, False, False
+        self._shown_up_to, self._shown, self._open = 0, False, False
         self._now, self._clock = -1, next(_MACHINES) << 40  # no two machines share a moment
         self._steps_made: list[tuple[int, str, range]] = []
         self._entries: list[Entry] = []
@@ -128,7 +133,7 @@ class Sequencer(ABC):
         return Serving(self, purpose)
 
     def _enter_context(self) -> None:
-        context = self._layer, self._purpose
+        context = self._layer, self._purpose, self._in_pass
         heads = self._contexts.get(context)
         if heads is None:
             heads = self._contexts[context] = Heads(self.head)
@@ -144,8 +149,8 @@ class Sequencer(ABC):
         self.memory.moment = (1, 0)
         self._steps_made.clear()
         self._episode = episode
-        self._inputs = self.received(np.ascontiguousarray(episode.inputs.swapaxes(0, 1), self.dtype))
-        self._targets = np.ascontiguousarray(episode.targets.swapaxes(0, 1), self.dtype)
+        self._inputs = self.received(self.numerics.shown(episode.inputs, self.dtype))
+        self._targets = self.numerics.contiguous(episode.targets.swapaxes(0, 1), self.dtype)
         try:
             yield
             if self._open:
@@ -239,13 +244,27 @@ class Sequencer(ABC):
                     storage.value = storage.initial
         self._open_sweep(name, PASS)
         self._steps_made.append((self._clock + 1, name, order[done:]))
-        for position, index in enumerate(order[done:], done):
-            self._begin_step(index, position)
-            yield self.step(index)
+        leaps = Leaps(self, order) if self.leaps else None
+        position = done
+        while position < len(order):
+            self._begin_step(order[position], position)
+            step = self.step(order[position], position == 0)
+            yield step
             self._end_step()
             if self.after_step is not None:
                 self.after_step()
+            position += 1 if leaps is None else leaps.after(step, position)
         self._close_sweep()
+
+    def repeat(self, growth: dict[str, int], times: int) -> None:
+        """Enter so many more steps like the last one, each of which changes what is held by `growth`."""
+        self.journal.repeat(times)
+        self.memory.repeat(growth, times)
+        for name, values in growth.items():
+            storage = self.storages.get(name)
+            if isinstance(storage, Tape):
+                storage.leap(values * times // (prod(storage.size) * self.parallel))
+        self._clock += times
 
     def when(self, clock: int) -> str:
         """The step that a signal was made in, in words."""
@@ -339,8 +358,8 @@ class Sequencer(ABC):
             )
 
     @abstractmethod
-    def step(self, index: int) -> Step:
-        """What a rule sees of the step that begins."""
+    def step(self, index: int, begins: bool) -> Step:
+        """What a rule sees of the step that begins, and perhaps with it a pass."""
 
     # ---- what kinds of machines decide -----------------------------------------------------------------------
 

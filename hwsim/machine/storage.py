@@ -9,6 +9,7 @@ import numpy as np
 
 from hwsim.accounts.memory import ACCUMULATORS, DELAY, STATE, TAPE
 from hwsim.errors import CausalityError
+from hwsim.machine.shapes import Alike
 from hwsim.machine.signal import Signal
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class DelayLine(Register):
         return self.value[:, :, 0]
 
     def after(self, stored: np.ndarray) -> np.ndarray:
-        return np.concatenate([self.value[:, :, 1:], stored[:, :, None]], 2)
+        return self.machine.numerics.shifted(self.value, stored)
 
 
 class Accumulator(Storage):
@@ -128,9 +129,8 @@ class Accumulator(Storage):
     """
 
     def __init__(self, machine: Machine, name: str, size: tuple[int, ...]) -> None:
-        super().__init__(
-            machine, name, ACCUMULATORS, size, np.zeros((machine.chips, *size), machine.dtype), shared=True
-        )
+        empty = machine.numerics.zeros((machine.chips, *size), machine.dtype)
+        super().__init__(machine, name, ACCUMULATORS, size, empty, shared=True)
 
     def add(self, signal: Signal) -> None:
         """Add `signal`, summed over the batch; a bundle of k vectors of n wires goes into `(n, k)` sums."""
@@ -161,7 +161,7 @@ class Tape(Storage):
 
     def __init__(self, machine: Machine, name: str, size: tuple[int, ...]) -> None:
         super().__init__(machine, name, TAPE, size, np.zeros((0, machine.chips, machine.batch, *size), machine.dtype))
-        self.entries = list(self.value)
+        self.entries = machine.numerics.recorded(self.value)
 
     @property
     def saved(self) -> np.ndarray:
@@ -171,6 +171,11 @@ class Tape(Storage):
         """Put recorded values on the tape, the first of them lowest; for looking at a run from outside."""
         self.machine.memory.grow(self.name, len(entries) * prod(self.size) * self.machine.parallel)
         self.entries += entries
+
+    def leap(self, entries: int) -> None:
+        """Have so many more entries, or fewer, where entries are only counted."""
+        assert isinstance(self.entries, Alike)
+        self.entries.entries += entries
 
     def push(self, signal: Signal) -> None:
         self.machine.push(self, signal)
@@ -205,17 +210,14 @@ class Workspace:
             resets: whether it starts again from `initial` at each forward pass from the first step on.
         """
         machine = self._machine
-        if bundle:
-            block = initial[0] * np.eye(bundle, width, dtype=machine.dtype)
-        else:
-            block = np.resize(np.asarray(initial, machine.dtype), width)
-        first = np.broadcast_to(block, (machine.chips, machine.batch, *block.shape)).copy()
+        lead = machine.chips, machine.batch
+        first = machine.numerics.repeated(initial, width, bundle, lead, machine.dtype)
         return self._keep(Register(machine, name, kind, first, resets=resets))
 
     def delay_line(self, name: str, width: int, length: int, *, resets: bool = False) -> DelayLine:
         """A line of `length` vectors of `width` values, all zero."""
         machine = self._machine
-        empty = np.zeros((machine.chips, machine.batch, length, width), machine.dtype)
+        empty = machine.numerics.zeros((machine.chips, machine.batch, length, width), machine.dtype)
         return self._keep(DelayLine(machine, name, DELAY, empty, resets=resets))
 
     def tape(self, name: str, width: int) -> Tape:

@@ -19,14 +19,16 @@ from hwsim.records import GRADIENT, WEIGHT_WRITE
 class LayerOptions(BaseModel, extra="forbid"):
     """One layer: a recurrent cell and its readout."""
 
-    cell: AnyOptions
-    readout: ReadoutOptions = ReadoutOptions()
+    cell: Annotated[AnyOptions, Field(description="its recurrent dynamics")]
+    readout: Annotated[
+        ReadoutOptions, Field(description="from its state to what the next layer, or the loss, sees")
+    ] = ReadoutOptions()
 
 
 class Options(BaseModel, extra="forbid"):
     """The network that is trained."""
 
-    layers: Annotated[list[LayerOptions], Field(min_length=1)]
+    layers: Annotated[list[LayerOptions], Field(min_length=1, description="from the input to the output")]
     pooling: Annotated[
         Literal["none", "last", "cumulative_mean"],
         Field(description="what the loss sees: each output, only the last, or the mean of the outputs so far"),
@@ -131,7 +133,7 @@ class Network:
             mean = checkpoints[-1].pop() if checkpoints else states.pooled.load()
             if tapes:
                 tapes[-1].push(mean)
-            x = mean + (1 / (step.index + 1)) * (x - mean)
+            x = mean + step.share * (x - mean)
             states.pooled.store(x)
         return x, seen
 

@@ -16,8 +16,8 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class Conductances(BaseModel, extra="forbid"):
     """The range of conductance that a device is used in."""
 
-    min: Constant[Conductance]
-    max: Constant[Conductance]
+    min: Annotated[Constant[Conductance], Field(description="of a device that is off")]
+    max: Annotated[Constant[Conductance], Field(description="of a device that is on")]
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -32,7 +32,7 @@ class Polynomial(BaseModel, extra="forbid"):
     coefficients: Annotated[
         list[ConductanceError], Field(min_length=1, description="of 1, r, r², … with r = g / g_max")
     ]
-    source: str
+    source: Annotated[str, Field(description="a key of `sources`, perhaps with a remark after a comma")]
 
 
 class Flicker(BaseModel, extra="forbid"):
@@ -42,12 +42,12 @@ class Flicker(BaseModel, extra="forbid"):
     """
 
     law: Literal["flicker"]
-    factor: Amount
-    exponent: Amount
-    cap: Amount
-    read_time: Time
+    factor: Annotated[Amount, Field(description="of Q")]
+    exponent: Annotated[Amount, Field(description="of g / g_max in Q")]
+    cap: Annotated[Amount, Field(description="largest Q")]
+    read_time: Annotated[Time, Field(description="t_read, how long a read takes")]
     age: Annotated[Constant[Time], Field(description="t, the time between programming and reading")]
-    source: str
+    source: Annotated[str, Field(description="a key of `sources`, perhaps with a remark after a comma")]
 
     @model_validator(mode="after")
     def _read_once_programmed(self) -> Self:
@@ -65,8 +65,8 @@ class Relative(BaseModel, extra="forbid"):
     """White noise in proportion to the conductance."""
 
     law: Literal["relative"]
-    deviation_of_g: Amount
-    source: str
+    deviation_of_g: Annotated[Amount, Field(description="σ / g")]
+    source: Annotated[str, Field(description="a key of `sources`, perhaps with a remark after a comma")]
 
     def deviation(self, g: np.ndarray, g_max: float) -> np.ndarray:
         return np.asarray(self.deviation_of_g * g)
@@ -76,8 +76,8 @@ class Additive(BaseModel, extra="forbid"):
     """White noise of one size, whatever the conductance."""
 
     law: Literal["additive"]
-    deviation_of_g_max: Amount
-    source: str
+    deviation_of_g_max: Annotated[Amount, Field(description="σ / g_max")]
+    source: Annotated[str, Field(description="a key of `sources`, perhaps with a remark after a comma")]
 
     def deviation(self, g: np.ndarray, g_max: float) -> np.ndarray:
         return np.full_like(g, self.deviation_of_g_max * g_max)
@@ -87,10 +87,10 @@ class CurrentPulses(BaseModel, extra="forbid"):
     """Writing drives a fixed current: E = pulses × voltage × current × time."""
 
     law: Literal["current"]
-    voltage: Constant[Voltage]
-    current: Constant[Current]
-    time: Constant[Time]
-    pulses: Constant[Annotated[float, Field(gt=0)]]
+    voltage: Annotated[Constant[Voltage], Field(description="across device and driver")]
+    current: Annotated[Constant[Current], Field(description="of a pulse")]
+    time: Annotated[Constant[Time], Field(description="of a pulse")]
+    pulses: Annotated[Constant[Annotated[float, Field(gt=0)]], Field(description="of one write, on average")]
 
     @property
     def duration(self) -> float:
@@ -101,8 +101,8 @@ class VoltagePulses(BaseModel, extra="forbid"):
     """Writing applies a fixed voltage: E = voltage² × conductance × time, time that of all pulses together."""
 
     law: Literal["voltage"]
-    voltage: Constant[Voltage]
-    time: Constant[Time]
+    voltage: Annotated[Constant[Voltage], Field(description="across the device")]
+    time: Annotated[Constant[Time], Field(description="of all pulses of a write together")]
 
     @property
     def duration(self) -> float:
@@ -112,20 +112,22 @@ class VoltagePulses(BaseModel, extra="forbid"):
 class Programming(BaseModel, extra="forbid"):
     """How a device is brought to a conductance."""
 
-    error: Polynomial
+    error: Annotated[Polynomial, Field(description="σ of the conductance after a write, by r = g / g_max")]
     step: Annotated[Constant[Conductance], Field(description="smallest change that is worth a write")]
 
 
 class DataSheet(BaseModel, extra="forbid"):
     """A conductance device."""
 
-    name: str
-    what: str
-    sources: dict[str, str]
-    conductance: Conductances
-    programming: Programming
-    read_noise: Annotated[Flicker | Relative | Additive, Field(discriminator="law")]
-    write: Annotated[CurrentPulses | VoltagePulses, Field(discriminator="law")]
+    name: Annotated[str, Field(description="what it is called in tables")]
+    what: Annotated[str, Field(description="one line on the device: material, size, process")]
+    sources: Annotated[dict[str, str], Field(description="citations, by the keys that constants name")]
+    conductance: Annotated[Conductances, Field(description="the range that the device is used in")]
+    programming: Annotated[Programming, Field(description="how it is brought to a conductance")]
+    read_noise: Annotated[
+        Flicker | Relative | Additive, Field(discriminator="law", description="fresh noise of each read")
+    ]
+    write: Annotated[CurrentPulses | VoltagePulses, Field(discriminator="law", description="what a write costs")]
 
     def programming_error(self, g: np.ndarray) -> np.ndarray:
         """Standard deviation of the conductance after programming to `g`, both in siemens."""

@@ -61,6 +61,8 @@ def show(summary: Summary, console: Console) -> None:
     """Print the tables of a `summary.json`."""
     found = summary["systems"]
     title = f"{summary['name']}: the substrate beside its references (× is the ratio to the substrate)"
+    if "estimated" in summary:
+        title = f"{title}; estimated from shapes, nothing was simulated"
     for table in (systems(found, title), energy(found), memory(found)):
         console.print(printable(table))
     for line in remarks(found):
@@ -109,6 +111,7 @@ def systems(found: Systems, title: str = "Systems side by side (× is the ratio 
 
     row("rule", lambda s: s["rule"], str, number=_none)
     row("machine", lambda s: s["machine"], str, number=_none)
+    row("costs are", lambda s: s.get("bound") and "a bound", str, number=_none)
     row("accuracy (min, max)", lambda s: s["accuracy"], _percent, number=lambda spread: spread["median"], range_=_range)
     row("test loss", lambda s: s["loss"] and s["loss"]["median"], lambda v: f"{v:.3f}")
     for group in GROUPS:
@@ -116,7 +119,9 @@ def systems(found: Systems, title: str = "Systems side by side (× is the ratio 
     row("energy / inference", lambda s: s["energy"]["inference_j_per_sequence"], _joules, ratio=True)
     row("energy / gradient", lambda s: s["energy"]["gradient_j_per_sequence"], _joules, ratio=True)
     row("energy / training step", lambda s: s["energy"]["training_step_j"], _joules, ratio=True)
+    row("… lowest to highest", lambda s: s["energy"].get("training_step_range_j"), _span, number=lambda span: span[1])
     row("… on assumptions", lambda s: s["energy"]["assumed_fraction"], lambda v: f"{v:.0%}")
+    row("… on expected values", lambda s: s["energy"].get("expected_fraction") or None, lambda v: f"{v:.1%}")
     row("energy, whole run", lambda s: s["energy"]["run_j"], _joules, ratio=True)
     row("peak memory", lambda s: s["memory"]["peak_bytes"], lambda v: si(v, "B"), ratio=True)
     row("memory devices", lambda s: s["memory"]["devices"] or None, lambda v: f"{v:,}".replace(",", " "))
@@ -239,6 +244,8 @@ def remarks(found: Systems) -> list[str]:
     """What a reader should know besides the numbers."""
     lines = []
     for name, system in found.items():
+        if system.get("bound"):
+            lines.append(f"{name}: {system['bound']}.")
         reach = system["horizon"]
         if reach is not None:
             lines += _propagation(name, reach)
@@ -335,6 +342,10 @@ def _joules(value: float) -> str:
 
 def _none(_: Any) -> None:
     return None
+
+
+def _span(bounds: list[float]) -> str:
+    return " … ".join(map(_joules, bounds))
 
 
 def _limit(steps: float | None) -> float:

@@ -27,10 +27,16 @@ def load(options: Any, seed: int, folder: Path | None = None) -> Dataset:
     return dataset
 
 
+def outline(options: Any) -> Dataset:
+    """The shapes of what `load` would give; no data is needed for them."""
+    shapes: Dataset = TASKS[options.name].outline(options)
+    return shapes
+
+
 def numbers(options: Any) -> int:
     """How many numbers the data of the task that `options` describe will hold."""
     count: int = TASKS[options.name].numbers(options)
     return count
 
 
-__all__ = ["TASKS", "AnyOptions", "Dataset", "load", "numbers"]
+__all__ = ["TASKS", "AnyOptions", "Dataset", "load", "numbers", "outline"]

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
+from hwsim import episode as shapes
 from hwsim import streams
 from hwsim.episode import Episode
 from hwsim.tasks.dataset import Dataset
@@ -15,14 +16,23 @@ class Options(BaseModel, extra="forbid"):
     """Numbers between 0 and 1, one marked in each half; always answering 1 gives a loss of 1/12."""
 
     name: Literal["adding"]
-    steps: Annotated[int, Field(ge=2)] = 50
-    train: Annotated[int, Field(ge=1)] = 10_000
-    test: Annotated[int, Field(ge=1)] = 1_000
+    steps: Annotated[int, Field(ge=2, description="length of a sequence")] = 50
+    train: Annotated[int, Field(ge=1, description="sequences to learn from")] = 10_000
+    test: Annotated[int, Field(ge=1, description="sequences to test on")] = 1_000
 
 
 def numbers(options: Options) -> int:
     """Inputs and targets of all sequences."""
     return (options.train + options.test) * options.steps * 3
+
+
+def outline(options: Options) -> Dataset:
+    """The shapes of what is loaded."""
+    train, test = (
+        shapes.outline(count, options.steps, 2, values=1, loss_from=options.steps - 1)
+        for count in (options.train, options.test)
+    )
+    return Dataset(train, test)
 
 
 def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:

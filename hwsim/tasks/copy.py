@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
+from hwsim import episode as shapes
 from hwsim import streams
 from hwsim.episode import Episode
 from hwsim.tasks.dataset import Dataset
@@ -18,13 +19,23 @@ class Options(BaseModel, extra="forbid"):
     symbols: Annotated[int, Field(ge=2, description="size of the alphabet")] = 8
     length: Annotated[int, Field(ge=1, description="symbols to remember")] = 5
     delay: Annotated[int, Field(ge=0, description="blank steps between the symbols and the cue")] = 10
-    train: Annotated[int, Field(ge=1)] = 10_000
-    test: Annotated[int, Field(ge=1)] = 1_000
+    train: Annotated[int, Field(ge=1, description="sequences to learn from")] = 10_000
+    test: Annotated[int, Field(ge=1, description="sequences to test on")] = 1_000
 
 
 def numbers(options: Options) -> int:
     """Inputs and targets of all sequences."""
     return (options.train + options.test) * (2 * options.length + options.delay) * (options.symbols + 3)
+
+
+def outline(options: Options) -> Dataset:
+    """The shapes of what is loaded."""
+    steps, before = 2 * options.length + options.delay, options.length + options.delay
+    train, test = (
+        shapes.outline(count, steps, options.symbols + 2, classes=options.symbols, each=True, loss_from=before)
+        for count in (options.train, options.test)
+    )
+    return Dataset(train, test)
 
 
 def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:

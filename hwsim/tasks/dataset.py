@@ -27,8 +27,14 @@ class Dataset(NamedTuple):
 def split(episode: Episode, test_share: float, seed: int) -> Dataset:
     """Sequences dealt out at random, the same for the same seed."""
     order = streams.generator(seed, "split").permutation(episode.batch)
-    cut = max(1, round(test_share * episode.batch))
+    _, cut = split_sizes(episode.batch, test_share)
     return Dataset(episode.select(np.sort(order[cut:])), episode.select(np.sort(order[:cut])))
+
+
+def split_sizes(sequences: int, test_share: float) -> tuple[int, int]:
+    """How many sequences there are to learn from, and to test on."""
+    test = max(1, round(test_share * sequences))
+    return sequences - test, test
 
 
 def chunks(episode: Episode, size: int) -> Iterator[Episode]:

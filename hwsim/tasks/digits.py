@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
+from hwsim import episode as shapes
 from hwsim.episode import Episode
-from hwsim.tasks.dataset import Dataset, split
+from hwsim.tasks.dataset import Dataset, split, split_sizes
 
 
 class Options(BaseModel, extra="forbid"):
@@ -26,6 +27,13 @@ class Options(BaseModel, extra="forbid"):
 def numbers(options: Options) -> int:
     """Inputs and targets of all sequences."""
     return 1797 * 65
+
+
+def outline(options: Options) -> Dataset:
+    """The shapes of what is loaded."""
+    steps, width = (8, 8) if options.order == "rows" else (64, 1)
+    train, test = (shapes.outline(count, steps, width, classes=10) for count in split_sizes(1797, options.test_share))
+    return Dataset(train, test)
 
 
 def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:

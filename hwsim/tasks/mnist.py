@@ -15,6 +15,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
+from hwsim import episode as shapes
 from hwsim.episode import Episode
 from hwsim.errors import DataError
 from hwsim.tasks.dataset import Dataset
@@ -78,6 +79,14 @@ MIRRORS = (
 def numbers(options: Options) -> int:
     """Inputs and targets of all sequences."""
     return (options.train + options.test) * (options.steps * options.width + 785)
+
+
+def outline(options: Options) -> Dataset:
+    """The shapes of what is loaded."""
+    train, test = (
+        shapes.outline(count, options.steps, options.width, classes=10) for count in (options.train, options.test)
+    )
+    return Dataset(train, test)
 
 
 def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
+from hwsim import episode as shapes
 from hwsim import streams
 from hwsim.episode import Episode
 from hwsim.tasks.dataset import Dataset
@@ -15,18 +16,29 @@ class Options(BaseModel, extra="forbid"):
     """Normal inputs; as targets random classes, normal values or zeros, one each step."""
 
     name: Literal["random"]
-    steps: Annotated[int, Field(ge=1)] = 20
+    steps: Annotated[int, Field(ge=1, description="length of a sequence")] = 20
     width: Annotated[int, Field(ge=1, description="input wires")] = 1
     outputs: Annotated[int, Field(ge=1, description="classes, or values to predict")] = 2
     target: Annotated[Literal["classes", "values", "zeros"], Field(description="what is to be predicted")] = "classes"
     loss: Annotated[Literal["each", "last"], Field(description="steps that carry a loss")] = "each"
-    train: Annotated[int, Field(ge=1)] = 256
-    test: Annotated[int, Field(ge=1)] = 64
+    train: Annotated[int, Field(ge=1, description="sequences to learn from")] = 256
+    test: Annotated[int, Field(ge=1, description="sequences to test on")] = 64
 
 
 def numbers(options: Options) -> int:
     """Inputs and targets of all sequences."""
     return (options.train + options.test) * options.steps * (options.width + options.outputs)
+
+
+def outline(options: Options) -> Dataset:
+    """The shapes of what is loaded."""
+    loss_from = 0 if options.loss == "each" else options.steps - 1
+    what = {"classes": options.outputs, "each": True} if options.target == "classes" else {"values": options.outputs}
+    train, test = (
+        shapes.outline(count, options.steps, options.width, loss_from=loss_from, **what)  # type: ignore[arg-type]
+        for count in (options.train, options.test)
+    )
+    return Dataset(train, test)
 
 
 def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:

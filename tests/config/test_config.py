@@ -144,7 +144,7 @@ def test_every_shipped_file_is_valid(kind: str) -> None:
         assert read(documents.load(hardware.shelf(kind) / f"{name}.yaml")).name == name
 
 
-MACHINES = "digital_45nm, ideal, ideal_crossbar, pcm_crossbar, pcm_crossbar_in_the_loop, rram_crossbar"
+MACHINES = ", ".join(hardware.names("configs/hardware"))
 DEVICES = "ideal, pcm_gst_90nm, rram_hfox_130nm"
 
 
@@ -211,9 +211,59 @@ def test_everything_that_is_wrong_is_told_at_once_in_whichever_file(tmp_path: Pa
     wrong += "  - {name: b, learnin: 1, machine: ideal}\n"
     found = refused(written(tmp_path, e=wrong, m="like: ideal\nformat: float23\n"))
     places = [line.split(": ")[0] for line in found]
-    assert places == [
-        "m.yaml:2:9", "e.yaml:10:48", "e.yaml:5:32", "e.yaml:6:18", "e.yaml:11:5", "e.yaml:11:15",
-    ]  # fmt: skip
+    assert places == ["m.yaml:2:9", "e.yaml:5:32", "e.yaml:6:18", "e.yaml:10:48", "e.yaml:11:15"]
+
+
+MISTAKES = """\
+name: planted
+task: {name: random, steps: 3, train: 4}
+network: {layers: [{cell: {name: lru, modes: 4}}]}
+learning: {name: fpe}
+machine:
+  like: pcm_crossbar
+  name: mine
+  device: pcm_gst_90
+  parts:
+    adc: {bit: 6}
+    tiles:
+      time: {value: 250, assumed: fast}
+"""
+
+
+def test_mistakes_in_a_machine_are_told_beside_those_in_its_device(tmp_path: Path) -> None:
+    assert [line.partition("; allowed")[0] for line in refused(written(tmp_path, e=MISTAKES))] == [
+        "e.yaml:8:11: unknown device 'pcm_gst_90'; did you mean 'pcm_gst_90nm'? allowed: ideal, pcm_gst_90nm, "
+        "rram_hfox_130nm",
+        "e.yaml:10:11: unknown key 'bit'; did you mean 'bits'? allowed: bits, energy, energy_per_bits, shared_by, time",
+        "e.yaml:12:21: parts.tiles.time.value (250): needs its unit, as in '10 ns'",
+    ]
+
+
+def test_a_key_that_is_misspelt_is_not_missing_too(tmp_path: Path) -> None:
+    (found,) = refused(written(tmp_path, e=changed(("network:", "netwrok:"))))
+    assert "unknown key 'netwrok'; did you mean 'network'?" in found
+
+
+def test_a_source_is_looked_for_even_where_the_sheet_is_wrong_elsewhere(tmp_path: Path) -> None:
+    sheet = hardware.shelf("devices").joinpath("pcm_gst_90nm.yaml").read_text()
+    sheet = sheet.replace('"joshi2020, an', '"josh2020, an').replace("read_time: 250 ns", "read_time: 250")
+    chip = "like: pcm_crossbar\nname: m\ndevice: d.yaml\n"
+    said = refused(written(tmp_path, e=changed(("machine: ideal", "machine: m.yaml")), m=chip, d=sheet))
+    assert [line.partition("? ")[0] for line in said] == [
+        "d.yaml:12:33: unknown source 'josh2020'; did you mean 'joshi2020'",
+        "d.yaml:26:14: read_noise.read_time (250): needs its unit, as in '10 ns'",
+    ]
+
+
+def test_a_machine_is_no_experiment(tmp_path: Path) -> None:
+    (found,) = refused(written(tmp_path, e="like: ideal\nname: m\n"))
+    assert "this is a machine, not an experiment" in found
+
+
+def test_a_shipped_experiment_has_a_name() -> None:
+    assert config.load("quickstart").name == "quickstart"
+    with pytest.raises(ConfigError, match=r"no file 'quickstat', and unknown experiment.*did you mean 'quickstart'"):
+        config.load("quickstat")
 
 
 def test_references_have_names_of_their_own(tmp_path: Path) -> None:
@@ -329,3 +379,22 @@ def test_the_schema_explains_and_lists_what_may_be_said() -> None:
     energy = next(part for name, part in SCHEMA["$defs"].items() if name == "DynamicMemory")["properties"]["energy"]
     constant = SCHEMA["$defs"][energy["$ref"].rpartition("/")[2]]
     assert constant["properties"]["value"]["examples"] == ["8 pJ/bit"]
+
+
+# ---- sets of references ----------------------------------------------------------------------------------------
+
+
+def test_a_shipped_set_of_references_is_had_by_its_name(tmp_path: Path) -> None:
+    listed = documents.load(hardware.shelf("configs/references") / "strong.yaml").data["references"]
+    path = written(tmp_path, e=changed(("machine: ideal", "machine: ideal\nreferences: strong")))
+    found = config.load(path)
+    assert [reference.name for reference in found.references] == [item["name"] for item in listed]
+    assert [reference.machine.name for reference in found.references] == [item["machine"] for item in listed]
+    assert config.load(found.resolved()) == found
+    path = written(tmp_path, e=changed(("machine: ideal", "machine: ideal\nreferences: stong")))
+    assert refused(path) == ["e.yaml:8:13: unknown set of references 'stong'; did you mean 'strong'? allowed: strong"]
+    written(tmp_path, own="references:\n  - {name: x, learning: {name: bptt}, machine: idel}\n")
+    path = written(tmp_path, e=changed(("machine: ideal", "machine: ideal\nreferences: own.yaml")))
+    assert "own.yaml:2:48: unknown machine 'idel'" in refused(path)[0]
+    written(tmp_path, own="references: []\nmore: 1\n")
+    assert "own.yaml:1:1: a set of references has the key references" in refused(path)[0]

@@ -17,9 +17,9 @@ class Options(BaseModel, extra="forbid"):
 
     name: Literal["adamw"]
     rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="learning rate η")]
-    beta1: Share = 0.9
-    beta2: Share = 0.999
-    epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    beta1: Annotated[Share, Field(description="how much of the mean gradient m is kept")] = 0.9
+    beta2: Annotated[Share, Field(description="how much of the mean square v is kept")] = 0.999
+    epsilon: Annotated[float, Field(gt=0, description="added to √v before dividing by it")] = 1e-8
     decay: Annotated[float, Field(ge=0, allow_inf_nan=False, description="weight decay, times the learning rate")] = 0.0
     decay_recurrent: Annotated[bool, Field(description="whether recurrent parameters decay too")] = False
 

@@ -232,10 +232,10 @@ def percent(axis: Axis) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}".replace("%", " %")))
 
 
-def legend(figure: Figure, axes: Axes) -> None:
-    """The names of what is drawn, above it."""
+def legend(figure: Figure, axes: Axes, columns: int | None = None) -> None:
+    """The names of what is drawn, above it, in as many columns as short names leave room for."""
     handles, labels = axes.get_legend_handles_labels()
-    columns = 3 if labels and max(map(len, labels)) < 13 else 2
+    columns = columns or (3 if labels and max(map(len, labels)) < 13 else 2)
     figure.legend(handles, [shortened(label) for label in labels], loc="outside upper left", ncols=columns)
 
 

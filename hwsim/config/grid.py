@@ -1,0 +1,299 @@
+"""The trials of a study, by number, without writing any of them out before it is its turn."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hwsim import documents, streams
+from hwsim.config import dotted, hardware
+from hwsim.config import experiment as config
+from hwsim.config.columns import COLUMNS, NUMBERS
+from hwsim.config.dotted import Change
+from hwsim.config.experiment import Experiment
+from hwsim.config.study import Axis, Distribution, Study
+from hwsim.documents import Document, Mark, Place
+from hwsim.errors import ConfigError
+
+_KEPT = 1024
+"""Composed experiments that are remembered, for the other seeds of the same point."""
+_CHECKED = 100
+"""Values of an axis that are checked before a study starts."""
+
+Label = str | int | float | bool
+
+
+class Point(NamedTuple):
+    """One point of an axis: what tables say of it, by column, and what changes."""
+
+    labels: dict[str, Label]
+    changes: list[Change]
+
+
+class Line(NamedTuple):
+    """One axis, point by point."""
+
+    columns: list[str]
+    size: int
+    at: Callable[[int], Point]
+
+
+class Grid:
+    """A study's trials: `points` × `seeds`, numbered with seeds varying fastest.
+
+    Attributes:
+        study: what was asked.
+        columns: of the axes, as tables name them.
+        points, trials: how many there are.
+    """
+
+    def __init__(self, document: Document, study: Study, base: Document) -> None:
+        self.study, self._document = study, document
+        self._shelf: dict[str, Any] = {}
+        self._composed: OrderedDict[int, Experiment] = OrderedDict()
+        self.base, self._wrong = dotted.changed(base, self._set(), self._read)
+        self.lines = [*self._axes(), *self._sample()]
+        self.columns = [column for line in self.lines for column in line.columns]
+        self.points = prod(line.size for line in self.lines)
+        own = self.base.data.get("seed", 0)
+        seeds = study.seeds if study.seeds is not None else [own if isinstance(own, int) else 0]
+        self.seeds = list(range(seeds)) if isinstance(seeds, int) else seeds
+        self.trials = self.points * len(self.seeds)
+
+    # ---- points ----------------------------------------------------------------------------------------------
+
+    def labels(self, point: int) -> dict[str, Label]:
+        """Where a point lies, by column."""
+        return {column: label for one in self._along(point) for column, label in one.labels.items()}
+
+    def experiment(self, point: int) -> Experiment:
+        """The experiment at a point, with the seed of the file.
+
+        Raises:
+            ConfigError: there is none, since its parts do not fit together.
+        """
+        if point not in self._composed:
+            changes = [change for one in self._along(point) for change in one.changes]
+            document, wrong = dotted.changed(self.base, changes, self._read)
+            try:
+                self._composed[point] = config.compose(document, self._machine)
+            except ConfigError as error:
+                wrong.append(str(error))
+            if wrong:
+                raise ConfigError("\n".join(wrong))
+            if len(self._composed) > _KEPT:
+                self._composed.popitem(last=False)
+        return self._composed[point]
+
+    def _along(self, point: int) -> list[Point]:
+        """The point of each axis; the last axis varies fastest."""
+        found = []
+        for line in reversed(self.lines):
+            point, here = divmod(point, line.size)
+            found.append(line.at(here))
+        return found[::-1]
+
+    def _set(self) -> list[Change]:
+        keys = self.study.set
+        return [Change(key, keys[key], self._mark(("set", key), True), self._mark(("set", key))) for key in keys]
+
+    def _axes(self) -> Iterator[Line]:
+        for name, axis in self.study.vary.items():
+            yield self._zipped(name, axis) if axis.zip else self._plain(name, axis)
+
+    def _plain(self, name: str, axis: Axis) -> Line:
+        place, values = ("vary", name), axis.values or []
+        short = isinstance(self._document.data["vary"][name], list)
+        keys, marks = self._keys(place, name, axis.key, axis.keys)
+        labels = axis.labels or _labels(values)
+
+        def at(number: int) -> Point:
+            mark = self._mark((*place, number) if short else (*place, "values", number))
+            changes = [Change(key, values[number], where, mark) for key, where in zip(keys, marks, strict=True)]
+            return Point({name: labels[number]}, changes)
+
+        return Line([name], len(values), at)
+
+    def _zipped(self, name: str, axis: Axis) -> Line:
+        lists = axis.zip or {}
+        labels = axis.labels or _labels(list(map(list, zip(*lists.values(), strict=True))))
+
+        def at(number: int) -> Point:
+            changes = []
+            for key, values in lists.items():
+                place = ("vary", name, "zip", key)
+                changes.append(Change(key, values[number], self._mark(place, True), self._mark((*place, number))))
+            return Point({name: labels[number]}, changes)
+
+        return Line([name], len(axis), at)
+
+    def _sample(self) -> Iterator[Line]:
+        sample = self.study.sample
+        if sample is None:
+            return
+        drawn: list[tuple[str, Distribution, list[str], list[Mark]]] = []
+        for name, law in sample.keys.items():
+            drawn.append((name, law, *self._keys(("sample", "keys", name), name, law.key, law.keys)))
+        choices = {name: _labels(law.choice) for name, law in sample.keys.items() if law.choice is not None}
+
+        def at(number: int) -> Point:
+            labels: dict[str, Label] = {"sample": number}
+            changes = []
+            for name, law, keys, marks in drawn:
+                value = law.draw(streams.generator(sample.seed, "study sample", name, number))
+                labels[name] = choices[name][(law.choice or []).index(value)] if name in choices else value
+                mark = self._mark(("sample", "keys", name))
+                changes += [Change(key, value, where, mark) for key, where in zip(keys, marks, strict=True)]
+            return Point(labels, changes)
+
+        yield Line(["sample", *sample.keys], sample.count, at)
+
+    def _keys(self, place: Place, name: str, key: str | None, keys: list[str] | None) -> tuple[list[str], list[Mark]]:
+        """The dotted keys of an axis, and where they stand; its own name is one, if it gives none."""
+        if keys is not None:
+            return keys, [self._mark((*place, "keys", number)) for number in range(len(keys))]
+        if key is not None:
+            return [key], [self._mark((*place, "key"))]
+        return [name], [self._mark(place, True)]
+
+    def _mark(self, place: Place, at_key: bool = False) -> Mark:
+        problem = self._document.problem(place, "", at_key)
+        return Mark(problem.file, problem.line, problem.column)
+
+    # ---- machines are read once ------------------------------------------------------------------------------
+
+    def _read(self, part: Document, kind: str) -> Document:
+        return self._once(("read", kind), part, lambda: dotted.read(part, kind))
+
+    def _machine(self, part: Document) -> Any:
+        return self._once(("machine",), part, lambda: hardware.machine(part))
+
+    def _once(self, what: tuple[str, ...], part: Document, make: Callable[[], Any]) -> Any:
+        key = json.dumps([*what, part.file, part.data], sort_keys=True, default=str)
+        if key not in self._shelf:
+            self._shelf[key] = make()
+        return self._shelf[key]
+
+    # ---- checks ----------------------------------------------------------------------------------------------
+
+    def check(self) -> str:
+        """Check all keys, and each value along an axis at the first point of the others; a fingerprint of all that.
+
+        What is wrong with a value or a key is an error here. Points whose parts are right and do not fit together are
+        trials that fail.
+
+        Raises:
+            ConfigError: the first point is no experiment, or a key or a value is wrong.
+        """
+        wrong = [*self._wrong, *map(str, self._misnamed())]
+        found: list[Any] = []
+        stride = self.points
+        for line in self.lines:
+            stride //= line.size
+            for here in sorted({round(step) for step in np.linspace(0, line.size - 1, min(line.size, _CHECKED))}):
+                try:
+                    found.append(self.experiment(here * stride).resolved())
+                except ConfigError as error:
+                    marks = [mark for change in line.at(here).changes for mark in (change.key_mark, change.value_mark)]
+                    places = tuple(f"{mark.file}:{mark.line}:{mark.column}: " for mark in marks)
+                    wrong += [said for said in str(error).splitlines() if here == 0 or said.startswith(places)]
+                    found.append(str(error))
+        if not self.lines:
+            found.append(self.experiment(0).resolved())
+        if wrong:
+            raise ConfigError("\n".join(dict.fromkeys(wrong)))
+        return documents.fingerprint(found)
+
+    def _misnamed(self) -> Iterator[documents.Problem]:
+        """Axes and figures with names that do not fit the table, and keys that vary twice."""
+        named: list[tuple[str, Place]] = [(name, ("vary", name)) for name in self.study.vary]
+        named += [(name, ("sample", "keys", name)) for name in (self.study.sample.keys if self.study.sample else {})]
+        for name, place in named:
+            if name in (*COLUMNS, "sample") and name != "seed":
+                text = f"{name!r} is a column of the table already; give the axis another name, and `key: {name}`"
+                yield self._document.problem(place, text, at_key=True)
+        taken: dict[str, str] = {}
+        for line in self.lines:
+            for change in line.at(0).changes:
+                if change.key == "seed":
+                    yield documents.Problem(*change.key_mark, "seeds are given by `seeds`")
+                elif change.key in taken:
+                    text = f"{change.key} varies already along {taken[change.key]!r}"
+                    yield documents.Problem(*change.key_mark, text)
+                taken[change.key] = line.columns[-1]
+        names = list(dict.fromkeys([*self.columns, *COLUMNS]))
+        for number, figure in enumerate(self.study.figures):
+            for key, allowed in {"x": names, "y": [*NUMBERS], "hue": names, "facet": names}.items():
+                name = getattr(figure, key)
+                if name is not None and name not in allowed:
+                    yield self._document.problem(("figures", number, key), documents.unknown("column", name, allowed))
+            for name in figure.where:
+                if name not in names:
+                    text = documents.unknown("column", name, names)
+                    yield self._document.problem(("figures", number, "where", name), text, at_key=True)
+
+    # ---- the study itself ------------------------------------------------------------------------------------
+
+    def resolved(self) -> dict[str, Any]:
+        """The study as plain data that describes the same trials wherever it lies."""
+        data = self.study.model_dump(mode="json", exclude_none=True)
+        data["experiment"] = dotted.spelled_out(self.base, "", self._read)
+        for axis in data.get("vary", {}).values():
+            keys = axis.get("keys") or [axis.get("key", "")]
+            for values, key in [(axis.get("values"), keys[0]), *((v, k) for k, v in axis.get("zip", {}).items())]:
+                if values is not None:
+                    values[:] = [self._portable(value, key) for value in values]
+        return {key: value for key, value in data.items() if key != "set"}
+
+    def _portable(self, value: Any, key: str) -> Any:
+        return dotted.spelled_out(Document(self._document.file, value), key.rpartition(".")[2], self._read)
+
+
+def load(path: str | Path) -> Grid:
+    """The trials of the study that a YAML file describes.
+
+    Raises:
+        ConfigError: all problems of the file, one a line.
+    """
+    return compose(documents.load(path))
+
+
+def compose(document: Document) -> Grid:
+    """The trials of the study that a document describes."""
+    if not isinstance(document.data, dict):
+        raise documents.refuse([document.problem((), "a study is a mapping of keys")])
+    study: Study = documents.check(Study, document)
+    return Grid(document, study, _base(document))
+
+
+def _base(document: Document) -> Document:
+    """The experiment that a study starts from."""
+    part = document.part(("experiment",))
+    if isinstance(part.data, str):
+        name = part.data
+        if name.endswith((".yaml", ".yml")):
+            path = Path(document.file).parent / name
+            text = f"no file {str(path)!r}"
+        else:
+            path = hardware.shelf("configs/experiments") / f"{name}.yaml"
+            text = documents.unknown("experiment", name, hardware.names("configs/experiments"))
+        if not path.is_file():
+            raise documents.refuse([part.problem((), text)])
+        part = documents.load(path)
+    if not isinstance(part.data, dict):
+        raise documents.refuse([part.problem((), "an experiment is a mapping of keys; see `hwsim schema`")])
+    return part
+
+
+def _labels(values: list[Any]) -> list[Label]:
+    """What to call values: themselves, if they are numbers or words; else their names, or what they say in short."""
+    named = [value.get("name") if isinstance(value, dict) else value for value in values]
+    if not all(isinstance(value, (str, int, float)) for value in named) or len(set(map(str, named))) < len(named):
+        named = [value if isinstance(value, (str, int, float)) else json.dumps(value) for value in values]
+    return named  # type: ignore[return-value]

@@ -1,0 +1,289 @@
+"""Files to start from: valid, quick to run, and with a comment on each key, made from the schema."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from hwsim import documents
+from hwsim.config import hardware
+from hwsim.config.experiment import NAME, Experiment
+from hwsim.config.keys import Key, Section, sections
+from hwsim.documents import Document
+from hwsim.errors import ConfigError, OutputError
+from hwsim.machine import MACHINES
+from hwsim.physics import DataSheet
+
+_COLUMN = 42
+"""Where comments begin."""
+_WIDTH = 120
+
+
+class Start(NamedTuple):
+    """What a file of some kind begins with.
+
+    Attributes:
+        model: what it describes.
+        text: the comment on top.
+        data: its keys.
+        base: what holds for keys that it does not name; defaults of the schema hold for the rest.
+        following: what to type next, `{file}` standing for its name.
+    """
+
+    model: type[BaseModel]
+    text: str
+    data: dict[str, Any]
+    base: dict[str, Any]
+    following: tuple[str, ...]
+
+
+def experiment(name: str) -> Start:
+    layer = {"cell": {"name": "lru", "modes": 8, "r_min": 0.8}, "readout": {"hidden": [16]}}
+    return Start(
+        Experiment,
+        "An experiment: a network that learns handwritten digits on two simulated chips of phase-change memory, and "
+        "beside them the same network under backpropagation through time on a digital chip. It takes some seconds.",
+        {
+            "schema_version": 1,
+            "name": name,
+            "seed": 1,
+            "task": {"name": "digits", "order": "rows"},
+            "network": {"layers": [layer], "pooling": "cumulative_mean"},
+            "learning": {"name": "fpe"},
+            "machine": "pcm_crossbar",
+            "chips": 2,
+            "gradient_check": {"sequences": 16},
+            "training": {
+                "optimizer": {"name": "adamw", "rate": 0.02},
+                "schedule": "cosine",
+                "clip": 1.0,
+                "batch": 32,
+                "epochs": 2,
+            },
+            "references": [{"name": "digital BPTT", "learning": {"name": "bptt"}, "machine": "digital_45nm"}],
+        },
+        {},
+        ("hwsim validate {file}", "hwsim run {file}"),
+    )
+
+
+def machine(name: str) -> Start:
+    base = hardware.inherited(Document("pcm_crossbar", "pcm_crossbar")).data
+    parts = base["parts"]
+    taken = {
+        "tiles": ("time", "output_noise"),
+        "dac": ("bits",),
+        "adc": ("bits", "time"),
+        "registers": ("noise", "retention"),
+    }
+    forward = {key: parts["diagonals"]["forward"][key] for key in ("mismatch", "noise")}
+    return Start(
+        MACHINES["crossbar"].Options,
+        "A machine: what differs from pcm_crossbar, which so far is nothing but the name. Change what your chip does "
+        "differently. `bits` of a converter change its values and, by `energy_per_bits`, its energy; give its time.",
+        {
+            "like": "pcm_crossbar",
+            "name": name,
+            "sources": {"mine": "where your numbers come from: who measured or published them, and when"},
+            "device": base["device"],
+            "parts": {
+                **{part: {key: parts[part][key] for key in keys} for part, keys in taken.items()},
+                "diagonals": {"forward": forward},
+            },
+        },
+        base,
+        ("hwsim validate {file}", "in an experiment, `machine: {file}`"),
+    )
+
+
+def device(name: str) -> Start:
+    guess = "a number to start from, measured nowhere"
+
+    def constant(value: str) -> dict[str, Any]:
+        return {"value": value, "assumed": guess}
+
+    return Start(
+        DataSheet,
+        "A data sheet of a conductance device. Its numbers are there to be replaced by yours: list your sources, and "
+        "let constants have `source: KEY` instead of `assumed: REASON`.",
+        {
+            "name": name,
+            "what": "an example",
+            "sources": {"example": guess},
+            "conductance": {"min": constant("1 uS"), "max": constant("25 uS")},
+            "programming": {
+                "error": {"coefficients": ["0.3 uS", "1 uS"], "source": "example"},
+                "step": constant("0.5 uS"),
+            },
+            "read_noise": {"law": "relative", "deviation_of_g": 0.02, "source": "example"},
+            "write": {"law": "voltage", "voltage": constant("2 V"), "time": constant("1 us")},
+        },
+        {},
+        ("hwsim validate {file}", "in a machine, `device: {file}`"),
+    )
+
+
+KINDS = {"experiment": experiment, "device": device, "machine": machine}
+"""What `hwsim new` makes."""
+
+
+def write(kind: str, name: str, file: Path | None = None) -> tuple[Path, Start]:
+    """Write a file to start from: `file`, or `NAME.yaml`.
+
+    Raises:
+        ConfigError: there is no such kind, or the name cannot be one.
+        OutputError: the file exists already, or cannot be written.
+    """
+    if kind not in KINDS:
+        raise ConfigError(documents.unknown("kind", kind, list(KINDS)))
+    name = name.removesuffix(".yaml")
+    if not re.match(NAME, name):
+        raise ConfigError(f"name {name!r}: letters, digits, spaces, dots, dashes; the folder goes into --out")
+    file, start = file or Path(f"{name.replace(' ', '_')}.yaml"), KINDS[kind](name)
+    text = written(start)
+    try:
+        with file.open("x", encoding="utf-8") as new:
+            new.write(text)
+    except FileExistsError:
+        raise OutputError(f"{file} exists already, and nothing is overwritten; choose another name, or --out") from None
+    except OSError as error:
+        raise OutputError(f"cannot write {file}: {error.strerror}; choose another place with --out") from None
+    return file, start
+
+
+def written(start: Start) -> str:
+    """The file as YAML, every key with what it is for, and the keys that it leaves out as comments."""
+    known = {section.title: section for found in sections(start.model).values() for section in found}
+    head = textwrap.wrap(start.text, _WIDTH - 2)
+    lines = _mapping(start.data, start.base, next(iter(known.values())), known, set())
+    return "\n".join([*(f"# {line}" for line in head), "", *(_commented(*line) for line in lines)]) + "\n"
+
+
+Lines = Iterator[tuple[str, str]]
+"""Lines of YAML, and the comment on each."""
+Known = dict[str, Section]
+"""All sections, by their title."""
+
+
+def _mapping(
+    data: dict[str, Any], base: dict[str, Any], section: Section | None, known: Known, said: set[str], others: str = ""
+) -> Lines:
+    """The keys that stand there and then, as comments, those that could; without comments if the section was `said`.
+
+    Args:
+        others: the sections that could stand in its place.
+    """
+    keys = {key.name: key for key in section.keys} if section else {}
+    again = section is not None and section.title in said
+    said |= {section.title} if section else set()
+    for name, value in data.items():
+        key = keys.get(name)
+        comment = "" if again else _about(key, known) if key else _OTHERS.get(name, "")
+        if section and key and not again and _chooses(key, value):
+            comment = f"{_line(section)} ({others})" if others else _line(section)
+        if isinstance(value, dict) and not _is_constant(value):
+            yield f"{name}:", comment
+            below, instead = _below(key, value, known), key.kind.partition(": ")[2] if key else ""
+            yield from _indented(_mapping(value, base.get(name, {}), below, known, said, instead))
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            yield f"{name}:", comment
+            for item in value:
+                yield from _indented(_item(_mapping(item, {}, _below(key, item, known), known, said)))
+        else:
+            yield f"{name}: {documents.inline(value)}", comment
+    for name, key in keys.items():
+        if not again and name not in (*data, "kind") and (name in base or key.default is not None):
+            yield f"# {name}: {_left_out(name, base, key, known)}", _about(key, known)
+
+
+_OTHERS = {"like": "everything of that machine, but for what follows"}
+"""Keys that are no part of a model, since they are gone when it is checked."""
+
+
+def _left_out(name: str, base: dict[str, Any], key: Key, known: Known) -> str:
+    """What holds for a key that is not there: a value, or the names of the keys below it."""
+    value = base.get(name)
+    if value is None and key.default != "its defaults":
+        return str(key.default)
+    if value is None or (isinstance(value, dict) and not _is_constant(value)):
+        names = value or [each.name for title in key.sections for each in known[title].keys]
+        return f"{{{', '.join(f'{each}: …' for each in names)}}}"
+    return documents.inline(value)
+
+
+def _about(key: Key, known: Known) -> str:
+    """What a key is for, and what else may stand there."""
+    text = key.text or (_line(known[key.sections[0]]) if len(key.sections) == 1 else "")
+    allowed = _allowed(key)
+    return f"{text} ({allowed})" if text and allowed else text or allowed
+
+
+def _allowed(key: Key) -> str:
+    """What may stand there, where the value that does stand there does not show it."""
+    if key.name in ("machine", "digital", "device") and key.kind.startswith("name"):
+        names = hardware.names("devices" if key.name == "device" else "configs/hardware")
+        fit = [name for name in names if key.name != "digital" or _kind_of(name) == "digital"]
+        return " | ".join([*fit, "a file"])
+    if " | " in key.kind or key.kind.startswith(("number", "whole")):
+        return "" if key.sections else key.kind.removeprefix("whole ").removeprefix("number").strip()
+    return ""
+
+
+def _kind_of(name: str) -> str:
+    """The kind of a shipped machine."""
+    return str(hardware.inherited(Document(name, name)).data["kind"])
+
+
+def _chooses(key: Key, value: Any) -> bool:
+    """Whether a key says which of several sections it stands in."""
+    return key.name in ("name", "kind", "law") and key.kind == value
+
+
+def _line(section: Section) -> str:
+    return section.text.partition("\n")[0].rstrip(".")
+
+
+def _below(key: Key | None, value: dict[str, Any], known: Known) -> Section | None:
+    """The section that describes a mapping: the only one, or the one that its name, kind or law chooses."""
+    found = [known[title] for title in key.sections] if key else []
+    if len(found) < 2:
+        return found[0] if found else None
+    return next(section for section in found if any(_chooses(each, value.get(each.name)) for each in section.keys))
+
+
+def _indented(lines: Lines) -> Lines:
+    return ((f"  {line}", comment) for line, comment in lines)
+
+
+def _item(lines: Lines) -> Lines:
+    """Lines of a mapping as an item of a list."""
+    return ((f"{'- ' if number == 0 else '  '}{line}", comment) for number, (line, comment) in enumerate(lines))
+
+
+def _is_constant(value: Any) -> bool:
+    return isinstance(value, dict) and "value" in value
+
+
+def _commented(line: str, comment: str) -> str:
+    """A line with its comment beside it, in as many lines as that takes; above it where both together are too long."""
+    if not comment:
+        return line
+    column = max(_COLUMN, len(line) + 2)
+    if column > _COLUMN and column + 2 + len(comment) > _WIDTH:
+        indent = " " * (len(line) - len(line.lstrip()))
+        return "\n".join([*(f"{indent}# {part}" for part in _wrapped(comment, len(indent))), line])
+    first, *rest = _wrapped(comment, column)
+    return "\n".join([f"{line:<{column}}# {first}", *(f"{'':<{column}}# {part}" for part in rest)])
+
+
+def _wrapped(comment: str, column: int) -> list[str]:
+    """A comment in lines that end before the page does, none of them between a sign and its number."""
+    kept = re.sub(r"([<>≤≥]) ", "\\1\N{NO-BREAK SPACE}", comment)
+    return [
+        line.replace("\N{NO-BREAK SPACE}", " ") for line in re.split("\n", textwrap.fill(kept, _WIDTH - column - 2))
+    ]

@@ -1,0 +1,174 @@
+"""A study: an experiment, what varies in it, and what is to be drawn of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, Field, field_validator, model_validator
+
+from hwsim.config.experiment import Name, Whole
+
+Key = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$", description="dotted, as in network.layers.0.cell.r_min")]
+Seed = Annotated[int, Field(ge=0)]
+
+
+class Axis(BaseModel, extra="forbid"):
+    """What varies along one axis: one key or several with the same value, or several that change together."""
+
+    key: Key | None = None
+    keys: Annotated[list[Key] | None, Field(min_length=1, description="all get the same value")] = None
+    values: Annotated[list[Any] | None, Field(min_length=1)] = None
+    zip: Annotated[dict[Key, list[Any]] | None, Field(min_length=1, description="a list of values for each key")] = None
+    labels: Annotated[list[str | int | float] | None, Field(description="what tables and figures call the points")] = (
+        None
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, data: Any) -> Any:
+        return {"values": data} if isinstance(data, list) else data
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.values is None) == (self.zip is None):
+            raise ValueError("give either values, for a key or keys, or zip with a list of values for each key")
+        if self.zip is not None and (self.key or self.keys):
+            raise ValueError("zip names its own keys")
+        if self.key is not None and self.keys is not None:
+            raise ValueError("give either key or keys")
+        if self.zip is not None and len({len(values) for values in self.zip.values()}) > 1:
+            counts = ", ".join(f"{key}: {len(values)}" for key, values in self.zip.items())
+            raise ValueError(f"zipped lists need the same length; {counts}")
+        if len(self) == 0:
+            raise ValueError("no values")
+        if self.labels is not None and len(self.labels) != len(self):
+            raise ValueError(f"{len(self.labels)} labels for {len(self)} points")
+        if self.labels is not None and len(set(map(str, self.labels))) != len(self.labels):
+            raise ValueError("labels must differ from each other")
+        return self
+
+    def __len__(self) -> int:
+        return len(self.values if self.values is not None else next(iter((self.zip or {}).values())))
+
+
+class Distribution(BaseModel, extra="forbid"):
+    """Where the values of a key are drawn from."""
+
+    key: Key | None = None
+    keys: Annotated[list[Key] | None, Field(min_length=1)] = None
+    uniform: Annotated[list[float] | None, Field(min_length=2, max_length=2)] = None
+    log_uniform: Annotated[list[float] | None, Field(min_length=2, max_length=2)] = None
+    integers: Annotated[list[int] | None, Field(min_length=2, max_length=2, description="both included")] = None
+    choice: Annotated[list[Any] | None, Field(min_length=1)] = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        kinds = self.model_dump(include={"uniform", "log_uniform", "integers", "choice"}, exclude_none=True)
+        if len(kinds) != 1:
+            raise ValueError("give one of uniform, log_uniform, integers and choice")
+        if self.key is not None and self.keys is not None:
+            raise ValueError("give either key or keys")
+        bounds = self.uniform or self.log_uniform or self.integers
+        if bounds is not None and bounds[0] > bounds[1]:
+            raise ValueError("the lower bound comes first")
+        if self.log_uniform is not None and self.log_uniform[0] <= 0:
+            raise ValueError("log_uniform needs bounds above zero")
+        return self
+
+    def draw(self, stream: np.random.Generator) -> Any:
+        """One value."""
+        if self.uniform is not None:
+            return float(stream.uniform(self.uniform[0], self.uniform[1]))
+        if self.log_uniform is not None:
+            return float(np.exp(stream.uniform(*np.log(self.log_uniform))))
+        if self.integers is not None:
+            return int(stream.integers(self.integers[0], self.integers[1], endpoint=True))
+        assert self.choice is not None
+        return self.choice[int(stream.integers(len(self.choice)))]
+
+
+class Sample(BaseModel, extra="forbid"):
+    """Random points instead of a grid, or at each point of it."""
+
+    count: Whole
+    keys: Annotated[dict[str, Distribution], Field(min_length=1)]
+    seed: Annotated[Seed, Field(description="of the points; those of the trials are `seeds`")] = 0
+
+
+Scale = Literal["linear", "log"]
+
+
+class Figure(BaseModel, extra="forbid"):
+    """A figure: y over x, a line or colour for each hue, a panel for each facet."""
+
+    name: Name
+    x: str
+    y: str
+    hue: str | None = None
+    facet: str | None = None
+    where: Annotated[dict[str, list[Any]], Field(description="only rows with one of these values, by column")] = {}
+    kind: Annotated[
+        Literal["auto", "line", "points"], Field(description="line for numbers along x, points for names, by default")
+    ] = "auto"
+    center: Literal["median", "mean"] = "median"
+    spread: Annotated[
+        Literal["quartiles", "range", "deviation", "interval", "none"],
+        Field(description="over chips and seeds; interval is that of 95 % around the mean"),
+    ] = "quartiles"
+    title: str | None = None
+    x_label: str | None = None
+    y_label: str | None = None
+    hue_label: str | None = None
+    x_scale: Scale = "linear"
+    y_scale: Scale = "linear"
+    y_limits: Annotated[list[float] | None, Field(min_length=2, max_length=2)] = None
+
+
+class Cluster(BaseModel, extra="forbid"):
+    """A Dask cluster: the address of its scheduler, or how many worker processes to start here."""
+
+    scheduler: str | None = None
+    workers: Whole | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.scheduler is None) == (self.workers is None):
+            raise ValueError("give either the address of a scheduler, or the number of workers to start here")
+        return self
+
+
+class Study(BaseModel, extra="forbid"):
+    """A grid or a sample of experiments."""
+
+    schema_version: Literal[1] = 1
+    name: Name
+    experiment: Annotated[
+        str | dict[str, Any], Field(description="a path beside this file, a shipped name, or the experiment itself")
+    ]
+    set: Annotated[dict[Key, Any], Field(description="dotted keys that differ from the experiment in all trials")] = {}
+    vary: Annotated[dict[str, Axis], Field(description="every combination of these; by name, or by dotted key")] = {}
+    sample: Sample | None = None
+    seeds: Annotated[
+        int | list[Seed] | None, Field(description="how many, from 0, or a list; by default the experiment's own")
+    ] = None
+    figures: list[Figure] = []
+    dask: Cluster | None = None
+
+    @field_validator("seeds")
+    @classmethod
+    def _some_seeds(cls, seeds: int | list[int] | None) -> int | list[int] | None:
+        if isinstance(seeds, int) and seeds < 1:
+            raise ValueError("must be at least 1")
+        if isinstance(seeds, list) and (not seeds or len(set(seeds)) < len(seeds)):
+            raise ValueError("must be a list of different numbers")
+        return seeds
+
+    @field_validator("figures")
+    @classmethod
+    def _names_differ(cls, figures: list[Figure]) -> list[Figure]:
+        taken = [figure.name for figure in figures]
+        twice = sorted({name for name in taken if taken.count(name) > 1})
+        if twice:
+            raise ValueError(f"need names of their own; {', '.join(map(repr, twice))} stands twice")
+        return figures

@@ -1,0 +1,118 @@
+"""Trials on a Dask cluster, which somebody runs or which is started here."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, Self
+
+import hwsim
+from hwsim.config.study import Cluster as Options
+from hwsim.errors import HwsimError
+from hwsim.experiments.study.store import Outcome
+from hwsim.experiments.study.trial import Job, carry_out
+
+_AHEAD = 3
+"""Trials that are handed to the scheduler for each thread of the cluster."""
+_PATIENCE = 30
+"""Seconds to wait for a scheduler, and for a worker."""
+
+
+class ClusterError(HwsimError):
+    """The Dask cluster cannot be used."""
+
+
+class Cluster:
+    """A Dask cluster. It is a context; a cluster that was started here ends with it.
+
+    Trials of workers that die are carried out by others; Dask gives one up after it has lost several workers.
+    """
+
+    def __init__(self, options: Options, data: str | None = None) -> None:
+        self._data = data
+        self._futures: dict[Any, Job] = {}
+        self._local: Any = None
+        try:
+            from distributed import Client, LocalCluster
+        except ImportError:
+            raise ClusterError("a Dask cluster needs `pip install 'hwsim[dask]'`") from None
+        try:
+            if options.scheduler is None:
+                self._local = LocalCluster(n_workers=options.workers, threads_per_worker=1, dashboard_address=None)
+            self._client = Client(self._local or options.scheduler, timeout=_PATIENCE)
+        except (OSError, ValueError) as error:
+            self.__exit__()
+            raise ClusterError(f"cannot reach the Dask scheduler at {options.scheduler}: {error}") from None
+        try:
+            self._check()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        with suppress(Exception):
+            self._client.cancel(list(self._futures), force=True)
+        for opened in ("_client", "_local"):
+            with suppress(Exception):
+                getattr(self, opened).close()
+
+    def carry_out(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, Outcome]]:
+        """Each job with its outcome, as they end."""
+        from distributed import as_completed
+
+        ended = as_completed()
+        run = uuid.uuid4().hex[:8]  # results that a scheduler still has belong to somebody else
+
+        def fill() -> None:
+            while len(self._futures) < _AHEAD * max(1, sum(self._client.nthreads().values())):
+                job = next(jobs, None)
+                if job is None:
+                    return
+                key = f"hwsim-{job.id[:16]}-{run}"
+                future = self._client.submit(carry_out, job.config, job.seed, self._data, key=key, pure=False)
+                self._futures[future] = job
+                ended.add(future)
+
+        fill()
+        for future in ended:
+            job = self._futures.pop(future)
+            yield job, self._outcome(future)
+            fill()
+
+    def _outcome(self, future: Any) -> Outcome:
+        from distributed import KilledWorker
+
+        if future.status == "finished":
+            return Outcome(*future.result())
+        if future.status in ("cancelled", "lost"):
+            raise ClusterError("the Dask scheduler is gone")
+        error = future.exception()
+        if isinstance(error, KilledWorker):
+            return Outcome("failed", "each Dask worker that carried it out died; out of memory, perhaps")
+        raise ClusterError(f"a Dask worker cannot carry trials out: {type(error).__name__}: {error}")
+
+    def _check(self) -> None:
+        """That there are workers, with the same software: other versions may give other bytes."""
+        try:
+            self._client.wait_for_workers(1, timeout=_PATIENCE)
+        except TimeoutError:
+            raise ClusterError(f"the Dask cluster has no workers; none came in {_PATIENCE} s") from None
+        try:
+            theirs = self._client.run(_software)
+        except Exception as error:
+            raise ClusterError(f"hwsim cannot be imported on the workers: {error}") from None
+        mine = _software()
+        for worker, versions in theirs.items():
+            if versions != mine:
+                raise ClusterError(f"{worker} has {versions}, and this process {mine}; results might differ")
+
+
+def _software() -> dict[str, str]:
+    import numba
+    import numpy
+
+    return {"hwsim": hwsim.__version__, "numpy": numpy.__version__, "numba": numba.__version__}

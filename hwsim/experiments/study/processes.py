@@ -1,0 +1,159 @@
+"""Trials in processes of this computer."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Iterator
+from typing import IO, Self
+
+import psutil
+
+from hwsim.errors import HwsimError
+from hwsim.experiments.study.store import Outcome
+from hwsim.experiments.study.trial import Job
+from hwsim.experiments.study.worker import ENVIRONMENT
+
+_AHEAD = 2
+"""Trials that a worker holds while they are short: the one it is at, and the next one."""
+_SHORT = 1.0
+"""Seconds that a short trial takes at most."""
+
+
+def workers_here() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count() or 1
+
+
+class WorkerError(HwsimError):
+    """Worker processes cannot be started."""
+
+
+class _Worker:
+    """A process with the trials that it was given and has not answered."""
+
+    def __init__(self, answers: queue.SimpleQueue[tuple[_Worker, str | None]]) -> None:
+        self.jobs: deque[Job] = deque()
+        self.ready = False
+        self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "hwsim.experiments.study.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            env={**os.environ, **ENVIRONMENT},
+            text=True,
+            encoding="utf-8",
+        )
+        threading.Thread(target=self._listen, args=(answers,), daemon=True).start()
+
+    def _listen(self, answers: queue.SimpleQueue[tuple[_Worker, str | None]]) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.endswith("\n"):  # else it died while it wrote
+                answers.put((self, line))
+        answers.put((self, None))
+
+    def give(self, job: Job, data: str | None) -> None:
+        assert self.process.stdin is not None
+        self.jobs.append(job)
+        try:
+            self.process.stdin.write(json.dumps([job.config, job.seed, data]) + "\n")
+            self.process.stdin.flush()
+        except OSError:
+            pass  # it died, which its output will tell
+
+    def end(self) -> str:
+        """Kill it, and say how it died if it had."""
+        code = self.process.poll()
+        if code is None:
+            self.process.kill()
+        code = self.process.wait() if code is None else code
+        self.log.seek(0)
+        last = self.log.read()[-400:].decode(errors="replace").strip().splitlines()[-1:]
+        self.log.close()
+        name = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        hint = "; out of memory, perhaps" if code == -9 else ""
+        return f"{name}{hint}" + "".join(f": {line}" for line in last)
+
+
+class Processes:
+    """So many worker processes. It is a context, which leaves none behind.
+
+    A trial whose worker dies, or that finds too little memory beside the others, is tried once more at the end with
+    nothing beside it.
+    """
+
+    def __init__(self, workers: int, data: str | None = None) -> None:
+        self._count, self._data = workers, data
+        self._answers: queue.SimpleQueue[tuple[_Worker, str | None]] = queue.SimpleQueue()
+        self._workers: list[_Worker] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for worker in self._workers:
+            worker.process.kill()
+        for worker in self._workers:
+            worker.end()
+
+    def carry_out(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, Outcome]]:
+        """Each job with its outcome, as they end."""
+        alone: list[Job] = []
+        for job, outcome in self._spread(jobs, self._count):
+            if outcome.status == "died" or (self._count > 1 and _crowded(outcome)):
+                alone.append(job)
+            else:
+                yield job, outcome
+        if alone:
+            for job, outcome in self._spread(iter(alone), 1):
+                yield job, outcome._replace(status="failed") if outcome.status == "died" else outcome
+
+    def _spread(self, jobs: Iterator[Job], count: int) -> Iterator[tuple[Job, Outcome]]:
+        """As `carry_out`, with the status `died` where a worker did."""
+        again: deque[Job] = deque()
+        ahead = _AHEAD
+        while len(self._workers) > count:
+            self._workers.pop().end()
+        while True:
+            ready = [worker for worker in self._workers if worker.ready]
+            for worker in sorted(ready * ahead, key=lambda worker: len(worker.jobs)):
+                if len(worker.jobs) < ahead:
+                    job = again.popleft() if again else next(jobs, None)
+                    if job is None:
+                        break
+                    worker.give(job, self._data)
+            if ready and not any(worker.jobs for worker in ready):
+                return
+            self._workers += [_Worker(self._answers) for _ in range(count - len(self._workers))]
+            worker, line = self._answers.get()
+            if worker not in self._workers:
+                continue  # it was ended from here
+            if line is None:
+                self._workers.remove(worker)
+                died = worker.end()
+                if not worker.ready:
+                    raise WorkerError(f"a worker process cannot start: {died}")
+                if worker.jobs:
+                    at = worker.jobs.popleft()
+                    again.extend(worker.jobs)
+                    yield at, Outcome("died", f"the process that carried it out ended twice: {died}")
+            elif not worker.ready:
+                worker.ready = True
+            else:
+                outcome = Outcome(*json.loads(line))
+                ahead = _AHEAD if (outcome.wall_s or 0) < _SHORT else 1
+                yield worker.jobs.popleft(), outcome
+
+
+def _crowded(outcome: Outcome) -> bool:
+    """Whether it failed for lack of memory, and so may go better with nothing else beside it."""
+    return any(kind in (outcome.traceback or "") for kind in ("MemoryEstimateError", "MemoryError"))

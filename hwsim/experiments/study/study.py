@@ -1,0 +1,210 @@
+"""Run a study: carry out the trials that are not over yet, keep each as it ends, and write what was found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numba
+import numpy
+
+import hwsim
+from hwsim import documents
+from hwsim.config.grid import Grid
+from hwsim.config.study import Cluster as ClusterOptions
+from hwsim.errors import ConfigError, OutputError
+from hwsim.experiments.study import table
+from hwsim.experiments.study.processes import Processes, workers_here
+from hwsim.experiments.study.store import Outcome, Store
+from hwsim.experiments.study.trial import Job
+
+MANY = 100_000
+"""Trials from which on a study asks first."""
+
+
+class Progress(NamedTuple):
+    """How far a study is: trials that are over, and how many of them failed, of all."""
+
+    over: int
+    failed: int
+    total: int
+
+
+class Executor(Protocol):
+    """Carries trials out somewhere."""
+
+    def carry_out(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, Outcome]]:
+        """Each job with its outcome, as they end."""
+
+
+def run(
+    grid: Grid,
+    folder: Path,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    data: str | Path | None = None,
+    yes: bool = False,
+    retry: bool = False,
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> Progress:
+    """Run a study into a folder, or go on with it, and write its tables.
+
+    Args:
+        grid: the trials.
+        folder: a new one, or one with the same study.
+        workers: processes on this computer; by default one for each core, or what the study says of Dask.
+        scheduler: the address of a Dask scheduler, instead.
+        data: the folder with the data sets that are not shipped.
+        yes: go on with very many trials, or with a study that has changed.
+        retry: run trials that failed again.
+        progress: told first what was there already, and then of each trial.
+
+    Raises:
+        HwsimError: something is wrong with the study, the folder or the cluster. Trials that are over are kept.
+    """
+    if grid.trials > MANY and not yes:
+        raise ConfigError(f"{grid.study.name}: {grid.trials:,} trials; if that is what you want, add --yes")
+    asked = _asked(grid)
+    with opened(folder) as store:
+        _compare(store, asked, folder, yes)
+        if retry:
+            store.forget_failed()
+        _write_study(folder, grid)
+        over, failed = store.count()
+        progress(Progress(over, failed, grid.trials))
+        if over < grid.trials:
+            count = min(workers or workers_here(), grid.trials - over)
+            with _executor(grid, count if workers or not scheduler else None, scheduler, data) as executor:
+                for done in _carry_out(grid, store, executor):
+                    progress(done)
+        over, failed = store.count()
+        table.write(folder, grid, store)
+    return Progress(over, failed, grid.trials)
+
+
+def opened(folder: Path) -> Store:
+    """The store of a study's folder, which may be new.
+
+    Raises:
+        OutputError: the folder holds something else, or cannot be written.
+    """
+    path = folder / "trials.sqlite"
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(f"{folder} is a file; choose another folder with --out")
+        if folder.is_dir() and not path.exists() and any(folder.iterdir()):
+            raise OutputError(
+                f"{folder} is not the folder of a study: it has no trials.sqlite; choose another one with --out"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {folder}: {error.strerror}; choose another folder with --out") from None
+    return Store(path)
+
+
+def _executor(
+    grid: Grid, workers: int | None, scheduler: str | None, data: str | Path | None
+) -> AbstractContextManager[Executor]:
+    where = None if data is None else str(Path(data).resolve())
+    options = ClusterOptions(scheduler=scheduler) if scheduler else grid.study.dask
+    if options is not None:
+        from hwsim.experiments.study.cluster import Cluster
+
+        return Cluster(options, where)
+    return Processes(workers or 1, where)
+
+
+def _carry_out(grid: Grid, store: Store, executor: Executor) -> Iterator[Progress]:
+    """Carry out what is not over, and keep it; how far the study is after each trial."""
+    over = bytearray(grid.trials)
+    for number in store.numbers():
+        over[number] = 1
+    flying: dict[str, Job] = {}
+
+    def jobs() -> Iterator[Job]:
+        """Seed by seed, so that the whole grid is there early."""
+        for at, seed in enumerate(grid.seeds):
+            for point in range(grid.points):
+                number = point * len(grid.seeds) + at
+                if over[number]:
+                    continue
+                try:
+                    trial, config = identity(grid, point, seed)
+                except ConfigError as error:  # parts that do not fit together
+                    trial = documents.fingerprint({"labels": grid.labels(point), "seed": seed, "error": str(error)})
+                    store.keep([number], trial, Outcome("failed", str(error)))
+                    continue
+                if trial in flying:
+                    flying[trial].numbers.append(number)
+                elif not store.know(number, trial):
+                    flying[trial] = Job([number], trial, config, seed)
+                    yield flying[trial]
+
+    for job, outcome in executor.carry_out(jobs()):
+        store.keep(job.numbers, job.id, outcome)
+        del flying[job.id]
+        yield Progress(*store.count(), grid.trials)
+
+
+def identity(grid: Grid, point: int, seed: int) -> tuple[str, str]:
+    """The hash of all that decides a trial's results, and its experiment as JSON."""
+    resolved = grid.experiment(point).resolved()
+    trial = documents.fingerprint({"hwsim": hwsim.__version__, "config": {**resolved, "seed": seed}})
+    return trial, json.dumps(resolved)
+
+
+def _asked(grid: Grid) -> dict[str, Any]:
+    """What decides the trials of a study, to be compared when it goes on."""
+    study = {key: value for key, value in grid.resolved().items() if key not in ("figures", "dask", "name")}
+    software = {"hwsim": hwsim.__version__, "numpy": numpy.__version__, "numba": numba.__version__}
+    return {"study": study, "files": grid.check(), "software": software}
+
+
+def _compare(store: Store, asked: dict[str, Any], folder: Path, yes: bool) -> None:
+    before = store.asked
+    if before is None:
+        store.ask(asked)
+        return
+    differing = list(_differences(before, asked))
+    if not differing:
+        return
+    if not yes:
+        over, _ = store.count()
+        shown = "\n".join(f"  {line}" for line in differing[:12])
+        raise OutputError(
+            f"{folder} holds {over} trials of a study that differs from this one:\n{shown}\n"
+            "choose another folder with --out; or add --yes to go on in this one, which keeps the trials that are "
+            "the same and runs those that are not there"
+        )
+    store.ask(asked)
+
+
+def _differences(before: Any, now: Any, place: str = "") -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in [*before, *(key for key in now if key not in before)]:
+            inner = key if place in ("", "study", "software") else f"{place}.{key}"
+            if key not in now or key not in before:
+                yield f"{inner}: only {'here' if key in now else 'there'}"
+            else:
+                yield from _differences(before[key], now[key], inner)
+    elif before != now:
+        if place == "files":
+            yield "files that the study names say something else"
+        else:
+            yield f"{place}: {_short(before)} there, {_short(now)} here"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _write_study(folder: Path, grid: Grid) -> None:
+    try:
+        table.replace(folder / "study.yaml", documents.dump(grid.resolved()).encode())
+    except OSError as error:
+        raise OutputError(f"cannot write {folder / 'study.yaml'}: {error.strerror}") from None

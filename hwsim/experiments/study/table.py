@@ -1,0 +1,170 @@
+"""The table of a study: a row for each trial, system and chip; and medians and spread over chips and seeds."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hwsim.config.columns import COLUMNS, GROUPS, NUMBERS, OF_A_SEQUENCE, TEXTS, WHOLES, memory_column
+from hwsim.config.grid import Grid
+from hwsim.errors import OutputError
+from hwsim.experiments.study.store import Kept, Store
+
+Row = dict[str, Any]
+
+OF_SYSTEM = ("system", "rule", "machine")
+
+
+def write(folder: Path, grid: Grid, store: Store) -> None:
+    """Write `table.csv`, `table.parquet` and `summary.csv`, each whole or not at all.
+
+    Raises:
+        OutputError: there is no place for them.
+    """
+    try:
+        found = frame(grid, store)
+        replace(folder / "table.csv", _csv(found))
+        replace(folder / "table.parquet", found.to_parquet(index=False, engine="pyarrow"))
+        replace(folder / "summary.csv", _csv(summary(grid, found)))
+    except OSError as error:
+        raise OutputError(
+            f"cannot write the tables in {folder}: {error.strerror or error}; all trials are kept, and the "
+            "same command writes them again"
+        ) from None
+
+
+def frame(grid: Grid, store: Store) -> pd.DataFrame:
+    """The table; points in the order of the file, then seeds, systems and chips."""
+    columns: dict[str, list[Any]] = {column: [] for column in (*grid.columns, *COLUMNS)}
+    for kept in store.kept():
+        point, at = divmod(kept.number, len(grid.seeds))
+        for row in rows(kept, {**grid.labels(point), "seed": grid.seeds[at]}):
+            for column, values in columns.items():
+                values.append(row.get(column))
+    return pd.DataFrame({name: _typed(name, values) for name, values in columns.items()})
+
+
+def rows(kept: Kept, labels: Row) -> Iterator[Row]:
+    """What is known of each system and chip of a trial; one row if it failed."""
+    begin = {**labels, "status": kept.status, "error": kept.error, "config_sha256": kept.id}
+    if kept.summary is None:
+        yield begin
+        return
+    for name, system in json.loads(kept.summary)["systems"].items():
+        whole = {**begin, "system": name, **_of_system(system)}
+        for chip in range(system["chips"]):
+            yield {**whole, **_of_chip(system, chip)}
+
+
+def _of_system(system: Row) -> Row:
+    energy, memory, time = system["energy"], system["memory"], system["time"]
+    reach = system["horizon"] or {}
+    found = {
+        "rule": system["rule"],
+        "machine": system["machine"],
+        "end_residual": max(reach.get("end_residual", {}).values(), default=None, key=lambda v: v or 0),
+        "horizon_fresh_steps": reach.get("fresh_steps"),
+        "horizon_frozen_steps": reach.get("frozen_steps"),
+        "energy_inference_j": energy["inference_j_per_sequence"],
+        "energy_gradient_j": energy["gradient_j_per_sequence"],
+        "energy_training_step_j": energy["training_step_j"],
+        "energy_run_j": energy["run_j"],
+        "assumed_fraction": energy["assumed_fraction"],
+        "peak_memory_bytes": memory["peak_bytes"],
+        "time_sequence_s": time.get("sequence_s"),
+        "time_training_step_s": time.get("training_step_s"),
+        "passes": time.get("passes"),
+        "writes_per_device": (system["weights"] or {}).get("writes_per_device"),
+        "saturation_rate": (system["signal_health"] or {}).get("saturation_rate"),
+        **{memory_column(kind): held for kind, held in memory["peak_by_class"].items()},
+        "memory_to_learn_bytes": sum(memory["peak_by_class"].get(kind, 0) for kind in OF_A_SEQUENCE),
+    }
+    for group in GROUPS if system["gradient"] else ():
+        found[f"relative_error_{group}"] = system["gradient"][group]["target"]["relative_error"]
+    return found
+
+
+def _of_chip(system: Row, chip: int) -> Row:
+    """What differs from chip to chip, and whether any of it is no number although it was asked for."""
+    found: Row = {"chip": chip}
+    lost = bool(system["diverged"]) and chip in system["diverged"]["chips"]
+    for quantity in ("accuracy", "loss"):
+        if system[quantity] is not None:
+            found[quantity] = system[quantity]["per_chip"][chip]
+            lost |= found[quantity] is None
+    for group in GROUPS if system["gradient"] else ():
+        for against, column in (("target", "cosine"), ("recorded", "cosine_recorded")):
+            one = system["gradient"][group][against]
+            found[f"{column}_{group}"] = one["per_chip"][chip]
+            lost |= one["per_chip"][chip] is None and one["relative_error"] is None
+    return {**found, "non_finite": lost}
+
+
+def summary(grid: Grid, found: pd.DataFrame) -> pd.DataFrame:
+    """Median and spread of each quantity over chips and seeds, at each point for each system."""
+    known = found[found["status"] == "done"]
+    quantities = [name for name in NUMBERS if known[name].notna().any()]
+    by = [*grid.columns, *OF_SYSTEM]
+    lines: list[Row] = []
+    for key, rows in known.groupby(by, sort=False, dropna=False):
+        where = dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))
+        for name in quantities:
+            values = rows[name].dropna()
+            if len(values) or rows["non_finite"].any():
+                low, middle, high = values.quantile([0.25, 0.5, 0.75])
+                lines.append(
+                    {
+                        **where,
+                        "quantity": name,
+                        "median": middle,
+                        "lower_quartile": low,
+                        "upper_quartile": high,
+                        "min": values.min(),
+                        "max": values.max(),
+                        "mean": values.mean(),
+                        "deviation": values.std(ddof=1),
+                        "count": len(values),
+                        "non_finite": int((rows[name].isna() & rows["non_finite"]).sum()),
+                    }
+                )
+    statistics = ["median", "lower_quartile", "upper_quartile", "min", "max", "mean", "deviation"]
+    return pd.DataFrame(lines, columns=[*by, "quantity", *statistics, "count", "non_finite"])
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _typed(name: str, values: list[Any]) -> pd.Series[Any]:
+    if name in TEXTS:
+        return pd.Series(values, dtype="string")
+    if name in WHOLES or name.endswith("_bytes"):
+        return pd.Series(values, dtype="Int64")
+    if name == "non_finite":
+        return pd.Series(values, dtype="boolean")
+    if name in NUMBERS:
+        return pd.Series(values, dtype="float64")
+    kinds = {type(value) for value in values}
+    if kinds <= {int}:
+        return pd.Series(values, dtype="int64")
+    if kinds <= {bool}:
+        return pd.Series(values, dtype="bool")
+    if kinds <= {int, float}:
+        return pd.Series(values, dtype="float64")
+    return pd.Series([str(value) for value in values], dtype="string")
+
+
+def _csv(found: pd.DataFrame) -> bytes:
+    """As CSV; numbers keep all their digits, what is unknown stays empty."""
+    return found.to_csv(index=False, lineterminator="\n").encode()

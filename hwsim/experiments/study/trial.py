@@ -1,0 +1,83 @@
+"""One trial, carried out in whichever process: text in, text out."""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from threadpoolctl import threadpool_limits
+
+from hwsim import tasks
+from hwsim.config.experiment import Experiment
+from hwsim.errors import HwsimError
+from hwsim.experiments import run as experiments
+from hwsim.experiments.study.store import Outcome
+from hwsim.tasks import Dataset
+
+
+class Job(NamedTuple):
+    """A trial to be carried out.
+
+    Attributes:
+        numbers: of the plan that it answers; more than one where points are alike.
+        id: the hash of its resolved config.
+        config: the resolved experiment as JSON, with any seed.
+        seed: the seed of this trial.
+    """
+
+    numbers: list[int]
+    id: str
+    config: str
+    seed: int
+
+
+def carry_out(config: str, seed: int, data: str | None = None) -> Outcome:
+    """Run a resolved experiment with a seed; whatever goes wrong in it is its outcome."""
+    begun = time.perf_counter()
+    _one_thread()
+    try:
+        experiment = _experiment(config).model_copy(update={"seed": seed})
+        found = experiments.simulate(experiment, _dataset, data)
+    except Exception as error:  # the others go on
+        said = str(error) if isinstance(error, HwsimError) else f"{type(error).__name__}: {error}"
+        return Outcome("failed", said, traceback.format_exc(), wall_s=time.perf_counter() - begun)
+    summary = json.dumps(found.summary, allow_nan=False)
+    metrics = json.dumps(_finite(found.metrics.to_dict("split", index=False)), allow_nan=False)
+    return Outcome("done", None, None, summary, metrics, time.perf_counter() - begun)
+
+
+@cache
+def _one_thread() -> None:
+    """Sums must not depend on how many cores a process has; trials run side by side instead."""
+    threadpool_limits(1)
+
+
+@lru_cache(64)
+def _experiment(config: str) -> Experiment:
+    return Experiment.model_validate(json.loads(config), strict=True)
+
+
+_latest: dict[str, Dataset] = {}
+
+
+def _dataset(options: Any, seed: int, folder: Path | None) -> Dataset:
+    """The data of a task, kept for the next trial with the same."""
+    key = f"{options.model_dump_json()} {seed} {folder}"
+    found = _latest.get(key)
+    if found is None:
+        _latest.clear()
+        found = _latest[key] = tasks.load(options, seed, folder)
+    return found
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for what is no number."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not abs(value) < float("inf") else value

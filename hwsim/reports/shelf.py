@@ -1,0 +1,71 @@
+"""What there is to choose from, and what stands in it."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Column, Table
+
+from hwsim import documents
+from hwsim.config import hardware
+from hwsim.config.choices import Choice
+from hwsim.config.constants import Row, constants
+from hwsim.config.keys import sections
+
+
+def show(choices: list[Choice], console: Console) -> None:
+    """Print names with a line on each, under the key that names them."""
+    width = max(len(choice.name) for choice in choices)
+    for where, group in groupby(choices, lambda choice: choice.where):
+        table = Table(title=f"[b]{escape(where)}[/b]", title_justify="left", box=None, show_header=False)
+        table.add_column(min_width=width, no_wrap=True)
+        table.add_column()
+        for choice in group:
+            table.add_row(escape(choice.name), escape(choice.text))
+        console.print(table)
+        console.print()
+    console.print("hwsim devices NAME shows the constants of a device or machine, or the keys of the others.")
+
+
+def detail(choice: Choice, console: Console) -> None:
+    """Print the constants of a device or machine with their sources, or the keys of a rule, cell, task or optimizer."""
+    console.print(f"[b]{escape(choice.name)}[/b] ({escape(choice.where)}): {escape(choice.text)}", highlight=False)
+    if not isinstance(choice.origin, Path):
+        console.print(_keys(choice))
+    elif choice.where.startswith("hwsim"):
+        console.print(escape(choice.origin.read_text(encoding="utf-8")), highlight=False)
+    else:
+        _constants(choice.origin, console)
+
+
+def _constants(path: Path, console: Console) -> None:
+    document = hardware.inherited(documents.load(path))
+    rows = constants(document, document.data.get("sources", {}))
+    table = Table(Column("constant", overflow="fold"), "value", "source")
+    for row in rows:
+        value = f"{row.value} ({row.range})" if row.range else row.value
+        table.add_row(row.place, value, _origin(row))
+    if rows:
+        console.print(table)
+    for key, source in {row.key: row.source for row in rows if row.key}.items():
+        console.print(Padding(f"{escape(key)}: {escape(source)}", (0, 0, 0, 1)), highlight=False)
+    console.print(f" in {path}", highlight=False, soft_wrap=True)
+
+
+def _origin(row: Row) -> str:
+    if row.kind == "source":
+        return escape(f"{row.key}, {row.because}" if row.because else row.key)
+    return f"[yellow]{row.kind}[/yellow]" + (f": {escape(row.because)}" if row.because else "")
+
+
+def _keys(choice: Choice) -> Table:
+    section = next(iter(sections(choice.origin.Options).values()))[0]  # type: ignore[union-attr]
+    table = Table("key", "what stands there", "default", "what it is for")
+    for key in section.keys:
+        default = "required" if key.default is None else key.default
+        table.add_row(key.name, escape(key.kind), escape(default), escape(key.text))
+    return table

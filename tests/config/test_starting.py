@@ -1,0 +1,83 @@
+"""Files to start from: they are valid, they say what each key is for, and what they leave out is right too."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hwsim import documents
+from hwsim.config import experiment, hardware, starting
+from hwsim.config.starting import KINDS
+from hwsim.errors import ConfigError, OutputError
+
+LOADERS = {"experiment": experiment.compose, "machine": hardware.machine, "device": hardware.device}
+
+
+def text_of(kind: str) -> str:
+    return starting.written(KINDS[kind]("mine"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_written_is_valid_and_says_the_same_as_its_data(kind: str) -> None:
+    document = documents.loads(text_of(kind), "e.yaml")
+    assert document.data == KINDS[kind]("mine").data
+    assert LOADERS[kind](document).name == "mine"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_key_that_is_left_out_may_be_put_in_as_it_stands(kind: str) -> None:
+    """One after another, each commented key with a value that is not to be filled in first."""
+    lines = text_of(kind).splitlines()
+    left_out = [number for number, line in enumerate(lines) if re.match(r" *# \w+: (?!.*…)", line)]
+    assert len(left_out) > {"device": -1, "machine": 10, "experiment": 15}[kind]
+    for number in left_out:
+        if lines[number].lstrip("# ").startswith(("steps", "epochs")):
+            continue  # either of them, not both
+        put_in = [*lines[:number], lines[number].replace("# ", "", 1), *lines[number + 1 :]]
+        LOADERS[kind](documents.loads("\n".join(put_in), f"line {number + 1}: {lines[number]}"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_key_has_a_comment_the_first_time_that_its_section_comes(kind: str) -> None:
+    lines = text_of(kind).splitlines()
+    bare = [
+        line.split(":")[0].strip(" -#")
+        for before, line in zip(["", *lines], lines, strict=False)
+        if re.match(r" *(- )?\w+:", line) and " # " not in line and not before.strip().startswith("#")
+    ]
+    allowed = {"device": ["example"], "machine": ["mine", "bits", "time"], "experiment": []}
+    assert bare == allowed[kind]
+    assert max(map(len, lines)) <= 120
+
+
+def test_comments_name_what_else_is_allowed() -> None:
+    text = text_of("experiment")
+    assert re.search(r"name: fpe +# .*\(bptt \| .*fpe \| .*\)", text)
+    assert re.search(r"(?s)pooling: cumulative_mean.{,200}\(none \| last \| cumulative_mean\)", text)
+    assert "batch: 32                               # sequences for each update (≥ 1)" in text
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    file, start = starting.write("device", "mine", tmp_path / "d.yaml")
+    before = file.read_bytes()
+    assert hardware.device(documents.load(file)).name == "mine"
+    assert start.following[0] == "hwsim validate {file}"
+    with pytest.raises(OutputError, match="exists already"):
+        starting.write("machine", "other", file)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "said"),
+    [
+        ("machin", "mine", "unknown kind 'machin'; did you mean 'machine'"),
+        ("device", "../mine", "name '../mine': letters"),
+    ],
+)
+def test_what_cannot_be_made_is_refused(kind: str, name: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        starting.write(kind, name)
+    with pytest.raises(OutputError, match="No such file or directory"):
+        starting.write("device", "mine", Path("/nowhere/at/all.yaml"))
