@@ -99,6 +99,7 @@ def study(
         report.show(asked, folder, ended, figures, console)
 
 
+@app.command()
 def report(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run or of a study.")],
     out: Annotated[Path | None, typer.Option("--out", help="The file; otherwise report.html in the folder.")] = None,

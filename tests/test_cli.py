@@ -259,7 +259,7 @@ def test_memory_that_runs_out_all_the_same_is_no_traceback(command: Command, mon
     def exhausted(*_: Any) -> None:
         raise MemoryError("unable to allocate 3 TiB")
 
-    monkeypatch.setattr(tasks, "load", exhausted)
+    monkeypatch.setattr(random, "load", exhausted)
     assert refused(command, TINY) == "this computer has too little memory: unable to allocate 3 TiB\n"
 
 

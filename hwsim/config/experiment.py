@@ -154,17 +154,22 @@ def _references(document: Document) -> Document:
     return found
 
 
+_USES = {
+    "data sheet": "a machine names it, `device: {file}`",
+    "machine": "an experiment names it, `machine: {file}`",
+    "study": "run it with `hwsim study {file}`",
+}
+"""What other documents are for."""
+
+
 def compose(document: Document, machine_of: Callable[[Document], Any] = hardware.machine) -> Experiment:
     """The experiment that a document describes; `machine_of` gives the options of each machine in it."""
     if not isinstance(document.data, dict):
         raise documents.refuse([document.problem((), "an experiment is a mapping of keys; see `hwsim schema`")])
     kind = hardware.kind_of(document)
     if kind != "experiment":
-        key = "machine" if kind == "machine" else "device"
-        said = f"an experiment or a machine names it, `{key}: {document.file}`"
-        if kind == "study":
-            said = f"run it by `hwsim study {document.file}`"
-        raise documents.refuse([document.problem((), f"this is a {kind}, not an experiment; {said}")])
+        text = f"this is a {kind}, not an experiment; {_USES[kind].format(file=document.file)}"
+        raise documents.refuse([document.problem((), text)])
     messages: list[str] = []
     places: list[Place] = [("machine",)]
     if isinstance(document.data.get("references"), str):

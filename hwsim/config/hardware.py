@@ -31,11 +31,8 @@ def names(kind: str) -> list[str]:
 def kind_of(document: Document) -> str:
     """What a document is, by its keys: `"data sheet"`, `"machine"`, `"study"` or `"experiment"`."""
     keys = set(document.data) if isinstance(document.data, dict) else set()
-    if "conductance" in keys:
-        return "data sheet"
-    if keys & {"kind", "like"}:
-        return "machine"
-    return "study" if "experiment" in keys else "experiment"
+    by_key = {"conductance": "data sheet", "kind": "machine", "like": "machine", "experiment": "study"}
+    return next((kind for key, kind in by_key.items() if key in keys), "experiment")
 
 
 def machine(document: Document) -> Any:

@@ -30,7 +30,7 @@ def test_what_is_written_is_valid_and_says_the_same_as_its_data(kind: str) -> No
 def test_a_key_that_is_left_out_may_be_put_in_as_it_stands(kind: str) -> None:
     """One after another, each commented key with a value that is not to be filled in first."""
     lines = text_of(kind).splitlines()
-    left_out = [number for number, line in enumerate(lines) if re.match(r" *# \w+: (?!.*…)", line)]
+    left_out = [number for number, line in enumerate(lines) if re.match(r" *# \w+: (?!.*…)", line[:30])]
     assert len(left_out) > {"device": -1, "machine": 10, "experiment": 15}[kind]
     for number in left_out:
         if lines[number].lstrip("# ").startswith(("steps", "epochs")):

@@ -1,0 +1,137 @@
+"""Pages that show what a terminal shows: carry their commands out, compare what is printed, or write it into them.
+
+A block of `console` holds commands behind `$` and what they print, a line `…` standing for any lines; a block of YAML
+or Python with a title is a file, which is written before the next command runs. Commands of one page run in one folder,
+one after another. Behind `<!-- slow -->` they are only run if that is asked for.
+
+    python docs/transcript.py docs/tutorial.md --write    # also: --check, with the slow ones
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+WIDTH = "100"
+_BLOCK = re.compile(r'(<!-- slow -->\n)?```(\w+)(?: title="(.+?)")?\n(.*?)```', re.DOTALL)
+_COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
+
+
+class Said(NamedTuple):
+    """A command, what the page says that it prints, and what it did print; None if it was not run."""
+
+    command: str
+    expected: str
+    printed: str | None
+
+
+def carried_out(page: Path, folder: Path, slow: bool = False) -> Iterator[Said]:
+    """Carry out a page in a folder."""
+    here = folder
+    for is_slow, language, title, body in _BLOCK.findall(page.read_text(encoding="utf-8")):
+        if title:
+            (here / title).write_text(body, encoding="utf-8")
+        elif language == "console":
+            for command, expected in _COMMAND.findall(body):
+                if is_slow and not slow:
+                    yield Said(command, expected, None)
+                else:
+                    printed, here = _run(command, here)
+                    yield Said(command, expected, printed)
+
+
+def prepare(folder: Path) -> dict[str, str]:
+    """Make a folder look like a checkout, and the environment one in which `hwsim` and `python` are those of now."""
+    for name in ("examples", "configs", "devices"):
+        (folder / name).symlink_to(ROOT / name)
+    programs = folder / ".bin"
+    programs.mkdir()
+    for name, words in (("hwsim", "-m hwsim"), ("python", "")):
+        (programs / name).write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {words} "$@"\n', encoding="utf-8")
+        (programs / name).chmod(0o755)
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "COLUMNS": WIDTH, "PYTHONPATH": str(ROOT), "TERM": "dumb"}
+
+
+def _run(command: str, here: Path) -> tuple[str, Path]:
+    """What a command prints, and in which folder the next one runs."""
+    root = next(parent for parent in (here, *here.parents) if (parent / ".bin").exists() or parent == parent.parent)
+    if not (root / ".bin").exists():
+        root = here
+        prepare(here)
+    environment = {**os.environ, "PATH": f"{root / '.bin'}{os.pathsep}{os.environ['PATH']}", "COLUMNS": WIDTH}
+    environment |= {"PYTHONPATH": str(ROOT), "TERM": "dumb"}
+    where = root / ".bin" / "where"
+    done = subprocess.run(
+        ["bash", "-c", f"{command}\nstatus=$?; pwd > {shlex.quote(str(where))}; exit $status"],
+        cwd=here, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    lines = [line.rstrip() for line in (done.stdout + (done.stderr if done.returncode else "")).splitlines()]
+    return "".join(f"{line}\n" for line in lines), Path(where.read_text(encoding="utf-8").strip())
+
+
+def same(expected: str, printed: str) -> bool:
+    """Whether what was printed is what the page says, but for numbers, which differ from computer to computer."""
+    parts = [re.escape(_plain(part)) for part in re.split(r"^ *…$", expected, flags=re.MULTILINE)]
+    return re.fullmatch(".*".join(parts), _plain(printed)) is not None
+
+
+def _plain(text: str) -> str:
+    """Words only: no numbers with their prefixes, no frames of tables, no spaces."""
+    text = re.sub(r"[-+]?\d[\d,.]*(e[-+]?\d+)?", "0", text)
+    text = re.sub(r"0 [afpnµmkMG]?([JsBS])\b", r"0\1", text)
+    text = re.sub(r"(?<!\w)(inf|-)(?!\w)", "0", text)
+    return re.sub(r"[\s│┃┏┓┗┛┡┩━┳╇└┘─┴├┤┼┬┌┐╭╮╰╯╷╵╶╴═╞╪╡╎]|0(?= 0)", "", text)
+
+
+def rewritten(page: Path, said: list[Said]) -> str:
+    """The page with what was printed; where it leaves lines out, as many are shown before and after as before."""
+    answers = iter(said)
+
+    def block(match: re.Match[str]) -> str:
+        if match[2] != "console":
+            return match[0]
+        body = _COMMAND.sub(lambda command: f"$ {command[1]}\n{_shown(next(answers))}", match[4])
+        return f"{match[1] or ''}```console\n{body}```"
+
+    return _BLOCK.sub(block, page.read_text(encoding="utf-8"))
+
+
+def _shown(said: Said) -> str:
+    if said.printed is None:
+        return said.expected
+    lines, before = said.printed.splitlines(keepends=True), said.expected.splitlines(keepends=True)
+    if "…\n" not in before:
+        return said.printed
+    at = before.index("…\n")
+    behind = len(before) - at - 1
+    return "".join([*lines[:at], "…\n", *(lines[len(lines) - behind :])])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Carry out the commands of a page.")
+    parser.add_argument("page", type=Path)
+    parser.add_argument("--write", action="store_true", help="write what is printed into the page")
+    parser.add_argument("--quick", action="store_true", help="leave out what is slow")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        said = list(carried_out(asked.page, Path(folder), slow=not asked.quick))
+    if asked.write:
+        asked.page.write_text(rewritten(asked.page, said), encoding="utf-8")
+        return
+    for one in said:
+        if one.printed is not None and not same(one.expected, one.printed):
+            sys.exit(f"{asked.page}: `{one.command}` prints\n{one.printed}\nand not\n{one.expected}")
+
+
+if __name__ == "__main__":
+    main()
