@@ -30,7 +30,9 @@ def load(file: str | Path, settings: list[str]) -> Experiment:
         key, value = _pair("--set", setting)
         mark = Mark(f"--set {setting}", 1, 1)
         changes.append(dotted.Change(key, value, mark, mark))
-    return experiment.compose(dotted.changed(document, changes))
+    found, messages = dotted.changed(document, changes)
+    documents.complain(messages)
+    return experiment.compose(found)
 
 
 def expectations(given: list[str]) -> Expectations:

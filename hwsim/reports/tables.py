@@ -345,7 +345,7 @@ def _none(_: Any) -> None:
 
 
 def _range_of_step(system: Summary) -> list[float] | None:
-    """Between what the energy of a training step lies; None if that is unknown or, where learning diverged, no number."""
+    """Between what the energy of a training step lies; None if that is unknown, or no number."""
     bounds = system["energy"].get("training_step_range_j")
     return None if bounds is None or None in bounds else bounds
 

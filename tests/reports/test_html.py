@@ -81,6 +81,9 @@ def test_text_in_figures_is_text_in_colours_of_the_page(page: Pages) -> None:
     assert len(drawings) >= 9
     for svg in drawings:
         assert "<text" in svg
+        assert set(re.findall(r'url\(#([^)]*)\)|href="#([^"]*)"', svg)) <= {
+            pair for name in re.findall(r' id="([^"]*)"', svg) for pair in ((name, ""), ("", name))
+        }
         assert "font-family" not in svg
         assert not re.search(r"(?<!, )#[0-9a-f]{6}", svg)  # only as what a variable falls back on
 

@@ -74,6 +74,7 @@ _DRAWS = {
     "polyline",
     "polygon",
     "clipPath",
+    "pattern",
 }
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 

@@ -68,7 +68,7 @@ def gradient(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
             "gradient",
             _heading(checked),
             "1 is the exact direction, 0 is no better than chance, below 0 a step makes the loss worse. Exact "
-            "gradients are those of BPTT at the target weights; marks are medians, lines reach over all chips.",
+            "gradients are those of BPTT at the target weights; marks are medians, and lines reach over all chips.",
         )
 
 
