@@ -119,7 +119,7 @@ def systems(found: Systems, title: str = "Systems side by side (× is the ratio 
     row("energy / inference", lambda s: s["energy"]["inference_j_per_sequence"], _joules, ratio=True)
     row("energy / gradient", lambda s: s["energy"]["gradient_j_per_sequence"], _joules, ratio=True)
     row("energy / training step", lambda s: s["energy"]["training_step_j"], _joules, ratio=True)
-    row("… lowest to highest", lambda s: s["energy"].get("training_step_range_j"), _span, number=lambda span: span[1])
+    row("… lowest to highest", _range_of_step, _span, number=lambda span: span[1])
     row("… on assumptions", lambda s: s["energy"]["assumed_fraction"], lambda v: f"{v:.0%}")
     row("… on expected values", lambda s: s["energy"].get("expected_fraction") or None, lambda v: f"{v:.1%}")
     row("energy, whole run", lambda s: s["energy"]["run_j"], _joules, ratio=True)
@@ -342,6 +342,12 @@ def _joules(value: float) -> str:
 
 def _none(_: Any) -> None:
     return None
+
+
+def _range_of_step(system: Summary) -> list[float] | None:
+    """Between what the energy of a training step lies; None if that is unknown, or no number."""
+    bounds = system["energy"].get("training_step_range_j")
+    return None if bounds is None or None in bounds else bounds
 
 
 def _span(bounds: list[float]) -> str:

@@ -62,8 +62,12 @@ def test_every_kind_of_run_has_a_page(page: Pages, kind: str) -> None:
     assert "nan" not in re.sub(r"<[^>]*>", " ", page(kind).split("<main>")[1].split('id="model"')[0]).lower().split()
 
 
-def test_a_page_asks_for_nothing_from_elsewhere(folders: Folders) -> None:
-    text = html.of_run(folders("full"))
+def test_the_same_run_gives_the_same_bytes(folders: Folders, page: Pages) -> None:
+    assert html.of_run(folders("full")) == page("full")
+
+
+def test_a_page_asks_for_nothing_from_elsewhere(page: Pages) -> None:
+    text = page("full")
     links = [
         value for _, attrs in Page(text).tags for key, value in attrs.items() if key in ("src", "href", "xlink:href")
     ]
@@ -77,6 +81,9 @@ def test_text_in_figures_is_text_in_colours_of_the_page(page: Pages) -> None:
     assert len(drawings) >= 9
     for svg in drawings:
         assert "<text" in svg
+        assert set(re.findall(r'url\(#([^)]*)\)|href="#([^"]*)"', svg)) <= {
+            pair for name in re.findall(r' id="([^"]*)"', svg) for pair in ((name, ""), ("", name))
+        }
         assert "font-family" not in svg
         assert not re.search(r"(?<!, )#[0-9a-f]{6}", svg)  # only as what a variable falls back on
 

@@ -74,6 +74,7 @@ _DRAWS = {
     "polyline",
     "polygon",
     "clipPath",
+    "pattern",
 }
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
@@ -233,10 +234,10 @@ def percent(axis: Axis) -> None:
 
 
 def legend(figure: Figure, axes: Axes, columns: int | None = None) -> None:
-    """The names of what is drawn, above it."""
+    """The names of what is drawn, above it, in as many columns as short names leave room for."""
     handles, labels = axes.get_legend_handles_labels()
-    fit = 3 if labels and max(map(len, labels)) < 13 else 2
-    figure.legend(handles, [shortened(label) for label in labels], loc="outside upper left", ncols=columns or fit)
+    columns = columns or (3 if labels and max(map(len, labels)) < 13 else 2)
+    figure.legend(handles, [shortened(label) for label in labels], loc="outside upper left", ncols=columns)
 
 
 def shortened(name: str, most: int = 26) -> str:

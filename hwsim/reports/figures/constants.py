@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hwsim.quantities import si
-from hwsim.reports.figures.canvas import INK, PALETTE, Drawing, canvas, drawing, quantities, shortened
+from hwsim.reports.figures.canvas import INK, PALETTE, PAPER, Drawing, canvas, drawing, quantities, shortened
 from hwsim.reports.tables import Share, shares
 
 MOST = 12
@@ -55,6 +55,7 @@ def constants(name: str, system: Mapping[str, Any]) -> Drawing | None:
                 textcoords="offset points",
                 va="bottom",
                 fontsize=9.5,
+                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.6},  # lines end behind words
             )
         if ranged:
             axes.axvline(total, color=INK, linewidth=1)
