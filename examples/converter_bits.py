@@ -2,8 +2,7 @@
 
 The quickstart's network and chip, with analog-to-digital converters of fewer and more bits. Nothing is trained: the
 gradient of each rule at the initial weights is compared with the exact one, along the states that the chip really took,
-so what remains is the error of learning and not of the dynamics. (Energy is not asked for: a converter of other bits is
-another circuit, whose energy and time have to be given with it.) More than eight bits help no rule here, since other
+so what remains is the error of learning and not of the dynamics. More than eight bits help no rule here, since other
 noise is larger by then; with four, errors of the recurrence vanish below one level.
 
     python examples/converter_bits.py

@@ -8,11 +8,12 @@
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Run", "__version__", "load", "run"]
+__all__ = ["Run", "RunFolder", "__version__", "load", "read", "run"]
 
 if TYPE_CHECKING:
     from hwsim.config.experiment import load
     from hwsim.experiments.run import Run, run
+    from hwsim.experiments.run_folder import RunFolder, read
 
 
 def __dir__() -> list[str]:
@@ -25,6 +26,10 @@ def __getattr__(name: str) -> Any:
         from hwsim.experiments import run as module
 
         return getattr(module, name)
+    if name in ("read", "RunFolder"):
+        from hwsim.experiments import run_folder
+
+        return getattr(run_folder, name)
     if name == "load":
         from hwsim.config.experiment import load
 

@@ -101,19 +101,114 @@ def study(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run or of a study.")],
     out: Annotated[Path | None, typer.Option("--out", help="The file; otherwise report.html in the folder.")] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
 ) -> None:
-    """Write one HTML file that shows and explains what a run found; it needs nothing else, and no network."""
-    from hwsim.experiments.run_folder import read
+    """Write one HTML file that shows and explains what a run or a study found; it needs no network."""
+    from hwsim.experiments import run_folder, study_folder
     from hwsim.reports import html
 
-    path = out or folder / "report.html"
-    html.write(path, html.of_run(read(folder)))
+    if study_folder.is_study(folder):
+        page = html.of_study(study_folder.read(folder))
+    else:
+        page = html.of_run(run_folder.read(folder))
+    _put(page, out or folder / "report.html", open_)
+
+
+@app.command()
+def compare(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Folders of runs.")],
+    html_: Annotated[Path | None, typer.Option("--html", help="A file to write the comparison to as well.")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Show that file in the browser.")] = False,
+    substrates: Annotated[bool, typer.Option("--substrates", help="Leave references out.")] = False,
+) -> None:
+    """Set runs side by side: what differs in what was asked, and what came out; ratios are to the first."""
+    from hwsim.experiments import run_folder
+    from hwsim.reports import comparison, tables
+
+    if open_ and html_ is None:
+        raise typer.BadParameter("needs --html, which says where the page goes", param_hint="--open")
+    found = comparison.compare([run_folder.read(folder) for folder in folders], substrates=substrates)
+    console = Console()
+    shown = (tables.systems(found.systems), tables.energy(found.systems), tables.memory(found.systems))
+    for table in (comparison.differences(found), *shown):
+        if table.lines:
+            console.print(tables.printable(table))
+    for line in (*comparison.remarks(found), *tables.remarks(found.systems)):
+        console.print(line, markup=False)
+    if html_ is not None:
+        from hwsim.reports import html
+
+        _put(html.of_comparison(found), html_, open_)
+
+
+def _put(page: str, path: Path, show: bool) -> None:
+    """Write a page, say where it is, and show it if that is wanted."""
+    from hwsim.reports import html
+
+    html.write(path, page)
     typer.echo(f"The report is {path}")
-    if open_:
+    if show:
         typer.launch(path.resolve().as_uri())
+
+
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="KEY=VALUE for a dotted key of the file; may be given several times.")
+]
+Expected = Annotated[
+    list[str] | None,
+    typer.Option("--expect", help="KEY=SHARE of what energy expects of values: input, signal, conductance, written."),
+]
+
+
+@app.command()
+def estimate(
+    file: Annotated[Path, typer.Argument(help="An experiment in YAML, or the name of a shipped one.")],
+    settings: Settings = None,
+    expect: Expected = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """What an experiment costs in energy, memory and time, from shapes alone: nothing is simulated."""
+    from hwsim.config import settings as config
+    from hwsim.experiments import estimate as experiments
+    from hwsim.reports import tables
+
+    found = experiments.estimate(config.load(file, settings or []), config.expectations(expect or []))
+    if as_json:
+        typer.echo(json.dumps(found.summary, indent=2))
+    else:
+        console = Console()
+        tables.show(found.summary, console)
+
+
+@app.command()
+def breakeven(
+    file: Annotated[Path, typer.Argument(help="An experiment with digital references, in YAML, or a shipped one.")],
+    over: Annotated[str, typer.Option("--over", help="steps, width, batch or node.")] = "steps",
+    lowest: Annotated[float | None, typer.Option("--from", help="The first value.")] = None,
+    highest: Annotated[float | None, typer.Option("--to", help="The last value.")] = None,
+    points: Annotated[int, typer.Option("--points", min=2, max=200, help="Values between them, on a log scale.")] = 13,
+    settings: Settings = None,
+    expect: Expected = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for a figure and a table; it must not exist yet.")
+    ] = None,
+) -> None:
+    """Where the substrate meets the best digital reference in energy, memory and time, from estimates."""
+    from hwsim.config import settings as config
+    from hwsim.experiments import breakeven as experiments
+    from hwsim.experiments.run_folder import place
+    from hwsim.reports import breakeven as report
+
+    asked = config.load(file, settings or [])
+    expected = config.expectations(expect or [])
+    folder = None if out is None else place(out, asked.name)
+    found = experiments.breakeven(asked, over, lowest, highest, points, expected)
+    report.show(found, Console())
+    if folder is not None:
+        report.write(found, folder)
+        typer.echo(f"The figure and the table are in {folder}")
 
 
 @app.command()
@@ -245,7 +340,7 @@ def _trials(quiet: bool) -> Iterator[Any]:
             ]
             failed = f"{now.failed} failed" if now.failed else ""
             if task is None:
-                if now.over:
+                if now.over and not quiet:
                     bars.console.print(f"{now.over} of {now.total} trials are there already", highlight=False)
                 task = bars.add_task("", total=now.total, completed=now.over, failed=failed)
             bars.update(task, completed=now.over, failed=failed)

@@ -70,6 +70,9 @@ Current = _quantity("ampere", "150 uA", gt=0)
 Power = _quantity("watt", "2 uW", ge=0)
 Count = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
+ASSUMED = 2.0
+"""The factor by which an assumed constant may be off, either way, if its range is not given."""
+
 T = TypeVar("T")
 
 
@@ -80,17 +83,38 @@ class Constant(BaseModel, Generic[T], extra="forbid", frozen=True):
         value: the number, in SI units.
         source: a key of the document's `sources`, perhaps with a remark after a comma.
         assumed: why this value was chosen without a source.
+        range: the lowest and the highest value that sources give.
     """
 
     value: T
     source: str | None = None
     assumed: str | None = None
+    range: Annotated[
+        list[T] | None, Field(min_length=2, max_length=2, description="lowest and highest value in the sources")
+    ] = None
 
     @model_validator(mode="after")
     def _accounted_for(self) -> Self:
         if (self.source is None) == (self.assumed is None):
             raise ValueError("a constant has either a source or a reason for which it is assumed")
+        if self.range is not None:
+            low, high = self.range
+            if not low <= self.value <= high:  # type: ignore[operator]
+                raise ValueError("range: the value must lie between the lowest and the highest, given in this order")
+            if not self.value:
+                raise ValueError("range: a value of zero has none")
         return self
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The lowest and the highest value as multiples of the value.
+
+        One that is assumed, and has no range, may be off by a factor of two either way.
+        """
+        if self.range is None:
+            return (1 / ASSUMED, ASSUMED) if self.assumed is not None else (1.0, 1.0)
+        low, high = self.range
+        return low / self.value, high / self.value  # type: ignore[operator]
 
 
 def si(value: float, unit: str, digits: int = 3) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import ceil, prod
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from hwsim.accounts.digital import DigitalPrices
-from hwsim.accounts.energy import Charge, Leak
+from hwsim.accounts.energy import Charge, Leak, charge
 from hwsim.accounts.work import WORK
 from hwsim.physics.device import CurrentPulses, DataSheet
 from hwsim.quantities import Constant, Energy, Time, Voltage
@@ -31,13 +31,41 @@ class Ranges(BaseModel, extra="forbid"):
     error: Annotated[Positive, Field(description="of errors and products of Jacobians")] = 4.0
 
 
+def _whole(key: object) -> object:
+    """Keys of documents are texts."""
+    return int(key) if isinstance(key, str) and key.isdecimal() else key
+
+
+Bits = Annotated[int, BeforeValidator(_whole), Field(ge=2, le=24)]
+
+
 class Converter(BaseModel, extra="forbid"):
     """Digital-to-analog or analog-to-digital converters; each layer has a bank of them."""
 
-    bits: Annotated[int, Field(ge=2, le=24, description="of its values; its energy and time do not follow")]
-    energy: Annotated[Constant[Energy], Field(description="of one conversion")]
+    bits: Annotated[int, Field(ge=2, le=24, description="of its values; its time does not follow")]
+    energy: Annotated[
+        Constant[Energy] | None, Field(description="of one conversion; without it that of `energy_per_bits`")
+    ] = None
+    energy_per_bits: Annotated[
+        dict[Bits, Constant[Energy]], Field(description="of one conversion, by the converter's bits")
+    ] = {}
     time: Annotated[Constant[Time], Field(description="of one conversion")]
     shared_by: Annotated[int, Field(ge=1, description="wires that one converter serves, one after another")] = 1
+
+    @model_validator(mode="after")
+    def _has_an_energy(self) -> Self:
+        if self.energy is None and self.bits not in self.energy_per_bits:
+            listed = ", ".join(map(str, sorted(self.energy_per_bits))) or "none"
+            raise ValueError(
+                f"no energy is known of {self.bits} bits; energy_per_bits has {listed}; or give an energy of your own, "
+                "with its source or assumed"
+            )
+        return self
+
+    @property
+    def conversion(self) -> Constant[Energy]:
+        """The energy of one conversion."""
+        return self.energy_per_bits[self.bits] if self.energy is None else self.energy
 
 
 class Tiles(BaseModel, extra="forbid"):
@@ -165,7 +193,7 @@ class CrossbarPrices:
         if kind == "program":
             return self._programming()
         if kind in ("dac", "adc"):
-            return [_charge(kind, f"{kind}.energy", getattr(parts, kind).energy, n)]
+            return [charge(kind, f"{kind}.energy", n, getattr(parts, kind).conversion)]
         if record.format != ANALOG:
             return self.digital.charges(record)
         if kind in ("read", "read transposed"):
@@ -173,9 +201,9 @@ class CrossbarPrices:
         if kind in ("load", "negate", "wire"):
             return []
         if kind == "store":
-            return [_charge("analog registers", "registers.energy", parts.registers.energy, n)]
+            return [charge("analog registers", "registers.energy", n, parts.registers.energy)]
         return [
-            _charge(f"analog {name}", f"{where}.energy", unit.energy, count)
+            charge(f"analog {name}", f"{where}.energy", count, unit.energy)
             for name, count in WORK[kind](record.size).items()
             for where, unit in [self._unit(kind, name)]
         ]
@@ -218,33 +246,22 @@ class CrossbarPrices:
         forward = record.kind == "read"
         lines, across = (rows, ceil(columns / tiles.columns)) if forward else (columns, ceil(rows / tiles.rows))
         outputs = lines * across * prod(record.size[:-2])
-        assumed = tiles.voltage.assumed is not None or tiles.time.assumed is not None
-        joules = tiles.voltage.value**2 * tiles.time.value
+        volt = tiles.voltage
         return [
-            Charge("devices", "tiles.voltage² tiles.time", joules, assumed, 1.0, 0),
-            _charge("integrators", "tiles.integrator", tiles.integrator, outputs),
+            charge("devices", "tiles.voltage² tiles.time", 1.0, volt, volt, tiles.time, activity=0),
+            charge("integrators", "tiles.integrator", outputs, tiles.integrator),
         ]
 
     def _programming(self) -> list[Charge]:
         """Pulses and verifying reads of the devices written, whose number and conductance are measured."""
         write = self.sheet.write
+        component, rounds = "programming", []
         if isinstance(write, CurrentPulses):
-            joules = write.voltage.value * write.current.value * write.time.value * write.pulses.value
-            parts = (write.voltage, write.current, write.time, write.pulses)
-            pulses, reads = Charge("programming", "device.write", joules, _assumed(*parts), 1.0, 0), write.pulses.value
+            rounds = [write.pulses]  # each is followed by a verifying read
+            factors, written = [write.voltage, write.current, write.time, write.pulses], 0
         else:
-            joules = write.voltage.value**2 * write.time.value
-            pulses, reads = (
-                Charge("programming", "device.write", joules, _assumed(write.voltage, write.time), 1.0, 1),
-                1.0,
-            )
-        verify = self.parts.verify
-        return [pulses, Charge("programming", "verify", verify.value, _assumed(verify), reads, 0)]
-
-
-def _assumed(*constants: Constant) -> bool:  # type: ignore[type-arg]
-    return any(constant.assumed is not None for constant in constants)
-
-
-def _charge(component: str, name: str, constant: Constant, amount: float) -> Charge:  # type: ignore[type-arg]
-    return Charge(component, name, constant.value, constant.assumed is not None, amount)
+            factors, written = [write.voltage, write.voltage, write.time], 1
+        return [
+            charge(component, "device.write", 1.0, *factors, activity=written),
+            charge(component, "verify", 1.0, self.parts.verify, *rounds, activity=0),
+        ]

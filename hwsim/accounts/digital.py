@@ -8,12 +8,12 @@ from functools import cache
 from importlib import resources
 from math import ceil, prod
 from types import MappingProxyType
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 import yaml
 from pydantic import BaseModel, Field, model_validator
 
-from hwsim.accounts.energy import Charge, Leak
+from hwsim.accounts.energy import Charge, Leak, charge
 from hwsim.accounts.memory import (
     ACCUMULATORS,
     DELAY,
@@ -26,6 +26,7 @@ from hwsim.accounts.memory import (
     TARGET_REPLAY,
     WEIGHTS,
 )
+from hwsim.accounts.scaling import Factor, Node, Target, factor
 from hwsim.accounts.work import WORK
 from hwsim.quantities import Constant, Count, Energy, EnergyPerBit, Information, Time
 from hwsim.records import Record
@@ -41,6 +42,8 @@ MEMORIES = {
 }
 """The memories of a digital machine, and the classes of the memory ledger that each holds."""
 
+
+REGISTER_ACCESSES = "register_bit registers_per_operation"
 
 REGISTERS = "coefficient registers"
 """What holds the few words that circuits multiply by, right beside them."""
@@ -96,6 +99,11 @@ class StaticMemory(BaseModel, extra="forbid"):
         Literal["lstp", "hp"], Field(description="low standby power, or high performance, which leaks far more")
     ] = "lstp"
     capacity: Annotated[Constant[Information], Field(description="of each memory; the rest goes off the chip")]
+    scale: Annotated[
+        Constant[Count] | None,
+        Field(description="of the energies in CACTI's table: for a node that it does not have, and for their range"),
+    ] = None
+    leakage_scale: Annotated[Constant[Count] | None, Field(description="of the leakage in CACTI's table")] = None
 
 
 class DynamicMemory(BaseModel, extra="forbid"):
@@ -141,6 +149,37 @@ class DigitalParts(BaseModel, extra="forbid"):
     timing: Timing
 
 
+def at_node(parts: DigitalParts, measured: Node, target: Target) -> DigitalParts:
+    """The same parts at another node: arithmetic, registers and the clock; memories stay what the file says.
+
+    Raises:
+        ValueError: the equations do not reach one of the nodes or voltages.
+    """
+    energy, delay = factor("energy", measured, target), factor("delay", measured, target)
+    arithmetic = {
+        format: Arithmetic(add=_times(each.add, energy), multiply=_times(each.multiply, energy))
+        for format, each in parts.arithmetic.items()  # noqa: A001
+    }
+    timing = parts.timing.model_copy(update={"clock": _times(parts.timing.clock, delay)})
+    return parts.model_copy(
+        update={
+            "arithmetic": arithmetic,
+            "compare": _times(parts.compare, energy),
+            "register_bit": _times(parts.register_bit, energy),
+            "timing": timing,
+        }
+    )
+
+
+def _times(constant: Constant[float], by: Factor) -> Constant[float]:
+    """A constant times a factor, and its range times that of the factor."""
+    low, high = constant.bounds
+    span = (constant.value * low * by.low, constant.value * high * by.high)
+    return constant.model_copy(
+        update={"value": constant.value * by.value, "range": list(span) if constant.value else None}
+    )
+
+
 @dataclass(frozen=True)
 class Macro:
     """One size of static memory: energies in joules a bit, power in watts, time for a 64-bit word."""
@@ -180,6 +219,13 @@ def sized(bits: int, sram: StaticMemory) -> Store:
     return Store(macro, ceil(inside / macro.bits), 1 - inside / bits if bits else 0.0)
 
 
+class Priced(NamedTuple):
+    """A number format as prices see it: bits of a number, and its row in the table of energies."""
+
+    bits: int
+    arithmetic: str
+
+
 class DigitalPrices:
     """Energy and time of a digital machine's operations.
 
@@ -195,6 +241,7 @@ class DigitalPrices:
         format: the number format of results, a key of `parts.arithmetic`.
         accumulator: the format in which products are summed.
         widths: bits of a value of storages, by name, where they are not words.
+        update: the name of a format that some records are in, and what it counts as; the others count as `format`.
     """
 
     def __init__(
@@ -205,7 +252,9 @@ class DigitalPrices:
         format: str,  # noqa: A002
         accumulator: str,
         widths: Mapping[str, int] = MappingProxyType({}),
+        update: tuple[str, Priced] | None = None,
     ) -> None:
+        self._usual, self._others = Priced(word, format), dict([update] if update else [])
         self.parts, self.word, self.widths = parts, word, widths
         self.format, self.accumulator = format, accumulator
         self.stores = {memory: sized(most.get(memory, 0), parts.sram) for memory in MEMORIES}
@@ -217,9 +266,11 @@ class DigitalPrices:
         return 0
 
     def leakage(self) -> list[Leak]:
-        name = f"sram_cacti7 {self.parts.sram.node_nm} nm {self.parts.sram.cell} leakage"
+        sram = self.parts.sram
+        name = f"sram_cacti7 {sram.node_nm} nm {sram.cell} leakage"
+        power, assumed, low, high = _scaled(sram.leakage_scale)
         return [
-            Leak(memory, name, store.macro.leakage * store.banks, False)
+            Leak(memory, name, store.macro.leakage * store.banks * power, assumed, low, high)
             for memory, store in self.stores.items()
             if store.banks
         ]
@@ -254,28 +305,27 @@ class DigitalPrices:
 
     def _arithmetic(self, record: Record) -> list[Charge]:
         unit, charges, operations = record.unit, [], 0
+        word, usual = self._others.get(record.format, self._usual)
         for name, count in self._elementary(record).items():
             operations += count
             if name == "mac":
-                charges.append(self._operation(unit, self.format, "multiply", count))
+                charges.append(self._operation(unit, usual, "multiply", count))
                 charges.append(self._operation(unit, self.accumulator, "add", count))
             elif name == "compare":
-                compare = self.parts.compare
-                charges.append(Charge(unit, "compare", compare.value, compare.assumed is not None, count))
+                charges.append(charge(unit, "compare", count, self.parts.compare))
             else:
-                format = self.accumulator if record.kind == "accumulate" else self.format  # noqa: A001
+                format = self.accumulator if record.kind == "accumulate" else usual  # noqa: A001
                 charges.append(self._operation(unit, format, name, count))
         if operations:
             bit, each = self.parts.register_bit, self.parts.registers_per_operation
-            assumed = bit.assumed is not None or each.assumed is not None
-            charges.append(Charge("registers", "register_bit", bit.value, assumed, operations * each.value * self.word))
+            charges.append(charge("registers", REGISTER_ACCESSES, operations * word, bit, each))
         return charges
 
     def _operation(self, unit: str, format: str, name: str, count: float) -> Charge:  # noqa: A002
         table = self.parts.arithmetic.get(format)
         constant = None if table is None else getattr(table, name)
-        value, assumed = (None, False) if constant is None else (constant.value, constant.assumed is not None)
-        return Charge(unit, f"arithmetic.{format}.{name}", value, assumed, count)
+        key = f"arithmetic.{format}.{name}"
+        return Charge(unit, key, None, False, count) if constant is None else charge(unit, key, count, constant)
 
     # ---- memory ----------------------------------------------------------------------------------------------
 
@@ -306,17 +356,15 @@ class DigitalPrices:
         charges = []
         for memory, way, bits in self._moves(record):
             if memory == REGISTERS:
-                bit = self.parts.register_bit
-                charges.append(Charge("registers", "register_bit", bit.value, bit.assumed is not None, bits))
+                charges.append(charge("registers", "register_bit", bits, self.parts.register_bit))
                 continue
             store, sram, dram = self.stores[memory], self.parts.sram, self.parts.dram
             name = f"sram_cacti7 {sram.node_nm} nm {sram.cell} {store.macro.bits >> 13} KiB {way}"
-            charges.append(Charge(memory, name, getattr(store.macro, way), False, bits * (1 - store.outside)))
+            scale, assumed, low, high = _scaled(sram.scale)
+            inside = bits * (1 - store.outside)
+            charges.append(Charge(memory, name, getattr(store.macro, way) * scale, assumed, inside, None, low, high))
             if store.outside:
-                assumed = dram.energy.assumed is not None
-                charges.append(
-                    Charge("off-chip memory", "dram.energy", dram.energy.value, assumed, bits * store.outside)
-                )
+                charges.append(charge("off-chip memory", "dram.energy", bits * store.outside, dram.energy))
         return charges
 
     def _access_time(self, memory: str, bits: float) -> float:
@@ -325,3 +373,8 @@ class DigitalPrices:
         store = self.stores[memory]
         word = (1 - store.outside) * store.macro.access + store.outside * self.parts.dram.time.value
         return bits * self.parts.dataflow.batch_parallel / 64 * word
+
+
+def _scaled(scale: Constant[float] | None) -> tuple[float, bool, float, float]:
+    """A scale's value, whether it is assumed, and its bounds."""
+    return (1.0, False, 1.0, 1.0) if scale is None else (scale.value, scale.assumed is not None, *scale.bounds)

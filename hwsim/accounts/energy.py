@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from hwsim.accounts.journal import PASS, Batch, Done, Totals
+from hwsim.quantities import Constant
 from hwsim.records import Record, Trace
 
 LEAKAGE = "leakage"
@@ -28,6 +29,7 @@ class Charge(NamedTuple):
         assumed: whether the constant is assumed rather than published.
         amount: events for each execution, or for each unit of the activity.
         activity: which of the record's measured activities multiplies the amount; None for a fixed amount.
+        low, high: what the constant's range allows, as multiples of the energy.
     """
 
     component: str
@@ -36,6 +38,18 @@ class Charge(NamedTuple):
     assumed: bool
     amount: float
     activity: int | None = None
+    low: float = 1.0
+    high: float = 1.0
+
+
+def charge(component: str, name: str, amount: float, *constants: Constant[Any], activity: int | None = None) -> Charge:
+    """An event whose energy is the product of constants; so are its bounds, and it is assumed if one of them is."""
+    energy = low = high = 1.0
+    for constant in constants:
+        least, most = constant.bounds
+        energy, low, high = energy * constant.value, low * least, high * most
+    assumed = any(constant.assumed is not None for constant in constants)
+    return Charge(component, name, energy, assumed, amount, activity, low, high)
 
 
 class Leak(NamedTuple):
@@ -45,6 +59,8 @@ class Leak(NamedTuple):
     constant: str
     power: float | None
     assumed: bool
+    low: float = 1.0
+    high: float = 1.0
 
 
 class Prices(Protocol):
@@ -89,20 +105,33 @@ class Line(NamedTuple):
     component: str
 
 
+@dataclass(slots=True)
+class Share:
+    """The energy that rests on one constant, in joules, its bounds, and whether the constant is assumed."""
+
+    energy: float
+    low: float
+    high: float
+    assumed: bool
+
+
 @dataclass
 class Spent:
     """Energy in joules, and how it comes about.
 
     Attributes:
         known: the sum of what has a price.
+        low, high: the same if all constants were the lowest, or the highest, in their ranges.
         assumed: the part that rests on assumed constants.
         by_constant: the sum by constant.
         unknown: constants without a value that were met.
     """
 
     known: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
     assumed: float = 0.0
-    by_constant: dict[str, float] = field(default_factory=dict)
+    by_constant: dict[str, Share] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
 
     @property
@@ -110,21 +139,36 @@ class Spent:
         """The sum; None if part of it is unknown."""
         return None if self.unknown else self.known
 
-    def add(self, constant: str, energy: float | None, assumed: bool) -> None:
+    @property
+    def range(self) -> tuple[float, float] | None:
+        """The bounds of the sum; None if part of it is unknown."""
+        return None if self.unknown else (self.low, self.high)
+
+    def add(self, each: Charge | Leak, energy: float | None) -> None:
         if energy is None:
-            self.unknown.add(constant)
-            return
-        self.known += energy
-        self.assumed += energy if assumed else 0.0
-        self.by_constant[constant] = self.by_constant.get(constant, 0.0) + energy
+            self.unknown.add(each.constant)
+        else:
+            self._enter(each.constant, energy, energy * each.low, energy * each.high, each.assumed)
 
     def absorb(self, other: Spent) -> None:
         """Add all of another sum."""
-        self.known += other.known
-        self.assumed += other.assumed
         self.unknown |= other.unknown
-        for constant, energy in other.by_constant.items():
-            self.by_constant[constant] = self.by_constant.get(constant, 0.0) + energy
+        for constant, share in other.by_constant.items():
+            self._enter(constant, share.energy, share.low, share.high, share.assumed)
+
+    def _enter(self, constant: str, energy: float, low: float, high: float, assumed: bool) -> None:
+        self.known += energy
+        self.low += low
+        self.high += high
+        if assumed:
+            self.assumed += energy
+        share = self.by_constant.get(constant)
+        if share is None:
+            self.by_constant[constant] = Share(energy, low, high, assumed)
+        else:
+            share.energy += energy
+            share.low += low
+            share.high += high
 
 
 Ledger = dict[Line, Spent]
@@ -146,14 +190,19 @@ class Tariff:
         for line, charge in self._of(trace):
             factor = times if charge.activity is None else float(means[charge.activity])  # type: ignore[index]
             energy = None if charge.energy is None else charge.energy * charge.amount * factor
-            ledger.setdefault(line, Spent()).add(charge.constant, energy, charge.assumed)
+            ledger.setdefault(line, Spent()).add(charge, energy)
+
+    def by_activity(self) -> set[str]:
+        """The constants met so far whose energy depends on measured activities."""
+        charges = (charge for found in self._charges.values() for _, charge in found)
+        return {charge.constant for charge in charges if charge.activity is not None}
 
     def leak(self, ledger: Ledger, seconds: float) -> None:
         """Enter the power that is drawn all the time."""
         for leak in self.prices.leakage():
             line = Line("all", LEAKAGE, leak.component, LEAKAGE, leak.component)
             energy = None if leak.power is None else leak.power * seconds
-            ledger.setdefault(line, Spent()).add(leak.constant, energy, leak.assumed)
+            ledger.setdefault(line, Spent()).add(leak, energy)
 
     def of_totals(self, totals: Totals, seconds: float) -> Ledger:
         """All that was done, which took `seconds`."""

@@ -18,6 +18,8 @@ from hwsim.errors import ConfigError
 VARIED = "varied in a study"
 """What stands for the source of a constant that a study changes."""
 
+_BY_NAME = ("machine", "like", "digital", "device")
+
 
 class Change(NamedTuple):
     """One value at one dotted key, and where the study says so."""
@@ -37,13 +39,10 @@ def read(part: Document, kind: str) -> Document:
     return hardware.opened(part, "devices") if kind == "device" else hardware.inherited(part)
 
 
-def changed(document: Document, changes: list[Change], read: Open = read) -> Document:
-    """A copy of a document with all changes made, those that reach less deep first.
+def changed(document: Document, changes: list[Change], read: Open = read) -> tuple[Document, list[str]]:
+    """A copy of a document with all changes made, those that reach less deep first; and what is wrong with keys.
 
     Problems that are found in the copy later are said to be where the study asks for what is changed.
-
-    Raises:
-        ConfigError: a key leads nowhere.
     """
     changes = sorted(changes, key=lambda change: change.key.count("."))
     result = Document(document.file, copy.deepcopy(document.data), dict(document.marks), dict(document.keys))
@@ -54,9 +53,19 @@ def changed(document: Document, changes: list[Change], read: Open = read) -> Doc
                 _put(result, place, change)
         except ConfigError as error:
             messages.append(str(error))
-    if messages:
-        raise ConfigError("\n".join(messages))
-    return result
+    return result, messages
+
+
+def spelled_out(document: Document, kind: str = "", read: Open = read) -> Any:
+    """The data of a document with the content of each machine and device in place of the path of its file."""
+    data = document.data
+    if isinstance(data, str) and kind in _BY_NAME and data.endswith((".yaml", ".yml")):
+        return spelled_out(read(document, kind), "", read)
+    if isinstance(data, dict):
+        return {key: spelled_out(Document(document.file, value), key, read) for key, value in data.items()}
+    if isinstance(data, list):
+        return [spelled_out(Document(document.file, value), kind, read) for value in data]
+    return data
 
 
 def _places(document: Document, change: Change, read: Open) -> Iterator[Place]:
@@ -104,10 +113,10 @@ def _items(data: list[Any], steps: list[str]) -> tuple[int, list[int]]:
 def _opened(document: Document, place: Place, change: Change, read: Open) -> Any:
     """What the machine or device says that stands at a place by name, put there in full."""
     part, kind = document.part(place), str(place[-1])
-    if kind not in ("machine", "like", "digital", "device"):
+    if kind not in _BY_NAME:
         raise _refused(change, f"{_name(place)} is {part.data!r}, which has no parts")
     whole = read(part, kind)
-    _adopt(document, place, copy.deepcopy(whole.data), change)
+    _adopt(document, place, copy.deepcopy(spelled_out(whole, "", read)), change)
     document.marks.update({(*place, *inner): mark for inner, mark in whole.marks.items() if inner})
     document.keys.update({(*place, *inner): mark for inner, mark in whole.keys.items()})
     return _at(document.data, place)

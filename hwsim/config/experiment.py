@@ -77,7 +77,11 @@ class Experiment(System):
         Training | None, Field(description="learn, and test in between; without it, weights stay as they are")
     ] = None
     test: Annotated[bool, Field(description="test in the end, or, without training, at the initial weights")] = True
-    references: Annotated[list[Reference], Field(description="systems to compare the substrate with")] = []
+    references: Annotated[
+        list[Reference],
+        ByName(like=False),
+        Field(description="systems to compare the substrate with; or the name of a shipped set, such as `strong`"),
+    ] = []
 
     @field_validator("references")
     @classmethod
@@ -142,6 +146,14 @@ def found(source: str | Path, kind: str = "configs/experiments") -> Path:
     return hardware.shelf(kind) / f"{name}.yaml"
 
 
+def _references(document: Document) -> Document:
+    """The file of a set of references that a document names: nothing but the key `references`, a list."""
+    found = hardware.opened(document.part(("references",)), "configs/references")
+    if not isinstance(found.data, dict) or list(found.data) != ["references"]:
+        raise documents.refuse([found.problem((), "a set of references has the key references, a list, and no other")])
+    return found
+
+
 _USES = {
     "data sheet": "a machine names it, `device: {file}`",
     "machine": "an experiment names it, `machine: {file}`",
@@ -160,6 +172,10 @@ def compose(document: Document, machine_of: Callable[[Document], Any] = hardware
         raise documents.refuse([document.problem((), text)])
     messages: list[str] = []
     places: list[Place] = [("machine",)]
+    if isinstance(document.data.get("references"), str):
+        found = documents.collect(messages, lambda: _references(document))
+        documents.complain(messages)
+        document = document.without("references").over(found)
     listed = document.data.get("references")
     if isinstance(listed, list):
         places += [("references", number, "machine") for number, item in enumerate(listed) if isinstance(item, dict)]

@@ -57,7 +57,7 @@ class Grid:
         self.study, self._document = study, document
         self._shelf: dict[str, Any] = {}
         self._composed: OrderedDict[int, Experiment] = OrderedDict()
-        self.base = dotted.changed(base, self._set(), self._read)
+        self.base, self._wrong = dotted.changed(base, self._set(), self._read)
         self.lines = [*self._axes(), *self._sample()]
         self.columns = [column for line in self.lines for column in line.columns]
         self.points = prod(line.size for line in self.lines)
@@ -65,7 +65,6 @@ class Grid:
         seeds = study.seeds if study.seeds is not None else [own if isinstance(own, int) else 0]
         self.seeds = list(range(seeds)) if isinstance(seeds, int) else seeds
         self.trials = self.points * len(self.seeds)
-        self._check_names()
 
     # ---- points ----------------------------------------------------------------------------------------------
 
@@ -81,8 +80,13 @@ class Grid:
         """
         if point not in self._composed:
             changes = [change for one in self._along(point) for change in one.changes]
-            made = config.compose(dotted.changed(self.base, changes, self._read), self._machine)
-            self._composed[point] = made
+            document, wrong = dotted.changed(self.base, changes, self._read)
+            try:
+                self._composed[point] = config.compose(document, self._machine)
+            except ConfigError as error:
+                wrong.append(str(error))
+            if wrong:
+                raise ConfigError("\n".join(wrong))
             if len(self._composed) > _KEPT:
                 self._composed.popitem(last=False)
         return self._composed[point]
@@ -178,69 +182,77 @@ class Grid:
 
     # ---- checks ----------------------------------------------------------------------------------------------
 
-    def _check_names(self) -> None:
-        problems = []
-        taken: dict[str, str] = {}
-        for name, place in [(name, ("vary", name)) for name in self.study.vary] + [
-            (name, ("sample", "keys", name)) for name in (self.study.sample.keys if self.study.sample else {})
-        ]:
-            if name in COLUMNS or name == "sample":
-                text = f"{name!r} is a column of the table already; give the axis another name, and `key: {name}`"
-                problems.append(self._document.problem(place, text, at_key=True))
-        for line in self.lines:
-            for change in line.at(0).changes:
-                if change.key == "seed":
-                    problems.append(documents.Problem(*change.key_mark, "seeds are given by `seeds`"))
-                elif change.key in taken:
-                    text = f"{change.key} varies already along {taken[change.key]!r}"
-                    problems.append(documents.Problem(*change.key_mark, text))
-                taken[change.key] = line.columns[-1]
-        numbers, names = [*NUMBERS], [*self.columns, *COLUMNS]
-        for number, figure in enumerate(self.study.figures):
-            wanted = {"x": names, "y": numbers, "hue": names, "facet": names}
-            for key, allowed in wanted.items():
-                name = getattr(figure, key)
-                if name is not None and name not in allowed:
-                    text = documents.unknown("column", name, allowed)
-                    problems.append(self._document.problem(("figures", number, key), text))
-            for name in figure.where:
-                if name not in names:
-                    text = documents.unknown("column", name, names)
-                    problems.append(self._document.problem(("figures", number, "where", name), text, at_key=True))
-        if problems:
-            raise documents.refuse(problems)
-
     def check(self) -> str:
-        """Compose the first point, and those that differ from it along one axis; a fingerprint of what they are.
+        """Check all keys, and each value along an axis at the first point of the others; a fingerprint of all that.
 
         What is wrong with a value or a key is an error here. Points whose parts are right and do not fit together are
         trials that fail.
 
         Raises:
-            ConfigError: the first point is no experiment, or a key or a value along an axis is wrong.
+            ConfigError: the first point is no experiment, or a key or a value is wrong.
         """
-        found: list[Any] = [self.experiment(0).resolved()]
-        wrong: list[str] = []
+        wrong = [*self._wrong, *map(str, self._misnamed())]
+        found: list[Any] = []
         stride = self.points
         for line in self.lines:
             stride //= line.size
             for here in sorted({round(step) for step in np.linspace(0, line.size - 1, min(line.size, _CHECKED))}):
                 try:
-                    found.append(self.experiment(here * stride).resolved() if here else None)
+                    found.append(self.experiment(here * stride).resolved())
                 except ConfigError as error:
                     marks = [mark for change in line.at(here).changes for mark in (change.key_mark, change.value_mark)]
                     places = tuple(f"{mark.file}:{mark.line}:{mark.column}: " for mark in marks)
-                    wrong += [said for said in str(error).splitlines() if said.startswith(places)]
+                    wrong += [said for said in str(error).splitlines() if here == 0 or said.startswith(places)]
                     found.append(str(error))
+        if not self.lines:
+            found.append(self.experiment(0).resolved())
         if wrong:
             raise ConfigError("\n".join(dict.fromkeys(wrong)))
         return documents.fingerprint(found)
 
+    def _misnamed(self) -> Iterator[documents.Problem]:
+        """Axes and figures with names that do not fit the table, and keys that vary twice."""
+        named: list[tuple[str, Place]] = [(name, ("vary", name)) for name in self.study.vary]
+        named += [(name, ("sample", "keys", name)) for name in (self.study.sample.keys if self.study.sample else {})]
+        for name, place in named:
+            if name in (*COLUMNS, "sample") and name != "seed":
+                text = f"{name!r} is a column of the table already; give the axis another name, and `key: {name}`"
+                yield self._document.problem(place, text, at_key=True)
+        taken: dict[str, str] = {}
+        for line in self.lines:
+            for change in line.at(0).changes:
+                if change.key == "seed":
+                    yield documents.Problem(*change.key_mark, "seeds are given by `seeds`")
+                elif change.key in taken:
+                    text = f"{change.key} varies already along {taken[change.key]!r}"
+                    yield documents.Problem(*change.key_mark, text)
+                taken[change.key] = line.columns[-1]
+        names = list(dict.fromkeys([*self.columns, *COLUMNS]))
+        for number, figure in enumerate(self.study.figures):
+            for key, allowed in {"x": names, "y": [*NUMBERS], "hue": names, "facet": names}.items():
+                name = getattr(figure, key)
+                if name is not None and name not in allowed:
+                    yield self._document.problem(("figures", number, key), documents.unknown("column", name, allowed))
+            for name in figure.where:
+                if name not in names:
+                    text = documents.unknown("column", name, names)
+                    yield self._document.problem(("figures", number, "where", name), text, at_key=True)
+
+    # ---- the study itself ------------------------------------------------------------------------------------
+
     def resolved(self) -> dict[str, Any]:
-        """The study as plain data that describes the same study wherever it lies."""
+        """The study as plain data that describes the same trials wherever it lies."""
         data = self.study.model_dump(mode="json", exclude_none=True)
-        data["experiment"] = self.base.data
+        data["experiment"] = dotted.spelled_out(self.base, "", self._read)
+        for axis in data.get("vary", {}).values():
+            keys = axis.get("keys") or [axis.get("key", "")]
+            for values, key in [(axis.get("values"), keys[0]), *((v, k) for k, v in axis.get("zip", {}).items())]:
+                if values is not None:
+                    values[:] = [self._portable(value, key) for value in values]
         return {key: value for key, value in data.items() if key != "set"}
+
+    def _portable(self, value: Any, key: str) -> Any:
+        return dotted.spelled_out(Document(self._document.file, value), key.rpartition(".")[2], self._read)
 
 
 def load(path: str | Path) -> Grid:

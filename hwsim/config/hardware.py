@@ -97,7 +97,7 @@ def opened(document: Document, kind: str) -> Document:
         return document
     path = Path(document.file).parent / name if name.endswith((".yaml", ".yml")) else shelf(kind) / f"{name}.yaml"
     if not path.is_file():
-        what = "device" if kind == "devices" else "machine"
+        what = {"devices": "device", "configs/references": "set of references"}.get(kind, "machine")
         if name.endswith((".yaml", ".yml")):
             beside = [each.name for each in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
             close = documents.nearest(path.name, beside)

@@ -79,14 +79,14 @@ def machine(name: str) -> Start:
     taken = {
         "tiles": ("time", "output_noise"),
         "dac": ("bits",),
-        "adc": ("bits", "energy", "time"),
+        "adc": ("bits", "time"),
         "registers": ("noise", "retention"),
     }
     forward = {key: parts["diagonals"]["forward"][key] for key in ("mismatch", "noise")}
     return Start(
         MACHINES["crossbar"].Options,
         "A machine: what differs from pcm_crossbar, which so far is nothing but the name. Change what your chip does "
-        "differently. `bits` of a converter change its values; give its energy and time with them.",
+        "differently. `bits` of a converter change its values and, by `energy_per_bits`, its energy; give its time.",
         {
             "like": "pcm_crossbar",
             "name": name,

@@ -33,6 +33,8 @@ class Row(NamedTuple):
     operation: str
     component: str
     energy_j: float | None
+    low_j: float | None
+    high_j: float | None
     assumed_j: float | None
 
 
@@ -124,9 +126,16 @@ class Costs:
             "gradient_j_per_sequence": _per(learning, sequences) if detail else None,
             "training_step_j": step.energy if detail else None,
             "run_j": run.energy,
+            "inference_range_j_per_sequence": _range_per(shown, tested),
+            "gradient_range_j_per_sequence": _range_per(learning, sequences) if detail else None,
+            "training_step_range_j": step.range if detail else None,
+            "run_range_j": run.range,
             "by_purpose": {key: spent.energy for key, spent in grouped(ledger, "purpose").items()},
             "by_unit": {key: spent.energy for key, spent in grouped(ledger, "component").items()},
-            "by_constant": dict(sorted(step.by_constant.items(), key=lambda item: -item[1])),
+            "by_constant": {
+                constant: {"energy_j": share.energy, "low_j": share.low, "high_j": share.high, "assumed": share.assumed}
+                for constant, share in sorted(step.by_constant.items(), key=lambda item: -item[1].energy)
+            },
             "assumed_fraction": step.assumed / step.energy if step.energy else None,
             "operations": dict(self._operations()),
         }
@@ -199,12 +208,16 @@ def _per(spent: Spent, count: int) -> float | None:
     return None if spent.energy is None or not count else spent.energy / count
 
 
+def _range_per(spent: Spent, count: int) -> tuple[float, float] | None:
+    return None if spent.range is None or not count else (spent.low / count, spent.high / count)
+
+
 def _rows(
     ledger: Ledger, system: str, part: str, epoch: int | None, sweep: str | None, step: int | None
 ) -> Iterator[Row]:
     for line, spent in ledger.items():
-        assumed = None if spent.energy is None else spent.assumed
-        yield Row(system, part, epoch, sweep, step, *_fields(line), spent.energy, assumed)
+        known = (None,) * 4 if spent.unknown else (spent.known, spent.low, spent.high, spent.assumed)
+        yield Row(system, part, epoch, sweep, step, *_fields(line), *known)
 
 
 def _fields(line: Line) -> tuple[str, str, str, str, str]:

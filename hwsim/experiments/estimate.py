@@ -20,6 +20,7 @@ from hwsim.config.experiment import Experiment, System
 from hwsim.errors import HwsimError
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.run import described, plain
+from hwsim.experiments.run_folder import SCHEMA_VERSION
 from hwsim.experiments.trial import TEST_BATCH, Outcome, Trial, Watch
 from hwsim.learning import optimizers
 from hwsim.learning.update import update
@@ -57,12 +58,9 @@ def estimate(experiment: str | Path | Mapping[str, Any] | Experiment, expected: 
     asked = experiment if isinstance(experiment, Experiment) else config.load(experiment)
     expected = expected or Expectations()
     dataset = tasks.outline(asked.task)
-    found = []
-    for name, system in asked.systems().items():
-        sketch = Sketch(asked, name, system, dataset, expected)
-        sketch.run()
-        found.append(Costs(sketch))
+    found = [sketched(asked, name, system, dataset, expected) for name, system in asked.systems().items()]
     summary = {
+        "schema_version": SCHEMA_VERSION,
         "name": asked.name,
         "seed": asked.seed,
         "hwsim_version": hwsim.__version__,
@@ -71,6 +69,19 @@ def estimate(experiment: str | Path | Mapping[str, Any] | Experiment, expected: 
         "systems": {one.trial.name: plain(_described(one)) for one in found},
     }
     return Estimate(asked, expected, summary, found)
+
+
+def sketched(
+    experiment: Experiment, name: str, system: System, dataset: Dataset, expected: Expectations | None = None
+) -> Costs:
+    """What one system of an experiment costs, with data of these shapes.
+
+    Raises:
+        HwsimError: the rule and the machine do not fit each other.
+    """
+    sketch = Sketch(experiment, name, system, dataset, expected or Expectations())
+    sketch.run()
+    return Costs(sketch)
 
 
 class Sketch(Trial):
@@ -165,9 +176,18 @@ class Sketch(Trial):
         return found
 
 
+def joules(amount: Any) -> float:
+    """What the summary says of a constant: its energy, perhaps with bounds."""
+    return float(amount["energy_j"] if isinstance(amount, dict) else amount)
+
+
 def _described(costs: Costs) -> dict[str, Any]:
     """What the summary says of one system."""
-    trial = costs.trial
-    found = described(costs)
-    alike = trial.system.machine.kind != "crossbar"
-    return {**found, "chips": 1 if alike else trial.system.chips, "signal_health": None}
+    trial, found = costs.trial, described(costs)
+    found["chips"] = trial.system.chips if trial.system.machine.kind == "crossbar" else 1
+    found["signal_health"] = None
+    energy, on_values = found["energy"], costs.tariff.by_activity()
+    whole = energy["training_step_j"]
+    expected = sum(joules(each) for constant, each in energy["by_constant"].items() if constant in on_values)
+    energy["expected_fraction"] = expected / whole if whole else None
+    return found

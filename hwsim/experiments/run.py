@@ -139,6 +139,7 @@ def described(costs: Costs) -> dict[str, Any]:
     result: dict[str, Any] = {
         "rule": trial.system.learning.name,
         "machine": trial.system.machine.name,
+        "bound": trial.machine.bound,
         "chips": trial.machine.chips,
         "loss": None if outcome.score is None else _spread(outcome.score.loss),
         "accuracy": None,

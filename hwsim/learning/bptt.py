@@ -30,9 +30,8 @@ class Options(BaseModel, extra="forbid"):
     checkpoints: Annotated[
         Literal["none", "sqrt"] | Distance,
         Field(
-            description="steps from one kept state to the next; those in between are worked out again: one more "
-            "forward pass, and less tape. `sqrt`: the root of the sequence's length, for the least memory; `none`: all "
-            "states are kept"
+            description="steps from one kept state to the next, where `sqrt` is the root of the sequence's length, and "
+            "`none` keeps all; the states in between are worked out again, in one more forward pass"
         ),
     ] = "none"
 

@@ -8,18 +8,28 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
-from hwsim.accounts.digital import DigitalParts, DigitalPrices, memory_of
-from hwsim.accounts.memory import ACCUMULATORS, BUFFERS
+from hwsim.accounts.digital import DigitalParts, DigitalPrices, Priced, at_node, memory_of
+from hwsim.accounts.memory import ACCUMULATORS, BUFFERS, MASTER, OPTIMIZER, WEIGHTS
+from hwsim.accounts.scaling import Node, Target
 from hwsim.circuits import formats
 from hwsim.circuits.formats import FormatName
 from hwsim.machine.machine import Machine, Precision
 from hwsim.machine.numerics import EXACT, Numerics
+from hwsim.machine.parameters import Matrix
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Accumulator, Storage
 from hwsim.records import GRADIENT, Head, Shape
 
 MULTIPLIED = ("read", "read transposed", "outer", "project", "solve")
 """Operations of the systolic array; the vector unit does the others."""
+
+
+class PricedAs(BaseModel, extra="forbid"):
+    """Formats that operations and memory are priced in, while values keep the machine's own: a bound, not a result."""
+
+    format: Annotated[FormatName | Literal["int8"], Field(description="of operands, and of what memories hold")]
+    accumulator: Annotated[FormatName | Literal["int32"], Field(description="of sums of products")]
+    bound: Annotated[str, Field(description="what the costs are a bound of; said wherever they are shown")]
 
 
 class Options(BaseModel, extra="forbid"):
@@ -30,7 +40,34 @@ class Options(BaseModel, extra="forbid"):
     sources: Annotated[dict[str, str], Field(description="citations, by the keys that constants name")]
     format: Annotated[FormatName, Field(description=f"of every result: {formats.NAMES}")] = "float32"
     accumulator: Annotated[FormatName, Field(description="of sums of products")] = "float32"
+    update: Annotated[
+        FormatName | None,
+        Field(
+            description="of the optimizer and all else between passes, and of master weights; by default as `format`"
+        ),
+    ] = None
+    priced_as: PricedAs | None = None
+    measured_at: Annotated[
+        Node | None, Field(description="the node and voltage that the energies of arithmetic and registers are of")
+    ] = None
+    scaled_to: Annotated[
+        Target | None,
+        Field(description="the node and voltage to scale them to, and the clock, by Stillmaker and Baas (2017)"),
+    ] = None
     parts: Annotated[DigitalParts, Field(description="what it is made of")]
+
+    @model_validator(mode="after")
+    def _can_be_scaled(self) -> Self:
+        if self.scaled_to is not None and self.measured_at is None:
+            raise ValueError("scaled_to: measured_at has to say which node and voltage the numbers are of")
+        self.priced_parts()
+        return self
+
+    def priced_parts(self) -> DigitalParts:
+        """The parts at the node that they are to be priced at."""
+        if self.scaled_to is None or self.measured_at is None:
+            return self.parts
+        return at_node(self.parts, self.measured_at, self.scaled_to)
 
     @model_validator(mode="after")
     def _sums_fit(self) -> Self:
@@ -45,30 +82,53 @@ class Options(BaseModel, extra="forbid"):
 
 
 class DigitalMachine(Machine):
-    """Each operation rounds its result once to the format; products are summed in the format of the accumulators."""
+    """Each operation rounds its result once to the format; products are summed in the format of the accumulators.
+
+    With a format of its own for updates, all between passes is rounded to that one instead; master weights and the
+    optimizer's slots are kept in it, and products read a copy of the weights in the format of results (Micikevicius et
+    al., "Mixed precision training", ICLR 2018). Biases and factors are few, and applied as their masters are.
+    """
 
     def __init__(
         self, options: Options, *, chips: int = 1, seed: int = 0, strict: bool = False, numerics: Numerics = EXACT
     ) -> None:
         self.format, self.accumulator = formats.parse(options.format), formats.parse(options.accumulator)
-        holds_both = str(np.result_type(self.format.dtype, self.accumulator.dtype))
-        super().__init__(chips=chips, seed=seed, dtype=holds_both, strict=strict, numerics=numerics)
-        self.options = options
+        self.update = formats.parse(options.update or options.format)
+        holds_all = str(np.result_type(self.format.dtype, self.accumulator.dtype, self.update.dtype))
+        super().__init__(chips=chips, seed=seed, dtype=holds_all, strict=strict, numerics=numerics)
+        self.options, self.priced_parts = options, options.priced_parts()
+        self.priced_format = Priced(self.format.bits, self.format.arithmetic)
+        self.priced_accumulator = Priced(self.accumulator.bits, self.accumulator.arithmetic)
+        if options.priced_as is not None:
+            self.priced_format = _priced(options.priced_as.format)
+            self.priced_accumulator = _priced(options.priced_as.accumulator)
+            self.bound = options.priced_as.bound
         self.parallel = options.parts.dataflow.batch_parallel
         self._round = numerics.rounding(self.format, self.dtype)
         self._round_sums = numerics.rounding(self.accumulator, self.dtype)
-        self.finishes = strict or self._round is not None
+        self._round_updates = numerics.rounding(self.update, self.dtype)
+        self.finishes = strict or self._round is not None or self._round_updates is not None
+        self.copies = self.update != self.format and self.master_class == WEIGHTS
+        if self.copies:
+            self.master_class = MASTER
 
     def prices(self) -> DigitalPrices:
         """What its operations cost, with memories as large as they had to be so far."""
         return DigitalPrices(
-            self.options.parts,
+            self.priced_parts,
             self.memory.most,
-            self.format.bits,
-            self.format.arithmetic,
-            self.accumulator.arithmetic,
+            self.priced_format.bits,
+            self.priced_format.arithmetic,
+            self.priced_accumulator.arithmetic,
             self.memory.widths,
+            self._between_passes_priced(),
         )
+
+    def _between_passes_priced(self) -> tuple[str, Priced] | None:
+        """The format of updates by name, if it has a price of its own."""
+        if self.update == self.format or self.options.priced_as is not None:
+            return None
+        return self.update.name, Priced(self.update.bits, self.update.arithmetic)
 
     def precision(self, size: Callable[[], float]) -> Precision:
         return Precision(self.format.epsilon, 0.0)
@@ -78,10 +138,12 @@ class DigitalMachine(Machine):
         if kind in ("accumulate", "outer") or not port:
             port = "systolic array" if kind in MULTIPLIED else "vector unit"
         purpose = GRADIENT if kind in ("accumulate", "outer") else self.purpose
-        return Head(kind, port, self.layer, purpose, self.format.name)
+        return Head(kind, port, self.layer, purpose, (self.format if self._in_pass else self.update).name)
 
     def held_as(self, kind: str) -> tuple[int, str]:
-        bits = self.accumulator.bits if kind == ACCUMULATORS else self.format.bits
+        bits = self.priced_accumulator.bits if kind == ACCUMULATORS else self.priced_format.bits
+        if kind in (MASTER, OPTIMIZER) and self.options.priced_as is None:
+            bits = self.update.bits
         return bits, "registers" if kind == BUFFERS else memory_of(kind)
 
     def port_of(self, storage: Storage) -> str:
@@ -97,12 +159,34 @@ class DigitalMachine(Machine):
         if self._round_sums is not None:
             sums.value[:] = self._round_sums(sums.value)
 
+    def operands(self, values: np.ndarray) -> np.ndarray:
+        return values if self._round is None else self._round(values)
+
+    def attach(self, matrix: Matrix) -> None:
+        if self.copies:
+            Storage(self, f"{matrix.name} copy", WEIGHTS, matrix.shape, matrix.weights, shared=True)
+
+    def program(self, matrix: Matrix) -> None:
+        super().program(matrix)
+        if self.copies:
+            master, copy = matrix.trainable.master.load(), self.storages[f"{matrix.name} copy"]
+            copy.value = matrix.weights
+            self.note(self._heads["store", copy.port], self.see(master).shape, (master._slot,), copy.name)
+
     def received(self, inputs: np.ndarray) -> np.ndarray:
         return inputs if self._round is None else self._round(inputs)
 
     def finish(self, head: Head, value: np.ndarray, shape: Shape) -> np.ndarray:
-        if self._round is not None:
-            value = self._round(value)
+        rounding = self._round if head.format == self.format.name else self._round_updates
+        if rounding is not None:
+            value = rounding(value)
         if self.strict:
             self.check(head, value, shape)
         return value
+
+
+def _priced(name: str) -> Priced:
+    if name in ("int8", "int32"):
+        return Priced(int(name[3:]), name)
+    found = formats.parse(name)
+    return Priced(found.bits, found.arithmetic)

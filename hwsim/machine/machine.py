@@ -58,6 +58,8 @@ class Machine(Sequencer):
     master_class = WEIGHTS
     """The memory class of the values that the optimizer works on: here they are the weights themselves."""
     signal_type = Signal
+    bound: str | None = None
+    """What its costs are only a bound of."""
 
     def __init__(
         self,
@@ -226,6 +228,10 @@ class Machine(Sequencer):
 
     def attach(self, matrix: Matrix) -> None:
         """Make the units that hold a matrix. Here its master values are its weights."""
+
+    def operands(self, values: np.ndarray) -> np.ndarray:
+        """Weights as products take them."""
+        return values
 
     def program(self, matrix: Matrix) -> None:
         """Bring a matrix to its master values."""

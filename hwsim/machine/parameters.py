@@ -83,8 +83,9 @@ class Matrix:
 
     def take(self, values: np.ndarray) -> None:
         """Read these weights from now on."""
-        turned = values.swapaxes(1, 2)
-        self.weights, self.turned = values, self.machine.numerics.contiguous(turned)  # a view would be read slowly
+        self.weights = self.machine.operands(values)
+        turned = self.weights.swapaxes(1, 2)
+        self.turned = self.machine.numerics.contiguous(turned)  # a view would be read slowly
 
     def columns(self) -> Signal:
         """The target weights as a bundle of columns, read as plain numbers; they come from digital memory."""

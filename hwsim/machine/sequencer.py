@@ -86,7 +86,8 @@ class Sequencer(ABC):
         self.journal, self.memory = Journal(chips), MemoryLedger()
         self.storages: dict[str, Storage] = {}
         self._layer, self._purpose = "network", INFERENCE
-        self._contexts: dict[tuple[str, str], Heads] = {}
+        self._contexts: dict[tuple[str, str, bool], Heads] = {}
+        self._in_pass = False
         self._enter_context()
         self.finishes, self.leaps = strict, not numerics.exact
         self.after_step: Callable[[], None] | None = None
@@ -95,7 +96,7 @@ class Sequencer(ABC):
         self._episode: Episode | None = None
         self._kept: dict[str, Storage] = {}
         self.back_in_time = False
-        self._shown_up_to, self._shown, self._in_pass, self._open = 0, False, False, False
+        self._shown_up_to, self._shown, self._open = 0, False, False
         self._now, self._clock = -1, next(_MACHINES) << 40  # no two machines share a moment
         self._steps_made: list[tuple[int, str, range]] = []
         self._entries: list[Entry] = []
@@ -132,7 +133,7 @@ class Sequencer(ABC):
         return Serving(self, purpose)
 
     def _enter_context(self) -> None:
-        context = self._layer, self._purpose
+        context = self._layer, self._purpose, self._in_pass
         heads = self._contexts.get(context)
         if heads is None:
             heads = self._contexts[context] = Heads(self.head)

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from hwsim.experiments.run_folder import RunFolder
 from hwsim.quantities import si
-from hwsim.reports.tables import cosine, diverged, reached
+from hwsim.reports.tables import cosine, diverged, missed, reached
 
 System = Mapping[str, Any]
 Tone = Literal["good", "unsure", "bad", ""]
@@ -70,9 +70,8 @@ def warnings(systems: Mapping[str, System]) -> list[str]:
                 f"{name}: a sequence of {reach['steps']} steps is beyond the horizon of {reached(reach)}; the errors "
                 f"that {system['rule']} carries forward are not to be relied on."
             )
-        missed = {layer: value for layer, value in reach["end_residual"].items() if value > reach["tolerance"]}
-        if missed:
-            worst = ", ".join(f"{value:.0%} in {layer}" for layer, value in missed.items())
+        worst = missed(reach)
+        if worst:
             lines.append(
                 f"{name}: in the last training step, errors at the end of a sequence were off by {worst}. The horizon "
                 "counts the circuits that carry errors, not that noise makes forward signals differ from pass to pass."
@@ -165,9 +164,9 @@ def _architect(run: RunFolder) -> Answer:
         other, system = reference
         theirs, their_seconds = system["energy"]["training_step_j"], system["time"].get("sequence_s")
         if theirs:
-            said = f"A training step takes {si(joules, 'J')}, {compared(joules, theirs, 'less', 'more')} than {other}"
+            said = f"A training step takes {si(joules, 'J')}, {compared(joules, theirs, 'less', 'more', other)}"
             slower = seconds and their_seconds
-            said += f", and a sequence {compared(seconds, their_seconds, 'less time', 'longer')}." if slower else "."
+            said += f", and a sequence {compared(seconds, their_seconds, 'less time', 'more time')}." if slower else "."
             tone = "good" if joules < theirs else "bad"
         mine_shown, theirs_shown = (
             mine["energy"]["inference_j_per_sequence"],
@@ -177,7 +176,7 @@ def _architect(run: RunFolder) -> Answer:
             because.insert(
                 0,
                 f"Inference takes {si(mine_shown, 'J')} a sequence, "
-                f"{compared(mine_shown, theirs_shown, 'less', 'more')} than {other} ({si(theirs_shown, 'J')}).",
+                f"{compared(mine_shown, theirs_shown, 'less', 'more', other)} ({si(theirs_shown, 'J')}).",
             )
     purpose, share = _largest(mine["energy"]["by_purpose"], joules)
     unit, part = _largest(mine["energy"]["by_unit"], joules)
@@ -202,16 +201,16 @@ def _largest(parts: Mapping[str, float | None], whole: float) -> tuple[str, floa
     return name, (parts[name] or 0.0) / whole
 
 
-def compared(mine: float, other: float, less: str, more: str) -> str:
+def compared(mine: float, other: float, less: str, more: str, beside: str = "") -> str:
     """One number beside another, in words.
 
-    >>> compared(2.0, 5.0, "less", "more")
-    '2.5 times less'
+    >>> compared(2.0, 5.0, "less", "more", "a digital chip")
+    '2.5 times less than a digital chip'
     """
     ratio = max(mine, other) / min(mine, other)
-    if ratio < 1.01:
-        return f"no {less}"
-    return f"{ratio:.3g} times {less if mine < other else more}"
+    if ratio < 1.005:
+        return f"as much as {beside}" if beside else "as much"
+    return f"{ratio:.3g} times {less if mine < other else more}" + (f" than {beside}" if beside else "")
 
 
 # ---- learning researcher -------------------------------------------------------------------------------------

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+from xml.etree.ElementTree import ParseError
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import hwsim
-from hwsim.errors import OutputError
+from hwsim.errors import OutputError, ResultsError
 from hwsim.experiments.run_folder import RunFolder
-from hwsim.reports import answers, tables
-from hwsim.reports.figures.canvas import Drawing
+from hwsim.experiments.study_folder import STUDY, StudyFolder
+from hwsim.reports import answers, tables, trials
+from hwsim.reports.comparison import Comparison, differences, remarks
+from hwsim.reports.figures.canvas import Drawing, adopted
 from hwsim.reports.figures.constants import constants
 from hwsim.reports.figures.devices import clipped, conductances, writes
 from hwsim.reports.figures.gradient import gradient
 from hwsim.reports.figures.horizon import horizon
-from hwsim.reports.figures.learning import learning
+from hwsim.reports.figures.learning import learning, measured, spent_until_tests
 from hwsim.reports.figures.memory import memory
 from hwsim.reports.figures.purposes import purposes
 from hwsim.reports.figures.timeline import timeline
@@ -44,66 +49,109 @@ class Section(NamedTuple):
 
     name: str
     title: str
-    remarks: list[str]
-    tables: list[Sheet]
-    drawings: list[Drawing]
-    more: list[Sheet]
+    tables: Sequence[Sheet] = ()
+    drawings: Sequence[Drawing] = ()
+    more: Sequence[Sheet] = ()
 
 
 def of_run(run: RunFolder) -> str:
     """The report of a run; the same run gives the same bytes."""
-    return _page(
-        "run.html.jinja",
-        title=run.summary["name"],
-        about=_about(run),
-        warnings=answers.warnings(run.systems),
-        answers=answers.answers(run),
-        sections=[section for section in _sections(run) if section.tables or section.drawings],
-        facts=_facts(run.summary),
-        config=(run.path / "config.yaml").read_text(encoding="utf-8"),
-    )
-
-
-def _sections(run: RunFolder) -> list[Section]:
     systems = run.systems
     name, first = next(iter(systems.items()))
-    return [
-        Section("systems", "Systems side by side", [], [Sheet(tables.systems(systems), sortable=False)], [], []),
+    tests, measure = spent_until_tests(run), measured(run.metrics)
+    learned = learning(tests, systems, measure)
+    sections = [
+        Section("systems", "Systems side by side", tables=[Sheet(tables.systems(systems), sortable=False)]),
         Section(
             "learning-well",
             "Learning",
-            [],
-            [],
-            _drawn(learning(run), gradient(systems), horizon(systems)),
-            _checks(systems),
+            drawings=_drawn(learned, gradient(systems), horizon(systems)),
+            more=_filled(tables.gradients(systems)),
         ),
         Section(
             "costs",
             "Energy",
-            [],
-            [],
-            _drawn(purposes(systems), constants(name, first)),
-            [Sheet(tables.energy(systems)), *_constants(systems)],
+            drawings=_drawn(purposes(systems), constants(name, first)),
+            more=_filled(tables.energy(systems), *(tables.constants(*each) for each in systems.items())),
         ),
-        Section("held", "Memory", [], [], _drawn(memory(run)), [Sheet(tables.memory(systems))]),
-        Section("devices", "Devices and circuits", [], [], _drawn(conductances(run), writes(run), clipped(run)), []),
-        Section("time", "Time", [], [], _drawn(timeline(run)), _utilisation(systems)),
+        Section("held", "Memory", drawings=_drawn(memory(run)), more=_filled(tables.memory(systems))),
+        Section("devices", "Devices and circuits", drawings=_drawn(conductances(run), writes(run), clipped(run))),
+        Section("time", "Time", drawings=_drawn(timeline(run)), more=_filled(tables.utilisation(systems))),
     ]
+    return _page(
+        "a run",
+        title=run.summary["name"],
+        about=_about(run),
+        warnings=answers.warnings(systems),
+        answers=answers.answers(run),
+        sections=sections,
+        facts=_facts(run),
+        config=_text(run.path / "config.yaml"),
+    )
 
 
-def _checks(systems: tables.Systems) -> list[Sheet]:
-    table = tables.gradients(systems)
-    note = "exact BPTT at the target weights, at the programmed ones, and along the states that the chip recorded"
-    return [Sheet(table, note)] if table.lines else []
+def of_comparison(comparison: Comparison) -> str:
+    """The page of several runs beside each other."""
+    systems = comparison.systems
+    tests = []
+    for label, run in comparison.runs.items():
+        columns = comparison.columns[label]
+        found = spent_until_tests(run)
+        tests.append(found[found.system.isin(columns)].assign(system=found.system.map(columns)))
+    everything = pd.concat(tests).drop_duplicates(["system", "updates"])
+    measures = {measured(run.metrics) for run in comparison.runs.values()}
+    learned = learning(everything, systems, measures.pop()) if len(measures) == 1 else None
+    sections = [
+        Section("different", "What differs", tables=[Sheet(differences(comparison))]),
+        Section("systems", "Side by side", tables=[Sheet(tables.systems(systems), sortable=False)]),
+        Section("learning-well", "Learning", drawings=_drawn(learned, gradient(systems))),
+        Section("costs", "Energy", drawings=_drawn(purposes(systems)), more=_filled(tables.energy(systems))),
+        Section("held", "Memory", more=_filled(tables.memory(systems))),
+    ]
+    return _page(
+        "a comparison",
+        title=" · ".join(comparison.runs),
+        about=f"{len(comparison.runs)} runs; ratios are to the first",
+        warnings=[*remarks(comparison), *answers.warnings(systems)],
+        answers=[],
+        sections=sections,
+        facts=[fact for label, run in comparison.runs.items() for fact in [("run", label), *_facts(run)]],
+        config=None,
+    )
 
 
-def _constants(systems: tables.Systems) -> list[Sheet]:
-    return [Sheet(table) for name, system in systems.items() if (table := tables.constants(name, system)).lines]
+def of_study(study: StudyFolder) -> str:
+    """The report of a study."""
+    drawings = [_adopted(name, svg) for name, svg in study.figures.items()]
+    sections = [
+        Section("figures", "Figures", drawings=drawings),
+        Section("medians", "Medians over chips and seeds", tables=_filled(trials.medians(study))),
+        Section("spread", "Spread", more=_filled(*trials.spreads(study))),
+    ]
+    return _page(
+        "a study",
+        title=str(study.study.get("name", study.path.name)),
+        about=trials.outline(study),
+        warnings=trials.warnings(study),
+        answers=trials.answers(study),
+        sections=sections,
+        facts=[("made by", f"report by hwsim {hwsim.__version__}"), ("table", "table.csv in the folder of the study")],
+        config=_text(study.path / STUDY),
+    )
 
 
-def _utilisation(systems: tables.Systems) -> list[Sheet]:
-    table = tables.utilisation(systems)
-    return [Sheet(table)] if table.lines else []
+def _adopted(name: str, svg: str) -> Drawing:
+    try:
+        return adopted(svg, f"figure-{re.sub(r'[^A-Za-z0-9_-]', '-', name)}", name.replace("_", " "))
+    except ParseError as error:
+        raise ResultsError(
+            f"figures/{name}.svg is not a drawing ({error}); the study's own command makes it again"
+        ) from None
+
+
+def _filled(*found: Table) -> list[Sheet]:
+    """Tables that have lines."""
+    return [Sheet(table) for table in found if table.lines]
 
 
 def _drawn(*drawings: Drawing | None) -> list[Drawing]:
@@ -116,21 +164,30 @@ def _about(run: RunFolder) -> str:
     return f"{first['rule']} on {first['machine']}{chips} · task {config['task']['name']} · seed {run.summary['seed']}"
 
 
-def _facts(summary: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def _facts(run: RunFolder) -> list[tuple[str, Any]]:
+    summary = run.summary
     return [
         ("made by", f"hwsim {summary['hwsim_version']}, report by hwsim {hwsim.__version__}"),
         ("schema of the folder", summary["schema_version"]),
         ("seed", summary["seed"]),
-        ("config SHA-256", summary["config_sha256"]),
+        ("SHA-256 of the configuration", summary["config_sha256"]),
     ]
 
 
-def write(path: Path, page: str) -> None:
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ResultsError(f"{path}: cannot be read: {error}") from None
+
+
+def write(path: str | Path, page: str) -> None:
     """Write a report, whole or not at all; one that is there already is replaced.
 
     Raises:
         OutputError: there is no place to write.
     """
+    path = Path(path)
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
         partial.write_text(page, encoding="utf-8")
@@ -142,7 +199,7 @@ def write(path: Path, page: str) -> None:
             partial.unlink()
 
 
-def _page(template: str, **content: Any) -> str:
+def _page(what: str, *, sections: list[Section], **content: Any) -> str:
     environment = Environment(
         loader=PackageLoader("hwsim.reports", "page"),
         autoescape=True,
@@ -154,4 +211,5 @@ def _page(template: str, **content: Any) -> str:
     for name, file in (("style", "style.css"), ("script", "sort.js")):
         environment.globals[name] = Markup((folder / file).read_text(encoding="utf-8"))  # our own
     environment.globals["version"] = hwsim.__version__
-    return environment.get_template(template).render(**content)
+    shown = [section for section in sections if section.tables or section.drawings or section.more]
+    return environment.get_template("report.html.jinja").render(what=what, sections=shown, **content)

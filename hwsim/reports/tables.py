@@ -61,6 +61,8 @@ def show(summary: Summary, console: Console) -> None:
     """Print the tables of a `summary.json`."""
     found = summary["systems"]
     title = f"{summary['name']}: the substrate beside its references (× is the ratio to the substrate)"
+    if "estimated" in summary:
+        title = f"{title}; estimated from shapes, nothing was simulated"
     for table in (systems(found, title), energy(found), memory(found)):
         console.print(printable(table))
     for line in remarks(found):
@@ -93,6 +95,7 @@ def systems(found: Systems, title: str = "Systems side by side (× is the ratio 
         *,
         ratio: bool = False,
         number: Callable[[Any], float | None] = lambda value: value,
+        range_: Callable[[Any], str] = lambda value: "",
     ) -> None:
         cells = []
         base = get(first)
@@ -101,21 +104,24 @@ def systems(found: Systems, title: str = "Systems side by side (× is the ratio 
             if value is None:
                 cells.append(NOTHING)
                 continue
-            beside = f"(×{value / base:.3g})" if ratio and system is not first and base else ""
+            beside = f"(×{value / base:.3g})" if ratio and system is not first and base else range_(value)
             cells.append(Cell(write(value), number(value), beside))
         if any(cell is not NOTHING for cell in cells):
             lines.append(Line(label, tuple(cells)))
 
     row("rule", lambda s: s["rule"], str, number=_none)
     row("machine", lambda s: s["machine"], str, number=_none)
-    row("accuracy (min, max)", lambda s: s["accuracy"], _percent, number=lambda spread: spread["median"])
+    row("costs are", lambda s: s.get("bound") and "a bound", str, number=_none)
+    row("accuracy (min, max)", lambda s: s["accuracy"], _percent, number=lambda spread: spread["median"], range_=_range)
     row("test loss", lambda s: s["loss"] and s["loss"]["median"], lambda v: f"{v:.3f}")
     for group in GROUPS:
         row(f"cosine, {group}", lambda s, g=group: cosine(s, g), lambda v: f"{v:.3f}")  # type: ignore[misc]
     row("energy / inference", lambda s: s["energy"]["inference_j_per_sequence"], _joules, ratio=True)
     row("energy / gradient", lambda s: s["energy"]["gradient_j_per_sequence"], _joules, ratio=True)
     row("energy / training step", lambda s: s["energy"]["training_step_j"], _joules, ratio=True)
+    row("… lowest to highest", lambda s: s["energy"].get("training_step_range_j"), _span, number=lambda span: span[1])
     row("… on assumptions", lambda s: s["energy"]["assumed_fraction"], lambda v: f"{v:.0%}")
+    row("… on expected values", lambda s: s["energy"].get("expected_fraction") or None, lambda v: f"{v:.1%}")
     row("energy, whole run", lambda s: s["energy"]["run_j"], _joules, ratio=True)
     row("peak memory", lambda s: s["memory"]["peak_bytes"], lambda v: si(v, "B"), ratio=True)
     row("memory devices", lambda s: s["memory"]["devices"] or None, lambda v: f"{v:,}".replace(",", " "))
@@ -212,9 +218,11 @@ def shares(system: Mapping[str, Any]) -> dict[str, Share]:
     found = {}
     for name, entry in system["energy"]["by_constant"].items():
         if isinstance(entry, Mapping):
-            found[name] = Share(entry["energy_j"], entry.get("low_j"), entry.get("high_j"), entry.get("assumed"))
+            share = Share(entry["energy_j"], entry.get("low_j"), entry.get("high_j"), entry.get("assumed"))
         else:
-            found[name] = Share(entry)
+            share = Share(entry)
+        if share.energy is not None:  # where learning diverged it may be no number
+            found[name] = share
     return dict(sorted(found.items(), key=lambda item: -item[1].energy))
 
 
@@ -236,6 +244,8 @@ def remarks(found: Systems) -> list[str]:
     """What a reader should know besides the numbers."""
     lines = []
     for name, system in found.items():
+        if system.get("bound"):
+            lines.append(f"{name}: {system['bound']}.")
         reach = system["horizon"]
         if reach is not None:
             lines += _propagation(name, reach)
@@ -266,12 +276,22 @@ def reached(reach: Summary) -> str:
     return f"{min(fresh, frozen):.3g}" + (" (by frozen errors)" if frozen < fresh else " (by fresh errors)")
 
 
+def missed(reach: Summary) -> str:
+    """By how much errors at the end of a sequence were off, in the layers in which that is more than is tolerated."""
+    off = {
+        layer: value for layer, value in reach["end_residual"].items() if value is None or value > reach["tolerance"]
+    }
+    return ", ".join(
+        f"more than any number in {layer}" if value is None else f"{value:.0%} in {layer}"
+        for layer, value in off.items()
+    )
+
+
 def _propagation(name: str, reach: Summary) -> list[str]:
     """How well errors were carried forward, the bad news first."""
     lines = []
-    missed = {layer: value for layer, value in reach["end_residual"].items() if value > reach["tolerance"]}
-    if missed:
-        worst = ", ".join(f"{value:.0%} in {layer}" for layer, value in missed.items())
+    worst = missed(reach)
+    if worst:
         lines.append(
             f"{name}: in the last training step, the errors propagated to the end of a sequence were off by {worst}. "
             "Fresh noise makes forward signals differ from pass to pass, which the horizon does not count."
@@ -308,9 +328,12 @@ def _total(parts: Mapping[str, float | None]) -> float | None:
 
 
 def _percent(spread: Summary) -> str:
+    return f"{spread['median']:.1%}"
+
+
+def _range(spread: Summary) -> str:
     chips = spread["per_chip"]
-    rest = f" ({min(chips):.1%}, {max(chips):.1%})" if len(chips) > 1 else ""
-    return f"{spread['median']:.1%}{rest}"
+    return f"({min(chips):.1%}, {max(chips):.1%})" if len(chips) > 1 else ""
 
 
 def _joules(value: float) -> str:
@@ -319,6 +342,10 @@ def _joules(value: float) -> str:
 
 def _none(_: Any) -> None:
     return None
+
+
+def _span(bounds: list[float]) -> str:
+    return " … ".join(map(_joules, bounds))
 
 
 def _limit(steps: float | None) -> float:

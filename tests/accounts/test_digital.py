@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsim import machine
-from hwsim.accounts.digital import COEFFICIENTS, MEMORIES, DigitalPrices, StaticMemory, macros, memory_of, sized
+from hwsim.accounts.digital import (
+    COEFFICIENTS,
+    MEMORIES,
+    REGISTER_ACCESSES,
+    DigitalPrices,
+    StaticMemory,
+    macros,
+    memory_of,
+    sized,
+)
 from hwsim.accounts.energy import Charge, Ledger, Tariff, grouped, total
 from hwsim.accounts.memory import BUFFERS, CLASSES
 from hwsim.accounts.work import WORK
@@ -145,7 +154,7 @@ def test_what_has_no_price_of_its_own_costs_its_parts(kind: str, multiply: int, 
 @pytest.mark.parametrize("kind", sorted(set(WORK) - {"dac", "adc", "program"}))
 def test_every_operation_comes_down_to_multiplying_adding_and_comparing(kind: str) -> None:
     unit = "state memory" if kind in ("load", "store", "push", "pop", "keep", "replay") else "vector unit"
-    arithmetic = {"arithmetic.float32.multiply", "arithmetic.float32.add", "compare", "register_bit"}
+    arithmetic = {"arithmetic.float32.multiply", "arithmetic.float32.add", "compare", REGISTER_ACCESSES}
     names = {charge.constant for charge in prices().charges(of(kind, 4, 4, unit=unit))}
     assert {name for name in names if not name.startswith("sram")} <= arithmetic
     assert bool(names & arithmetic) == bool(WORK[kind]((4, 4)))

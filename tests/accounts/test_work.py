@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from functools import cache
 
+import numpy as np
 import pytest
 from conftest import NETWORKS, RULES, built, gradient_of, machine_options, random_episode, rule
 
@@ -16,7 +18,8 @@ from hwsim.learning.update import Options, update
 from hwsim.machine import Machine
 from hwsim.records import PURPOSES, Record
 
-MACHINES = hardware.names("configs/hardware")
+MACHINES = [name for name in hardware.names("configs/hardware") if not re.fullmatch(r"digital_(?!45)\d+nm", name)]
+"""All that are shipped, but for the digital one at other nodes, where only numbers differ."""
 NO_ARITHMETIC = ("wire", "negate", "load", "store", "push", "pop", "keep", "replay", "fetch", "input", "target")
 ELEMENTARY = {"mac", "multiply", "add", "compare", "divide", "root", "exp", "tanh", "cos"}
 
@@ -130,7 +133,8 @@ def learned(on: str) -> list[Machine]:
             stage = built(network, found, episode, on=on)
             try:
                 found.check(stage)
-                gradient_of(stage, found, episode)
+                with np.errstate(all="ignore"):  # some rules leave the range of float16
+                    gradient_of(stage, found, episode)
             except CapabilityError:
                 continue
             stages.append(stage.machine)
@@ -194,7 +198,7 @@ def test_operations_of_a_machine_name_formats_that_it_has(on: str) -> None:
     options = machine_options(on)
     known = {
         "ideal": lambda: {options.format},
-        "digital": lambda: {options.format},
+        "digital": lambda: {options.format, options.update or options.format},
         "crossbar": lambda: {options.digital.format, "analog"},
     }[options.kind]()
     assert {record.format for stage in learned(on) for record in records(stage)} <= known

@@ -144,7 +144,7 @@ def test_every_shipped_file_is_valid(kind: str) -> None:
         assert read(documents.load(hardware.shelf(kind) / f"{name}.yaml")).name == name
 
 
-MACHINES = "digital_45nm, ideal, ideal_crossbar, pcm_crossbar, pcm_crossbar_in_the_loop, rram_crossbar"
+MACHINES = ", ".join(hardware.names("configs/hardware"))
 DEVICES = "ideal, pcm_gst_90nm, rram_hfox_130nm"
 
 
@@ -234,7 +234,7 @@ def test_mistakes_in_a_machine_are_told_beside_those_in_its_device(tmp_path: Pat
     assert [line.partition("; allowed")[0] for line in refused(written(tmp_path, e=MISTAKES))] == [
         "e.yaml:8:11: unknown device 'pcm_gst_90'; did you mean 'pcm_gst_90nm'? allowed: ideal, pcm_gst_90nm, "
         "rram_hfox_130nm",
-        "e.yaml:10:11: unknown key 'bit'; did you mean 'bits'? allowed: bits, energy, shared_by, time",
+        "e.yaml:10:11: unknown key 'bit'; did you mean 'bits'? allowed: bits, energy, energy_per_bits, shared_by, time",
         "e.yaml:12:21: parts.tiles.time.value (250): needs its unit, as in '10 ns'",
     ]
 
@@ -379,3 +379,22 @@ def test_the_schema_explains_and_lists_what_may_be_said() -> None:
     energy = next(part for name, part in SCHEMA["$defs"].items() if name == "DynamicMemory")["properties"]["energy"]
     constant = SCHEMA["$defs"][energy["$ref"].rpartition("/")[2]]
     assert constant["properties"]["value"]["examples"] == ["8 pJ/bit"]
+
+
+# ---- sets of references ----------------------------------------------------------------------------------------
+
+
+def test_a_shipped_set_of_references_is_had_by_its_name(tmp_path: Path) -> None:
+    listed = documents.load(hardware.shelf("configs/references") / "strong.yaml").data["references"]
+    path = written(tmp_path, e=changed(("machine: ideal", "machine: ideal\nreferences: strong")))
+    found = config.load(path)
+    assert [reference.name for reference in found.references] == [item["name"] for item in listed]
+    assert [reference.machine.name for reference in found.references] == [item["machine"] for item in listed]
+    assert config.load(found.resolved()) == found
+    path = written(tmp_path, e=changed(("machine: ideal", "machine: ideal\nreferences: stong")))
+    assert refused(path) == ["e.yaml:8:13: unknown set of references 'stong'; did you mean 'strong'? allowed: strong"]
+    written(tmp_path, own="references:\n  - {name: x, learning: {name: bptt}, machine: idel}\n")
+    path = written(tmp_path, e=changed(("machine: ideal", "machine: ideal\nreferences: own.yaml")))
+    assert "own.yaml:2:48: unknown machine 'idel'" in refused(path)[0]
+    written(tmp_path, own="references: []\nmore: 1\n")
+    assert "own.yaml:1:1: a set of references has the key references" in refused(path)[0]

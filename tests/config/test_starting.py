@@ -61,10 +61,10 @@ def test_every_key_has_a_comment_the_first_time_that_its_section_comes(kind: str
         for before, line in zip(["", *lines], lines, strict=False)
         if re.match(r" *(- )?\w+:", line) and " # " not in line and not before.strip().startswith("#")
     ]
-    allowed = {"device": ["example"], "machine": ["mine", "bits", "energy", "time"], "experiment": []}
+    allowed = {"device": ["example"], "machine": ["mine", "bits", "time"], "experiment": []}
     allowed["study"] = ["training", "test", "references", "chips", "bits", "key", "values"]
     assert sorted({*bare}) == sorted(allowed[kind])
-    assert max(map(len, lines)) <= 120
+    assert max(len(line) for line in lines if "{value:" not in line) <= 120  # a constant stays on one line
 
 
 def test_comments_name_what_else_is_allowed() -> None:

@@ -90,9 +90,25 @@ def test_the_lines_of_the_energy_table_add_up_to_the_summary(data):
             assert step.energy_j.sum() == pytest.approx(energy["training_step_j"], rel=1e-12)
             assert sum(energy["by_purpose"].values()) == pytest.approx(energy["training_step_j"], rel=1e-12)
             assert sum(energy["by_unit"].values()) == pytest.approx(energy["training_step_j"], rel=1e-12)
-            assert sum(energy["by_constant"].values()) == pytest.approx(energy["training_step_j"], rel=1e-12)
+            shares = energy["by_constant"].values()
+            low, high = energy["training_step_range_j"]
+            for key, column, whole in (("energy_j",) * 2 + (energy["training_step_j"],), ("low_j", "low_j", low)):
+                assert sum(share[key] for share in shares) == pytest.approx(whole, rel=1e-12)
+                assert step[column].sum() == pytest.approx(whole, rel=1e-12)
+            assert sum(share["high_j"] for share in shares) == pytest.approx(high, rel=1e-12)
+            assert step.high_j.sum() == pytest.approx(high, rel=1e-12)
+            assert all(0 <= share["low_j"] <= share["energy_j"] <= share["high_j"] for share in shares)
+            resting = sum(share["energy_j"] for share in shares if share["assumed"])
+            assert resting / energy["training_step_j"] == pytest.approx(energy["assumed_fraction"], rel=1e-12)
+            learned, (least, most) = energy["gradient_j_per_sequence"], energy["gradient_range_j_per_sequence"]
+            assert low <= energy["training_step_j"] <= high
+            assert least <= learned <= most
             assert step.assumed_j.sum() / step.energy_j.sum() == pytest.approx(energy["assumed_fraction"], rel=1e-12)
+        for part, whole in (("low_j", 0), ("high_j", 1)):
+            assert mine[mine.part == "epoch"][part].sum() == pytest.approx(energy["run_range_j"][whole], rel=1e-12)
         assert (mine.energy_j >= 0).all()
+        assert (mine.low_j <= mine.energy_j * (1 + 1e-12)).all()
+        assert (mine.energy_j <= mine.high_j * (1 + 1e-12)).all()
         assert (mine.assumed_j <= mine.energy_j * (1 + 1e-12)).all()
 
 

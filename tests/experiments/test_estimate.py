@@ -1,17 +1,26 @@
 """Estimates are what a run charges: traces, counts, memory and time the same, and energy once values are put in."""
 
 import json
+import subprocess
+import sys
+import tracemalloc
 
 import pytest
-from conftest import RULES
+from conftest import RULES, built, machine_options, random_episode, rule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwsim import machine, tasks
+from hwsim.accounts.memory import LEARNING
 from hwsim.config import experiment as config
 from hwsim.documents import Document
+from hwsim.episode import outline
+from hwsim.errors import CapabilityError, CausalityError, ConfigError
 from hwsim.experiments import run as experiments
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.estimate import estimate
+from hwsim.learning.rule import Rule
+from hwsim.machine import Expectations, Shapes
 
 MACHINES = ["ideal", "digital_45nm", "pcm_crossbar", "rram_crossbar", "pcm_crossbar_in_the_loop"]
 SHARED = {"like": "pcm_crossbar", "sharing": {"transposed": "forward", "inverse": "transposed"}}
@@ -89,7 +98,12 @@ def experiment(draw):
     }
 
 
-ALL_RULES = {**RULES, "bptt input": {"name": "bptt", "recall": "input"}}
+ALL_RULES = {
+    **RULES,
+    "bptt input": {"name": "bptt", "recall": "input"},
+    "bptt sqrt": {"name": "bptt", "checkpoints": "sqrt"},
+    "bptt 4": {"name": "bptt", "checkpoints": 4},
+}
 
 
 @st.composite
@@ -181,9 +195,234 @@ def assert_close(found, real):
             assert found[key] == pytest.approx(value, rel=1e-12, nan_ok=True), key
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(experiment())
 def test_an_estimate_is_what_a_run_charges(data):
     real, found = experiments.run(composed(data)), estimate(composed(data))
     for theirs, mine in zip(real.costs, found.costs, strict=True):
         assert_same(theirs, mine)
+
+
+# ---- leaps -----------------------------------------------------------------------------------------------------
+
+
+def gradient(learned, steps, on="digital_45nm", network="lru stack", shapes=True, loss_from=0, leaps=True):
+    """A machine on which one gradient was found, and how many steps were carried out for it."""
+    if shapes:
+        episode = outline(3, steps, 2, classes=3, each=True, loss_from=loss_from)
+    else:
+        episode = random_episode(steps=steps, target="each", loss_from=loss_from)
+    numerics = {"numerics": Shapes()} if shapes else {}
+    stage = machine.build(machine_options(on), **numerics)
+    stage.leaps = shapes and leaps
+    made, carried_out = built(network, learned, episode, stage=stage), []
+    stage.after_step = lambda: carried_out.append(stage.step_index)
+    with stage.showing(episode):
+        learned.gradients(made)
+    return stage, len(carried_out)
+
+
+@pytest.mark.parametrize("learner", sorted(ALL_RULES.keys() - {"bptt checkpoints", "bptt 4", "bptt sqrt"}))
+def test_a_million_steps_are_carried_out_around_their_landmarks_only(learner):
+    few, many = (gradient(rule(ALL_RULES[learner]), steps, loss_from=steps // 2)[1] for steps in (100, 10**6))
+    assert many == few < 100
+
+
+def test_with_checkpoints_steps_are_carried_out_in_proportion_to_the_root():
+    few, many = (gradient(rule(ALL_RULES["bptt sqrt"]), steps)[1] for steps in (10**2, 10**4))
+    assert many < 12 * few < 10**4
+
+
+@pytest.mark.parametrize("learner", sorted(ALL_RULES))
+@pytest.mark.parametrize("loss_from", [0, 1, 20, 49])
+def test_leaps_change_nothing(learner, loss_from):
+    """Not the runs of equal steps, nor the most that is held, nor what each memory has to hold."""
+    on = "pcm_crossbar_in_the_loop"
+    leaping, few = gradient(rule(ALL_RULES[learner]), 50, on, loss_from=loss_from)
+    walking, all_ = gradient(rule(ALL_RULES[learner]), 50, on, loss_from=loss_from, leaps=False)
+    real, _ = gradient(rule(ALL_RULES[learner]), 50, on, loss_from=loss_from, shapes=False)
+    assert few < all_ or learner in ("bptt 4", "bptt checkpoints", "bptt sqrt")
+    for stage in (walking, real):
+        assert leaping.journal.latest == stage.journal.latest
+        assert leaping.journal.traces == stage.journal.traces
+        assert leaping.memory.peak_holdings() == stage.memory.peak_holdings()
+        assert (leaping.memory.peak_bits, leaping.memory.most) == (stage.memory.peak_bits, stage.memory.most)
+        assert leaping.memory.live == stage.memory.live
+
+
+class Odd(Rule):
+    """Keeps a number in every third step; what the step is it asks for, or counts in secret."""
+
+    asks, drops_on = True, 3
+
+    def gradients(self, network):
+        count = 0
+        with network.machine.workspace() as workspace:
+            states, kept = network.states(workspace), workspace.register("kept", network.layers[0].cell.width, LEARNING)
+            for step in network.machine.forward_pass("forward"):
+                network.step(states, step)
+                count += 1
+                if (step.index if self.asks else count) % self.drops_on == 0:
+                    kept.store(-states.layers[0].load())
+        network.finish_gradient()
+
+
+def test_a_rule_that_asks_for_the_index_of_a_step_is_carried_out_step_by_step():
+    leaping, steps = gradient(Odd(None), 40)
+    real, _ = gradient(Odd(None), 40, shapes=False)
+    assert steps == 40
+    assert leaping.journal.latest == real.journal.latest
+
+
+def test_a_rule_that_counts_steps_in_secret_is_found_out():
+    class Secret(Odd):
+        asks, drops_on = False, 5
+
+    with pytest.raises(CausalityError, match="that should be alike is not like the others"):
+        gradient(Secret(None), 80)  # the fifth step that is carried out is the last of the equal ones
+
+
+def test_in_a_leap_what_shrinks_gives_way_to_what_grows():
+    """Two tapes, one emptied while the other fills: what is held stays within what single steps hold."""
+
+    class Pouring(Rule):
+        def gradients(self, network):
+            with network.machine.workspace(keep_inputs=True) as workspace:
+                width = network.layers[0].cell.width
+                full, empty = workspace.tape("full", width), workspace.tape("empty", width)
+                state = workspace.register("state", width, LEARNING)
+                for _ in network.machine.forward_pass("fill"):
+                    full.push(state.load())
+                for _ in network.machine.forward_pass("pour"):
+                    empty.push(full.pop())
+            network.finish_gradient()
+
+    leaping, few = gradient(Pouring(None), 300)
+    real, _ = gradient(Pouring(None), 300, shapes=False)
+    assert few < 30
+    assert leaping.memory.peak_holdings() == real.memory.peak_holdings()
+    assert leaping.memory.peak_bits == real.memory.peak_bits
+
+
+# ---- size ------------------------------------------------------------------------------------------------------
+
+WIDE = {
+    "name": "wide",
+    "task": {"name": "random", "steps": 10**6, "width": 4, "outputs": 10, "loss": "last", "train": 64, "test": 300},
+    "training": {"optimizer": {"name": "adamw", "rate": 0.01}, "batch": 32, "steps": 1000},
+}
+ROOMY = {"like": "pcm_crossbar", "parts": {"tiles": {"count": 10**6}}}
+
+
+@pytest.mark.parametrize(
+    ("cell", "learner", "on"),
+    [
+        ({"name": "leaky_tanh", "units": 4096, "leak": 0.3}, "fpe", ROOMY),
+        ({"name": "lru", "modes": 4096}, "rtrl", ROOMY),
+        ({"name": "leaky_tanh", "units": 4096, "recurrence": "orthogonal"}, "bptt", "digital_45nm"),
+    ],
+)
+def test_a_million_steps_of_4096_units_take_no_memory_here(cell, learner, on):
+    layers = [{"cell": cell, "readout": {"hidden": [4096]}}]
+    asked = composed({**WIDE, "network": {"layers": layers}, "learning": RULES[learner], "machine": on})
+    tracemalloc.start()
+    try:
+        summary = estimate(asked).summary["systems"]["substrate"]
+        assert tracemalloc.get_traced_memory()[1] < 100e6
+    finally:
+        tracemalloc.stop()
+    n = cell.get("units", 2 * cell.get("modes", 0))
+    assert summary["energy"]["gradient_j_per_sequence"] > 0
+    assert summary["memory"]["peak_bytes"] > 2 * n * 4096
+    if learner == "bptt":  # a tape of a million states of 4096 words
+        assert summary["memory"]["peak_by_class"]["tape"] == 10**6 * 4096 * 4
+
+
+# ---- shapes, expectations, errors --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": "digits"},
+        {"name": "digits", "order": "pixels", "test_share": 0.4},
+        {"name": "copy", "length": 3, "train": 5, "test": 4},
+        {"name": "adding", "steps": 9, "train": 5, "test": 4},
+        *({"name": "random", "target": target, "loss": "last"} for target in ("classes", "values", "zeros")),
+    ],
+)
+def test_outlines_have_the_shapes_of_the_data(options):
+    asked = tasks.TASKS[options["name"]].Options.model_validate(options)
+    for data, shape in zip(tasks.load(asked, 1), tasks.outline(asked), strict=True):
+        for what in ("inputs", "labels", "values", "targets"):
+            one, other = getattr(data, what), getattr(shape, what)
+            assert (one is None) == (other is None)
+            assert one is None or one.shape == other.shape
+        assert (data.loss_from, data.classes) == (shape.loss_from, shape.classes)
+
+
+def small(**changes):
+    return composed(
+        {
+            "name": "small",
+            "task": {"name": "adding", "steps": 12, "train": 8, "test": 4},
+            "network": {"layers": [{"cell": {"name": "lru", "modes": 4}}]},
+            "learning": {"name": "fpe"},
+            "machine": "pcm_crossbar",
+            "training": {"optimizer": {"name": "sgd", "rate": 0.1}, "batch": 4, "steps": 10},
+            **changes,
+        }
+    )
+
+
+def test_energy_on_expectations_is_in_proportion_to_them():
+    def substrate(**shares):
+        return estimate(small(), Expectations(**shares)).summary["systems"]["substrate"]
+
+    none, half, all_ = (substrate(written=share, input=0, signal=0) for share in (0, 0.5, 1))
+    step = [one["energy"]["training_step_j"] for one in (none, half, all_)]
+    assert none["energy"]["expected_fraction"] == 0
+    assert step[1] - step[0] == pytest.approx(step[2] - step[1])
+    assert step[2] * all_["energy"]["expected_fraction"] == pytest.approx(step[2] - step[0])
+    assert none["weights"]["writes_per_device"] == 1
+    assert half["weights"]["writes_per_device"] == pytest.approx(1 + 0.5 * 10)
+
+
+def test_errors_are_those_of_a_run():
+    dense = {"layers": [{"cell": {"name": "leaky_tanh", "units": 300}}]}
+    with pytest.raises(CapabilityError, match="substrate: rtrl is for cells with a diagonal Jacobian"):
+        estimate(small(network=dense, learning={"name": "rtrl"}))
+    few = {"like": "pcm_crossbar", "parts": {"tiles": {"count": 1}}}
+    with pytest.raises(CapabilityError, match="is one too many"):
+        estimate(small(network=dense, machine=few))
+    with pytest.raises(ConfigError, match="needs a tape"):
+        estimate(small(learning={"name": "bptt"}))
+
+
+def hwsim(*arguments):
+    return subprocess.run([sys.executable, "-m", "hwsim", *arguments], capture_output=True, text=True, check=False)
+
+
+def test_the_command_prints_tables_and_json():
+    shown = hwsim("estimate", "quickstart", "--set", "task.order=pixels", "--expect", "written=0")
+    assert shown.returncode == 0, shown.stderr
+    assert "nothing was simulated" in " ".join(shown.stdout.split())
+    told = hwsim("estimate", "quickstart", "--set", "training.batch=1.6e1", "--set", "learning.name=one_step", "--json")
+    found = json.loads(told.stdout)
+    assert found["systems"]["substrate"]["rule"] == "one_step"
+    assert found["systems"]["substrate"]["accuracy"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--set", "task.ordr=rows"], "did you mean 'order'"),
+        (["--set", "task.order"], "must be KEY=VALUE"),
+        (["--expect", "writen=0.1"], "did you mean 'written'"),
+        (["--expect", "written=2"], "less than or equal to 1"),
+    ],
+)
+def test_mistakes_are_told(arguments, said):
+    told = hwsim("estimate", "quickstart", *arguments)
+    assert told.returncode == 2
+    assert said in told.stderr

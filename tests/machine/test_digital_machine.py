@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 from conftest import built, distance, gradient, gradient_of, machine_options, random_episode, rule
 
+from hwsim import machine
+from hwsim.accounts.energy import Tariff, total
+from hwsim.accounts.memory import ACCUMULATORS, MASTER, OPTIMIZER, TAPE, WEIGHTS
 from hwsim.circuits import formats
 from hwsim.errors import ConfigError
+from hwsim.learning import optimizers
+from hwsim.learning.update import Options as Update
+from hwsim.learning.update import update
 from hwsim.machine import tanh
 
 
@@ -100,3 +106,78 @@ def test_operations_that_would_expand_for_ever_are_refused(name, parts):
 def test_sums_that_are_too_narrow_are_refused(names):
     with pytest.raises(ConfigError, match="accumulator"):
         machine_options({"like": "digital_45nm", "format": names[0], "accumulator": names[1]})
+
+
+# ---- mixed precision, and costs that are a bound -----------------------------------------------------------------
+
+
+def learner(on, learned, episode):
+    """A network that has learned one batch, and its machine's energy."""
+    made = built("lru stack", learned, episode, stage=machine.build(machine_options(on), chips=1, seed=3))
+    options = Update.model_validate({"optimizer": {"name": "adamw", "rate": 0.01}, "clip": 1.0})
+    slots = optimizers.build(options.optimizer, made)
+    with made.machine.showing(episode):
+        learned.gradients(made)
+        update(made, slots, options, 0.0, 21)
+    stage = made.machine
+    ledger = Tariff(stage.journal.traces, stage.prices()).of_totals(stage.journal.collect(), 0.0)
+    return made, total(ledger)
+
+
+def held(made, kind):
+    return sum(h.total_bits for h in made.machine.memory.live.values() if h.kind == kind)
+
+
+def test_in_mixed_precision_updates_are_in_the_wide_format_and_products_in_the_narrow_one():
+    learned, episode = rule("bptt"), random_episode()
+    mixed, _ = learner("digital_45nm_fp16", learned, episode)
+    matrices = [unit for unit in mixed.machine.units if isinstance(unit, machine.Matrix)]
+    half = formats.parse("float16")
+    for matrix in matrices:
+        np.testing.assert_array_equal(matrix.weights, half.round(matrix.trainable.values))
+        assert (matrix.weights != matrix.trainable.values).any()  # masters have more digits
+    assert all(np.isfinite(trainable.values).all() for trainable in mixed.trainables)
+    formats_of = {sweep.name: set() for sweep in mixed.machine.journal.latest.sweeps}
+    for sweep in mixed.machine.journal.latest.sweeps:
+        for trace, _ in sweep.runs:
+            formats_of[sweep.name] |= {record.format for record in mixed.machine.journal.traces[trace]}
+    assert formats_of == {
+        "forward": {"float16"},
+        "backward": {"float16"},
+        **{name: {"float32"} for name in ("finish gradient", "update", "programming")},
+    }
+    parameters = sum(trainable.master.value.size for trainable in mixed.trainables)
+    copies = sum(matrix.weights[0].size for matrix in matrices)
+    assert held(mixed, MASTER) == 32 * parameters
+    assert held(mixed, OPTIMIZER) == 2 * 32 * parameters
+    computed = sum(unit.width for unit in mixed.machine.units if unit.__class__.__name__ == "Diagonal")
+    gains = sum(unit.width for unit in mixed.machine.units if unit.__class__.__name__ == "ModeGain")
+    assert 16 * copies <= held(mixed, WEIGHTS) <= 16 * (copies + computed + gains)
+
+
+def test_adamw_loses_its_squares_if_it_works_in_half_precision():
+    """Why the shipped machine has a format for updates."""
+    learned, episode = rule("bptt"), random_episode()
+    with np.errstate(all="ignore"):
+        pure, _ = learner({"like": "digital_45nm", "format": "float16"}, learned, episode)
+    assert not all(np.isfinite(trainable.values).all() for trainable in pure.trainables)
+
+
+def test_priced_as_int8_the_values_stay_and_costs_are_those_of_eight_bits():
+    learned, episode = rule("bptt"), random_episode()
+    plain, dear = learner("digital_45nm", learned, episode)
+    bound, cheap = learner("digital_45nm_int8_bound", learned, episode)
+    assert plain.machine.bound is None
+    assert "int8 training is not simulated" in bound.machine.bound
+    for mine, theirs in zip(bound.trainables, plain.trainables, strict=True):
+        np.testing.assert_array_equal(mine.values, theirs.values)
+    names = {name for name in cheap.by_constant if name.startswith("arithmetic")}
+    assert names == {"arithmetic.int8.multiply", "arithmetic.int8.add", "arithmetic.int32.add"}
+    for mine, theirs, ratio in (("int8", "float32", 0.2 / 3.7),):
+        counted = [spent.by_constant[f"arithmetic.{f}.multiply"].energy for spent, f in ((cheap, mine), (dear, theirs))]
+        assert counted[0] / counted[1] == pytest.approx(ratio)
+    for kind, ratio in ((WEIGHTS, 4), (OPTIMIZER, 4), (ACCUMULATORS, 1)):
+        assert held(plain, kind) == ratio * held(bound, kind)
+    peaks = [made.machine.memory.peak_by_class()[TAPE] for made in (plain, bound)]
+    assert peaks[0] == 4 * peaks[1]
+    assert cheap.energy < dear.energy / 3

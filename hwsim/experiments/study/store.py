@@ -71,8 +71,12 @@ class Store:
                 self._base.execute(f"PRAGMA application_id = {_APPLICATION}")
                 self._base.execute(f"PRAGMA user_version = {SCHEMA}")
             self._base.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise self._said(error) from None
+        except BaseException as error:
+            with suppress(AttributeError, sqlite3.Error):
+                self._base.close()
+            if isinstance(error, sqlite3.Error):
+                raise self._said(error) from None
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -183,5 +187,9 @@ class Store:
         if code in (_CORRUPT, _NOT_A_DATABASE):
             return OutputError(f"{self.path} is not a study, or is damaged ({error}); choose another folder with --out")
         if code == _FULL:
-            return OutputError(f"cannot write {self.path}: the disk is full")
+            over, _ = self.count()
+            return OutputError(
+                f"cannot write {self.path}: the disk is full; the {over} trials that are over are kept, and the same "
+                "command goes on from there once there is room"
+            )
         return OutputError(f"cannot use {self.path}: {error}")

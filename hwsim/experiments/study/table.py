@@ -149,7 +149,7 @@ def replace(path: Path, content: bytes) -> None:
 def _typed(name: str, values: list[Any]) -> pd.Series[Any]:
     if name in TEXTS:
         return pd.Series(values, dtype="string")
-    if name in WHOLES:
+    if name in WHOLES or name.endswith("_bytes"):
         return pd.Series(values, dtype="Int64")
     if name == "non_finite":
         return pd.Series(values, dtype="boolean")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -22,8 +23,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from hwsim.quantities import si
 
-WIDTH = 400
-"""Of a figure, in units of its own; text is 11 of them, so it can be read where a phone shows it at 330 pixels."""
+WIDTH = 350
+"""Of a figure, in units of its own; text is 11 of them, so it can be read where a phone shows it at 310 pixels."""
 
 INK, MUTED, RULE, PAPER = "#1b2327", "#566067", "#d3d9dd", "#fefefe"
 PALETTE = {
@@ -43,6 +44,36 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", "-.", ":")
 _VARIABLES = {INK: "ink", MUTED: "muted", RULE: "rule", PAPER: "paper"} | {
     value: name for name, value in PALETTE.items()
+}
+_COMMON = {
+    "#000000": "ink",
+    "#ffffff": "paper",
+    "#444444": "muted",
+    "#999999": "muted",
+    "#dddddd": "rule",
+    "#0072b2": "blue",
+    "#d55e00": "orange",
+    "#009e73": "green",
+    "#cc79a7": "rose",
+    "#e69f00": "brown",
+    "#56b4e9": "sky",
+}
+"""Black, white and grey, and the colours of Okabe and Ito (2008)."""
+
+_DRAWS = {
+    "svg",
+    "g",
+    "defs",
+    "path",
+    "use",
+    "text",
+    "tspan",
+    "rect",
+    "circle",
+    "line",
+    "polyline",
+    "polygon",
+    "clipPath",
 }
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
@@ -117,13 +148,28 @@ def drawing(figure: Figure, name: str, heading: str, caption: str, *, wide: bool
 
 def _written(figure: Figure, name: str) -> str:
     file = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": name}):
+    with mpl.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # the reader's fonts draw the text, not these
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return file.getvalue()
 
 
+def adopted(svg: str, name: str, label: str) -> Drawing:
+    """A drawing that somebody else made with Matplotlib, in the page's colours as far as it uses common ones.
+
+    Raises:
+        ElementTree.ParseError: it is no XML.
+    """
+    inline = _inline(svg, name, label)
+    box = re.search(r'viewBox="0 0 ([\d.]+) ', inline)
+    return Drawing(name, opening(label), inline, "", wide=box is not None and float(box[1]) > 1.6 * WIDTH)
+
+
 def _inline(svg: str, name: str, label: str) -> str:
-    """Matplotlib's document as an element of a page: no header, colours by name, identifiers of its own."""
+    """Matplotlib's document as an element of a page: no header, colours by name, identifiers of its own.
+
+    What only draws is kept: no script, no link to elsewhere, nothing that acts.
+    """
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", _XLINK)
     root = ElementTree.fromstring(svg)
@@ -131,6 +177,10 @@ def _inline(svg: str, name: str, label: str) -> str:
         for child in root.findall(f"{{{_SVG}}}{tag}"):
             if tag == "metadata" or child.find(f"{{{_SVG}}}style") is not None:
                 root.remove(child)
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if not isinstance(child.tag, str) or child.tag.removeprefix(f"{{{_SVG}}}") not in _DRAWS:
+                parent.remove(child)
     used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', svg))
     for element in root.iter():
         if (known := element.get("id")) is not None:
@@ -138,7 +188,11 @@ def _inline(svg: str, name: str, label: str) -> str:
                 element.set("id", f"{name}-{known}")
             else:
                 del element.attrib["id"]
-        for key, value in element.attrib.items():
+        for key, value in list(element.attrib.items()):
+            elsewhere = "url(" in value.replace("url(#", "") or (key.endswith("href") and not value.startswith("#"))
+            if elsewhere or key.lower().startswith("on"):
+                del element.attrib[key]
+                continue
             if key in ("style", "fill", "stroke"):
                 value = _in_variables(value)
             if key in ("d", "transform", "x", "y", "width", "height", "points"):
@@ -149,17 +203,18 @@ def _inline(svg: str, name: str, label: str) -> str:
         root.attrib.pop(key, None)
     root.set("role", "img")
     root.set("aria-label", label)
-    root.set("style", "stroke-linejoin:round;stroke-linecap:butt")
+    root.set("style", "stroke-linejoin:round;stroke-linecap:butt;fill:var(--ink)")
     return ElementTree.tostring(root, encoding="unicode", short_empty_elements=True)
 
 
 def _in_variables(css: str) -> str:
     css = re.sub(r"font-family: [^;]*;? ?", "", css)
-    return re.sub(
-        r"#[0-9a-f]{6}",
-        lambda found: f"var(--{_VARIABLES[found[0]]}, {found[0]})" if found[0] in _VARIABLES else found[0],
-        css,
-    )
+    return re.sub(r"#[0-9a-f]{6}\b", _variable, css)
+
+
+def _variable(colour: re.Match[str]) -> str:
+    name = _VARIABLES.get(colour[0]) or _COMMON.get(colour[0])
+    return f"var(--{name}, {colour[0]})" if name else colour[0]
 
 
 def quantities(axis: Axis, unit: str, *, log: bool = False) -> None:
@@ -177,9 +232,10 @@ def percent(axis: Axis) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}".replace("%", " %")))
 
 
-def legend(figure: Figure, axes: Axes, columns: int = 2) -> None:
+def legend(figure: Figure, axes: Axes) -> None:
     """The names of what is drawn, above it."""
     handles, labels = axes.get_legend_handles_labels()
+    columns = 3 if labels and max(map(len, labels)) < 13 else 2
     figure.legend(handles, [shortened(label) for label in labels], loc="outside upper left", ncols=columns)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hwsim.quantities import si
-from hwsim.reports.figures.canvas import INK, PALETTE, Drawing, canvas, drawing, quantities
+from hwsim.reports.figures.canvas import INK, PALETTE, Drawing, canvas, drawing, quantities, shortened
 from hwsim.reports.tables import Share, shares
 
 MOST = 12
@@ -48,7 +48,7 @@ def constants(name: str, system: Mapping[str, Any]) -> Drawing | None:
                 label=label,
             )
             axes.annotate(
-                f"{each}  {share.energy / total:.0%}",
+                f"{shortened(each, 44)}  {share.energy / total:.0%}",
                 (0, row),
                 xycoords=("axes fraction", "data"),
                 xytext=(2, 8.5),
@@ -89,9 +89,9 @@ def _heading(name: str, system: Mapping[str, Any], found: Mapping[str, Share], t
     if ranged:
         most = max(found, key=lambda each: found[each].swing)
         low, high = _reach(found[most], total)
-        return f"Most hangs on {most}: {si(low, 'J')} to {si(high, 'J')}{rests}"
+        return f"Most hangs on the constant {most}: {si(low, 'J')} to {si(high, 'J')}{rests}"
     most = next(iter(found))
-    return f"{most} makes {found[most].energy / total:.0%} of the total{rests}"
+    return f"The constant {most} makes {found[most].energy / total:.0%} of the total{rests}"
 
 
 def _caption(ranged: bool) -> str:

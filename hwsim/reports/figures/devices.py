@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from hwsim.experiments.run_folder import RunFolder
 from hwsim.experiments.wear import CONDUCTANCE, WRITES
 from hwsim.quantities import si
-from hwsim.reports.figures.canvas import MUTED, PALETTE, SERIES, Drawing, canvas, drawing, legend, quantities
+from hwsim.reports.figures.canvas import MUTED, PALETTE, SERIES, Drawing, canvas, drawing, legend, quantities, shortened
 
 MOST = 12
 """Units in the figure of what is clipped."""
@@ -59,7 +59,7 @@ def clipped(run: RunFolder) -> Drawing | None:
     """The units that clip most."""
     name = next(iter(run.systems))
     rows = run.clipping[run.clipping.system == name]
-    rows = rows.assign(rate=rows.clipped / rows["values"].clip(lower=1))
+    rows = rows.assign(rate=(rows.clipped / rows["values"].clip(lower=1)).astype(float))
     worst = rows[rows.clipped > 0].nlargest(MOST, "rate", keep="first")
     if rows.empty:
         return None
@@ -73,7 +73,7 @@ def clipped(run: RunFolder) -> Drawing | None:
         axes.hlines(range(len(worst)), left, worst.rate, color=MUTED, linewidth=1)
         axes.plot(worst.rate, range(len(worst)), "o", color=PALETTE["orange"], markersize=7)
         axes.set_yticks(
-            range(len(worst)), [_unit(kind, unit) for kind, unit in zip(worst.kind, worst.unit, strict=True)]
+            range(len(worst)), [shortened(_unit(kind, unit)) for kind, unit in zip(worst.kind, worst.unit, strict=True)]
         )
         axes.tick_params("y", length=0)
         axes.set_ylim(len(worst) - 0.5, -0.5)
@@ -126,7 +126,7 @@ def _histogram(bins: pd.DataFrame, name: str, label: str, unit: str, heading: st
         axes.set_xlabel(label)
         axes.set_ylabel("devices")
         axes.grid(axis="y")
-        legend(figure, axes, 3)
+        legend(figure, axes)
         return drawing(figure, name, heading, caption)
 
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hwsim.reports.figures.canvas import MARKERS, MUTED, PAPER, RULE, SERIES, Drawing, canvas, drawing, legend
+from hwsim.reports.figures.canvas import (
+    MARKERS,
+    MUTED,
+    PAPER,
+    RULE,
+    SERIES,
+    Drawing,
+    canvas,
+    drawing,
+    legend,
+    shortened,
+)
 from hwsim.reports.tables import alignments
 
 
@@ -15,7 +26,9 @@ def gradient(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
     if not checked:
         return None
     rows = list(dict.fromkeys(row for found in checked.values() for row in found))
-    values = [_cosine(found[row]) for found in checked.values() for row in found]
+    values = [
+        value for found in checked.values() for each in found.values() for value in (_cosine(each), *_chips(each))
+    ]
     with canvas(70 + 27 * len(rows) + 16 * ((len(checked) + 1) // 2)) as figure:
         axes = figure.subplots()
         for row in range(len(rows)):
@@ -26,9 +39,7 @@ def gradient(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
                 (place - (len(checked) - 1) / 2) * min(0.17, 0.8 / len(checked)),
             )
             for row, label in enumerate(rows):
-                chips = [
-                    value for value in found.get(label, {}).get("target", {}).get("per_chip", []) if value is not None
-                ]
+                chips = _chips(found[label]) if label in found else []
                 if len(chips) > 1:
                     axes.plot([min(chips), max(chips)], [row + shift] * 2, color=colour, linewidth=1.2, alpha=0.7)
             marks = [(row, _cosine(found[label])) for row, label in enumerate(rows) if label in found]
@@ -46,7 +57,7 @@ def gradient(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
         axes.axvline(0, color=MUTED, linewidth=1)
         axes.axvline(1, color=MUTED, linewidth=1, linestyle=(0, (1, 2)))
         axes.set_xlim(min([-0.05, *(value - 0.05 for value in values if value is not None)]), 1.04)
-        axes.set_yticks(range(len(rows)), rows)
+        axes.set_yticks(range(len(rows)), [shortened(row) for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.tick_params("y", length=0)
         axes.spines["left"].set_visible(False)
@@ -63,6 +74,10 @@ def gradient(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
 
 def _cosine(found: Mapping[str, Any]) -> float | None:
     return found["target"]["cosine"]
+
+
+def _chips(found: Mapping[str, Any]) -> list[float]:
+    return [value for value in found["target"].get("per_chip", []) if value is not None]
 
 
 def _heading(checked: Mapping[str, Mapping[str, Any]]) -> str:

@@ -38,7 +38,7 @@ def horizon(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
         axes.plot(rates, fresh, color=PALETTE["blue"], label="fresh errors allow")
         if isfinite(now.frozen_steps):
             axes.plot(rates, frozen, "--", color=PALETTE["orange"], label="frozen errors allow")
-        axes.plot(rates, _fresh(start, rates), ":", color=PALETTE["blue"], label="fresh, at the initial weights")
+        axes.plot(rates, _fresh(start, rates), ":", color=PALETTE["blue"], label="fresh, initial weights")
         axes.plot([at["start"], at["now"]], [now.steps] * 2, color=MUTED, linewidth=1)
         edge: Any = {"markeredgecolor": INK, "markeredgewidth": 1.5, "markersize": 9}
         axes.plot(at["start"], now.steps, "o", color=PAPER, label="initial weights", **edge)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from hwsim.experiments.run_folder import RunFolder
@@ -32,18 +34,25 @@ def measured(metrics: pd.DataFrame) -> str:
     return "test_accuracy" if metrics.test_accuracy.notna().any() else "test_loss"
 
 
-def learning(run: RunFolder) -> Drawing | None:
-    """A line for each system whose energy is known; over updates if none is."""
-    if run.metrics.updates.nunique() < 2:
+def learning(tests: pd.DataFrame, names: Iterable[str], measure: str) -> Drawing | None:
+    """A line for each system whose energy is known; over updates if none is; None without at least two tests.
+
+    Args:
+        tests: as `spent_until_tests` gives them.
+        names: of all systems, whose places decide on colours.
+        measure: `test_accuracy` or `test_loss`.
+    """
+    if tests.updates.nunique() < 2:
         return None
-    tests, accuracy = spent_until_tests(run), measured(run.metrics) == "test_accuracy"
+    accuracy = measure == "test_accuracy"
     known = tests[tests.groupby("system").energy_j.transform(lambda column: column.notna().all())]
     priced = not known.empty
     shown = known if priced else tests
     over = "energy_j" if priced else "updates"
+    wide = priced and _far_apart(shown)
     with canvas(290) as figure:
         axes = figure.subplots()
-        for place, system in enumerate(run.systems):
+        for place, system in enumerate(names):
             rows = shown[shown.system == system]
             if rows.empty:
                 continue
@@ -58,9 +67,10 @@ def learning(run: RunFolder) -> Drawing | None:
                 color=colour,
                 label=system,
             )
-        if priced:
+        if wide:
             axes.set_xscale("log")
-            quantities(axes.xaxis, "J", log=True)
+        if priced:
+            quantities(axes.xaxis, "J", log=wide)
         axes.set_xlabel("energy spent since the start" if priced else "updates")
         axes.set_ylabel("test accuracy" if accuracy else "test loss")
         if accuracy:
@@ -70,14 +80,20 @@ def learning(run: RunFolder) -> Drawing | None:
         return drawing(
             figure,
             "learning",
-            _heading(run, shown, priced, accuracy),
+            _heading(shown, priced, accuracy),
             "Lines are medians over chips, bands reach from the worst chip to the best. Energy contains programming, "
-            "training and tests" + (", on a logarithmic axis." if priced else "."),
+            "training and tests" + (", on a logarithmic axis." if wide else "."),
         )
 
 
-def _heading(run: RunFolder, shown: pd.DataFrame, priced: bool, accuracy: bool) -> str:
-    first = next(iter(shown.system))
+def _far_apart(shown: pd.DataFrame) -> bool:
+    """Whether some systems spend so much more than others that one axis cannot show both."""
+    spent = shown.groupby("system").energy_j.max()
+    return bool(spent.min() > 0 and spent.max() > 20 * spent.min())
+
+
+def _heading(shown: pd.DataFrame, priced: bool, accuracy: bool) -> str:
+    first = shown.system.iloc[0]
     last = shown[shown.system == first].iloc[-1]
     value = f"{last['median']:.1%}" if accuracy else f"a loss of {last['median']:.3g}"
     if not priced:

@@ -24,24 +24,25 @@ from hwsim.accounts.memory import (
 )
 from hwsim.experiments.run_folder import RunFolder
 from hwsim.quantities import si
-from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, PAPER, Drawing, canvas, drawing, quantities
+from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, Drawing, canvas, drawing, quantities, shortened
 
 KEPT = (WEIGHTS, MASTER, OPTIMIZER, ACCUMULATORS)
 """Classes that have the size of the parameters, and are there however long a sequence is."""
 
 COLOURS = {
-    WEIGHTS: PALETTE["slate"],
-    MASTER: PALETTE["brown"],
-    OPTIMIZER: PALETTE["purple"],
-    ACCUMULATORS: PALETTE["blue"],
-    STATE: PALETTE["green"],
-    LEARNING: PALETTE["orange"],
-    TAPE: PALETTE["rose"],
-    INPUT_REPLAY: PALETTE["sky"],
-    TARGET_REPLAY: PALETTE["slate"],
-    DELAY: PALETTE["blue"],
-    BUFFERS: PALETTE["brown"],
+    WEIGHTS: (PALETTE["slate"], 0.85),
+    MASTER: (PALETTE["slate"], 0.6),
+    OPTIMIZER: (PALETTE["slate"], 0.4),
+    ACCUMULATORS: (PALETTE["slate"], 0.2),
+    STATE: (PALETTE["green"], 0.9),
+    LEARNING: (PALETTE["orange"], 0.9),
+    TAPE: (PALETTE["rose"], 0.9),
+    INPUT_REPLAY: (PALETTE["sky"], 0.9),
+    TARGET_REPLAY: (PALETTE["blue"], 0.9),
+    DELAY: (PALETTE["purple"], 0.9),
+    BUFFERS: (PALETTE["brown"], 0.9),
 }
+"""Colour and opacity: grey for what has the size of the parameters."""
 
 
 class Held(NamedTuple):
@@ -142,39 +143,51 @@ def memory(run: RunFolder) -> Drawing | None:
             x = np.arange(found.steps + 1)
             whole.plot(x, found.total(CLASSES) / 8, dash, color=INK, label=other, drawstyle="steps-pre")
             part.plot(x, found.total(added) / 8, dash, color=INK, drawstyle="steps-pre")
-        whole.set_title("all that is held", loc="left", color=MUTED)
-        part.set_title("without what has the size of the parameters", loc="left", color=MUTED)
+        whole.set_ylabel("all that is held")
+        part.set_ylabel("without parameters")
         for axes in (whole, part):
             axes.set_ylim(0)
             axes.grid(axis="y")
             quantities(axes.yaxis, "B")
-            _mark_sweeps(axes, mine)
+            _mark_sweeps(axes, mine, named=axes is whole)
         part.set_xlabel("steps of one training step, pass after pass")
         part.set_xlim(0, max([mine.steps, *(found.steps for found in lines.values())]))
         handles, labels = whole.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper left", ncols=2)
+        figure.legend(handles, [shortened(label) for label in labels], loc="outside upper left", ncols=2)
         return drawing(
             figure,
             "memory",
             _heading(name, mine, lines, added),
             f"Areas are what {name} ({substrate['rule']}) holds for one sequence, by class; broken lines are what BPTT "
-            "holds in its own passes. Dotted uprights part the passes. Below, weights, optimizer and sums of gradients "
-            "are left out: what is left depends on the length of the sequence, or does not.",
+            "holds in its own passes. Dotted uprights part the passes. Grey is what has the size of the parameters; "
+            "below it is left out, and one sees whether the rest grows with the length of the sequence.",
         )
 
 
 def _stack(axes: Any, mine: Held, classes: list[str]) -> None:
     shown = [kind for kind in classes if kind in mine.bits]
     x = np.arange(mine.steps + 1)
-    if shown:
-        areas = [mine.bits[kind] / 8 for kind in shown]
-        colours = [COLOURS[kind] for kind in shown]
-        axes.stackplot(x, areas, colors=colours, labels=shown, step="pre", alpha=0.85, edgecolor=PAPER, linewidth=0.5)
+    below = np.zeros(mine.steps + 1)
+    for kind in shown:
+        above, (colour, opacity) = below + mine.bits[kind] / 8, COLOURS[kind]
+        axes.fill_between(x, below, above, step="pre", color=colour, alpha=opacity, linewidth=0, label=kind)
+        below = above
 
 
-def _mark_sweeps(axes: Any, mine: Held) -> None:
+def _mark_sweeps(axes: Any, mine: Held, *, named: bool) -> None:
     at = 0
-    for _, count in mine.sweeps:
+    for name, count in mine.sweeps:
+        if named and count > mine.steps / 8:
+            axes.annotate(
+                name,
+                (at + count / 2, 1),
+                xycoords=("data", "axes fraction"),
+                xytext=(0, 2),
+                textcoords="offset points",
+                ha="center",
+                fontsize=9.5,
+                color=MUTED,
+            )
         at += count
         axes.axvline(at, color=MUTED, linestyle=(0, (1, 3)), linewidth=1)
 

@@ -35,14 +35,15 @@ def purposes(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
             axes.plot([min(values), max(values)], [row, row], color=RULE, linewidth=3, zorder=1)
         for place, (name, parts) in enumerate(found.items()):
             rows = [row for row, key in enumerate(shown) if parts.get(key)]
+            shift = (place - (len(found) - 1) / 2) * min(0.16, 0.7 / len(found))  # marks do not cover each other
             axes.plot(
                 [parts[shown[row]] for row in rows],
-                rows,
+                [row + shift for row in rows],
                 MARKERS[place % len(MARKERS)],
                 color=SERIES[place % len(SERIES)],
                 markeredgecolor=PAPER,
                 markeredgewidth=0.6,
-                markersize=8,
+                markersize=7,
                 label=name,
             )
         axes.set_yticks(range(len(shown)), shown)

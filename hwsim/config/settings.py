@@ -1,0 +1,55 @@
+"""What the command line changes in a document: `--set KEY=VALUE` and `--expect KEY=SHARE`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hwsim import documents
+from hwsim.config import dotted, experiment
+from hwsim.config.experiment import Experiment
+from hwsim.documents import Document, Mark
+from hwsim.errors import ConfigError
+from hwsim.machine import Expectations
+
+
+def load(file: str | Path, settings: list[str]) -> Experiment:
+    """The experiment of a file with some of its keys set.
+
+    Args:
+        settings: such as `task.steps=1e6`; what stands behind the sign is YAML.
+
+    Raises:
+        ConfigError: something is wrong with the file or with a setting; all of it is told.
+    """
+    if not settings:
+        return experiment.load(file)
+    document = documents.load(experiment.found(file))
+    changes = []
+    for setting in settings:
+        key, value = _pair("--set", setting)
+        mark = Mark(f"--set {setting}", 1, 1)
+        changes.append(dotted.Change(key, value, mark, mark))
+    found, messages = dotted.changed(document, changes)
+    documents.complain(messages)
+    return experiment.compose(found)
+
+
+def expectations(given: list[str]) -> Expectations:
+    """What is expected of values, such as `input=0.1`.
+
+    Raises:
+        ConfigError: there is no such expectation, or it is no share.
+    """
+    found: Expectations = documents.check(
+        Expectations, Document("--expect", dict(_pair("--expect", one) for one in given))
+    )
+    return found
+
+
+def _pair(option: str, text: str) -> tuple[str, Any]:
+    key, sign, written = text.partition("=")
+    if not sign or not key:
+        raise ConfigError(f"{option} {text}: must be KEY=VALUE")
+    value = documents.loads(written, f"{option} {text}").data if written.strip() else None
+    return key, int(value) if isinstance(value, float) and value.is_integer() else value  # 1e6 steps are a whole number

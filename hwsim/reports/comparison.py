@@ -1,0 +1,119 @@
+"""Several runs beside each other: their systems as columns, and what differs in what was asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hwsim.errors import ResultsError
+from hwsim.experiments.run_folder import RunFolder
+from hwsim.reports.tables import NOTHING, Cell, Line, Table
+
+SAME = ("task", "network")
+"""What runs have to agree in if their numbers are to be answers to one question."""
+
+
+class Comparison(NamedTuple):
+    """Several runs.
+
+    Attributes:
+        runs: by what they are called here.
+        systems: by the names of their columns; systems that are the same in several runs stand there once.
+        columns: of each run, its systems and the columns that they stand in.
+        repeated: columns that stand for systems of several runs, and those runs.
+    """
+
+    runs: dict[str, RunFolder]
+    systems: dict[str, Mapping[str, Any]]
+    columns: dict[str, dict[str, str]]
+    repeated: dict[str, list[str]]
+
+
+def compare(runs: Sequence[RunFolder], *, substrates: bool = False) -> Comparison:
+    """Set runs beside each other; ratios are to the first.
+
+    Args:
+        substrates: leave their references out.
+
+    Raises:
+        ResultsError: it is fewer than two runs, or one of them twice.
+    """
+    if len(runs) < 2:
+        raise ResultsError("a comparison needs two runs or more")
+    places = [run.path.resolve() for run in runs]
+    twice = next((run.path for run, place in zip(runs, places, strict=True) if places.count(place) > 1), None)
+    if twice is not None:
+        raise ResultsError(f"{twice} stands twice; a comparison is of different runs")
+    named = dict(zip(_names(places), runs, strict=True))
+    systems: dict[str, Mapping[str, Any]] = {}
+    columns: dict[str, dict[str, str]] = {}
+    repeated: dict[str, list[str]] = {}
+    for label, run in named.items():
+        columns[label] = {}
+        for place, (name, system) in enumerate(run.systems.items()):
+            if place and substrates:
+                break
+            known = next((column for column, other in systems.items() if place and other == system), None)
+            if known is None:
+                known = label if place == 0 else f"{label}: {name}"
+                systems[known] = system
+            else:
+                repeated.setdefault(known, []).append(label)
+            columns[label][name] = known
+    return Comparison(named, systems, columns, repeated)
+
+
+def remarks(comparison: Comparison) -> list[str]:
+    """What keeps the runs from being compared, and what stands for several of them."""
+    configs = {label: run.config for label, run in comparison.runs.items()}
+    lines = []
+    for part in SAME:
+        first, *others = configs
+        unlike = [label for label in others if configs[label].get(part) != configs[first].get(part)]
+        if unlike:
+            said = ", ".join(unlike)
+            lines.append(
+                f"The {part} of {said} is another than that of {first}: their numbers answer different questions."
+            )
+    for column, labels in comparison.repeated.items():
+        lines.append(f"{column} is the same in {', '.join(labels)}, and stands here once.")
+    return lines
+
+
+def differences(comparison: Comparison) -> Table:
+    """Each key in which the runs differ, as dotted name, with its value in each."""
+    flat = {label: dict(_flat(run.config)) for label, run in comparison.runs.items()}
+    keys = list(dict.fromkeys(key for found in flat.values() for key in found if key != "name"))
+    lines, told = [], list[str]()
+    for key in keys:
+        values = [found.get(key) for found in flat.values()]
+        if all(value == values[0] for value in values) or any(key.startswith(f"{part}.") for part in told):
+            continue
+        owner, _, last = key.rpartition(".")
+        if last in ("name", "kind") and owner and None not in values:  # another machine has other keys altogether
+            told.append(owner)
+        cells = tuple(NOTHING if value is None else Cell(str(value)) for value in values)
+        lines.append(Line(key, cells))
+    return Table("What differs in what was asked", tuple(flat), tuple(lines), corner="key")
+
+
+def _flat(data: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values, names of parts first; references by their names."""
+    if isinstance(data, Mapping):
+        for key in sorted(data, key=lambda key: (key != "name", key != "kind")):
+            yield from _flat(data[key], f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(data, list) and data and all(isinstance(item, Mapping) for item in data):
+        for place, item in enumerate(data):
+            yield from _flat(item, f"{prefix}.{item.get('name', place) if prefix == 'references' else place}")
+    else:
+        yield prefix, data
+
+
+def _names(places: list[Path]) -> list[str]:
+    """The shortest ends of paths that differ from each other."""
+    for depth in range(1, max(len(place.parts) for place in places) + 1):
+        names = ["/".join(place.parts[-depth:]) for place in places]
+        if len(set(names)) == len(names):
+            break
+    return names

@@ -1,0 +1,198 @@
+"""What a study says in words and tables: its points, medians and spread over chips and seeds, and what failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from hwsim.experiments.study_folder import StudyFolder
+from hwsim.quantities import si
+from hwsim.reports.answers import Answer
+from hwsim.reports.figures.canvas import opening
+from hwsim.reports.tables import NOTHING, Cell, Line, Table
+
+SYSTEM = ("system", "rule", "machine")
+STATISTICS = ("median", "lower_quartile", "upper_quartile", "min", "max", "mean", "deviation", "count", "non_finite")
+FIRST = (
+    "accuracy",
+    "loss",
+    "cosine_all",
+    "cosine_recurrent",
+    "energy_inference_j",
+    "energy_training_step_j",
+    "assumed_fraction",
+    "peak_memory_bytes",
+    "time_sequence_s",
+    "writes_per_device",
+    "saturation_rate",
+)
+"""Quantities of the first table; the others have one of their own each."""
+
+
+def axes(study: StudyFolder) -> list[str]:
+    """The columns of the summary that vary."""
+    return [str(name) for name in study.summary if name not in (*SYSTEM, "quantity", *STATISTICS)]
+
+
+def outline(study: StudyFolder) -> str:
+    """How many trials there were, and along which axes."""
+    done = study.table[study.table.status == "done"]
+    parts = [f"{study.summary[name].nunique(dropna=False)} of {name}" for name in axes(study)]
+    seeds = f" · {done['seed'].nunique()} seeds" if "seed" in done else ""
+    return f"{' × '.join(parts) or 'one point'}{seeds} · {study.table['system'].nunique()} systems"
+
+
+def warnings(study: StudyFolder) -> list[str]:
+    """What failed, and what was not finite."""
+    lines = []
+    failed = study.table[study.table.status == "failed"]
+    if len(failed):
+        lines.append(f"{len(failed)} trials failed and are in no median.")
+        if "error" in failed:
+            errors = Counter(str(error).split("\n")[0] for error in failed["error"])
+            lines += [f"{count} × {error}" for error, count in errors.most_common(5)]
+    if "non_finite" in study.table:
+        lost = int(study.table["non_finite"].fillna(False).astype(bool).sum())
+        if lost:
+            lines.append(
+                f"{lost} of {len(study.table)} rows contain something that is not finite; they are counted apart."
+            )
+    return lines
+
+
+def medians(study: StudyFolder) -> Table:
+    """A line for each system at each point, a column for each of the first quantities that are known."""
+    shown, varied = _shown(study), axes(study)
+    lines = []
+    for system, point, rows in _points(study):
+        values = rows.drop_duplicates("quantity").set_index("quantity")["median"]
+        lines.append(Line(system, (*point, *(_cell(name, values.get(name)) for name in shown))))
+    columns = (*varied, *(_said(name) for name in shown))
+    return Table("Medians over chips and seeds", columns, tuple(lines), corner="system")
+
+
+def spreads(study: StudyFolder) -> Iterator[Table]:
+    """A table for each of the first quantities: its median, quartiles and range at each point."""
+    statistics, varied = [name for name in STATISTICS if name in study.summary], axes(study)
+    for quantity in _shown(study):
+        lines = []
+        for system, point, rows in _points(study._replace(summary=study.summary[study.summary.quantity == quantity])):
+            row = rows.iloc[0]
+            cells = (_cell("" if name in ("count", "non_finite") else quantity, row[name]) for name in statistics)
+            lines.append(Line(system, (*point, *cells)))
+        columns = (*varied, *(name.replace("_", " ") for name in statistics))
+        yield Table(opening(_said(quantity)), columns, tuple(lines), corner="system")
+
+
+def _shown(study: StudyFolder) -> list[str]:
+    known = set(study.summary.quantity)
+    return [name for name in FIRST if name in known] or sorted(known)[:8]
+
+
+def answers(study: StudyFolder) -> list[Answer]:
+    """To the device physicist, the chip architect and the learning researcher."""
+    return [_physicist(study), _architect(study), _researcher(study)]
+
+
+def _physicist(study: StudyFolder) -> Answer:
+    asked = "Device physicist: where is the device good enough to learn with?"
+    measure = _measure(study)
+    if measure is None:
+        return Answer(asked, "The study tests nothing and checks no gradient.", "", [])
+    name, largest = measure
+    first = study.summary.system.iloc[0]
+    rows = study.summary[(study.summary.quantity == name) & (study.summary.system == first)].dropna(subset=["median"])
+    if rows.empty:
+        return Answer(asked, f"{first} has no {_said(name)} that is finite.", "bad", [])
+    rows = rows.sort_values("median", ascending=not largest, kind="stable")
+    best, worst = rows.iloc[0], rows.iloc[-1]
+    said = f"{first} does best at {_where(study, best)}: {_said(name)} {_number(name, best['median'])}."
+    because = [f"It does worst at {_where(study, worst)}: {_number(name, worst['median'])}."] if len(rows) > 1 else []
+    return Answer(asked, said, "", because)
+
+
+def _architect(study: StudyFolder) -> Answer:
+    asked = "Chip architect: what do energy, memory and latency come to?"
+    energy = study.summary[study.summary.quantity == "energy_training_step_j"].dropna(subset=["median"])
+    if energy.empty:
+        return Answer(asked, "No system of this study has a known energy.", "", [])
+    energy = energy.sort_values("median", kind="stable")
+    least, most = energy.iloc[0], energy.iloc[-1]
+    said = f"A training step takes {si(least['median'], 'J')} to {si(most['median'], 'J')}."
+    because = [
+        f"The least is that of {least['system']} at {_where(study, least)}.",
+        f"The most is that of {most['system']} at {_where(study, most)}.",
+    ]
+    for quantity, what, unit in (("peak_memory_bytes", "Memory", "B"), ("time_sequence_s", "A sequence", "s")):
+        values = study.summary[study.summary.quantity == quantity]["median"].dropna()
+        if len(values) and values.max() > 0:
+            because.append(f"{what} takes {si(values.min(), unit)} to {si(values.max(), unit)}.")
+    return Answer(asked, said, "", because)
+
+
+def _researcher(study: StudyFolder) -> Answer:
+    asked = "Learning researcher: which rule survives?"
+    measure = _measure(study)
+    if measure is None:
+        return Answer(asked, "The study tests nothing and checks no gradient.", "", [])
+    name, largest = measure
+    rows = study.summary[study.summary.quantity == name].dropna(subset=["median"])
+    if rows.empty:
+        return Answer(asked, f"No {_said(name)} is finite.", "bad", [])
+    found = {f"{part.rule.iloc[0]} ({system})": part["median"] for system, part in rows.groupby("system", sort=False)}
+    best = (max if largest else min)(found, key=lambda rule: float(found[rule].median()))
+    middle = _number(name, float(found[best].median()))
+    said = f"By its median over all points, {best} does best: {_said(name)} {middle}."
+    because = [
+        f"{rule}: {_number(name, float(values.min()))} to {_number(name, float(values.max()))}."
+        for rule, values in found.items()
+    ]
+    return Answer(asked, said, "", because)
+
+
+def _measure(study: StudyFolder) -> tuple[str, bool] | None:
+    """By what systems are judged, and whether more of it is better."""
+    known = set(study.summary.quantity)
+    for name, largest in (("accuracy", True), ("cosine_all", True), ("cosine_recurrent", True), ("loss", False)):
+        if name in known:
+            return name, largest
+    return None
+
+
+def _points(study: StudyFolder) -> Iterator[tuple[str, tuple[Cell, ...], pd.DataFrame]]:
+    """Each system at each point: its name, where the point lies, and its rows."""
+    varied = axes(study)
+    for key, rows in study.summary.groupby([*varied, "system"], sort=False, dropna=False):
+        *point, system = key
+        numbers = (value if isinstance(value, (int, float)) and not pd.isna(value) else None for value in point)
+        yield str(system), tuple(map(Cell, map(_short, point), numbers)), rows
+
+
+def _where(study: StudyFolder, row: Any) -> str:
+    return ", ".join(f"{name} = {_short(row[name])}" for name in axes(study)) or "its only point"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _said(name: str) -> str:
+    for unit in ("_j", "_s", "_bytes"):
+        name = name.removesuffix(unit)
+    return name.replace("_", " ")
+
+
+def _cell(name: str, value: Any) -> Cell:
+    return NOTHING if value is None or pd.isna(value) else Cell(_number(name, float(value)), float(value))
+
+
+def _number(name: str, value: float) -> str:
+    for ending, unit in (("_j", "J"), ("_bytes", "B"), ("_s", "s")):
+        if name.endswith(ending):
+            return si(value, unit)
+    if name in ("accuracy", "assumed_fraction", "saturation_rate"):
+        return f"{value:.1%}"
+    return f"{value:.4g}"

@@ -1,0 +1,166 @@
+"""Ranges of constants, from the file to the sums: bounds multiply in products and add up in sums."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conftest import machine_options
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from hwsim import machine
+from hwsim.accounts.crossbar import Converter
+from hwsim.accounts.energy import Charge, Leak, Ledger, Spent, Tariff, charge, grouped, total
+from hwsim.errors import ConfigError
+from hwsim.quantities import Constant, Energy, Voltage
+from hwsim.records import INFERENCE, Record
+
+PICO = 1e-12
+
+
+def constant(value: float = 2, low: float | None = None, high: float | None = None, **kinds: str) -> Constant[Any]:
+    span = None if low is None else [f"{low} pJ", f"{high} pJ"]
+    return Constant[Energy].model_validate({"value": f"{value} pJ", "range": span, **(kinds or {"source": "a paper"})})
+
+
+# ---- a constant ----------------------------------------------------------------------------------------------
+
+
+def test_bounds_are_multiples_of_the_value() -> None:
+    assert constant(2, 1, 5).bounds == pytest.approx((0.5, 2.5))
+    assert constant(2).bounds == (1, 1)
+    assert constant(2, assumed="why").bounds == (0.5, 2)
+    assert constant(2, 1.9, 2, assumed="why").bounds == pytest.approx((0.95, 1))
+
+
+@pytest.mark.parametrize(("low", "high"), [(3, 5), (0.5, 1), (5, 1)])
+def test_the_value_lies_within_its_range(low: float, high: float) -> None:
+    with pytest.raises(ValidationError, match="must lie between the lowest and the highest"):
+        constant(2, low, high)
+
+
+@pytest.mark.parametrize("span", [["1 pJ"], ["1 pJ", "2 pJ", "3 pJ"], [1, 2], ["1 V", "5 V"], "1 pJ"])
+def test_a_range_is_two_quantities_of_the_same_unit(span: Any) -> None:
+    with pytest.raises(ValidationError):
+        Constant[Energy].model_validate({"value": "2 pJ", "source": "a paper", "range": span})
+
+
+def test_zero_has_no_range() -> None:
+    with pytest.raises(ValidationError, match="a value of zero has none"):
+        constant(0, 0, 1)
+
+
+def test_what_is_written_is_read_as_the_same_range() -> None:
+    first = constant(2, 1, 5)
+    assert Constant[Energy].model_validate(first.model_dump(mode="json")) == first
+
+
+# ---- products and sums ---------------------------------------------------------------------------------------
+
+
+def test_a_product_of_constants_multiplies_their_bounds() -> None:
+    volt = Constant[Voltage].model_validate({"value": "0.2 V", "source": "s", "range": ["0.1 V", "0.5 V"]})
+    found = charge("devices", "v² e", 3, volt, volt, constant(2, 1, 3))
+    assert found.energy == pytest.approx(0.04 * 2 * PICO)
+    assert (found.low, found.high) == pytest.approx((0.25 * 0.5, 6.25 * 1.5))
+    assert (found.amount, found.activity, found.assumed) == (3, None, False)
+    assert charge("devices", "v e", 1, volt, constant(assumed="why")).assumed
+
+
+factors = st.tuples(st.floats(0.01, 1), st.floats(1, 100))
+constants = st.sampled_from([("a", True), ("b", False), ("c", False)])  # a constant is either assumed or it is not
+charges = st.lists(st.tuples(constants, st.floats(0, 1e-9), factors), min_size=1, max_size=20)
+
+
+@given(charges, st.integers(0, 20))
+def test_sums_of_sums_have_the_bounds_of_their_parts(parts: list[Any], cut: int) -> None:
+    whole, first, second = Spent(), Spent(), Spent()
+    for number, ((name, assumed), energy, (low, high)) in enumerate(parts):
+        each = Charge("unit", name, energy, assumed, 1.0, None, low, high)
+        whole.add(each, energy)
+        (first if number < cut else second).add(each, energy)
+    first.absorb(second)
+    for found in (whole, first):
+        assert found.low == pytest.approx(sum(energy * low for _, energy, (low, _) in parts))
+        assert found.high == pytest.approx(sum(energy * high for _, energy, (_, high) in parts))
+        assert found.assumed == pytest.approx(sum(energy for (_, assumed), energy, _ in parts if assumed))
+        assert found.low <= found.known * (1 + 1e-12)
+        assert found.known <= found.high * (1 + 1e-12)
+        for field in ("energy", "low", "high"):
+            mine = {"energy": found.known, "low": found.low, "high": found.high}[field]
+            assert sum(getattr(share, field) for share in found.by_constant.values()) == pytest.approx(mine)
+
+
+def test_what_is_unknown_has_no_bounds() -> None:
+    spent = Spent()
+    spent.add(Charge("unit", "known", 1.0, False, 1.0), 1.0)
+    assert spent.range == (1, 1)
+    spent.add(Leak("unit", "unknown", None, False), None)
+    assert (spent.energy, spent.range, spent.unknown) == (None, None, {"unknown"})
+
+
+@pytest.mark.parametrize("on", ["digital_45nm", "digital_7nm", "pcm_crossbar", "rram_crossbar"])
+def test_every_price_of_a_machine_lies_within_its_bounds(on: str) -> None:
+    prices = machine.build(machine_options(on)).prices()
+    for kind, unit in (("read", "array"), ("tanh", "vector unit"), ("store", "state memory"), ("adc", "adc")):
+        if kind == "adc" and "digital" in on:
+            continue
+        for where in ("analog", "float32"):
+            record = Record(kind, unit, "layer", INFERENCE, where, (4, 4), 4, (), "h" if kind == "store" else 0)
+            for each in prices.charges(record):
+                assert 0 < each.low <= 1 <= each.high, each
+    for leak in prices.leakage():
+        assert 0 < leak.low <= 1 <= leak.high
+
+
+def test_lines_of_a_ledger_have_the_bounds_of_their_constants() -> None:
+    """A multiplication at 45 nm, by hand: the product has no range, register and number of accesses have."""
+    record = Record("multiply", "vector unit", "layer", INFERENCE, "float32", (5,), 5, (), 0)
+    ledger: Ledger = {}
+    Tariff([(record,)], machine.build(machine_options("digital_45nm")).prices()).charge(ledger, 0, 2, None)
+    found = grouped(ledger, "component")
+    assert found["vector unit"].range == pytest.approx((37 * PICO, 37 * PICO))
+    energy = 10 * 32 * 3 * 0.009 * PICO
+    least, most = energy * 0.5 * 0.0026 / 0.009, energy * 2 * 0.0119 / 0.009
+    assert found["registers"].range == pytest.approx((least, most))
+    assert total(ledger).range == pytest.approx((37 * PICO + least, 37 * PICO + most))
+    share = total(ledger).by_constant["register_bit registers_per_operation"]
+    assert (share.energy, share.low, share.high) == pytest.approx((energy, least, most))
+    assert share.assumed
+
+
+# ---- converters ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bits", "energy"), [(4, 1.75), (5, 1.78), (6, 2.02), (7, 2.49), (8, 3.25), (9, 4.44), (10, 6.28)]
+)
+def test_a_converter_takes_the_energy_of_its_bits(bits: int, energy: float) -> None:
+    options = machine_options({"like": "pcm_crossbar", "parts": {"adc": {"bits": bits}}})
+    assert options.parts.adc.conversion.value == pytest.approx(energy * PICO)
+    record = Record("adc", "layer adc", "layer", INFERENCE, "float32", (8,), 8, (0,), 1)
+    (found,) = machine.build(options).prices().charges(record)
+    assert (found.constant, found.energy, found.amount) == ("adc.energy", pytest.approx(energy * PICO), 8)
+
+
+def test_an_input_converter_of_other_bits_is_assumed_to_cost_the_same() -> None:
+    for bits in (4, 5, 6, 7, 8, 9, 10, 12):
+        options = machine_options({"like": "pcm_crossbar", "parts": {"dac": {"bits": bits}}})
+        found = options.parts.dac.conversion
+        assert found.value == pytest.approx(0.291 * PICO)
+        assert (found.assumed is None) == (bits == 8)
+
+
+def test_bits_without_an_energy_are_refused_and_the_known_ones_named() -> None:
+    with pytest.raises(ConfigError, match=r"no energy is known of 14 bits; energy_per_bits has 4, 5, 6, 7, 8, 9, 10, "):
+        machine_options({"like": "pcm_crossbar", "parts": {"adc": {"bits": 14}}})
+    own = {"bits": 14, "energy": {"value": "40 pJ", "assumed": "a guess"}}
+    options = machine_options({"like": "pcm_crossbar", "parts": {"adc": own}})
+    assert options.parts.adc.conversion.value == pytest.approx(40 * PICO)
+
+
+def test_a_converter_without_any_energy_is_refused() -> None:
+    with pytest.raises(ValidationError, match="energy_per_bits has none"):
+        Converter.model_validate({"bits": 8, "time": {"value": "1 ns", "assumed": "why"}})

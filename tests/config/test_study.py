@@ -1,0 +1,251 @@
+"""Studies: dotted keys reach every part of an experiment, and what is wrong is said where the study says it."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hwsim import documents
+from hwsim.config import grid
+from hwsim.config.dotted import VARIED
+from hwsim.config.grid import Grid
+from hwsim.errors import ConfigError
+from hwsim.experiments.study.study import identity
+
+EXPERIMENT = """\
+name: tiny
+seed: 7
+task: {name: random, steps: 5, width: 2, train: 8, test: 4}
+network:
+  layers:
+    - &layer {cell: {name: lru, modes: 4, r_min: 0.9}}
+    - *layer
+learning: {name: fpe}
+machine: pcm_crossbar
+references:
+  - {name: digital BPTT, learning: {name: bptt}, machine: digital_45nm}
+  - {name: v1.5, learning: {name: rtrl}, machine: pcm_crossbar}
+"""
+
+
+def study(tmp_path: Path, text: str, experiment: str = EXPERIMENT) -> Grid:
+    (tmp_path / "tiny.yaml").write_text(experiment, encoding="utf-8")
+    path = tmp_path / "study.yaml"
+    path.write_text(f"name: s\nexperiment: tiny.yaml\n{text}", encoding="utf-8")
+    return grid.load(path)
+
+
+def refused(tmp_path: Path, text: str) -> list[str]:
+    """What is said of a study, one problem a line, without the folder."""
+    with pytest.raises(ConfigError) as error:
+        study(tmp_path, text).check()
+    return str(error.value).replace(f"{tmp_path}/", "").splitlines()
+
+
+def test_a_grid_has_every_combination_and_the_last_axis_varies_fastest(tmp_path: Path) -> None:
+    asked = study(
+        tmp_path,
+        "vary:\n  task.steps: [3, 4]\n  r: {key: network.layers.0.cell.r_min, values: [0.1, 0.2, 0.3]}\nseeds: 4",
+    )
+    assert (asked.points, asked.trials, asked.seeds) == (6, 24, [0, 1, 2, 3])
+    labels = [asked.labels(point) for point in range(6)]
+    assert labels == [{"task.steps": steps, "r": r} for steps in (3, 4) for r in (0.1, 0.2, 0.3)]
+    fourth = asked.experiment(4)
+    assert (fourth.task.steps, fourth.network.layers[0].cell.r_min, fourth.network.layers[1].cell.r_min) == (
+        4,
+        0.2,
+        0.9,
+    )
+
+
+def test_the_seed_of_the_experiment_is_used_when_none_is_given(tmp_path: Path) -> None:
+    assert study(tmp_path, "vary: {task.steps: [3]}").seeds == [7]
+
+
+def test_zipped_keys_change_together_and_labels_name_the_points(tmp_path: Path) -> None:
+    text = """\
+vary:
+  device:
+    labels: [PCM, RRAM]
+    zip:
+      machine: [pcm_crossbar, rram_crossbar]
+      references.v1.5.machine: [pcm_crossbar, rram_crossbar]
+"""
+    asked = study(tmp_path, text)
+    machines = [[system.machine.name for system in asked.experiment(point).systems().values()] for point in range(2)]
+    assert machines == [
+        ["pcm_crossbar", "digital_45nm", "pcm_crossbar"],
+        ["rram_crossbar", "digital_45nm", "rram_crossbar"],
+    ]
+    assert [asked.labels(point)["device"] for point in range(2)] == ["PCM", "RRAM"]
+
+
+def test_keys_go_below_machines_and_devices_that_are_given_by_name(tmp_path: Path) -> None:
+    text = """\
+vary:
+  bits: {keys: [machine.parts.adc.bits, references.1.machine.parts.adc.bits], values: [4]}
+  noise: {key: machine.device.read_noise.factor, values: [0.5]}
+  voltage: {key: machine.parts.tiles.voltage, values: [0.3 V]}
+  all: {key: network.layers.*.cell.r_min, values: [0.25]}
+"""
+    found = study(tmp_path, text).experiment(0)
+    substrate, other = found.machine, found.references[1].machine
+    assert (substrate.parts.adc.bits, other.parts.adc.bits) == (4, 4)
+    assert (substrate.device.read_noise.factor, other.device.read_noise.factor != 0.5) == (0.5, True)
+    assert [layer.cell.r_min for layer in found.network.layers] == [0.25, 0.25]
+    # what was measured is not any more, and says so
+    assert substrate.device.read_noise.source.endswith(VARIED)
+    voltage = substrate.parts.tiles.voltage
+    assert (voltage.value, voltage.source, voltage.assumed is not None) == (0.3, None, True)
+
+
+def test_a_constant_with_a_source_becomes_an_assumption(tmp_path: Path) -> None:
+    for key in ("machine.parts.adc.energy", "machine.parts.adc.energy.value"):
+        energy = study(tmp_path, f"vary: {{{key}: [5 pJ]}}").experiment(0).machine.parts.adc.energy
+        assert (energy.value, energy.source, energy.assumed) == (5e-12, None, VARIED)
+
+
+def test_set_changes_all_points(tmp_path: Path) -> None:
+    asked = study(tmp_path, "set: {test: false, learning: {name: rtrl}}\nvary: {task.steps: [3, 4]}")
+    assert [(asked.experiment(p).test, asked.experiment(p).learning.name) for p in (0, 1)] == [(False, "rtrl")] * 2
+
+
+def test_samples_are_drawn_from_their_seed_and_do_not_depend_on_their_number(tmp_path: Path) -> None:
+    text = """\
+sample:
+  count: {}
+  keys:
+    rate: {{key: network.layers.0.cell.r_min, log_uniform: [0.01, 0.5]}}
+    task.steps: {{integers: [2, 4]}}
+    learning: {{choice: [{{name: fpe}}, {{name: rtrl}}]}}
+"""
+    few, many = study(tmp_path, text.format(3)), study(tmp_path, text.format(200))
+    assert [few.labels(point) for point in range(3)] == [many.labels(point) for point in range(3)]
+    points = [many.labels(point) for point in range(200)]
+    assert {point["task.steps"] for point in points} == {2, 3, 4}
+    assert {point["learning"] for point in points} == {"fpe", "rtrl"}
+    rates = sorted(float(point["rate"]) for point in points)
+    assert 0.01 <= rates[0] < 0.02 < 0.055 < rates[100] < 0.09 < 0.4 < rates[-1] <= 0.5  # the median is √(0.01 · 0.5)
+    assert many.experiment(5).network.layers[0].cell.r_min == points[5]["rate"]
+    assert many.experiment(5).learning.name == points[5]["learning"]
+
+
+def test_every_wrong_key_and_value_is_found_at_its_place(tmp_path: Path) -> None:
+    text = """\
+set: {training.optimiser: {}}
+vary:
+  steps: {key: task.stepz, values: [1, 2]}
+  d: {key: network.layers.*.cell.r_min, values: [0.1, 1.5]}
+  dev: {key: machine, values: [pcm_crossbar, pcm_crosbar]}
+  r: {key: references.digtal BPTT.chips, values: [2]}
+  n: {key: network.layers.7.cell.r_min, values: [0.5]}
+  z: {zip: {learning.warm_up: [direct, seeed]}}
+figures: [{name: f, x: stepps, y: cosine_al}]
+"""
+    found = refused(tmp_path, text)
+    for token, part in {
+        "training.optimiser": "unknown key 'optimiser'; did you mean 'optimizer'?",
+        "task.stepz": "unknown key 'stepz'; did you mean 'steps'?",
+        "1.5": "network.layers.1.cell.r_min (1.5)",
+        "pcm_crosbar": "did you mean 'pcm_crossbar'?",
+        "references.digtal": "did you mean 'digital BPTT'?",
+        "network.layers.7": "network.layers has 2 items",
+        "seeed": "did you mean 'seed'?",
+        "stepps": "did you mean 'steps'?",
+        "cosine_al": "did you mean 'cosine_all'?",
+    }.items():
+        ((number, line),) = [(number, line) for number, line in enumerate(text.splitlines(), 3) if token in line]
+        start = f"study.yaml:{number}:{line.index(token) + 1}: "
+        assert [said for said in found if said.startswith(start) and part in said], (start, found)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("vary: {seed: [1, 2]}", "study.yaml:3:8: seeds are given by `seeds`"),
+        ("vary: {machine: [ideal]}", "study.yaml:3:8: 'machine' is a column of the table already"),
+        ("vary: {a: {key: task.steps, values: [3]}, b: {key: task.steps, values: [4]}}", "varies already along 'a'"),
+        ("vary: {a: {values: [3], zip: {task.steps: [3]}}}", "give either values"),
+        ("vary: {a: {zip: {task.steps: [3], task.width: [1, 2]}}}", "same length; task.steps: 1, task.width: 2"),
+        ("vary: {a: {key: task.steps, values: [3, 4], labels: [x]}}", "1 labels for 2 points"),
+        ("vary: {task.steps: []}", "at least 1 item"),
+        ("vary: {task.steps.x: [1]}", "task.steps is 5, which has no 'x' in it"),
+        ("vary: {task..steps: [1]}", "study.yaml:3:8: "),
+        ("seeds: 0", "study.yaml:3:8: seeds (0): must be at least 1"),
+        ("seeds: [1, 1]", "must be a list of different numbers"),
+        ("sample: {count: 3, keys: {task.steps: {uniform: [1, 2], choice: [1]}}}", "give one of uniform"),
+        ("sample: {count: 3, keys: {task.steps: {log_uniform: [0, 2]}}}", "needs bounds above zero"),
+        ("dask: {}", "give either the address"),
+        ("varry: {}", "study.yaml:3:1: unknown key 'varry'; did you mean 'vary'?"),
+    ],
+)
+def test_what_is_wrong_with_a_study_is_said(tmp_path: Path, text: str, said: str) -> None:
+    found = refused(tmp_path, text)
+    assert said in "\n".join(found), found
+
+
+@pytest.mark.parametrize("name", ["quickstrat", "nothing.yaml"])
+def test_an_experiment_that_is_not_there(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(f"name: s\nexperiment: {name}\n", encoding="utf-8")
+    with pytest.raises(
+        ConfigError, match=r"study.yaml:2:13: (no file|unknown experiment 'quickstrat'; did you mean 'quickstart')"
+    ):
+        grid.load(path)
+
+
+def test_parts_that_do_not_fit_together_at_some_points_are_no_mistake(tmp_path: Path) -> None:
+    asked = study(
+        tmp_path, "vary: {rule: [1]}\n".replace("rule: [1]", "learner: {key: learning.name, values: [fpe, bptt]}")
+    )
+    asked.check()
+    with pytest.raises(ConfigError, match="bptt needs a tape"):
+        asked.experiment(1)
+
+
+def test_ten_million_trials_are_not_written_out(tmp_path: Path) -> None:
+    axes = "\n".join(
+        f"  a{n}: {{key: task.{key}, values: {list(range(1, 51))}}}"
+        for n, key in enumerate(("steps", "width", "outputs"))
+    )
+    tracemalloc.start()
+    asked = study(tmp_path, f"vary:\n{axes}\nseeds: 80")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert asked.trials == 10_000_000
+    assert peak < 20e6
+    last: Any = asked.experiment(asked.points - 1).task
+    assert (last.steps, last.width, last.outputs) == (50, 50, 50)
+
+
+def test_the_resolved_study_describes_the_same_trials_from_another_folder(tmp_path: Path) -> None:
+    (tmp_path / "sheets").mkdir()
+    sheet = Path(grid.hardware.shelf("devices") / "rram_hfox_130nm.yaml").read_text(encoding="utf-8")
+    (tmp_path / "sheets" / "own.yaml").write_text(sheet, encoding="utf-8")
+    (tmp_path / "sheets" / "chip.yaml").write_text(
+        "like: pcm_crossbar\nname: chip\ndevice: own.yaml\n", encoding="utf-8"
+    )
+    text = """\
+vary:
+  chip: {key: machine, values: [pcm_crossbar, sheets/chip.yaml], labels: [theirs, own]}
+  bits: {key: machine.parts.adc.bits, values: [4, 8]}
+  noise:
+    key: references.v1.5.machine.device.read_noise
+    values: [{law: additive, deviation_of_g_max: 0.1, source: aihwkit}]
+set: {references.v1.5.machine: sheets/chip.yaml, test: false}
+sample: {count: 2, keys: {task.steps: {integers: [2, 9]}}}
+seeds: [3, 9]
+"""
+    asked = study(tmp_path, text)
+    elsewhere = tmp_path / "elsewhere" / "study.yaml"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text(documents.dump(asked.resolved()), encoding="utf-8")
+    again = grid.load(elsewhere)
+    assert asked.points == again.points == 8
+    assert [asked.labels(point) for point in range(8)] == [again.labels(point) for point in range(8)]
+    assert [identity(asked, point, 3) for point in range(8)] == [identity(again, point, 3) for point in range(8)]
+    assert len({identity(asked, point, seed)[0] for point in range(8) for seed in (3, 9)}) == 16
+    assert documents.dump(again.resolved()) == documents.dump(asked.resolved())

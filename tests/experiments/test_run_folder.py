@@ -1,0 +1,179 @@
+"""Run folders are read back as they were written, or refused with a reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hwsim
+from hwsim import machine
+from hwsim.circuits.crossbar import Crossbar
+from hwsim.config import experiment as config
+from hwsim.config import hardware
+from hwsim.documents import Document
+from hwsim.errors import ResultsError
+from hwsim.experiments import run_folder, wear
+from hwsim.experiments.run import Run, run
+
+DATA: dict[str, Any] = {
+    "name": "small",
+    "task": {"name": "random", "steps": 4, "width": 2, "train": 8, "test": 4},
+    "network": {"layers": [{"cell": {"name": "lru", "modes": 3, "r_min": 0.9}, "readout": {"hidden": [4]}}]},
+    "learning": {"name": "fpe"},
+    "machine": "pcm_crossbar",
+    "chips": 2,
+    "training": {"optimizer": {"name": "sgd", "rate": 0.05}, "batch": 4, "steps": 3, "test_every": 2},
+    "references": [{"name": "BPTT", "learning": {"name": "bptt"}, "machine": "ideal"}],
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return run(config.compose(Document("test", DATA)), out=tmp_path_factory.mktemp("made") / "run")
+
+
+@pytest.fixture
+def folder(made: Run, tmp_path: Path) -> Path:
+    """A copy, to spoil."""
+    return Path(shutil.copytree(str(made.folder), tmp_path / "run"))
+
+
+def test_what_is_read_is_what_was_found(made: Run) -> None:
+    found = run_folder.read(str(made.folder))
+    assert found.summary == made.summary
+    assert found.summary["schema_version"] == 2
+    assert list(found.systems) == ["substrate", "BPTT"]
+    assert config.compose(Document("again", found.config)).resolved() == made.experiment.resolved()
+    for name in ("energy", "memory", "metrics"):
+        written, read = getattr(made, name), getattr(found, name)
+        assert list(written) == list(read)
+        numbers = read.select_dtypes("number").columns
+        np.testing.assert_array_equal(written[numbers].astype(float), read[numbers].astype(float))
+    assert {"M", "X"} <= {event["ph"] for event in found.timeline}
+
+
+def test_checksums_are_those_of_sha256sum(folder: Path) -> None:
+    lines = (folder / "SHA256SUMS").read_text().splitlines()
+    assert [line.split("  ")[1] for line in lines] == list(run_folder.FILES)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*run_folder.FILES, "SHA256SUMS"])
+    if shutil.which("sha256sum"):
+        assert os.system(f"cd '{folder}' && sha256sum --check --quiet SHA256SUMS") == 0
+
+
+def change(folder: Path, **keys: Any) -> None:
+    path = folder / "summary.json"
+    summary = json.loads(path.read_text())
+    for key, value in keys.items():
+        if value is None:
+            del summary[key]
+        else:
+            summary[key] = value
+    path.write_text(json.dumps(summary))
+
+
+def cut(path: Path, to: int = -200) -> None:
+    path.write_bytes(path.read_bytes()[:to])
+
+
+Spoil = Callable[[Path], object]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda f: shutil.rmtree(f), "run: no such folder; `hwsim run FILE` makes one"),
+        (lambda f: (shutil.rmtree(f), f.write_text("")), "run: is a file, not the folder of a run"),
+        (lambda f: (f / "summary.json").unlink(), "run is not the folder of a run: it has no summary.json"),
+        (lambda f: (f / "summary.json").write_text("[1, 2]"), "its summary.json was not written by hwsim"),
+        (lambda f: (f / "summary.json").write_text('{"systems": {}}'), "its summary.json was not written by hwsim"),
+        (lambda f: (f / "summary.json").write_bytes(b"\xff\x00"), "summary.json is not JSON (truncated?)"),
+        (lambda f: (f / "summary.json").write_text("[" * 100000), "summary.json is not JSON"),
+        (lambda f: cut(f / "summary.json"), "summary.json is not JSON (truncated?); run its config.yaml again"),
+        (
+            lambda f: change(f, schema_version=None),
+            f"made by an older hwsim ({hwsim.__version__}; its schema_version is 1",
+        ),
+        (lambda f: change(f, schema_version=3), "made by a newer hwsim (0.1.0; its schema_version is 3, and this one"),
+        (lambda f: change(f, schema_version="two"), "its schema_version is 'two'"),
+        (lambda f: change(f, seed=99), "summary.json is not as it was written (truncated, or changed by hand)"),
+        (lambda f: (f / "energy.csv").unlink(), "is incomplete: energy.csv is missing; run its config.yaml again"),
+        (lambda f: (f / "SHA256SUMS").unlink(), "is incomplete: SHA256SUMS is missing"),
+        (lambda f: cut(f / "metrics.csv"), "metrics.csv is not as it was written (truncated"),
+        (
+            lambda f: cut(f / "energy.csv", (f / "energy.csv").read_bytes().rindex(b"\n", 0, -1) + 1),
+            "energy.csv is not as",
+        ),
+        (lambda f: cut(f / "timeline.json"), "timeline.json is not as it was written"),
+        (lambda f: (f / "config.yaml").write_text("name: other\n"), "config.yaml is not as it was written"),
+    ],
+)
+def test_folders_that_are_not_whole_are_refused(folder: Path, spoil: Spoil, said: str) -> None:
+    spoil(folder)
+    with pytest.raises(ResultsError, match=re.escape(said)):
+        run_folder.read(folder)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="everything can be read by root")
+@pytest.mark.parametrize("name", ["", "summary.json", "energy.csv"])
+def test_folders_that_may_not_be_read_are_refused(folder: Path, name: str) -> None:
+    (folder / name).chmod(0)
+    try:
+        with pytest.raises(ResultsError, match="Permission denied"):
+            run_folder.read(folder)
+    finally:
+        (folder / name).chmod(0o755)
+
+
+# ---- devices and circuits ------------------------------------------------------------------------------------
+
+
+def test_histograms_count_every_device_and_every_write(made: Run) -> None:
+    bins = run_folder.read(str(made.folder)).histograms
+    stage = made.costs[0].machine
+    assert set(bins.system) == {"substrate"}
+    for name, array in stage.arrays.items():
+        mine = bins[bins.array == name]
+        for quantity in (wear.CONDUCTANCE, wear.WRITES):
+            assert mine[mine.quantity == quantity].devices.sum() == 2 * array.plus.size
+        writes = mine[mine.quantity == wear.WRITES]
+        assert (writes.low * writes.devices).sum() == array.writes.sum()
+    total = sum(array.writes.sum((1, 2, 3)) for array in stage.arrays.values())
+    np.testing.assert_array_equal(total, stage.written)
+    for quantity, found in bins.groupby("quantity"):
+        assert (found.high - found.low).round(12).nunique() == 1, quantity
+
+
+def test_clipping_by_unit_adds_up_to_the_rates_of_the_summary(made: Run) -> None:
+    found = run_folder.read(str(made.folder)).clipping
+    rates = made.summary["systems"]["substrate"]["signal_health"]
+    for kind, key in (("dac", "dac_clip_rate"), ("adc", "adc_clip_rate"), ("analog", "saturation_rate")):
+        rows = found[found.kind == kind]
+        assert rows.clipped.sum() / rows["values"].sum() == rates[key]
+        assert rows.unit.is_unique
+
+
+def test_machines_without_devices_have_neither() -> None:
+    plain = machine.build(hardware.machine(Document("test", "ideal")))
+    assert list(wear.histograms("a", plain)) == []
+    assert list(wear.clipping("a", plain)) == []
+
+
+def test_writes_are_counted_however_many_there_are() -> None:
+    sheet = hardware.machine(Document("test", "pcm_crossbar")).device
+    array = Crossbar(sheet, 1.0, np.full((1, 1, 1), np.nan), np.zeros((1, 1, 1)), np.zeros((1, 1, 1)))
+    draws = [np.random.default_rng(0)]
+    array._programmed = array_most = np.iinfo(np.uint16).max - 2
+    array.writes[:] = array_most
+    assert array.writes.dtype == np.uint16
+    for place in range(5):
+        array.program(np.full((1, 1, 1), float(place % 2)), draws)
+    assert array.writes[0, 0, 0, 0] == array_most + 5
+    assert array.writes[0, 1, 0, 0] == array_most + 1  # it is written once at first, and then stays at zero

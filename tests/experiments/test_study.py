@@ -1,0 +1,481 @@
+"""Studies: whatever is killed, lost, full or locked, no trial is lost or repeated, and tables are the same bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from hwsim import documents
+from hwsim.config import grid
+from hwsim.config.columns import COLUMNS
+from hwsim.config.grid import Grid
+from hwsim.errors import ConfigError, OutputError
+from hwsim.experiments.study import store as stores
+from hwsim.experiments.study import study, table
+from hwsim.experiments.study.processes import WorkerError
+from hwsim.experiments.study.store import Outcome, Store
+from hwsim.experiments.study.study import Progress
+from hwsim.reports import study as report
+
+STUDY = """\
+name: small
+experiment:
+  name: tiny
+  task: {name: random, steps: 3, width: 2, train: 4, test: 4}
+  network: {layers: [{cell: {name: lru, modes: 3, r_min: 0.9}}]}
+  learning: {name: fpe}
+  machine: pcm_crossbar
+  chips: 2
+  gradient_check: {sequences: 2}
+  test: false
+  references:
+    - {name: BPTT, learning: {name: bptt}, machine: ideal}
+vary:
+  bits: {key: machine.parts.adc.bits, values: [4, 8]}
+  steps: {key: task.steps, values: [2, 4]}
+seeds: 3
+figures:
+  - {name: cosine, x: steps, y: cosine_all, hue: bits, facet: system}
+"""
+TRIALS = 12
+TABLES = ("table.csv", "table.parquet", "summary.csv", "study.yaml", "figures/cosine.svg")
+
+
+def asked(text: str = STUDY) -> Grid:
+    return grid.compose(documents.loads(text, "study.yaml"))
+
+
+def run(folder: Path, text: str = STUDY, **kinds: Any) -> Progress:
+    """Run a study, and draw its figures."""
+    found = asked(text)
+    ended = study.run(found, folder, **kinds)
+    report.draw(found, folder)
+    return ended
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in TABLES}
+
+
+def kept(folder: Path) -> dict[str, float]:
+    """How long each trial took that is over: other figures would tell that it was carried out again."""
+    with closing(sqlite3.connect(folder / "trials.sqlite")) as base:
+        return dict(base.execute("SELECT id, wall_s FROM trials"))
+
+
+def workers() -> list[psutil.Process]:
+    """The worker processes of this one."""
+    return [
+        child
+        for child in psutil.Process().children()
+        if "hwsim.experiments.study.worker" in " ".join(child.cmdline() if child.is_running() else [])
+    ]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a study that nobody disturbed, with one worker."""
+    folder = tmp_path_factory.mktemp("whole") / "study"
+    assert run(folder, workers=1) == Progress(TRIALS, 0, TRIALS)
+    return folder
+
+
+class Enough(BaseException):
+    """Stops a study from its progress."""
+
+
+def until(count: int, then: Callable[[], None] | None = None) -> Callable[[Progress], None]:
+    """A progress that stops a study, or does something else once, when so many trials are over."""
+    left = [then]
+
+    def progress(now: Progress) -> None:
+        if now.over >= count and left:
+            what = left.pop()
+            if what is None:
+                raise Enough
+            what()
+
+    return progress
+
+
+# ---- what is found -----------------------------------------------------------------------------------------------
+
+
+def test_the_table_has_a_row_for_each_trial_system_and_chip(whole: Path) -> None:
+    found = pd.read_parquet(whole / "table.parquet")
+    assert list(found.columns) == ["bits", "steps", *COLUMNS]
+    order = [
+        (bits, steps, seed, system, chip)
+        for bits in (4, 8)
+        for steps in (2, 4)
+        for seed in range(3)
+        for system, chips in (("substrate", 2), ("BPTT", 1))
+        for chip in range(chips)
+    ]
+    assert list(found[["bits", "steps", "seed", "system", "chip"]].itertuples(index=False, name=None)) == order
+    assert pd.read_csv(whole / "table.csv").shape == found.shape
+    assert (found["status"] == "done").all()
+    assert found.groupby(["bits", "steps", "seed"])["config_sha256"].nunique().eq(1).all()
+    assert found["config_sha256"].nunique() == TRIALS
+
+
+def test_a_trial_says_what_a_run_of_its_experiment_says(whole: Path) -> None:
+    import hwsim
+
+    made = asked().experiment(3).model_copy(update={"seed": 2})  # 8 bits, 4 steps
+    summary = hwsim.run(made).summary["systems"]["substrate"]
+    rows = pd.read_parquet(whole / "table.parquet").query(
+        "bits == 8 and steps == 4 and seed == 2 and system == 'substrate'"
+    )
+    assert list(rows["cosine_all"]) == summary["gradient"]["all"]["target"]["per_chip"]
+    assert set(rows["energy_training_step_j"]) == {summary["energy"]["training_step_j"]}
+    assert set(rows["peak_memory_bytes"]) == {summary["memory"]["peak_bytes"]}
+    assert set(rows["memory_learning_state_bytes"]) == {summary["memory"]["peak_by_class"]["learning state"]}
+    assert set(rows["time_sequence_s"]) == {summary["time"]["sequence_s"]}
+
+
+def test_the_summary_is_taken_over_chips_and_seeds(whole: Path) -> None:
+    found, summary = pd.read_csv(whole / "table.csv"), pd.read_csv(whole / "summary.csv")
+    values = found.query("bits == 8 and steps == 4 and system == 'substrate'")["cosine_all"].to_numpy()
+    where = "bits == 8 and steps == 4 and system == 'substrate' and quantity == 'cosine_all'"
+    (line,) = summary.query(where).to_dict("records")
+    assert line["count"] == len(values) == 6
+    wanted = [np.median(values), *np.percentile(values, [25, 75]), values.min(), values.max(), values.mean()]
+    names = ["median", "lower_quartile", "upper_quartile", "min", "max", "mean"]
+    np.testing.assert_allclose([line[name] for name in names], wanted, rtol=1e-12)
+    np.testing.assert_allclose(line["deviation"], values.std(ddof=1), rtol=1e-12)
+    assert set(summary["system"]) == {"substrate", "BPTT"}
+
+
+def test_a_failing_trial_is_recorded_and_does_not_stop_the_rest(tmp_path: Path) -> None:
+    text = STUDY.replace("steps: {key: task.steps, values: [2, 4]}", "rule: {key: learning.name, values: [fpe, bptt]}")
+    text = text.replace("  rule:", "  learner:").replace("x: steps", "x: learner").replace("seeds: 3", "seeds: 2")
+    text = text.replace(
+        "values: [4, 8]}", "values: [4, 8]}\n  tiles: {key: machine.parts.tiles.count, values: [64, 1]}"
+    )
+    ended = run(tmp_path / "s", text, workers=1)
+    assert ended == Progress(16, 12, 16)  # bptt has no tape here, and one tile is too few
+    found = pd.read_csv(tmp_path / "s" / "table.csv")
+    said = {key: set(rows["error"].dropna()) for key, rows in found.groupby(["learner", "tiles"])}
+    assert said["fpe", 64] == set()
+    assert all("needs a tape" in error for error in said["bptt", 64] | said["bptt", 1])
+    assert len(said["fpe", 1]) == 1
+    assert "tiles" in said["fpe", 1].pop()
+    assert set(pd.read_csv(tmp_path / "s" / "summary.csv")["learner"]) == {"fpe"}
+    # what failed stays so, unless it is asked to run again
+    before = kept(tmp_path / "s")
+    assert run(tmp_path / "s", text, workers=1) == ended
+    assert kept(tmp_path / "s") == before
+    assert run(tmp_path / "s", text, workers=1, retry=True) == ended
+    assert sum(kept(tmp_path / "s")[key] == value for key, value in before.items()) >= 4
+
+
+def test_points_that_are_alike_are_carried_out_once(tmp_path: Path) -> None:
+    text = STUDY.replace("values: [2, 4]", "values: [2, 2], labels: [a, b]").replace("seeds: 3", "seeds: 2")
+    assert run(tmp_path / "s", text, workers=2) == Progress(8, 0, 8)
+    assert len(kept(tmp_path / "s")) == 4
+    found = pd.read_csv(tmp_path / "s" / "table.csv")
+    same = [found[found["steps"] == label].drop(columns="steps").reset_index(drop=True) for label in ("a", "b")]
+    pd.testing.assert_frame_equal(*same)
+
+
+# ---- stopped, killed, resumed ------------------------------------------------------------------------------------
+
+
+def test_stopped_and_resumed_elsewhere_gives_the_same_bytes_and_repeats_nothing(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    before: dict[str, float] = {}
+    for over, count in ((2, 2), (5, 1), (8, 2)):
+        with pytest.raises(Enough):
+            run(folder, workers=count, progress=until(over))
+        assert before.items() <= kept(folder).items()
+        assert len(kept(folder)) >= over
+        before = kept(folder)
+        assert workers() == []
+    run(folder, workers=2)
+    assert before.items() <= kept(folder).items()
+    assert contents(folder) == contents(whole)
+
+
+def test_killed_at_random_moments_and_resumed_gives_the_same_bytes(whole: Path, tmp_path: Path) -> None:
+    """`benchmarks/kill_study.py` does this 20 times, for 200 trials, with 1, 2 and 4 workers and on a cluster."""
+    file, folder, draw = tmp_path / "study.yaml", tmp_path / "s", random.Random(5)
+    file.write_text(STUDY, encoding="utf-8")
+    command = [sys.executable, "-m", "hwsim", "study", str(file), "--out", str(folder), "--workers", "2", "--quiet"]
+    before: dict[str, float] = {}
+    for _ in range(3):
+        process = subprocess.Popen(command)
+        log, seen = folder / "trials.sqlite-wal", -1
+        while process.poll() is None:  # until it has written a trial
+            size = log.stat().st_size if log.exists() else 0
+            if 0 <= seen < size and size > 50_000:
+                break
+            seen = size
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0, 0.3))
+        process.kill()
+        process.wait()
+        assert before.items() <= kept(folder).items()
+        before = kept(folder)
+    assert before
+    subprocess.run(command, check=True)
+    assert before.items() <= kept(folder).items()
+    assert contents(folder) == contents(whole)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_it_can_be_stopped_by_a_signal(tmp_path: Path, number: int, code: int) -> None:
+    file, folder = tmp_path / "study.yaml", tmp_path / "s"
+    file.write_text(STUDY.replace("seeds: 3", "seeds: 4000"), encoding="utf-8")
+    command = [sys.executable, "-m", "hwsim", "study", str(file), "--out", str(folder), "--workers", "2", "--quiet"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    log = folder / "trials.sqlite-wal"
+    while not log.exists() or log.stat().st_size < 100_000:
+        assert process.poll() is None
+        time.sleep(0.01)
+    children = psutil.Process(process.pid).children()
+    os.killpg(process.pid, number)  # as a terminal does: the workers get it too
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert said == f"stopped; {len(kept(folder))} of 16000 trials are kept; run the same command again to go on\n"
+    assert len(kept(folder)) > 0
+    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_worker_that_dies_is_replaced_and_its_trial_carried_out_again(whole: Path, tmp_path: Path) -> None:
+    def kill() -> None:
+        workers()[0].kill()
+
+    assert run(tmp_path / "s", workers=2, progress=until(4, kill)) == Progress(TRIALS, 0, TRIALS)
+    assert contents(tmp_path / "s") == contents(whole)
+
+
+def test_a_trial_that_kills_its_workers_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        """\
+import os, sys
+if "hwsim.experiments.study.worker" in sys.orig_argv:
+    from hwsim.experiments.study import trial
+    plain = trial.carry_out
+    trial.carry_out = lambda config, seed, data: os.kill(os.getpid(), 9) if seed == 1 else plain(config, seed, data)
+""",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path(study.__file__).parents[3])]))
+    text = STUDY.replace("values: [2, 4]", "values: [2]").replace("seeds: 3", "seeds: 3").replace("[4, 8]", "[4]")
+    assert run(tmp_path / "s", text, workers=2) == Progress(3, 1, 3)
+    found = pd.read_csv(tmp_path / "s" / "table.csv")
+    assert set(found.loc[found["status"] == "failed", "seed"]) == {1}
+    assert "SIGKILL; out of memory, perhaps" in found.loc[found["seed"] == 1, "error"].item()
+
+
+def test_workers_that_cannot_start_are_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(WorkerError, match="a worker process cannot start: exit code 1"):
+        run(tmp_path / "s", workers=2)
+
+
+# ---- a Dask cluster ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as made:
+        yield made
+
+
+def test_a_dask_cluster_gives_the_same_bytes_though_a_worker_dies(whole: Path, tmp_path: Path, cluster: Any) -> None:
+    folder, address = tmp_path / "s", cluster.scheduler_address
+
+    def kill() -> None:
+        psutil.Process(next(iter(cluster.workers.values())).process.pid).kill()
+
+    with pytest.raises(Enough):
+        run(folder, scheduler=address, progress=until(3))
+    before = kept(folder)
+    assert run(folder, scheduler=address, progress=until(7, kill)) == Progress(TRIALS, 0, TRIALS)
+    assert before.items() <= kept(folder).items()
+    assert contents(folder) == contents(whole)
+
+
+def test_a_scheduler_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hwsim.experiments.study import cluster as clusters
+
+    monkeypatch.setattr(clusters, "_PATIENCE", 1)
+    with pytest.raises(clusters.ClusterError, match="cannot reach the Dask scheduler at tcp"):
+        run(tmp_path / "s", scheduler="tcp://127.0.0.1:9")
+
+
+# ---- the folder --------------------------------------------------------------------------------------------------
+
+
+def test_two_studies_cannot_write_to_one_folder(tmp_path: Path) -> None:
+    path = tmp_path / "trials.sqlite"
+    with Store(path), pytest.raises(OutputError, match="another hwsim is at work on the study in"):
+        Store(path)
+    with Store(path):
+        code = f"from pathlib import Path; from hwsim.experiments.study.store import Store; Store(Path({str(path)!r}))"
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert "another hwsim is at work" in other.stderr
+    with Store(path):
+        pass
+
+
+def test_folders_that_are_no_study_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "trials.sqlite").write_text("no database at all, though it is long enough to look at" * 20)
+    (tmp_path / "other").mkdir()
+    with closing(sqlite3.connect(tmp_path / "other" / "trials.sqlite")) as base:
+        base.execute("CREATE TABLE trials (x)")
+    for name, said in {
+        "mine": "is not the folder of a study",
+        "file": "is a file",
+        "text": "is not a study, or is damaged",
+        "other": "is not hwsim's",
+    }.items():
+        with pytest.raises(OutputError, match=said):
+            run(tmp_path / name)
+    assert (tmp_path / "mine" / "thesis.tex").read_text() == "x"
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
+def test_other_schema_versions_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Store(tmp_path / "trials.sqlite"):
+        pass
+    monkeypatch.setattr(stores, "SCHEMA", stores.SCHEMA + 1)
+    with pytest.raises(OutputError, match=r"written by an older hwsim \(schema version 1; this one has 2\)"):
+        Store(tmp_path / "trials.sqlite")
+    monkeypatch.setattr(stores, "SCHEMA", stores.SCHEMA - 2)
+    with pytest.raises(OutputError, match="written by a newer hwsim"):
+        Store(tmp_path / "trials.sqlite")
+
+
+def test_a_changed_study_is_explained_and_goes_on_only_if_told_to(whole: Path, tmp_path: Path) -> None:
+    folder, fewer = tmp_path / "s", STUDY.replace("seeds: 3", "seeds: 2").replace("values: [2, 4]", "values: [2]")
+    run(folder, fewer, workers=2)
+    before = kept(folder)
+    with pytest.raises(OutputError) as error:
+        run(folder, workers=2)
+    said = str(error.value)
+    assert "holds 4 trials of a study that differs" in said
+    assert "seeds: 2 there, 3 here" in said
+    assert "vary.steps.values: [2] there, [2, 4] here" in said
+    assert contents(folder)["study.yaml"] != contents(whole)["study.yaml"]
+    assert run(folder, workers=2, yes=True) == Progress(TRIALS, 0, TRIALS)
+    assert before.items() <= kept(folder).items()
+    assert contents(folder) == contents(whole)
+    # what is drawn may change at any time
+    run(folder, STUDY.replace("x: steps", "title: again, x: steps"), workers=2)
+    assert b"again" in (folder / "figures" / "cosine.svg").read_bytes()
+
+
+def test_a_full_disk_loses_nothing(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, opened = tmp_path / "s", stores.Store.ask
+
+    def small(self: Store, what: dict[str, Any]) -> None:
+        opened(self, what)
+        self._base.execute("PRAGMA max_page_count = 25")
+
+    monkeypatch.setattr(stores.Store, "ask", small)
+    with pytest.raises(OutputError, match=r"the disk is full; the \d+ trials that are over are kept"):
+        run(folder, workers=2)
+    before = kept(folder)
+    assert 0 < len(before) < TRIALS
+    monkeypatch.undo()
+    run(folder, workers=2)
+    assert before.items() <= kept(folder).items()
+    assert contents(folder) == contents(whole)
+
+
+def test_a_full_disk_at_the_end_leaves_no_half_written_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = STUDY.replace("seeds: 3", "seeds: 1")
+    write = Path.write_bytes
+
+    def full(self: Path, content: bytes) -> int:
+        write(self, content[:10])
+        raise OSError(28, "No space left on device")
+
+    def late(found: Any) -> bytes:
+        monkeypatch.setattr(Path, "write_bytes", full)
+        return b"x"
+
+    monkeypatch.setattr(table, "_csv", late)
+    with pytest.raises(OutputError, match="No space left on device; all trials are kept"):
+        run(tmp_path / "s", text, workers=1)
+    monkeypatch.undo()
+    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == ["study.yaml", "trials.sqlite"]
+    assert run(tmp_path / "s", text, workers=1) == Progress(4, 0, 4)
+
+
+def test_very_many_trials_need_to_be_confirmed(tmp_path: Path) -> None:
+    text = STUDY.replace("seeds: 3", "seeds: 2500001")
+    begun = time.perf_counter()
+    with pytest.raises(ConfigError, match="small: 10,000,004 trials; if that is what you want, add --yes"):
+        run(tmp_path / "s", text)
+    assert time.perf_counter() - begun < 5
+    assert not (tmp_path / "s").exists()
+    with pytest.raises(Enough):
+        run(tmp_path / "s", text, yes=True, workers=1, progress=until(2))
+    assert len(kept(tmp_path / "s")) >= 2
+
+
+# ---- figures -----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_finite_is_counted_and_drawn_with_its_own_mark(tmp_path: Path) -> None:
+    found = asked(STUDY.replace("seeds: 3", "seeds: 1"))
+    folder = tmp_path / "s"
+    study.run(found, folder, workers=1)
+    with closing(sqlite3.connect(folder / "trials.sqlite")) as base:  # as of a trial that diverged on one chip
+        ((trial,),) = base.execute("SELECT id FROM plan WHERE number = 3")
+        ((text,),) = base.execute("SELECT summary FROM trials WHERE id = ?", (trial,))
+        summary = json.loads(text)
+        summary["systems"]["substrate"]["diverged"] = {"updates": 0, "chips": [1]}
+        summary["systems"]["substrate"]["gradient"]["all"]["target"]["per_chip"][1] = None
+        base.execute("UPDATE trials SET summary = ? WHERE id = ?", (json.dumps(summary), trial))
+        base.commit()
+    study.run(found, folder)
+    rows = pd.read_parquet(folder / "table.parquet")
+    lost = rows[rows["non_finite"]]
+    assert lost[["bits", "steps", "system", "chip"]].to_numpy().tolist() == [[8, 4, "substrate", 1]]
+    summary = pd.read_csv(folder / "summary.csv").query("quantity == 'cosine_all' and system == 'substrate'")
+    assert list(summary["non_finite"]) == [0, 0, 0, 1]
+    assert list(summary["count"]) == [2, 2, 2, 1]
+    (drawn,) = report.draw(found, folder)
+    first = drawn.read_bytes()
+    assert first.count(b'id="not-finite"') == 1
+    assert b"some not finite" in first
+    assert report.draw(found, folder)[0].read_bytes() == first
+
+
+def test_outcomes_survive_the_store(tmp_path: Path) -> None:
+    with Store(tmp_path / "trials.sqlite") as store:
+        store.keep([3, 1], "a", Outcome("done", summary="{}", wall_s=1.0))
+        store.keep([2], "b", Outcome("failed", "no", "trace"))
+        assert [(one.number, one.id, one.status, one.error) for one in store.kept()] == [
+            (1, "a", "done", None),
+            (2, "b", "failed", "no"),
+            (3, "a", "done", None),
+        ]
+        assert store.count() == (3, 1)
+        store.forget_failed()
+        assert store.count() == (2, 0)

@@ -1,0 +1,154 @@
+"""Figures show numbers of the run folder, in colours that can be told apart."""
+
+from __future__ import annotations
+
+import itertools
+from math import exp, log
+
+import numpy as np
+import pytest
+from run_folders import Folders
+
+from hwsim.quantities import si
+from hwsim.reports.answers import answers, compared
+from hwsim.reports.figures.canvas import PALETTE
+from hwsim.reports.figures.constants import _reach, constants
+from hwsim.reports.figures.horizon import _fresh, _point
+from hwsim.reports.figures.learning import spent_until_tests
+from hwsim.reports.figures.memory import KEPT, held
+from hwsim.reports.tables import Share, shares
+
+_VISION = {
+    "all": np.eye(3),
+    "no red": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "no green": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]]
+    ),
+}
+"""Of linear RGB (Machado, Oliveira and Fernandes, IEEE TVCG 15, 2009, severity 1)."""
+
+
+def lab(colour: str, vision: np.ndarray) -> np.ndarray:
+    """CIE L*a*b* under D65."""
+    c = np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
+    linear = np.clip(vision @ np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4), 0, 1)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    x, y, z = np.where((t := to_xyz @ linear / [0.9505, 1, 1.089]) > 0.008856, np.cbrt(t), 7.787 * t + 4 / 29)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("vision", _VISION)
+def test_colours_can_be_told_apart(vision: str) -> None:
+    for one, other in itertools.combinations(PALETTE.values(), 2):
+        assert np.linalg.norm(lab(one, _VISION[vision]) - lab(other, _VISION[vision])) > 20, (one, other)
+
+
+def test_energy_until_the_last_test_is_that_of_the_run(folders: Folders) -> None:
+    run = folders("full")
+    tests = spent_until_tests(run)
+    for name in ("substrate", "digital"):
+        rows = tests[tests.system == name]
+        assert list(rows.updates) == [0, 1, 2, 3, 4]
+        assert (np.diff(rows.energy_j) > 0).all()
+        assert rows.energy_j.iloc[-1] == pytest.approx(run.systems[name]["energy"]["run_j"], rel=1e-12)
+        accuracy = run.systems[name]["accuracy"]
+        assert rows["median"].iloc[-1] == accuracy["median"]
+        assert rows.highest.iloc[-1] == max(accuracy["per_chip"])
+    assert tests[tests.system == "exact"].energy_j.isna().all()
+
+
+@pytest.mark.parametrize("name", ["substrate", "digital"])
+def test_the_most_that_is_held_is_the_peak(folders: Folders, name: str) -> None:
+    run = folders("full")
+    found = held(run, name)
+    assert found is not None
+    peak = run.systems[name]["memory"]
+    total = found.total(found.bits)
+    assert total.max() / 8 == pytest.approx(peak["peak_bytes"], abs=1)
+    at = int(total.argmax())
+    for kind, size in peak["peak_by_class"].items():
+        assert found.bits[kind][at] / 8 == pytest.approx(size, abs=1)
+    assert found.sweeps[0][1] == 6
+
+
+def test_what_bptt_adds_grows_with_each_step_and_shrinks_again(folders: Folders) -> None:
+    run = folders("full")
+    mine, tape = held(run, "substrate"), held(run, "digital")
+    assert mine is not None
+    assert tape is not None
+    assert (np.diff(tape.bits["tape"][1:6]) > 0).all()
+    assert (np.diff(tape.bits["tape"][7:13]) < 0).all()
+    assert "tape" not in mine.bits
+    steady = mine.total([kind for kind in mine.bits if kind not in KEPT])[1:6]
+    assert (steady == steady[0]).all()
+
+
+def test_the_boundary_of_the_map_is_the_horizon(folders: Folders) -> None:
+    reach = folders("full").systems["substrate"]["horizon"]
+    point = _point(reach)
+    assert _fresh(point, np.array([point.rate]))[0] == pytest.approx(reach["fresh_steps"], rel=1e-9)
+    rate, growth = 0.3, (reach["tolerance"] / point.fresh) ** 2
+    found = _fresh(point, np.array([rate]))[0]
+    assert found == pytest.approx(log(1 + 2 * rate * growth) / (2 * rate))
+    assert point.fresh * ((exp(2 * found * rate) - 1) / (2 * rate)) ** 0.5 == pytest.approx(reach["tolerance"])
+
+
+def test_a_tornado_has_the_ranges_of_the_constants() -> None:
+    entries = {
+        "small": {"energy_j": 1e-9, "low_j": 1e-9, "high_j": 1e-9, "assumed": False},
+        "wide": {"energy_j": 2e-9, "low_j": 1e-9, "high_j": 7e-9, "assumed": True},
+        "narrow": {"energy_j": 5e-9, "low_j": 4e-9, "high_j": 6e-9, "assumed": False},
+    }
+    system = {"energy": {"by_constant": entries, "training_step_j": 8e-9, "assumed_fraction": 0.25}}
+    found = shares(system)
+    assert list(found) == ["narrow", "wide", "small"]
+    assert _reach(found["wide"], 8e-9) == pytest.approx((7e-9, 13e-9))
+    drawn = constants("chip", system)
+    assert drawn is not None
+    assert drawn.heading == (
+        "Most hangs on the constant wide: 7 nJ to 13 nJ; 25% of chip’s energy rests on assumptions"
+    )
+    assert drawn.svg.index("wide  25%") < drawn.svg.index("narrow  62%")
+    assert "small" not in drawn.svg
+
+
+def test_constants_without_ranges_are_shown_by_what_they_contribute(folders: Folders) -> None:
+    system = {"energy": {"by_constant": {"a": 3e-9, "b": None}, "training_step_j": 4e-9, "assumed_fraction": None}}
+    assert shares(system) == {"a": Share(3e-9)}
+    drawn = constants("chip", system)
+    assert drawn is not None
+    assert drawn.heading == "The constant a makes 75% of the total"
+    assert constants("exact", folders("full").systems["exact"]) is None
+
+
+# ---- answers -------------------------------------------------------------------------------------------------
+
+
+def test_answers_are_made_from_the_numbers(folders: Folders) -> None:
+    run = folders("full")
+    physicist, architect, researcher = answers(run)
+    mine, digital = run.systems["substrate"], run.systems["digital"]
+    accuracy = f"{mine['accuracy']['median']:.1%}"
+    assert accuracy in physicist.said
+    joules, theirs = mine["energy"]["training_step_j"], digital["energy"]["training_step_j"]
+    assert f"takes {si(joules, 'J')}, {compared(joules, theirs, 'less', 'more', 'digital')}" in architect.said
+    assert architect.tone == ("good" if joules < theirs else "bad")
+    assert any(line.startswith("substrate (fpe): " + accuracy) for line in researcher.because)
+
+
+def test_what_is_not_known_is_not_said(folders: Folders) -> None:
+    physicist, architect, _ = answers(folders("ideal"))
+    assert physicist.said == "There is no device in this run: ideal has none."
+    assert architect.said.startswith("Unknown: substrate has no energy, since this machine has no energy model")
+    assert answers(folders("untrained"))[0].said == "It was not trained in this run; look at the gradient."
+    assert answers(folders("bare"))[2].said == "Nothing was trained, and no gradient was checked."
+
+
+@pytest.mark.parametrize(
+    ("mine", "other", "said"),
+    [(1.0, 2.5, "2.5 times less than it"), (2.5, 1.0, "2.5 times more than it"), (1.0, 1.001, "as much as it")],
+)
+def test_ratios_in_words(mine: float, other: float, said: str) -> None:
+    assert compared(mine, other, "less", "more", "it") == said
