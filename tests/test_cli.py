@@ -117,7 +117,7 @@ def dac_energy(value: str) -> tuple[str, str]:
 
 
 WRONG = {
-    "misspelt key": (("chips:", "chps:"), r"10:1: unknown key 'chps'; did you mean 'chips'\? allowed: chips, gradient"),
+    "misspelt key": (("chips:", "chps:"), r"10:1: unknown key 'chps'; did you mean 'chips'\? allowed: called, chips, gradient"),
     "misspelt key inside": (("epochs:", "epoch:"), r"12:58: unknown key 'epoch'; did you mean 'epochs'\? allowed: bat"),
     "wrong unit": (dac_energy("3 ns"), r'9:61: .*value \("3 ns"\): must be in units of joule, as in \'1.2 pJ\''),
     "missing unit": (dac_energy("3"), r"9:61: .*value \(3\): needs its unit, as in '1.2 pJ'"),
