@@ -21,6 +21,7 @@ from hwsim.config.choices import opening
 from hwsim.config.constants import Row, constants
 from hwsim.config.experiment import Experiment
 from hwsim.config.keys import Key, Section, sections
+from hwsim.config.study import Study
 from hwsim.machine import MACHINES
 from hwsim.physics import DataSheet
 
@@ -48,6 +49,7 @@ ROOTS = {
     "device": [DataSheet],
     "machine": [each.Options for each in MACHINES.values()],
     "experiment": [Experiment],
+    "study": [Study],
 }
 """The page of each kind of document, and the models that describe it; a section stands where it is first needed."""
 
@@ -164,6 +166,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "keys of data sheets": lambda: keys("device"),
     "keys of machines": lambda: keys("machine"),
     "keys of experiments": lambda: keys("experiment"),
+    "keys of studies": lambda: keys("study"),
     "constants of devices": lambda: constants_of("devices"),
     "constants of machines": lambda: constants_of("configs/hardware"),
     "static memories": memories,

@@ -1,10 +1,10 @@
 """Pages that show what a terminal shows: carry their commands out, compare what is printed, or write it into them.
 
-A block of `console` holds commands behind `$` and what they print, a line `…` standing for any lines; a block of YAML
-or Python with a title is a file, which is written before the next command runs. Commands of one page run in one folder,
-one after another. Behind `<!-- slow -->` they are only run if that is asked for.
+A block of `console` holds commands behind `$` and what they print, a line `…` standing for any lines; a block with a
+title is a file, which is written before the next command runs. Commands of one page run in one folder, one after the
+other; those behind `<!-- slow -->` may be left out.
 
-    python docs/transcript.py docs/tutorial.md --write    # also: --check, with the slow ones
+    python docs/transcript.py docs/tutorial.md            # compare; with --write, write what is printed into the page
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Said(NamedTuple):
 
 def carried_out(page: Path, folder: Path, slow: bool = False) -> Iterator[Said]:
     """Carry out a page in a folder."""
-    here = folder
+    here, environment = folder, prepare(folder)
     for is_slow, language, title, body in _BLOCK.findall(page.read_text(encoding="utf-8")):
         if title:
             (here / title).write_text(body, encoding="utf-8")
@@ -45,38 +45,34 @@ def carried_out(page: Path, folder: Path, slow: bool = False) -> Iterator[Said]:
                 if is_slow and not slow:
                     yield Said(command, expected, None)
                 else:
-                    printed, here = _run(command, here)
+                    printed, here = _run(command, here, environment)
                     yield Said(command, expected, printed)
 
 
 def prepare(folder: Path) -> dict[str, str]:
-    """Make a folder look like a checkout, and the environment one in which `hwsim` and `python` are those of now."""
-    for name in ("examples", "configs", "devices"):
-        (folder / name).symlink_to(ROOT / name)
+    """Make a folder look like a checkout; the environment in which `hwsim` and `python` are those of now."""
     programs = folder / ".bin"
-    programs.mkdir()
-    for name, words in (("hwsim", "-m hwsim"), ("python", "")):
-        (programs / name).write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {words} "$@"\n', encoding="utf-8")
-        (programs / name).chmod(0o755)
+    if not programs.exists():
+        for name in ("examples", "configs", "devices"):
+            (folder / name).symlink_to(ROOT / name)
+        programs.mkdir()
+        for name, words in (("hwsim", "-m hwsim"), ("python", "")):
+            text = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {words} "$@"\n'
+            (programs / name).write_text(text, encoding="utf-8")
+            (programs / name).chmod(0o755)
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
     return {**os.environ, "PATH": path, "COLUMNS": WIDTH, "PYTHONPATH": str(ROOT), "TERM": "dumb"}
 
 
-def _run(command: str, here: Path) -> tuple[str, Path]:
+def _run(command: str, here: Path, environment: dict[str, str]) -> tuple[str, Path]:
     """What a command prints, and in which folder the next one runs."""
-    root = next(parent for parent in (here, *here.parents) if (parent / ".bin").exists() or parent == parent.parent)
-    if not (root / ".bin").exists():
-        root = here
-        prepare(here)
-    environment = {**os.environ, "PATH": f"{root / '.bin'}{os.pathsep}{os.environ['PATH']}", "COLUMNS": WIDTH}
-    environment |= {"PYTHONPATH": str(ROOT), "TERM": "dumb"}
-    where = root / ".bin" / "where"
+    script = f"{command}\nstatus=$?; pwd >&2; exit $status"
     done = subprocess.run(
-        ["bash", "-c", f"{command}\nstatus=$?; pwd > {shlex.quote(str(where))}; exit $status"],
-        cwd=here, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    lines = [line.rstrip() for line in (done.stdout + (done.stderr if done.returncode else "")).splitlines()]
-    return "".join(f"{line}\n" for line in lines), Path(where.read_text(encoding="utf-8").strip())
+        ["bash", "-c", script], cwd=here, env=environment, capture_output=True, text=True, check=False
+    )
+    *said, there = done.stderr.splitlines()
+    lines = done.stdout.splitlines() + (said if done.returncode else [])
+    return "".join(f"{line.rstrip()}\n" for line in lines), Path(there)
 
 
 def same(expected: str, printed: str) -> bool:

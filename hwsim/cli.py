@@ -246,7 +246,7 @@ def schema() -> None:
 @app.command()
 def new(
     name: Annotated[str | None, typer.Argument(help="What it is called; `my_KIND` if nothing is said.")] = None,
-    kind: Annotated[str, typer.Option("--kind", help="experiment, device or machine.")] = "experiment",
+    kind: Annotated[str, typer.Option("--kind", help="experiment, study, device or machine.")] = "experiment",
     out: Annotated[Path | None, typer.Option("--out", help="The file to write; NAME.yaml if nothing is said.")] = None,
 ) -> None:
     """Write a file to start from: valid, quick to run, and with a comment on each key."""

@@ -412,7 +412,7 @@ def _meant(model: type[BaseModel], error: ValidationError) -> set[Place]:
     places = (
         _resolve(model, item["loc"]) for item in error.errors(include_url=False) if item["type"] == "extra_forbidden"
     )
-    return {(*where[:-1], *_nearest(str(where[-1]), _allowed(owner))) for where, owner in places}
+    return {(*where[:-1], *nearest(str(where[-1]), _allowed(owner))) for where, owner in places}
 
 
 def _allowed(owner: type[BaseModel] | None) -> list[str]:
@@ -472,12 +472,12 @@ def _step_into(annotation: Any, part: str | int) -> tuple[Any, bool]:
 
 def unknown(what: str, name: str, allowed: list[str]) -> str:
     """What to say of a name that is none of those allowed."""
-    close = _nearest(name, allowed)
+    close = nearest(name, allowed)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"unknown {what} {name!r}; {hint}allowed: {', '.join(sorted(allowed))}"
 
 
-def _nearest(name: str, allowed: list[str]) -> list[str]:
+def nearest(name: str, allowed: list[str]) -> list[str]:
     """The name that was meant, if one is close."""
     return difflib.get_close_matches(name, allowed, 1, 0.5)
 

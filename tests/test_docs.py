@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import converter_bits
+import data_sheet
 import frozen_against_fresh
 import numpy as np
 import pytest
-from conftest import built, distance, gradient, gradient_of, random_episode
+import transcript
+import yaml
+from conftest import built, distance, gradient, gradient_of, machine_options, random_episode, rule
 
 import hwsim
-from hwsim import documents
+from hwsim import documents, machine, networks
 from hwsim.catalogue import implementation
+from hwsim.cells import CELLS
 from hwsim.config import hardware
+from hwsim.config.constants import constants
+from hwsim.config.experiment import Experiment
+from hwsim.config.keys import sections
+from hwsim.config.study import Study
+from hwsim.documents import Document, check
+from hwsim.episode import Episode
 from hwsim.learning import Rule
+from hwsim.machine import MACHINES, Machine
+from hwsim.networks import Network
+from hwsim.networks.readout import Options as ReadoutOptions
+from hwsim.physics import DataSheet
+from hwsim.records import Record
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))
@@ -28,11 +46,16 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
 
 
+def shown(page: str, name: str) -> ModuleType:
+    """The module that a page shows, as if it were the file that the page says."""
+    module = ModuleType(name)
+    exec(compile(blocks(page, "python")[0], page, "exec", dont_inherit=True), vars(module))
+    return module
+
+
 def shown_rule(**options: Any) -> Rule:
     """The rule that the page on own rules shows."""
-    module = ModuleType("shown")
-    code = compile(blocks("docs/own_rule.md", "python")[0], "own_rule.md", "exec", dont_inherit=True)
-    exec(code, vars(module))
+    module = shown("docs/own_rule.md", "discounted")
     rule: Rule = implementation(module, Rule)(module.Options(name="discounted", **options))
     return rule
 
@@ -50,6 +73,115 @@ def test_without_errors_of_the_past_the_rule_that_is_shown_is_one_step() -> None
     assert distance(found, gradient("lru deep", "one_step", episode)) < 1e-14
 
 
+@pytest.fixture
+def rectified(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A network of the cell that the page on own cells shows, built on a machine."""
+    module = shown("docs/own_cell.md", "rectified")
+    monkeypatch.setitem(CELLS, "rectified", module)
+    layer = networks.network.LayerOptions.model_construct(
+        cell=module.Options(name="rectified", units=6, leak=0.3), readout=ReadoutOptions(hidden=[5])
+    )
+    options = networks.Options.model_construct(layers=[layer, layer], pooling="none", output_scale=1.0)
+
+    def build(learner: Rule, episode: Episode, on: str = "ideal", strict: bool = False) -> Network:
+        stage = machine.build(machine_options(on), chips=1, seed=2, strict=strict)
+        made = Network(stage, options, episode.width, episode.outputs, learner.uses)
+        made.begin_training()
+        made.program()
+        stage.journal.close_batch(1)
+        return made
+
+    return build
+
+
+def rectified_loss(parameters: dict[str, np.ndarray], episode: Episode) -> float:
+    """The loss of that network with NumPy, from its equations."""
+    total = 0.0
+    for inputs, values in zip(episode.inputs, episode.values, strict=True):  # type: ignore[arg-type]
+        xs = list(inputs)
+        for name in ("layer 1", "layer 2"):
+            p = {key.removeprefix(f"{name} "): value for key, value in parameters.items() if key.startswith(name)}
+            h, ys = np.zeros(6), []
+            for x in xs:
+                h = 0.7 * h + 0.3 * np.maximum(p["W"] @ h + p["U"] @ x + p["b"], 0)
+                ys.append(p["V2"] @ np.maximum(p["V1"] @ h + p["V1 b"], 0) + p["V2 b"])
+            xs = ys
+        total += 0.5 * sum(float(np.sum((y - value) ** 2)) for y, value in zip(xs, values, strict=True))
+    return total
+
+
+def test_the_cell_that_is_shown_has_the_slope_of_its_loss(rectified: Any) -> None:
+    learner, episode, draw = rule("bptt"), random_episode(3, target="values"), np.random.default_rng(4)
+    made = rectified(learner, episode, strict=True)
+    found = gradient_of(made, learner, episode)
+    start = {one.name: one.values[0].copy() for one in made.trainables}
+    for name, value in start.items():
+        direction = draw.normal(size=value.shape)
+        moved = [rectified_loss({**start, name: value + sign * 1e-6 * direction}, episode) for sign in (1, -1)]
+        slope = (moved[0] - moved[1]) / 2e-6
+        assert float((found[name][0] * direction).sum()) == pytest.approx(slope, rel=1e-5, abs=1e-7), name
+
+
+@pytest.mark.parametrize("options", ["fpe", "fpe seed"])
+def test_errors_run_forward_through_the_cell_that_is_shown(rectified: Any, options: str) -> None:
+    episode, exact, forward = random_episode(3, target="values"), rule("bptt"), rule(options)
+    expected = gradient_of(rectified(exact, episode), exact, episode)
+    assert distance(gradient_of(rectified(forward, episode), forward, episode), expected) < 1e-8
+
+
+def test_the_cell_that_is_shown_runs_on_a_chip(rectified: Any) -> None:
+    learner, episode = rule("one_step"), random_episode(3)
+    found = gradient_of(rectified(learner, episode, on="pcm_crossbar", strict=True), learner, episode)
+    assert all(np.isfinite(value).all() for value in found.values())
+
+
+def shown_machine(bits: int, **kinds: Any) -> Machine:
+    """The machine that the page on own machines shows, with the options that it shows."""
+    module = shown("docs/own_machine.md", "significant")
+    asked = yaml.safe_load(blocks("docs/own_machine.md", "yaml")[0])["machine"]
+    return module.SignificantMachine(check(module.Options, Document("shown", {**asked, "bits": bits})), **kinds)
+
+
+def test_the_machine_that_is_shown_keeps_so_many_bits() -> None:
+    learner, episode = rule("fpe"), random_episode()
+    exact = gradient("lru deep", "fpe", episode)
+    errors = []
+    for bits in (8, 20, 40):
+        found = gradient_of(
+            built("lru deep", learner, episode, stage=shown_machine(bits, strict=True)), learner, episode
+        )
+        errors.append(distance(found, exact))
+    assert errors[0] > 2.0**-9
+    assert errors[1] < 2.0**-10
+    assert errors[2] < 2.0**-30
+
+
+def test_the_machine_that_is_shown_has_its_price() -> None:
+    learner, episode, stage = rule("one_step"), random_episode(), shown_machine(8)
+    made = built("lru", learner, episode, stage=stage)
+    gradient_of(made, learner, episode)
+    record = Record("add", "somewhere", "layer 1", "inference", "", (3, 4), 12, (0, 1), 2)
+    (charge,) = stage.prices().charges(record)
+    assert (charge.energy, charge.amount, charge.assumed) == (0.2e-12, 12.0, True)
+
+
+def test_the_chip_that_is_shown_is_valid(tmp_path: Path) -> None:
+    (text,) = re.findall(
+        r'```yaml title="my_chip.yaml"\n(.*?)```', (ROOT / "docs/own_machine.md").read_text(), re.DOTALL
+    )
+    (tmp_path / "my_chip.yaml").write_text(text)
+    made = hardware.machine(documents.load(tmp_path / "my_chip.yaml"))
+    assert (made.device.name, made.parts.adc.energy.value, made.parts.diagonals.inverse.mismatch) == (
+        "rram_hfox_130nm", 0.9e-12, 0.01,
+    )  # fmt: skip
+
+
+def test_the_data_sheet_that_is_shown_is_valid(tmp_path: Path) -> None:
+    (tmp_path / "d.yaml").write_text(blocks("docs/own_device.md", "yaml")[0])
+    sheet = hardware.device(documents.load(tmp_path / "d.yaml"))
+    assert sheet.read_error(np.array([10e-6]))[0] == pytest.approx(0.02 * 10e-6)
+
+
 def test_the_machine_that_the_readme_shows_is_valid(tmp_path: Path) -> None:
     (snippet,) = blocks("README.md", "yaml")
     (tmp_path / "my_device.yaml").write_text((ROOT / "devices/pcm_gst_90nm.yaml").read_text(encoding="utf-8"))
@@ -62,7 +194,8 @@ def test_the_machine_that_the_readme_shows_is_valid(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *DOCS])
 def test_pages_link_to_what_exists(page: str) -> None:
-    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", (ROOT / page).read_text(encoding="utf-8"))
+    text = re.sub(r"```.*?```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)
     here = (ROOT / page).parent
     missing = [link for link in links if not link.startswith("http") and not (here / link).exists()]
     assert not missing
@@ -71,3 +204,68 @@ def test_pages_link_to_what_exists(page: str) -> None:
 def test_the_experiments_of_the_examples_are_valid() -> None:
     hwsim.load(converter_bits.experiment(6))
     hwsim.load(frozen_against_fresh.experiment(8, 0))
+
+
+# ---- what the site shows of the program ----------------------------------------------------------------------
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("material", reason="the site needs hwsim[docs]")
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    html = "".join(page.read_text(encoding="utf-8") for page in tmp_path.rglob("*.html"))
+    assert "made here:" not in html
+    fetched = re.findall(r'<(?:script|img|link|iframe)[^>]* (?:src|href)="(https?:[^"]+)"', html)
+    assert not [address for address in fetched if "sitemap" not in address]
+
+
+@pytest.mark.parametrize("page", ["tutorial.md"])
+def test_commands_print_what_the_page_shows(page: str, tmp_path: Path) -> None:
+    for said in transcript.carried_out(ROOT / "docs" / page, tmp_path):
+        if said.printed is not None:
+            assert transcript.same(said.expected, said.printed), f"$ {said.command}\n{said.printed}"
+
+
+def test_a_transcript_that_says_something_else_is_noticed(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        '```text title="a"\n1\n2\n```\n```console\n$ cat a\n…\n$ echo 3.5 nJ and more\n4 pJ and less\n```\n'
+    )
+    (tmp_path / "run").mkdir()
+    said = list(transcript.carried_out(page, tmp_path / "run"))
+    assert [transcript.same(one.expected, str(one.printed)) for one in said] == [True, False]
+    assert "$ cat a\n…\n$ echo 3.5 nJ and more\n3.5 nJ and more\n" in transcript.rewritten(page, said)
+    assert transcript.same("4 pJ and more\n", "3.5 nJ and more\n")
+
+
+def test_every_shipped_constant_has_an_origin() -> None:
+    listed = 0
+    for kind in ("devices", "configs/hardware"):
+        for name in hardware.names(kind):
+            document = hardware.inherited(documents.load(hardware.shelf(kind) / f"{name}.yaml"))
+            rows = constants(document, document.data.get("sources", {}))
+            listed += len(rows)
+            for row in rows:
+                assert row.kind != "source" or row.source, row
+                assert row.kind != "assumed" or row.because, row
+    assert listed > 200
+
+
+def test_every_key_says_what_it_is_for() -> None:
+    choosing = ("name", "kind", "law")
+    for found in sections(DataSheet, *(each.Options for each in MACHINES.values()), Experiment, Study).values():
+        for section in found:
+            assert section.text, section.title
+            silent = [key.name for key in section.keys if not (key.text or key.sections or key.name in choosing)]
+            assert not silent, section.title
+
+
+def test_the_scatter_of_a_measurement_is_told_apart() -> None:
+    """What is made up from known laws comes back: 480 devices, so σ is known to 10 % a target (3 of its errors)."""
+    sheet = hardware.device(Document("device", "pcm_gst_90nm"))
+    found = data_sheet.scatter(data_sheet.pretend("pcm_gst_90nm", devices=400, factor=1.0))
+    target = found.target_us.to_numpy() * 1e-6
+    assert found.programming.to_numpy() == pytest.approx(sheet.programming_error(target) * 1e6, rel=0.15)
+    assert found.reading.to_numpy() == pytest.approx(sheet.read_error(target) * 1e6, rel=0.05)

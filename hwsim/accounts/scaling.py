@@ -20,7 +20,7 @@ class Node(BaseModel, extra="forbid"):
     """A CMOS node and its supply voltage."""
 
     node: Annotated[Length, Field(ge=7e-9, le=130e-9, description="7 nm to 130 nm")]
-    voltage: Constant[Voltage]
+    voltage: Annotated[Constant[Voltage], Field(description="of the supply")]
 
 
 class Target(Node):

@@ -98,9 +98,13 @@ def opened(document: Document, kind: str) -> Document:
     path = Path(document.file).parent / name if name.endswith((".yaml", ".yml")) else shelf(kind) / f"{name}.yaml"
     if not path.is_file():
         what = {"devices": "device", "configs/references": "set of references"}.get(kind, "machine")
-        text = (
-            f"no file {str(path)!r}" if name.endswith((".yaml", ".yml")) else documents.unknown(what, name, names(kind))
-        )
+        if name.endswith((".yaml", ".yml")):
+            beside = [each.name for each in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
+            close = documents.nearest(path.name, beside)
+            hint = f"; did you mean {str(path.with_name(close[0]))!r}?" if close else ""
+            text = f"no file {str(path)!r}{hint}"
+        else:
+            text = documents.unknown(what, name, names(kind))
         raise documents.refuse([document.problem((), text)])
     return documents.load(path)
 

@@ -108,7 +108,7 @@ def _kind(schema: Schema, definitions: Schema) -> str:
     if _is_quantity(schema):
         return f"quantity, such as {schema['examples'][0]}"
     if schema.get("type") == "array":
-        fewest = " (at least one)" if schema.get("minItems") else ""
+        fewest = {None: "", 2: " of two"}.get(schema.get("minItems"), " (at least one)")
         return f"list{fewest}, each: {_kind(schema['items'], definitions)}"
     if schema.get("type") == "object":
         values = schema.get("additionalProperties")
@@ -117,7 +117,7 @@ def _kind(schema: Schema, definitions: Schema) -> str:
         return "true | false"
     if schema.get("type") in ("integer", "number"):
         return ("whole number" if schema["type"] == "integer" else "number") + _bounds(schema)
-    return "text"
+    return "text" if "type" in schema else "anything"
 
 
 def _either(members: list[Schema], definitions: Schema) -> str:

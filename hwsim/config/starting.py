@@ -14,6 +14,7 @@ from hwsim import documents
 from hwsim.config import hardware
 from hwsim.config.experiment import NAME, Experiment
 from hwsim.config.keys import Key, Section, sections
+from hwsim.config.study import Study
 from hwsim.documents import Document
 from hwsim.errors import ConfigError, OutputError
 from hwsim.machine import MACHINES
@@ -128,7 +129,29 @@ def device(name: str) -> Start:
     )
 
 
-KINDS = {"experiment": experiment, "device": device, "machine": machine}
+def study(name: str) -> Start:
+    return Start(
+        Study,
+        "A study: the gradient check of the quickstart with converters of several sizes, for two learning rules and "
+        "two seeds. Eight trials of some seconds; those that are done stay done when it is stopped.",
+        {
+            "schema_version": 1,
+            "name": name,
+            "experiment": "quickstart",
+            "set": {"training": None, "test": False, "references": [], "chips": 2, "gradient_check.sequences": 8},
+            "vary": {
+                "bits": {"key": "machine.parts.adc.bits", "values": [4, 8]},
+                "algorithm": {"key": "learning.name", "values": ["fpe", "one_step"]},
+            },
+            "seeds": 2,
+            "figures": [{"name": "alignment", "x": "bits", "y": "cosine_recurrent", "hue": "algorithm"}],
+        },
+        {},
+        ("hwsim validate {file}", "hwsim study {file} --dry-run", "hwsim study {file}"),
+    )
+
+
+KINDS = {"experiment": experiment, "study": study, "device": device, "machine": machine}
 """What `hwsim new` makes."""
 
 
@@ -186,7 +209,13 @@ def _mapping(
         comment = "" if again else _about(key, known) if key else _OTHERS.get(name, "")
         if section and key and not again and _chooses(key, value):
             comment = f"{_line(section)} ({others})" if others else _line(section)
-        if isinstance(value, dict) and not _is_constant(value):
+        if isinstance(value, dict) and key and key.kind.startswith("names, each with: mapping"):
+            yield f"{name}:", comment
+            for one, item in value.items():
+                yield f"  {one}:", ""
+                lines = _mapping(item, {}, _below(key, item, known), known, said)
+                yield from _indented(_indented(lines))
+        elif isinstance(value, dict) and not _is_constant(value):
             yield f"{name}:", comment
             below, instead = _below(key, value, known), key.kind.partition(": ")[2] if key else ""
             yield from _indented(_mapping(value, base.get(name, {}), below, known, said, instead))
@@ -229,7 +258,7 @@ def _allowed(key: Key) -> str:
         names = hardware.names("devices" if key.name == "device" else "configs/hardware")
         fit = [name for name in names if key.name != "digital" or _kind_of(name) == "digital"]
         return " | ".join([*fit, "a file"])
-    if " | " in key.kind or key.kind.startswith(("number", "whole")):
+    if " | " in key.kind or (key.kind.startswith(("number", "whole")) and " or list" not in key.kind):
         return "" if key.sections else key.kind.removeprefix("whole ").removeprefix("number").strip()
     return ""
 

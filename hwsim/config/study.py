@@ -16,9 +16,9 @@ Seed = Annotated[int, Field(ge=0)]
 class Axis(BaseModel, extra="forbid"):
     """What varies along one axis: one key or several with the same value, or several that change together."""
 
-    key: Key | None = None
-    keys: Annotated[list[Key] | None, Field(min_length=1, description="all get the same value")] = None
-    values: Annotated[list[Any] | None, Field(min_length=1)] = None
+    key: Annotated[Key | None, Field(description="what varies, if that is not the name of the axis")] = None
+    keys: Annotated[list[Key] | None, Field(min_length=1, description="several keys with the same value")] = None
+    values: Annotated[list[Any] | None, Field(min_length=1, description="of the key or keys, one a point")] = None
     zip: Annotated[dict[Key, list[Any]] | None, Field(min_length=1, description="a list of values for each key")] = None
     labels: Annotated[list[str | int | float] | None, Field(description="what tables and figures call the points")] = (
         None
@@ -55,12 +55,14 @@ class Axis(BaseModel, extra="forbid"):
 class Distribution(BaseModel, extra="forbid"):
     """Where the values of a key are drawn from."""
 
-    key: Key | None = None
-    keys: Annotated[list[Key] | None, Field(min_length=1)] = None
-    uniform: Annotated[list[float] | None, Field(min_length=2, max_length=2)] = None
-    log_uniform: Annotated[list[float] | None, Field(min_length=2, max_length=2)] = None
+    key: Annotated[Key | None, Field(description="what is drawn, if that is not the name")] = None
+    keys: Annotated[list[Key] | None, Field(min_length=1, description="several keys with the same value")] = None
+    uniform: Annotated[list[float] | None, Field(min_length=2, max_length=2, description="between these")] = None
+    log_uniform: Annotated[
+        list[float] | None, Field(min_length=2, max_length=2, description="uniform in the logarithm, between these")
+    ] = None
     integers: Annotated[list[int] | None, Field(min_length=2, max_length=2, description="both included")] = None
-    choice: Annotated[list[Any] | None, Field(min_length=1)] = None
+    choice: Annotated[list[Any] | None, Field(min_length=1, description="one of these")] = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -91,8 +93,8 @@ class Distribution(BaseModel, extra="forbid"):
 class Sample(BaseModel, extra="forbid"):
     """Random points instead of a grid, or at each point of it."""
 
-    count: Whole
-    keys: Annotated[dict[str, Distribution], Field(min_length=1)]
+    count: Annotated[Whole, Field(description="how many points")]
+    keys: Annotated[dict[str, Distribution], Field(min_length=1, description="where values of keys are drawn from")]
     seed: Annotated[Seed, Field(description="of the points; those of the trials are `seeds`")] = 0
 
 
@@ -102,34 +104,36 @@ Scale = Literal["linear", "log"]
 class Figure(BaseModel, extra="forbid"):
     """A figure: y over x, a line or colour for each hue, a panel for each facet."""
 
-    name: Name
-    x: str
-    y: str
-    hue: str | None = None
-    facet: str | None = None
+    name: Annotated[Name, Field(description="of the file that is drawn")]
+    x: Annotated[str, Field(description="an axis of the study, or another column of its table")]
+    y: Annotated[str, Field(description="a column of the table, such as cosine_recurrent or accuracy")]
+    hue: Annotated[str | None, Field(description="a line or colour for each of its values")] = None
+    facet: Annotated[str | None, Field(description="a panel for each of its values")] = None
     where: Annotated[dict[str, list[Any]], Field(description="only rows with one of these values, by column")] = {}
     kind: Annotated[
         Literal["auto", "line", "points"], Field(description="line for numbers along x, points for names, by default")
     ] = "auto"
-    center: Literal["median", "mean"] = "median"
+    center: Annotated[Literal["median", "mean"], Field(description="what is drawn of chips and seeds")] = "median"
     spread: Annotated[
         Literal["quartiles", "range", "deviation", "interval", "none"],
         Field(description="over chips and seeds; interval is that of 95 % around the mean"),
     ] = "quartiles"
-    title: str | None = None
-    x_label: str | None = None
-    y_label: str | None = None
-    hue_label: str | None = None
-    x_scale: Scale = "linear"
-    y_scale: Scale = "linear"
-    y_limits: Annotated[list[float] | None, Field(min_length=2, max_length=2)] = None
+    title: Annotated[str | None, Field(description="above the figure")] = None
+    x_label: Annotated[str | None, Field(description="instead of the name of the column")] = None
+    y_label: Annotated[str | None, Field(description="instead of the name of the column")] = None
+    hue_label: Annotated[str | None, Field(description="instead of the name of the column")] = None
+    x_scale: Annotated[Scale, Field(description="of the axis")] = "linear"
+    y_scale: Annotated[Scale, Field(description="of the axis")] = "linear"
+    y_limits: Annotated[
+        list[float] | None, Field(min_length=2, max_length=2, description="lowest and highest y that is drawn")
+    ] = None
 
 
 class Cluster(BaseModel, extra="forbid"):
     """A Dask cluster: the address of its scheduler, or how many worker processes to start here."""
 
-    scheduler: str | None = None
-    workers: Whole | None = None
+    scheduler: Annotated[str | None, Field(description="address of one that runs, such as tcp://10.0.0.1:8786")] = None
+    workers: Annotated[Whole | None, Field(description="worker processes to start on this computer")] = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -141,19 +145,19 @@ class Cluster(BaseModel, extra="forbid"):
 class Study(BaseModel, extra="forbid"):
     """A grid or a sample of experiments."""
 
-    schema_version: Literal[1] = 1
-    name: Name
+    schema_version: Annotated[Literal[1], Field(description="version of this kind of file")] = 1
+    name: Annotated[Name, Field(description="of the study, and of the folder that it is written to")]
     experiment: Annotated[
         str | dict[str, Any], Field(description="a path beside this file, a shipped name, or the experiment itself")
     ]
     set: Annotated[dict[Key, Any], Field(description="dotted keys that differ from the experiment in all trials")] = {}
     vary: Annotated[dict[str, Axis], Field(description="every combination of these; by name, or by dotted key")] = {}
-    sample: Sample | None = None
+    sample: Annotated[Sample | None, Field(description="random points, at each combination of what varies")] = None
     seeds: Annotated[
         int | list[Seed] | None, Field(description="how many, from 0, or a list; by default the experiment's own")
     ] = None
-    figures: list[Figure] = []
-    dask: Cluster | None = None
+    figures: Annotated[list[Figure], Field(description="what is drawn of the table in the end")] = []
+    dask: Annotated[Cluster | None, Field(description="carry trials out on a Dask cluster")] = None
 
     @field_validator("seeds")
     @classmethod

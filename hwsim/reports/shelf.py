@@ -53,7 +53,7 @@ def _constants(path: Path, console: Console) -> None:
         console.print(table)
     for key, source in {row.key: row.source for row in rows if row.key}.items():
         console.print(Padding(f"{escape(key)}: {escape(source)}", (0, 0, 0, 1)), highlight=False)
-    console.print(f" in {path}", highlight=False, soft_wrap=True)
+    console.print(f" in {Path(*path.parts[-2:])}", highlight=False, soft_wrap=True)
 
 
 def _origin(row: Row) -> str:
