@@ -19,6 +19,7 @@ from hwsim.circuits.crossbar import Crossbar, levels, splits, squares, tiles
 from hwsim.config import hardware
 from hwsim.documents import Document
 from hwsim.episode import Episode
+from hwsim.initial import Initial
 from hwsim.machine import CrossbarMachine, Matrix
 from hwsim.physics import DataSheet
 
@@ -264,7 +265,7 @@ def on_tiles(
     """Inputs `(batch, columns)` through a matrix and back: the machine, what went in, came out, and came back."""
     stage = machine.build(machine_options({"like": "ideal_crossbar", "device": sheet, "parts": parts}), chips=chips)
     assert isinstance(stage, CrossbarMachine)
-    made, seen = Matrix(stage, "W", "input", matrix), []
+    made, seen = Matrix(stage, "W", "input", Initial(matrix.shape, lambda: matrix)), []
     with stage.showing(Episode(inputs[:, None], values=np.zeros((len(inputs), 1, 1)))), stage.workspace():
         for _ in stage.phase("programming"):
             made.program()
