@@ -3,8 +3,8 @@
     for seed in 1 2 3 4 5; do hwsim run configs/experiments/mnist98.yaml --seed $seed --out runs/mnist98-$seed; done
     python benchmarks/paired.py runs/mnist98-*
 
-Systems of a run start from the same weights and see the same batches, so their differences are compared, not their means:
-the interval is that of Student's t for the mean of paired differences, 95 %.
+Systems of a run start from the same weights and see the same batches, so their differences are compared, not their
+means: the interval is that of Student's t for the mean of paired differences, 95 %.
 """
 
 from __future__ import annotations

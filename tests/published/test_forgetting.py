@@ -38,7 +38,7 @@ def test_within_the_digits_of_its_numbers_it_is_exact(steps: int, r_min: float) 
 
 @pytest.mark.parametrize(("steps", "r_min"), [(100, 0.36), (300, 0.68)])
 def test_beyond_them_nothing_is_left_of_the_direction(steps: int, r_min: float) -> None:
-    """Random directions of some 10 000 parameters, a few of which dominate: single cosines were below .1 in 100 seeds."""
+    """Unrelated directions of some 10 000 parameters, a few of which dominate; single cosines are a few hundredths."""
     assert max(abs(value) for value in cosines(steps, r_min, 3)[GUESS]) < 0.2
 
 
