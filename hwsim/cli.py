@@ -96,7 +96,7 @@ def study(
         )
     figures = report.draw(asked, folder)
     if not quiet:
-        report.show(asked, folder, ended, figures, console)
+        report.show(folder, ended, figures, console)
 
 
 @app.command()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
+from hwsim.config.study import Figure
 from hwsim.experiments.study_folder import StudyFolder
 from hwsim.quantities import si
 from hwsim.reports.answers import Answer
 from hwsim.reports.figures.canvas import opening
 from hwsim.reports.tables import NOTHING, Cell, Line, Table
+from hwsim.reports.words import Words
 
 SYSTEM = ("system", "rule", "machine")
 STATISTICS = ("median", "lower_quartile", "upper_quartile", "min", "max", "mean", "deviation", "count", "non_finite")
@@ -30,6 +34,9 @@ FIRST = (
     "saturation_rate",
 )
 """Quantities of the first table; the others have one of their own each."""
+
+UNDEFINED = Cell("undefined")
+"""The cosine of a gradient that is all zero, on each chip."""
 
 
 def axes(study: StudyFolder) -> list[str]:
@@ -61,6 +68,60 @@ def warnings(study: StudyFolder) -> list[str]:
                 f"{lost} of {len(study.table)} rows contain something that is not finite; they are counted apart."
             )
     return lines
+
+
+def pivots(study: StudyFolder) -> list[Table]:
+    """What the figures show, or the first quantities: a column for each system, a line for each point."""
+    figures = drawn(study)
+    asked = {figure.y: figure for figure in reversed(figures)}
+    known = [figure.y for figure in figures if figure.y in set(study.summary.quantity)]
+    return [_pivot(study, name, asked.get(name)) for name in dict.fromkeys(known or _shown(study)[:2])]
+
+
+def drawn(study: StudyFolder) -> list[Figure]:
+    """The figures that the study asks for; those that this version does not understand are left out."""
+    found = []
+    for asked in study.study.get("figures") or []:
+        with suppress(ValidationError):
+            found.append(Figure.model_validate(asked))
+    return found
+
+
+def _pivot(study: StudyFolder, quantity: str, figure: Figure | None) -> Table:
+    words = Words() if figure is None else Words(figure.names, figure.units)
+    mean = figure is not None and figure.center == "mean" and "mean" in study.summary
+    middle = "mean" if mean else "median"
+    rows = study.summary[study.summary.quantity == quantity]
+    systems = list(dict.fromkeys(map(str, study.summary.system)))
+    asked = set(map(str, rows.system)) if quantity.startswith("cosine") else set()
+    varied = [name for name in axes(study) if study.summary[name].nunique(dropna=False) > 1]
+    lines = []
+    for key, part in rows.groupby(varied, sort=False, dropna=False) if varied else [((), rows)]:
+        at = [words.value(name, value, bare=True) for name, value in zip(varied, key, strict=True)]
+        point = [Cell(said, _sortable(value)) for said, value in zip(at, key, strict=True)]
+        found = {str(row.system): row for row in part.itertuples()}
+        nothing = dict.fromkeys(asked - set(found), UNDEFINED)
+        cells = (nothing.get(system) or _middle(words, quantity, middle, found.get(system)) for system in systems)
+        lines.append(Line(at[0] if at else "", (*point[1:], *cells)))
+    what = opening(figure.y_label if figure is not None and figure.y_label else words.column(quantity))
+    title = f"{what}: {middle} over chips and seeds"
+    columns = (*map(words.column, varied[1:]), *(words.names.get(system, system) for system in systems))
+    return Table(title, columns, tuple(lines), corner=words.column(varied[0]) if varied else "")
+
+
+def _middle(words: Words, quantity: str, middle: str, row: Any) -> Cell:
+    """A value; what is not finite or undefined is said to be so."""
+    if row is None:
+        return NOTHING
+    lost, value = int(getattr(row, "non_finite", 0) or 0), getattr(row, middle)
+    if pd.isna(value):
+        return Cell("not finite") if lost else NOTHING
+    text = f"{value:.3f}" if quantity.startswith("cosine") else words.value(quantity, float(value))
+    return Cell(text.replace("-", "−"), float(value), f"({lost} not finite)" if lost else "")
+
+
+def _sortable(value: Any) -> float | None:
+    return None if isinstance(value, str) or pd.isna(value) else float(value)
 
 
 def medians(study: StudyFolder) -> Table:

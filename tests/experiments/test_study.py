@@ -462,8 +462,8 @@ def test_what_is_not_finite_is_counted_and_drawn_with_its_own_mark(tmp_path: Pat
     assert list(summary["count"]) == [2, 2, 2, 1]
     (drawn,) = report.draw(found, folder)
     first = drawn.read_bytes()
-    assert first.count(b'id="not-finite"') == 1
-    assert b"some not finite" in first
+    assert first.count(b'id="lost-') == 1
+    assert b"not finite: 1 of 2 chips" in first
     assert report.draw(found, folder)[0].read_bytes() == first
 
 
