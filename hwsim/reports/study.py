@@ -54,7 +54,12 @@ def show(folder: Path, ended: Progress, drawn: list[Path], console: Console) -> 
 def _printable(table: Table) -> RichTable:
     """As narrow as may be: words are not broken, and no rules stand between columns."""
     drawn = RichTable(
-        title=escape(table.title), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False
+        title=escape(table.title),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 0, 0, 1),
     )
     for number, name in enumerate([table.corner, *table.columns]):
         longest = max(map(len, name.split()), default=0)

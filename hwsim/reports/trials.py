@@ -47,8 +47,10 @@ def axes(study: StudyFolder) -> list[str]:
 def outline(study: StudyFolder) -> str:
     """How many trials there were, and along which axes."""
     done = study.table[study.table.status == "done"]
-    parts = [f"{study.summary[name].nunique(dropna=False)} of {name}" for name in axes(study)]
+    words = _words(study)
+    parts = [f"{study.summary[name].nunique(dropna=False)} of {words.column(name)}" for name in axes(study)]
     seeds = f" · {done['seed'].nunique()} seeds" if "seed" in done else ""
+    seeds = seeds.replace(" 1 seeds", " one seed")
     return f"{' × '.join(parts) or 'one point'}{seeds} · {study.table['system'].nunique()} systems"
 
 
@@ -170,7 +172,7 @@ def _physicist(study: StudyFolder) -> Answer:
         return Answer(asked, f"{first} has no {_said(name)} that is finite.", "bad", [])
     rows = rows.sort_values("median", ascending=not largest, kind="stable")
     best, worst = rows.iloc[0], rows.iloc[-1]
-    said = f"{first} does best at {_where(study, best)}: {_said(name)} {_number(name, best['median'])}."
+    said = f"{opening(str(first))} does best at {_where(study, best)}: {_said(name)} {_number(name, best['median'])}."
     because = [f"It does worst at {_where(study, worst)}: {_number(name, worst['median'])}."] if len(rows) > 1 else []
     return Answer(asked, said, "", because)
 
@@ -217,6 +219,8 @@ def _researcher(study: StudyFolder) -> Answer:
 def _measure(study: StudyFolder) -> tuple[str, bool] | None:
     """By what systems are judged, and whether more of it is better."""
     known = set(study.summary.quantity)
+    for name in (figure.y for figure in drawn(study) if figure.y in known and figure.y.startswith("cosine")):
+        return name, True  # what the study is about
     for name, largest in (("accuracy", True), ("cosine_all", True), ("cosine_recurrent", True), ("loss", False)):
         if name in known:
             return name, largest
@@ -232,8 +236,16 @@ def _points(study: StudyFolder) -> Iterator[tuple[str, tuple[Cell, ...], pd.Data
         yield str(system), tuple(map(Cell, map(_short, point), numbers)), rows
 
 
+def _words(study: StudyFolder) -> Words:
+    """As its figures have them."""
+    figures = drawn(study)
+    names = {key: value for figure in figures for key, value in figure.names.items()}
+    return Words(names, {key: value for figure in figures for key, value in figure.units.items()})
+
+
 def _where(study: StudyFolder, row: Any) -> str:
-    return ", ".join(f"{name} = {_short(row[name])}" for name in axes(study)) or "its only point"
+    words, several = _words(study), study.summary.nunique(dropna=False)
+    return ", ".join(words.level(name, row[name]) for name in axes(study) if several[name] > 1) or "its only point"
 
 
 def _short(value: Any) -> str:

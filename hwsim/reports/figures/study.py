@@ -36,6 +36,10 @@ _SIDE = {1: 520, 2: 620, 3: 800}
 """Width of a figure by panels side by side; more take the width of a page."""
 
 
+_ALONE = 420
+"""Width of a single panel on a page, which a phone may show."""
+
+
 class Series(NamedTuple):
     """All marks of one colour in a panel."""
 
@@ -90,7 +94,8 @@ def _compose(sheet: Canvas, figure: Figure, table: pd.DataFrame, *, titled: bool
     down = -(-len(panels) // across)
     grid = bool(figure.down)
     height = {1: 290, 2: 170}.get(down, 140)
-    sheet.set_size_inches(_SIDE.get(across, 940) / 72, (34 + height * down) / 72)
+    width = _SIDE.get(across, 940) if titled or across > 1 else _ALONE
+    sheet.set_size_inches(width / 72, (34 + height * down) / 72)
     engine: Any = sheet.get_layout_engine()
     engine.set(wspace=0.03, hspace=0.04)
     axes = sheet.subplots(down, across, sharex=True, sharey=True, squeeze=False)
