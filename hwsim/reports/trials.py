@@ -27,6 +27,8 @@ FIRST = (
     "cosine_recurrent",
     "energy_inference_j",
     "energy_training_step_j",
+    "energy_training_step_low_j",
+    "energy_training_step_high_j",
     "assumed_fraction",
     "peak_memory_bytes",
     "time_sequence_s",
@@ -94,7 +96,7 @@ def _pivot(study: StudyFolder, quantity: str, figure: Figure | None) -> Table:
     mean = figure is not None and figure.center == "mean" and "mean" in study.summary
     middle = "mean" if mean else "median"
     rows = study.summary[study.summary.quantity == quantity]
-    systems = list(dict.fromkeys(map(str, study.summary.system)))
+    systems = [str(name) for name in study.table.system.dropna().unique() if name in set(study.summary.system)]
     asked = set(map(str, rows.system)) if quantity.startswith("cosine") else set()
     varied = [name for name in axes(study) if study.summary[name].nunique(dropna=False) > 1]
     lines = []
