@@ -96,7 +96,7 @@ def study(
         )
     figures = report.draw(asked, folder)
     if not quiet:
-        report.show(asked, folder, ended, figures, console)
+        report.show(folder, ended, figures, console)
 
 
 @app.command()
@@ -110,6 +110,10 @@ def report(
     from hwsim.reports import html
 
     if study_folder.is_study(folder):
+        unfinished = study_folder.how_far(folder)
+        if unfinished is not None:
+            Console().print(unfinished, highlight=False, soft_wrap=True)
+            return
         page = html.of_study(study_folder.read(folder))
     else:
         page = html.of_run(run_folder.read(folder))

@@ -10,6 +10,15 @@ OF_A_SEQUENCE = (LEARNING, TAPE, INPUT_REPLAY, TARGET_REPLAY, DELAY)
 """What a rule keeps of a sequence, beside weights, their gradient and the state."""
 
 
+ENERGIES = {
+    "inference": "of one sequence",
+    "gradient": "of one sequence",
+    "training_step": "of one batch",
+    "run": "of everything",
+}
+"""What an energy is of."""
+
+
 def memory_column(kind: str) -> str:
     """The column with the bytes of a memory class, when the most was held."""
     return f"memory_{kind.replace(' ', '_')}_bytes"
@@ -34,10 +43,15 @@ COLUMNS: dict[str, str] = {
     "end_residual": "relative error at the end of a sequence, of the worst layer",
     "horizon_fresh_steps": "steps that fresh errors allow",
     "horizon_frozen_steps": "steps that frozen errors allow",
-    "energy_inference_j": "of one sequence",
-    "energy_gradient_j": "of one sequence",
-    "energy_training_step_j": "of one batch",
-    "energy_run_j": "of everything",
+    **{
+        column: text
+        for part, what in ENERGIES.items()
+        for column, text in (
+            (f"energy_{part}_j", what),
+            (f"energy_{part}_low_j", "the lowest that the sources' constants allow"),
+            (f"energy_{part}_high_j", "the highest"),
+        )
+    },
     "assumed_fraction": "share of the training step's energy that rests on assumed constants",
     "peak_memory_bytes": "the most that was held, for one sequence",
     **{memory_column(kind): f"of it for {kind}" for kind in CLASSES},

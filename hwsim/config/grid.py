@@ -226,16 +226,27 @@ class Grid:
                     text = f"{change.key} varies already along {taken[change.key]!r}"
                     yield documents.Problem(*change.key_mark, text)
                 taken[change.key] = line.columns[-1]
-        names = list(dict.fromkeys([*self.columns, *COLUMNS]))
-        for number, figure in enumerate(self.study.figures):
-            for key, allowed in {"x": names, "y": [*NUMBERS], "hue": names, "facet": names}.items():
-                name = getattr(figure, key)
-                if name is not None and name not in allowed:
-                    yield self._document.problem(("figures", number, key), documents.unknown("column", name, allowed))
-            for name in figure.where:
-                if name not in names:
-                    text = documents.unknown("column", name, names)
-                    yield self._document.problem(("figures", number, "where", name), text, at_key=True)
+        for number in range(len(self.study.figures)):
+            yield from self._misdrawn(number)
+
+    def _misdrawn(self, number: int) -> Iterator[documents.Problem]:
+        """Columns that a figure names and the table does not have."""
+        figure, names = self.study.figures[number], list(dict.fromkeys([*self.columns, *COLUMNS]))
+        asked: list[tuple[Place, str | None, list[str]]] = [(("x",), figure.x, names), (("y",), figure.y, [*NUMBERS])]
+        asked.append((("hue",), figure.hue, names))
+        for key in ("facet", "rows"):
+            given = getattr(figure, key)
+            listed = enumerate(given) if isinstance(given, list) else []
+            asked += [((key, place), name, names) for place, name in listed]
+            asked += [] if isinstance(given, list) else [((key,), given, names)]
+        for place, name, allowed in asked:
+            if name is not None and name not in allowed:
+                yield self._document.problem(("figures", number, *place), documents.unknown("column", name, allowed))
+        for key, allowed in (("where", names), ("units", names), ("hollow", [*NUMBERS])):
+            for name in getattr(figure, key):
+                if name not in allowed:
+                    text = documents.unknown("column", name, allowed)
+                    yield self._document.problem(("figures", number, key, name), text, at_key=True)
 
     # ---- the study itself ------------------------------------------------------------------------------------
 

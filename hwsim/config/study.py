@@ -99,16 +99,21 @@ class Sample(BaseModel, extra="forbid"):
 
 
 Scale = Literal["linear", "log"]
+Columns = str | Annotated[list[str], Field(min_length=1)]
+Bound = Annotated[
+    str, Field(pattern=r"^(below|above) -?[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?$", description="as in below 0.9")
+]
 
 
 class Figure(BaseModel, extra="forbid"):
-    """A figure: y over x, a line or colour for each hue, a panel for each facet."""
+    """A figure: y over x, a line or colour for each hue, a column of panels for each facet, and rows of them."""
 
     name: Annotated[Name, Field(description="of the file that is drawn")]
     x: Annotated[str, Field(description="an axis of the study, or another column of its table")]
     y: Annotated[str, Field(description="a column of the table, such as cosine_recurrent or accuracy")]
     hue: Annotated[str | None, Field(description="a line or colour for each of its values")] = None
-    facet: Annotated[str | None, Field(description="a panel for each of its values")] = None
+    facet: Annotated[Columns | None, Field(description="a panel for each of its values, side by side")] = None
+    rows: Annotated[Columns | None, Field(description="a row of panels for each of its values")] = None
     where: Annotated[dict[str, list[Any]], Field(description="only rows with one of these values, by column")] = {}
     kind: Annotated[
         Literal["auto", "line", "points"], Field(description="line for numbers along x, points for names, by default")
@@ -118,15 +123,39 @@ class Figure(BaseModel, extra="forbid"):
         Literal["quartiles", "range", "deviation", "interval", "none"],
         Field(description="over chips and seeds; interval is that of 95 % around the mean"),
     ] = "quartiles"
-    title: Annotated[str | None, Field(description="above the figure")] = None
+    title: Annotated[str | None, Field(description="above the figure: what one sees")] = None
+    caption: Annotated[str | None, Field(description="below the title: how to read it")] = None
+    names: Annotated[dict[str, str], Field(description="what columns and values are called in the figure")] = {}
+    units: Annotated[
+        dict[str, str], Field(description="of the values of a column, such as %, J, B, s, or a word such as steps")
+    ] = {}
+    lines: Annotated[dict[str, float], Field(description="heights of lines across each panel, by name")] = {}
+    hollow: Annotated[
+        dict[str, Bound], Field(max_length=1, description="marks are hollow where this column is below or above that")
+    ] = {}
+    not_finite: Annotated[
+        float | None, Field(description="height of the marks of what is not finite; the foot by default")
+    ] = None
     x_label: Annotated[str | None, Field(description="instead of the name of the column")] = None
     y_label: Annotated[str | None, Field(description="instead of the name of the column")] = None
     hue_label: Annotated[str | None, Field(description="instead of the name of the column")] = None
-    x_scale: Annotated[Scale, Field(description="of the axis")] = "linear"
+    x_scale: Annotated[
+        Literal["linear", "log", "even"], Field(description="of the axis; even gives each value the same place")
+    ] = "linear"
     y_scale: Annotated[Scale, Field(description="of the axis")] = "linear"
     y_limits: Annotated[
         list[float] | None, Field(min_length=2, max_length=2, description="lowest and highest y that is drawn")
     ] = None
+
+    @property
+    def across(self) -> list[str]:
+        """The columns whose values are panels side by side."""
+        return [self.facet] if isinstance(self.facet, str) else self.facet or []
+
+    @property
+    def down(self) -> list[str]:
+        """The columns whose values are rows of panels."""
+        return [self.rows] if isinstance(self.rows, str) else self.rows or []
 
 
 class Cluster(BaseModel, extra="forbid"):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from hwsim import documents
+from hwsim.config import grid
 from hwsim.errors import HwsimError, ResultsError
 
 STUDY = "study.yaml"
@@ -38,6 +41,35 @@ def is_study(path: Path) -> bool:
         return (path / STUDY).is_file()
     except OSError:
         return False
+
+
+def how_far(folder: Path) -> str | None:
+    """How far a study is that is not finished, in words; None for one that is.
+
+    Raises:
+        ResultsError: what is there cannot be read.
+    """
+    if all((folder / name).is_file() for name in _TABLES):
+        return None
+    trials = folder / "trials.sqlite"
+    try:
+        total = grid.load(folder / STUDY).trials
+        with closing(sqlite3.connect(f"{trials.resolve().as_uri()}?mode=ro", uri=True, timeout=0)) as base:
+            query = "SELECT COUNT(*), COALESCE(SUM(status = 'failed'), 0) FROM plan JOIN trials USING (id)"
+            over, failed = base.execute(query).fetchone()
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            return f"{folder}: the study is not finished; a process is at work on it, and shows how far it is"
+        raise ResultsError(f"{trials}: cannot be read: {error}") from None
+    except sqlite3.Error as error:
+        raise ResultsError(f"{trials}: cannot be read: {error}") from None
+    except HwsimError as error:
+        raise ResultsError(str(error)) from None
+    lost = f", {failed} of them failed" if failed else ""
+    return (
+        f"{folder}: the study is not finished; {over:,} of {total:,} trials are over{lost}; the command that began it "
+        "goes on where it stopped"
+    )
 
 
 def read(path: str | Path) -> StudyFolder:

@@ -20,6 +20,7 @@ from hwsim.experiments.run_folder import RunFolder
 from hwsim.experiments.study_folder import STUDY, StudyFolder
 from hwsim.reports import answers, tables, trials
 from hwsim.reports.comparison import Comparison, differences, remarks
+from hwsim.reports.figures import study as pictures
 from hwsim.reports.figures.canvas import Drawing, adopted
 from hwsim.reports.figures.constants import constants
 from hwsim.reports.figures.devices import clipped, conductances, writes
@@ -122,11 +123,10 @@ def of_comparison(comparison: Comparison) -> str:
 
 def of_study(study: StudyFolder) -> str:
     """The report of a study."""
-    drawings = [_adopted(name, svg) for name, svg in study.figures.items()]
     sections = [
-        Section("figures", "Figures", drawings=drawings),
-        Section("medians", "Medians over chips and seeds", tables=_filled(trials.medians(study))),
-        Section("spread", "Spread", more=_filled(*trials.spreads(study))),
+        Section("figures", "Figures", drawings=_figures(study)),
+        Section("medians", "System beside system", tables=_filled(*trials.pivots(study))),
+        Section("spread", "All quantities", more=_filled(trials.medians(study), *trials.spreads(study))),
     ]
     return _page(
         "a study",
@@ -140,9 +140,26 @@ def of_study(study: StudyFolder) -> str:
     )
 
 
+def _figures(study: StudyFolder) -> list[Drawing]:
+    """The figures that the study asks for, drawn for the page; and other drawings that lie beside them."""
+    found, beside = [], dict(study.figures)
+    for figure in trials.drawn(study):
+        file = figure.name.replace(" ", "_")
+        if {figure.x, figure.y, *figure.across, *figure.down, *figure.where, *figure.hollow} <= set(study.table):
+            again = pictures.on_a_page(figure, study.table, _identifier(file))
+            if again is not None:
+                found.append(again)
+                beside.pop(file, None)
+    return [*found, *(_adopted(name, svg) for name, svg in beside.items())]
+
+
+def _identifier(name: str) -> str:
+    return f"figure-{re.sub(r'[^A-Za-z0-9_-]', '-', name)}"
+
+
 def _adopted(name: str, svg: str) -> Drawing:
     try:
-        return adopted(svg, f"figure-{re.sub(r'[^A-Za-z0-9_-]', '-', name)}", name.replace("_", " "))
+        return adopted(svg, _identifier(name), name.replace("_", " "))
     except ParseError as error:
         raise ResultsError(
             f"figures/{name}.svg is not a drawing ({error}); the study's own command makes it again"

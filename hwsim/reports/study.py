@@ -5,25 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Table as RichTable
 
 from hwsim.config.grid import Grid
+from hwsim.experiments import study_folder
 from hwsim.experiments.study.study import Progress
-from hwsim.experiments.study.table import OF_SYSTEM
+from hwsim.reports import trials
 from hwsim.reports.figures import study as figures
+from hwsim.reports.tables import Table
 
-_LINES = 24
+_LINES = 36
 """Of the table on the screen; `summary.csv` has all."""
-_SHOWN = {
-    "accuracy": "accuracy",
-    "loss": "loss",
-    "cosine_recurrent": "cosine, recurrent",
-    "cosine_all": "cosine, all",
-    "energy_training_step_j": "training step (J)",
-    "peak_memory_bytes": "memory (B)",
-}
+_WORD = 14
+"""Letters of a word that is not broken."""
 
 
 def outline(grid: Grid) -> str:
@@ -37,15 +34,16 @@ def draw(grid: Grid, folder: Path) -> list[Path]:
     if not grid.study.figures:
         return []
     found = pd.read_parquet(folder / "table.parquet")
-    return [figures.draw(figure, grid, found, folder / "figures") for figure in grid.study.figures]
+    return [figures.draw(figure, found, folder / "figures") for figure in grid.study.figures]
 
 
-def show(grid: Grid, folder: Path, ended: Progress, drawn: list[Path], console: Console) -> None:
-    """Print medians over chips and seeds, what failed, and where everything is."""
-    summary = pd.read_csv(folder / "summary.csv")
-    console.print(_medians(grid, summary))
+def show(folder: Path, ended: Progress, drawn: list[Path], console: Console) -> None:
+    """Print what the figures show as tables, what failed, and where everything is."""
+    study = study_folder.read(folder)
+    for table in trials.pivots(study):
+        console.print(_printable(table))
     if ended.failed:
-        failed = pd.read_csv(folder / "table.csv", usecols=["status", "error"]).query("status == 'failed'")
+        failed = study.table[study.table["status"] == "failed"]
         console.print(f"{ended.failed} of {ended.total} trials failed:", highlight=False)
         for error, count in failed["error"].value_counts().head(5).items():
             console.print(f"  {count} × {escape(str(error).splitlines()[0])}", highlight=False)
@@ -53,25 +51,22 @@ def show(grid: Grid, folder: Path, ended: Progress, drawn: list[Path], console: 
     console.print(f"Results are in {folder}: {', '.join(names)}", highlight=False)
 
 
-def _medians(grid: Grid, summary: pd.DataFrame) -> Table:
-    quantities = [name for name in _SHOWN if name in set(summary["quantity"])]
-    by = [*grid.columns, "system"]
-    table = Table(title=f"{grid.study.name}: medians over chips and seeds", title_justify="left")
-    for name in by:
-        table.add_column(name, overflow="fold")
-    for name in quantities:
-        table.add_column(_SHOWN[name], justify="right")
-    groups = list(summary.groupby([*grid.columns, *OF_SYSTEM], sort=False, dropna=False))
-    for key, rows in groups[:_LINES]:
-        medians = rows.set_index("quantity")["median"]
-        cells = [_number(medians.get(name)) for name in quantities]
-        table.add_row(
-            *(escape(f"{part:.4g}" if isinstance(part, float) else str(part)) for part in key[: len(by)]), *cells
-        )
-    if len(groups) > _LINES:
-        table.caption = f"{len(groups) - _LINES} more lines in summary.csv"
-    return table
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None or pd.isna(value) else f"{value:.4g}"
+def _printable(table: Table) -> RichTable:
+    """As narrow as may be: words are not broken, and no rules stand between columns."""
+    drawn = RichTable(
+        title=escape(table.title),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 0, 0, 1),
+    )
+    for number, name in enumerate([table.corner, *table.columns]):
+        longest = max(map(len, name.split()), default=0)
+        drawn.add_column(escape(name), justify="right" if number else "left", min_width=min(longest, _WORD))
+    for line in table.lines[:_LINES]:
+        drawn.add_row(escape(line.label), *(escape(str(cell)) for cell in line.cells))
+    if len(table.lines) > _LINES:
+        drawn.caption = f"{len(table.lines) - _LINES} more lines in summary.csv"
+        drawn.caption_justify = "left"
+    return drawn

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
+from hwsim.config.study import Figure
 from hwsim.experiments.study_folder import StudyFolder
 from hwsim.quantities import si
 from hwsim.reports.answers import Answer
 from hwsim.reports.figures.canvas import opening
 from hwsim.reports.tables import NOTHING, Cell, Line, Table
+from hwsim.reports.words import Words
 
 SYSTEM = ("system", "rule", "machine")
 STATISTICS = ("median", "lower_quartile", "upper_quartile", "min", "max", "mean", "deviation", "count", "non_finite")
@@ -23,6 +27,8 @@ FIRST = (
     "cosine_recurrent",
     "energy_inference_j",
     "energy_training_step_j",
+    "energy_training_step_low_j",
+    "energy_training_step_high_j",
     "assumed_fraction",
     "peak_memory_bytes",
     "time_sequence_s",
@@ -30,6 +36,9 @@ FIRST = (
     "saturation_rate",
 )
 """Quantities of the first table; the others have one of their own each."""
+
+UNDEFINED = Cell("undefined")
+"""The cosine of a gradient that is all zero, on each chip."""
 
 
 def axes(study: StudyFolder) -> list[str]:
@@ -40,8 +49,10 @@ def axes(study: StudyFolder) -> list[str]:
 def outline(study: StudyFolder) -> str:
     """How many trials there were, and along which axes."""
     done = study.table[study.table.status == "done"]
-    parts = [f"{study.summary[name].nunique(dropna=False)} of {name}" for name in axes(study)]
+    words = _words(study)
+    parts = [f"{study.summary[name].nunique(dropna=False)} of {words.column(name)}" for name in axes(study)]
     seeds = f" · {done['seed'].nunique()} seeds" if "seed" in done else ""
+    seeds = seeds.replace(" 1 seeds", " one seed")
     return f"{' × '.join(parts) or 'one point'}{seeds} · {study.table['system'].nunique()} systems"
 
 
@@ -61,6 +72,60 @@ def warnings(study: StudyFolder) -> list[str]:
                 f"{lost} of {len(study.table)} rows contain something that is not finite; they are counted apart."
             )
     return lines
+
+
+def pivots(study: StudyFolder) -> list[Table]:
+    """What the figures show, or the first quantities: a column for each system, a line for each point."""
+    figures = drawn(study)
+    asked = {figure.y: figure for figure in reversed(figures)}
+    known = [figure.y for figure in figures if figure.y in set(study.summary.quantity)]
+    return [_pivot(study, name, asked.get(name)) for name in dict.fromkeys(known or _shown(study)[:2])]
+
+
+def drawn(study: StudyFolder) -> list[Figure]:
+    """The figures that the study asks for; those that this version does not understand are left out."""
+    found = []
+    for asked in study.study.get("figures") or []:
+        with suppress(ValidationError):
+            found.append(Figure.model_validate(asked))
+    return found
+
+
+def _pivot(study: StudyFolder, quantity: str, figure: Figure | None) -> Table:
+    words = Words() if figure is None else Words(figure.names, figure.units)
+    mean = figure is not None and figure.center == "mean" and "mean" in study.summary
+    middle = "mean" if mean else "median"
+    rows = study.summary[study.summary.quantity == quantity]
+    systems = [str(name) for name in study.table.system.dropna().unique() if name in set(study.summary.system)]
+    asked = set(map(str, rows.system)) if quantity.startswith("cosine") else set()
+    varied = [name for name in axes(study) if study.summary[name].nunique(dropna=False) > 1]
+    lines = []
+    for key, part in rows.groupby(varied, sort=False, dropna=False) if varied else [((), rows)]:
+        at = [words.value(name, value, bare=True) for name, value in zip(varied, key, strict=True)]
+        point = [Cell(said, _sortable(value)) for said, value in zip(at, key, strict=True)]
+        found = {str(row.system): row for row in part.itertuples()}
+        nothing = dict.fromkeys(asked - set(found), UNDEFINED)
+        cells = (nothing.get(system) or _middle(words, quantity, middle, found.get(system)) for system in systems)
+        lines.append(Line(at[0] if at else "", (*point[1:], *cells)))
+    what = opening(figure.y_label if figure is not None and figure.y_label else words.column(quantity))
+    title = f"{what}: {middle} over chips and seeds"
+    columns = (*map(words.column, varied[1:]), *(words.names.get(system, system) for system in systems))
+    return Table(title, columns, tuple(lines), corner=words.column(varied[0]) if varied else "")
+
+
+def _middle(words: Words, quantity: str, middle: str, row: Any) -> Cell:
+    """A value; what is not finite or undefined is said to be so."""
+    if row is None:
+        return NOTHING
+    lost, value = int(getattr(row, "non_finite", 0) or 0), getattr(row, middle)
+    if pd.isna(value):
+        return Cell("not finite") if lost else NOTHING
+    text = f"{value:.3f}" if quantity.startswith("cosine") else words.value(quantity, float(value))
+    return Cell(text.replace("-", "−"), float(value), f"({lost} not finite)" if lost else "")
+
+
+def _sortable(value: Any) -> float | None:
+    return None if isinstance(value, str) or pd.isna(value) else float(value)
 
 
 def medians(study: StudyFolder) -> Table:
@@ -109,7 +174,7 @@ def _physicist(study: StudyFolder) -> Answer:
         return Answer(asked, f"{first} has no {_said(name)} that is finite.", "bad", [])
     rows = rows.sort_values("median", ascending=not largest, kind="stable")
     best, worst = rows.iloc[0], rows.iloc[-1]
-    said = f"{first} does best at {_where(study, best)}: {_said(name)} {_number(name, best['median'])}."
+    said = f"{opening(str(first))} does best at {_where(study, best)}: {_said(name)} {_number(name, best['median'])}."
     because = [f"It does worst at {_where(study, worst)}: {_number(name, worst['median'])}."] if len(rows) > 1 else []
     return Answer(asked, said, "", because)
 
@@ -156,6 +221,8 @@ def _researcher(study: StudyFolder) -> Answer:
 def _measure(study: StudyFolder) -> tuple[str, bool] | None:
     """By what systems are judged, and whether more of it is better."""
     known = set(study.summary.quantity)
+    for name in (figure.y for figure in drawn(study) if figure.y in known and figure.y.startswith("cosine")):
+        return name, True  # what the study is about
     for name, largest in (("accuracy", True), ("cosine_all", True), ("cosine_recurrent", True), ("loss", False)):
         if name in known:
             return name, largest
@@ -171,8 +238,16 @@ def _points(study: StudyFolder) -> Iterator[tuple[str, tuple[Cell, ...], pd.Data
         yield str(system), tuple(map(Cell, map(_short, point), numbers)), rows
 
 
+def _words(study: StudyFolder) -> Words:
+    """As its figures have them."""
+    figures = drawn(study)
+    names = {key: value for figure in figures for key, value in figure.names.items()}
+    return Words(names, {key: value for figure in figures for key, value in figure.units.items()})
+
+
 def _where(study: StudyFolder, row: Any) -> str:
-    return ", ".join(f"{name} = {_short(row[name])}" for name in axes(study)) or "its only point"
+    words, several = _words(study), study.summary.nunique(dropna=False)
+    return ", ".join(words.level(name, row[name]) for name in axes(study) if several[name] > 1) or "its only point"
 
 
 def _short(value: Any) -> str:

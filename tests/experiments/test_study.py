@@ -25,6 +25,7 @@ from hwsim.config import grid
 from hwsim.config.columns import COLUMNS
 from hwsim.config.grid import Grid
 from hwsim.errors import ConfigError, OutputError
+from hwsim.experiments import study_folder
 from hwsim.experiments.study import store as stores
 from hwsim.experiments.study import study, table
 from hwsim.experiments.study.processes import WorkerError
@@ -210,6 +211,18 @@ def test_stopped_and_resumed_elsewhere_gives_the_same_bytes_and_repeats_nothing(
     run(folder, workers=2)
     assert before.items() <= kept(folder).items()
     assert contents(folder) == contents(whole)
+
+
+def test_a_study_that_is_not_finished_says_how_far_it_is(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    with pytest.raises(Enough):
+        run(folder, workers=1, progress=until(5))
+    over = len(kept(folder))
+    said = f"the study is not finished; {over} of 12 trials are over; the command that began it goes on"
+    assert said in (study_folder.how_far(folder) or "")
+    with Store(folder / "trials.sqlite"):
+        assert "a process is at work on it" in (study_folder.how_far(folder) or "")
+    assert study_folder.how_far(whole) is None
 
 
 def test_killed_at_random_moments_and_resumed_gives_the_same_bytes(whole: Path, tmp_path: Path) -> None:
@@ -462,8 +475,8 @@ def test_what_is_not_finite_is_counted_and_drawn_with_its_own_mark(tmp_path: Pat
     assert list(summary["count"]) == [2, 2, 2, 1]
     (drawn,) = report.draw(found, folder)
     first = drawn.read_bytes()
-    assert first.count(b'id="not-finite"') == 1
-    assert b"some not finite" in first
+    assert first.count(b'id="lost-') == 1
+    assert b"not finite: 1 of 2 chips" in first
     assert report.draw(found, folder)[0].read_bytes() == first
 
 

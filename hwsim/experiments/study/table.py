@@ -70,10 +70,7 @@ def _of_system(system: Row) -> Row:
         "end_residual": max(reach.get("end_residual", {}).values(), default=None, key=lambda v: v or 0),
         "horizon_fresh_steps": reach.get("fresh_steps"),
         "horizon_frozen_steps": reach.get("frozen_steps"),
-        "energy_inference_j": energy["inference_j_per_sequence"],
-        "energy_gradient_j": energy["gradient_j_per_sequence"],
-        "energy_training_step_j": energy["training_step_j"],
-        "energy_run_j": energy["run_j"],
+        **_energies(energy),
         "assumed_fraction": energy["assumed_fraction"],
         "peak_memory_bytes": memory["peak_bytes"],
         "time_sequence_s": time.get("sequence_s"),
@@ -86,6 +83,24 @@ def _of_system(system: Row) -> Row:
     }
     for group in GROUPS if system["gradient"] else ():
         found[f"relative_error_{group}"] = system["gradient"][group]["target"]["relative_error"]
+    return found
+
+
+def _energies(energy: Row) -> Row:
+    """Each energy, and between what it may lie."""
+    found: Row = {}
+    for part, unit in (
+        ("inference", "j_per_sequence"),
+        ("gradient", "j_per_sequence"),
+        ("training_step", "j"),
+        ("run", "j"),
+    ):
+        low, high = energy.get(f"{part}_range_{unit}") or (None, None)
+        found |= {
+            f"energy_{part}_j": energy[f"{part}_{unit}"],
+            f"energy_{part}_low_j": low,
+            f"energy_{part}_high_j": high,
+        }
     return found
 
 

@@ -144,10 +144,11 @@ def canvas(height: float, width: float = WIDTH) -> Iterator[Figure]:
 def drawing(figure: Figure, name: str, heading: str, caption: str, *, wide: bool = False) -> Drawing:
     """A figure as part of a page; the same figure gives the same bytes."""
     heading = opening(heading)
-    return Drawing(name, heading, _inline(_written(figure, name), name, heading), caption, wide)
+    return Drawing(name, heading, _inline(written(figure, name), name, heading), caption, wide)
 
 
-def _written(figure: Figure, name: str) -> str:
+def written(figure: Figure, name: str) -> str:
+    """A figure as an SVG file; the same figure gives the same bytes."""
     file = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # the reader's fonts draw the text, not these

@@ -1,193 +1,386 @@
-"""Figures of a study: medians and spread of a quantity along an axis, as SVG that is the same bytes each time."""
+"""Figures of a study: a quantity along an axis, in the middle of chips and seeds and with their spread.
+
+One look for the file and for the page; the same table gives the same bytes. What has no value is not left out: it has a
+mark of its own, which the legend explains.
+"""
 
 from __future__ import annotations
 
-import io
-import textwrap
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple
 
-import matplotlib as mpl
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.transforms import ScaledTranslation
 
-from hwsim.config.grid import Grid
 from hwsim.config.study import Figure
 from hwsim.errors import OutputError
 from hwsim.experiments.study.table import replace
+from hwsim.reports.figures.canvas import INK, MARKERS, MUTED, PAPER, SERIES, Drawing, canvas, drawing, written
+from hwsim.reports.figures.header import Header
+from hwsim.reports.figures.points import Point, drawn, levels, points
+from hwsim.reports.words import Words
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-"""Told apart by the colour-blind too (Okabe and Ito, 2008)."""
-MARKERS = "os^Dv<>P"
-WORDS = {
-    "cosine_all": "cosine with the exact gradient",
-    "cosine_recurrent": "cosine with the exact gradient, recurrent",
-    "cosine_input": "cosine with the exact gradient, input",
-    "cosine_readout": "cosine with the exact gradient, readout",
-    "energy_training_step_j": "energy of a training step (J)",
-    "energy_inference_j": "energy of an inference (J)",
-    "energy_gradient_j": "energy of a gradient (J)",
-    "energy_run_j": "energy of everything (J)",
-    "peak_memory_bytes": "memory (bytes)",
-    "time_sequence_s": "time of a sequence (s)",
-}
-_STYLE: Any = {
-    "svg.hashsalt": "hwsim",
-    "svg.fonttype": "none",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-}
-_COLUMNS = 3
-"""Panels side by side."""
+_ACROSS = 3
+"""Panels side by side, if there are no rows of them."""
+_FEW = 4
+"""Values of x up to which spread is drawn as bars beside each other, and not as bands."""
+_FOOT = 0.05
+"""Where marks of what has no value stand, as a share of a panel."""
+_TICKS = 8
+"""Values of x up to which each has its tick."""
+_SIDE = {1: 520, 2: 620, 3: 800}
+"""Width of a figure by panels side by side; more take the width of a page."""
 
 
-def draw(figure: Figure, grid: Grid, table: pd.DataFrame, folder: Path) -> Path:
+_ALONE = 420
+"""Width of a single panel on a page, which a phone may show."""
+
+
+class Series(NamedTuple):
+    """All marks of one colour in a panel."""
+
+    label: str
+    colour: str
+    marker: str
+    points: list[Point]
+
+
+class Panel(NamedTuple):
+    """One panel: what stands above it, at its side, and its series."""
+
+    across: str
+    down: str
+    series: list[Series]
+
+
+def draw(figure: Figure, table: pd.DataFrame, folder: Path) -> Path:
     """Draw a figure of a study's table into a folder.
 
     Raises:
         OutputError: it cannot be written.
     """
     path = folder / f"{figure.name.replace(' ', '_')}.svg"
-    with mpl.rc_context(_STYLE):
-        canvas = _canvas(figure, grid, table)
-        svg = io.BytesIO()
-        canvas.savefig(svg, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": "hwsim"})
+    with canvas(0.1) as sheet:
+        _compose(sheet, figure, table, titled=True)
+        svg = written(sheet, figure.name)
     try:
         folder.mkdir(exist_ok=True)
-        replace(path, svg.getvalue())
+        replace(path, svg.encode())
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from None
     return path
 
 
-def _canvas(figure: Figure, grid: Grid, table: pd.DataFrame) -> Canvas:
-    rows = table[table["status"] == "done"]
-    for column, wanted in figure.where.items():
-        rows = rows[rows[column].astype(str).isin([str(value) for value in wanted])]
-    rows = rows[rows[figure.y].notna() | rows["non_finite"].fillna(False)]
-    panels = _levels(rows, figure.facet)
-    across = min(len(panels), _COLUMNS)
+def on_a_page(figure: Figure, table: pd.DataFrame, name: str) -> Drawing | None:
+    """The figure for a report, which has its title and how to read it beside it; None if there is nothing in it."""
+    if drawn(figure, table).empty:
+        return None
+    with canvas(0.1) as sheet:
+        _compose(sheet, figure, table, titled=False)
+        wide = sheet.get_figwidth() * 72 > _SIDE[1]
+        return drawing(sheet, name, figure.title or figure.name, figure.caption or "", wide=wide)
+
+
+# ---- the whole ---------------------------------------------------------------------------------------------------
+
+
+def _compose(sheet: Canvas, figure: Figure, table: pd.DataFrame, *, titled: bool) -> None:
+    rows, words = drawn(figure, table), Words(figure.names, figure.units)
+    panels, across = _panels(figure, rows, words)
     down = -(-len(panels) // across)
-    width = 2.4 + 3.2 * across
-    canvas = Canvas(figsize=(width, 1.0 + 2.6 * down), layout="constrained")
-    axes = canvas.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
-    for ax, panel in zip(axes, panels, strict=False):
-        _panel(ax, figure, rows if figure.facet is None else rows[rows[figure.facet] == panel], rows)
-        if figure.facet is not None:
-            ax.set_title(f"{panel}" if figure.facet == "system" else f"{figure.facet} = {_said(panel)}", fontsize=9)
-    for ax in axes[len(panels) :]:
+    grid = bool(figure.down)
+    height = {1: 290, 2: 170}.get(down, 140)
+    width = _SIDE.get(across, 940) if titled or across > 1 else _ALONE
+    sheet.set_size_inches(width / 72, (34 + height * down) / 72)
+    engine: Any = sheet.get_layout_engine()
+    engine.set(wspace=0.03, hspace=0.04)
+    axes = sheet.subplots(down, across, sharex=True, sharey=True, squeeze=False)
+    ticks = sorted({point.x for panel in panels for one in panel.series for point in one.points})
+    for number, (ax, panel) in enumerate(zip(axes.ravel(), panels, strict=False)):
+        _scales(ax, figure, ticks, words, panels)
+        _panel(ax, figure, panel, ticks)
+        if not grid or number < across:
+            ax.set_title(panel.across, pad=7, loc="left", fontsize=10.5)
+        if grid and number % across == across - 1 and panel.down:
+            ax.annotate(panel.down, (1, 0.5), (8, 0), xycoords="axes fraction", textcoords="offset points", va="center")
+        if number + across >= len(panels):
+            ax.xaxis.set_tick_params(labelbottom=True)
+    for ax in axes.ravel()[len(panels) :]:
         ax.set_visible(False)
-    canvas.supxlabel(figure.x_label or WORDS.get(figure.x, figure.x), fontsize=9)
-    canvas.supylabel(figure.y_label or WORDS.get(figure.y, figure.y), fontsize=9)
-    if figure.title:
-        canvas.suptitle(textwrap.fill(figure.title, int(11 * width)), fontsize=11)
-    _legend(canvas, figure, list(axes))
-    return canvas
+    sheet.supxlabel(figure.x_label or words.column(figure.x), fontsize=11)
+    _marks_of_lines(axes[0, -1], figure)
+    direct = len(panels) == 1 and _labelled_at_ends(axes[0, 0], panels[0], height)
+    _head(sheet, figure, panels, words, rows, direct=direct, titled=titled)
 
 
-def _panel(ax: Axes, figure: Figure, rows: pd.DataFrame, whole: pd.DataFrame) -> None:
-    names = not pd.api.types.is_numeric_dtype(whole[figure.x])
-    ticks = _levels(whole, figure.x)
-    hues = _levels(whole, figure.hue)
-    lines = figure.kind == "line" or (figure.kind == "auto" and not names)
-    for number, hue in enumerate(hues):
-        mine = rows if figure.hue is None else rows[rows[figure.hue] == hue]
-        style = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
-        shift = 0.0 if not names else (number - (len(hues) - 1) / 2) * 0.6 / max(len(hues), 2)
-        found = [(ticks.index(x) + shift if names else x, part) for x, part in mine.groupby(figure.x, sort=True)]
-        _series(ax, figure, found, style, None if hue is None else _said(hue), lines)
-    if names:
-        ax.set_xticks(range(len(ticks)), [str(tick) for tick in ticks])
+def _head(
+    sheet: Canvas, figure: Figure, panels: list[Panel], words: Words, rows: pd.DataFrame, *, direct: bool, titled: bool
+) -> None:
+    head = Header(sheet)
+    if titled and figure.title:
+        head.text(figure.title, 13, bold=True)
+    if titled and figure.caption:
+        head.text(figure.caption, 10, muted=True, gap=10)
+    found = {one.label: one for panel in panels for one in panel.series if one.points}
+    if figure.hue is not None and not direct:
+        handles = [
+            Line2D([], [], color=one.colour, marker=one.marker, linewidth=1.8, markersize=6) for one in found.values()
+        ]
+        title = figure.hue_label if figure.hue_label != figure.hue or figure.hue != "system" else None
+        head.legend(handles, list(found), title)
+    explained = _explained(figure, panels, words, rows)
+    if explained:
+        head.legend([handle for handle, _ in explained], [text for _, text in explained])
+    head.text(f"↑ {figure.y_label or words.column(figure.y)}", gap=4 if figure.facet is None else 8)
+    head.settle()
+
+
+def _panels(figure: Figure, rows: pd.DataFrame, words: Words) -> tuple[list[Panel], int]:
+    """The panels row by row, and how many stand side by side."""
+    across = levels(rows, figure.across) if figure.across else [()]
+    down = levels(rows, figure.down) if figure.down else [()]
+    hues = [level[0] for level in levels(rows, [figure.hue])] if figure.hue else [None]
+    found = []
+    for row in down:
+        for column in across:
+            mine = _at(rows, [*figure.down, *figure.across], [*row, *column])
+            series = []
+            for number, hue in enumerate(hues):
+                own = mine if figure.hue is None else mine[mine[figure.hue] == hue]
+                label = "" if figure.hue is None else words.value(figure.hue, hue)
+                look = SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
+                series.append(Series(label, *look, list(points(figure, own))))
+            above = ", ".join(words.level(name, value) for name, value in zip(figure.across, column, strict=True))
+            beside = "\n".join(words.level(name, value) for name, value in zip(figure.down, row, strict=True))
+            found.append(Panel(above, _broken(beside), series))
+    return found, len(across) if figure.down else min(len(across), _ACROSS)
+
+
+def _at(rows: pd.DataFrame, columns: list[str], values: list[Any]) -> pd.DataFrame:
+    for column, value in zip(columns, values, strict=True):
+        rows = rows[rows[column] == value]
+    return rows
+
+
+def _broken(text: str, most: int = 12) -> str:
+    """Lines short enough for the side of a panel."""
+    lines = [""]
+    for word in text.replace(" %", "\u00a0%").split(" "):
+        if lines[-1] and len(lines[-1]) + len(word) >= most:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".strip()
+    return "\n".join(lines)
+
+
+# ---- a panel -----------------------------------------------------------------------------------------------------
+
+
+def _panel(ax: Axes, figure: Figure, panel: Panel, ticks: list[Any]) -> None:
+    """Lines or marks with their spread; marks of colours stand beside each other where there is room for that."""
+    named = any(isinstance(tick, str) for tick in ticks)
+    lines = figure.kind == "line" or (figure.kind == "auto" and not named)
+    even, few = _even(figure, ticks), len(ticks) <= _FEW or not lines
+    for level in figure.lines.values():
+        ax.axhline(level, color=MUTED, linewidth=0.9, dashes=(4, 3), zorder=1)
+    several = len(panel.series) > 1
+    _reach(ax, figure, panel, ticks)
+    for number, one in enumerate(panel.series):
+        aside = (number - (len(panel.series) - 1) / 2) * (7 if few else 0) * several
+        places = [ticks.index(point.x) if even else point.x for point in one.points]
+        known = [(x, point) for x, point in zip(places, one.points, strict=True) if point.middle is not None]
+        _values(ax, figure, one, known, aside, lines=lines, bars=few)
+        apart = (number - (len(panel.series) - 1) / 2) * 7 * several
+        _missing(ax, figure, one, list(zip(places, one.points, strict=True)), apart)
+
+
+def _reach(ax: Axes, figure: Figure, panel: Panel, ticks: list[Any]) -> None:
+    """Make room for all points: Matplotlib takes no account of what is drawn a little aside of its place."""
+    even = _even(figure, ticks)
+    for point in (point for one in panel.series for point in one.points):
+        x = ticks.index(point.x) if even else point.x
+        for y in (point.low, point.middle, point.high):
+            if y is not None:
+                ax.update_datalim([(x, y)])
+    ax.autoscale_view()
+
+
+def _values(
+    ax: Axes, figure: Figure, one: Series, known: list[tuple[Any, Point]], aside: float, *, lines: bool, bars: bool
+) -> None:
+    if not known:
+        return
+    x = [place for place, _ in known]
+    middle, low, high = zip(*((point.middle, point.low, point.high) for _, point in known), strict=True)
+    shifted = ax.transData + _by(ax, aside)
+    if lines:
+        ax.plot(x, middle, color=one.colour, transform=shifted, linewidth=1.8, zorder=3)
+    if figure.spread != "none" and low != high:
+        if bars:
+            ax.vlines(x, low, high, color=one.colour, transform=shifted, linewidth=1.4, alpha=0.75, zorder=2)
+        else:
+            ax.fill_between(x, low, high, color=one.colour, alpha=0.15, linewidth=0, zorder=2)
+    for hollow in (False, True):
+        chosen = [(place, point.middle) for place, point in known if point.hollow == hollow]
+        if chosen:
+            fill = PAPER if hollow else one.colour
+            ax.plot(
+                *zip(*chosen, strict=True), linestyle="none", marker=one.marker, color=one.colour, transform=shifted,
+                markerfacecolor=fill, markeredgewidth=1.5, markersize=6.5 if hollow else 5.5, zorder=4,
+            )  # fmt: skip
+
+
+def _missing(ax: Axes, figure: Figure, one: Series, at: list[tuple[Any, Point]], apart: float) -> None:
+    """A cross for what is not finite, an open diamond for what is undefined; faint where some have a value."""
+    for kind, style in (("lost", _LOST), ("undefined", _UNDEFINED)):
+        for place, point in at:
+            number = getattr(point, kind)
+            if not number:
+                continue
+            whole = number == point.total
+            free = figure.not_finite is not None and kind == "lost"
+            base = ax.transData if free else ax.get_xaxis_transform()
+            height = figure.not_finite if free and figure.not_finite is not None else _FOOT
+            ax.plot(
+                [place], [height], color=one.colour, transform=base + _by(ax, apart),
+                linestyle="none", clip_on=False, gid=f"{kind}-{number}", alpha=1 if whole else 0.55, zorder=5,
+                **{**style, "markersize": style["markersize"] * (1 if whole else 0.75)},
+            )  # fmt: skip
+
+
+_LOST: dict[str, Any] = {"marker": "x", "markersize": 7.5, "markeredgewidth": 2.0}
+_UNDEFINED: dict[str, Any] = {"marker": "d", "markersize": 8, "markeredgewidth": 1.3, "markerfacecolor": "none"}
+
+
+def _by(ax: Axes, points: float) -> ScaledTranslation:
+    return ScaledTranslation(points / 72, 0, ax.get_figure(root=True).dpi_scale_trans)  # type: ignore[union-attr]
+
+
+def _even(figure: Figure, ticks: list[Any]) -> bool:
+    return figure.x_scale == "even" or any(isinstance(tick, str) for tick in ticks)
+
+
+def _scales(ax: Axes, figure: Figure, ticks: list[Any], words: Words, panels: list[Panel]) -> None:
+    """Axes in units that are said; a tick for each value of x if there are few."""
+    if _even(figure, ticks):
+        ax.set_xticks(range(len(ticks)), [words.value(figure.x, tick, bare=True) for tick in ticks])
+        ax.set_xlim(-0.5, len(ticks) - 0.5)
     else:
         ax.set_xscale(figure.x_scale)
+        if len(ticks) <= _TICKS:
+            ax.xaxis.set_major_locator(FixedLocator(ticks))
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.value(figure.x, _whole(value), bare=True)))
+        ax.margins(x=0.12 if len(ticks) <= _FEW else 0.06)
     ax.set_yscale(figure.y_scale)
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_locator(
+        LogLocator(10, numticks=6) if figure.y_scale == "log" else MaxNLocator(5, steps=[1, 2, 2.5, 5, 10])
+    )
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: words.value(figure.y, _whole(value), bare=True)))
+    if any(point.lost or point.undefined for panel in panels for one in panel.series for point in one.points):
+        ax.margins(y=0.14)  # room for their marks
     if figure.y_limits:
         ax.set_ylim(*figure.y_limits)
+    ax.grid(axis="y")
+    ax.tick_params(length=0)
+    ax.tick_params("x", length=3)
+    ax.spines["left"].set_visible(False)
 
 
-def _series(
-    ax: Axes,
-    figure: Figure,
-    found: list[tuple[Any, pd.DataFrame]],
-    style: dict[str, Any],
-    label: str | None,
-    lines: bool,
-) -> None:
-    """One line, or row of points, with its spread; a cross at the foot where something was not finite."""
-    drawn = [(x, *_spread(figure, rows[figure.y].dropna())) for x, rows in found if rows[figure.y].notna().any()]
-    if drawn:
-        x, low, middle, high = map(np.array, zip(*drawn, strict=True))
-        if lines:
-            ax.plot(x, middle, label=label, markersize=4, linewidth=1.4, **style)
-            if figure.spread != "none":
-                ax.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0)
-        else:
-            error = None if figure.spread == "none" else [middle - low, high - middle]
-            ax.errorbar(x, middle, error, label=label, linestyle="none", capsize=2, markersize=5, **style)
-    lost = [x for x, rows in found if (rows[figure.y].isna() & rows["non_finite"]).any()]
-    if lost:
-        foot = ax.get_xaxis_transform()
-        marks = {"marker": "x", "color": style["color"], "linestyle": "none", "markersize": 6, "clip_on": False}
-        ax.plot(lost, [0.02] * len(lost), transform=foot, gid="not-finite", **marks)
+def _whole(value: float) -> float | int:
+    return int(value) if float(value).is_integer() else round(value, 12)
 
 
-def _spread(figure: Figure, values: pd.Series[float]) -> tuple[float, float, float]:
-    """Lower end, centre and upper end."""
-    middle = float(values.median() if figure.center == "median" else values.mean())
-    half = 0.0
-    if figure.spread == "quartiles":
-        return float(values.quantile(0.25)), middle, float(values.quantile(0.75))
-    if figure.spread == "range":
-        return float(values.min()), middle, float(values.max())
-    if len(values) > 1 and figure.spread in ("deviation", "interval"):
-        half = float(values.std(ddof=1))
-        if figure.spread == "interval":
-            from scipy.stats import t
-
-            half *= float(t.ppf(0.975, len(values) - 1)) / len(values) ** 0.5
-    return middle - half, middle, middle + half
+# ---- what is what ------------------------------------------------------------------------------------------------
 
 
-def _legend(canvas: Canvas, figure: Figure, axes: list[Axes]) -> None:
-    labelled: dict[str, Any] = {}
-    for handle, label in _labelled(axes):
-        labelled.setdefault(label, handle)
-    if any(line.get_gid() == "not-finite" for ax in axes for line in ax.lines):
-        mark = mpl.lines.Line2D([], [], marker="x", color="#444444", linestyle="none")
-        labelled["some not finite"] = mark
-    if labelled:
-        title, beside = figure.hue_label or figure.hue, cast(Any, "outside center right")
-        canvas.legend(
-            list(labelled.values()),
-            list(labelled),
-            title=title,
-            loc=beside,
-            fontsize=8,
-            title_fontsize=8,
-        )
+def _marks_of_lines(ax: Axes, figure: Figure) -> None:
+    """Names of the lines across, in the panel at the upper right."""
+    for name, level in figure.lines.items():
+        ax.annotate(name, (1, level), (-2, 4), xycoords=("axes fraction", "data"), textcoords="offset points",
+                    ha="right", va="bottom", fontsize=9, color=MUTED)  # fmt: skip
 
 
-def _labelled(axes: list[Axes]) -> Iterator[tuple[Any, str]]:
-    for ax in axes:
-        yield from zip(*ax.get_legend_handles_labels(), strict=True)
+def _labelled_at_ends(ax: Axes, panel: Panel, height: float) -> bool:
+    """Write beside the end of each line what it is, unless too many end at one place."""
+    ends = [
+        (one, [(point.x, point.middle) for point in one.points if point.middle is not None])
+        for one in panel.series
+        if one.label
+    ]
+    if not ends or not all(known for _, known in ends):
+        return False
+    if len({known[-1][0] for _, known in ends}) > 1 or isinstance(ends[0][1][-1][0], str):
+        return False
+    low, high = ax.transAxes.inverted().transform(ax.transData.transform([(1, y) for y in ax.get_ylim()]))[:, 1]
+    room = 0.8 * height  # of the panel, in points
+    wanted = {}
+    for one, known in ends:
+        at = ax.transAxes.inverted().transform(ax.transData.transform(known[-1]))[1]
+        wanted[one.label] = (at - low) / (high - low) * room
+    placed = _apart(wanted, 14)
+    if any(abs(placed[label] - at) > 30 for label, at in wanted.items()):
+        return False
+    for one, known in ends:
+        moved = placed[one.label] - wanted[one.label]
+        arrow = {"arrowstyle": "-", "color": one.colour, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 5}
+        ax.annotate(
+            one.label, known[-1], (18, moved), textcoords="offset points", va="center",
+            annotation_clip=False, arrowprops=arrow if abs(moved) > 1 else None, color=INK,
+        )  # fmt: skip
+    return True
 
 
-def _levels(rows: pd.DataFrame, column: str | None) -> list[Any]:
-    """The values of a column: numbers by size, names in the order of the table."""
-    if column is None:
-        return [None]
-    found = list(rows[column].dropna().unique())
-    return sorted(found) if pd.api.types.is_numeric_dtype(rows[column]) else found
+def _apart(wanted: dict[str, float], least: float) -> dict[str, float]:
+    """Heights near the wanted ones, so far apart at least: neighbours that are too near move as one group."""
+    groups: list[list[tuple[str, float]]] = []
+    for each in sorted(wanted.items(), key=lambda item: item[1]):
+        groups.append([each])
+        while len(groups) > 1 and _start(groups[-1], least) < _start(groups[-2], least) + len(groups[-2]) * least:
+            groups[-2:] = [groups[-2] + groups[-1]]
+    return {
+        label: _start(group, least) + number * least
+        for group in groups
+        for number, (label, _) in enumerate(group)
+    }  # fmt: skip
 
 
-def _said(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _start(group: list[tuple[str, float]], least: float) -> float:
+    return sum(at for _, at in group) / len(group) - (len(group) - 1) * least / 2
+
+
+def _explained(figure: Figure, panels: list[Panel], words: Words, rows: pd.DataFrame) -> list[tuple[Line2D, str]]:
+    """What marks mean that not every figure has, and of how many chips and seeds."""
+    found = [point for panel in panels for one in panel.series for point in one.points]
+    told = []
+    for column, bound in figure.hollow.items():
+        if any(point.hollow for point in found):
+            mark = Line2D([], [], marker="o", markerfacecolor=PAPER, markeredgewidth=1.5, color=INK, linestyle="none")
+            told.append((mark, f"hollow: {words.column(column)} {bound}"))
+    zero = ", the gradient being all zero" if figure.y.startswith("cosine_") else ""
+    for kind, style, text in (("lost", _LOST, "not finite"), ("undefined", _UNDEFINED, f"undefined{zero}")):
+        numbers = [(getattr(point, kind), point.total) for point in found if getattr(point, kind)]
+        if numbers:
+            told.append(
+                (Line2D([], [], color=INK, linestyle="none", **style), f"{text}: {_of(numbers, _of_what(rows))}")
+            )
+    return told
+
+
+def _of(numbers: list[tuple[int, int]], what: str) -> str:
+    """Such as `3 to 100 of 100 seeds`."""
+    fewest, most = min(number for number, _ in numbers), max(number for number, _ in numbers)
+    some = f"{most}" if fewest == most else f"{fewest} to {most}"
+    counts = {count for _, count in numbers}
+    return f"{some} of {max(counts)} {what}" + ("" if fewest == most else "; small where some have a value")
+
+
+def _of_what(rows: pd.DataFrame) -> str:
+    """What a point is the middle of."""
+    several = [name for name in ("chip", "seed") if name in rows and rows[name].nunique() > 1]
+    return " and ".join(f"{name}s" for name in several) or "chips"

@@ -1,0 +1,77 @@
+"""What stands above the panels of a figure: its title, how to read it, and what its lines and marks are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+
+from hwsim.reports.figures.canvas import INK, MUTED
+
+_GAP = 7
+"""Between one thing and the next, in points."""
+
+
+class Header:
+    """Stacks text and legends at the top of a figure, and makes the figure so much higher."""
+
+    def __init__(self, figure: Figure) -> None:
+        self._figure = figure
+        self._stack: list[tuple[Any, float]] = []
+        figure.draw_without_rendering()  # for what measures text
+        self._renderer: Any = figure._get_renderer()  # type: ignore[attr-defined]
+
+    def text(self, text: str, size: float = 11, *, bold: bool = False, muted: bool = False, gap: float = _GAP) -> None:
+        """Lines of text as wide as the figure."""
+        font = FontProperties(family="DejaVu Sans", size=size, weight="bold" if bold else "normal")
+        words = self._wrapped(text, font)
+        colour = MUTED if muted else INK
+        made = self._figure.text(0, 1, words, fontproperties=font, color=colour, va="top", linespacing=1.3)
+        self._add(made, gap)
+
+    def legend(self, handles: Sequence[Artist], labels: Sequence[str], title: str | None = None) -> None:
+        """What lines and marks are, in as many columns as there is room for."""
+        wide = self._figure.bbox.width
+        for columns in range(len(labels), 0, -1):
+            made = self._figure.legend(
+                list(handles), list(labels), ncols=columns, loc="upper left", title=title, alignment="left",
+                borderpad=0, bbox_to_anchor=(0, 1), title_fontsize=10,
+            )  # fmt: skip
+            if columns == 1 or made.get_window_extent(self._renderer).width <= wide:
+                break
+            made.remove()
+        self._add(made, _GAP)
+
+    def settle(self) -> None:
+        """Put everything in its place, and the panels below."""
+        width, body = self._figure.get_size_inches() * 72
+        scale = 72 / self._figure.dpi
+        heights = [made.get_window_extent(self._renderer).height * scale for made, _ in self._stack]
+        whole = body + sum(heights) + sum(gap for _, gap in self._stack)
+        self._figure.set_size_inches(width / 72, whole / 72)
+        at = whole
+        for (made, gap), height in zip(self._stack, heights, strict=True):
+            if hasattr(made, "set_bbox_to_anchor"):
+                made.set_bbox_to_anchor((0, at / whole), self._figure.transFigure)
+            else:
+                made.set_position((0, at / whole))
+            at -= height + gap
+        engine: Any = self._figure.get_layout_engine()
+        engine.set(rect=(0, 0, 1, body / whole))
+
+    def _add(self, made: Any, gap: float) -> None:
+        made.set_in_layout(False)
+        self._stack.append((made, gap))
+
+    def _wrapped(self, text: str, font: FontProperties) -> str:
+        wide, lines = self._figure.bbox.width, [""]
+        for word in text.split():
+            longer = f"{lines[-1]} {word}".strip()
+            if lines[-1] and self._renderer.get_text_width_height_descent(longer, font, False)[0] > wide:
+                lines.append(word)
+            else:
+                lines[-1] = longer
+        return "\n".join(lines)

@@ -1,0 +1,104 @@
+"""The points of a study's figure: the middle of chips and seeds, how far they spread, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from hwsim.config.study import Figure
+
+
+class Point(NamedTuple):
+    """One mark of a figure.
+
+    Attributes:
+        x: where it is.
+        low, middle, high: of the values; None if there is none.
+        total: how many chips and seeds there are.
+        lost: how many of them are not finite.
+        undefined: how many have no value, such as the cosine of a gradient that is all zero.
+        hollow: whether the figure's condition for hollow marks holds.
+    """
+
+    x: Any
+    low: float | None
+    middle: float | None
+    high: float | None
+    total: int
+    lost: int
+    undefined: int
+    hollow: bool = False
+
+
+def drawn(figure: Figure, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that a figure is about: of trials that are done, where y was asked for."""
+    rows = table[table["status"] == "done"]
+    for column, wanted in figure.where.items():
+        rows = rows[rows[column].astype(str).isin([str(value) for value in wanted])]
+    lost = _lost(rows)
+    known = rows[figure.y].notna() | lost
+    error = figure.y.replace("cosine_", "relative_error_")
+    if figure.y.startswith("cosine_") and error in rows:
+        known |= rows[error].notna()  # it was asked for, and is undefined on this chip
+    return rows[rows["system"].isin(rows.loc[known, "system"].unique())]
+
+
+def points(figure: Figure, rows: pd.DataFrame) -> Iterator[Point]:
+    """One for each value of x."""
+    lost, hollow = _lost(rows), _condition(figure)
+    for x, mine in rows.groupby(figure.x, sort=True):
+        values = mine[figure.y].dropna()
+        missing = mine[figure.y].isna()
+        low, middle, high = _spread(figure, values) if len(values) else (None, None, None)
+        gone = int((missing & lost[mine.index]).sum())
+        yield Point(x, low, middle, high, len(mine), gone, int(missing.sum()) - gone, hollow(mine))
+
+
+def levels(rows: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:
+    """The values of columns that there are: numbers by size, names in the order of the table."""
+    found = rows[columns].drop_duplicates().dropna()
+    order = {column: _order(rows[column]) for column in columns}
+    return sorted(
+        found.itertuples(index=False, name=None),
+        key=lambda level: [order[column].index(value) for column, value in zip(columns, level, strict=True)],
+    )
+
+
+def _order(values: pd.Series[Any]) -> list[Any]:
+    found = list(values.dropna().unique())
+    return sorted(found) if pd.api.types.is_numeric_dtype(values) else found
+
+
+def _lost(rows: pd.DataFrame) -> pd.Series[bool]:
+    if "non_finite" not in rows:
+        return pd.Series(False, rows.index)
+    return rows["non_finite"].astype("boolean").fillna(False).astype(bool)
+
+
+def _condition(figure: Figure) -> Any:
+    """Whether the median of a column is beyond the bound that makes marks hollow."""
+    for column, bound in figure.hollow.items():
+        side, number = bound.split()
+        if side == "below":
+            return lambda rows: bool(rows[column].median() < float(number))
+        return lambda rows: bool(rows[column].median() > float(number))
+    return lambda rows: False
+
+
+def _spread(figure: Figure, values: pd.Series[float]) -> tuple[float, float, float]:
+    """Lower end, centre and upper end."""
+    middle = float(values.median() if figure.center == "median" else values.mean())
+    half = 0.0
+    if figure.spread == "quartiles":
+        return float(values.quantile(0.25)), middle, float(values.quantile(0.75))
+    if figure.spread == "range":
+        return float(values.min()), middle, float(values.max())
+    if len(values) > 1 and figure.spread in ("deviation", "interval"):
+        half = float(values.std(ddof=1))
+        if figure.spread == "interval":
+            from scipy.stats import t
+
+            half *= float(t.ppf(0.975, len(values) - 1)) / len(values) ** 0.5
+    return middle - half, middle, middle + half

@@ -1,0 +1,83 @@
+"""What figures and tables of a study call columns and their values: in words, with units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from hwsim.quantities import si
+
+_PREFIXED = ("J", "B", "s", "S", "V", "A", "W")
+_NAMES = {
+    "cosine_all": "cosine with the exact gradient",
+    "cosine_recurrent": "cosine with the exact gradient, recurrent weights",
+    "cosine_input": "cosine with the exact gradient, input weights",
+    "cosine_readout": "cosine with the exact gradient, readout weights",
+    "energy_training_step_j": "energy of a training step",
+    "energy_inference_j": "energy of an inference",
+    "energy_gradient_j": "energy of a gradient",
+    "energy_run_j": "energy of everything",
+    "peak_memory_bytes": "memory",
+    "memory_to_learn_bytes": "memory for learning",
+    "time_sequence_s": "time of a sequence",
+    "time_training_step_s": "time of a training step",
+}
+_SHARES = ("accuracy", "assumed_fraction", "saturation_rate")
+
+
+class Words(NamedTuple):
+    """How to say columns and values.
+
+    Attributes:
+        names: of columns and of values, where they are not to be called what they are called in the table.
+        units: of columns; `%` takes shares, SI units get prefixes, anything else stands behind the number.
+    """
+
+    names: Mapping[str, str] = {}
+    units: Mapping[str, str] = {}
+
+    def column(self, name: str) -> str:
+        """What a column holds."""
+        plain = name
+        for ending in ("_bytes", "_j", "_s"):
+            plain = plain.removesuffix(ending)
+        return self.names.get(name) or _NAMES.get(name) or plain.replace("_", " ")
+
+    def unit(self, column: str) -> str:
+        """The unit of a column's values; empty if they are plain numbers."""
+        if column in self.units:
+            return self.units[column]
+        endings = {"_j": "J", "_bytes": "B", "_s": "s"}
+        known = (unit for ending, unit in endings.items() if column.endswith(ending))
+        return next(known, "%" if column in _SHARES else "")
+
+    def value(self, column: str, value: Any, *, bare: bool = False) -> str:
+        """A value with its unit; bare without one that is a word."""
+        if value is None or pd.isna(value):
+            return "-"
+        if str(value) in self.names:
+            return self.names[str(value)]
+        if isinstance(value, (str, bool)):
+            return str(value)
+        unit = self.unit(column)
+        if unit in _PREFIXED:
+            return si(float(value), unit)
+        if unit == "%":
+            return f"{100 * value:.3g} %"
+        number = (
+            f"{value:.4g}".replace("-", "−")
+            if isinstance(value, float) and not float(value).is_integer()
+            else f"{int(value)}"
+        )
+        return number if bare or not unit else f"{number} {unit}"
+
+    def level(self, column: str, value: Any) -> str:
+        """A value, and of what if that does not go without saying."""
+        said = self.value(column, value)
+        plain = isinstance(value, str) or str(value) in self.names
+        unit = self.unit(column)
+        if plain or (unit and unit != "%" and unit not in _PREFIXED):
+            return said
+        return f"{self.column(column)} {said}"

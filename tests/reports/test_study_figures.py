@@ -1,0 +1,219 @@
+"""Figures and tables of a study say what the table says, and leave nothing out that has no value."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from rich.console import Console
+
+from hwsim.config.columns import COLUMNS
+from hwsim.config.study import Figure
+from hwsim.experiments.study_folder import StudyFolder
+from hwsim.reports import study as report
+from hwsim.reports import trials
+from hwsim.reports.figures import study as pictures
+from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, PAPER, RULE
+from hwsim.reports.figures.points import drawn, points
+from hwsim.reports.words import Words
+
+SYSTEMS = ("forward propagation", "one step", "BPTT in the loop")
+FIGURE: dict[str, Any] = {
+    "name": "noise",
+    "title": "What a rule survives",
+    "caption": "How to read it",
+    "x": "bits",
+    "y": "cosine_input",
+    "hue": "system",
+    "facet": ["device", "steps"],
+    "rows": "read_noise",
+    "names": {"read_noise": "read noise"},
+    "units": {"read_noise": "%", "steps": "steps"},
+}
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    """A study with four axes: one rule's gradient is all zero at 4 bits, another's diverges on one chip or all."""
+    rows = [
+        {"device": device, "steps": steps, "read_noise": noise, "bits": bits, "system": system, "chip": chip}
+        for device in ("PCM", "RRAM")
+        for steps in (8, 64)
+        for noise in (0.0005, 0.01)
+        for bits in (4, 6, 8)
+        for system in SYSTEMS
+        for chip in range(4)
+    ]
+    found = pd.DataFrame(rows).assign(status="done", seed=0, rule="fpe", machine="pcm", non_finite=False)
+    found["cosine_input"] = 0.1 * found["bits"] + 0.01 * found["chip"]
+    found["relative_error_input"] = 1.0
+    found["peak_memory_bytes"] = 1000 * found["steps"]
+    zero = (found["system"] == "one step") & (found["bits"] == 4)
+    found.loc[zero, "cosine_input"] = np.nan
+    lost = (found["system"] == "BPTT in the loop") & (found["bits"] == 8) & (found["device"] == "RRAM")
+    lost &= (found["chip"] == 2) | (found["steps"] == 64)
+    found.loc[lost, ["cosine_input", "relative_error_input"]] = np.nan
+    found.loc[lost, "non_finite"] = True
+    return found
+
+
+def svg(folder: Path, table: pd.DataFrame, **changed: Any) -> str:
+    figure = Figure.model_validate({**FIGURE, **changed})
+    return pictures.draw(figure, table, folder / "figures").read_text(encoding="utf-8")
+
+
+def texts(drawing: str) -> list[str]:
+    return re.findall(r"<text[^>]*>([^<]*)</text>", drawing)
+
+
+def test_a_point_is_the_middle_of_chips_with_what_is_missing_counted(table: pd.DataFrame) -> None:
+    figure = Figure.model_validate(FIGURE | {"hollow": {"relative_error_input": "above 0.5"}})
+    at = "device == 'RRAM' and steps == 8 and read_noise == 0.01 and system == "
+    middle = list(points(figure, table.query(f"{at} 'BPTT in the loop'")))
+    assert [(point.x, point.total, point.lost, point.undefined) for point in middle] == [
+        (4, 4, 0, 0),
+        (6, 4, 0, 0),
+        (8, 4, 1, 0),
+    ]
+    last = middle[-1]
+    assert (last.low, last.middle, last.high) == pytest.approx((0.805, 0.81, 0.82))  # of .80, .81 and .83
+    assert all(point.hollow for point in middle)
+    first = next(points(figure, table.query(f"{at} 'one step'")))
+    assert (first.middle, first.lost, first.undefined) == (None, 0, 4)
+
+
+def test_systems_of_which_a_quantity_is_not_known_are_left_out(table: pd.DataFrame) -> None:
+    table.loc[table["system"] == "one step", ["cosine_input", "relative_error_input"]] = np.nan
+    assert set(drawn(Figure.model_validate(FIGURE), table)["system"]) == {"forward propagation", "BPTT in the loop"}
+
+
+def test_panels_are_named_in_words_with_units(table: pd.DataFrame, tmp_path: Path) -> None:
+    said = texts(svg(tmp_path, table))
+    for title in ("PCM, 8 steps", "PCM, 64 steps", "RRAM, 8 steps", "RRAM, 64 steps", "What a rule survives"):
+        assert said.count(title) == 1
+    assert said.count("read noise") == 2
+    assert [text for text in said if "%" in text] == ["0.05\u00a0%", "1\u00a0%"]
+    assert {*SYSTEMS, "How to read it"} <= set(said)
+
+
+def test_what_has_no_value_is_marked_and_explained(table: pd.DataFrame, tmp_path: Path) -> None:
+    drawing = svg(tmp_path, table)
+    assert len(re.findall(r'id="undefined-4', drawing)) == 8  # at each device, length and noise
+    assert len(re.findall(r'id="lost-1', drawing)) == 2
+    assert len(re.findall(r'id="lost-4', drawing)) == 2
+    said = texts(drawing)
+    assert "not finite: 1 to 4 of 4 chips; small where some have a value" in said
+    assert "undefined, the gradient being all zero: 4 of 4 chips" in said
+    whole = svg(tmp_path, table[table["bits"] == 6])
+    assert "finite" not in whole
+    assert "undefined" not in whole
+
+
+def test_one_palette_no_background_and_the_same_bytes(table: pd.DataFrame, tmp_path: Path) -> None:
+    drawing = svg(tmp_path, table)
+    assert drawing == svg(tmp_path, table)
+    used = set(re.findall(r"#[0-9a-f]{6}\b", drawing))
+    assert used <= {*PALETTE.values(), INK, MUTED, RULE, PAPER}
+    ground = re.search(r'<g id="patch_1">\s*<path[^>]*style="([^"]*)"', drawing)
+    assert ground is None or "fill: none" in ground[1] or "opacity: 0" in ground[1]
+
+
+def test_on_a_page_the_title_and_caption_stand_beside_the_drawing(table: pd.DataFrame) -> None:
+    made = pictures.on_a_page(Figure.model_validate(FIGURE), table, "noise")
+    assert made is not None
+    assert (made.heading, made.caption, made.wide) == ("What a rule survives", "How to read it", True)
+    assert "What a rule survives" not in texts(made.svg)
+    assert not re.search(r"(?<!, )#[0-9a-f]{6}", made.svg)
+    assert pictures.on_a_page(Figure.model_validate(FIGURE), table[:0], "noise") is None
+
+
+def test_lines_that_end_apart_are_named_there_and_units_have_prefixes(table: pd.DataFrame, tmp_path: Path) -> None:
+    changed = {"facet": None, "rows": None, "x": "steps", "y": "peak_memory_bytes", "hue": "device"}
+    far = table.assign(peak_memory_bytes=table["peak_memory_bytes"] * (1 + 9 * (table["device"] == "PCM")))
+    drawing = svg(tmp_path, far, **changed, y_scale="log")
+    assert {"PCM", "RRAM", "10 kB", "100 kB"} <= set(texts(drawing))
+    assert 'id="legend_1"' not in drawing
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=3), st.floats(0, 300), min_size=1, max_size=8))
+def test_labels_are_apart_in_order_and_as_near_as_may_be(wanted: dict[str, float]) -> None:
+    placed = pictures._apart(wanted, 14)
+    order = sorted(wanted, key=lambda label: wanted[label])
+    gaps = np.diff([placed[label] for label in order])
+    assert (gaps >= 14 - 1e-6).all()
+    assert sum(placed.values()) == pytest.approx(sum(wanted.values()), abs=1e-6)
+    if all(np.diff([wanted[label] for label in order]) >= 14):
+        assert placed == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"hollow": {"cosine_all": "under 0.9"}}, {"facet": []}, {"lines": {"exact": "one"}}, {"x_scale": "evenly"}],
+)
+def test_figures_that_make_no_sense_are_refused(changed: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Figure.model_validate(FIGURE | changed)
+
+
+def folder_of(table: pd.DataFrame, path: Path) -> StudyFolder:
+    by = ["device", "steps", "read_noise", "bits", "system", "rule", "machine"]
+    lines = []
+    for key, rows in table.groupby(by, sort=False):
+        values = rows["cosine_input"].dropna()
+        lost = int((rows["cosine_input"].isna() & rows["non_finite"]).sum())
+        if len(values) or lost:
+            found = {"median": values.median(), "count": len(values), "non_finite": lost}
+            lines.append(dict(zip(by, key, strict=True)) | {"quantity": "cosine_input"} | found)
+    return StudyFolder(path, {"name": "noise", "figures": [FIGURE]}, table, pd.DataFrame(lines), {})
+
+
+def test_the_table_has_systems_as_columns_and_only_axes_that_vary(table: pd.DataFrame, tmp_path: Path) -> None:
+    (whole,) = trials.pivots(folder_of(table, tmp_path))
+    assert (whole.corner, whole.columns) == ("device", ("steps", "read noise", "bits", *SYSTEMS))
+    said = {(line.label, *map(str, line.cells[:3])): [str(cell) for cell in line.cells[3:]] for line in whole.lines}
+    assert len(said) == 24
+    assert said["PCM", "8", "0.05 %", "4"] == ["0.415", "undefined", "0.415"]
+    assert said["RRAM", "8", "1 %", "8"] == ["0.815", "0.815", "0.810 (1 not finite)"]
+    assert said["RRAM", "64", "1 %", "8"] == ["0.815", "0.815", "not finite"]
+    (part,) = trials.pivots(folder_of(table.query("device == 'PCM' and steps == 8"), tmp_path))
+    assert (part.corner, part.columns) == ("read noise", ("bits", *SYSTEMS))
+
+
+def test_the_table_fits_a_terminal_without_breaking_words(table: pd.DataFrame, tmp_path: Path) -> None:
+    out = io.StringIO()
+    for one in trials.pivots(folder_of(table.query("device == 'PCM'"), tmp_path)):
+        Console(file=out, width=80).print(report._printable(one))
+    text = out.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
+    assert {"propagation", "undefined", "noise"} <= set(text.split())
+    assert len(text.splitlines()) < 20  # a line for each point
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("read_noise", 0.002, "read noise 0.2 %"),
+        ("steps", 64, "64 steps"),
+        ("energy_run_j", 2.5e-7, "energy of everything 250 nJ"),
+        ("rule", "fpe", "forward propagation"),
+        ("bits", 4, "bits 4"),
+    ],
+)
+def test_values_are_said_in_words(column: str, value: Any, said: str) -> None:
+    words = Words({"read_noise": "read noise", "fpe": "forward propagation"}, {"read_noise": "%", "steps": "steps"})
+    assert words.level(column, value) == said
+
+
+def test_the_columns_that_the_documentation_lists_are_those_of_the_table() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
+    begin = page.index("| `seed` | of the trial |")
+    listed = re.findall(r"^\| `(\w+)` \| (.*) \|$", page[begin:], re.M)
+    assert dict(listed[: len(COLUMNS)]) == COLUMNS
