@@ -41,6 +41,7 @@ def show(folder: Path, ended: Progress, drawn: list[Path], console: Console) -> 
     """Print what the figures show as tables, what failed, and where everything is."""
     study = study_folder.read(folder)
     for table in trials.pivots(study):
+        console.print(escape(table.title), style="bold", highlight=False)
         console.print(_printable(table))
     if ended.failed:
         failed = study.table[study.table["status"] == "failed"]
@@ -54,8 +55,6 @@ def show(folder: Path, ended: Progress, drawn: list[Path], console: Console) -> 
 def _printable(table: Table) -> RichTable:
     """As narrow as may be: words are not broken, and no rules stand between columns."""
     drawn = RichTable(
-        title=escape(table.title),
-        title_justify="left",
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,

@@ -75,7 +75,7 @@ def warnings(study: StudyFolder) -> list[str]:
 
 
 def pivots(study: StudyFolder) -> list[Table]:
-    """What the figures show, or the first quantities: a column for each system, a line for each point."""
+    """What the figures show, or the first quantities: a line for each point, a column for each system or hue."""
     figures = drawn(study)
     asked = {figure.y: figure for figure in reversed(figures)}
     known = [figure.y for figure in figures if figure.y in set(study.summary.quantity)]
@@ -96,21 +96,29 @@ def _pivot(study: StudyFolder, quantity: str, figure: Figure | None) -> Table:
     mean = figure is not None and figure.center == "mean" and "mean" in study.summary
     middle = "mean" if mean else "median"
     rows = study.summary[study.summary.quantity == quantity]
-    systems = [str(name) for name in study.table.system.dropna().unique() if name in set(study.summary.system)]
-    asked = set(map(str, rows.system)) if quantity.startswith("cosine") else set()
-    varied = [name for name in axes(study) if study.summary[name].nunique(dropna=False) > 1]
+    across = _across(study, figure)
+    columns = [name for name in study.table[across].dropna().unique() if name in set(study.summary[across])]
+    asked = set(rows[across]) if quantity.startswith("cosine") else set()
+    varied = [name for name in axes(study) if study.summary[name].nunique(dropna=False) > 1 and name != across]
     lines = []
     for key, part in rows.groupby(varied, sort=False, dropna=False) if varied else [((), rows)]:
         at = [words.value(name, value, bare=True) for name, value in zip(varied, key, strict=True)]
         point = [Cell(said, _sortable(value)) for said, value in zip(at, key, strict=True)]
-        found = {str(row.system): row for row in part.itertuples()}
+        found = {row.column: row for row in part.assign(column=part[across]).itertuples()}
         nothing = dict.fromkeys(asked - set(found), UNDEFINED)
-        cells = (nothing.get(system) or _middle(words, quantity, middle, found.get(system)) for system in systems)
+        cells = (nothing.get(name) or _middle(words, quantity, middle, found.get(name)) for name in columns)
         lines.append(Line(at[0] if at else "", (*point[1:], *cells)))
     what = opening(figure.y_label if figure is not None and figure.y_label else words.column(quantity))
-    title = f"{what}: {middle} over chips and seeds"
-    columns = (*map(words.column, varied[1:]), *(words.names.get(system, system) for system in systems))
-    return Table(title, columns, tuple(lines), corner=words.column(varied[0]) if varied else "")
+    heads = (*map(words.column, varied[1:]), *(words.value(across, name) for name in columns))
+    corner = words.column(varied[0]) if varied else ""
+    return Table(f"{what}: {middle} over chips and seeds", heads, tuple(lines), corner=corner)
+
+
+def _across(study: StudyFolder, figure: Figure | None) -> str:
+    """What has a column for each of its values: systems, or the hue of the figure if there is but one system."""
+    if study.summary.system.nunique() == 1 and figure is not None and figure.hue in axes(study):
+        return str(figure.hue)
+    return "system"
 
 
 def _middle(words: Words, quantity: str, middle: str, row: Any) -> Cell:

@@ -143,7 +143,7 @@ vary:
   r: {key: references.digtal BPTT.chips, values: [2]}
   n: {key: network.layers.7.cell.r_min, values: [0.5]}
   z: {zip: {learning.warm_up: [direct, seeed]}}
-figures: [{name: f, x: stepps, y: cosine_al}]
+figures: [{name: f, x: stepps, y: cosine_al, rows: [steps, devize], hollow: {cosine_inputt: below 1}}]
 """
     found = refused(tmp_path, text)
     for token, part in {
@@ -155,7 +155,9 @@ figures: [{name: f, x: stepps, y: cosine_al}]
         "network.layers.7": "network.layers has 2 items",
         "seeed": "did you mean 'seed'?",
         "stepps": "did you mean 'steps'?",
-        "cosine_al": "did you mean 'cosine_all'?",
+        "cosine_al,": "did you mean 'cosine_all'?",
+        "devize": "unknown column 'devize'",
+        "cosine_inputt": "did you mean 'cosine_input'?",
     }.items():
         ((number, line),) = [(number, line) for number, line in enumerate(text.splitlines(), 3) if token in line]
         start = f"study.yaml:{number}:{line.index(token) + 1}: "

@@ -259,7 +259,7 @@ def test_a_study_has_a_page(study: Path) -> None:
         "1 trials failed and are in no median.",
         "1 × it &lt;i&gt;broke&lt;/i&gt;",
         "2 of 5 rows contain something that is not finite",
-        "substrate does best at bits = 8: accuracy 80.0%.",
+        "Substrate does best at bits 8: accuracy 80.0%.",
         "A training step takes 1 nJ to 2 nJ.",
     ):
         assert said in page, said
