@@ -12,6 +12,7 @@ from rich.table import Table
 from hwsim.config.grid import Grid
 from hwsim.experiments.study.study import Progress
 from hwsim.experiments.study.table import OF_SYSTEM
+from hwsim.quantities import si
 from hwsim.reports.figures import study as figures
 
 _LINES = 24
@@ -21,15 +22,17 @@ _SHOWN = {
     "loss": "loss",
     "cosine_recurrent": "cosine, recurrent",
     "cosine_all": "cosine, all",
-    "energy_training_step_j": "training step (J)",
-    "peak_memory_bytes": "memory (B)",
+    "energy_training_step_j": "training step",
+    "peak_memory_bytes": "peak memory",
 }
+_UNITS = {"energy_training_step_j": "J", "peak_memory_bytes": "B"}
 
 
 def outline(grid: Grid) -> str:
     """How many trials there are, and of what."""
     parts = [f"{line.size} of {', '.join(line.columns)}" for line in grid.lines]
-    return f"{grid.study.name}: {' × '.join([*parts, f'{len(grid.seeds)} seeds'])} = {grid.trials:,} trials"
+    seeds = f"{len(grid.seeds)} seed{'s' if len(grid.seeds) > 1 else ''}"
+    return f"{grid.study.name}: {' × '.join([*parts, seeds])} = {grid.trials:,} trial{'s' if grid.trials > 1 else ''}"
 
 
 def draw(grid: Grid, folder: Path) -> list[Path]:
@@ -49,6 +52,7 @@ def show(grid: Grid, folder: Path, ended: Progress, drawn: list[Path], console: 
         console.print(f"{ended.failed} of {ended.total} trials failed:", highlight=False)
         for error, count in failed["error"].value_counts().head(5).items():
             console.print(f"  {count} × {escape(str(error).splitlines()[0])}", highlight=False)
+        console.print("which ones is in table.csv; --retry runs them again", highlight=False)
     names = ["table.csv", "table.parquet", "summary.csv", *(str(path.relative_to(folder)) for path in drawn)]
     console.print(f"Results are in {folder}: {', '.join(names)}", highlight=False)
 
@@ -64,7 +68,7 @@ def _medians(grid: Grid, summary: pd.DataFrame) -> Table:
     groups = list(summary.groupby([*grid.columns, *OF_SYSTEM], sort=False, dropna=False))
     for key, rows in groups[:_LINES]:
         medians = rows.set_index("quantity")["median"]
-        cells = [_number(medians.get(name)) for name in quantities]
+        cells = [_number(medians.get(name), _UNITS.get(name)) for name in quantities]
         table.add_row(
             *(escape(f"{part:.4g}" if isinstance(part, float) else str(part)) for part in key[: len(by)]), *cells
         )
@@ -73,5 +77,7 @@ def _medians(grid: Grid, summary: pd.DataFrame) -> Table:
     return table
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None or pd.isna(value) else f"{value:.4g}"
+def _number(value: float | None, unit: str | None = None) -> str:
+    if value is None or pd.isna(value):
+        return "-"
+    return si(float(value), unit) if unit else f"{value:.3f}"
