@@ -53,7 +53,7 @@ def run(
 
 @app.command()
 def study(
-    file: Annotated[Path, typer.Argument(help="A study in YAML.")],
+    file: Annotated[Path, typer.Argument(help="A study in YAML, or the name of a shipped one.")],
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the results; studies/NAME by default. It may have begun.")
     ] = None,
@@ -82,7 +82,14 @@ def study(
     if dry_run:
         asked.check()
         console.print(report.outline(asked), highlight=False)
+        if asked.trials > experiments.MANY:
+            console.print("so many only with --yes", highlight=False)
+        if folder.exists():
+            console.print(f"{folder} is there already; a study goes on where it stopped", highlight=False)
         return
+    cluster = scheduler or (asked.study.dask and asked.study.dask.scheduler)
+    if cluster and not quiet:
+        Console(stderr=True).print(f"going to the Dask scheduler at {cluster}", highlight=False)
     with _trials(quiet) as progress:
         ended = experiments.run(
             asked,
@@ -138,7 +145,7 @@ def compare(
     shown = (tables.systems(found.systems), tables.energy(found.systems), tables.memory(found.systems))
     for table in (comparison.differences(found), *shown):
         if table.lines:
-            console.print(tables.printable(table))
+            tables.put(table, console)
     for line in (*comparison.remarks(found), *tables.remarks(found.systems)):
         console.print(line, markup=False)
     if html_ is not None:
@@ -233,7 +240,7 @@ def validate(
         case "study":
             found = grid.compose(document)
             found.check()
-            what = f"study {found.study.name} of {found.trials:,} trials"
+            what = f"study {found.study.name} of {_many(found.trials, 'trial')}"
         case _:
             what = f"experiment {config.compose(document).name}"
     typer.echo(f"{file}: a valid {what}")
@@ -265,10 +272,10 @@ def new(
 @app.command()
 def devices(
     name: Annotated[
-        str | None, typer.Argument(help="A device, machine, rule, cell, task or optimizer, or the file of a device.")
+        str | None, typer.Argument(help="The name of any of them, or the file of a device or machine.")
     ] = None,
 ) -> None:
-    """List the devices, machines, rules, cells, tasks and experiments that there are, or show one of them."""
+    """List the devices, machines, references, experiments, studies, rules, cells and tasks there are, or show one."""
     from hwsim.config.choices import choices, named
     from hwsim.reports import shelf
 
@@ -294,6 +301,10 @@ def fetch(
     if name not in fetchable:
         raise DataError(documents.unknown("data set", name, fetchable))
     typer.echo(f"{name} is in {TASKS[name].fetch(data)}")
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _a(noun: str) -> str:

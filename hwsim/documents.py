@@ -26,6 +26,8 @@ Place = tuple[str | int, ...]
 
 _LARGEST_FILE = 4 << 20
 _MOST_NODES = 100_000
+_LISTED = 32
+"""Names that a message lists in full."""
 _NULL = {"", "~", "null", "Null", "NULL"}
 _TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INTEGER = re.compile(r"[-+]?[0-9]+\Z|0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
@@ -34,7 +36,7 @@ _SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z")
 
 
 class Mark(NamedTuple):
-    """A point in a file, counted from 1."""
+    """A point in a file, counted from 1; or what is no file but was typed, with lines and columns of 0."""
 
     file: str
     line: int
@@ -51,7 +53,7 @@ class Problem:
     text: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.text}"
+        return f"{self.file}:{self.line}:{self.column}: {self.text}" if self.line else f"{self.file}: {self.text}"
 
 
 def refuse(problems: Iterable[Problem]) -> ConfigError:
@@ -352,6 +354,11 @@ def complain(messages: list[str]) -> None:
         raise ConfigError("\n".join(ordered))
 
 
+def anywhere(message: str) -> str:
+    """A list of problems without where they stand, which is the same wherever the files lie."""
+    return re.sub(r"^.*?:\d+:\d+: ", "", message, flags=re.MULTILINE)
+
+
 def _standing(line: str) -> tuple[str, int, int]:
     """Where what a problem's line says stands."""
     found = re.match(r"(.*?):(\d+):(\d+): ", line)
@@ -403,7 +410,11 @@ def _problems(model: type[BaseModel], document: Document, error: ValidationError
             message = item["msg"].removeprefix("Value error, ")
             if kind in ("model_type", "model_attributes_type", "dict_type"):
                 message = "must be a mapping of keys"
-            found.append(document.problem(where, f"{_name(where)}{said}: {message[0].lower()}{message[1:]}"))
+            elif kind == "too_short":
+                message = f"needs {item['ctx']['min_length']} or more"
+            message = f"{message[0].lower()}{message[1:]}"
+            whole = kind == "value_error" and not where  # parts that do not fit together
+            found.append(document.problem(where, message if whole else f"{_name(where)}{said}: {message}"))
     return found
 
 
@@ -471,10 +482,14 @@ def _step_into(annotation: Any, part: str | int) -> tuple[Any, bool]:
 
 
 def unknown(what: str, name: str, allowed: list[str]) -> str:
-    """What to say of a name that is none of those allowed."""
+    """What to say of a name that is none of those allowed; of very many, those that resemble it."""
     close = nearest(name, allowed)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"unknown {what} {name!r}; {hint}allowed: {', '.join(sorted(allowed))}"
+    shown = sorted(allowed)
+    if close and len(allowed) > _LISTED:
+        shown = difflib.get_close_matches(name, allowed, _LISTED // 4, 0.3)
+        shown.append(f"and {len(allowed) - len(shown)} more")
+    return f"unknown {what} {name!r}; {hint}allowed: {', '.join(shown)}"
 
 
 def nearest(name: str, allowed: list[str]) -> list[str]:

@@ -25,6 +25,7 @@ from typer.testing import CliRunner
 
 import hwsim
 from hwsim import cli, documents, tasks
+from hwsim.config import hardware
 from hwsim.config.experiment import Experiment
 from hwsim.errors import ConfigError
 from hwsim.experiments import run_folder
@@ -207,11 +208,11 @@ COARSE = ("machine: pcm_crossbar", "machine: {like: digital_45nm, format: 'fixed
         ),
         (
             [("name: fpe", "name: bptt")],
-            "e.yaml:1:1: the document: bptt needs a tape, and pcm_crossbar, the machine of 'substrate', has none; ",
+            "e.yaml:1:1: bptt needs a tape, and pcm_crossbar, the machine of 'substrate', has none; ",
         ),
         (
             [("machine: digital_45nm", "machine: pcm_crossbar")],
-            "e.yaml:1:1: the document: bptt needs a tape, and pcm_crossbar, the machine of 'BPTT', has none; ",
+            "e.yaml:1:1: bptt needs a tape, and pcm_crossbar, the machine of 'BPTT', has none; ",
         ),
         ([TANH, COARSE], "substrate: layer 1: the Jacobian of step 0 in 'pass 2' has no inverse"),
         ([TANH, ("name: fpe", "name: rtrl")], "substrate: rtrl is for cells with a diagonal Jacobian, such as lru"),
@@ -489,7 +490,6 @@ def test_validate_says_what_a_file_is(command: Command, text: str, said: str) ->
 
 
 def test_validate_knows_data_sheets(command: Command) -> None:
-    from hwsim.config import hardware
 
     said = command("validate", str(hardware.shelf("devices") / "ideal.yaml"))
     assert (said.code, said.out.rpartition(": ")[2]) == (0, "a valid data sheet of ideal\n")
@@ -565,3 +565,46 @@ def test_the_module_is_the_command_line(tmp_path: Path) -> None:
     assert said.stdout == ""
     assert said.stderr.startswith("e.yaml:10:1: unknown key 'chps'; did you mean 'chips'?")
     assert said.stderr.count("\n") == 1
+
+
+def test_shipped_studies_are_had_by_name_and_listed(command: Command) -> None:
+    said = command("devices")
+    assert "hwsim study NAME" in said.out
+    assert "references: NAME" in said.out
+    for name in (*hardware.names("configs/studies"), *hardware.names("configs/references")):
+        assert name in said.out
+    planned = command("study", "converter_bits", "--dry-run")
+    assert planned.code == 0
+    assert planned.out.startswith("converter_bits: 4 of bits")
+    shown = command("devices", "converter_bits")
+    assert (hardware.shelf("configs/studies") / "converter_bits.yaml").read_text(encoding="utf-8") in shown.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("study", "convertr_bits"), "no file 'convertr_bits', and unknown study 'convertr_bits'; did you mean 'conv"),
+        (
+            ("study", "tiny.yaml"),
+            "tiny.yaml:1:1: this is an experiment, not a study; run it with `hwsim run tiny",
+        ),
+        (("run", "tiny"), "no file 'tiny'; did you mean 'tiny.yaml'?"),
+        (("estimate", "tiny.yaml", "--set", "learning.nam=fpe"), "--set learning.nam=fpe: unknown key 'nam'"),
+        (("estimate", "tiny.yaml", "--expect", "input=2"), "--expect: input (2): input should be less"),
+    ],
+)
+def test_what_was_typed_leads_on(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(TINY, encoding="utf-8")
+    found = command(*arguments)
+    assert found.code == 2
+    assert found.err.startswith(said), found.err
+
+
+def test_an_unknown_set_of_references_hides_nothing(command: Command) -> None:
+    text = TINY[: TINY.index("references")].replace("name: fpe", "name: fpf") + "references: strng\n"
+    found = refused(command, text)
+    assert "did you mean 'strong'" in found
+    assert "did you mean 'fpe'" in found

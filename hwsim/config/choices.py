@@ -35,7 +35,9 @@ class Choice(NamedTuple):
 _FILES = {
     "device: NAME": "devices",
     "machine: NAME": "configs/hardware",
+    "references: NAME": "configs/references",
     "hwsim run NAME": "configs/experiments",
+    "hwsim study NAME": "configs/studies",
 }
 _MODULES = {
     "learning: {name: NAME}": learning.RULES,

@@ -133,16 +133,19 @@ def load(source: str | Path | Mapping[str, Any]) -> Experiment:
 
 
 def found(source: str | Path, kind: str = "configs/experiments") -> Path:
-    """The file itself, or the shipped one of that name.
+    """The file itself, or the shipped one of that name and `kind`.
 
     Raises:
         ConfigError: there is neither; the nearest name is told.
     """
     file, name = Path(source), str(source)
-    if file.exists() or file.suffix or file.name != name:
+    if file.is_file() or file.suffix or file.name != name:
         return file
     if name not in hardware.names(kind):
-        raise ConfigError(f"no file {name!r}, and {documents.unknown('experiment', name, hardware.names(kind))}")
+        beside = f"{name}.yaml"
+        hint = f"; did you mean {beside!r}?" if Path(beside).is_file() else ""
+        what = kind.rpartition("/")[2].replace("studies", "study").removesuffix("s")
+        raise ConfigError(f"no file {name!r}{hint or f', and {documents.unknown(what, name, hardware.names(kind))}'}")
     return hardware.shelf(kind) / f"{name}.yaml"
 
 
@@ -173,9 +176,10 @@ def compose(document: Document, machine_of: Callable[[Document], Any] = hardware
     messages: list[str] = []
     places: list[Place] = [("machine",)]
     if isinstance(document.data.get("references"), str):
-        found = documents.collect(messages, lambda: _references(document))
-        documents.complain(messages)
-        document = document.without("references").over(found)
+        named = document
+        found = documents.collect(messages, lambda: _references(named))
+        document = document.without("references")
+        document = document if found is None else document.over(found)
     listed = document.data.get("references")
     if isinstance(listed, list):
         places += [("references", number, "machine") for number, item in enumerate(listed) if isinstance(item, dict)]

@@ -215,7 +215,10 @@ class Grid:
         named += [(name, ("sample", "keys", name)) for name in (self.study.sample.keys if self.study.sample else {})]
         for name, place in named:
             if name in (*COLUMNS, "sample") and name != "seed":
-                text = f"{name!r} is a column of the table already; give the axis another name, and `key: {name}`"
+                axis = self.study.vary.get(name) or self.study.sample.keys[name]  # type: ignore[union-attr]
+                keyed = axis.key or axis.keys or getattr(axis, "zip", None)
+                text = f"{name!r} is a column of the table already; give the axis another name"
+                text += "" if keyed else f", and `key: {name}`"
                 yield self._document.problem(place, text, at_key=True)
         taken: dict[str, str] = {}
         for line in self.lines:
@@ -266,24 +269,32 @@ class Grid:
 
 
 def load(path: str | Path) -> Grid:
-    """The trials of the study that a YAML file describes.
+    """The trials of the study that a YAML file describes, or a shipped one by its name.
 
     Raises:
         ConfigError: all problems of the file, one a line.
     """
-    return compose(documents.load(path))
+    return compose(documents.load(config.found(path, "configs/studies")))
 
 
 def compose(document: Document) -> Grid:
     """The trials of the study that a document describes."""
     if not isinstance(document.data, dict):
         raise documents.refuse([document.problem((), "a study is a mapping of keys")])
-    study: Study = documents.check(Study, document)
-    return Grid(document, study, _base(document))
+    if {"task", "network", "learning"} & set(document.data):
+        text = f"this is an experiment, not a study; run it with `hwsim run {document.file}`"
+        raise documents.refuse([document.problem((), text)])
+    messages: list[str] = []
+    base = documents.collect(messages, lambda: _base(document))
+    study = documents.collect(messages, lambda: documents.check(Study, document))
+    documents.complain(messages)
+    return Grid(document, study, base)
 
 
 def _base(document: Document) -> Document:
     """The experiment that a study starts from."""
+    if "experiment" not in document.data:  # which is told with all else that is wrong
+        return document
     part = document.part(("experiment",))
     if isinstance(part.data, str):
         name = part.data

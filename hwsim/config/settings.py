@@ -28,7 +28,7 @@ def load(file: str | Path, settings: list[str]) -> Experiment:
     changes = []
     for setting in settings:
         key, value = _pair("--set", setting)
-        mark = Mark(f"--set {setting}", 1, 1)
+        mark = Mark(f"--set {setting}", 0, 0)
         changes.append(dotted.Change(key, value, mark, mark))
     whole, wrong = dotted.changed(document, changes)
     documents.complain(wrong)
@@ -41,9 +41,9 @@ def expectations(given: list[str]) -> Expectations:
     Raises:
         ConfigError: there is no such expectation, or it is no share.
     """
-    found: Expectations = documents.check(
-        Expectations, Document("--expect", dict(_pair("--expect", one) for one in given))
-    )
+    shares = dict(_pair("--expect", one) for one in given)
+    typed = Document("--expect", shares, {(): Mark("--expect", 0, 0)})
+    found: Expectations = documents.check(Expectations, typed)
     return found
 
 

@@ -140,7 +140,7 @@ def study(name: str) -> Start:
             "experiment": "quickstart",
             "set": {"training": None, "test": False, "references": [], "chips": 2, "gradient_check.sequences": 8},
             "vary": {
-                "bits": {"key": "machine.parts.adc.bits", "values": [4, 8]},
+                "bits": {"key": "machine.parts.adc.bits", "values": [6, 8]},
                 "algorithm": {"key": "learning.name", "values": ["fpe", "one_step"]},
             },
             "seeds": 2,
@@ -171,7 +171,12 @@ def write(kind: str, name: str, file: Path | None = None) -> tuple[Path, Start]:
     text = written(start)
     try:
         with file.open("x", encoding="utf-8") as new:
-            new.write(text)
+            try:
+                new.write(text)
+                new.flush()
+            except BaseException:  # such as a full disk
+                file.unlink()
+                raise
     except FileExistsError:
         raise OutputError(f"{file} exists already, and nothing is overwritten; choose another name, or --out") from None
     except OSError as error:

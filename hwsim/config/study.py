@@ -34,7 +34,7 @@ class Axis(BaseModel, extra="forbid"):
         if (self.values is None) == (self.zip is None):
             raise ValueError("give either values, for a key or keys, or zip with a list of values for each key")
         if self.zip is not None and (self.key or self.keys):
-            raise ValueError("zip names its own keys")
+            raise ValueError("lists in zip stand under their keys; leave key and keys out")
         if self.key is not None and self.keys is not None:
             raise ValueError("give either key or keys")
         if self.zip is not None and len({len(values) for values in self.zip.values()}) > 1:
@@ -193,8 +193,10 @@ class Study(BaseModel, extra="forbid"):
     def _some_seeds(cls, seeds: int | list[int] | None) -> int | list[int] | None:
         if isinstance(seeds, int) and seeds < 1:
             raise ValueError("must be at least 1")
-        if isinstance(seeds, list) and (not seeds or len(set(seeds)) < len(seeds)):
-            raise ValueError("must be a list of different numbers")
+        if seeds == []:
+            raise ValueError("needs one or more")
+        if isinstance(seeds, list) and len(set(seeds)) < len(seeds):
+            raise ValueError("must differ from each other")
         return seeds
 
     @field_validator("figures")

@@ -148,7 +148,10 @@ class Curves:
         found = experiment.systems()
         self.names = [SUBSTRATE, *(name for name, system in found.items() if _digital(system) and name != SUBSTRATE)]
         if len(self.names) == 1:
-            raise ConfigError(f"{experiment.name}: there is no digital reference to compare the substrate with")
+            raise ConfigError(
+                f"{experiment.name}: there is no digital reference to compare the substrate with; name a shipped set "
+                "of them, `references: strong`, in the file or with --set references=strong"
+            )
         self._known: dict[int, dict[str, Cost]] = {}
 
     def at(self, value: int) -> dict[str, Cost]:

@@ -84,9 +84,9 @@ def read(path: str | Path) -> StudyFolder:
             raise ResultsError(f"{folder} is not the folder of a study: it has no {STUDY}")
         missing = [name for name in _TABLES if not (folder / name).is_file()]
         if missing:
+            said = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
             raise ResultsError(
-                f"{folder} is a study that is not finished: {', '.join(missing)} is missing; the command that began it "
-                "goes on where it stopped"
+                f"{folder} is a study that is not finished: {said}; the command that began it goes on where it stopped"
             )
         study = documents.load(folder / STUDY).data
         table, summary = (pd.read_csv(folder / name) for name in _TABLES)

@@ -10,14 +10,14 @@ from rich.console import Console
 from hwsim.experiments import run_folder
 from hwsim.experiments.breakeven import AXES, QUANTITIES, SUBSTRATE, Breakeven, Meeting, Quantity
 from hwsim.quantities import si
-from hwsim.reports.tables import Cell, Line, Table, printable
+from hwsim.reports.tables import Cell, Line, Table, put
 
 COLUMNS = ("over", "value", "system", "energy_j", "low_j", "high_j", "peak_bytes", "time_s")
 
 
 def show(found: Breakeven, console: Console) -> None:
     """Print what was found."""
-    console.print(printable(table(found)))
+    put(table(found), console)
     for line in sentences(found):
         console.print(line, markup=False, highlight=False)
 

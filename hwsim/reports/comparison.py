@@ -82,7 +82,7 @@ def remarks(comparison: Comparison) -> list[str]:
 
 
 def differences(comparison: Comparison) -> Table:
-    """Each key in which the runs differ, as dotted name, with its value in each."""
+    """Each key in which the runs differ, as dotted name, with its value in each; a line for a part that some lack."""
     flat = {label: dict(_flat(run.config)) for label, run in comparison.runs.items()}
     keys = list(dict.fromkeys(key for found in flat.values() for key in found if key != "name"))
     lines, told = [], list[str]()
@@ -90,12 +90,37 @@ def differences(comparison: Comparison) -> Table:
         values = [found.get(key) for found in flat.values()]
         if all(value == values[0] for value in values) or any(key.startswith(f"{part}.") for part in told):
             continue
+        part = _lacking(key, flat)
         owner, _, last = key.rpartition(".")
-        if last in ("name", "kind") and owner and None not in values:  # another machine has other keys altogether
+        if part:
+            told.append(part)
+            key, values = part, [_called(found, part) for found in flat.values()]
+        elif last in ("name", "kind") and owner:  # another machine has other keys altogether
             told.append(owner)
         cells = tuple(NOTHING if value is None else Cell(str(value)) for value in values)
         lines.append(Line(key, cells))
     return Table("What differs in what was asked", tuple(flat), tuple(lines), corner="key")
+
+
+def _lacking(key: str, flat: Mapping[str, Mapping[str, Any]]) -> str:
+    """The outermost part around a key that some of the runs have not at all, and that can be called something."""
+    steps = key.split(".")
+    parts = [".".join(steps[:depth]) for depth in range(1, len(steps))]
+    lacking = (part for part in parts if any(not _has(found, part) for found in flat.values()))
+    return next((part for part in lacking if any(_called(found, part) for found in flat.values())), "")
+
+
+def _has(found: Mapping[str, Any], part: str) -> bool:
+    return any(key.startswith(f"{part}.") for key in found)
+
+
+def _called(found: Mapping[str, Any], part: str) -> str | None:
+    """What a part is, in short: of a system its rule and machine, or else its name; None if it has none."""
+    rule, machine = found.get(f"{part}.learning.name"), found.get(f"{part}.machine.name")
+    if rule and machine:
+        return f"{rule} on {machine}"
+    names = (found.get(f"{part}.{key}") for key in ("name", "kind", "cell.name"))
+    return next((str(name) for name in names if name is not None), None)
 
 
 def _flat(data: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

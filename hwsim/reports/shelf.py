@@ -36,8 +36,8 @@ def detail(choice: Choice, console: Console) -> None:
     console.print(f"[b]{escape(choice.name)}[/b] ({escape(choice.where)}): {escape(choice.text)}", highlight=False)
     if not isinstance(choice.origin, Path):
         console.print(_keys(choice))
-    elif choice.where.startswith("hwsim"):
-        console.print(escape(choice.origin.read_text(encoding="utf-8")), highlight=False)
+    elif not choice.where.startswith(("device", "machine")):
+        console.print(choice.origin.read_text(encoding="utf-8"), end="", markup=False, highlight=False, soft_wrap=True)
     else:
         _constants(choice.origin, console)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -64,15 +65,37 @@ def show(summary: Summary, console: Console) -> None:
     if "estimated" in summary:
         title = f"{title}; estimated from shapes, nothing was simulated"
     for table in (systems(found, title), energy(found), memory(found)):
-        console.print(printable(table))
+        put(table, console)
     for line in remarks(found):
         console.print(line, markup=False)
+
+
+def put(table: Table, console: Console) -> None:
+    """Print a table; one that is too wide goes on below with its other columns."""
+    fitting = max(1, (console.width - _LABEL) // _NARROWEST)
+    unbounded = console.options.update(max_width=10_000)
+    blocks = (
+        1
+        if console.measure(printable(table), options=unbounded).maximum <= console.width
+        else math.ceil(len(table.columns) / fitting)
+    )
+    each = math.ceil(len(table.columns) / max(1, blocks))
+    for first in range(0, len(table.columns), max(1, each)):
+        part = slice(first, first + each)
+        lines = tuple(Line(line.label, line.cells[part]) for line in table.lines)
+        total = table.total and Line(table.total.label, table.total.cells[part])
+        title = f"{table.title}, continued" if first else table.title
+        console.print(printable(table._replace(title=title, columns=table.columns[part], lines=lines, total=total)))
+
+
+_LABEL, _NARROWEST = 16, 15
+"""Characters that labels and columns of a table need at least, with the lines between them."""
 
 
 def printable(table: Table) -> RichTable:
     """The table for a terminal."""
     drawn = RichTable(title=escape(table.title), title_justify="left")
-    drawn.add_column("")
+    drawn.add_column(table.corner, overflow="fold")
     for name in table.columns:
         drawn.add_column(escape(name), justify="right", overflow="fold")
     for line in table.lines:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from hwsim import documents
-from hwsim.config import experiment, grid, hardware, starting
+from hwsim.config import experiment, grid, hardware, settings, starting
 from hwsim.config.starting import KINDS
 from hwsim.config.study import Study
 from hwsim.documents import Document
 from hwsim.errors import ConfigError, OutputError
+from hwsim.experiments import run as runs
+from hwsim.experiments.study import trial
 
 
 def study(document: Document) -> Study:
@@ -96,3 +99,37 @@ def test_what_cannot_be_made_is_refused(kind: str, name: str, said: str) -> None
         starting.write(kind, name)
     with pytest.raises(OutputError, match="No such file or directory"):
         starting.write("device", "mine", Path("/nowhere/at/all.yaml"))
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> str:
+        return "\ud800"  # fails where it is written, as a full disk does
+
+    monkeypatch.setattr(starting, "written", full)
+    with pytest.raises(UnicodeEncodeError):
+        starting.write("device", "mine", tmp_path / "mine.yaml")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["experiment", "study"])
+def test_what_is_written_runs(kind: str, tmp_path: Path) -> None:
+    file, _ = starting.write(kind, "mine", tmp_path / "mine.yaml")
+    if kind == "experiment":
+        result = runs.run(experiment.load(file), out=tmp_path / "run")
+        assert 0.3 < result.summary["systems"]["substrate"]["accuracy"]["median"] <= 1
+    else:
+        found = grid.load(file)
+        config = json.dumps(found.experiment(0).resolved())
+        assert trial.carry_out(config, found.seeds[0]).status == "done"
+
+
+@pytest.mark.parametrize("kind", ["machine", "device"])
+def test_parts_that_are_written_run_in_an_experiment(kind: str, tmp_path: Path) -> None:
+    starting.write(kind, "mine", tmp_path / "mine.yaml")
+    starting.write("experiment", "whole", tmp_path / "whole.yaml")
+    part = "mine.yaml" if kind == "machine" else "{like: pcm_crossbar, name: mine, device: mine.yaml}"
+    text = (tmp_path / "whole.yaml").read_text(encoding="utf-8")
+    (tmp_path / "whole.yaml").write_text(text.replace("machine: pcm_crossbar ", f"machine: {part} ", 1), "utf-8")
+    without = ["training=null", "test=false", "references=[]", "chips=1"]
+    result = runs.run(settings.load(tmp_path / "whole.yaml", without), out=tmp_path / "run")
+    assert result.summary["systems"]["substrate"]["machine"] == "mine"

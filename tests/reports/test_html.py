@@ -203,6 +203,18 @@ def test_a_machine_of_another_kind_is_one_difference(folders: Folders) -> None:
     assert [key for key in rows if key.startswith("machine.")] == ["machine.name"]
 
 
+def test_what_only_one_run_has_is_one_difference(folders: Folders, tmp_path: Path) -> None:
+    run = folders("full")
+    config = copy.deepcopy(dict(run.config))
+    last = config["references"].pop()
+    rows = {
+        line.label: [cell.text for cell in line.cells]
+        for line in differences(compare([run, RunFolder(tmp_path / "less", run.summary, config)])).lines
+    }
+    said = f"{last['learning']['name']} on {last['machine']['name']}"
+    assert rows == {f"references.{last['name']}": [said, "-"]}
+
+
 def test_runs_of_the_same_name_are_told_apart(folders: Folders, tmp_path: Path) -> None:
     run = folders("full")
     twin = RunFolder(tmp_path / "full", run.summary, run.config)

@@ -18,7 +18,7 @@ from hwsim.documents import Document
 from hwsim.experiments.run import run
 from hwsim.quantities import si
 from hwsim.reports import tables
-from hwsim.reports.tables import Table
+from hwsim.reports.tables import Cell, Line, Table, put
 
 PREFIX = {prefix: 1000.0 ** (power - 6) for power, prefix in enumerate(["a", "f", "p", "n", "µ", "m", "", *"kMGT"])}
 ENERGY = {
@@ -399,3 +399,15 @@ def test_costs_that_are_a_bound_are_called_so_and_ranges_are_shown() -> None:
     assert lines["costs are"] == ["-", "a bound"]
     assert lines["… lowest to highest"] == ["-", "100 nJ … 200 nJ"]
     assert "int8: a lower bound of cost; int8 training is not simulated." in tables.remarks(found)
+
+
+def test_a_table_that_is_too_wide_goes_on_below() -> None:
+    columns = tuple(f"system {number}" for number in range(8))
+    table = Table("T", columns, (Line("row", tuple(Cell(f"value {number}") for number in range(8))),))
+    for width in (80, 120):
+        console = Console(width=width, file=io.StringIO())
+        put(table, console)
+        said = console.file.getvalue()  # type: ignore[attr-defined]
+        assert max(map(len, said.splitlines())) <= width
+        assert all(said.count(f"{what} {number} ") == 1 for number in range(8) for what in ("system", "value"))
+        assert ("continued" in said) == (width == 80)

@@ -188,8 +188,9 @@ class Store:
             return OutputError(f"{self.path} is not a study, or is damaged ({error}); choose another folder with --out")
         if code == _FULL:
             over, _ = self.count()
+            kept = f"{over} {'trial is' if over == 1 else 'trials are'} kept"
             return OutputError(
-                f"cannot write {self.path}: the disk is full; the {over} trials that are over are kept, and the same "
-                "command goes on from there once there is room"
+                f"cannot write {self.path}: the disk is full; {kept}, and the same command goes on from there once "
+                "there is room"
             )
         return OutputError(f"cannot use {self.path}: {error}")

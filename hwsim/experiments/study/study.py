@@ -135,8 +135,9 @@ def _carry_out(grid: Grid, store: Store, executor: Executor) -> Iterator[Progres
                 try:
                     trial, config = identity(grid, point, seed)
                 except ConfigError as error:  # parts that do not fit together
-                    trial = documents.fingerprint({"labels": grid.labels(point), "seed": seed, "error": str(error)})
-                    store.keep([number], trial, Outcome("failed", str(error)))
+                    said = documents.anywhere(str(error))
+                    trial = documents.fingerprint({"labels": grid.labels(point), "seed": seed, "error": said})
+                    store.keep([number], trial, Outcome("failed", said))
                     continue
                 if trial in flying:
                     flying[trial].numbers.append(number)
