@@ -26,7 +26,8 @@ _WORD = 14
 def outline(grid: Grid) -> str:
     """How many trials there are, and of what."""
     parts = [f"{line.size} of {', '.join(line.columns)}" for line in grid.lines]
-    return f"{grid.study.name}: {' × '.join([*parts, f'{len(grid.seeds)} seeds'])} = {grid.trials:,} trials"
+    seeds = f"{len(grid.seeds)} seed{'s' if len(grid.seeds) > 1 else ''}"
+    return f"{grid.study.name}: {' × '.join([*parts, seeds])} = {grid.trials:,} trial{'s' if grid.trials > 1 else ''}"
 
 
 def draw(grid: Grid, folder: Path) -> list[Path]:
@@ -48,6 +49,7 @@ def show(folder: Path, ended: Progress, drawn: list[Path], console: Console) -> 
         console.print(f"{ended.failed} of {ended.total} trials failed:", highlight=False)
         for error, count in failed["error"].value_counts().head(5).items():
             console.print(f"  {count} × {escape(str(error).splitlines()[0])}", highlight=False)
+        console.print("which ones is in table.csv; --retry runs them again", highlight=False)
     names = ["table.csv", "table.parquet", "summary.csv", *(str(path.relative_to(folder)) for path in drawn)]
     console.print(f"Results are in {folder}: {', '.join(names)}", highlight=False)
 
