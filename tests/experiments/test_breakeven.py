@@ -136,4 +136,5 @@ def test_the_table_and_the_figure_are_written(found, tmp_path):
     assert float(rows[0]["energy_j"]) == found.costs[2][SUBSTRATE].energy[0]
     svg = (tmp_path / "out" / "breakeven.svg").read_text()
     assert "steps of a sequence" in svg
+    assert "mathdefault" not in svg  # numbers on the axes, not their markup
     assert "checkpoints" in svg

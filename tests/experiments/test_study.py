@@ -409,7 +409,7 @@ def test_a_full_disk_loses_nothing(whole: Path, tmp_path: Path, monkeypatch: pyt
         self._base.execute("PRAGMA max_page_count = 25")
 
     monkeypatch.setattr(stores.Store, "ask", small)
-    with pytest.raises(OutputError, match=r"the disk is full; the \d+ trials that are over are kept"):
+    with pytest.raises(OutputError, match=r"the disk is full; \d+ trials are kept"):
         run(folder, workers=2)
     before = kept(folder)
     assert 0 < len(before) < TRIALS

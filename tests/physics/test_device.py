@@ -209,7 +209,7 @@ def test_flicker_noise_grows_with_age_and_falls_with_the_time_of_a_read() -> Non
         ({"conductance": {"max": {"value": "25 V", "source": "joshi2020"}}}, "must be in units of siemens"),
         ({"conductance": {"max": {"value": "25 uS", "source": "joshi2019"}}}, "unknown source 'joshi2019'"),
         ({"conductance": {"max": {"value": "25 uS"}}}, "either a source or a reason"),
-        ({"programming": {"error": {"coefficients": [], "source": "joshi2020"}}}, "at least 1 item"),
+        ({"programming": {"error": {"coefficients": [], "source": "joshi2020"}}}, "needs 1 or more"),
         ({"write": {"law": "magic"}}, "magic"),
         ({"colour": "blue"}, "unknown key 'colour'"),
         ({"read_noise": {"cap": "large"}}, "cap"),

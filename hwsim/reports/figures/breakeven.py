@@ -31,6 +31,7 @@ def svg(found: Breakeven) -> str:
                 axes.annotate(f" {meeting.value:g}", (meeting.value, 1), xycoords=("data", "axes fraction"), va="top")
             axes.set_xscale("log")
             axes.set_yscale("log")
+            quantities(axes.xaxis, "", log=True)
             axes.grid()
             quantities(axes.yaxis, quantity.unit, log=True)
             axes.set_title(_LABELS[quantity.name])
