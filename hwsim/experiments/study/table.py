@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hwsim.config.columns import COLUMNS, GROUPS, NUMBERS, OF_A_SEQUENCE, TEXTS, WHOLES, memory_column
@@ -132,6 +133,8 @@ def summary(grid: Grid, found: pd.DataFrame) -> pd.DataFrame:
             values = rows[name].dropna()
             if len(values) or rows["non_finite"].any():
                 low, middle, high = values.quantile([0.25, 0.5, 0.75])
+                with np.errstate(over="ignore"):  # errors that have grown large have squares that are not finite
+                    deviation = values.std(ddof=1)
                 lines.append(
                     {
                         **where,
@@ -142,7 +145,7 @@ def summary(grid: Grid, found: pd.DataFrame) -> pd.DataFrame:
                         "min": values.min(),
                         "max": values.max(),
                         "mean": values.mean(),
-                        "deviation": values.std(ddof=1),
+                        "deviation": deviation,
                         "count": len(values),
                         "non_finite": int((rows[name].isna() & rows["non_finite"]).sum()),
                     }
