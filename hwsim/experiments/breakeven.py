@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from math import exp, inf, log
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from hwsim import tasks
 from hwsim.config import hardware
-from hwsim.config.experiment import Experiment, System
+from hwsim.config.experiment import Experiment, Reference, System
 from hwsim.documents import Document, unknown
 from hwsim.episode import Episode, outline
 from hwsim.errors import ConfigError
@@ -18,8 +20,8 @@ from hwsim.experiments.estimate import sketched
 from hwsim.machine import Expectations
 from hwsim.tasks import Dataset
 
-SUBSTRATE = "substrate"
 _MANY_TILES = 1 << 40
+_SIZE = re.compile(r" \d+ KiB (read|write)$")
 
 
 class Quantity(NamedTuple):
@@ -32,12 +34,28 @@ class Quantity(NamedTuple):
 QUANTITIES = (Quantity("energy", "J"), Quantity("memory", "B"), Quantity("time", "s"))
 
 
+class Moved(NamedTuple):
+    """What can be elsewhere in its range: a constant, and its bounds as multiples of its value.
+
+    Where two machines have the same, as an accelerator and the digital unit of a chip, it is one constant.
+    """
+
+    constant: str
+    low: float
+    high: float
+
+
 class Cost(NamedTuple):
-    """One system at one value: of a gradient of one sequence, as the sources say, and the least and most they allow."""
+    """One system at one value: of a gradient of one sequence, as the sources say, and the least and most they allow.
+
+    Attributes:
+        constants: the energy by what it rests on.
+    """
 
     energy: tuple[float, float, float]
     memory: tuple[float, float, float]
     time: tuple[float, float, float]
+    constants: Mapping[Moved, float] = MappingProxyType({})
 
 
 class Meeting(NamedTuple):
@@ -54,26 +72,53 @@ class Meeting(NamedTuple):
     reference: str
 
 
+class Course(NamedTuple):
+    """How the substrate stands along an axis: whether it needs less at the first value, and where that changes."""
+
+    less: bool
+    meetings: tuple[Meeting, ...]
+
+
+class Verdict(NamedTuple):
+    """The substrate against the best digital reference, in one quantity.
+
+    Attributes:
+        stated: with constants as their sources state them.
+        favourable, unfavourable: with each constant at the end of its range that is best, or worst, for the substrate;
+            a constant that the substrate and a reference share is the same in both.
+        bound: as stated, against what is only a bound of a reference's costs, if there is one.
+    """
+
+    stated: Course
+    favourable: Course
+    unfavourable: Course
+    bound: Course | None
+
+
 class Breakeven(NamedTuple):
     """Costs along an axis.
 
     Attributes:
         name: of the experiment.
         over: the axis.
+        substrate: what the substrate is called.
+        bounds: references whose costs are only bounds, and what of; they count for no meeting but those of bounds.
         costs: at each value that was asked for, of each system; the substrate is the first.
-        meetings: by quantity, in the order of the axis.
-        favourable, unfavourable: the same if all constants are at the end of their ranges that is best, or worst, for
-            the substrate; constants of both machines count as independent of each other.
+        verdicts: by quantity.
         notes: what a reader has to know.
     """
 
     name: str
     over: str
+    substrate: str
+    bounds: dict[str, str]
     costs: dict[float, dict[str, Cost]]
-    meetings: dict[str, list[Meeting]]
-    favourable: dict[str, list[Meeting]]
-    unfavourable: dict[str, list[Meeting]]
+    verdicts: dict[str, Verdict]
     notes: list[str]
+
+
+STATED, FAVOURABLE, UNFAVOURABLE = 0, -1, 1
+"""Where constants are in their ranges."""
 
 
 class Axis(NamedTuple):
@@ -113,21 +158,24 @@ def breakeven(
         raise ConfigError(f"--over: {unknown('axis', over, list(AXES))}")
     if experiment.training is None and experiment.gradient_check is None:
         raise ConfigError(f"{experiment.name}: break-even is about gradients; it needs training or gradient_check")
-    curves = Curves(experiment, AXES[over], expected)
     values = nodes() if over == "node" else list(spaced(AXES[over].bounds, lowest, highest, points))
     values = [value for value in values if (lowest or 0) <= value <= (highest or inf)]
     if not values:
         raise ConfigError(f"--over {over}: there is nothing from {lowest:g} to {highest:g}")
+    curves = Curves(experiment, AXES[over], values, expected)
     costs = {float(value): curves.at(value) for value in values}
-
-    def meetings(mine: int, other: int) -> dict[str, list[Meeting]]:
-        return {
-            quantity.name: list(curves.meetings(quantity.name, values, mine, other, exact=over != "node"))
-            for quantity in QUANTITIES
-        }
-
+    exact = over != "node"
+    verdicts = {
+        name: Verdict(
+            curves.course(name, STATED, exact),
+            curves.course(name, FAVOURABLE, exact),
+            curves.course(name, UNFAVOURABLE, exact),
+            curves.course(name, STATED, exact, list(curves.bounds)) if curves.bounds else None,
+        )
+        for name, _ in QUANTITIES
+    }
     notes = [AXES[over].note] if AXES[over].note else []
-    return Breakeven(experiment.name, over, costs, meetings(0, 0), meetings(1, 2), meetings(2, 1), notes)
+    return Breakeven(experiment.name, over, curves.substrate, curves.bounds, costs, verdicts, notes)
 
 
 def spaced(bounds: tuple[float, float], lowest: float | None, highest: float | None, points: int) -> Iterator[int]:
@@ -140,14 +188,26 @@ def spaced(bounds: tuple[float, float], lowest: float | None, highest: float | N
 
 
 class Curves:
-    """Costs along an axis, each estimated once."""
+    """Costs along an axis, each estimated once.
 
-    def __init__(self, experiment: Experiment, axis: Axis, expected: Expectations | None) -> None:
-        self.experiment, self.axis, self.expected = experiment, axis, expected
+    Attributes:
+        substrate, references: names of what is compared.
+        bounds: references whose costs are only bounds, and what of.
+    """
+
+    def __init__(self, experiment: Experiment, axis: Axis, values: list[int], expected: Expectations | None) -> None:
+        self.experiment, self.axis, self.values, self.expected = experiment, axis, values, expected
         self.dataset = tasks.outline(experiment.task)
-        found = experiment.systems()
-        self.names = [SUBSTRATE, *(name for name, system in found.items() if _digital(system) and name != SUBSTRATE)]
-        if len(self.names) == 1:
+        changed, _ = axis.at(experiment, self.dataset, values[0])
+        self.substrate, self.references, self.bounds = experiment.called, list[str](), dict[str, str]()
+        for reference in changed.references:
+            if _digital(reference):
+                priced = reference.machine.priced_as
+                if priced is None:
+                    self.references.append(reference.name)
+                else:
+                    self.bounds[reference.name] = priced.bound
+        if not self.references:
             raise ConfigError(
                 f"{experiment.name}: there is no digital reference to compare the substrate with; name a shipped set "
                 "of them, `references: strong`, in the file or with --set references=strong"
@@ -159,50 +219,73 @@ class Curves:
         if value not in self._known:
             experiment, dataset = self.axis.at(self.experiment, self.dataset, value)
             systems = experiment.systems()
-            self._known[value] = {name: self._cost(experiment, name, systems[name], dataset) for name in self.names}
+            names = [self.substrate, *self.references, *self.bounds]
+            self._known[value] = {name: self._cost(experiment, name, systems[name], dataset) for name in names}
         return self._known[value]
 
     def _cost(self, experiment: Experiment, name: str, system: System, dataset: Dataset) -> Cost:
         costs = sketched(experiment, name, system, dataset, self.expected)
         energy, memory, time = costs.energy(), costs.memory()["peak_bytes"], costs.time()["sequence_s"]
-        joules = energy["gradient_j_per_sequence"]
+        joules, limits = energy["gradient_j_per_sequence"], energy["gradient_range_j_per_sequence"]
         if joules is None:
             raise ConfigError(f"{name}: {energy['why_null']}, so there is no break-even")
-        low, high = energy.get("gradient_range_j_per_sequence") or (joules, joules)
-        return Cost((joules, low, high), (memory,) * 3, (time,) * 3)
+        spent, constants = costs.gradient(), Counter[Moved]()
+        for constant, share in spent.by_constant.items():
+            if share.energy:  # static memories of all sizes share one scale, and are one constant
+                bounds = (round(bound / share.energy, 9) for bound in (share.low, share.high))
+                constants[Moved(_SIZE.sub("", constant), *bounds)] += joules * share.energy / spent.known
+        return Cost((joules, *limits), (memory,) * 3, (time,) * 3, constants)
 
-    def best(self, quantity: str, value: int, bound: int) -> str:
-        """The digital reference that needs least."""
-        return min(self.names[1:], key=lambda name: getattr(self.at(value)[name], quantity)[bound])
-
-    def lead(self, quantity: str, value: int, mine: int, other: int) -> float:
-        """The logarithm of what the substrate needs, relative to the best digital reference."""
+    def lead(self, quantity: str, value: int, end: int, other: str) -> float:
+        """The logarithm of what the substrate needs, relative to another system."""
         costs = self.at(value)
-        substrate = getattr(costs[SUBSTRATE], quantity)[mine]
-        digital = getattr(costs[self.best(quantity, value, other)], quantity)[other]
+        mine, its = costs[self.substrate], costs[other]
+        if quantity == "energy" and end != STATED:
+            substrate, digital = moved(mine.constants, its.constants, end)
+        else:
+            substrate, digital = getattr(mine, quantity)[0], getattr(its, quantity)[0]
         return log(substrate / digital) if substrate and digital else 0.0
 
-    def meetings(self, quantity: str, values: list[int], mine: int, other: int, exact: bool) -> Iterator[Meeting]:
-        """Where the lead changes; with `exact`, to the whole number."""
+    def course(self, quantity: str, end: int, exact: bool, others: list[str] | None = None) -> Course:
+        """How the substrate stands against the best of others; with `exact`, meetings to the whole number."""
+        names = others or self.references
 
-        def less(value: int) -> bool:
-            return self.lead(quantity, value, mine, other) < 0
+        def lead(value: int) -> float:
+            return max(self.lead(quantity, value, end, name) for name in names)
 
-        for first, last in pairwise(values):
-            if less(first) == less(last):
+        meetings = []
+        for first, last in pairwise(self.values):
+            if (lead(first) < 0) == (lead(last) < 0):
                 continue
             low, high, halve = first, last, False
             while exact and high - low > 1:
-                low, high = self._closer(quantity, low, high, mine, other, halve)
+                low, high = _closer(lead, low, high, halve)
                 halve = not halve
-            yield Meeting(high, less(high), self.best(quantity, high, other))
+            best = max(names, key=lambda name: self.lead(quantity, high, end, name))
+            meetings.append(Meeting(high, lead(high) < 0, best))
+        return Course(lead(self.values[0]) < 0, tuple(meetings))
 
-    def _closer(self, quantity: str, low: int, high: int, mine: int, other: int, halve: bool) -> tuple[int, int]:
-        """Ends closer to where the lead changes: by a straight line in logarithms, and by halves in turn."""
-        a, b = (self.lead(quantity, value, mine, other) for value in (low, high))
-        share = 0.5 if halve or a == b else a / (a - b)
-        middle = min(max(round(exp(log(low) + share * (log(high) - log(low)))), low + 1), high - 1)
-        return (middle, high) if (self.lead(quantity, middle, mine, other) < 0) == (a < 0) else (low, middle)
+
+def moved(mine: Mapping[Moved, float], other: Mapping[Moved, float], end: int) -> tuple[float, float]:
+    """Two energies with each constant at the end of its range that is best for mine, or, unfavourably, worst.
+
+    Constants that both rest on are moved together: to where they make the difference least, or most.
+    """
+    totals = [0.0, 0.0]
+    for each in mine.keys() | other.keys():
+        one, two = mine.get(each, 0.0), other.get(each, 0.0)
+        factor = each.low if (one - two) * end < 0 else each.high
+        totals[0] += one * factor
+        totals[1] += two * factor
+    return totals[0], totals[1]
+
+
+def _closer(lead: Callable[[int], float], low: int, high: int, halve: bool) -> tuple[int, int]:
+    """Ends closer to where the lead changes: by a straight line in logarithms, and by halves in turn."""
+    a, b = lead(low), lead(high)
+    share = 0.5 if halve or a == b else a / (a - b)
+    middle = min(max(round(exp(log(low) + share * (log(high) - log(low)))), low + 1), high - 1)
+    return (middle, high) if (lead(middle) < 0) == (a < 0) else (low, middle)
 
 
 # ---- axes ----------------------------------------------------------------------------------------------------
@@ -263,11 +346,16 @@ def nodes() -> list[int]:
 
 
 def _node(experiment: Experiment, dataset: Dataset, value: int) -> tuple[Experiment, Dataset]:
-    machine = hardware.machine(Document("--over node", f"digital_{value}nm"))
-    references = [
-        reference.model_copy(update={"machine": machine}) if _digital(reference) else reference
-        for reference in experiment.references
-    ]
+    """Digital references, in their formats and with their dataflow, at a node; those that are alike there once."""
+    there = hardware.machine(Document("--over node", f"digital_{value}nm"))
+    references: list[Reference] = []
+    for reference in filter(_digital, experiment.references):
+        own = reference.machine
+        kept = {key: getattr(own, key) for key in ("format", "accumulator", "update", "priced_as")}
+        parts = there.parts.model_copy(update={"dataflow": own.parts.dataflow})
+        moved = reference.model_copy(update={"machine": there.model_copy(update={**kept, "parts": parts})})
+        if not any((other.learning, other.machine) == (moved.learning, moved.machine) for other in references):
+            references.append(moved)
     return experiment.model_copy(update={"references": references}), dataset
 
 
@@ -284,7 +372,8 @@ AXES = {
         "technology node of the digital references, nm",
         (1, 1000),
         _node,
-        "Digital references run on the shipped machine of each node; the substrate stays what it is.",
+        "Digital references run on the shipped machine of each node, in their formats and with their dataflow; those "
+        "that are alike there are shown once. The substrate stays what it is.",
     ),
 }
 

@@ -110,12 +110,16 @@ class Costs:
         for epoch, totals in enumerate(self.outcome.totals):
             yield from _rows(self.of_totals(totals), name, "epoch", epoch, None, None)
 
+    def gradient(self) -> Spent:
+        """The energy of finding the gradient of the batch in detail, for all its sequences."""
+        detail = self.outcome.detail
+        return Spent() if detail is None else total(self.of_totals(detail.totals(_learns)))
+
     def energy(self) -> dict[str, Any]:
         """The energy of a sequence in inference and in learning, of a training step and of the whole run."""
         detail, inference = self.outcome.detail, self.outcome.inference
         ledger: Ledger = {} if detail is None else self.of_totals(detail.totals())
-        learning = Spent() if detail is None else total(self.of_totals(detail.totals(_learns)))
-        step, run = total(ledger), Spent()
+        learning, step, run = self.gradient(), total(ledger), Spent()
         for totals in self.outcome.totals:
             run.absorb(total(self.of_totals(totals)))
         tested = sum(batch.sequences * times for batch, times in inference.batches.items()) if inference else 0

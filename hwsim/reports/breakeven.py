@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from hwsim.experiments import run_folder
-from hwsim.experiments.breakeven import AXES, QUANTITIES, SUBSTRATE, Breakeven, Meeting, Quantity
+from hwsim.experiments.breakeven import AXES, QUANTITIES, Breakeven, Course, Quantity
 from hwsim.quantities import si
 from hwsim.reports.tables import Cell, Line, Table, put
 
@@ -27,10 +27,10 @@ def table(found: Breakeven) -> Table:
     names = list(next(iter(found.costs.values())))
     lines = []
     for value, costs in found.costs.items():
-        least = min(cost.energy[0] for name, cost in costs.items() if name != SUBSTRATE)
+        least = min(cost.energy[0] for name, cost in costs.items() if name not in (found.substrate, *found.bounds))
         cells = []
         for name, cost in costs.items():
-            ratio = "" if name != SUBSTRATE else f"(×{cost.energy[0] / least:.3g})"
+            ratio = "" if name != found.substrate else f"(×{cost.energy[0] / least:.3g})"
             cells.append(Cell(si(cost.energy[0], "J"), cost.energy[0], ratio))
         lines.append(Line(_whole(value), tuple(cells)))
     title = (
@@ -41,40 +41,46 @@ def table(found: Breakeven) -> Table:
 
 
 def sentences(found: Breakeven) -> list[str]:
-    """Where the substrate meets the best digital reference, quantity by quantity."""
-    return [_sentence(found, quantity) for quantity in QUANTITIES] + found.notes
+    """Where the substrate meets the best digital reference, quantity by quantity, and what to know of it."""
+    bounds = [f"{name!r} is no best reference: {bound}." for name, bound in found.bounds.items()]
+    return [_sentence(found, quantity) for quantity in QUANTITIES] + bounds + found.notes
 
 
 def _sentence(found: Breakeven, quantity: Quantity) -> str:
-    meetings, what = found.meetings[quantity.name], found.over
-    values = list(found.costs)
-    if not meetings:
-        last = found.costs[values[-1]]
-        best = min(getattr(cost, quantity.name)[0] for name, cost in last.items() if name != SUBSTRATE)
-        less = "less" if getattr(last[SUBSTRATE], quantity.name)[0] < best else "more"
+    verdict, what = found.verdicts[quantity.name], found.over
+    stated, values = verdict.stated, list(found.costs)
+    if not stated.meetings:
         said = (
-            f"at all values of {what} from {_whole(values[0])} to {_whole(values[-1])} the substrate needs {less} than "
-            "the best digital reference"
+            f"at all values of {what} from {_whole(values[0])} to {_whole(values[-1])} the substrate needs "
+            f"{'less' if stated.less else 'more'} than the best digital reference"
         )
     else:
         said = "; ".join(
-            f"from {what} = {_whole(meeting.value)} on the substrate needs {'less' if meeting.less else 'more'} than "
-            f"the best digital reference, {meeting.reference!r}"
-            for meeting in meetings
+            f"from {what} = {_whole(meeting.value)} on the substrate needs {'less' if meeting.less else 'more'} "
+            f"than the best digital reference, {meeting.reference!r}"
+            for meeting in stated.meetings
         )
-    return f"{quantity.name}: {said}{_band(found, quantity)}."
+    if not verdict.favourable == verdict.unfavourable == stated:
+        best, worst = _where(verdict.favourable), _where(verdict.unfavourable)
+        said += f"; within the sources' ranges it needs less {best} at best, {worst} at worst"
+    if verdict.bound is not None:
+        said += f"; less than the lowest bound it needs {_where(verdict.bound)}"
+    return f"{quantity.name}: {said}."
 
 
-def _band(found: Breakeven, quantity: Quantity) -> str:
-    """What the ranges of the sources make of it."""
-    best, worst = found.favourable[quantity.name], found.unfavourable[quantity.name]
-    if best == worst == found.meetings[quantity.name]:
-        return ""
-    return f"; with the sources' ranges {_where(best)} at best, {_where(worst)} at worst"
-
-
-def _where(meetings: list[Meeting]) -> str:
-    return " and ".join(_whole(meeting.value) for meeting in meetings) or "nowhere"
+def _where(course: Course) -> str:
+    """Where the substrate needs less."""
+    if not course.meetings:
+        return "everywhere" if course.less else "nowhere"
+    places, first = [], ""
+    for value, less in [(_whole(meeting.value), meeting.less) for meeting in course.meetings]:
+        if less:
+            first = value
+        else:
+            places.append(f"from {first} to below {value}" if first else f"below {value}")
+    if course.meetings[-1].less:
+        places.append(f"from {first} on")
+    return " and ".join(places)
 
 
 def _whole(value: float) -> str:

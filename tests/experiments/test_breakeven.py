@@ -1,15 +1,18 @@
 """Break-even: meetings are where estimates cross, to the whole number, on every axis."""
 
 import csv
+import itertools
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hwsim.config import experiment as config
 from hwsim.documents import Document
 from hwsim.errors import ConfigError
 from hwsim.experiments import breakeven as experiments
-from hwsim.experiments.breakeven import AXES, SUBSTRATE, Curves, breakeven
+from hwsim.experiments.breakeven import AXES, Course, Curves, Moved, breakeven, moved
 from hwsim.experiments.estimate import estimate
 from hwsim.reports import breakeven as report
 
@@ -47,7 +50,7 @@ def of_estimate(experiment, quantity):
         "memory": ("memory", "peak_bytes"),
         "time": ("time", "sequence_s"),
     }[quantity]
-    return systems[SUBSTRATE][key][inner], min(systems[name][key][inner] for name in ("BPTT", "checkpoints"))
+    return systems["substrate"][key][inner], min(systems[name][key][inner] for name in ("BPTT", "checkpoints"))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +59,7 @@ def found():
 
 
 def test_meetings_are_where_estimates_cross_to_the_whole_number(found):
-    met = [(quantity, meeting) for quantity, meetings in found.meetings.items() for meeting in meetings]
+    met = [(quantity, each) for quantity, verdict in found.verdicts.items() for each in verdict.stated.meetings]
     assert met
     for quantity, meeting in met:
         for steps, less in ((meeting.value - 1, not meeting.less), (meeting.value, meeting.less)):
@@ -71,36 +74,107 @@ def test_points_are_those_of_estimates(found):
         longer = small(**ONE_PASS, task={**DATA["task"], "steps": steps})
         substrate, digital = of_estimate(longer, "energy")
         costs = found.costs[steps]
-        assert list(costs) == [SUBSTRATE, "BPTT", "checkpoints"]
-        assert costs[SUBSTRATE].energy[0] == substrate
+        assert list(costs) == ["substrate", "BPTT", "checkpoints"]
+        assert costs["substrate"].energy[0] == substrate
         assert min(costs[name].energy[0] for name in ("BPTT", "checkpoints")) == digital
 
 
-def test_bands_come_from_the_ranges_of_energies(monkeypatch):
-    """With each energy known within a factor of 2, the lead may be off by a factor of 4 to either side."""
+@pytest.mark.parametrize(("shared", "found"), [("", (26, 101, 401)), ("one constant", (101, 101, 101))])
+def test_bands_come_from_the_ranges_of_energies(monkeypatch, shared, found):
+    """With each energy known within a factor of 2, the lead may be off by 4 to either side, or, if it is the same
+    constant that both rest on, not at all."""
 
     def at(self, value):
-        def cost(energy):
-            return experiments.Cost((energy, energy / 2, energy * 2), (1, 1, 1), (1, 1, 1))
+        def cost(name, energy):
+            parts = {Moved(shared or name, 0.5, 2.0): energy}
+            return experiments.Cost((energy, energy / 2, energy * 2), (1, 1, 1), (1, 1, 1), parts)
 
-        return {SUBSTRATE: cost(100.0), "BPTT": cost(float(value)), "checkpoints": cost(1e9)}
+        energies = {"substrate": 100.0, "BPTT": float(value), "checkpoints": 1e9}
+        return {name: cost(name, energy) for name, energy in energies.items()}
 
     monkeypatch.setattr(Curves, "at", at)
     result = breakeven(small(), "steps", 1, 10_000, 5)
-    (middle,), (best,), (worst,) = (
-        meetings["energy"] for meetings in (result.meetings, result.favourable, result.unfavourable)
-    )
-    assert (best.value, middle.value, worst.value) == (26, 101, 401)
+    verdict = result.verdicts["energy"]
+    courses = (verdict.favourable, verdict.stated, verdict.unfavourable)
+    assert tuple(course.meetings[0].value for course in courses) == found
+    (middle,) = verdict.stated.meetings
     assert (middle.less, middle.reference) == (True, "BPTT")
-    assert "from steps = 101 on the substrate needs less" in report.sentences(result)[0]
-    assert "with the sources' ranges 26 at best, 401 at worst" in report.sentences(result)[0]
+    said = report.sentences(result)[0]
+    assert "from steps = 101 on the substrate needs less" in said
+    assert ("within the sources' ranges it needs less from 26 on at best, from 401 on at worst" in said) != bool(shared)
+
+
+energies = st.dictionaries(st.sampled_from("abcd"), st.floats(0.1, 10), min_size=1)
+bounds = st.tuples(st.floats(0.1, 1), st.floats(1, 10))
+
+
+@given(energies, energies, st.fixed_dictionaries(dict.fromkeys("abcd", bounds)))
+def test_constants_are_moved_to_where_the_difference_is_least_or_most(mine, other, limits):
+    def keyed(parts):
+        return {Moved(name, *limits[name]): energy for name, energy in parts.items()}
+
+    names = sorted(mine.keys() | other.keys())
+    corners = itertools.product(*(limits[name] for name in names))
+    moves = [dict(zip(names, corner, strict=True)) for corner in corners]
+    differences = [
+        sum((mine.get(name, 0) - other.get(name, 0)) * factor for name, factor in move.items()) for move in moves
+    ]
+    for end, wanted in ((experiments.FAVOURABLE, min(differences)), (experiments.UNFAVOURABLE, max(differences))):
+        substrate, digital = moved(keyed(mine), keyed(other), end)
+        assert substrate - digital == pytest.approx(wanted)
+
+
+def test_a_chip_shares_the_constants_of_its_digital_unit():
+    """With nothing else to be unsure of, the band of one machine against itself has no width."""
+    same = {"learning": {"name": "bptt"}, "machine": "digital_45nm"}
+    twin = small(**same, references=[{"name": "same", **same}])
+    verdict = breakeven(twin, "steps", 2, 300, 4).verdicts["energy"]
+    assert verdict.favourable == verdict.unfavourable == verdict.stated == Course(False, ())
+    curves = Curves(small(), AXES["steps"], [12], None)
+    chip, digital = (curves.at(12)[name].constants for name in ("substrate", "BPTT"))
+    shared = {each.constant for each in chip.keys() & digital.keys()}
+    assert {"arithmetic.float32.multiply", "register_bit registers_per_operation", "sram_cacti7 45 nm lstp"} <= shared
+
+
+def test_a_bound_is_never_the_best_reference_and_is_shown_apart():
+    bound = {"name": "bound", "learning": {"name": "bptt"}, "machine": "digital_45nm_int8_bound"}
+    with_bound = breakeven(small(references=[*DATA["references"], bound]), "steps", 2, 3000, 4)
+    without = breakeven(small(), "steps", 2, 3000, 4)
+    assert with_bound.costs[2]["bound"].energy < with_bound.costs[2]["BPTT"].energy
+    for quantity, verdict in with_bound.verdicts.items():
+        assert verdict._replace(bound=None) == without.verdicts[quantity]
+        assert verdict.bound is not None
+    assert any("'bound' is no best reference: a lower bound of cost" in line for line in report.sentences(with_bound))
+    with pytest.raises(ConfigError, match="there is no digital reference"):
+        breakeven(small(references=[bound]), "steps", 2, 30, 2)
+
+
+@pytest.mark.parametrize(
+    ("course", "where"),
+    [
+        ((True, ()), "everywhere"),
+        ((False, ()), "nowhere"),
+        ((True, (30,)), "below 30"),
+        ((True, (30, 90)), "below 30 and from 90 on"),
+        ((False, (30, 90)), "from 30 to below 90"),
+    ],
+)
+def test_it_is_said_where_the_substrate_needs_less(course, where):
+    less, values = course
+    meetings = (experiments.Meeting(value, (number % 2 == 0) != less, "") for number, value in enumerate(values))
+    assert report._where(Course(less, tuple(meetings))) == where
+
+
+def test_the_substrate_may_be_called_something_else():
+    named = small(called="chip")
+    assert list(breakeven(named, "steps", 2, 30, 2).costs[2]) == ["chip", "BPTT", "checkpoints"]
 
 
 @pytest.mark.parametrize(("over", "values"), [("width", (8, 64)), ("batch", (1, 16))])
 def test_other_axes_change_what_they_say(over, values):
     experiment = small()
     for value in values:
-        changed, data = AXES[over].at(experiment, Curves(experiment, AXES[over], None).dataset, value)
+        changed, data = AXES[over].at(experiment, Curves(experiment, AXES[over], [value], None).dataset, value)
         if over == "width":
             (layer,) = changed.network.layers
             assert (layer.cell.modes, layer.readout.hidden) == (value, [6 * value // 4])
@@ -110,8 +184,14 @@ def test_other_axes_change_what_they_say(over, values):
 
 
 def test_nodes_are_those_of_the_shipped_machines():
-    assert list(breakeven(small(), "node", None, None, 5).costs) == experiments.nodes()
+    found = breakeven(small(references="strong"), "node", None, None, 5)
+    assert list(found.costs) == experiments.nodes()
     assert 45 in experiments.nodes()
+    here = breakeven(small(references="strong"), "steps", 12, 13, 2).costs[12]
+    assert found.costs[45] == {name: here[name] for name in found.costs[45]}  # in formats of their own
+    assert {"BPTT fp16", "BPTT int8 bound"} < found.costs[45].keys()
+    assert "BPTT 90 nm" not in found.costs[45]  # which is that in fp32 there
+    assert found.costs[90]["BPTT fp32"] == here["BPTT 90 nm"]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +213,7 @@ def test_the_table_and_the_figure_are_written(found, tmp_path):
     report.write(found, tmp_path / "out")
     rows = list(csv.DictReader((tmp_path / "out" / "breakeven.csv").open()))
     assert len(rows) == 3 * len(found.costs)
-    assert float(rows[0]["energy_j"]) == found.costs[2][SUBSTRATE].energy[0]
+    assert float(rows[0]["energy_j"]) == found.costs[2]["substrate"].energy[0]
     svg = (tmp_path / "out" / "breakeven.svg").read_text()
     assert "steps of a sequence" in svg
     assert "mathdefault" not in svg  # numbers on the axes, not their markup

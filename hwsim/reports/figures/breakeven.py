@@ -26,7 +26,7 @@ def svg(found: Breakeven) -> str:
                 axes.plot(values, middle, DASHES[number % len(DASHES)], color=colour, label=name)
                 if low != high:
                     axes.fill_between(values, low, high, color=colour, alpha=0.15, linewidth=0)
-            for meeting in found.meetings[quantity.name]:
+            for meeting in found.verdicts[quantity.name].stated.meetings:
                 axes.axvline(meeting.value, color=INK, linewidth=0.8)
                 axes.annotate(f" {meeting.value:g}", (meeting.value, 1), xycoords=("data", "axes fraction"), va="top")
             axes.set_xscale("log")
