@@ -156,28 +156,33 @@ def at_node(parts: DigitalParts, measured: Node, target: Target) -> DigitalParts
         ValueError: the equations do not reach one of the nodes or voltages.
     """
     energy, delay = factor("energy", measured, target), factor("delay", measured, target)
+    assumed = measured.voltage.assumed or target.voltage.assumed
     arithmetic = {
-        format: Arithmetic(add=_times(each.add, energy), multiply=_times(each.multiply, energy))
+        format: Arithmetic(add=_times(each.add, energy, assumed), multiply=_times(each.multiply, energy, assumed))
         for format, each in parts.arithmetic.items()  # noqa: A001
     }
-    timing = parts.timing.model_copy(update={"clock": _times(parts.timing.clock, delay)})
+    timing = parts.timing.model_copy(update={"clock": _times(parts.timing.clock, delay, assumed)})
     return parts.model_copy(
         update={
             "arithmetic": arithmetic,
-            "compare": _times(parts.compare, energy),
-            "register_bit": _times(parts.register_bit, energy),
+            "compare": _times(parts.compare, energy, assumed),
+            "register_bit": _times(parts.register_bit, energy, assumed),
             "timing": timing,
         }
     )
 
 
-def _times(constant: Constant[float], by: Factor) -> Constant[float]:
-    """A constant times a factor, and its range times that of the factor."""
+def _times(constant: Constant[float], by: Factor, assumed: str | None) -> Constant[float]:
+    """A constant times a factor, and its range times that of the factor; assumed if one of them is."""
     low, high = constant.bounds
     span = (constant.value * low * by.low, constant.value * high * by.high)
-    return constant.model_copy(
-        update={"value": constant.value * by.value, "range": list(span) if constant.value else None}
-    )
+    changed: dict[str, object] = {
+        "value": constant.value * by.value,
+        "range": list(span) if constant.value else None,
+    }
+    if assumed and not constant.assumed:
+        changed |= {"source": None, "assumed": f"a supply voltage: {assumed}"}
+    return constant.model_copy(update=changed)
 
 
 @dataclass(frozen=True)

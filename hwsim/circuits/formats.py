@@ -73,9 +73,9 @@ def _half(x: np.ndarray) -> np.ndarray:
 
 def _brain(x: np.ndarray) -> np.ndarray:
     """Round the last 16 bits of a float32 away, half to even; infinities and NaN stay."""
-    bits = np.ascontiguousarray(x).view(np.uint32)
+    bits = np.ascontiguousarray(x, np.float32).view(np.uint32)
     rounded = (bits + (0x7FFF + ((bits >> 16) & 1))) & np.uint32(0xFFFF0000)
-    return np.where(np.isfinite(x), rounded.view(np.float32), x)
+    return np.where(np.isfinite(x), rounded.view(np.float32), x).astype(x.dtype, copy=False)
 
 
 def _fixed(bits: int, fraction: int) -> Callable[[np.ndarray], np.ndarray]:

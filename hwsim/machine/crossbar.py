@@ -69,7 +69,8 @@ class Options(BaseModel, extra="forbid"):
     def _fits_together(self) -> Self:
         if self.digital.parts.dataflow.batch_parallel != 1:
             raise ValueError("the digital unit of a crossbar machine works on one sequence at a time: batch_parallel 1")
-        for name in (self.digital.format, self.coefficients):
+        unit = self.digital
+        for name in (unit.format, unit.accumulator, unit.update or unit.format, self.coefficients):
             if formats.parse(name).dtype != "float32":
                 raise ValueError(f"a crossbar machine needs formats of at most 24 significant bits, not {name}")
         return self

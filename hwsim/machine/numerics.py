@@ -181,7 +181,7 @@ class Numerics:
     def rounding(self, format: Format, dtype: np.dtype) -> Rounding | None:  # noqa: A002
         """What brings arrays of `dtype` to the values of a format; None if they have no others."""
         if format.round is None and format.dtype != dtype:
-            return lambda x: x.astype(format.dtype)
+            return lambda x: x.astype(format.dtype).astype(dtype)
         return format.round
 
     # ---- analog circuits -------------------------------------------------------------------------------------

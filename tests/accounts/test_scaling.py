@@ -114,7 +114,8 @@ def test_arithmetic_registers_and_the_clock_are_scaled_and_nothing_else() -> Non
             old, new = getattr(row, operation), getattr(after.arithmetic[name], operation)
             assert new.value == pytest.approx(old.value * energy.value)
             assert new.bounds == pytest.approx((old.bounds[0] * energy.low / energy.value, old.bounds[1]))
-            assert (new.source, new.assumed) == (old.source, old.assumed)
+            assert old.assumed is None
+            assert new.assumed == "a supply voltage: a usual supply of the node"  # what rests on an assumed one is too
     assert after.register_bit.value == pytest.approx(0.009e-12 * 4.5962, rel=1e-4)
     assert after.compare.value == pytest.approx(0.1e-12 * 4.5962, rel=1e-4)
     assert after.timing.clock.value == pytest.approx(1e-9 * delay.value)
@@ -175,3 +176,10 @@ def test_every_shipped_node_is_tested_here() -> None:
         "digital_45nm_fp16",
         "digital_45nm_int8_bound",
     }
+
+
+def test_scaled_from_and_to_published_voltages_a_constant_is_as_published_as_before() -> None:
+    known = {"node": "90 nm", "voltage": {"value": "1.2 V", "source": "horowitz2014"}}
+    scaled = machine_options({"like": "digital_45nm", "scaled_to": known})
+    assert scaled.priced_parts().register_bit.assumed is None
+    assert scaled.priced_parts().compare.assumed == scaled.parts.compare.assumed

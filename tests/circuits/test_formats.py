@@ -210,3 +210,11 @@ def test_rounding_is_monotonic_and_never_changes_the_sign(bits: int, data: st.Da
     low, high = rounded(form, np.array(sorted([x, other]), form.dtype))
     assert low <= high
     assert rounded(form, np.array([x], form.dtype))[0] * x >= 0
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "fixed<20,10>"])
+def test_arrays_of_doubles_are_rounded_to_the_same_values(name):
+    values = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+    rounded = parse(name).round(values.astype(np.float64))
+    assert rounded.dtype == np.float64
+    np.testing.assert_array_equal(rounded, parse(name).round(values))

@@ -7,28 +7,40 @@ import tracemalloc
 
 import pytest
 from conftest import RULES, built, machine_options, random_episode, rule
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from hwsim import machine, tasks
 from hwsim.accounts.memory import LEARNING
 from hwsim.config import experiment as config
+from hwsim.config import hardware
 from hwsim.documents import Document
 from hwsim.episode import outline
-from hwsim.errors import CapabilityError, CausalityError, ConfigError
+from hwsim.errors import CapabilityError, CausalityError, ConfigError, SingularJacobianError
 from hwsim.experiments import run as experiments
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.estimate import estimate
 from hwsim.learning.rule import Rule
 from hwsim.machine import Expectations, Shapes
 
-MACHINES = ["ideal", "digital_45nm", "pcm_crossbar", "rram_crossbar", "pcm_crossbar_in_the_loop"]
+MACHINES = hardware.names("configs/hardware")
 SHARED = {"like": "pcm_crossbar", "sharing": {"transposed": "forward", "inverse": "transposed"}}
 TILED = {"like": "rram_crossbar", "parts": {"tiles": {"rows": 3, "columns": 2, "count": 9999, "interface": "digital"}}}
 DIGITAL_STATE = {"like": "pcm_crossbar", "parts": {"registers": {"classes": ["state"]}}}
 RECORDED = {"like": "pcm_crossbar", "attached": "memory"}
 HALF = {"like": "digital_45nm", "format": "float16", "parts": {"dataflow": {"batch_parallel": 4}}}
 FIXED = {"like": "digital_45nm", "format": "fixed<26,20>"}
+BRAIN = {"like": "digital_45nm_fp16", "format": "bfloat16", "parts": {"dataflow": {"batch_parallel": 3}}}
+DOUBLE = {
+    "like": "digital_7nm",
+    "update": "float64",
+    "parts": {"sram": {"capacity": {"value": "1 KiB", "assumed": "-"}}},
+}
+BOUND = {"like": "digital_45nm_int8_bound", "update": "float16"}
+MIXED = {"like": "pcm_crossbar", "digital": {"like": "digital_45nm", "update": "fixed<24,18>"}}
+LOOP = {"like": "pcm_crossbar_in_the_loop", "parts": {"tiles": {"rows": 2, "columns": 3, "count": 9999}}}
+NUMBERS = {"like": "pcm_crossbar", "parts": {"tiles": {"interface": "digital"}}}
+LEAKY = {"like": "pcm_crossbar", "parts": {"registers": {"retention": {"value": "1 ms", "assumed": "-"}}}}
 ODD = {
     "shared": SHARED,
     "tiled": TILED,
@@ -36,16 +48,26 @@ ODD = {
     "recorded": RECORDED,
     "half": HALF,
     "fixed": FIXED,
+    "brain": BRAIN,
+    "double": DOUBLE,
+    "bound": BOUND,
+    "mixed": MIXED,
+    "loop": LOOP,
+    "numbers": NUMBERS,
+    "leaky": LEAKY,
 }
-TAPED = {"ideal", "digital_45nm", "pcm_crossbar_in_the_loop", "recorded", "half", "fixed"}
 
 
 def composed(data):
     return config.compose(Document("test", json.loads(json.dumps(data))))
 
 
+def taped(on):
+    return getattr(machine_options(ODD.get(on, on)), "attached", "memory") != "nothing"
+
+
 def fits(learner, on, cells):
-    return not (learner.startswith("bptt") and on not in TAPED) and not (learner == "rtrl" and "leaky_tanh" in cells)
+    return not (learner.startswith("bptt") and not taped(on)) and not (learner == "rtrl" and "leaky_tanh" in cells)
 
 
 @st.composite
@@ -79,8 +101,10 @@ def experiment(draw):
         **length,
         "clip": draw(st.sampled_from([None, 1])),
     }
+    beside = {"name": "reference", "learning": ALL_RULES[other], "machine": ODD.get(beside, beside)}
     return {
         "name": "random",
+        "called": draw(st.sampled_from(["substrate", "chip"])),
         "seed": draw(st.integers(0, 99)),
         "chips": draw(st.integers(1, 2)),
         "task": draw(task()),
@@ -94,7 +118,7 @@ def experiment(draw):
         "gradient_check": draw(st.sampled_from([None, {"sequences": 2}])),
         "training": draw(st.sampled_from([training, None])),
         "test": draw(st.booleans()),
-        "references": [{"name": "reference", "learning": ALL_RULES[other], "machine": ODD.get(beside, beside)}],
+        "references": draw(st.sampled_from([[beside], [beside], [beside], "strong"])),
     }
 
 
@@ -103,13 +127,15 @@ ALL_RULES = {
     "bptt input": {"name": "bptt", "recall": "input"},
     "bptt sqrt": {"name": "bptt", "checkpoints": "sqrt"},
     "bptt 4": {"name": "bptt", "checkpoints": 4},
+    "bptt 1": {"name": "bptt", "checkpoints": 1, "recall": "input"},
 }
+CHECKPOINTED = {"bptt checkpoints", "bptt sqrt", "bptt 4", "bptt 1"}
 
 
 @st.composite
 def task(draw):
     """Losses on each step, on the last ones, on the last one only, with a target a sequence or a step."""
-    few = {"train": draw(st.integers(2, 6)), "test": draw(st.integers(1, 3))}
+    few = {"train": draw(st.integers(2, 6)), "test": draw(st.integers(1, 5))}
     steps = draw(st.integers(1, 40))
     kind = draw(st.sampled_from(["random", "copy", "adding"]))
     if kind == "copy":
@@ -195,10 +221,16 @@ def assert_close(found, real):
             assert found[key] == pytest.approx(value, rel=1e-12, nan_ok=True), key
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(experiment())
-def test_an_estimate_is_what_a_run_charges(data):
-    real, found = experiments.run(composed(data)), estimate(composed(data))
+def test_an_estimate_is_what_a_run_charges(monkeypatch, data):
+    for module in ("trial", "estimate"):  # so that tests have a remainder
+        monkeypatch.setattr(f"hwsim.experiments.{module}.TEST_BATCH", 2)
+    found = estimate(composed(data))
+    try:
+        real = experiments.run(composed(data))
+    except SingularJacobianError:  # values, of which an estimate knows nothing
+        reject()
     for theirs, mine in zip(real.costs, found.costs, strict=True):
         assert_same(theirs, mine)
 
@@ -222,7 +254,7 @@ def gradient(learned, steps, on="digital_45nm", network="lru stack", shapes=True
     return stage, len(carried_out)
 
 
-@pytest.mark.parametrize("learner", sorted(ALL_RULES.keys() - {"bptt checkpoints", "bptt 4", "bptt sqrt"}))
+@pytest.mark.parametrize("learner", sorted(ALL_RULES.keys() - CHECKPOINTED))
 def test_a_million_steps_are_carried_out_around_their_landmarks_only(learner):
     few, many = (gradient(rule(ALL_RULES[learner]), steps, loss_from=steps // 2)[1] for steps in (100, 10**6))
     assert many == few < 100
@@ -241,7 +273,7 @@ def test_leaps_change_nothing(learner, loss_from):
     leaping, few = gradient(rule(ALL_RULES[learner]), 50, on, loss_from=loss_from)
     walking, all_ = gradient(rule(ALL_RULES[learner]), 50, on, loss_from=loss_from, leaps=False)
     real, _ = gradient(rule(ALL_RULES[learner]), 50, on, loss_from=loss_from, shapes=False)
-    assert few < all_ or learner in ("bptt 4", "bptt checkpoints", "bptt sqrt")
+    assert few < all_ or learner in CHECKPOINTED
     for stage in (walking, real):
         assert leaping.journal.latest == stage.journal.latest
         assert leaping.journal.traces == stage.journal.traces

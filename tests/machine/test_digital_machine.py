@@ -155,6 +155,25 @@ def test_in_mixed_precision_updates_are_in_the_wide_format_and_products_in_the_n
     assert 16 * copies <= held(mixed, WEIGHTS) <= 16 * (copies + computed + gains)
 
 
+@pytest.mark.parametrize("narrow", ["float32", "float16", "bfloat16", "fixed<24,18>"])
+@pytest.mark.parametrize("wide", ["float64", "fixed<32,24>"])
+def test_arrays_that_hold_the_widest_format_are_rounded_to_the_others(narrow, wide):
+    learned, episode = rule("bptt"), random_episode()
+    keys = {"like": "digital_45nm", "format": narrow, "accumulator": "float32", "update": wide}
+    stage = machine.build(machine_options(keys), chips=1, seed=3, strict=True)
+    assert stage.dtype == np.float64
+    made = built("lru stack", learned, episode, stage=stage)
+    seen, format_ = [], formats.parse(narrow)
+    stage.watchers["answer"] = seen.append
+    with stage.showing(episode):
+        learned.gradients(made)
+    for answer in seen:
+        rounded = answer.astype(np.float32) if format_.round is None else format_.round(answer)
+        np.testing.assert_array_equal(rounded, answer)
+    assert len(seen) == episode.steps
+    assert all(trainable.gradient.value.any() for trainable in made.trainables)
+
+
 def test_adamw_loses_its_squares_if_it_works_in_half_precision():
     """Why the shipped machine has a format for updates."""
     learned, episode = rule("bptt"), random_episode()
