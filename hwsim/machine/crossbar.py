@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from math import exp, log2, sqrt
 from typing import Annotated, Literal, NamedTuple, Self
@@ -13,7 +14,7 @@ from hwsim import streams
 from hwsim.accounts.crossbar import ANALOG, DIAGONAL_OF, FUNCTION_OF, AnalogUnit, CrossbarParts, CrossbarPrices
 from hwsim.accounts.digital import MEMORIES, REGISTERS, memory_of
 from hwsim.accounts.memory import BUFFERS, MASTER, STATE, WEIGHTS
-from hwsim.circuits import formats
+from hwsim.circuits import converters, formats
 from hwsim.circuits.bank import Bank
 from hwsim.circuits.crossbar import Crossbar, Share, levels, tiles
 from hwsim.circuits.formats import FormatName
@@ -83,6 +84,10 @@ class Hold(NamedTuple):
     registers: Mapping[str, float]
 
 
+def _none_yet() -> list[int]:
+    return [0, 0]
+
+
 class Wire(Signal):
     """A signal of a machine that has analog circuits; digital until it is said to be analog."""
 
@@ -125,7 +130,7 @@ class CrossbarMachine(DigitalMachine):
         self.devices: dict[str, Storage] = {}
         self.sources: dict[str, Source] = {}
         self.banks: dict[str | tuple[str, str, int], Bank] = {}
-        self.clipped: dict[str, dict[str, list[int]]] = {"dac": {}, "adc": {}, "analog": {}}
+        self.clipped = {kind: defaultdict[str, list[int]](_none_yet) for kind in ("dac", "adc", "analog")}
         self.written = np.zeros(chips)
         self.tiles_used = 0
         self.holds: Mapping[str, Hold] = {}
@@ -153,7 +158,7 @@ class CrossbarMachine(DigitalMachine):
 
     def _convert(self, kind: str, x: Signal, bits: int, full_scale: float) -> Signal:
         v = self.see(x)
-        value, beyond = self.numerics.convert(v, bits, full_scale)
+        value, beyond = self.numerics.convert(v, converters.step(bits, full_scale), full_scale)
         head = (self._analog_heads if kind == "dac" else self._heads)[kind]
         self._tally(kind, head.unit, v.size, beyond)
         if kind == "dac":
@@ -187,7 +192,7 @@ class CrossbarMachine(DigitalMachine):
     def one(self, kind: str, x: Signal, constant: float | None = None) -> Signal:
         if not x._analog or kind not in FUNCTION_OF:
             return super().one(kind, x if kind == "negate" else self.digital(x), constant)
-        v, function = self.see(x), self.numerics.unary[kind]
+        v, function = self.see(x), self._unary[kind]
         return self._spoilt(kind, function(v) if constant is None else function(v, constant), (x._slot,))
 
     def two(self, kind: str, x: Signal, y: Signal) -> Signal:
@@ -197,7 +202,7 @@ class CrossbarMachine(DigitalMachine):
         v, w = self.see(x), self.see(y)
         if v.shape != w.shape:
             v, w, _ = self.meet(kind, v, w)
-        return self._spoilt(kind, self.numerics.binary[kind](v, w), (x._slot, y._slot))
+        return self._spoilt(kind, self._binary[kind](v, w), (x._slot, y._slot))
 
     def _spoilt(self, kind: str, value: np.ndarray, reads: tuple[int, ...]) -> Signal:
         """What this layer's circuits for an operation make of its exact result."""
@@ -217,9 +222,7 @@ class CrossbarMachine(DigitalMachine):
         self._tally("analog", bank.name, values.size, beyond)
 
     def _tally(self, kind: str, unit: str, values: int, beyond: int) -> None:
-        counts = self.clipped[kind].get(unit)
-        if counts is None:
-            counts = self.clipped[kind][unit] = [0, 0]
+        counts = self.clipped[kind][unit]
         counts[0] += values
         counts[1] += beyond
 
@@ -331,13 +334,13 @@ class CrossbarMachine(DigitalMachine):
         v, outer, result = vectors(self.see(x)), x._value.shape[:-1], None
         kind = "read transposed" if transposed else "read"
         shares = array.shares(transposed, tile.rows if transposed else tile.columns)
-        alone = len(shares) == 1
+        alone, unit = len(shares) == 1, f"{matrix.name} tiles"
         for number, share in enumerate(shares, 1):
             part = v if alone else self.numerics.contiguous(v[..., share.lines])
             y = self._read_tiles(matrix.name, part, share, x._full_scale or 1.0).reshape(*outer, -1)
             size = (part.shape[-1], y.shape[-1]) if transposed else (y.shape[-1], part.shape[-1])
             side = "row" if transposed else "column"
-            head = self._analog_heads[kind, f"{matrix.name} tiles" + ("" if alone else f", {side} {number}")]
+            head = self._analog_heads[kind, unit if alone else f"{unit}, {side} {number}"]
             signal = self.emit_analog(head, y, y.shape, (x._slot,), self._full_scale, (*outer[2:], *size))
             if tile.interface == "digital" or not alone:  # tiles side by side are summed as numbers
                 signal = self.digital(signal)
@@ -394,7 +397,7 @@ class CrossbarMachine(DigitalMachine):
         if kind in DIAGONAL_OF:
             value = self.numerics.rotated(lambda: self._mode_matrices(coefficients), vectors(v))
         else:
-            value = self.numerics.applied[kind](coefficients.storage.value, vectors(v))
+            value = self._applied[kind](coefficients.storage.value, vectors(v))
         self._spoil(bank, value)
         if v.ndim > 3:
             value = value.reshape(v.shape)
@@ -546,7 +549,7 @@ class CrossbarMachine(DigitalMachine):
     def received(self, inputs: np.ndarray) -> np.ndarray:
         """Inputs arrive on the levels of their converter."""
         bits, full_scale = self.parts.dac.bits, self.parts.ranges.input
-        return self.numerics.convert(inputs, bits, full_scale)[0]
+        return self.numerics.convert(inputs, converters.step(bits, full_scale), full_scale)[0]
 
     @property
     def input_bits(self) -> int:

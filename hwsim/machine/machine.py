@@ -71,6 +71,7 @@ class Machine(Sequencer):
         numerics: Numerics = EXACT,
     ) -> None:
         super().__init__(chips=chips, seed=seed, dtype=dtype, strict=strict, numerics=numerics)
+        self._unary, self._binary, self._applied = numerics.unary, numerics.binary, numerics.applied
         self.units: list[Matrix | Coefficients] = []
         self.watchers: dict[str, Callable[..., None]] = {}
         self.divergence: Divergence | None = None
@@ -91,7 +92,7 @@ class Machine(Sequencer):
         if x._step != self._now:
             self.refuse(x)
         v = x._value
-        function = self.numerics.unary[kind]
+        function = self._unary[kind]
         value = function(v) if constant is None else function(v, constant)
         return self.emit(self._heads[kind], value, v.shape, (x._slot,))
 
@@ -103,7 +104,7 @@ class Machine(Sequencer):
         shape = v.shape
         if shape != w.shape:
             v, w, shape = self.meet(kind, v, w)
-        return self.emit(self._heads[kind], self.numerics.binary[kind](v, w), shape, (x._slot, y._slot))
+        return self.emit(self._heads[kind], self._binary[kind](v, w), shape, (x._slot, y._slot))
 
     def meet(self, kind: str, v: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, Shape]:
         """Two values made to match, and the shape of their result.
@@ -203,9 +204,9 @@ class Machine(Sequencer):
             self.refuse(x)
         v, kind = x._value, coefficients.role
         if v.ndim == 3:
-            value = self.numerics.applied[kind](coefficients.storage.value, v)
+            value = self._applied[kind](coefficients.storage.value, v)
         else:
-            value = self.numerics.applied[kind](coefficients.storage.value, vectors(v)).reshape(v.shape)
+            value = self._applied[kind](coefficients.storage.value, vectors(v)).reshape(v.shape)
         return self.emit(self._heads[kind], value, v.shape, (x._slot,))
 
     def spread(self, gain: ModeGain, x: Signal) -> Signal:

@@ -186,13 +186,8 @@ class Numerics:
 
     # ---- analog circuits -------------------------------------------------------------------------------------
 
-    def convert(self, v: np.ndarray, bits: int, full_scale: float) -> tuple[np.ndarray, int]:
-        """The nearest levels of a converter, and how many values lay beyond them."""
-        return converters.convert(v, converters.step(bits, full_scale), full_scale)
-
-    def spoil(self, bank: Bank, values: np.ndarray, full_scale: float, moment: Moment) -> int:
-        """Make outputs of a bank imperfect, in place; returns how many saturate."""
-        return bank.spoil(values, full_scale, moment)
+    convert: Callable[[np.ndarray, float, float], tuple[np.ndarray, int]] = staticmethod(converters.convert)
+    spoil: Callable[[Bank, np.ndarray, float, Moment], int] = staticmethod(Bank.spoil)
 
     def perturb(self, values: np.ndarray, noise: float, limit: float, source: Source, moment: Moment) -> int:
         """Add noise to `(chips, vectors, n)`, in place; returns how many are beyond the limit, where they end."""

@@ -75,6 +75,14 @@ def _standardised(v: np.ndarray, epsilon: float) -> tuple[np.ndarray, np.ndarray
     return blank(v.shape, v.dtype), blank((*v.shape[:-1], 1), v.dtype)
 
 
+def _converted(v: np.ndarray, delta: float, full_scale: float) -> tuple[np.ndarray, int]:
+    return blank(v.shape, v.dtype).view(type(v)), 0
+
+
+def _whole(bank: Bank, values: np.ndarray, full_scale: float, moment: Moment) -> int:
+    return 0
+
+
 class Alike(list[np.ndarray]):
     """Entries of a tape, all alike, of which only the number is kept."""
 
@@ -212,11 +220,8 @@ class Shapes(Numerics):
 
     # ---- analog circuits -------------------------------------------------------------------------------------
 
-    def convert(self, v: np.ndarray, bits: int, full_scale: float) -> tuple[np.ndarray, int]:
-        return blank(v.shape, v.dtype).view(type(v)), 0
-
-    def spoil(self, bank: Bank, values: np.ndarray, full_scale: float, moment: Moment) -> int:
-        return 0
+    convert = staticmethod(_converted)
+    spoil = staticmethod(_whole)
 
     def perturb(self, values: np.ndarray, noise: float, limit: float, source: Source, moment: Moment) -> int:
         return 0
