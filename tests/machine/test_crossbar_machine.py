@@ -366,3 +366,9 @@ def test_only_what_is_in_a_memory_makes_it_larger_and_leak():
     ledger = made.machine.memory
     assert ledger.most["weight memory"] < sum(h.total_bits for h in ledger.peak_holdings() if "weight" in h.kind)
     assert made.machine.prices().digital.stores["state memory"].banks == 0
+
+
+@pytest.mark.parametrize("format_", ["float64", "fixed<32,24>"])
+def test_a_digital_unit_with_wider_updates_than_analog_values_have_is_refused(format_):
+    with pytest.raises(ConfigError, match="at most 24 significant bits"):
+        machine_options({"like": "pcm_crossbar", "digital": {"like": "digital_45nm", "update": format_}})
