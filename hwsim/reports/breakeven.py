@@ -43,7 +43,11 @@ def table(found: Breakeven) -> Table:
 def sentences(found: Breakeven) -> list[str]:
     """Where the substrate meets the best digital reference, quantity by quantity, and what to know of it."""
     bounds = [f"{name!r} is no best reference: {bound}." for name, bound in found.bounds.items()]
-    return [_sentence(found, quantity) for quantity in QUANTITIES] + bounds + found.notes
+    costs = (
+        "These are costs alone: whether a rule still learns there is not asked. How many steps forward propagation "
+        "carries errors on this chip, its horizon, `hwsim run` says."
+    )
+    return [*(_sentence(found, quantity) for quantity in QUANTITIES), *bounds, *found.notes, costs]
 
 
 def _sentence(found: Breakeven, quantity: Quantity) -> str:

@@ -100,6 +100,7 @@ def test_bands_come_from_the_ranges_of_energies(monkeypatch, shared, found):
     (middle,) = verdict.stated.meetings
     assert (middle.less, middle.reference) == (True, "BPTT")
     said = report.sentences(result)[0]
+    assert "whether a rule still learns there is not asked" in report.sentences(result)[-1]
     assert "from steps = 101 on the substrate needs less" in said
     assert ("within the sources' ranges it needs less from 26 on at best, from 401 on at worst" in said) != bool(shared)
 
