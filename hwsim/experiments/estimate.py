@@ -12,15 +12,13 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-import hwsim
-from hwsim import documents, tasks
+from hwsim import tasks
 from hwsim.accounts.journal import Totals
 from hwsim.config import experiment as config
 from hwsim.config.experiment import Experiment, System
 from hwsim.errors import HwsimError
 from hwsim.experiments.costs import Costs
-from hwsim.experiments.run import described, plain
-from hwsim.experiments.run_folder import SCHEMA_VERSION
+from hwsim.experiments.run import described, heading, plain
 from hwsim.experiments.trial import TEST_BATCH, Outcome, Trial, Watch
 from hwsim.learning import optimizers
 from hwsim.learning.update import update
@@ -59,15 +57,8 @@ def estimate(experiment: str | Path | Mapping[str, Any] | Experiment, expected: 
     expected = expected or Expectations()
     dataset = tasks.outline(asked.task)
     found = [sketched(asked, name, system, dataset, expected) for name, system in asked.systems().items()]
-    summary = {
-        "schema_version": SCHEMA_VERSION,
-        "name": asked.name,
-        "seed": asked.seed,
-        "hwsim_version": hwsim.__version__,
-        "config_sha256": documents.fingerprint(asked.resolved()),
-        "estimated": expected.model_dump(),
-        "systems": {one.trial.name: plain(_described(one)) for one in found},
-    }
+    systems = {one.trial.name: plain(_described(one)) for one in found}
+    summary = {**heading(asked), "estimated": expected.model_dump(), "systems": systems}
     return Estimate(asked, expected, summary, found)
 
 
@@ -176,11 +167,6 @@ class Sketch(Trial):
         return found
 
 
-def joules(amount: Any) -> float:
-    """What the summary says of a constant: its energy, perhaps with bounds."""
-    return float(amount["energy_j"] if isinstance(amount, dict) else amount)
-
-
 def _described(costs: Costs) -> dict[str, Any]:
     """What the summary says of one system."""
     trial, found = costs.trial, described(costs)
@@ -188,6 +174,6 @@ def _described(costs: Costs) -> dict[str, Any]:
     found["signal_health"] = None
     energy, on_values = found["energy"], costs.tariff.by_activity()
     whole = energy["training_step_j"]
-    expected = sum(joules(each) for constant, each in energy["by_constant"].items() if constant in on_values)
+    expected = sum(each["energy_j"] for constant, each in energy["by_constant"].items() if constant in on_values)
     energy["expected_fraction"] = expected / whole if whole else None
     return found

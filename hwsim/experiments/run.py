@@ -121,16 +121,19 @@ def simulate(
         trial = Trial(experiment, name, system, dataset, target)
         trial.run(lambda what, done, total, name=name: progress(name, what, done, total))  # type: ignore[misc]
         found.append(Costs(trial))
-    resolved = experiment.resolved()
-    summary = {
+    systems = {one.trial.name: plain(described(one)) for one in found}
+    return Run(experiment, {**heading(experiment), "systems": systems}, found)
+
+
+def heading(experiment: Experiment) -> dict[str, Any]:
+    """What `summary.json` says of the experiment, before its systems."""
+    return {
         "schema_version": run_folder.SCHEMA_VERSION,
         "name": experiment.name,
         "seed": experiment.seed,
         "hwsim_version": hwsim.__version__,
-        "config_sha256": documents.fingerprint(resolved),
-        "systems": {one.trial.name: plain(described(one)) for one in found},
+        "config_sha256": documents.fingerprint(experiment.resolved()),
     }
-    return Run(experiment, summary, found)
 
 
 def described(costs: Costs) -> dict[str, Any]:

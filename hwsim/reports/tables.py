@@ -252,8 +252,7 @@ def shares(system: Mapping[str, Any]) -> dict[str, Share]:
 def alignments(system: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """What the gradient check says of each group, over all layers and in each: a label and `{against: …}`."""
     gradient = system["gradient"]
-    if "all" in gradient:
-        yield "all parameters", gradient["all"]
+    yield "all parameters", gradient["all"]
     for group in GROUPS:
         yield group, gradient[group]
     layers = gradient["by_layer"]

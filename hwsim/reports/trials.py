@@ -20,6 +20,8 @@ from hwsim.reports.words import Words
 
 SYSTEM = ("system", "rule", "machine")
 STATISTICS = ("median", "lower_quartile", "upper_quartile", "min", "max", "mean", "deviation", "count", "non_finite")
+_UNMEASURED = "The study tests nothing and checks no gradient."
+
 FIRST = (
     "accuracy",
     "loss",
@@ -167,14 +169,14 @@ def _shown(study: StudyFolder) -> list[str]:
 
 def answers(study: StudyFolder) -> list[Answer]:
     """To the device physicist, the chip architect and the learning researcher."""
-    return [_physicist(study), _architect(study), _researcher(study)]
-
-
-def _physicist(study: StudyFolder) -> Answer:
-    asked = "Device physicist: where is the device good enough to learn with?"
     measure = _measure(study)
+    return [_physicist(study, measure), _architect(study), _researcher(study, measure)]
+
+
+def _physicist(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
+    asked = "Device physicist: where is the device good enough to learn with?"
     if measure is None:
-        return Answer(asked, "The study tests nothing and checks no gradient.", "", [])
+        return Answer(asked, _UNMEASURED, "", [])
     name, largest = measure
     first = study.summary.system.iloc[0]
     rows = study.summary[(study.summary.quantity == name) & (study.summary.system == first)].dropna(subset=["median"])
@@ -206,11 +208,10 @@ def _architect(study: StudyFolder) -> Answer:
     return Answer(asked, said, "", because)
 
 
-def _researcher(study: StudyFolder) -> Answer:
+def _researcher(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
     asked = "Learning researcher: which rule survives?"
-    measure = _measure(study)
     if measure is None:
-        return Answer(asked, "The study tests nothing and checks no gradient.", "", [])
+        return Answer(asked, _UNMEASURED, "", [])
     name, largest = measure
     rows = study.summary[study.summary.quantity == name].dropna(subset=["median"])
     if rows.empty:

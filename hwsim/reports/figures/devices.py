@@ -61,11 +61,9 @@ def clipped(run: RunFolder) -> Drawing | None:
     rows = run.clipping[run.clipping.system == name]
     rows = rows.assign(rate=(rows.clipped / rows["values"].clip(lower=1)).astype(float))
     worst = rows[rows.clipped > 0].nlargest(MOST, "rate", keep="first")
-    if rows.empty:
-        return None
-    never = int((rows.clipped == 0).sum())
     if worst.empty:
         return None
+    never = int((rows.clipped == 0).sum())
     with canvas(70 + 22 * len(worst)) as figure:
         axes = figure.subplots()
         axes.set_xscale("log")
