@@ -2,7 +2,7 @@
 
 A study of 200 trials is carried out once without disturbance; then again with 1, 2 and 4 worker processes and on a Dask
 cluster of two, killed with SIGKILL at 20 random moments and resumed each time. Its tables must be the same bytes, and
-no trial may have been carried out twice once it was kept. On the cluster a Dask worker is killed each time as well.
+no trial that was kept may be lost. On the cluster a Dask worker is killed each time as well.
 
     python benchmarks/kill_study.py [--kills 20] [--seed 0] [--modes 1 2 4 dask]
 """

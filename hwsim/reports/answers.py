@@ -40,6 +40,7 @@ class Score(NamedTuple):
     start: float
     end: float
     is_accuracy: bool
+    trained: bool = True
 
     @property
     def progress(self) -> float:
@@ -113,11 +114,11 @@ def _physicist(run: RunFolder) -> Answer:
 
 
 def _good_enough(run: RunFolder) -> tuple[str, Tone]:
-    (_, mine), score = next(iter(run.systems.items())), scores(run)
-    own = score.get(next(iter(run.systems)))
+    (first, mine), score = next(iter(run.systems.items())), scores(run)
+    own = score.get(first)
     if mine["diverged"]:
         return f"No: learning diverged on {len(mine['diverged']['chips'])} of {mine['chips']} chips.", "bad"
-    if own is None or own.start == own.end:
+    if own is None or not own.trained:
         return "It was not trained in this run; look at the gradient.", ""
     other = next(
         (name for name, system in run.systems.items() if system is not mine and not system["signal_health"]), None
@@ -229,7 +230,7 @@ def _researcher(run: RunFolder) -> Answer:
             f"{reached(reach['at_start'])} at the initial ones; a sequence has {reach['steps']}."
         )
     score = scores(run)
-    trained = {name: score[name] for name in judged if name in score and score[name].start != score[name].end}
+    trained = {name: score[name] for name in judged if name in score and score[name].trained}
     if not trained:
         return Answer(asked, *_by_cosine(judged), because)
     best = max((each.progress for each in score.values()), default=0.0)
@@ -288,7 +289,7 @@ def scores(run: RunFolder) -> dict[str, Score]:
     for name, tests in run.metrics.groupby("system", sort=False):
         is_accuracy = bool(tests.test_accuracy.notna().any())
         medians = tests.groupby("updates")["test_accuracy" if is_accuracy else "test_loss"].median().sort_index()
-        found[str(name)] = Score(float(medians.iloc[0]), float(medians.iloc[-1]), is_accuracy)
+        found[str(name)] = Score(float(medians.iloc[0]), float(medians.iloc[-1]), is_accuracy, len(medians) > 1)
     return found
 
 

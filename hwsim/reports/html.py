@@ -126,7 +126,7 @@ def of_study(study: StudyFolder) -> str:
     sections = [
         Section("figures", "Figures", drawings=_figures(study)),
         Section("medians", "System beside system", tables=_filled(*trials.pivots(study))),
-        Section("spread", "All quantities", more=_filled(trials.medians(study), *trials.spreads(study))),
+        Section("spread", "Medians and spread", more=_filled(trials.medians(study), *trials.spreads(study))),
     ]
     return _page(
         "a study",

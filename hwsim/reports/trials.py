@@ -37,7 +37,7 @@ FIRST = (
     "writes_per_device",
     "saturation_rate",
 )
-"""Quantities of the first table; the others have one of their own each."""
+"""Quantities of the tables, as far as a study knows them; `summary.csv` has all."""
 
 UNDEFINED = Cell("undefined")
 """The cosine of a gradient that is all zero, on each chip."""

@@ -30,9 +30,10 @@ def conductances(run: RunFolder) -> Drawing | None:
         "conductances",
         "conductance",
         "S",
-        f"{share:.0%} of {name}’s devices stay at the low end of their range",
+        f"{share:.0%} of {name}’s devices lie in the lowest bin that has any",
         "Devices of all chips at the end of the run, by array, on a logarithmic axis. Of the two devices of a weight "
-        "one is always at the low end; a pile at the high end is a range that is too narrow for the weights.",
+        "one is always meant to be at the low end; a pile at the high end is a range that is too narrow "
+        "for the weights.",
     )
 
 

@@ -81,8 +81,9 @@ def learning(tests: pd.DataFrame, names: Iterable[str], measure: str) -> Drawing
             figure,
             "learning",
             _heading(shown, priced, accuracy),
-            "Lines are medians over chips, bands reach from the worst chip to the best. Energy contains programming, "
-            "training and tests" + (", on a logarithmic axis." if wide else "."),
+            "Lines are medians over chips, bands reach from the worst chip to the best."
+            + (" Energy contains programming, training and tests" if priced else "")
+            + ((", on a logarithmic axis." if wide else ".") if priced else ""),
         )
 
 

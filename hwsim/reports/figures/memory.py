@@ -46,7 +46,7 @@ COLOURS = {
 
 
 class Held(NamedTuple):
-    """What one system held at the end of each step of a training step.
+    """The most that one system held during each step of a training step.
 
     Attributes:
         sweeps: its passes and phases, and how many steps each has.
