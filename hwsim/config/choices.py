@@ -71,8 +71,7 @@ def named(name: str) -> list[Choice]:
         ConfigError: there is no such thing; the nearest name is told.
     """
     if name.endswith((".yaml", ".yml")):
-        data = documents.load(name).data
-        where = "device: FILE" if isinstance(data, dict) and "conductance" in data else "machine: FILE"
+        where = "device: FILE" if hardware.kind_of(documents.load(name)) == "data sheet" else "machine: FILE"
         return [Choice(where, name, _line(opening(Path(name))), Path(name))]
     found = [choice for choice in choices() if choice.name == name]
     if not found:

@@ -26,7 +26,7 @@ def memory_column(kind: str) -> str:
 
 COLUMNS: dict[str, str] = {
     "seed": "of the trial",
-    "system": "`substrate`, or the name of a reference",
+    "system": "`substrate`, or what `called` says, or the name of a reference",
     "rule": "learning rule",
     "machine": "name of the machine",
     "chip": "number of the chip",

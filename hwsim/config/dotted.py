@@ -84,7 +84,8 @@ def _places(document: Document, change: Change, read: Open) -> Iterator[Place]:
             if not numbers:
                 names = [str(item["name"]) for item in data if isinstance(item, dict) and "name" in item]
                 allowed = [*map(str, range(len(data))), *names, "*"]
-                raise _refused(change, f"{_name(place)} has {len(data)} items; " + _unknown("item", steps[0], allowed))
+                unknown = documents.unknown("item", steps[0], allowed)
+                raise _refused(change, f"{_name(place)} has {len(data)} items; {unknown}")
             for number in numbers:
                 yield from walk(data[number], (*place, number), steps[taken:])
         elif isinstance(data, dict):
@@ -155,10 +156,6 @@ def _at(data: Any, place: Place) -> Any:
 
 def _refused(change: Change, text: str) -> ConfigError:
     return documents.refuse([documents.Problem(*change.key_mark, f"{change.key}: {text}")])
-
-
-def _unknown(what: str, name: str, allowed: list[str]) -> str:
-    return documents.unknown(what, name, allowed)
 
 
 def _name(place: Place) -> str:

@@ -1,7 +1,7 @@
 """Estimates: what an experiment costs, from shapes alone.
 
 The same rules run on the same machines as in a run, but no value is computed, equal steps of a pass are leapt over, and
-equal batches are carried out once and counted. So records, traces, memory and time are those of the run.
+equal batches are carried out twice at most and counted. So records, traces, memory and time are those of the run.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Sketch(Trial):
         self.numerics = Shapes(expected)
 
     def run(self, progress: Any = None) -> Outcome:
-        """Build, then carry out each kind of batch once.
+        """Build, then carry out each kind of batch, twice at most.
 
         Raises:
             HwsimError: the rule and the machine do not fit each other.
@@ -106,11 +106,6 @@ class Sketch(Trial):
             raise type(error)(f"{self.name}: {error}") from None
         self.outcome.totals.append(totals)
         return self.outcome
-
-    @property
-    def _chips(self) -> int:
-        """All chips do the same."""
-        return 1
 
     def _checked(self, sequences: int) -> Totals:
         """The gradient check: one gradient."""
@@ -170,7 +165,7 @@ class Sketch(Trial):
 def _described(costs: Costs) -> dict[str, Any]:
     """What the summary says of one system."""
     trial, found = costs.trial, described(costs)
-    found["chips"] = trial.system.chips if trial.system.machine.kind == "crossbar" else 1
+    found["chips"] = trial.chips
     found["signal_health"] = None
     energy, on_values = found["energy"], costs.tariff.by_activity()
     whole = energy["training_step_j"]

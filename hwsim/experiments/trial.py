@@ -136,11 +136,11 @@ class Trial:
                 progress("gradient check", 0, 1)
                 self._check_gradient(experiment.gradient_check.sequences, holds)
             if training:
-                self._adopt(self._built(self.system, self._chips, holds, learns=True))
+                self._adopt(self._built(self.system, self.chips, holds, learns=True))
                 self._train(training, progress)
             else:
                 if not experiment.gradient_check:
-                    self._adopt(self._built(self.system, self._chips, holds, learns=False))
+                    self._adopt(self._built(self.system, self.chips, holds, learns=False))
                 self._test(0, 0, None)
             self.outcome.totals.append(self.machine.journal.collect())
         return self.outcome
@@ -148,7 +148,7 @@ class Trial:
     # ---- building --------------------------------------------------------------------------------------------
 
     @property
-    def _chips(self) -> int:
+    def chips(self) -> int:
         """Machines without variation are all alike, so one of them is enough."""
         return self.system.chips if self.system.machine.kind == "crossbar" else 1
 
@@ -180,7 +180,7 @@ class Trial:
     def _check_gradient(self, sequences: int, holds: Any) -> None:
         """In strict mode, on a machine of its own with the same devices: nothing can be smuggled out of a step."""
         episode = self.dataset.train.select(slice(0, sequences))
-        self._adopt(self._built(self.system, self._chips, holds, learns=True, strict=True))
+        self._adopt(self._built(self.system, self.chips, holds, learns=True, strict=True))
         self._watch_residuals()
         self._note_horizon()
         if not self._target:

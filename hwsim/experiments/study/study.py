@@ -22,7 +22,7 @@ from hwsim.experiments.study.store import Outcome, Store
 from hwsim.experiments.study.trial import Job
 
 MANY = 100_000
-"""Trials from which on a study asks first."""
+"""Beyond so many trials a study asks first."""
 
 
 class Progress(NamedTuple):
