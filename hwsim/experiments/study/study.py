@@ -56,7 +56,7 @@ def run(
     Args:
         grid: the trials.
         folder: a new one, or one with the same study.
-        workers: processes on this computer; by default one for each core, or what the study says of Dask.
+        workers: processes on this computer, one for each core by default; none where a Dask cluster is named.
         scheduler: the address of a Dask scheduler, instead.
         data: the folder with the data sets that are not shipped.
         yes: go on with very many trials, or with a study that has changed.
@@ -78,7 +78,7 @@ def run(
         progress(Progress(over, failed, grid.trials))
         if over < grid.trials:
             count = min(workers or workers_here(), grid.trials - over)
-            with _executor(grid, count if workers or not scheduler else None, scheduler, data) as executor:
+            with _executor(grid, count, scheduler, data) as executor:
                 for done in _carry_out(grid, store, executor):
                     progress(done)
         over, failed = store.count()
@@ -107,7 +107,7 @@ def opened(folder: Path) -> Store:
 
 
 def _executor(
-    grid: Grid, workers: int | None, scheduler: str | None, data: str | Path | None
+    grid: Grid, workers: int, scheduler: str | None, data: str | Path | None
 ) -> AbstractContextManager[Executor]:
     where = None if data is None else str(Path(data).resolve())
     options = ClusterOptions(scheduler=scheduler) if scheduler else grid.study.dask
@@ -115,7 +115,7 @@ def _executor(
         from hwsim.experiments.study.cluster import Cluster
 
         return Cluster(options, where)
-    return Processes(workers or 1, where)
+    return Processes(workers, where)
 
 
 def _carry_out(grid: Grid, store: Store, executor: Executor) -> Iterator[Progress]:

@@ -46,7 +46,7 @@ def carry_out(config: str, seed: int, data: str | None = None) -> Outcome:
         said = str(error) if isinstance(error, HwsimError) else f"{type(error).__name__}: {error}"
         return Outcome("failed", said, traceback.format_exc(), wall_s=time.perf_counter() - begun)
     summary = json.dumps(found.summary, allow_nan=False)
-    metrics = json.dumps(_finite(found.metrics.to_dict("split", index=False)), allow_nan=False)
+    metrics = json.dumps(experiments.plain(found.metrics.to_dict("split", index=False)), allow_nan=False)
     return Outcome("done", None, None, summary, metrics, time.perf_counter() - begun)
 
 
@@ -72,12 +72,3 @@ def _dataset(options: Any, seed: int, folder: Path | None) -> Dataset:
         _latest.clear()
         found = _latest[key] = tasks.load(options, seed, folder)
     return found
-
-
-def _finite(value: Any) -> Any:
-    """The same with None for what is no number."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not abs(value) < float("inf") else value
