@@ -104,6 +104,8 @@ def study(
     figures = report.draw(asked, folder)
     if not quiet:
         report.show(folder, ended, figures, console)
+    if ended.failed == ended.total:
+        raise typer.Exit(1)
 
 
 @app.command()

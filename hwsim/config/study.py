@@ -148,6 +148,11 @@ class Figure(BaseModel, extra="forbid"):
     ] = None
 
     @property
+    def file(self) -> str:
+        """The name of the file that is drawn, without its ending."""
+        return self.name.replace(" ", "_")
+
+    @property
     def across(self) -> list[str]:
         """The columns whose values are panels side by side."""
         return [self.facet] if isinstance(self.facet, str) else self.facet or []

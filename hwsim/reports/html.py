@@ -144,12 +144,11 @@ def _figures(study: StudyFolder) -> list[Drawing]:
     """The figures that the study asks for, drawn for the page; and other drawings that lie beside them."""
     found, beside = [], dict(study.figures)
     for figure in trials.drawn(study):
-        file = figure.name.replace(" ", "_")
         if {figure.x, figure.y, *figure.across, *figure.down, *figure.where, *figure.hollow} <= set(study.table):
-            again = pictures.on_a_page(figure, study.table, _identifier(file))
+            again = pictures.on_a_page(figure, study.table, _identifier(figure.file))
             if again is not None:
                 found.append(again)
-                beside.pop(file, None)
+                beside.pop(figure.file, None)
     return [*found, *(_adopted(name, svg) for name, svg in beside.items())]
 
 

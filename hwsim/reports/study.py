@@ -31,11 +31,12 @@ def outline(grid: Grid) -> str:
 
 
 def draw(grid: Grid, folder: Path) -> list[Path]:
-    """The figures that the study asks for, as SVG files."""
+    """The figures that the study asks for, as SVG files; one without anything to draw is left out."""
     if not grid.study.figures:
         return []
     found = pd.read_parquet(folder / "table.parquet")
-    return [figures.draw(figure, found, folder / "figures") for figure in grid.study.figures]
+    paths = (figures.draw(figure, found, folder / "figures") for figure in grid.study.figures)
+    return [path for path in paths if path is not None]
 
 
 def show(folder: Path, ended: Progress, drawn: list[Path], console: Console) -> None:
@@ -50,6 +51,10 @@ def show(folder: Path, ended: Progress, drawn: list[Path], console: Console) -> 
         for error, count in failed["error"].value_counts().head(5).items():
             console.print(f"  {count} × {escape(str(error).splitlines()[0])}", highlight=False)
         console.print("which ones is in table.csv; --retry runs them again", highlight=False)
+    there = {path.stem for path in drawn}
+    for figure in trials.drawn(study):
+        if figure.file not in there:
+            console.print(f"{escape(figure.name)} is not drawn: no trial has {figure.y}", highlight=False)
     names = ["table.csv", "table.parquet", "summary.csv", *(str(path.relative_to(folder)) for path in drawn)]
     console.print(f"Results are in {folder}: {', '.join(names)}", highlight=False)
 

@@ -27,6 +27,17 @@ def load(options: Any, seed: int, folder: Path | None = None) -> Dataset:
     return dataset
 
 
+def check(options: Any, folder: Path | None = None) -> None:
+    """That the data is there which a task takes from files; most tasks take none.
+
+    Raises:
+        DataError: it is not, or is not what it should be.
+    """
+    files = getattr(TASKS[options.name], "files", None)
+    if files is not None:
+        files(folder)
+
+
 def outline(options: Any) -> Dataset:
     """The shapes of what `load` would give; no data is needed for them."""
     shapes: Dataset = TASKS[options.name].outline(options)
@@ -39,4 +50,4 @@ def numbers(options: Any) -> int:
     return count
 
 
-__all__ = ["TASKS", "AnyOptions", "Dataset", "load", "numbers", "outline"]
+__all__ = ["TASKS", "AnyOptions", "Dataset", "check", "load", "numbers", "outline"]

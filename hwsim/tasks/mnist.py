@@ -95,8 +95,7 @@ def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     Raises:
         DataError: a file is missing, truncated, or not the one that it should be.
     """
-    place = data_folder(folder) / "mnist"
-    parts = {what: read(place, file) for what, file in FILES.items()}
+    parts = files(folder)
 
     def episode(kind: str, count: int) -> Episode:
         images = parts[f"{kind} images"][:count] / 255.0
@@ -104,6 +103,16 @@ def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:
         return Episode(steps, parts[f"{kind} labels"][:count].astype(np.int64), classes=10)
 
     return Dataset(episode("train", options.train), episode("test", options.test))
+
+
+def files(folder: Path | None = None) -> dict[str, np.ndarray]:
+    """All images and labels.
+
+    Raises:
+        DataError: a file is missing, truncated, or not the one that it should be.
+    """
+    place = data_folder(folder) / "mnist"
+    return {what: read(place, file) for what, file in FILES.items()}
 
 
 def fetch(folder: Path | None = None) -> Path:

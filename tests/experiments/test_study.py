@@ -20,11 +20,11 @@ import pandas as pd
 import psutil
 import pytest
 
-from hwsim import documents
+from hwsim import cli, documents
 from hwsim.config import grid
 from hwsim.config.columns import COLUMNS
 from hwsim.config.grid import Grid
-from hwsim.errors import ConfigError, OutputError
+from hwsim.errors import ConfigError, DataError, OutputError
 from hwsim.experiments import study_folder
 from hwsim.experiments.study import store as stores
 from hwsim.experiments.study import study, table
@@ -184,6 +184,29 @@ def test_a_failing_trial_is_recorded_and_does_not_stop_the_rest(tmp_path: Path) 
     assert kept(tmp_path / "s") == before
     assert run(tmp_path / "s", text, workers=1, retry=True) == ended
     assert sum(kept(tmp_path / "s")[key] == value for key, value in before.items()) >= 4
+
+
+def test_a_study_all_of_whose_trials_fail_says_so_and_has_no_figure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(STUDY.replace("vary:", "set: {machine.parts.tiles.count: 1}\nvary:"), encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["hwsim", "study", str(file), "--out", str(tmp_path / "s"), "--workers", "1"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "12 of 12 trials failed" in said
+    assert "cosine is not drawn: no trial has cosine_all" in said
+    assert not (tmp_path / "s" / "figures").exists()
+
+
+def test_data_that_is_not_there_is_said_before_any_trial(tmp_path: Path) -> None:
+    text = STUDY.replace("{name: random, steps: 3, width: 2, train: 4, test: 4}", "{name: mnist, train: 4, test: 4}")
+    text = text.replace("task.steps, values: [2, 4]", "task.steps, values: [49, 98]")
+    with pytest.raises(DataError, match="hwsim data fetch mnist"):
+        run(tmp_path / "s", text, data=tmp_path)
+    assert kept(tmp_path / "s") == {}
 
 
 def test_points_that_are_alike_are_carried_out_once(tmp_path: Path) -> None:

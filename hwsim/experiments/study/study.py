@@ -12,7 +12,7 @@ import numba
 import numpy
 
 import hwsim
-from hwsim import documents
+from hwsim import documents, tasks
 from hwsim.config.grid import Grid
 from hwsim.config.study import Cluster as ClusterOptions
 from hwsim.errors import ConfigError, OutputError
@@ -64,7 +64,8 @@ def run(
         progress: told first what was there already, and then of each trial.
 
     Raises:
-        HwsimError: something is wrong with the study, the folder or the cluster. Trials that are over are kept.
+        HwsimError: something is wrong with the study, the folder, the data or the cluster. Trials that are over are
+            kept.
     """
     if grid.trials > MANY and not yes:
         raise ConfigError(f"{grid.study.name}: {grid.trials:,} trials; if that is what you want, add --yes")
@@ -115,6 +116,7 @@ def _executor(
         from hwsim.experiments.study.cluster import Cluster
 
         return Cluster(options, where)
+    tasks.check(grid.experiment(0).task, None if data is None else Path(data))
     return Processes(workers, where)
 
 

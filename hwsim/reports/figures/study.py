@@ -57,13 +57,15 @@ class Panel(NamedTuple):
     series: list[Series]
 
 
-def draw(figure: Figure, table: pd.DataFrame, folder: Path) -> Path:
-    """Draw a figure of a study's table into a folder.
+def draw(figure: Figure, table: pd.DataFrame, folder: Path) -> Path | None:
+    """Draw a figure of a study's table into a folder; None if there is nothing in it.
 
     Raises:
         OutputError: it cannot be written.
     """
-    path = folder / f"{figure.name.replace(' ', '_')}.svg"
+    if drawn(figure, table).empty:
+        return None
+    path = folder / f"{figure.file}.svg"
     with canvas(0.1) as sheet:
         _compose(sheet, figure, table, titled=True)
         svg = written(sheet, figure.name)
