@@ -110,6 +110,13 @@ class Costs:
         for epoch, totals in enumerate(self.outcome.totals):
             yield from _rows(self.of_totals(totals), name, "epoch", epoch, None, None)
 
+    def spent(self) -> Iterator[float | None]:
+        """The energy of all that was done until each test was over."""
+        so_far = Spent()
+        for totals in self.outcome.totals:
+            so_far.absorb(total(self.of_totals(totals)))
+            yield so_far.energy
+
     def gradient(self) -> Spent:
         """The energy of finding the gradient of the batch in detail, for all its sequences."""
         detail = self.outcome.detail

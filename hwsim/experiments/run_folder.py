@@ -10,6 +10,8 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +47,7 @@ METRICS = (
     "updates",
     "epoch",
     "chip",
+    "energy_j",
     "train_loss",
     "test_loss",
     "test_accuracy",
@@ -262,8 +265,11 @@ def _checksum(path: Path) -> str:
 
 
 def metrics(costs: Costs) -> Iterator[list[Any]]:
-    """A row for each test and chip."""
-    return ([row[key] for key in METRICS] for row in costs.outcome.metrics)
+    """A row for each test and chip, with the energy that was spent until the test was over."""
+    tests = groupby(costs.outcome.metrics, itemgetter("updates"))
+    for (_, chips), spent in zip(tests, costs.spent(), strict=False):  # what is untested is spent, too
+        for row in chips:
+            yield [spent if key == "energy_j" else row[key] for key in METRICS]
 
 
 def held(costs: Costs) -> Iterator[Held]:

@@ -26,7 +26,7 @@ from hwsim.reports.figures.constants import constants
 from hwsim.reports.figures.devices import clipped, conductances, writes
 from hwsim.reports.figures.gradient import gradient
 from hwsim.reports.figures.horizon import horizon
-from hwsim.reports.figures.learning import learning, measured, spent_until_tests
+from hwsim.reports.figures.learning import learning, measured, scores
 from hwsim.reports.figures.memory import memory
 from hwsim.reports.figures.purposes import purposes
 from hwsim.reports.figures.timeline import timeline
@@ -59,8 +59,7 @@ def of_run(run: RunFolder) -> str:
     """The report of a run; the same run gives the same bytes."""
     systems = run.systems
     name, first = next(iter(systems.items()))
-    tests, measure = spent_until_tests(run), measured(run.metrics)
-    learned = learning(tests, systems, measure)
+    learned = learning(scores(run), systems, measured(run.metrics))
     sections = [
         Section("systems", "Systems side by side", tables=[Sheet(tables.systems(systems), sortable=False)]),
         Section(
@@ -94,12 +93,12 @@ def of_run(run: RunFolder) -> str:
 def of_comparison(comparison: Comparison) -> str:
     """The page of several runs beside each other."""
     systems = comparison.systems
-    tests = []
+    made = []
     for label, run in comparison.runs.items():
         columns = comparison.columns[label]
-        found = spent_until_tests(run)
-        tests.append(found[found.system.isin(columns)].assign(system=found.system.map(columns)))
-    everything = pd.concat(tests).drop_duplicates(["system", "updates"])
+        found = scores(run)
+        made.append(found[found.system.isin(columns)].assign(system=found.system.map(columns)))
+    everything = pd.concat(made).drop_duplicates(["system", "updates"])
     measures = {measured(run.metrics) for run in comparison.runs.values()}
     learned = learning(everything, systems, measures.pop()) if len(measures) == 1 else None
     sections = [

@@ -14,7 +14,7 @@ from hwsim.reports.answers import answers, compared
 from hwsim.reports.figures.canvas import PALETTE
 from hwsim.reports.figures.constants import _reach, constants
 from hwsim.reports.figures.horizon import _fresh, _point
-from hwsim.reports.figures.learning import spent_until_tests
+from hwsim.reports.figures.learning import scores
 from hwsim.reports.figures.memory import KEPT, held
 from hwsim.reports.tables import Share, shares
 
@@ -47,7 +47,7 @@ def test_colours_can_be_told_apart(vision: str) -> None:
 
 def test_energy_until_the_last_test_is_that_of_the_run(folders: Folders) -> None:
     run = folders("full")
-    tests = spent_until_tests(run)
+    tests = scores(run)
     for name in ("substrate", "digital"):
         rows = tests[tests.system == name]
         assert list(rows.updates) == [0, 1, 2, 3, 4]

@@ -11,22 +11,14 @@ from hwsim.quantities import si
 from hwsim.reports.figures.canvas import DASHES, MARKERS, SERIES, Drawing, canvas, drawing, legend, percent, quantities
 
 
-def spent_until_tests(run: RunFolder) -> pd.DataFrame:
-    """For each test of each system: the energy spent until it was over, and the median and range over chips.
+def scores(run: RunFolder) -> pd.DataFrame:
+    """Each test of each system: the energy that was spent until it was over, and the median and range over chips.
 
     Columns: system, updates, energy_j (NaN where it is unknown), median, lowest, highest.
     """
-    metrics, epochs = run.metrics, run.energy[run.energy.part == "epoch"]
-    measure = measured(metrics)
-    found = []
-    for system, tests in metrics.groupby("system", sort=False):
-        parts = epochs[epochs.system == system].groupby("epoch").energy_j.agg(lambda column: column.sum(skipna=False))
-        total = parts.sort_index().cumsum()
-        by_test = tests.groupby("updates")[measure].agg(["median", "min", "max"]).sort_index()
-        for place, (updates, row) in enumerate(by_test.iterrows()):
-            energy = total.iloc[place] if place < len(total) else float("nan")
-            found.append((system, updates, energy, row["median"], row["min"], row["max"]))
-    return pd.DataFrame(found, columns=["system", "updates", "energy_j", "median", "lowest", "highest"])
+    made = run.metrics.groupby(["system", "updates"], sort=False)
+    of_chips = made[measured(run.metrics)].agg(median="median", lowest="min", highest="max")
+    return pd.concat([made.energy_j.first(), of_chips], axis=1).reset_index()
 
 
 def measured(metrics: pd.DataFrame) -> str:
@@ -34,20 +26,20 @@ def measured(metrics: pd.DataFrame) -> str:
     return "test_accuracy" if metrics.test_accuracy.notna().any() else "test_loss"
 
 
-def learning(tests: pd.DataFrame, names: Iterable[str], measure: str) -> Drawing | None:
+def learning(made: pd.DataFrame, names: Iterable[str], measure: str) -> Drawing | None:
     """A line for each system whose energy is known; over updates if none is; None without at least two tests.
 
     Args:
-        tests: as `spent_until_tests` gives them.
+        made: the tests, as `scores` gives them.
         names: of all systems, whose places decide on colours.
         measure: `test_accuracy` or `test_loss`.
     """
-    if tests.updates.nunique() < 2:
+    if made.updates.nunique() < 2:
         return None
     accuracy = measure == "test_accuracy"
-    known = tests[tests.groupby("system").energy_j.transform(lambda column: column.notna().all())]
+    known = made[made.groupby("system").energy_j.transform(lambda column: column.notna().all())]
     priced = not known.empty
-    shown = known if priced else tests
+    shown = known if priced else made
     over = "energy_j" if priced else "updates"
     wide = priced and _far_apart(shown)
     with canvas(290) as figure:
