@@ -406,7 +406,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 COLUMNS = {
     "energy.csv": "system part epoch sweep step layer purpose unit operation component energy_j low_j high_j assumed_j",
     "memory.csv": "system sweep step holder memory_class technology values bits_per_value change_bits live_bits",
-    "metrics.csv": "system updates epoch chip train_loss test_loss test_accuracy horizon_fresh_steps "
+    "metrics.csv": "system chip updates epoch energy_j train_loss test_loss test_accuracy horizon_fresh_steps "
     "horizon_frozen_steps",
 }
 

@@ -1,4 +1,4 @@
-"""The columns of a study's table: a row for each trial, system and chip."""
+"""The columns of a study's tables: a row for each trial, system and chip, and a row for each of their tests."""
 
 from hwsim.accounts.memory import CLASSES, DELAY, INPUT_REPLAY, LEARNING, TAPE, TARGET_REPLAY
 
@@ -69,3 +69,19 @@ COLUMNS: dict[str, str] = {
 TEXTS = ("system", "rule", "machine", "status", "config_sha256", "error")
 WHOLES = ("seed", "chip")
 NUMBERS = tuple(name for name in COLUMNS if name not in (*TEXTS, *WHOLES, "non_finite"))
+
+CURVES: dict[str, str] = {
+    "updates": "done before the test",
+    "epoch": "in which it was",
+    "energy_j": "spent until it was over: programming, training and tests",
+    "train_loss": "since the test before, of this chip",
+    "test_loss": "of this chip",
+    "test_accuracy": "of this chip",
+    "horizon_fresh_steps": "at the weights of then",
+    "horizon_frozen_steps": "at the weights of then",
+}
+"""What is known of each test of a training."""
+
+METRICS = ("system", "chip", *CURVES)
+PROGRESS = ("updates", "energy_j")
+"""Over what learning may be drawn."""

@@ -14,7 +14,7 @@ import numpy as np
 from hwsim import documents, streams
 from hwsim.config import dotted, hardware
 from hwsim.config import experiment as config
-from hwsim.config.columns import COLUMNS, NUMBERS
+from hwsim.config.columns import COLUMNS, CURVES, METRICS, NUMBERS, PROGRESS
 from hwsim.config.dotted import Change
 from hwsim.config.experiment import Experiment
 from hwsim.config.study import Axis, Distribution, Study
@@ -214,7 +214,7 @@ class Grid:
         named: list[tuple[str, Place]] = [(name, ("vary", name)) for name in self.study.vary]
         named += [(name, ("sample", "keys", name)) for name in (self.study.sample.keys if self.study.sample else {})]
         for name, place in named:
-            if name in (*COLUMNS, "sample") and name != "seed":
+            if name in (*COLUMNS, *CURVES, "sample") and name != "seed":
                 axis = self.study.vary.get(name) or self.study.sample.keys[name]  # type: ignore[union-attr]
                 keyed = axis.key or axis.keys or getattr(axis, "zip", None)
                 text = f"{name!r} is a column of the table already; give the axis another name"
@@ -234,8 +234,11 @@ class Grid:
 
     def _misdrawn(self, number: int) -> Iterator[documents.Problem]:
         """Columns that a figure names and the table does not have."""
-        figure, names = self.study.figures[number], list(dict.fromkeys([*self.columns, *COLUMNS]))
-        asked: list[tuple[Place, str | None, list[str]]] = [(("x",), figure.x, names), (("y",), figure.y, [*NUMBERS])]
+        figure = self.study.figures[number]
+        of_table, numbers = (METRICS, CURVES) if figure.over_training else (COLUMNS, NUMBERS)
+        names = list(dict.fromkeys([*self.columns, "seed", *of_table]))
+        asked: list[tuple[Place, str | None, list[str]]] = []
+        asked += [(("x",), figure.x, [*names, *PROGRESS]), (("y",), figure.y, [*numbers])]
         asked.append((("hue",), figure.hue, names))
         for key in ("facet", "rows"):
             given = getattr(figure, key)
@@ -245,7 +248,7 @@ class Grid:
         for place, name, allowed in asked:
             if name is not None and name not in allowed:
                 yield self._document.problem(("figures", number, *place), documents.unknown("column", name, allowed))
-        for key, allowed in (("where", names), ("units", names), ("hollow", [*NUMBERS])):
+        for key, allowed in (("where", names), ("units", names), ("hollow", [*numbers])):
             for name in getattr(figure, key):
                 if name not in allowed:
                     text = documents.unknown("column", name, allowed)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from hwsim.config.columns import PROGRESS
 from hwsim.config.experiment import Name, Whole
 
 Key = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$", description="dotted, as in network.layers.0.cell.r_min")]
@@ -109,8 +110,18 @@ class Figure(BaseModel, extra="forbid"):
     """A figure: y over x, a line or colour for each hue, a column of panels for each facet, and rows of them."""
 
     name: Annotated[Name, Field(description="of the file that is drawn")]
-    x: Annotated[str, Field(description="an axis of the study, or another column of its table")]
-    y: Annotated[str, Field(description="a column of the table, such as cosine_recurrent or accuracy")]
+    x: Annotated[
+        str,
+        Field(
+            description="an axis of the study, or another column of its table; updates or energy_j for learning curves"
+        ),
+    ]
+    y: Annotated[
+        str,
+        Field(
+            description="a column of the table, such as cosine_recurrent or accuracy; test_accuracy of learning curves"
+        ),
+    ]
     hue: Annotated[str | None, Field(description="a line or colour for each of its values")] = None
     facet: Annotated[Columns | None, Field(description="a panel for each of its values, side by side")] = None
     rows: Annotated[Columns | None, Field(description="a row of panels for each of its values")] = None
@@ -151,6 +162,11 @@ class Figure(BaseModel, extra="forbid"):
     def file(self) -> str:
         """The name of the file that is drawn, without its ending."""
         return self.name.replace(" ", "_")
+
+    @property
+    def over_training(self) -> bool:
+        """Whether it shows how learning went, test by test, and not how it ended."""
+        return self.x in PROGRESS
 
     @property
     def across(self) -> list[str]:

@@ -14,6 +14,7 @@ import pandas as pd
 import hwsim
 from hwsim import documents, tasks
 from hwsim.config import experiment as config
+from hwsim.config.columns import METRICS
 from hwsim.config.experiment import Experiment
 from hwsim.errors import ConfigError
 from hwsim.experiments import costs as accounting
@@ -64,7 +65,7 @@ class Run:
     def metrics(self) -> pd.DataFrame:
         """What is written to `metrics.csv`."""
         rows = (row for one in self.costs for row in run_folder.metrics(one))
-        return pd.DataFrame(rows, columns=run_folder.METRICS)
+        return pd.DataFrame(rows, columns=METRICS)
 
 
 def run(

@@ -21,6 +21,7 @@ from hwsim import documents
 from hwsim.accounts.energy import total
 from hwsim.accounts.journal import PASS
 from hwsim.accounts.timeline import TimelineWriter
+from hwsim.config.columns import METRICS
 from hwsim.errors import HwsimError, OutputError, ResultsError
 from hwsim.experiments import wear
 from hwsim.experiments.costs import Costs, Row
@@ -40,19 +41,6 @@ FILES = (
     "histograms.csv",
     "clipping.csv",
     "timeline.json",
-)
-
-METRICS = (
-    "system",
-    "updates",
-    "epoch",
-    "chip",
-    "energy_j",
-    "train_loss",
-    "test_loss",
-    "test_accuracy",
-    "horizon_fresh_steps",
-    "horizon_frozen_steps",
 )
 
 

@@ -11,10 +11,13 @@ import pandas as pd
 
 from hwsim import documents
 from hwsim.config import grid
+from hwsim.config.study import Figure
 from hwsim.errors import HwsimError, ResultsError
 
 STUDY = "study.yaml"
-_TABLES = ("table.csv", "summary.csv")
+_NEEDED = ("table.csv", "summary.csv")
+TABLES = ("table.csv", "table.parquet", "summary.csv", "pairs.csv", "curves.csv")
+"""What a study that is over may have found; the last two only where there is something to compare, and training."""
 
 
 class StudyFolder(NamedTuple):
@@ -26,6 +29,8 @@ class StudyFolder(NamedTuple):
         table: `table.csv`: a row for each trial, system and chip.
         summary: `summary.csv`: a row for each point, system and quantity.
         figures: the drawings in `figures/`, by name.
+        pairs: `pairs.csv`: each two systems compared within seeds; empty if there is none.
+        curves: `curves.csv`: a row for each test of a training; empty if there is none.
     """
 
     path: Path
@@ -33,6 +38,12 @@ class StudyFolder(NamedTuple):
     table: pd.DataFrame
     summary: pd.DataFrame
     figures: dict[str, str]
+    pairs: pd.DataFrame = pd.DataFrame()
+    curves: pd.DataFrame = pd.DataFrame()
+
+    def rows(self, figure: Figure) -> pd.DataFrame:
+        """The table that a figure is about."""
+        return self.curves if figure.over_training else self.table
 
 
 def is_study(path: Path) -> bool:
@@ -49,7 +60,7 @@ def how_far(folder: Path) -> str | None:
     Raises:
         ResultsError: what is there cannot be read.
     """
-    if all((folder / name).is_file() for name in _TABLES):
+    if all((folder / name).is_file() for name in _NEEDED):
         return None
     trials = folder / "trials.sqlite"
     try:
@@ -82,14 +93,15 @@ def read(path: str | Path) -> StudyFolder:
     try:
         if not is_study(folder):
             raise ResultsError(f"{folder} is not the folder of a study: it has no {STUDY}")
-        missing = [name for name in _TABLES if not (folder / name).is_file()]
+        missing = [name for name in _NEEDED if not (folder / name).is_file()]
         if missing:
             said = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
             raise ResultsError(
                 f"{folder} is a study that is not finished: {said}; the command that began it goes on where it stopped"
             )
         study = documents.load(folder / STUDY).data
-        table, summary = (pd.read_csv(folder / name) for name in _TABLES)
+        table, summary = (pd.read_csv(folder / name) for name in _NEEDED)
+        pairs, curves = (_optional(folder / name) for name in ("pairs.csv", "curves.csv"))
         figures = {each.stem: each.read_text(encoding="utf-8") for each in sorted(folder.glob("figures/*.svg"))}
     except OSError as error:
         raise ResultsError(f"{error.filename or folder}: cannot be read: {error.strerror}") from None
@@ -103,4 +115,8 @@ def read(path: str | Path) -> StudyFolder:
     if lacking or not isinstance(study, dict):
         said = f"its tables lack {', '.join(sorted(lacking))}" if lacking else f"its {STUDY} is no mapping"
         raise ResultsError(f"{folder} is not the folder of a study: {said}")
-    return StudyFolder(folder, study, table, summary, figures)
+    return StudyFolder(folder, study, table, summary, figures, pairs, curves)
+
+
+def _optional(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path) if path.is_file() else pd.DataFrame()

@@ -124,7 +124,7 @@ def of_study(study: StudyFolder) -> str:
     """The report of a study."""
     sections = [
         Section("figures", "Figures", drawings=_figures(study)),
-        Section("medians", "System beside system", tables=_filled(*trials.pivots(study))),
+        Section("medians", "System beside system", tables=_filled(*trials.pivots(study), trials.differences(study))),
         Section("spread", "Medians and spread", more=_filled(trials.medians(study), *trials.spreads(study))),
     ]
     return _page(
@@ -143,8 +143,9 @@ def _figures(study: StudyFolder) -> list[Drawing]:
     """The figures that the study asks for, drawn for the page; and other drawings that lie beside them."""
     found, beside = [], dict(study.figures)
     for figure in trials.drawn(study):
-        if {figure.x, figure.y, *figure.across, *figure.down, *figure.where, *figure.hollow} <= set(study.table):
-            again = pictures.on_a_page(figure, study.table, _identifier(figure.file))
+        rows = study.rows(figure)
+        if {figure.x, figure.y, *figure.across, *figure.down, *figure.where, *figure.hollow} <= set(rows):
+            again = pictures.on_a_page(figure, rows, _identifier(figure.file))
             if again is not None:
                 found.append(again)
                 beside.pop(figure.file, None)
@@ -164,9 +165,9 @@ def _adopted(name: str, svg: str) -> Drawing:
         ) from None
 
 
-def _filled(*found: Table) -> list[Sheet]:
+def _filled(*found: Table | None) -> list[Sheet]:
     """Tables that have lines."""
-    return [Sheet(table) for table in found if table.lines]
+    return [Sheet(table) for table in found if table is not None and table.lines]
 
 
 def _drawn(*drawings: Drawing | None) -> list[Drawing]:

@@ -34,15 +34,16 @@ def draw(grid: Grid, folder: Path) -> list[Path]:
     """The figures that the study asks for, as SVG files; one without anything to draw is left out."""
     if not grid.study.figures:
         return []
-    found = pd.read_parquet(folder / "table.parquet")
-    paths = (figures.draw(figure, found, folder / "figures") for figure in grid.study.figures)
+    study = study_folder.read(folder)._replace(table=pd.read_parquet(folder / "table.parquet"))
+    paths = (figures.draw(figure, study.rows(figure), folder / "figures") for figure in grid.study.figures)
     return [path for path in paths if path is not None]
 
 
 def show(folder: Path, ended: Progress, drawn: list[Path], console: Console) -> None:
     """Print what the figures show as tables, what failed, and where everything is."""
     study = study_folder.read(folder)
-    for table in trials.pivots(study):
+    compared = trials.differences(study)
+    for table in (*trials.pivots(study), *([compared] if compared else [])):
         console.print(escape(table.title), style="bold", highlight=False)
         console.print(_printable(table))
     if ended.failed:
@@ -55,7 +56,8 @@ def show(folder: Path, ended: Progress, drawn: list[Path], console: Console) -> 
     for figure in trials.drawn(study):
         if figure.file not in there:
             console.print(f"{escape(figure.name)} is not drawn: no trial has {figure.y}", highlight=False)
-    names = ["table.csv", "table.parquet", "summary.csv", *(str(path.relative_to(folder)) for path in drawn)]
+    tables = [name for name in study_folder.TABLES if (folder / name).is_file()]
+    names = [*tables, *(str(path.relative_to(folder)) for path in drawn)]
     console.print(f"Results are in {folder}: {', '.join(names)}", highlight=False)
 
 
@@ -73,6 +75,6 @@ def _printable(table: Table) -> RichTable:
     for line in table.lines[:_LINES]:
         drawn.add_row(escape(line.label), *(escape(str(cell)) for cell in line.cells))
     if len(table.lines) > _LINES:
-        drawn.caption = f"{len(table.lines) - _LINES} more lines in summary.csv"
+        drawn.caption = f"{len(table.lines) - _LINES} more lines in the tables of the folder"
         drawn.caption_justify = "left"
     return drawn

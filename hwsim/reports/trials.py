@@ -39,6 +39,9 @@ FIRST = (
 )
 """Quantities of the tables, as far as a study knows them; `summary.csv` has all."""
 
+_FEW = 12
+"""Differences up to which all are shown; `pairs.csv` has all."""
+
 UNDEFINED = Cell("undefined")
 """The cosine of a gradient that is all zero, on each chip."""
 
@@ -136,6 +139,32 @@ def _middle(words: Words, quantity: str, middle: str, row: Any) -> Cell:
 
 def _sortable(value: Any) -> float | None:
     return None if isinstance(value, str) or pd.isna(value) else float(value)
+
+
+def differences(study: StudyFolder) -> Table | None:
+    """What was trained compared within seeds: the first system with each other one, or all of them if they are few."""
+    known = set(study.pairs["quantity"]) if len(study.curves) and len(study.pairs) else set()
+    quantity = "accuracy" if "accuracy" in known else "loss"
+    if quantity not in known:
+        return None
+    words, varied = _words(study), axes(study)
+    rows, lines = study.pairs[study.pairs["quantity"] == quantity], []
+    if len(rows) > _FEW:
+        rows = rows[rows["first"] == rows["first"].iloc[0]]
+    for row in rows.to_dict("records"):
+        point = (Cell(words.value(name, row[name], bare=True), _sortable(row[name])) for name in varied)
+        mean, low, high = (_signed(quantity, row[name]) for name in ("mean", "low", "high"))
+        interval = Cell(f"{low} to {high}", row["low"])
+        cells = (*point, Cell(mean, row["mean"]), interval, Cell(f"{row['leads']} of {row['count']}", row["leads"]))
+        lines.append(Line(f"{row['first']} − {row['second']}", cells))
+    unit = " (points)" if quantity == "accuracy" else ""
+    heads = (*map(words.column, varied), f"mean{unit}", f"95 % interval{unit}", "higher in")
+    return Table(f"{opening(quantity)}: differences within seeds", heads, tuple(lines), corner="difference")
+
+
+def _signed(quantity: str, value: float) -> str:
+    said = f"{100 * value:+.2f}" if quantity == "accuracy" else f"{value:+.4g}"
+    return said.replace("-", "−")
 
 
 def medians(study: StudyFolder) -> Table:

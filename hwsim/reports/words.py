@@ -23,8 +23,9 @@ _NAMES = {
     "memory_to_learn_bytes": "memory for learning",
     "time_sequence_s": "time of a sequence",
     "time_training_step_s": "time of a training step",
+    "energy_j": "energy spent since the start",
 }
-_SHARES = ("accuracy", "assumed_fraction", "saturation_rate")
+_SHARES = ("accuracy", "test_accuracy", "assumed_fraction", "saturation_rate")
 
 
 class Words(NamedTuple):

@@ -19,10 +19,11 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from scipy import stats
 
 from hwsim import cli, documents
 from hwsim.config import grid
-from hwsim.config.columns import COLUMNS
+from hwsim.config.columns import COLUMNS, GROUPS, METRICS
 from hwsim.config.grid import Grid
 from hwsim.errors import ConfigError, DataError, OutputError
 from hwsim.experiments import study_folder
@@ -32,6 +33,7 @@ from hwsim.experiments.study.processes import WorkerError
 from hwsim.experiments.study.store import Outcome, Store
 from hwsim.experiments.study.study import Progress
 from hwsim.reports import study as report
+from hwsim.reports import trials
 
 STUDY = """\
 name: small
@@ -54,7 +56,7 @@ figures:
   - {name: cosine, x: steps, y: cosine_all, hue: bits, facet: system}
 """
 TRIALS = 12
-TABLES = ("table.csv", "table.parquet", "summary.csv", "study.yaml", "figures/cosine.svg")
+TABLES = ("table.csv", "table.parquet", "summary.csv", "pairs.csv", "study.yaml", "figures/cosine.svg")
 
 
 def asked(text: str = STUDY) -> Grid:
@@ -161,6 +163,75 @@ def test_the_summary_is_taken_over_chips_and_seeds(whole: Path) -> None:
     np.testing.assert_allclose([line[name] for name in names], wanted, rtol=1e-12)
     np.testing.assert_allclose(line["deviation"], values.std(ddof=1), rtol=1e-12)
     assert set(summary["system"]) == {"substrate", "BPTT"}
+
+
+def test_systems_are_compared_within_seeds(whole: Path) -> None:
+    found, pairs = pd.read_csv(whole / "table.csv"), pd.read_csv(whole / "pairs.csv")
+    assert set(zip(pairs["first"], pairs["second"], strict=True)) == {("substrate", "BPTT")}
+    assert set(pairs["quantity"]) == {f"cosine_{group}" for group in GROUPS}  # nothing is tested
+    assert not pairs.isna().to_numpy().any()
+    one, other = (
+        found[(found["system"] == system) & (found["bits"] == 8) & (found["steps"] == 4)]
+        .groupby("seed")["cosine_input"]
+        .mean()
+        for system in ("substrate", "BPTT")
+    )
+    expected = stats.ttest_rel(one, other).confidence_interval(0.95)
+    (line,) = pairs.query("bits == 8 and steps == 4 and quantity == 'cosine_input'").to_dict("records")
+    assert line["mean"] == pytest.approx((one - other).mean(), rel=1e-12)
+    assert (line["low"], line["high"]) == pytest.approx(tuple(expected), rel=1e-9)
+    assert (line["leads"], line["count"]) == ((one > other).sum(), 3)
+
+
+TRAINED = """\
+name: trained
+experiment:
+  name: tiny
+  task: {name: random, steps: 3, width: 2, train: 8, test: 8}
+  network: {layers: [{cell: {name: lru, modes: 3, r_min: 0.9}}]}
+  learning: {name: fpe}
+  machine: pcm_crossbar
+  chips: 2
+  training: {optimizer: {name: sgd, rate: 0.1}, batch: 4, steps: 4, test_every: 2}
+  references:
+    - {name: BPTT, learning: {name: bptt}, machine: ideal}
+vary:
+  rate: {key: training.optimizer.rate, values: [0.1, 1.0]}
+seeds: 2
+figures:
+  - {name: over updates, x: updates, y: test_loss, hue: system, facet: rate, spread: range}
+  - {name: over energy, x: energy_j, y: test_loss, hue: system, facet: rate}
+"""
+
+
+def test_learning_curves_are_those_of_the_runs(tmp_path: Path) -> None:
+    import hwsim
+
+    run(tmp_path / "s", TRAINED, workers=1)
+    found = pd.read_csv(tmp_path / "s" / "curves.csv")
+    assert list(found.columns) == ["rate", "seed", *METRICS]
+    made = hwsim.run(asked(TRAINED).experiment(1).model_copy(update={"seed": 1}))
+    mine = found.query("rate == 1.0 and seed == 1").drop(columns=["rate", "seed"]).reset_index(drop=True)
+    pd.testing.assert_frame_equal(mine, made.metrics, check_dtype=False)
+    assert mine["energy_j"].dropna().max() == made.summary["systems"]["substrate"]["energy"]["run_j"]
+    priced = (tmp_path / "s" / "figures" / "over_energy.svg").read_text(encoding="utf-8")
+    assert "J" in priced
+    assert "substrate" in priced
+    assert "BPTT" not in priced  # an exact machine has no energy
+    counted = (tmp_path / "s" / "figures" / "over_updates.svg").read_text(encoding="utf-8")
+    assert "BPTT" in counted
+    said = trials.differences(study_folder.read(tmp_path / "s"))
+    assert said is not None
+    assert [line.label for line in said.lines] == ["substrate − BPTT"] * 2
+
+
+def test_columns_of_learning_curves_are_checked() -> None:
+    wrong = TRAINED.replace("y: test_loss, hue: system, facet: rate}", "y: accuracy, hue: rule}")
+    with pytest.raises(ConfigError) as error:
+        asked(wrong).check()
+    assert "unknown column 'accuracy'" in str(error.value)
+    assert "test_accuracy" in str(error.value)
+    assert "unknown column 'rule'" in str(error.value)
 
 
 def test_a_failing_trial_is_recorded_and_does_not_stop_the_rest(tmp_path: Path) -> None:

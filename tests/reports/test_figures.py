@@ -52,6 +52,8 @@ def test_energy_until_the_last_test_is_that_of_the_run(folders: Folders) -> None
         rows = tests[tests.system == name]
         assert list(rows.updates) == [0, 1, 2, 3, 4]
         assert (np.diff(rows.energy_j) > 0).all()
+        parts = run.energy[(run.energy.system == name) & (run.energy.part == "epoch")].groupby("epoch").energy_j.sum()
+        np.testing.assert_allclose(rows.energy_j, parts.sort_index().cumsum()[: len(rows)], rtol=1e-12)
         assert rows.energy_j.iloc[-1] == pytest.approx(run.systems[name]["energy"]["run_j"], rel=1e-12)
         accuracy = run.systems[name]["accuracy"]
         assert rows["median"].iloc[-1] == accuracy["median"]

@@ -134,6 +134,11 @@ class Store:
         query = "SELECT number, id, status, error, summary FROM plan JOIN trials USING (id) ORDER BY number"
         return map(Kept._make, self._base.execute(query))
 
+    def metrics(self) -> Iterator[tuple[int, str]]:
+        """How learning went in the trials of the plan that are done, by number."""
+        query = "SELECT number, metrics FROM plan JOIN trials USING (id) WHERE status = 'done' ORDER BY number"
+        yield from self._base.execute(query)
+
     # ---- SQLite ----------------------------------------------------------------------------------------------
 
     def _recognise(self) -> None:

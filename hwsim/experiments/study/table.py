@@ -14,6 +14,8 @@ import pandas as pd
 from hwsim.config.columns import COLUMNS, GROUPS, NUMBERS, OF_A_SEQUENCE, TEXTS, WHOLES, memory_column
 from hwsim.config.grid import Grid
 from hwsim.errors import OutputError
+from hwsim.experiments.study.curves import curves
+from hwsim.experiments.study.pairs import pairs
 from hwsim.experiments.study.store import Kept, Store
 
 Row = dict[str, Any]
@@ -24,6 +26,9 @@ OF_SYSTEM = ("system", "rule", "machine")
 def write(folder: Path, grid: Grid, store: Store) -> None:
     """Write `table.csv`, `table.parquet` and `summary.csv`, each whole or not at all.
 
+    Where there are several seeds and systems `pairs.csv` compares them, and where something was trained `curves.csv`
+    says how that went.
+
     Raises:
         OutputError: there is no place for them.
     """
@@ -31,6 +36,8 @@ def write(folder: Path, grid: Grid, store: Store) -> None:
         found = frame(grid, store)
         replace(folder / "table.csv", _csv(found))
         replace(folder / "table.parquet", found.to_parquet(index=False, engine="pyarrow"))
+        _optional(folder / "pairs.csv", pairs(grid, found))
+        _optional(folder / "curves.csv", curves(grid, store))
         replace(folder / "summary.csv", _csv(summary(grid, found)))
     except OSError as error:
         raise OutputError(
@@ -162,6 +169,14 @@ def replace(path: Path, content: bytes) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _optional(path: Path, found: pd.DataFrame) -> None:
+    """Write a table that may be empty, in which case there is none."""
+    if found.empty:
+        path.unlink(missing_ok=True)
+    else:
+        replace(path, _csv(found))
 
 
 def _typed(name: str, values: list[Any]) -> pd.Series[Any]:

@@ -13,6 +13,8 @@ from hwsim.reports.figures.canvas import INK, MUTED
 
 _GAP = 7
 """Between one thing and the next, in points."""
+_TOP = 3
+"""Above the first one: letters may reach beyond the line that is measured."""
 
 
 class Header:
@@ -50,9 +52,9 @@ class Header:
         width, body = self._figure.get_size_inches() * 72
         scale = 72 / self._figure.dpi
         heights = [made.get_window_extent(self._renderer).height * scale for made, _ in self._stack]
-        whole = body + sum(heights) + sum(gap for _, gap in self._stack)
+        whole = _TOP + body + sum(heights) + sum(gap for _, gap in self._stack)
         self._figure.set_size_inches(width / 72, whole / 72)
-        at = whole
+        at = whole - _TOP
         for (made, gap), height in zip(self._stack, heights, strict=True):
             if hasattr(made, "set_bbox_to_anchor"):
                 made.set_bbox_to_anchor((0, at / whole), self._figure.transFigure)

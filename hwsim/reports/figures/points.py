@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isnan
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -34,7 +35,9 @@ class Point(NamedTuple):
 
 def drawn(figure: Figure, table: pd.DataFrame) -> pd.DataFrame:
     """The rows that a figure is about: of trials that are done, where y was asked for."""
-    rows = table[table["status"] == "done"]
+    if figure.y not in table:
+        return table.iloc[:0]
+    rows = table[table["status"] == "done"] if "status" in table else table
     for column, wanted in figure.where.items():
         rows = rows[rows[column].astype(str).isin([str(value) for value in wanted])]
     lost = _lost(rows)
@@ -46,9 +49,13 @@ def drawn(figure: Figure, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def points(figure: Figure, rows: pd.DataFrame) -> Iterator[Point]:
-    """One for each value of x."""
+    """One for each value of x; on a learning curve, for each test."""
     lost, hollow = _lost(rows), _condition(figure)
-    for x, mine in rows.groupby(figure.x, sort=True):
+    for x, mine in rows.groupby("updates" if figure.over_training else figure.x, sort=True):
+        if figure.over_training:
+            x = float(mine[figure.x].median())
+            if isnan(x):
+                continue
         values = mine[figure.y].dropna()
         missing = mine[figure.y].isna()
         low, middle, high = _spread(figure, values) if len(values) else (None, None, None)

@@ -1,0 +1,28 @@
+"""How learning went in the trials of a study: a row for each test of each system and chip."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+
+from hwsim.config.columns import METRICS
+from hwsim.config.grid import Grid
+from hwsim.experiments.study.store import Store
+
+
+def curves(grid: Grid, store: Store) -> pd.DataFrame:
+    """The tests of all trials; points in the order of the file, then seeds, systems and tests. Empty without training.
+
+    Columns: the axes, `seed`, and those of `metrics.csv`.
+    """
+    parts = []
+    for number, metrics in store.metrics():
+        point, at = divmod(number, len(grid.seeds))
+        labels: dict[str, Any] = {**grid.labels(point), "seed": grid.seeds[at]}
+        made = pd.DataFrame(**json.loads(metrics))
+        if made["updates"].any():
+            parts.append(made.assign(**labels))
+    columns = [*grid.columns, "seed", *METRICS]
+    return (pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()).reindex(columns=columns)
