@@ -221,9 +221,9 @@ class Tariff:
         """
         current = 0
         for sweep, step, trace, activities, times in detail:
-            if sweep != current:
+            while current < sweep:
                 yield current, -1, self._leakage(seconds[current])
-                current = sweep
+                current += 1
             ledger: Ledger = {}
             sequences = batch.sequences if batch.sweeps[sweep].kind == PASS else 1
             self.charge(ledger, trace, sequences * times, activities)

@@ -53,6 +53,19 @@ class Done(NamedTuple):
     activities: np.ndarray | None
     times: int = 1
 
+    def repeated(self, times: int) -> "Done":
+        """So many times more."""
+        activities = None if self.activities is None else self.activities * times
+        return self._replace(activities=activities, times=self.times * times)
+
+
+class Mark(NamedTuple):
+    """Where a journal stood: how many sweeps there were, steps in detail, and the sums of activities by trace."""
+
+    sweeps: int
+    detail: int
+    activities: dict[int, np.ndarray]
+
 
 @dataclass
 class Totals:
@@ -145,11 +158,27 @@ class Journal:
         """Enter the last step so many times more."""
         assert self._runs
         self._runs[-1][1] += times
-        activities = None if self._last_activities is None else self._last_activities * times
-        if activities is not None:
-            self.totals.activities[self.last] += activities
+        if self._last_activities is not None:
+            self.totals.activities[self.last] += self._last_activities * times
         if self.detail is not None:
-            self.detail.append(self.detail[-1]._replace(activities=activities, times=times))
+            self.detail.append(self.detail[-1].repeated(times))
+
+    def mark(self) -> Mark:
+        """Where the journal stands, between sweeps."""
+        activities = {trace: values.copy() for trace, values in self.totals.activities.items()}
+        return Mark(len(self._sweeps), 0 if self.detail is None else len(self.detail), activities)
+
+    def since(self, mark: Mark) -> tuple[Sweep, ...]:
+        """The sweeps since then."""
+        return tuple(self._sweeps[mark.sweeps :])
+
+    def repeat_since(self, mark: Mark, times: int) -> None:
+        """Enter the sweeps since then so many times more."""
+        self._sweeps += self._sweeps[mark.sweeps :] * times
+        for trace, values in self.totals.activities.items():
+            values += (values - mark.activities.get(trace, 0.0)) * times
+        if self.detail is not None:
+            self.detail += [done.repeated(times) for done in self.detail[mark.detail :]]
 
     def close_sweep(self) -> None:
         assert self._runs is not None

@@ -159,12 +159,9 @@ class Costs:
         """Elementary operations of one batch, over all its sequences."""
         count: Counter[str] = Counter()
         if self.outcome.detail is not None:
-            batch = self.outcome.detail.batch
-            for sweep in batch.sweeps:
-                for trace, steps in sweep.runs:
-                    times = steps * (batch.sequences if sweep.kind == PASS else 1)
-                    for name, each in total_work(self.machine.journal.traces[trace]).items():
-                        count[name] += each * times
+            for trace, times in self.outcome.detail.totals().steps().items():
+                for name, each in total_work(self.machine.journal.traces[trace]).items():
+                    count[name] += each * times
         return count
 
     # ---- memory ----------------------------------------------------------------------------------------------

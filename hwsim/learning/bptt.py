@@ -88,12 +88,12 @@ class BPTT(Rule):
         with machine.workspace(keep_inputs=True) as workspace:
             states, tapes = self.open(network, workspace)
             checkpoints = self.tapes(states, workspace, "checkpoints") if len(segments) > 2 else []
-            for segment in segments[:-1]:
+            for segment in machine.rounds(segments[:-1]):
                 for step in machine.forward_pass("advance", segment):
                     begins = step.begins and not step.first
                     network.step(states, step, checkpoints if begins else None)
             carried: list[Register] = []
-            for segment in reversed(segments):
+            for segment in machine.rounds(segments[::-1]):
                 again = segment is not segments[-1]
                 for step in machine.forward_pass("forward", segment):
                     begins = step.begins and not step.first

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from math import prod
@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwsim.accounts.journal import PASS, PHASE, Journal
+from hwsim.accounts.journal import PASS, PHASE, Journal, Mark
 from hwsim.accounts.memory import BUFFERS, Holding, MemoryLedger, most_buffered
 from hwsim.episode import Episode
 from hwsim.errors import CapabilityError, CausalityError
-from hwsim.machine.leaps import Leaps
+from hwsim.machine.leaps import Leaps, rounds
 from hwsim.machine.numerics import Numerics
 from hwsim.machine.step import Step
 from hwsim.machine.storage import Register, Storage, Tape
@@ -256,15 +256,30 @@ class Sequencer(ABC):
             position += 1 if leaps is None else leaps.after(step, position)
         self._close_sweep()
 
+    def rounds(self, parts: Sequence[range]) -> Iterator[range]:
+        """Parts of the sequence, in the order in which each gets the same passes."""
+        yield from rounds(self, parts) if self.leaps else parts
+
     def repeat(self, growth: dict[str, int], times: int) -> None:
         """Enter so many more steps like the last one, each of which changes what is held by `growth`."""
         self.journal.repeat(times)
+        self._grow(growth, times)
+        self._clock += times
+
+    def repeat_round(self, begun: Mark, growth: dict[str, int], parts: Sequence[range]) -> None:
+        """Enter the passes since `begun` for other parts as well, which change what is held by `growth` each."""
+        passes = self.journal.since(begun)
+        self.journal.repeat_since(begun, len(parts))
+        self._grow(growth, len(parts))
+        self._shown_up_to = max(self._shown_up_to, *(part.stop for part in parts))
+        self.sweep_number += len(passes) * len(parts)
+
+    def _grow(self, growth: dict[str, int], times: int) -> None:
         self.memory.repeat(growth, times)
         for name, values in growth.items():
             storage = self.storages.get(name)
             if isinstance(storage, Tape):
                 storage.leap(values * times // (prod(storage.size) * self.parallel))
-        self._clock += times
 
     def when(self, clock: int) -> str:
         """The step that a signal was made in, in words."""

@@ -260,9 +260,30 @@ def test_a_million_steps_are_carried_out_around_their_landmarks_only(learner):
     assert many == few < 100
 
 
-def test_with_checkpoints_steps_are_carried_out_in_proportion_to_the_root():
-    few, many = (gradient(rule(ALL_RULES["bptt sqrt"]), steps)[1] for steps in (10**2, 10**4))
-    assert many < 12 * few < 10**4
+@pytest.mark.parametrize("distance", ["sqrt", 10])
+def test_rounds_between_checkpoints_are_leapt_over(distance):
+    """However long the sequence, and however short what lies between two checkpoints."""
+    learner = rule({"name": "bptt", "checkpoints": distance})
+    few, many = (gradient(learner, steps, loss_from=steps - 1)[1] for steps in (10**3, 10**5))
+    assert few - 100 < many < few + 100 < 500
+
+
+def test_a_rule_whose_rounds_differ_in_secret_is_found_out():
+    class Secret(Rule):
+        def gradients(self, network):
+            parts = [range(start, start + 4) for start in range(0, 400, 4)]
+            with network.machine.workspace() as workspace:
+                states = network.states(workspace)
+                for count, part in enumerate(network.machine.rounds(parts)):
+                    for step in network.machine.forward_pass("forward", part):
+                        network.step(states, step)
+                    if count == 4:  # the last of the equal ones
+                        for _ in network.machine.phase("odd"):
+                            pass
+            network.finish_gradient()
+
+    with pytest.raises(CausalityError, match="rounds that should be alike is not like the others"):
+        gradient(Secret(None), 400, loss_from=399)
 
 
 @pytest.mark.parametrize("learner", sorted(ALL_RULES))
