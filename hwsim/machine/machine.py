@@ -299,6 +299,10 @@ class Machine(Sequencer):
         if kept is None:
             return self.emit(self._heads[what, what], value, value.shape, ())
         size = kept.size[-1:]
+        if self.back_in_time and what == "target" and what not in self._there:
+            self.note(self._heads["keep", kept.port], (0, 0, *size), (), kept.name)  # on the way forward, not looked at
+            if not per_step:
+                self._there.add(what)
         if self._shown or (what in self._there and not per_step):
             with self.serving(REPLAY if self._shown else self._purpose):
                 return self.emit(self._heads["replay", kept.port], value, value.shape, (kept.name,), size)
