@@ -348,7 +348,7 @@ class DigitalPrices:
             words = record.size[-1] // 2 if kind == "mode gain" else record.size[-1]  # one for both wires of a mode
             return [("weight memory", "read", words * self.word / uses)]
         if kind == "fetch":
-            return [("weight memory", "read", bits)]
+            return [(REGISTERS if record.unit == REGISTERS else "weight memory", "read", bits)]
         if kind in ("outer", "accumulate"):
             block = bits / (flow.gradient_block * flow.batch_parallel)
             return [("gradient memory", "read", block), ("gradient memory", "write", block)]

@@ -220,7 +220,7 @@ class Machine(Sequencer):
         """The factors of a gain as real parts of a complex signal, the same for every sequence."""
         one = np.ones((self.chips, self.batch, 1), self.dtype)
         value = self.numerics.spread(gain.storage.value, one)[:, :, 0]
-        return self.emit(self._heads["fetch"], value, value.shape, (gain.name,), (gain.width,))
+        return self.emit(self._heads["fetch", gain.storage.port], value, value.shape, (gain.name,), (gain.width,))
 
     def fetch_columns(self, matrix: Matrix) -> Signal:
         """The target weights as a bundle of columns, the same for every sequence."""

@@ -151,6 +151,18 @@ def test_only_devices_that_moved_are_written_and_paid_for():
     assert grouped(ledger, "component")["programming"].energy == pytest.approx(each * expected.mean(), rel=1e-12)
 
 
+def test_factors_are_fetched_from_the_registers_that_hold_them():
+    episode, learned = random_episode(), rule("rtrl")
+    made = built("lru", learned, episode, on="pcm_crossbar")
+    gradient_of(made, learned, episode)
+    stage, gamma = made.machine, made.layers[0].cell.gamma
+    fetched = {record for trace in stage.journal.traces for record in trace if record.kind == "fetch"}
+    assert [record.reads for record in fetched] == [(gamma.name,)]
+    (charge,) = stage.prices().charges(*fetched)
+    bit = stage.prices().digital.parts.register_bit.value
+    assert (charge.component, charge.energy, charge.amount) == ("registers", bit, gamma.width * 16)
+
+
 @pytest.mark.parametrize(
     ("on", "row"),  # in microseconds: pulses, and the reads that verify them
     [("pcm_crossbar", 8 * (0.15 + 0.25)), ("rram_crossbar", 8.52 + 0.27)],
