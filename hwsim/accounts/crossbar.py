@@ -170,9 +170,9 @@ class CrossbarPrices:
 
     A read costs Σ V² G t for the inputs and conductances that it really had, and an integrator for each output line of
     each tile; converters come apart, where a signal changes its domain. Analog circuits cost their elementary
-    operations. Programming costs the pulses of the devices that were really written; its time is that of writing all
-    rows, one after another, since schedules do not depend on values. Digital operations cost what they do on the
-    digital machine that the chip contains.
+    operations. Programming costs the pulses of the devices that were really written; its time is that of writing and
+    verifying all rows, one after another, since schedules do not depend on values. Digital operations cost what they do
+    on the digital machine that the chip contains.
 
     Args:
         multipliers: kinds of diagonal operations that the circuits of another section of `parts.diagonals` carry out.
@@ -220,7 +220,8 @@ class CrossbarPrices:
         parts, kind = self.parts, record.kind
         vectors = prod(record.size[:-1]) if kind not in ("read", "read transposed") else prod(record.size[:-2])
         if kind == "program":
-            return round(record.size[-2] * self.sheet.write.duration * 1e12)
+            write = self.sheet.write
+            return round(record.size[-2] * (write.duration + write.reads * parts.tiles.time.value) * 1e12)
         if kind in ("dac", "adc"):
             converter = getattr(parts, kind)
             return round(vectors * min(record.size[-1], converter.shared_by) * converter.time.value * 1e12)

@@ -234,34 +234,32 @@ class Priced(NamedTuple):
 class DigitalPrices:
     """Energy and time of a digital machine's operations.
 
-    Arithmetic costs its elementary operations and their register accesses. A matrix is fetched once for as many uses
-    as the dataflow says, an outer product reads and writes the gradient once in so many. Registers, tapes and kept
-    inputs cost an access of the memory that holds them. What is not modelled: instruction fetch, the network on the
-    chip, and the background power of off-chip memory.
+    Arithmetic costs its elementary operations and their register accesses, each of a word, but where a sum is written:
+    that is as wide as sums are. A matrix is fetched once for as many uses as the dataflow says, an outer product reads
+    and writes the gradient once in so many. Registers, tapes and kept inputs cost an access of the memory that holds
+    them. What is not modelled: instruction fetch, the network on the chip, what holds weights and products for further
+    use, and the background power of off-chip memory.
 
     Args:
         parts: what the machine is made of.
         most: bits that each memory held at most, by its name; it is sized for them.
-        word: bits of one number.
-        format: the number format of results, a key of `parts.arithmetic`.
-        accumulator: the format in which products are summed.
+        usual: the number format of results.
+        sums: the format in which products are summed.
         widths: bits of a value of storages, by name, where they are not words.
-        update: the name of a format that some records are in, and what it counts as; the others count as `format`.
+        update: the name of a format that some records are in, and what it counts as; the others count as `usual`.
     """
 
     def __init__(
         self,
         parts: DigitalParts,
         most: Mapping[str, int],
-        word: int,
-        format: str,  # noqa: A002
-        accumulator: str,
+        usual: Priced,
+        sums: Priced,
         widths: Mapping[str, int] = MappingProxyType({}),
         update: tuple[str, Priced] | None = None,
     ) -> None:
-        self._usual, self._others = Priced(word, format), dict([update] if update else [])
-        self.parts, self.word, self.widths = parts, word, widths
-        self.format, self.accumulator = format, accumulator
+        self._usual, self._sums, self._others = usual, sums, dict([update] if update else [])
+        self.parts, self.word, self.widths = parts, usual.bits, widths
         self.stores = {memory: sized(most.get(memory, 0), parts.sram) for memory in MEMORIES}
 
     def charges(self, record: Record) -> list[Charge]:
@@ -309,21 +307,24 @@ class DigitalPrices:
         return counts
 
     def _arithmetic(self, record: Record) -> list[Charge]:
-        unit, charges, operations = record.unit, [], 0
+        unit, charges, operations, sums = record.unit, [], 0, 0
         word, usual = self._others.get(record.format, self._usual)
         for name, count in self._elementary(record).items():
             operations += count
+            if name == "mac" or record.kind == "accumulate":
+                sums += count
             if name == "mac":
                 charges.append(self._operation(unit, usual, "multiply", count))
-                charges.append(self._operation(unit, self.accumulator, "add", count))
+                charges.append(self._operation(unit, self._sums.arithmetic, "add", count))
             elif name == "compare":
                 charges.append(charge(unit, "compare", count, self.parts.compare))
             else:
-                format = self.accumulator if record.kind == "accumulate" else usual  # noqa: A001
+                format = self._sums.arithmetic if record.kind == "accumulate" else usual  # noqa: A001
                 charges.append(self._operation(unit, format, name, count))
-        if operations:
-            bit, each = self.parts.register_bit, self.parts.registers_per_operation
-            charges.append(charge("registers", REGISTER_ACCESSES, operations * word, bit, each))
+        bit, each = self.parts.register_bit, self.parts.registers_per_operation
+        if operations and each.value:
+            wider = sums * (self._sums.bits - word) / each.value  # in one of the accesses, that of the result
+            charges.append(charge("registers", REGISTER_ACCESSES, operations * word + wider, bit, each))
         return charges
 
     def _operation(self, unit: str, format: str, name: str, count: float) -> Charge:  # noqa: A002
@@ -347,7 +348,7 @@ class DigitalPrices:
             words = record.size[-1] // 2 if kind == "mode gain" else record.size[-1]  # one for both wires of a mode
             return [("weight memory", "read", words * self.word / uses)]
         if kind == "fetch":
-            return [("weight memory", "read", bits)]
+            return [(REGISTERS if record.unit == REGISTERS else "weight memory", "read", bits)]
         if kind in ("outer", "accumulate"):
             block = bits / (flow.gradient_block * flow.batch_parallel)
             return [("gradient memory", "read", block), ("gradient memory", "write", block)]

@@ -117,9 +117,8 @@ class DigitalMachine(Machine):
         return DigitalPrices(
             self.priced_parts,
             self.memory.most,
-            self.priced_format.bits,
-            self.priced_format.arithmetic,
-            self.priced_accumulator.arithmetic,
+            self.priced_format,
+            self.priced_accumulator,
             self.memory.widths,
             self._between_passes_priced(),
         )

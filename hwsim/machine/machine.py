@@ -220,7 +220,7 @@ class Machine(Sequencer):
         """The factors of a gain as real parts of a complex signal, the same for every sequence."""
         one = np.ones((self.chips, self.batch, 1), self.dtype)
         value = self.numerics.spread(gain.storage.value, one)[:, :, 0]
-        return self.emit(self._heads["fetch"], value, value.shape, (gain.name,), (gain.width,))
+        return self.emit(self._heads["fetch", gain.storage.port], value, value.shape, (gain.name,), (gain.width,))
 
     def fetch_columns(self, matrix: Matrix) -> Signal:
         """The target weights as a bundle of columns, the same for every sequence."""
@@ -299,6 +299,10 @@ class Machine(Sequencer):
         if kept is None:
             return self.emit(self._heads[what, what], value, value.shape, ())
         size = kept.size[-1:]
+        if self.back_in_time and what == "target" and what not in self._there:
+            self.note(self._heads["keep", kept.port], (0, 0, *size), (), kept.name)  # on the way forward, not looked at
+            if not per_step:
+                self._there.add(what)
         if self._shown or (what in self._there and not per_step):
             with self.serving(REPLAY if self._shown else self._purpose):
                 return self.emit(self._heads["replay", kept.port], value, value.shape, (kept.name,), size)

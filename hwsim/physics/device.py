@@ -96,6 +96,11 @@ class CurrentPulses(BaseModel, extra="forbid"):
     def duration(self) -> float:
         return self.time.value * self.pulses.value
 
+    @property
+    def reads(self) -> float:
+        """Verifying reads of a write: one behind each pulse."""
+        return self.pulses.value
+
 
 class VoltagePulses(BaseModel, extra="forbid"):
     """Writing applies a fixed voltage: E = voltage² × conductance × time, time that of all pulses together."""
@@ -107,6 +112,11 @@ class VoltagePulses(BaseModel, extra="forbid"):
     @property
     def duration(self) -> float:
         return self.time.value
+
+    @property
+    def reads(self) -> float:
+        """Verifying reads of a write: one behind all pulses."""
+        return 1.0
 
 
 class Programming(BaseModel, extra="forbid"):

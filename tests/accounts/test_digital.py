@@ -18,6 +18,7 @@ from hwsim.accounts.digital import (
     MEMORIES,
     REGISTER_ACCESSES,
     DigitalPrices,
+    Priced,
     StaticMemory,
     macros,
     memory_of,
@@ -53,7 +54,8 @@ def prices(
     """A 45 nm machine without reuse, but for what `parts` say."""
     parts = {"dataflow": {"weight_reuse": 1, "gradient_block": 1}} | parts
     options = machine_options({"like": "digital_45nm", "parts": parts})
-    return DigitalPrices(options.parts, MOST if most is None else most, word, format, accumulator)
+    usual, sums = Priced(word, format), Priced(word, accumulator)
+    return DigitalPrices(options.parts, MOST if most is None else most, usual, sums)
 
 
 def of(kind: str, *size: int, unit: str = "vector unit", writes: int | str = 0) -> Record:
@@ -129,6 +131,25 @@ def test_a_product_multiplies_in_its_format_and_adds_in_that_of_the_sums(
     options = machine_options({"like": "digital_45nm", "format": format, "accumulator": accumulator})
     found = machine.build(options).prices()
     assert spent(found, READ)["systolic array"] == pytest.approx(256 * 256 * mac * PICO)
+
+
+@pytest.mark.parametrize(
+    ("format", "accumulator", "bits"),
+    [
+        ("float32", "float32", 32 + 32 + 32),
+        ("float16", "float32", 16 + 16 + 32),
+        ("fixed<8,4>", "fixed<32,8>", 8 + 8 + 32),
+    ],
+)
+def test_the_registers_of_a_product_hold_two_operands_and_the_sum(
+    format: str,  # noqa: A002
+    accumulator: str,
+    bits: int,
+) -> None:
+    options = machine_options({"like": "digital_45nm", "format": format, "accumulator": accumulator})
+    found = machine.build(options).prices()
+    assert spent(found, READ)["registers"] == pytest.approx(256 * 256 * bits * 0.009 * PICO)
+    assert spent(found, of("accumulate", 6, writes="b gradient"))["registers"] == pytest.approx(6 * bits * 0.009 * PICO)
 
 
 @pytest.mark.parametrize(
@@ -256,6 +277,25 @@ def test_kept_inputs_are_as_wide_when_they_move_as_when_they_are_held(on: str) -
     for record in moves:
         charges = stage.prices().charges(record)
         assert sum(charge.amount for charge in charges) == prod(record.size) * (kept.bits / kept.values)
+
+
+@pytest.mark.parametrize("target", ["each", "one", "values"])
+@pytest.mark.parametrize("name", ["bptt", "fpe", {"name": "bptt", "checkpoints": 3}])
+def test_what_is_held_to_be_shown_again_was_written_once(name: Any, target: str) -> None:
+    found, episode = rule(name), random_episode(steps=7, target=target)
+    network = built("lru stack", found, episode, on="digital_45nm")
+    stage = network.machine
+    stage.journal.collect()
+    stage.memory.history = []
+    gradient_of(network, found, episode)
+    held = {change.name: change.values for change in stage.memory.history if change.values > 0}
+    written: dict[str, int] = {}
+    for trace, times in stage.journal.totals.steps().items():
+        for record in stage.journal.traces[trace]:
+            if record.kind == "keep":
+                holder = str(record.writes)
+                written[holder] = written.get(holder, 0) + times * prod(record.size)
+    assert written == {name: episode.batch * held[name] for name in ("input replay", "target replay")}
 
 
 # ---- memories ------------------------------------------------------------------------------------------------

@@ -151,6 +151,34 @@ def test_only_devices_that_moved_are_written_and_paid_for():
     assert grouped(ledger, "component")["programming"].energy == pytest.approx(each * expected.mean(), rel=1e-12)
 
 
+def test_factors_are_fetched_from_the_registers_that_hold_them():
+    episode, learned = random_episode(), rule("rtrl")
+    made = built("lru", learned, episode, on="pcm_crossbar")
+    gradient_of(made, learned, episode)
+    stage, gamma = made.machine, made.layers[0].cell.gamma
+    fetched = {record for trace in stage.journal.traces for record in trace if record.kind == "fetch"}
+    assert [record.reads for record in fetched] == [(gamma.name,)]
+    (charge,) = stage.prices().charges(*fetched)
+    bit = stage.prices().digital.parts.register_bit.value
+    assert (charge.component, charge.energy, charge.amount) == ("registers", bit, gamma.width * 16)
+
+
+@pytest.mark.parametrize(
+    ("on", "row"),  # in microseconds: pulses, and the reads that verify them
+    [("pcm_crossbar", 8 * (0.15 + 0.25)), ("rram_crossbar", 8.52 + 0.27)],
+)
+def test_rows_are_written_and_verified_one_after_another(on, row):
+    stage = built("lru", rule("one_step"), random_episode(), on=on).machine
+    found = {
+        record.size[-2:]: stage.prices().duration(record)
+        for trace in stage.journal.traces
+        for record in trace
+        if record.kind == "program"
+    }
+    assert found == {(rows, columns): round(rows * row * 1e6) for rows, columns in found}
+    assert len(found) > 1
+
+
 def test_registers_leak_for_as_long_as_they_are_held():
     """exp(-held/τ) for what was stored, exp(-period/τ) a step for what waits."""
     leaky = {"like": CLEAN, "parts": {"registers": {"retention": {"value": "1 ms", "assumed": "for this test"}}}}

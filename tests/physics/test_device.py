@@ -135,6 +135,7 @@ def test_writing_pcm_takes_eight_pulses_of_45_picojoules() -> None:
     assert write.voltage.value * write.current.value * write.time.value == pytest.approx(45e-12)
     assert write.pulses.value == 8
     assert write.duration == pytest.approx(1.2e-6)
+    assert write.reads == 8
 
 
 def test_writing_rram_takes_a_set_of_1_75_volts() -> None:
@@ -143,6 +144,7 @@ def test_writing_rram_takes_a_set_of_1_75_volts() -> None:
     assert isinstance(write, VoltagePulses)
     assert write.voltage.value == 1.75
     assert write.duration == pytest.approx(8.52e-6)
+    assert write.reads == 1
 
 
 def test_the_ideal_device_has_no_errors() -> None:
