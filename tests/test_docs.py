@@ -201,6 +201,13 @@ def test_pages_link_to_what_exists(page: str) -> None:
     assert not missing
 
 
+def test_reports_say_what_the_documentation_says_is_modelled() -> None:
+    page = (ROOT / "docs/model.md").read_text(encoding="utf-8")
+    short = page[page.index("Every operation") : page.index("## Time and causality")]
+    report = (ROOT / "hwsim/reports/page/model.html").read_text(encoding="utf-8").replace("’", "'")
+    assert re.sub("<[^>]+>", " ", report).split() == re.sub(r"\*\*|^(##|-) ", " ", short, flags=re.MULTILINE).split()
+
+
 def test_the_experiments_of_the_examples_are_valid() -> None:
     hwsim.load(converter_bits.experiment(6))
     hwsim.load(frozen_against_fresh.experiment(8, 0))
