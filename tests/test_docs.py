@@ -13,6 +13,7 @@ from typing import Any
 import converter_bits
 import data_sheet
 import frozen_against_fresh
+import generate
 import numpy as np
 import pytest
 import transcript
@@ -226,6 +227,14 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert "made here:" not in html
     fetched = re.findall(r'<(?:script|img|link|iframe)[^>]* (?:src|href)="(https?:[^"]+)"', html)
     assert not [address for address in fetched if "sitemap" not in address]
+
+
+def test_the_reference_shows_commands_and_keys_as_they_are_typed() -> None:
+    commands, machines = generate.commands(), generate.keys("machine")
+    for usage in ("hwsim compare RUN RUN... [OPTIONS]", "hwsim validate FILE", "hwsim devices [NAME]", "hwsim schema"):
+        assert f"\n{usage}\n" in commands
+    assert "`fixed<16,12>`" in machines
+    assert "fixed&lt;bits" in machines
 
 
 @pytest.mark.parametrize("page", ["tutorial.md"])
