@@ -24,7 +24,7 @@ import hwsim
 from hwsim import documents, machine, networks
 from hwsim.catalogue import implementation
 from hwsim.cells import CELLS
-from hwsim.config import hardware
+from hwsim.config import grid, hardware
 from hwsim.config.constants import constants
 from hwsim.config.experiment import Experiment
 from hwsim.config.keys import sections
@@ -175,6 +175,13 @@ def test_the_chip_that_is_shown_is_valid(tmp_path: Path) -> None:
     assert (made.device.name, made.parts.adc.energy.value, made.parts.diagonals.inverse.mismatch) == (
         "rram_hfox_130nm", 0.9e-12, 0.01,
     )  # fmt: skip
+
+
+def test_the_study_that_is_shown_is_valid(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(blocks("docs/studies.md", "yaml")[0])
+    shown = grid.load(tmp_path / "study.yaml")
+    shown.check()
+    assert shown.trials == 2 * 2 * 2 * 20 * 5
 
 
 def test_the_data_sheet_that_is_shown_is_valid(tmp_path: Path) -> None:
