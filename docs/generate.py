@@ -132,7 +132,8 @@ def _commands(command: Any, name: str) -> Iterator[str]:
         return
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     rows = [_parameter(each) for each in command.params]
-    usage = " ".join([name, *(_metavar(each) for each in arguments), *(["[OPTIONS]"] if rows != arguments else [])])
+    options = ["[OPTIONS]"] if len(rows) > len(arguments) else []
+    usage = " ".join([name, *map(_metavar, arguments), *options])
     table = _table(("argument or option", "default", "what it is for"), rows) if rows else ""
     yield f"## {name}\n\n```console\n{usage}\n```\n\n{command.help}\n\n{table}"
 
@@ -145,7 +146,7 @@ def _parameter(parameter: Any) -> tuple[str, str, str]:
 
 
 def _metavar(argument: Any) -> str:
-    name = str(argument.metavar or argument.name).upper() + ("..." if argument.nargs == -1 else "")
+    name = argument.metavar or argument.name.upper() + ("..." if argument.nargs == -1 else "")
     return name if argument.required else f"[{name}]"
 
 
@@ -153,13 +154,14 @@ def _metavar(argument: Any) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
-    """A table; `|` in a cell is written so that it does not end the cell."""
+    """A table; `|` in a cell is written so that it does not end the cell, and `<` outside code so that it is no tag."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines) + "\n"
 
 
 def _cell(value: Any) -> str:
-    return " ".join(str(value).split()).replace("|", "&#124;").replace("<", "&lt;")
+    parts = re.split("(`[^`]*`)", " ".join(str(value).split()).replace("|", "&#124;"))
+    return "".join(part if part.startswith("`") else part.replace("<", "&lt;") for part in parts)
 
 
 PARTS: dict[str, Callable[[], str]] = {

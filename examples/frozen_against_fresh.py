@@ -3,7 +3,7 @@
 Errors run forward through 1/λ̄, along states that ran through λ. If the two circuits disagree by the same amount in
 every step, the disagreement adds up as T ε; if they disagree by chance, only as √T ε. Here everything on the chip is
 exact but the multipliers by λ, by its conjugate and by the inverse of that, each with errors of its own. Beside it
-stands BPTT along the same multipliers, with a memory for its tape: no rule can be better than that on such units.
+stands BPTT along the same multipliers, with a memory for its tape.
 
     python examples/frozen_against_fresh.py --seeds 20
 """

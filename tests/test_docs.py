@@ -13,6 +13,7 @@ from typing import Any
 import converter_bits
 import data_sheet
 import frozen_against_fresh
+import generate
 import numpy as np
 import pytest
 import transcript
@@ -23,7 +24,7 @@ import hwsim
 from hwsim import documents, machine, networks
 from hwsim.catalogue import implementation
 from hwsim.cells import CELLS
-from hwsim.config import hardware
+from hwsim.config import grid, hardware
 from hwsim.config.constants import constants
 from hwsim.config.experiment import Experiment
 from hwsim.config.keys import sections
@@ -176,6 +177,13 @@ def test_the_chip_that_is_shown_is_valid(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_the_study_that_is_shown_is_valid(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(blocks("docs/studies.md", "yaml")[0])
+    shown = grid.load(tmp_path / "study.yaml")
+    shown.check()
+    assert shown.trials == 2 * 2 * 2 * 20 * 5
+
+
 def test_the_data_sheet_that_is_shown_is_valid(tmp_path: Path) -> None:
     (tmp_path / "d.yaml").write_text(blocks("docs/own_device.md", "yaml")[0])
     sheet = hardware.device(documents.load(tmp_path / "d.yaml"))
@@ -201,6 +209,13 @@ def test_pages_link_to_what_exists(page: str) -> None:
     assert not missing
 
 
+def test_reports_say_what_the_documentation_says_is_modelled() -> None:
+    page = (ROOT / "docs/model.md").read_text(encoding="utf-8")
+    short = page[page.index("Every operation") : page.index("## Time and causality")]
+    report = (ROOT / "hwsim/reports/page/model.html").read_text(encoding="utf-8").replace("’", "'")
+    assert re.sub("<[^>]+>", " ", report).split() == re.sub(r"\*\*|^(##|-) ", " ", short, flags=re.MULTILINE).split()
+
+
 def test_the_experiments_of_the_examples_are_valid() -> None:
     hwsim.load(converter_bits.experiment(6))
     hwsim.load(frozen_against_fresh.experiment(8, 0))
@@ -219,6 +234,14 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert "made here:" not in html
     fetched = re.findall(r'<(?:script|img|link|iframe)[^>]* (?:src|href)="(https?:[^"]+)"', html)
     assert not [address for address in fetched if "sitemap" not in address]
+
+
+def test_the_reference_shows_commands_and_keys_as_they_are_typed() -> None:
+    commands, machines = generate.commands(), generate.keys("machine")
+    for usage in ("hwsim compare RUN RUN... [OPTIONS]", "hwsim validate FILE", "hwsim devices [NAME]", "hwsim schema"):
+        assert f"\n{usage}\n" in commands
+    assert "`fixed<16,12>`" in machines
+    assert "fixed&lt;bits" in machines
 
 
 @pytest.mark.parametrize("page", ["tutorial.md"])

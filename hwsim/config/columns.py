@@ -59,7 +59,7 @@ COLUMNS: dict[str, str] = {
     "time_sequence_s": "hardware time of one sequence, all passes",
     "time_training_step_s": "hardware time of one batch",
     "passes": "over a sequence, for its gradient",
-    "writes_per_device": "in training, the median chip",
+    "writes_per_device": "the first programming included, the median chip",
     "saturation_rate": "share of analog values beyond their range",
     "config_sha256": "of the resolved experiment: identifies the trial",
     "error": "why it failed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -65,7 +66,7 @@ def _walk(name: str, definitions: Schema, taken: set[str]) -> Iterator[str]:
 
 
 def _titles(definitions: Schema) -> dict[str, str]:
-    """A title for each definition: the name of its model, or what chooses it among others, such as `rule fpe`."""
+    """A title for each definition: its model's name in words, or what chooses it among others, as in `rule fpe`."""
     titles = {}
     for name, schema in definitions.items():
         place = name.split("__")
@@ -74,7 +75,8 @@ def _titles(definitions: Schema) -> dict[str, str]:
             room = {"learning": "rule", "optimizers": "optimizer", "networks": ""}.get(place[-3], place[-3].rstrip("s"))
             titles[name] = f"{room} {chosen[0] if chosen else place[-2]}".strip()
         else:
-            titles[name] = schema.get("title", name)
+            words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", schema.get("title", name)).lower()
+            titles[name] = words.removesuffix(" options")
     return titles
 
 

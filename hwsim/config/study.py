@@ -134,7 +134,7 @@ class Figure(BaseModel, extra="forbid"):
         Literal["quartiles", "range", "deviation", "interval", "none"],
         Field(description="over chips and seeds; interval is that of 95 % around the mean"),
     ] = "quartiles"
-    title: Annotated[str | None, Field(description="above the figure: what one sees")] = None
+    title: Annotated[str | None, Field(description="above the figure: what is shown")] = None
     caption: Annotated[str | None, Field(description="below the title: how to read it")] = None
     names: Annotated[dict[str, str], Field(description="what columns and values are called in the figure")] = {}
     units: Annotated[

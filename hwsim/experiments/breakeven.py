@@ -149,7 +149,9 @@ def breakeven(
 
     Args:
         over: a key of `AXES`.
-        lowest, highest: the ends of the axis; `points` values between them are evenly spaced on a log scale.
+        lowest: where the axis begins.
+        highest: where it ends.
+        points: how many values lie on it, evenly spaced on a log scale.
 
     Raises:
         ConfigError: there is no such axis, no digital reference, no gradient, or nothing between the ends.
