@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -34,7 +33,7 @@ def draw(grid: Grid, folder: Path) -> list[Path]:
     """The figures that the study asks for, as SVG files; one without anything to draw is left out."""
     if not grid.study.figures:
         return []
-    study = study_folder.read(folder)._replace(table=pd.read_parquet(folder / "table.parquet"))
+    study = study_folder.read(folder)
     paths = (figures.draw(figure, study.rows(figure), folder / "figures") for figure in grid.study.figures)
     return [path for path in paths if path is not None]
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
 from pydantic import ValidationError
 from rich.console import Console
 
@@ -21,7 +22,7 @@ from hwsim.experiments.study_folder import StudyFolder
 from hwsim.reports import study as report
 from hwsim.reports import trials
 from hwsim.reports.figures import study as pictures
-from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, PAPER, RULE
+from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, PAPER, RULE, canvas
 from hwsim.reports.figures.points import drawn, points
 from hwsim.reports.words import Words
 
@@ -169,9 +170,12 @@ def folder_of(table: pd.DataFrame, path: Path) -> StudyFolder:
     for key, rows in table.groupby(by, sort=False):
         values = rows["cosine_input"].dropna()
         lost = int((rows["cosine_input"].isna() & rows["non_finite"]).sum())
+        where = dict(zip(by, key, strict=True))
         if len(values) or lost:
             found = {"median": values.median(), "count": len(values), "non_finite": lost}
-            lines.append(dict(zip(by, key, strict=True)) | {"quantity": "cosine_input"} | found)
+            lines.append(where | {"quantity": "cosine_input"} | found)
+        if rows["relative_error_input"].notna().any():
+            lines.append(where | {"quantity": "relative_error_input", "median": 1.0, "count": 1, "non_finite": 0})
     return StudyFolder(path, {"name": "noise", "figures": [FIGURE]}, table, pd.DataFrame(lines), {})
 
 
@@ -185,6 +189,65 @@ def test_the_table_has_systems_as_columns_and_only_axes_that_vary(table: pd.Data
     assert said["RRAM", "64", "1 %", "8"] == ["0.815", "0.815", "not finite"]
     (part,) = trials.pivots(folder_of(table.query("device == 'PCM' and steps == 8"), tmp_path))
     assert (part.corner, part.columns) == ("read noise", ("bits", *SYSTEMS))
+
+
+def test_a_system_that_a_point_does_not_have_is_not_undefined_there(table: pd.DataFrame, tmp_path: Path) -> None:
+    (whole,) = trials.pivots(folder_of(table.query("system != 'one step' or bits != 4"), tmp_path))
+    at = {cell for line in whole.lines for cell in map(str, line.cells) if str(line.cells[2]) == "4"}
+    assert "-" in at
+    assert "undefined" not in at
+
+
+def axes_of(table: pd.DataFrame, **changed: Any) -> Axes:
+    """The first panel of a figure, with all that is drawn in it."""
+    plain = FIGURE | {"facet": None, "rows": None} | changed
+    with canvas(0.1) as sheet:
+        pictures._compose(sheet, Figure.model_validate(plain), table, titled=True)
+        sheet.draw_without_rendering()
+        return sheet.axes[0]
+
+
+def ticks(ax: Axes, way: str) -> list[str]:
+    axis = getattr(ax, f"{way}axis")
+    low, high = sorted(axis.get_view_interval())
+    return [tick.label1.get_text() for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+
+
+@pytest.mark.parametrize(("names", "said"), [(("low", "mid", "high"), ["low", "mid", "high"]),
+                                             ((True, False, True), ["false", "true"])])  # fmt: skip
+def test_names_along_x_have_places_in_the_order_of_the_table(table: pd.DataFrame, names: Any, said: list[str]) -> None:
+    renamed = table.assign(bits=[dict(zip((4, 6, 8), names, strict=True))[bits] for bits in table["bits"]])
+    ax = axes_of(renamed, x="bits")
+    assert ticks(ax, "x") == said
+    assert all(line.get_linestyle() == "None" for line in ax.lines)  # nothing lies between names
+
+
+def test_what_is_not_finite_keeps_its_place_beyond_all_that_is(table: pd.DataFrame) -> None:
+    table.loc[table["bits"] == 8, ["cosine_input", "relative_error_input"]] = np.nan
+    ax = axes_of(table.assign(non_finite=table["bits"] == 8))
+    low, high = ax.get_xlim()
+    assert low < 4 < 8 < high
+
+
+def test_an_axis_of_powers_has_ticks_within_one_of_them(table: pd.DataFrame) -> None:
+    ax = axes_of(table.assign(cosine_input=0.6 + 0.01 * table["cosine_input"]), y_scale="log")
+    assert len(ticks(ax, "y")) > 1
+    assert ticks(axes_of(table.assign(cosine_input=10.0 ** table["bits"]), y_scale="log"), "y")[:2] == [
+        "10000",
+        "100000",
+    ]
+
+
+def test_colours_that_stand_for_numbers_say_of_what(table: pd.DataFrame, tmp_path: Path) -> None:
+    changed = {"x": "device", "hue": "bits", "facet": None, "rows": None}
+    assert {"bits 4", "bits 6", "bits 8"} <= set(texts(svg(tmp_path, table, **changed)))
+    assert {"converter", "4", "6", "8"} <= set(texts(svg(tmp_path, table, **changed, hue_label="converter")))
+
+
+def test_points_without_a_gradient_check_are_not_undefined(table: pd.DataFrame, tmp_path: Path) -> None:
+    table.loc[table["steps"] == 8, ["cosine_input", "relative_error_input"]] = np.nan
+    only = table.query("system == 'forward propagation'")
+    assert "undefined" not in svg(tmp_path, only)
 
 
 def test_the_table_fits_a_terminal_without_breaking_words(table: pd.DataFrame, tmp_path: Path) -> None:
@@ -205,6 +268,11 @@ def test_the_table_fits_a_terminal_without_breaking_words(table: pd.DataFrame, t
         ("energy_run_j", 2.5e-7, "energy of everything 250 nJ"),
         ("rule", "fpe", "forward propagation"),
         ("bits", 4, "bits 4"),
+        ("bits", -4, "bits −4"),
+        ("rate", 1e30, "rate 1e+30"),
+        ("test", np.True_, "test true"),
+        ("clip", "null", "clip null"),
+        ("hidden", "[4, 3]", "hidden [4, 3]"),
     ],
 )
 def test_values_are_said_in_words(column: str, value: Any, said: str) -> None:

@@ -137,7 +137,8 @@ class Drawing(NamedTuple):
 @contextmanager
 def canvas(height: float, width: float = WIDTH) -> Iterator[Figure]:
     """A figure to draw in; sizes are in the units of `WIDTH`."""
-    with style.context(["default", _STYLE]):  # whatever the reader's own matplotlibrc says
+    with style.context(["default", _STYLE]), warnings.catch_warnings():  # whatever the reader's own matplotlibrc says
+        warnings.filterwarnings("ignore", "Glyph")  # the reader's fonts draw the text, not these
         yield Figure(figsize=(width / 72, height / 72))
 
 
@@ -150,8 +151,7 @@ def drawing(figure: Figure, name: str, heading: str, caption: str, *, wide: bool
 def written(figure: Figure, name: str) -> str:
     """A figure as an SVG file; the same figure gives the same bytes."""
     file = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # the reader's fonts draw the text, not these
+    with mpl.rc_context({"svg.hashsalt": name}):
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return file.getvalue()
 
@@ -219,10 +219,22 @@ def _variable(colour: re.Match[str]) -> str:
     return f"var(--{name}, {colour[0]})" if name else colour[0]
 
 
+class Decades(LogLocator):
+    """Ticks at powers of ten; at round numbers where there are not two of them."""
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        """Where ticks stand between two values."""
+        powers: Any = super().tick_values(vmin, vmax)
+        if ((powers >= vmin) & (powers <= vmax)).sum() > 1:
+            return powers
+        found: Any = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(vmin, vmax)
+        return found[found > 0]
+
+
 def quantities(axis: Axis, unit: str, *, log: bool = False) -> None:
     """Tick labels with SI prefixes, such as 10 nJ."""
     if log:
-        axis.set_major_locator(LogLocator(10, numticks=6))
+        axis.set_major_locator(Decades(10, numticks=6))
         axis.set_minor_locator(NullLocator())
     else:
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))

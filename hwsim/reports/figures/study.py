@@ -13,13 +13,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
 from hwsim.config.study import Figure
 from hwsim.errors import OutputError
 from hwsim.experiments.study.table import replace
-from hwsim.reports.figures.canvas import INK, MARKERS, MUTED, PAPER, SERIES, Drawing, canvas, drawing, written
+from hwsim.reports.figures.canvas import INK, MARKERS, MUTED, PAPER, SERIES, Decades, Drawing, canvas, drawing, written
 from hwsim.reports.figures.header import Header
 from hwsim.reports.figures.points import Point, drawn, levels, points
 from hwsim.reports.words import Words
@@ -101,7 +101,8 @@ def _compose(sheet: Canvas, figure: Figure, table: pd.DataFrame, *, titled: bool
     engine: Any = sheet.get_layout_engine()
     engine.set(wspace=0.03, hspace=0.04)
     axes = sheet.subplots(down, across, sharex=True, sharey=True, squeeze=False)
-    ticks = sorted({point.x for panel in panels for one in panel.series for point in one.points})
+    found = {point.x for panel in panels for one in panel.series for point in one.points}
+    ticks = sorted(found) if figure.over_training else [x for (x,) in levels(rows, [figure.x])]
     for number, (ax, panel) in enumerate(zip(axes.ravel(), panels, strict=False)):
         _scales(ax, figure, ticks, words, panels)
         _panel(ax, figure, panel, ticks)
@@ -132,8 +133,7 @@ def _head(
         handles = [
             Line2D([], [], color=one.colour, marker=one.marker, linewidth=1.8, markersize=6) for one in found.values()
         ]
-        title = figure.hue_label if figure.hue_label != figure.hue or figure.hue != "system" else None
-        head.legend(handles, list(found), title)
+        head.legend(handles, list(found), figure.hue_label)
     explained = _explained(figure, panels, words, rows)
     if explained:
         head.legend([handle for handle, _ in explained], [text for _, text in explained])
@@ -153,7 +153,8 @@ def _panels(figure: Figure, rows: pd.DataFrame, words: Words) -> tuple[list[Pane
             series = []
             for number, hue in enumerate(hues):
                 own = mine if figure.hue is None else mine[mine[figure.hue] == hue]
-                label = "" if figure.hue is None else words.value(figure.hue, hue)
+                name = words.value if figure.hue_label else words.level  # under its label a number goes without saying
+                label = "" if figure.hue is None else name(figure.hue, hue)
                 look = SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
                 series.append(Series(label, *look, list(points(figure, own))))
             above = ", ".join(words.level(name, value) for name, value in zip(figure.across, column, strict=True))
@@ -184,8 +185,7 @@ def _broken(text: str, most: int = 12) -> str:
 
 def _panel(ax: Axes, figure: Figure, panel: Panel, ticks: list[Any]) -> None:
     """Lines or marks with their spread; marks of colours stand beside each other where there is room for that."""
-    named = any(isinstance(tick, str) for tick in ticks)
-    lines = figure.kind == "line" or (figure.kind == "auto" and not named)
+    lines = figure.kind == "line" or (figure.kind == "auto" and not _named(ticks))
     even, few = _even(figure, ticks), len(ticks) <= _FEW or not lines
     for level in figure.lines.values():
         ax.axhline(level, color=MUTED, linewidth=0.9, dashes=(4, 3), zorder=1)
@@ -205,6 +205,7 @@ def _reach(ax: Axes, figure: Figure, panel: Panel, ticks: list[Any]) -> None:
     even = _even(figure, ticks)
     for point in (point for one in panel.series for point in one.points):
         x = ticks.index(point.x) if even else point.x
+        ax.update_datalim([(x, 1)], updatey=False)  # also of one that has no value
         for y in (point.low, point.middle, point.high):
             if y is not None:
                 ax.update_datalim([(x, y)])
@@ -263,7 +264,12 @@ def _by(ax: Axes, points: float) -> ScaledTranslation:
 
 
 def _even(figure: Figure, ticks: list[Any]) -> bool:
-    return figure.x_scale == "even" or any(isinstance(tick, str) for tick in ticks)
+    return figure.x_scale == "even" or _named(ticks)
+
+
+def _named(ticks: list[Any]) -> bool:
+    """Whether values of x are names, and no numbers."""
+    return any(isinstance(tick, (str, bool)) for tick in ticks)
 
 
 def _scales(ax: Axes, figure: Figure, ticks: list[Any], words: Words, panels: list[Panel]) -> None:
@@ -275,13 +281,15 @@ def _scales(ax: Axes, figure: Figure, ticks: list[Any], words: Words, panels: li
         ax.set_xscale(figure.x_scale)
         if len(ticks) <= _TICKS:
             ax.xaxis.set_major_locator(FixedLocator(ticks))
+        elif figure.x_scale == "log":
+            ax.xaxis.set_major_locator(Decades(10, numticks=6))
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.value(figure.x, _whole(value), bare=True)))
         ax.margins(x=0.12 if len(ticks) <= _FEW else 0.06)
     ax.set_yscale(figure.y_scale)
     ax.yaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_locator(
-        LogLocator(10, numticks=6) if figure.y_scale == "log" else MaxNLocator(5, steps=[1, 2, 2.5, 5, 10])
+        Decades(10, numticks=6) if figure.y_scale == "log" else MaxNLocator(5, steps=[1, 2, 2.5, 5, 10])
     )
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: words.value(figure.y, _whole(value), bare=True)))
     if any(point.lost or point.undefined for panel in panels for one in panel.series for point in one.points):
@@ -377,9 +385,10 @@ def _explained(figure: Figure, panels: list[Panel], words: Words, rows: pd.DataF
 def _of(numbers: list[tuple[int, int]], what: str) -> str:
     """Such as `3 to 100 of 100 seeds`."""
     fewest, most = min(number for number, _ in numbers), max(number for number, _ in numbers)
-    some = f"{most}" if fewest == most else f"{fewest} to {most}"
-    counts = {count for _, count in numbers}
-    return f"{some} of {max(counts)} {what}" + ("" if fewest == most else "; small where some have a value")
+    whole = all(number == count for number, count in numbers)
+    some = "all" if whole and fewest < most else f"{most}" if fewest == most else f"{fewest} to {most}"
+    counts = "" if some == "all" else f" of {max(count for _, count in numbers)}"
+    return f"{some}{counts} {what}" + ("" if whole or fewest == most else "; small where some have a value")
 
 
 def _of_what(rows: pd.DataFrame) -> str:
