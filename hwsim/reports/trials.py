@@ -43,6 +43,8 @@ FIRST = (
 _FEW = 12
 """Differences up to which all are shown; `pairs.csv` has all."""
 
+_COLUMNS = 8
+"""Values of a hue that find room side by side."""
 UNDEFINED = Cell("undefined")
 """The cosine of a gradient that is all zero, on each chip."""
 
@@ -122,10 +124,10 @@ def _pivot(study: StudyFolder, quantity: str, figure: Figure | None) -> Table:
 
 
 def _across(study: StudyFolder, figure: Figure | None) -> str:
-    """What has a column for each of its values: systems, or the hue of the figure if there is but one system."""
-    if study.summary.system.nunique() == 1 and figure is not None and figure.hue in axes(study):
-        return str(figure.hue)
-    return "system"
+    """What has a column for each of its values: systems, or the few hues of the figure if there is but one system."""
+    hue = "" if figure is None else str(figure.hue)
+    alone = study.summary.system.nunique() == 1 and hue in axes(study)
+    return hue if alone and study.summary[hue].nunique() <= _COLUMNS else "system"
 
 
 def _middle(words: Words, quantity: str, middle: str, row: Any) -> Cell:

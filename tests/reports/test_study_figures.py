@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,29 @@ def test_colours_that_stand_for_numbers_say_of_what(table: pd.DataFrame, tmp_pat
     changed = {"x": "device", "hue": "bits", "facet": None, "rows": None}
     assert {"bits 4", "bits 6", "bits 8"} <= set(texts(svg(tmp_path, table, **changed)))
     assert {"converter", "4", "6", "8"} <= set(texts(svg(tmp_path, table, **changed, hue_label="converter")))
+
+
+def test_many_colours_stay_near_the_value_that_they_are_of(table: pd.DataFrame) -> None:
+    many = pd.concat([table.assign(system=f"rule {number}") for number in range(40)])
+    ax = axes_of(many)
+    places = ax.transData.transform([(bits, 0.5) for bits in (4, 6, 8)])[:, 0]
+    drawn_at = np.concatenate([line.get_transform().transform(line.get_xydata())[:, 0] for line in ax.lines])
+    assert np.abs(drawn_at[:, None] - places).min(1).max() < 0.4 * np.diff(places).min()
+
+
+def test_lines_are_named_at_their_ends_where_values_have_even_places_too(table: pd.DataFrame) -> None:
+    far = table.assign(cosine_input=table["cosine_input"] * (table["system"].map(SYSTEMS.index) + 1))
+    ax = axes_of(far, x_scale="even")
+    assert {(text.get_text(), text.xy[0]) for text in ax.texts} == {(system, 2) for system in SYSTEMS}
+
+
+def test_names_that_are_long_leave_room_for_the_panels(table: pd.DataFrame, tmp_path: Path) -> None:
+    words = " which has a very long name that goes on and on and on, much wider than a panel can be"
+    long = table.assign(**{name: table[name].astype(str) + words for name in ("device", "bits", "system")})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Matplotlib warns of panels that have lost all their size
+        for x, hue, facet in (("bits", "device", "system"), ("device", "system", "bits"), ("steps", "system", None)):
+            svg(tmp_path, long, x=x, hue=hue, facet=facet, rows=None)
 
 
 def test_points_without_a_gradient_check_are_not_undefined(table: pd.DataFrame, tmp_path: Path) -> None:

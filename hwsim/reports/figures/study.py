@@ -6,6 +6,7 @@ mark of its own, which the legend explains.
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +35,18 @@ _TICKS = 8
 """Values of x up to which each has its tick."""
 _SIDE = {1: 520, 2: 620, 3: 800}
 """Width of a figure by panels side by side; more take the width of a page."""
-
+_LEAST = 120
+"""Width of a panel, however many there are."""
+_LONG = 28
+"""Letters of a name that does not fit beside its line."""
+_BESIDE = 12
+"""Letters of a line at the side of a row."""
+_LETTER = 6.4
+"""Width of a letter, in points."""
+_SHORT = 8
+"""Letters of a line below which names along x are upright."""
+_APART, _ALL_APART = 7, 48
+"""Between colours at one value of x, and between the first and the last of them, in points."""
 
 _ALONE = 420
 """Width of a single panel on a page, which a phone may show."""
@@ -96,7 +108,8 @@ def _compose(sheet: Canvas, figure: Figure, table: pd.DataFrame, *, titled: bool
     down = -(-len(panels) // across)
     grid = bool(figure.down)
     height = {1: 290, 2: 170}.get(down, 140)
-    width = _SIDE.get(across, 940) if titled or across > 1 else _ALONE
+    width = _SIDE.get(across, max(940, _LEAST * across)) if titled or across > 1 else _ALONE
+    room = width / across / _LETTER - _SHORT  # letters that are as wide as a panel
     sheet.set_size_inches(width / 72, (34 + height * down) / 72)
     engine: Any = sheet.get_layout_engine()
     engine.set(wspace=0.03, hspace=0.04)
@@ -104,19 +117,19 @@ def _compose(sheet: Canvas, figure: Figure, table: pd.DataFrame, *, titled: bool
     found = {point.x for panel in panels for one in panel.series for point in one.points}
     ticks = sorted(found) if figure.over_training else [x for (x,) in levels(rows, [figure.x])]
     for number, (ax, panel) in enumerate(zip(axes.ravel(), panels, strict=False)):
-        _scales(ax, figure, ticks, words, panels)
+        _scales(ax, figure, ticks, words, panels, room)
         _panel(ax, figure, panel, ticks)
         if not grid or number < across:
-            ax.set_title(panel.across, pad=7, loc="left", fontsize=10.5)
+            ax.set_title(_lines(panel.across, room), pad=7, loc="left", fontsize=10.5)
         if grid and number % across == across - 1 and panel.down:
             ax.annotate(panel.down, (1, 0.5), (8, 0), xycoords="axes fraction", textcoords="offset points", va="center")
         if number + across >= len(panels):
             ax.xaxis.set_tick_params(labelbottom=True)
     for ax in axes.ravel()[len(panels) :]:
         ax.set_visible(False)
-    sheet.supxlabel(figure.x_label or words.column(figure.x), fontsize=11)
+    sheet.supxlabel(_lines(figure.x_label or words.column(figure.x), width / _LETTER), fontsize=11)
     _marks_of_lines(axes[0, -1], figure)
-    direct = len(panels) == 1 and _labelled_at_ends(axes[0, 0], panels[0], height)
+    direct = len(panels) == 1 and _labelled_at_ends(axes[0, 0], figure, panels[0], ticks, height)
     _head(sheet, figure, panels, words, rows, direct=direct, titled=titled)
 
 
@@ -158,8 +171,8 @@ def _panels(figure: Figure, rows: pd.DataFrame, words: Words) -> tuple[list[Pane
                 look = SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
                 series.append(Series(label, *look, list(points(figure, own))))
             above = ", ".join(words.level(name, value) for name, value in zip(figure.across, column, strict=True))
-            beside = "\n".join(words.level(name, value) for name, value in zip(figure.down, row, strict=True))
-            found.append(Panel(above, _broken(beside), series))
+            beside = (words.level(name, value) for name, value in zip(figure.down, row, strict=True))
+            found.append(Panel(above, "\n".join(_lines(said, _BESIDE) for said in beside), series))
     return found, len(across) if figure.down else min(len(across), _ACROSS)
 
 
@@ -169,15 +182,10 @@ def _at(rows: pd.DataFrame, columns: list[str], values: list[Any]) -> pd.DataFra
     return rows
 
 
-def _broken(text: str, most: int = 12) -> str:
-    """Lines short enough for the side of a panel."""
-    lines = [""]
-    for word in text.replace(" %", "\u00a0%").split(" "):
-        if lines[-1] and len(lines[-1]) + len(word) >= most:
-            lines.append(word)
-        else:
-            lines[-1] = f"{lines[-1]} {word}".strip()
-    return "\n".join(lines)
+def _lines(text: str, letters: float) -> str:
+    """Text in lines of so many letters; what three of them do not hold is left out."""
+    text = text.replace(" %", "\N{NO-BREAK SPACE}%")
+    return "\n".join(textwrap.wrap(text, max(int(letters), _SHORT), max_lines=3, placeholder=" …"))
 
 
 # ---- a panel -----------------------------------------------------------------------------------------------------
@@ -189,14 +197,12 @@ def _panel(ax: Axes, figure: Figure, panel: Panel, ticks: list[Any]) -> None:
     even, few = _even(figure, ticks), len(ticks) <= _FEW or not lines
     for level in figure.lines.values():
         ax.axhline(level, color=MUTED, linewidth=0.9, dashes=(4, 3), zorder=1)
-    several = len(panel.series) > 1
     _reach(ax, figure, panel, ticks)
     for number, one in enumerate(panel.series):
-        aside = (number - (len(panel.series) - 1) / 2) * (7 if few else 0) * several
+        apart = (number - (len(panel.series) - 1) / 2) * min(_APART, _ALL_APART / len(panel.series))
         places = [ticks.index(point.x) if even else point.x for point in one.points]
         known = [(x, point) for x, point in zip(places, one.points, strict=True) if point.middle is not None]
-        _values(ax, figure, one, known, aside, lines=lines, bars=few)
-        apart = (number - (len(panel.series) - 1) / 2) * 7 * several
+        _values(ax, figure, one, known, apart if few else 0, lines=lines, bars=few)
         _missing(ax, figure, one, list(zip(places, one.points, strict=True)), apart)
 
 
@@ -272,10 +278,13 @@ def _named(ticks: list[Any]) -> bool:
     return any(isinstance(tick, (str, bool)) for tick in ticks)
 
 
-def _scales(ax: Axes, figure: Figure, ticks: list[Any], words: Words, panels: list[Panel]) -> None:
+def _scales(ax: Axes, figure: Figure, ticks: list[Any], words: Words, panels: list[Panel], room: float) -> None:
     """Axes in units that are said; a tick for each value of x if there are few."""
     if _even(figure, ticks):
-        ax.set_xticks(range(len(ticks)), [words.value(figure.x, tick, bare=True) for tick in ticks])
+        names, letters = [words.value(figure.x, tick, bare=True) for tick in ticks], room / len(ticks)
+        upright = letters < _SHORT and max(map(len, names)) > letters
+        names = [_lines(name, 3 * _SHORT if upright else letters) for name in names]
+        ax.set_xticks(range(len(ticks)), names, rotation=90 if upright else 0)
         ax.set_xlim(-0.5, len(ticks) - 0.5)
     else:
         ax.set_xscale(figure.x_scale)
@@ -316,16 +325,24 @@ def _marks_of_lines(ax: Axes, figure: Figure) -> None:
                     ha="right", va="bottom", fontsize=9, color=MUTED)  # fmt: skip
 
 
-def _labelled_at_ends(ax: Axes, panel: Panel, height: float) -> bool:
-    """Write beside the end of each line what it is, unless too many end at one place."""
+def _labelled_at_ends(ax: Axes, figure: Figure, panel: Panel, ticks: list[Any], height: float) -> bool:
+    """Write beside the end of each line what it is, unless that is long or too many end at one place."""
+    even = _even(figure, ticks)
     ends = [
-        (one, [(point.x, point.middle) for point in one.points if point.middle is not None])
+        (
+            one,
+            [
+                (ticks.index(point.x) if even else point.x, point.middle)
+                for point in one.points
+                if point.middle is not None
+            ],
+        )
         for one in panel.series
         if one.label
     ]
-    if not ends or not all(known for _, known in ends):
+    if _named(ticks) or not ends or not all(known and len(one.label) <= _LONG for one, known in ends):
         return False
-    if len({known[-1][0] for _, known in ends}) > 1 or isinstance(ends[0][1][-1][0], str):
+    if len({known[-1][0] for _, known in ends}) > 1:
         return False
     low, high = ax.transAxes.inverted().transform(ax.transData.transform([(1, y) for y in ax.get_ylim()]))[:, 1]
     room = 0.8 * height  # of the panel, in points
