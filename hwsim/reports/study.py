@@ -54,7 +54,10 @@ def show(folder: Path, ended: Progress, drawn: list[Path], console: Console) -> 
     there = {path.stem for path in drawn}
     for figure in trials.drawn(study):
         if figure.file not in there:
-            console.print(f"{escape(figure.name)} is not drawn: no trial has {figure.y}", highlight=False)
+            rows = study.rows(figure)
+            lacking = [name for name in (figure.y, *figure.placing) if name not in rows or rows[name].isna().all()]
+            said = f"no trial has {lacking[0]}" if lacking else "no row of the table has all that it asks for"
+            console.print(f"{escape(figure.name)} is not drawn: {said}", highlight=False)
     tables = [name for name in study_folder.TABLES if (folder / name).is_file()]
     names = [*tables, *(str(path.relative_to(folder)) for path in drawn)]
     console.print(f"Results are in {folder}: {', '.join(names)}", highlight=False)

@@ -158,7 +158,14 @@ def test_labels_are_apart_in_order_and_as_near_as_may_be(wanted: dict[str, float
 
 @pytest.mark.parametrize(
     "changed",
-    [{"hollow": {"cosine_all": "under 0.9"}}, {"facet": []}, {"lines": {"exact": "one"}}, {"x_scale": "evenly"}],
+    [
+        {"hollow": {"cosine_all": "under 0.9"}},
+        {"facet": []},
+        {"y_limits": [1, 0]},
+        {"y_limits": [0, 1], "y_scale": "log"},
+        {"lines": {"exact": "one"}},
+        {"x_scale": "evenly"},
+    ],
 )
 def test_figures_that_make_no_sense_are_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
@@ -237,6 +244,30 @@ def test_an_axis_of_powers_has_ticks_within_one_of_them(table: pd.DataFrame) -> 
         "10000",
         "100000",
     ]
+
+
+def test_an_axis_of_powers_reaches_down_to_zero(table: pd.DataFrame) -> None:
+    ax = axes_of(
+        table.assign(bits=table["bits"] - 4, cosine_input=(table["bits"] - 4) * 100), x_scale="log", y_scale="log"
+    )
+    assert ticks(ax, "x") == ["0", "2", "4"]
+    assert {"0", "200", "400"} <= set(ticks(ax, "y"))
+    assert ax.transData.transform((0, 0))[0] < ax.transData.transform((2, 0))[0]
+    assert ax.get_ylim()[0] < 0 < 400 < ax.get_ylim()[1]
+
+
+def test_ticks_say_small_quantities_and_do_not_lie_over_each_other(table: pd.DataFrame) -> None:
+    ax = axes_of(table.assign(energy_run_j=2.5e-13 * table["bits"]), y="energy_run_j")
+    assert {"1.5 pJ", "2 pJ"} <= set(ticks(ax, "y"))
+    ax = axes_of(table.assign(steps=table["bits"].map({4: 1, 6: 2, 8: 1000})), x="steps")
+    assert ticks(ax, "x") == ["1", "1000"]
+
+
+def test_numbers_that_a_colour_or_panel_needs_may_be_missing(table: pd.DataFrame, tmp_path: Path) -> None:
+    table["horizon_fresh_steps"] = table["bits"].where(table["bits"] > 4)
+    changed = FIGURE | {"x": "steps", "hue": "horizon_fresh_steps", "facet": "horizon_fresh_steps", "rows": None}
+    assert set(drawn(Figure.model_validate(changed), table)["bits"]) == {6, 8}
+    assert pictures.draw(Figure.model_validate(changed), table.query("bits == 4"), tmp_path) is None
 
 
 def test_colours_that_stand_for_numbers_say_of_what(table: pd.DataFrame, tmp_path: Path) -> None:

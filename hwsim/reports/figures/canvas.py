@@ -19,7 +19,7 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullLocator
 
 from hwsim.quantities import si
 
@@ -220,21 +220,34 @@ def _variable(colour: re.Match[str]) -> str:
 
 
 class Decades(LogLocator):
-    """Ticks at powers of ten; at round numbers where there are not two of them."""
+    """Ticks at powers of ten; at round numbers where there are not two of them.
+
+    Args:
+        least: the smallest value above zero, of an axis that reaches down to it; zero has a tick as well.
+    """
+
+    def __init__(self, least: float | None = None) -> None:
+        super().__init__(10, numticks=6)
+        self._least = least
 
     def tick_values(self, vmin: float, vmax: float) -> Any:
         """Where ticks stand between two values."""
-        powers: Any = super().tick_values(vmin, vmax)
-        if ((powers >= vmin) & (powers <= vmax)).sum() > 1:
-            return powers
-        found: Any = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(vmin, vmax)
-        return found[found > 0]
+        low = vmin if self._least is None else self._least
+        for found in (super().tick_values(low, vmax), MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, vmax)):
+            ticks = [tick for tick in map(float, found) if low <= tick <= vmax]
+            if len(ticks) > 1:
+                break
+        return ticks if self._least is None else [0.0, *ticks]
+
+    def nonsingular(self, vmin: float, vmax: float) -> tuple[float, float]:
+        """Ends of an axis; one that reaches down to zero keeps them."""
+        return super().nonsingular(vmin, vmax) if self._least is None else Locator.nonsingular(self, vmin, vmax)
 
 
 def quantities(axis: Axis, unit: str, *, log: bool = False) -> None:
     """Tick labels with SI prefixes, such as 10 nJ."""
     if log:
-        axis.set_major_locator(Decades(10, numticks=6))
+        axis.set_major_locator(Decades())
         axis.set_minor_locator(NullLocator())
     else:
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))

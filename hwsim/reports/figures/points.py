@@ -36,9 +36,10 @@ class Point(NamedTuple):
 
 def drawn(figure: Figure, table: pd.DataFrame) -> pd.DataFrame:
     """The rows that a figure is about: of trials that are done, where y was asked for, of systems that have it."""
-    if figure.y not in table:
+    if not {figure.y, *figure.placing} <= set(table):
         return table.iloc[:0]
     rows = table[table["status"] == "done"] if "status" in table else table
+    rows = rows.dropna(subset=figure.placing)
     for column, wanted in figure.where.items():
         rows = rows[rows[column].astype(str).isin([str(value) for value in wanted])]
     lost = _lost(rows)

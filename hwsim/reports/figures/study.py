@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis, XAxis
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
@@ -37,6 +38,8 @@ _SIDE = {1: 520, 2: 620, 3: 800}
 """Width of a figure by panels side by side; more take the width of a page."""
 _LEAST = 120
 """Width of a panel, however many there are."""
+_NUMBER = 5
+"""Letters of a number, with some room."""
 _LONG = 28
 """Letters of a name that does not fit beside its line."""
 _BESIDE = 12
@@ -275,7 +278,7 @@ def _even(figure: Figure, ticks: list[Any]) -> bool:
 
 def _named(ticks: list[Any]) -> bool:
     """Whether values of x are names, and no numbers."""
-    return any(isinstance(tick, (str, bool)) for tick in ticks)
+    return any(isinstance(tick, str) or pd.api.types.is_bool(tick) for tick in ticks)
 
 
 def _scales(ax: Axes, figure: Figure, ticks: list[Any], words: Words, panels: list[Panel], room: float) -> None:
@@ -287,21 +290,16 @@ def _scales(ax: Axes, figure: Figure, ticks: list[Any], words: Words, panels: li
         ax.set_xticks(range(len(ticks)), names, rotation=90 if upright else 0)
         ax.set_xlim(-0.5, len(ticks) - 0.5)
     else:
-        ax.set_xscale(figure.x_scale)
+        _scaled(ax.xaxis, figure.x_scale, ticks)
         if len(ticks) <= _TICKS:
-            ax.xaxis.set_major_locator(FixedLocator(ticks))
-        elif figure.x_scale == "log":
-            ax.xaxis.set_major_locator(Decades(10, numticks=6))
-        ax.xaxis.set_minor_locator(NullLocator())
+            places = [float(place) for place in ax.xaxis.get_transform().transform(ticks)]
+            ax.xaxis.set_major_locator(FixedLocator([ticks[number] for number in _told(places, room)]))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.value(figure.x, _whole(value), bare=True)))
         ax.margins(x=0.12 if len(ticks) <= _FEW else 0.06)
-    ax.set_yscale(figure.y_scale)
-    ax.yaxis.set_minor_locator(NullLocator())
-    ax.yaxis.set_major_locator(
-        Decades(10, numticks=6) if figure.y_scale == "log" else MaxNLocator(5, steps=[1, 2, 2.5, 5, 10])
-    )
+    found = [point for panel in panels for one in panel.series for point in one.points]
+    _scaled(ax.yaxis, figure.y_scale, [y for point in found for y in point[1:4] if y is not None])
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: words.value(figure.y, _whole(value), bare=True)))
-    if any(point.lost or point.undefined for panel in panels for one in panel.series for point in one.points):
+    if any(point.lost or point.undefined for point in found):
         ax.margins(y=0.14)  # room for their marks
     if figure.y_limits:
         ax.set_ylim(*figure.y_limits)
@@ -311,8 +309,30 @@ def _scales(ax: Axes, figure: Figure, ticks: list[Any], words: Words, panels: li
     ax.spines["left"].set_visible(False)
 
 
+def _told(places: list[float], room: float) -> list[int]:
+    """Which of the places along an axis have their ticks: those that leave room for numbers of some letters."""
+    told = [0]
+    for number, place in enumerate(places):
+        if (place - places[told[-1]]) * room > _NUMBER * (places[-1] - places[0]):
+            told.append(number)
+    return told
+
+
+def _scaled(axis: Axis, scale: str, values: list[float]) -> None:
+    """A scale with its ticks; a logarithmic one of values that are not all above zero is linear below the least."""
+    least = min((abs(value) for value in values if value), default=None)
+    down = least is not None and min(values) <= 0
+    put = axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale
+    if scale == "log" and least is not None:
+        put("symlog", linthresh=least, linscale=0.5) if down else put("log")
+        axis.set_major_locator(Decades(least if down else None))
+    else:
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_minor_locator(NullLocator())
+
+
 def _whole(value: float) -> float | int:
-    return int(value) if float(value).is_integer() else round(value, 12)
+    return int(value) if float(value).is_integer() else float(f"{value:.9g}")
 
 
 # ---- what is what ------------------------------------------------------------------------------------------------
