@@ -409,8 +409,8 @@ def _explained(figure: Figure, panels: list[Panel], words: Words, rows: pd.DataF
         if any(point.hollow for point in found):
             mark = Line2D([], [], marker="o", markerfacecolor=PAPER, markeredgewidth=1.5, color=INK, linestyle="none")
             told.append((mark, f"hollow: {words.column(column)} {bound}"))
-    zero = ", the gradient being all zero" if figure.y.startswith("cosine_") else ""
-    for kind, style, text in (("lost", _LOST, "not finite"), ("undefined", _UNDEFINED, f"undefined{zero}")):
+    nothing = "undefined, the gradient being all zero" if figure.y.startswith("cosine_") else "no value"
+    for kind, style, text in (("lost", _LOST, "not finite"), ("undefined", _UNDEFINED, nothing)):
         numbers = [(getattr(point, kind), point.total) for point in found if getattr(point, kind)]
         if numbers:
             told.append(
