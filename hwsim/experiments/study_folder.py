@@ -119,7 +119,7 @@ def read(path: str | Path) -> StudyFolder:
     return StudyFolder(folder, study, table, summary, figures, pairs, curves)
 
 
-def _table(path: Path, kinds: dict[str, Any]) -> pd.DataFrame:
+def _table(path: Path, kinds: Any) -> pd.DataFrame:
     """A table with columns of these kinds, as far as it has them; an empty one if there is no such file."""
     if not path.is_file():
         return pd.DataFrame()
