@@ -24,6 +24,11 @@ def memory_column(kind: str) -> str:
     return f"memory_{kind.replace(' ', '_')}_bytes"
 
 
+def error_column(cosine: str) -> str:
+    """The column that has a value wherever a cosine was asked for, be it defined or not."""
+    return f"relative_error_{cosine.rpartition('_')[2]}"
+
+
 COLUMNS: dict[str, str] = {
     "seed": "of the trial",
     "system": "`substrate`, or what `called` says, or the name of a reference",

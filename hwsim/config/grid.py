@@ -122,7 +122,8 @@ class Grid:
 
     def _zipped(self, name: str, axis: Axis) -> Line:
         lists = axis.zip or {}
-        labels = axis.labels or _labels(list(map(list, zip(*lists.values(), strict=True))))
+        points = [values[0] if len(values) == 1 else list(values) for values in zip(*lists.values(), strict=True)]
+        labels = axis.labels or _labels(points)
 
         def at(number: int) -> Point:
             changes = []

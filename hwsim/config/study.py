@@ -163,6 +163,19 @@ class Figure(BaseModel, extra="forbid"):
         """The name of the file that is drawn, without its ending."""
         return self.name.replace(" ", "_")
 
+    @model_validator(mode="after")
+    def _can_be_drawn(self) -> Self:
+        if self.y_limits is not None and self.y_limits[0] >= self.y_limits[1]:
+            raise ValueError("y_limits: the lowest comes first")
+        if self.y_scale == "log" and self.y_limits is not None and self.y_limits[0] <= 0:
+            raise ValueError("y_limits: a logarithmic axis begins above zero")
+        return self
+
+    @property
+    def placing(self) -> list[str]:
+        """The columns that say where a point stands: along x, in which colour and in which panel."""
+        return [name for name in (self.x, self.hue, *self.across, *self.down) if name is not None]
+
     @property
     def over_training(self) -> bool:
         """Whether it shows how learning went, test by test, and not how it ended."""

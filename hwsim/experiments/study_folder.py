@@ -15,7 +15,7 @@ from hwsim.config.study import Figure
 from hwsim.errors import HwsimError, ResultsError
 
 STUDY = "study.yaml"
-_NEEDED = ("table.csv", "summary.csv")
+_NEEDED = ("table.parquet", "summary.csv")
 TABLES = ("table.csv", "table.parquet", "summary.csv", "pairs.csv", "curves.csv")
 """What a study that is over may have found; the last two only where there is something to compare, and training."""
 
@@ -26,7 +26,7 @@ class StudyFolder(NamedTuple):
     Attributes:
         path: where it is.
         study: what stands in `study.yaml`, as plain data.
-        table: `table.csv`: a row for each trial, system and chip.
+        table: `table.parquet`: a row for each trial, system and chip.
         summary: `summary.csv`: a row for each point, system and quantity.
         figures: the drawings in `figures/`, by name.
         pairs: `pairs.csv`: each two systems compared within seeds; empty if there is none.
@@ -100,8 +100,9 @@ def read(path: str | Path) -> StudyFolder:
                 f"{folder} is a study that is not finished: {said}; the command that began it goes on where it stopped"
             )
         study = documents.load(folder / STUDY).data
-        table, summary = (pd.read_csv(folder / name) for name in _NEEDED)
-        pairs, curves = (_optional(folder / name) for name in ("pairs.csv", "curves.csv"))
+        table = pd.read_parquet(folder / "table.parquet")
+        kinds = table.dtypes.drop("non_finite", errors="ignore").to_dict()  # CSV tells no null from a word
+        summary, pairs, curves = (_table(folder / name, kinds) for name in ("summary.csv", "pairs.csv", "curves.csv"))
         figures = {each.stem: each.read_text(encoding="utf-8") for each in sorted(folder.glob("figures/*.svg"))}
     except OSError as error:
         raise ResultsError(f"{error.filename or folder}: cannot be read: {error.strerror}") from None
@@ -118,5 +119,8 @@ def read(path: str | Path) -> StudyFolder:
     return StudyFolder(folder, study, table, summary, figures, pairs, curves)
 
 
-def _optional(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path) if path.is_file() else pd.DataFrame()
+def _table(path: Path, kinds: Any) -> pd.DataFrame:
+    """A table with columns of these kinds, as far as it has them; an empty one if there is no such file."""
+    if not path.is_file():
+        return pd.DataFrame()
+    return pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=[""])

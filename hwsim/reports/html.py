@@ -144,7 +144,7 @@ def _figures(study: StudyFolder) -> list[Drawing]:
     found, beside = [], dict(study.figures)
     for figure in trials.drawn(study):
         rows = study.rows(figure)
-        if {figure.x, figure.y, *figure.across, *figure.down, *figure.where, *figure.hollow} <= set(rows):
+        if {*figure.placing, figure.y, *figure.where, *figure.hollow} <= set(rows):
             again = pictures.on_a_page(figure, rows, _identifier(figure.file))
             if again is not None:
                 found.append(again)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -34,7 +33,7 @@ def draw(grid: Grid, folder: Path) -> list[Path]:
     """The figures that the study asks for, as SVG files; one without anything to draw is left out."""
     if not grid.study.figures:
         return []
-    study = study_folder.read(folder)._replace(table=pd.read_parquet(folder / "table.parquet"))
+    study = study_folder.read(folder)
     paths = (figures.draw(figure, study.rows(figure), folder / "figures") for figure in grid.study.figures)
     return [path for path in paths if path is not None]
 
@@ -55,7 +54,10 @@ def show(folder: Path, ended: Progress, drawn: list[Path], console: Console) -> 
     there = {path.stem for path in drawn}
     for figure in trials.drawn(study):
         if figure.file not in there:
-            console.print(f"{escape(figure.name)} is not drawn: no trial has {figure.y}", highlight=False)
+            rows = study.rows(figure)
+            lacking = [name for name in (figure.y, *figure.placing) if name not in rows or rows[name].isna().all()]
+            said = f"no trial has {lacking[0]}" if lacking else "no row of the table has all that it asks for"
+            console.print(f"{escape(figure.name)} is not drawn: {said}", highlight=False)
     tables = [name for name in study_folder.TABLES if (folder / name).is_file()]
     names = [*tables, *(str(path.relative_to(folder)) for path in drawn)]
     console.print(f"Results are in {folder}: {', '.join(names)}", highlight=False)

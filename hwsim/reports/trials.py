@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
+from hwsim.config.columns import error_column
 from hwsim.config.study import Figure
 from hwsim.experiments.study_folder import StudyFolder
 from hwsim.quantities import si
@@ -42,6 +43,8 @@ FIRST = (
 _FEW = 12
 """Differences up to which all are shown; `pairs.csv` has all."""
 
+_COLUMNS = 8
+"""Values of a hue that find room side by side."""
 UNDEFINED = Cell("undefined")
 """The cosine of a gradient that is all zero, on each chip."""
 
@@ -100,17 +103,18 @@ def _pivot(study: StudyFolder, quantity: str, figure: Figure | None) -> Table:
     words = Words() if figure is None else Words(figure.names, figure.units)
     mean = figure is not None and figure.center == "mean" and "mean" in study.summary
     middle = "mean" if mean else "median"
-    rows = study.summary[study.summary.quantity == quantity]
+    gradient = error_column(quantity) if quantity.startswith("cosine_") else quantity
+    rows = study.summary[study.summary.quantity.isin([quantity, gradient])]
     across = _across(study, figure)
     columns = [name for name in study.table[across].dropna().unique() if name in set(study.summary[across])]
-    asked = set(rows[across]) if quantity.startswith("cosine") else set()
     varied = [name for name in axes(study) if study.summary[name].nunique(dropna=False) > 1 and name != across]
     lines = []
     for key, part in rows.groupby(varied, sort=False, dropna=False) if varied else [((), rows)]:
         at = [words.value(name, value, bare=True) for name, value in zip(varied, key, strict=True)]
         point = [Cell(said, _sortable(value)) for said, value in zip(at, key, strict=True)]
-        found = {row.column: row for row in part.assign(column=part[across]).itertuples()}
-        nothing = dict.fromkeys(asked - set(found), UNDEFINED)
+        known = part.assign(column=part[across])[part.quantity == quantity]
+        found = {row.column: row for row in known.itertuples()}
+        nothing = dict.fromkeys(set(part[across]) - set(found), UNDEFINED)
         cells = (nothing.get(name) or _middle(words, quantity, middle, found.get(name)) for name in columns)
         lines.append(Line(at[0] if at else "", (*point[1:], *cells)))
     what = opening(figure.y_label if figure is not None and figure.y_label else words.column(quantity))
@@ -120,10 +124,10 @@ def _pivot(study: StudyFolder, quantity: str, figure: Figure | None) -> Table:
 
 
 def _across(study: StudyFolder, figure: Figure | None) -> str:
-    """What has a column for each of its values: systems, or the hue of the figure if there is but one system."""
-    if study.summary.system.nunique() == 1 and figure is not None and figure.hue in axes(study):
-        return str(figure.hue)
-    return "system"
+    """What has a column for each of its values: systems, or the few hues of the figure if there is but one system."""
+    hue = "" if figure is None else str(figure.hue)
+    alone = study.summary.system.nunique() == 1 and hue in axes(study)
+    return hue if alone and study.summary[hue].nunique() <= _COLUMNS else "system"
 
 
 def _middle(words: Words, quantity: str, middle: str, row: Any) -> Cell:
@@ -213,9 +217,10 @@ def _physicist(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
         return Answer(asked, f"{first} has no {_said(name)} that is finite.", "bad", [])
     rows = rows.sort_values("median", ascending=not largest, kind="stable")
     best, worst = rows.iloc[0], rows.iloc[-1]
-    said = f"{opening(str(first))} does best at {_where(study, best)}: {_said(name)} {_number(name, best['median'])}."
-    because = [f"It does worst at {_where(study, worst)}: {_number(name, worst['median'])}."] if len(rows) > 1 else []
-    return Answer(asked, said, "", because)
+    if len(rows) == 1:
+        return Answer(asked, f"{opening(str(first))} has {_said(name)} {_number(name, best['median'])}.", "", [])
+    said = f"{opening(str(first))} does best{_where(study, best)}: {_said(name)} {_number(name, best['median'])}."
+    return Answer(asked, said, "", [f"It does worst{_where(study, worst)}: {_number(name, worst['median'])}."])
 
 
 def _architect(study: StudyFolder) -> Answer:
@@ -227,8 +232,8 @@ def _architect(study: StudyFolder) -> Answer:
     least, most = energy.iloc[0], energy.iloc[-1]
     said = f"A training step takes {si(least['median'], 'J')} to {si(most['median'], 'J')}."
     because = [
-        f"The least is that of {least['system']} at {_where(study, least)}.",
-        f"The most is that of {most['system']} at {_where(study, most)}.",
+        f"The least is that of {least['system']}{_where(study, least)}.",
+        f"The most is that of {most['system']}{_where(study, most)}.",
     ]
     for quantity, what, unit in (("peak_memory_bytes", "Memory", "B"), ("time_sequence_s", "A sequence", "s")):
         values = study.summary[study.summary.quantity == quantity]["median"].dropna()
@@ -285,7 +290,8 @@ def _words(study: StudyFolder) -> Words:
 
 def _where(study: StudyFolder, row: Any) -> str:
     words, several = _words(study), study.summary.nunique(dropna=False)
-    return ", ".join(words.level(name, row[name]) for name in axes(study) if several[name] > 1) or "its only point"
+    place = ", ".join(words.level(name, row[name]) for name in axes(study) if several[name] > 1)
+    return place and f" at {place}"
 
 
 def _short(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -25,6 +26,8 @@ _NAMES = {
     "time_training_step_s": "time of a training step",
     "energy_j": "energy spent since the start",
 }
+_LONG = 1e12
+"""From where on whole numbers have powers of ten."""
 _SHARES = ("accuracy", "test_accuracy", "assumed_fraction", "saturation_rate")
 
 
@@ -60,25 +63,35 @@ class Words(NamedTuple):
             return "-"
         if str(value) in self.names:
             return self.names[str(value)]
-        if isinstance(value, (str, bool)):
-            return str(value)
+        if isinstance(value, str):
+            return value
+        if pd.api.types.is_bool(value):
+            return str(value).lower()  # as in YAML
         unit = self.unit(column)
         if unit in _PREFIXED:
             return si(float(value), unit)
         if unit == "%":
             return f"{100 * value:.3g} %"
-        number = (
-            f"{value:.4g}".replace("-", "−")
-            if isinstance(value, float) and not float(value).is_integer()
-            else f"{int(value)}"
-        )
+        whole = float(value).is_integer() and abs(value) < _LONG
+        number = (f"{int(value)}" if whole else f"{value:.4g}").replace("-", "−")
         return number if bare or not unit else f"{number} {unit}"
 
     def level(self, column: str, value: Any) -> str:
         """A value, and of what if that does not go without saying."""
         said = self.value(column, value)
-        plain = isinstance(value, str) or str(value) in self.names
+        plain = _is_word(value) or str(value) in self.names
         unit = self.unit(column)
         if plain or (unit and unit != "%" and unit not in _PREFIXED):
             return said
         return f"{self.column(column)} {said}"
+
+
+def _is_word(value: Any) -> bool:
+    """Whether a value says by itself what it is, unlike a number, a list or null."""
+    try:
+        json.loads(value)
+    except ValueError:
+        return True
+    except TypeError:
+        return False
+    return False

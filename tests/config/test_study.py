@@ -81,6 +81,8 @@ vary:
         ["rram_crossbar", "digital_45nm", "rram_crossbar"],
     ]
     assert [asked.labels(point)["device"] for point in range(2)] == ["PCM", "RRAM"]
+    alone = study(tmp_path, "vary: {rule: {zip: {learning.name: [fpe, rtrl]}}}")
+    assert [alone.labels(point)["rule"] for point in range(2)] == ["fpe", "rtrl"]
 
 
 def test_keys_go_below_machines_and_devices_that_are_given_by_name(tmp_path: Path) -> None:

@@ -251,7 +251,7 @@ def study(tmp_path: Path) -> Path:
             for quantity, value in (("accuracy", bits / 10), ("energy_training_step_j", joules)):
                 lines.append({**where, "quantity": quantity, "median": value, "min": value, "max": value, "count": 1})
     rows.append({"bits": 2, "system": None, "seed": 0, "status": "failed", "error": "it <i>broke</i>\nhere"})
-    pd.DataFrame(rows).to_csv(folder / "table.csv", index=False)
+    pd.DataFrame(rows).to_parquet(folder / "table.parquet", index=False)
     pd.DataFrame(lines).to_csv(folder / "summary.csv", index=False)
     (folder / "figures" / "by_bits.svg").write_text(SVG)
     return folder
@@ -277,6 +277,18 @@ def test_a_study_has_a_page(study: Path) -> None:
         assert said in page, said
 
 
+def test_what_points_are_called_is_read_as_it_was_written(study: Path) -> None:
+    names = {2: "NA", 4: "null", 8: "1.0"}
+    table = pd.read_parquet(study / "table.parquet")
+    table.assign(bits=table["bits"].map(names)).to_parquet(study / "table.parquet", index=False)
+    summary = pd.read_csv(study / "summary.csv")
+    summary.assign(bits=summary["bits"].map(names)).to_csv(study / "summary.csv", index=False)
+    found = study_folder.read(study)
+    assert set(found.table["bits"]) == {"NA", "null", "1.0"}
+    assert set(found.summary["bits"]) == {"null", "1.0"}
+    assert "does best at bits 1.0" in html.of_study(found)
+
+
 def test_figures_that_are_no_drawings_are_refused(study: Path) -> None:
     (study / "figures" / "broken.svg").write_text("<svg")
     with pytest.raises(ResultsError, match=r"broken\.svg"):
@@ -288,8 +300,11 @@ def test_figures_that_are_no_drawings_are_refused(study: Path) -> None:
     [
         (lambda folder: (folder / "summary.csv").unlink(), "not finished: summary.csv is missing"),
         (lambda folder: (folder / "study.yaml").unlink(), "it has no study.yaml"),
-        (lambda folder: (folder / "table.csv").write_text("a,b\n1,2\n"), "its tables lack status, system"),
-        (lambda folder: (folder / "table.csv").write_text(""), "is damaged"),
+        (
+            lambda folder: pd.DataFrame({"a": [1]}).to_parquet(folder / "table.parquet"),
+            "its tables lack status, system",
+        ),
+        (lambda folder: (folder / "table.parquet").write_text(""), "is damaged"),
         (lambda folder: (folder / "summary.csv").write_bytes(b"\xff\xfe"), "is damaged"),
         (lambda folder: (folder / "study.yaml").write_text("]"), "not YAML"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
 from pydantic import ValidationError
 from rich.console import Console
 
@@ -21,7 +23,7 @@ from hwsim.experiments.study_folder import StudyFolder
 from hwsim.reports import study as report
 from hwsim.reports import trials
 from hwsim.reports.figures import study as pictures
-from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, PAPER, RULE
+from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, PAPER, RULE, canvas
 from hwsim.reports.figures.points import drawn, points
 from hwsim.reports.words import Words
 
@@ -156,7 +158,14 @@ def test_labels_are_apart_in_order_and_as_near_as_may_be(wanted: dict[str, float
 
 @pytest.mark.parametrize(
     "changed",
-    [{"hollow": {"cosine_all": "under 0.9"}}, {"facet": []}, {"lines": {"exact": "one"}}, {"x_scale": "evenly"}],
+    [
+        {"hollow": {"cosine_all": "under 0.9"}},
+        {"facet": []},
+        {"y_limits": [1, 0]},
+        {"y_limits": [0, 1], "y_scale": "log"},
+        {"lines": {"exact": "one"}},
+        {"x_scale": "evenly"},
+    ],
 )
 def test_figures_that_make_no_sense_are_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
@@ -169,9 +178,12 @@ def folder_of(table: pd.DataFrame, path: Path) -> StudyFolder:
     for key, rows in table.groupby(by, sort=False):
         values = rows["cosine_input"].dropna()
         lost = int((rows["cosine_input"].isna() & rows["non_finite"]).sum())
+        where = dict(zip(by, key, strict=True))
         if len(values) or lost:
             found = {"median": values.median(), "count": len(values), "non_finite": lost}
-            lines.append(dict(zip(by, key, strict=True)) | {"quantity": "cosine_input"} | found)
+            lines.append(where | {"quantity": "cosine_input"} | found)
+        if rows["relative_error_input"].notna().any():
+            lines.append(where | {"quantity": "relative_error_input", "median": 1.0, "count": 1, "non_finite": 0})
     return StudyFolder(path, {"name": "noise", "figures": [FIGURE]}, table, pd.DataFrame(lines), {})
 
 
@@ -185,6 +197,112 @@ def test_the_table_has_systems_as_columns_and_only_axes_that_vary(table: pd.Data
     assert said["RRAM", "64", "1 %", "8"] == ["0.815", "0.815", "not finite"]
     (part,) = trials.pivots(folder_of(table.query("device == 'PCM' and steps == 8"), tmp_path))
     assert (part.corner, part.columns) == ("read noise", ("bits", *SYSTEMS))
+
+
+def test_a_system_that_a_point_does_not_have_is_not_undefined_there(table: pd.DataFrame, tmp_path: Path) -> None:
+    (whole,) = trials.pivots(folder_of(table.query("system != 'one step' or bits != 4"), tmp_path))
+    at = {cell for line in whole.lines for cell in map(str, line.cells) if str(line.cells[2]) == "4"}
+    assert "-" in at
+    assert "undefined" not in at
+
+
+def axes_of(table: pd.DataFrame, **changed: Any) -> Axes:
+    """The first panel of a figure, with all that is drawn in it."""
+    plain = FIGURE | {"facet": None, "rows": None} | changed
+    with canvas(0.1) as sheet:
+        pictures._compose(sheet, Figure.model_validate(plain), table, titled=True)
+        sheet.draw_without_rendering()
+        return sheet.axes[0]
+
+
+def ticks(ax: Axes, way: str) -> list[str]:
+    axis = getattr(ax, f"{way}axis")
+    low, high = sorted(axis.get_view_interval())
+    return [tick.label1.get_text() for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+
+
+@pytest.mark.parametrize(("names", "said"), [(("low", "mid", "high"), ["low", "mid", "high"]),
+                                             ((True, False, True), ["false", "true"])])  # fmt: skip
+def test_names_along_x_have_places_in_the_order_of_the_table(table: pd.DataFrame, names: Any, said: list[str]) -> None:
+    renamed = table.assign(bits=[dict(zip((4, 6, 8), names, strict=True))[bits] for bits in table["bits"]])
+    ax = axes_of(renamed, x="bits")
+    assert ticks(ax, "x") == said
+    assert all(line.get_linestyle() == "None" for line in ax.lines)  # nothing lies between names
+
+
+def test_what_is_not_finite_keeps_its_place_beyond_all_that_is(table: pd.DataFrame) -> None:
+    table.loc[table["bits"] == 8, ["cosine_input", "relative_error_input"]] = np.nan
+    ax = axes_of(table.assign(non_finite=table["bits"] == 8))
+    low, high = ax.get_xlim()
+    assert low < 4 < 8 < high
+
+
+def test_an_axis_of_powers_has_ticks_within_one_of_them(table: pd.DataFrame) -> None:
+    ax = axes_of(table.assign(cosine_input=0.6 + 0.01 * table["cosine_input"]), y_scale="log")
+    assert len(ticks(ax, "y")) > 1
+    assert ticks(axes_of(table.assign(cosine_input=10.0 ** table["bits"]), y_scale="log"), "y")[:2] == [
+        "10000",
+        "100000",
+    ]
+
+
+def test_an_axis_of_powers_reaches_down_to_zero(table: pd.DataFrame) -> None:
+    ax = axes_of(
+        table.assign(bits=table["bits"] - 4, cosine_input=(table["bits"] - 4) * 100), x_scale="log", y_scale="log"
+    )
+    assert ticks(ax, "x") == ["0", "2", "4"]
+    assert {"0", "200", "400"} <= set(ticks(ax, "y"))
+    assert ax.transData.transform((0, 0))[0] < ax.transData.transform((2, 0))[0]
+    assert ax.get_ylim()[0] < 0 < 400 < ax.get_ylim()[1]
+
+
+def test_ticks_say_small_quantities_and_do_not_lie_over_each_other(table: pd.DataFrame) -> None:
+    ax = axes_of(table.assign(energy_run_j=2.5e-13 * table["bits"]), y="energy_run_j")
+    assert {"1.5 pJ", "2 pJ"} <= set(ticks(ax, "y"))
+    ax = axes_of(table.assign(steps=table["bits"].map({4: 1, 6: 2, 8: 1000})), x="steps")
+    assert ticks(ax, "x") == ["1", "1000"]
+
+
+def test_numbers_that_a_colour_or_panel_needs_may_be_missing(table: pd.DataFrame, tmp_path: Path) -> None:
+    table["horizon_fresh_steps"] = table["bits"].where(table["bits"] > 4)
+    changed = FIGURE | {"x": "steps", "hue": "horizon_fresh_steps", "facet": "horizon_fresh_steps", "rows": None}
+    assert set(drawn(Figure.model_validate(changed), table)["bits"]) == {6, 8}
+    assert pictures.draw(Figure.model_validate(changed), table.query("bits == 4"), tmp_path) is None
+
+
+def test_colours_that_stand_for_numbers_say_of_what(table: pd.DataFrame, tmp_path: Path) -> None:
+    changed = {"x": "device", "hue": "bits", "facet": None, "rows": None}
+    assert {"bits 4", "bits 6", "bits 8"} <= set(texts(svg(tmp_path, table, **changed)))
+    assert {"converter", "4", "6", "8"} <= set(texts(svg(tmp_path, table, **changed, hue_label="converter")))
+
+
+def test_many_colours_stay_near_the_value_that_they_are_of(table: pd.DataFrame) -> None:
+    many = pd.concat([table.assign(system=f"rule {number}") for number in range(40)])
+    ax = axes_of(many)
+    places = ax.transData.transform([(bits, 0.5) for bits in (4, 6, 8)])[:, 0]
+    drawn_at = np.concatenate([line.get_transform().transform(line.get_xydata())[:, 0] for line in ax.lines])
+    assert np.abs(drawn_at[:, None] - places).min(1).max() < 0.4 * np.diff(places).min()
+
+
+def test_lines_are_named_at_their_ends_where_values_have_even_places_too(table: pd.DataFrame) -> None:
+    far = table.assign(cosine_input=table["cosine_input"] * (table["system"].map(SYSTEMS.index) + 1))
+    ax = axes_of(far, x_scale="even")
+    assert {(text.get_text(), text.xy[0]) for text in ax.texts} == {(system, 2) for system in SYSTEMS}
+
+
+def test_names_that_are_long_leave_room_for_the_panels(table: pd.DataFrame, tmp_path: Path) -> None:
+    words = " which has a very long name that goes on and on and on, much wider than a panel can be"
+    long = table.assign(**{name: table[name].astype(str) + words for name in ("device", "bits", "system")})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Matplotlib warns of panels that have lost all their size
+        for x, hue, facet in (("bits", "device", "system"), ("device", "system", "bits"), ("steps", "system", None)):
+            svg(tmp_path, long, x=x, hue=hue, facet=facet, rows=None)
+
+
+def test_points_without_a_gradient_check_are_not_undefined(table: pd.DataFrame, tmp_path: Path) -> None:
+    table.loc[table["steps"] == 8, ["cosine_input", "relative_error_input"]] = np.nan
+    only = table.query("system == 'forward propagation'")
+    assert "undefined" not in svg(tmp_path, only)
 
 
 def test_the_table_fits_a_terminal_without_breaking_words(table: pd.DataFrame, tmp_path: Path) -> None:
@@ -205,6 +323,11 @@ def test_the_table_fits_a_terminal_without_breaking_words(table: pd.DataFrame, t
         ("energy_run_j", 2.5e-7, "energy of everything 250 nJ"),
         ("rule", "fpe", "forward propagation"),
         ("bits", 4, "bits 4"),
+        ("bits", -4, "bits −4"),
+        ("rate", 1e30, "rate 1e+30"),
+        ("test", np.True_, "test true"),
+        ("clip", "null", "clip null"),
+        ("hidden", "[4, 3]", "hidden [4, 3]"),
     ],
 )
 def test_values_are_said_in_words(column: str, value: Any, said: str) -> None:

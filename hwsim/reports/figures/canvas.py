@@ -19,7 +19,7 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullLocator
 
 from hwsim.quantities import si
 
@@ -137,7 +137,8 @@ class Drawing(NamedTuple):
 @contextmanager
 def canvas(height: float, width: float = WIDTH) -> Iterator[Figure]:
     """A figure to draw in; sizes are in the units of `WIDTH`."""
-    with style.context(["default", _STYLE]):  # whatever the reader's own matplotlibrc says
+    with style.context(["default", _STYLE]), warnings.catch_warnings():  # whatever the reader's own matplotlibrc says
+        warnings.filterwarnings("ignore", "Glyph")  # the reader's fonts draw the text, not these
         yield Figure(figsize=(width / 72, height / 72))
 
 
@@ -150,8 +151,7 @@ def drawing(figure: Figure, name: str, heading: str, caption: str, *, wide: bool
 def written(figure: Figure, name: str) -> str:
     """A figure as an SVG file; the same figure gives the same bytes."""
     file = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # the reader's fonts draw the text, not these
+    with mpl.rc_context({"svg.hashsalt": name}):
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return file.getvalue()
 
@@ -219,10 +219,35 @@ def _variable(colour: re.Match[str]) -> str:
     return f"var(--{name}, {colour[0]})" if name else colour[0]
 
 
+class Decades(LogLocator):
+    """Ticks at powers of ten; at round numbers where there are not two of them.
+
+    Args:
+        least: the smallest value above zero, of an axis that reaches down to it; zero has a tick as well.
+    """
+
+    def __init__(self, least: float | None = None) -> None:
+        super().__init__(10, numticks=6)
+        self._least = least
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        """Where ticks stand between two values."""
+        low = vmin if self._least is None else self._least
+        for found in (super().tick_values(low, vmax), MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, vmax)):
+            ticks = [tick for tick in map(float, found) if low <= tick <= vmax]
+            if len(ticks) > 1:
+                break
+        return ticks if self._least is None else [0.0, *ticks]
+
+    def nonsingular(self, vmin: float, vmax: float) -> tuple[float, float]:
+        """Ends of an axis; one that reaches down to zero keeps them."""
+        return super().nonsingular(vmin, vmax) if self._least is None else Locator.nonsingular(self, vmin, vmax)
+
+
 def quantities(axis: Axis, unit: str, *, log: bool = False) -> None:
     """Tick labels with SI prefixes, such as 10 nJ."""
     if log:
-        axis.set_major_locator(LogLocator(10, numticks=6))
+        axis.set_major_locator(Decades())
         axis.set_minor_locator(NullLocator())
     else:
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ _GAP = 7
 """Between one thing and the next, in points."""
 _TOP = 3
 """Above the first one: letters may reach beyond the line that is measured."""
+_LETTER = 10
+"""Width of a letter of a legend, in pixels; some room is left for its mark."""
 
 
 class Header:
@@ -37,6 +40,7 @@ class Header:
     def legend(self, handles: Sequence[Artist], labels: Sequence[str], title: str | None = None) -> None:
         """What lines and marks are, in as many columns as there is room for."""
         wide = self._figure.bbox.width
+        labels = [textwrap.fill(label, int(wide / _LETTER)) for label in labels]
         for columns in range(len(labels), 0, -1):
             made = self._figure.legend(
                 list(handles), list(labels), ncols=columns, loc="upper left", title=title, alignment="left",

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from hwsim.config.columns import error_column
 from hwsim.config.study import Figure
 
 
@@ -34,24 +35,26 @@ class Point(NamedTuple):
 
 
 def drawn(figure: Figure, table: pd.DataFrame) -> pd.DataFrame:
-    """The rows that a figure is about: of trials that are done, where y was asked for."""
-    if figure.y not in table:
+    """The rows that a figure is about: of trials that are done, where y was asked for, of systems that have it."""
+    if not {figure.y, *figure.placing} <= set(table):
         return table.iloc[:0]
     rows = table[table["status"] == "done"] if "status" in table else table
+    rows = rows.dropna(subset=figure.placing)
     for column, wanted in figure.where.items():
         rows = rows[rows[column].astype(str).isin([str(value) for value in wanted])]
     lost = _lost(rows)
     known = rows[figure.y].notna() | lost
-    error = figure.y.replace("cosine_", "relative_error_")
-    if figure.y.startswith("cosine_") and error in rows:
+    if figure.y.startswith("cosine_") and (error := error_column(figure.y)) in rows:
         known |= rows[error].notna()  # it was asked for, and is undefined on this chip
+        rows = rows[known]
     return rows[rows["system"].isin(rows.loc[known, "system"].unique())]
 
 
 def points(figure: Figure, rows: pd.DataFrame) -> Iterator[Point]:
     """One for each value of x; on a learning curve, for each test."""
     lost, hollow = _lost(rows), _condition(figure)
-    for x, mine in rows.groupby("updates" if figure.over_training else figure.x, sort=True):
+    by = "updates" if figure.over_training else figure.x
+    for x, mine in rows.groupby(by, sort=pd.api.types.is_numeric_dtype(rows[by])):
         if figure.over_training:
             x = float(mine[figure.x].median())
             if isnan(x):
@@ -69,13 +72,14 @@ def levels(rows: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:
     order = {column: _order(rows[column]) for column in columns}
     return sorted(
         found.itertuples(index=False, name=None),
-        key=lambda level: [order[column].index(value) for column, value in zip(columns, level, strict=True)],
+        key=lambda level: [order[column][value] for column, value in zip(columns, level, strict=True)],
     )
 
 
-def _order(values: pd.Series[Any]) -> list[Any]:
+def _order(values: pd.Series[Any]) -> dict[Any, int]:
     found = list(values.dropna().unique())
-    return sorted(found) if pd.api.types.is_numeric_dtype(values) else found
+    ordered = sorted(found) if pd.api.types.is_numeric_dtype(values) else found
+    return {value: place for place, value in enumerate(ordered)}
 
 
 def _lost(rows: pd.DataFrame) -> pd.Series[bool]:

@@ -6,20 +6,22 @@ mark of its own, which the legend explains.
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis, XAxis
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
 from hwsim.config.study import Figure
 from hwsim.errors import OutputError
 from hwsim.experiments.study.table import replace
-from hwsim.reports.figures.canvas import INK, MARKERS, MUTED, PAPER, SERIES, Drawing, canvas, drawing, written
+from hwsim.reports.figures.canvas import INK, MARKERS, MUTED, PAPER, SERIES, Decades, Drawing, canvas, drawing, written
 from hwsim.reports.figures.header import Header
 from hwsim.reports.figures.points import Point, drawn, levels, points
 from hwsim.reports.words import Words
@@ -34,7 +36,20 @@ _TICKS = 8
 """Values of x up to which each has its tick."""
 _SIDE = {1: 520, 2: 620, 3: 800}
 """Width of a figure by panels side by side; more take the width of a page."""
-
+_LEAST = 120
+"""Width of a panel, however many there are."""
+_NUMBER = 5
+"""Letters of a number, with some room."""
+_LONG = 28
+"""Letters of a name that does not fit beside its line."""
+_BESIDE = 12
+"""Letters of a line at the side of a row."""
+_LETTER = 6.4
+"""Width of a letter, in points."""
+_SHORT = 8
+"""Letters of a line below which names along x are upright."""
+_APART, _ALL_APART = 7, 48
+"""Between colours at one value of x, and between the first and the last of them, in points."""
 
 _ALONE = 420
 """Width of a single panel on a page, which a phone may show."""
@@ -96,26 +111,28 @@ def _compose(sheet: Canvas, figure: Figure, table: pd.DataFrame, *, titled: bool
     down = -(-len(panels) // across)
     grid = bool(figure.down)
     height = {1: 290, 2: 170}.get(down, 140)
-    width = _SIDE.get(across, 940) if titled or across > 1 else _ALONE
+    width = _SIDE.get(across, max(940, _LEAST * across)) if titled or across > 1 else _ALONE
+    room = width / across / _LETTER - _SHORT  # letters that are as wide as a panel
     sheet.set_size_inches(width / 72, (34 + height * down) / 72)
     engine: Any = sheet.get_layout_engine()
     engine.set(wspace=0.03, hspace=0.04)
     axes = sheet.subplots(down, across, sharex=True, sharey=True, squeeze=False)
-    ticks = sorted({point.x for panel in panels for one in panel.series for point in one.points})
+    found = {point.x for panel in panels for one in panel.series for point in one.points}
+    ticks = sorted(found) if figure.over_training else [x for (x,) in levels(rows, [figure.x])]
     for number, (ax, panel) in enumerate(zip(axes.ravel(), panels, strict=False)):
-        _scales(ax, figure, ticks, words, panels)
+        _scales(ax, figure, ticks, words, panels, room)
         _panel(ax, figure, panel, ticks)
         if not grid or number < across:
-            ax.set_title(panel.across, pad=7, loc="left", fontsize=10.5)
+            ax.set_title(_lines(panel.across, room), pad=7, loc="left", fontsize=10.5)
         if grid and number % across == across - 1 and panel.down:
             ax.annotate(panel.down, (1, 0.5), (8, 0), xycoords="axes fraction", textcoords="offset points", va="center")
         if number + across >= len(panels):
             ax.xaxis.set_tick_params(labelbottom=True)
     for ax in axes.ravel()[len(panels) :]:
         ax.set_visible(False)
-    sheet.supxlabel(figure.x_label or words.column(figure.x), fontsize=11)
+    sheet.supxlabel(_lines(figure.x_label or words.column(figure.x), width / _LETTER), fontsize=11)
     _marks_of_lines(axes[0, -1], figure)
-    direct = len(panels) == 1 and _labelled_at_ends(axes[0, 0], panels[0], height)
+    direct = len(panels) == 1 and _labelled_at_ends(axes[0, 0], figure, panels[0], ticks, height)
     _head(sheet, figure, panels, words, rows, direct=direct, titled=titled)
 
 
@@ -132,8 +149,7 @@ def _head(
         handles = [
             Line2D([], [], color=one.colour, marker=one.marker, linewidth=1.8, markersize=6) for one in found.values()
         ]
-        title = figure.hue_label if figure.hue_label != figure.hue or figure.hue != "system" else None
-        head.legend(handles, list(found), title)
+        head.legend(handles, list(found), figure.hue_label)
     explained = _explained(figure, panels, words, rows)
     if explained:
         head.legend([handle for handle, _ in explained], [text for _, text in explained])
@@ -153,12 +169,13 @@ def _panels(figure: Figure, rows: pd.DataFrame, words: Words) -> tuple[list[Pane
             series = []
             for number, hue in enumerate(hues):
                 own = mine if figure.hue is None else mine[mine[figure.hue] == hue]
-                label = "" if figure.hue is None else words.value(figure.hue, hue)
+                name = words.value if figure.hue_label else words.level  # under its label a number goes without saying
+                label = "" if figure.hue is None else name(figure.hue, hue)
                 look = SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
                 series.append(Series(label, *look, list(points(figure, own))))
             above = ", ".join(words.level(name, value) for name, value in zip(figure.across, column, strict=True))
-            beside = "\n".join(words.level(name, value) for name, value in zip(figure.down, row, strict=True))
-            found.append(Panel(above, _broken(beside), series))
+            beside = (words.level(name, value) for name, value in zip(figure.down, row, strict=True))
+            found.append(Panel(above, "\n".join(_lines(said, _BESIDE) for said in beside), series))
     return found, len(across) if figure.down else min(len(across), _ACROSS)
 
 
@@ -168,15 +185,10 @@ def _at(rows: pd.DataFrame, columns: list[str], values: list[Any]) -> pd.DataFra
     return rows
 
 
-def _broken(text: str, most: int = 12) -> str:
-    """Lines short enough for the side of a panel."""
-    lines = [""]
-    for word in text.replace(" %", "\u00a0%").split(" "):
-        if lines[-1] and len(lines[-1]) + len(word) >= most:
-            lines.append(word)
-        else:
-            lines[-1] = f"{lines[-1]} {word}".strip()
-    return "\n".join(lines)
+def _lines(text: str, letters: float) -> str:
+    """Text in lines of so many letters; what three of them do not hold is left out."""
+    text = text.replace(" %", "\N{NO-BREAK SPACE}%")
+    return "\n".join(textwrap.wrap(text, max(int(letters), _SHORT), max_lines=3, placeholder=" …"))
 
 
 # ---- a panel -----------------------------------------------------------------------------------------------------
@@ -184,19 +196,16 @@ def _broken(text: str, most: int = 12) -> str:
 
 def _panel(ax: Axes, figure: Figure, panel: Panel, ticks: list[Any]) -> None:
     """Lines or marks with their spread; marks of colours stand beside each other where there is room for that."""
-    named = any(isinstance(tick, str) for tick in ticks)
-    lines = figure.kind == "line" or (figure.kind == "auto" and not named)
+    lines = figure.kind == "line" or (figure.kind == "auto" and not _named(ticks))
     even, few = _even(figure, ticks), len(ticks) <= _FEW or not lines
     for level in figure.lines.values():
         ax.axhline(level, color=MUTED, linewidth=0.9, dashes=(4, 3), zorder=1)
-    several = len(panel.series) > 1
     _reach(ax, figure, panel, ticks)
     for number, one in enumerate(panel.series):
-        aside = (number - (len(panel.series) - 1) / 2) * (7 if few else 0) * several
+        apart = (number - (len(panel.series) - 1) / 2) * min(_APART, _ALL_APART / len(panel.series))
         places = [ticks.index(point.x) if even else point.x for point in one.points]
         known = [(x, point) for x, point in zip(places, one.points, strict=True) if point.middle is not None]
-        _values(ax, figure, one, known, aside, lines=lines, bars=few)
-        apart = (number - (len(panel.series) - 1) / 2) * 7 * several
+        _values(ax, figure, one, known, apart if few else 0, lines=lines, bars=few)
         _missing(ax, figure, one, list(zip(places, one.points, strict=True)), apart)
 
 
@@ -205,6 +214,7 @@ def _reach(ax: Axes, figure: Figure, panel: Panel, ticks: list[Any]) -> None:
     even = _even(figure, ticks)
     for point in (point for one in panel.series for point in one.points):
         x = ticks.index(point.x) if even else point.x
+        ax.update_datalim([(x, 1)], updatey=False)  # also of one that has no value
         for y in (point.low, point.middle, point.high):
             if y is not None:
                 ax.update_datalim([(x, y)])
@@ -263,28 +273,33 @@ def _by(ax: Axes, points: float) -> ScaledTranslation:
 
 
 def _even(figure: Figure, ticks: list[Any]) -> bool:
-    return figure.x_scale == "even" or any(isinstance(tick, str) for tick in ticks)
+    return figure.x_scale == "even" or _named(ticks)
 
 
-def _scales(ax: Axes, figure: Figure, ticks: list[Any], words: Words, panels: list[Panel]) -> None:
+def _named(ticks: list[Any]) -> bool:
+    """Whether values of x are names, and no numbers."""
+    return any(isinstance(tick, str) or pd.api.types.is_bool(tick) for tick in ticks)
+
+
+def _scales(ax: Axes, figure: Figure, ticks: list[Any], words: Words, panels: list[Panel], room: float) -> None:
     """Axes in units that are said; a tick for each value of x if there are few."""
     if _even(figure, ticks):
-        ax.set_xticks(range(len(ticks)), [words.value(figure.x, tick, bare=True) for tick in ticks])
+        names, letters = [words.value(figure.x, tick, bare=True) for tick in ticks], room / len(ticks)
+        upright = letters < _SHORT and max(map(len, names)) > letters
+        names = [_lines(name, 3 * _SHORT if upright else letters) for name in names]
+        ax.set_xticks(range(len(ticks)), names, rotation=90 if upright else 0)
         ax.set_xlim(-0.5, len(ticks) - 0.5)
     else:
-        ax.set_xscale(figure.x_scale)
+        _scaled(ax.xaxis, figure.x_scale, ticks)
         if len(ticks) <= _TICKS:
-            ax.xaxis.set_major_locator(FixedLocator(ticks))
-        ax.xaxis.set_minor_locator(NullLocator())
+            places = [float(place) for place in ax.xaxis.get_transform().transform(ticks)]
+            ax.xaxis.set_major_locator(FixedLocator([ticks[number] for number in _told(places, room)]))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.value(figure.x, _whole(value), bare=True)))
         ax.margins(x=0.12 if len(ticks) <= _FEW else 0.06)
-    ax.set_yscale(figure.y_scale)
-    ax.yaxis.set_minor_locator(NullLocator())
-    ax.yaxis.set_major_locator(
-        LogLocator(10, numticks=6) if figure.y_scale == "log" else MaxNLocator(5, steps=[1, 2, 2.5, 5, 10])
-    )
+    found = [point for panel in panels for one in panel.series for point in one.points]
+    _scaled(ax.yaxis, figure.y_scale, [y for point in found for y in point[1:4] if y is not None])
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: words.value(figure.y, _whole(value), bare=True)))
-    if any(point.lost or point.undefined for panel in panels for one in panel.series for point in one.points):
+    if any(point.lost or point.undefined for point in found):
         ax.margins(y=0.14)  # room for their marks
     if figure.y_limits:
         ax.set_ylim(*figure.y_limits)
@@ -294,8 +309,30 @@ def _scales(ax: Axes, figure: Figure, ticks: list[Any], words: Words, panels: li
     ax.spines["left"].set_visible(False)
 
 
+def _told(places: list[float], room: float) -> list[int]:
+    """Which of the places along an axis have their ticks: those that leave room for numbers of some letters."""
+    told = [0]
+    for number, place in enumerate(places):
+        if (place - places[told[-1]]) * room > _NUMBER * (places[-1] - places[0]):
+            told.append(number)
+    return told
+
+
+def _scaled(axis: Axis, scale: str, values: list[float]) -> None:
+    """A scale with its ticks; a logarithmic one of values that are not all above zero is linear below the least."""
+    least = min((abs(value) for value in values if value), default=None)
+    down = least is not None and min(values) <= 0
+    put = axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale
+    if scale == "log" and least is not None:
+        put("symlog", linthresh=least, linscale=0.5) if down else put("log")
+        axis.set_major_locator(Decades(least if down else None))
+    else:
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_minor_locator(NullLocator())
+
+
 def _whole(value: float) -> float | int:
-    return int(value) if float(value).is_integer() else round(value, 12)
+    return int(value) if float(value).is_integer() else float(f"{value:.9g}")
 
 
 # ---- what is what ------------------------------------------------------------------------------------------------
@@ -308,16 +345,24 @@ def _marks_of_lines(ax: Axes, figure: Figure) -> None:
                     ha="right", va="bottom", fontsize=9, color=MUTED)  # fmt: skip
 
 
-def _labelled_at_ends(ax: Axes, panel: Panel, height: float) -> bool:
-    """Write beside the end of each line what it is, unless too many end at one place."""
+def _labelled_at_ends(ax: Axes, figure: Figure, panel: Panel, ticks: list[Any], height: float) -> bool:
+    """Write beside the end of each line what it is, unless that is long or too many end at one place."""
+    even = _even(figure, ticks)
     ends = [
-        (one, [(point.x, point.middle) for point in one.points if point.middle is not None])
+        (
+            one,
+            [
+                (ticks.index(point.x) if even else point.x, point.middle)
+                for point in one.points
+                if point.middle is not None
+            ],
+        )
         for one in panel.series
         if one.label
     ]
-    if not ends or not all(known for _, known in ends):
+    if _named(ticks) or not ends or not all(known and len(one.label) <= _LONG for one, known in ends):
         return False
-    if len({known[-1][0] for _, known in ends}) > 1 or isinstance(ends[0][1][-1][0], str):
+    if len({known[-1][0] for _, known in ends}) > 1:
         return False
     low, high = ax.transAxes.inverted().transform(ax.transData.transform([(1, y) for y in ax.get_ylim()]))[:, 1]
     room = 0.8 * height  # of the panel, in points
@@ -364,8 +409,8 @@ def _explained(figure: Figure, panels: list[Panel], words: Words, rows: pd.DataF
         if any(point.hollow for point in found):
             mark = Line2D([], [], marker="o", markerfacecolor=PAPER, markeredgewidth=1.5, color=INK, linestyle="none")
             told.append((mark, f"hollow: {words.column(column)} {bound}"))
-    zero = ", the gradient being all zero" if figure.y.startswith("cosine_") else ""
-    for kind, style, text in (("lost", _LOST, "not finite"), ("undefined", _UNDEFINED, f"undefined{zero}")):
+    nothing = "undefined, the gradient being all zero" if figure.y.startswith("cosine_") else "no value"
+    for kind, style, text in (("lost", _LOST, "not finite"), ("undefined", _UNDEFINED, nothing)):
         numbers = [(getattr(point, kind), point.total) for point in found if getattr(point, kind)]
         if numbers:
             told.append(
@@ -377,9 +422,10 @@ def _explained(figure: Figure, panels: list[Panel], words: Words, rows: pd.DataF
 def _of(numbers: list[tuple[int, int]], what: str) -> str:
     """Such as `3 to 100 of 100 seeds`."""
     fewest, most = min(number for number, _ in numbers), max(number for number, _ in numbers)
-    some = f"{most}" if fewest == most else f"{fewest} to {most}"
-    counts = {count for _, count in numbers}
-    return f"{some} of {max(counts)} {what}" + ("" if fewest == most else "; small where some have a value")
+    whole = all(number == count for number, count in numbers)
+    some = "all" if whole and fewest < most else f"{most}" if fewest == most else f"{fewest} to {most}"
+    counts = "" if some == "all" else f" of {max(count for _, count in numbers)}"
+    return f"{some}{counts} {what}" + ("" if whole or fewest == most else "; small where some have a value")
 
 
 def _of_what(rows: pd.DataFrame) -> str:
