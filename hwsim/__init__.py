@@ -8,12 +8,14 @@
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Run", "RunFolder", "__version__", "load", "read", "run"]
+__all__ = ["Run", "RunFolder", "StudyFolder", "__version__", "load", "read", "run"]
 
 if TYPE_CHECKING:
     from hwsim.config.experiment import load
+    from hwsim.experiments.results import read
     from hwsim.experiments.run import Run, run
-    from hwsim.experiments.run_folder import RunFolder, read
+    from hwsim.experiments.run_folder import RunFolder
+    from hwsim.experiments.study_folder import StudyFolder
 
 
 def __dir__() -> list[str]:
@@ -26,10 +28,10 @@ def __getattr__(name: str) -> Any:
         from hwsim.experiments import run as module
 
         return getattr(module, name)
-    if name in ("read", "RunFolder"):
-        from hwsim.experiments import run_folder
+    if name in ("read", "RunFolder", "StudyFolder"):
+        from hwsim.experiments import results
 
-        return getattr(run_folder, name)
+        return getattr(results, name)
     if name == "load":
         from hwsim.config.experiment import load
 

@@ -114,18 +114,21 @@ def report(
     out: Annotated[Path | None, typer.Option("--out", help="The file; otherwise report.html in the folder.")] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
 ) -> None:
-    """Write one HTML file that shows and explains what a run or a study found; it needs no network."""
-    from hwsim.experiments import run_folder, study_folder
-    from hwsim.reports import html
+    """Write one HTML file that shows and explains what a run or a study found, or has found so far.
 
-    if study_folder.is_study(folder):
-        unfinished = study_folder.how_far(folder)
-        if unfinished is not None:
-            Console().print(unfinished, highlight=False, soft_wrap=True)
-            return
-        page = html.of_study(study_folder.read(folder))
+    It needs no network.
+    """
+    from hwsim.experiments import results
+    from hwsim.experiments.run_folder import RunFolder
+    from hwsim.reports import html, trials
+
+    found = results.read(folder)
+    if isinstance(found, RunFolder):
+        page = html.of_run(found)
     else:
-        page = html.of_run(run_folder.read(folder))
+        page = html.of_study(found)
+        if found.progress is not None:
+            typer.echo(trials.how_far(found.progress))
     _put(page, out or folder / "report.html", open_)
 
 

@@ -1,9 +1,11 @@
-"""A study folder, read back: what varied, the table of all trials, its summary, and the figures that were asked for."""
+"""A study folder, read back: what varied, the table of its trials, its summary, and the figures that were asked for.
+
+Of a study that is not finished, what is known so far.
+"""
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,15 +15,17 @@ from hwsim import documents
 from hwsim.config import grid
 from hwsim.config.study import Figure
 from hwsim.errors import HwsimError, ResultsError
+from hwsim.experiments.study import reader
+from hwsim.experiments.study import table as tables
+from hwsim.experiments.study.store import FILE, Progress, Trials
 
 STUDY = "study.yaml"
-_NEEDED = ("table.parquet", "summary.csv")
-TABLES = ("table.csv", "table.parquet", "summary.csv", "pairs.csv", "curves.csv")
-"""What a study that is over may have found; the last two only where there is something to compare, and training."""
+_OTHERS = (tables.SUMMARY, tables.PAIRS, tables.CURVES)
+"""Tables beside the first."""
 
 
 class StudyFolder(NamedTuple):
-    """A study that is over.
+    """What a study found, or has found so far.
 
     Attributes:
         path: where it is.
@@ -31,6 +35,8 @@ class StudyFolder(NamedTuple):
         figures: the drawings in `figures/`, by name.
         pairs: `pairs.csv`: each two systems compared within seeds; empty if there is none.
         curves: `curves.csv`: a row for each test of a training; empty if there is none.
+        progress: how many trials are over and how many of them failed, of how many; None once the study has written its
+            tables. Until then, tables are what they would be if no other trial came.
     """
 
     path: Path
@@ -40,6 +46,7 @@ class StudyFolder(NamedTuple):
     figures: dict[str, str]
     pairs: pd.DataFrame = pd.DataFrame()
     curves: pd.DataFrame = pd.DataFrame()
+    progress: Progress | None = None
 
     def rows(self, figure: Figure) -> pd.DataFrame:
         """The table that a figure is about."""
@@ -54,56 +61,18 @@ def is_study(path: Path) -> bool:
         return False
 
 
-def how_far(folder: Path) -> str | None:
-    """How far a study is that is not finished, in words; None for one that is.
-
-    Raises:
-        ResultsError: what is there cannot be read.
-    """
-    if all((folder / name).is_file() for name in _NEEDED):
-        return None
-    trials = folder / "trials.sqlite"
-    try:
-        total = grid.load(folder / STUDY).trials
-        with closing(sqlite3.connect(f"{trials.resolve().as_uri()}?mode=ro", uri=True, timeout=0)) as base:
-            query = "SELECT COUNT(*), COALESCE(SUM(status = 'failed'), 0) FROM plan JOIN trials USING (id)"
-            over, failed = base.execute(query).fetchone()
-    except sqlite3.OperationalError as error:
-        if "locked" in str(error):
-            return f"{folder}: the study is not finished; a process is at work on it, and shows how far it is"
-        raise ResultsError(f"{trials}: cannot be read: {error}") from None
-    except sqlite3.Error as error:
-        raise ResultsError(f"{trials}: cannot be read: {error}") from None
-    except HwsimError as error:
-        raise ResultsError(str(error)) from None
-    lost = f", {failed} of them failed" if failed else ""
-    return (
-        f"{folder}: the study is not finished; {over:,} of {total:,} trials are over{lost}; the command that began it "
-        "goes on where it stopped"
-    )
-
-
 def read(path: str | Path) -> StudyFolder:
-    """A study folder.
+    """A study folder; the study may be at work in it, or have been stopped. Nothing is written there.
 
     Raises:
-        ResultsError: it is not of a study, not finished, damaged, or may not be read.
+        ResultsError: it is not of a study, damaged, or may not be read.
     """
     folder = Path(path)
     try:
         if not is_study(folder):
             raise ResultsError(f"{folder} is not the folder of a study: it has no {STUDY}")
-        missing = [name for name in _NEEDED if not (folder / name).is_file()]
-        if missing:
-            said = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
-            raise ResultsError(
-                f"{folder} is a study that is not finished: {said}; the command that began it goes on where it stopped"
-            )
         study = documents.load(folder / STUDY).data
-        table = pd.read_parquet(folder / "table.parquet")
-        kinds = table.dtypes.drop("non_finite", errors="ignore").to_dict()  # CSV tells no null from a word
-        summary, pairs, curves = (_table(folder / name, kinds) for name in ("summary.csv", "pairs.csv", "curves.csv"))
-        figures = {each.stem: each.read_text(encoding="utf-8") for each in sorted(folder.glob("figures/*.svg"))}
+        found = _finished(folder, study) or _so_far(folder, study)
     except OSError as error:
         raise ResultsError(f"{error.filename or folder}: cannot be read: {error.strerror}") from None
     except ResultsError:
@@ -112,15 +81,44 @@ def read(path: str | Path) -> StudyFolder:
         raise ResultsError(str(error)) from None
     except ValueError as error:  # of pandas, and of bytes that are no text
         raise ResultsError(f"{folder}: a table or figure is damaged ({error})") from None
-    lacking = {"system", "status"} - set(table) | {"system", "quantity", "median"} - set(summary)
+    lacking = {"system", "status"} - set(found.table) | {"system", "quantity", "median"} - set(found.summary)
     if lacking or not isinstance(study, dict):
         said = f"its tables lack {', '.join(sorted(lacking))}" if lacking else f"its {STUDY} is no mapping"
         raise ResultsError(f"{folder} is not the folder of a study: {said}")
+    return found
+
+    return found
+
+
+def _finished(folder: Path, study: Any) -> StudyFolder | None:
+    """What stands in its tables, if they are there."""
+    if not all((folder / name).is_file() for name in (tables.TYPED, tables.SUMMARY)):
+        return None
+    table = pd.read_parquet(folder / tables.TYPED)
+    summary, pairs, curves = (
+        _table(folder / name, table) if (folder / name).is_file() else pd.DataFrame() for name in _OTHERS
+    )
+    figures = {each.stem: each.read_text(encoding="utf-8") for each in sorted(folder.glob("figures/*.svg"))}
     return StudyFolder(folder, study, table, summary, figures, pairs, curves)
 
 
-def _table(path: Path, kinds: Any) -> pd.DataFrame:
-    """A table with columns of these kinds, as far as it has them; an empty one if there is no such file."""
-    if not path.is_file():
-        return pd.DataFrame()
-    return pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=[""])
+def _so_far(folder: Path, study: Any) -> StudyFolder:
+    """What is known of the trials that are over; drawings that lie there may be of others."""
+    if not (folder / FILE).is_file():
+        raise ResultsError(f"{folder} is a study without results: it has neither its tables nor {FILE}")
+    asked = grid.load(folder / STUDY)
+
+    def look(trials: Trials) -> tuple[Progress, dict[str, pd.DataFrame]]:
+        return Progress.of(trials.count(), asked.trials), tables.tables(asked, trials)
+
+    progress, found = reader.read(folder / FILE, look)
+    table = found[tables.TABLE]
+    files = (StringIO(found[name].to_csv(index=False)) for name in _OTHERS)  # to be read as those of a finished study
+    summary, pairs, curves = (_table(file, table) for file in files)
+    return StudyFolder(folder, study, table, summary, {}, pairs, curves, progress)
+
+
+def _table(file: Path | StringIO, kinds: pd.DataFrame) -> pd.DataFrame:
+    """A table in CSV, with columns of the same kinds as those of another one; CSV tells no null from a word."""
+    known = kinds.dtypes.drop("non_finite", errors="ignore").to_dict()
+    return pd.read_csv(file, dtype=known, keep_default_na=False, na_values=[""])

@@ -132,9 +132,12 @@ def of_study(study: StudyFolder) -> str:
         title=str(study.study.get("name", study.path.name)),
         about=trials.outline(study),
         warnings=trials.warnings(study),
-        answers=trials.answers(study),
+        answers=[] if study.summary.empty else trials.answers(study),
         sections=sections,
-        facts=[("made by", f"report by hwsim {hwsim.__version__}"), ("table", "table.csv in the folder of the study")],
+        facts=[
+            ("made by", f"report by hwsim {hwsim.__version__}"),
+            ("table", "table.csv in the folder of the study" + (", once it is finished" if study.progress else "")),
+        ],
         config=_text(study.path / STUDY),
     )
 

@@ -11,7 +11,8 @@ from rich.table import Table as RichTable
 
 from hwsim.config.grid import Grid
 from hwsim.experiments import study_folder
-from hwsim.experiments.study.study import Progress
+from hwsim.experiments.study.store import Progress
+from hwsim.experiments.study.table import FILES
 from hwsim.reports import trials
 from hwsim.reports.figures import study as figures
 from hwsim.reports.tables import Table
@@ -58,7 +59,7 @@ def show(folder: Path, ended: Progress, drawn: list[Path], console: Console) -> 
             lacking = [name for name in (figure.y, *figure.placing) if name not in rows or rows[name].isna().all()]
             said = f"no trial has {lacking[0]}" if lacking else "no row of the table has all that it asks for"
             console.print(f"{escape(figure.name)} is not drawn: {said}", highlight=False)
-    tables = [name for name in study_folder.TABLES if (folder / name).is_file()]
+    tables = [name for name in FILES if (folder / name).is_file()]
     names = [*tables, *(str(path.relative_to(folder)) for path in drawn)]
     console.print(f"Results are in {folder}: {', '.join(names)}", highlight=False)
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from hwsim.config.columns import error_column
 from hwsim.config.study import Figure
+from hwsim.experiments.study.store import Progress
 from hwsim.experiments.study_folder import StudyFolder
 from hwsim.quantities import si
 from hwsim.reports.answers import Answer
@@ -57,6 +58,8 @@ def axes(study: StudyFolder) -> list[str]:
 def outline(study: StudyFolder) -> str:
     """How many trials there were, and along which axes."""
     done = study.table[study.table.status == "done"]
+    if done.empty:
+        return "no trial is done"
     words = _words(study)
     parts = [f"{study.summary[name].nunique(dropna=False)} of {words.column(name)}" for name in axes(study)]
     seeds = f" · {done['seed'].nunique()} seeds" if "seed" in done else ""
@@ -64,9 +67,15 @@ def outline(study: StudyFolder) -> str:
     return f"{' × '.join(parts) or 'one point'}{seeds} · {study.table['system'].nunique()} systems"
 
 
+def how_far(progress: Progress) -> str:
+    """How far a study is that is not finished."""
+    failed = f", {progress.failed:,} of them failed" if progress.failed else ""
+    return f"{progress.over:,} of {progress.total:,} trials are over{failed}; what stands here is provisional"
+
+
 def warnings(study: StudyFolder) -> list[str]:
-    """What failed, and what was not finite."""
-    lines = []
+    """How far it is unless it is finished, what failed, and what was not finite."""
+    lines = [] if study.progress is None else [f"{how_far(study.progress)}."]
     failed = study.table[study.table.status == "failed"]
     if len(failed):
         lines.append(f"{len(failed)} trials failed and are in no median.")

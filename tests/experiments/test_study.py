@@ -30,8 +30,7 @@ from hwsim.experiments import study_folder
 from hwsim.experiments.study import store as stores
 from hwsim.experiments.study import study, table
 from hwsim.experiments.study.processes import WorkerError
-from hwsim.experiments.study.store import Outcome, Store
-from hwsim.experiments.study.study import Progress
+from hwsim.experiments.study.store import FILE, LOCK, Outcome, Progress, Store
 from hwsim.reports import study as report
 from hwsim.reports import trials
 
@@ -77,7 +76,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def kept(folder: Path) -> dict[str, float]:
     """How long each trial took that is over: other figures would tell that it was carried out again."""
-    with closing(sqlite3.connect(folder / "trials.sqlite")) as base:
+    with closing(sqlite3.connect(folder / FILE)) as base:
         return dict(base.execute("SELECT id, wall_s FROM trials"))
 
 
@@ -307,18 +306,6 @@ def test_stopped_and_resumed_elsewhere_gives_the_same_bytes_and_repeats_nothing(
     assert contents(folder) == contents(whole)
 
 
-def test_a_study_that_is_not_finished_says_how_far_it_is(whole: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "s"
-    with pytest.raises(Enough):
-        run(folder, workers=1, progress=until(5))
-    over = len(kept(folder))
-    said = f"the study is not finished; {over} of 12 trials are over; the command that began it goes on"
-    assert said in (study_folder.how_far(folder) or "")
-    with Store(folder / "trials.sqlite"):
-        assert "a process is at work on it" in (study_folder.how_far(folder) or "")
-    assert study_folder.how_far(whole) is None
-
-
 def test_killed_at_random_moments_and_resumed_gives_the_same_bytes(whole: Path, tmp_path: Path) -> None:
     """`benchmarks/kill_study.py` does this 20 times, for 200 trials, with 1, 2 and 4 workers and on a cluster."""
     file, folder, draw = tmp_path / "study.yaml", tmp_path / "s", random.Random(5)
@@ -327,7 +314,7 @@ def test_killed_at_random_moments_and_resumed_gives_the_same_bytes(whole: Path, 
     before: dict[str, float] = {}
     for _ in range(3):
         process = subprocess.Popen(command)
-        log, seen = folder / "trials.sqlite-wal", -1
+        log, seen = folder / f"{FILE}-wal", -1
         while process.poll() is None:  # until it has written a trial
             size = log.stat().st_size if log.exists() else 0
             if 0 <= seen < size and size > 50_000:
@@ -351,7 +338,7 @@ def test_it_can_be_stopped_by_a_signal(tmp_path: Path, number: int, code: int) -
     file.write_text(STUDY.replace("seeds: 3", "seeds: 4000"), encoding="utf-8")
     command = [sys.executable, "-m", "hwsim", "study", str(file), "--out", str(folder), "--workers", "2", "--quiet"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    log = folder / "trials.sqlite-wal"
+    log = folder / f"{FILE}-wal"
     while not log.exists() or log.stat().st_size < 100_000:
         assert process.poll() is None
         time.sleep(0.01)
@@ -433,14 +420,21 @@ def test_a_scheduler_that_is_not_there(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_two_studies_cannot_write_to_one_folder(tmp_path: Path) -> None:
-    path = tmp_path / "trials.sqlite"
+    path = tmp_path / FILE
     with Store(path), pytest.raises(OutputError, match="another hwsim is at work on the study in"):
         Store(path)
+    code = f"from pathlib import Path; from hwsim.experiments.study.store import Store; s = Store(Path({str(path)!r}))"
     with Store(path):
-        code = f"from pathlib import Path; from hwsim.experiments.study.store import Store; Store(Path({str(path)!r}))"
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert "another hwsim is at work" in other.stderr
-    with Store(path):
+    command = [sys.executable, "-c", f"{code}; print(flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(OutputError, match="another hwsim is at work on the study in"):
+            Store(path)
+        holder.kill()
+    with Store(path):  # a lock dies with its process
         pass
 
 
@@ -449,9 +443,9 @@ def test_folders_that_are_no_study_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine" / "thesis.tex").write_text("x")
     (tmp_path / "file").write_text("x")
     (tmp_path / "text").mkdir()
-    (tmp_path / "text" / "trials.sqlite").write_text("no database at all, though it is long enough to look at" * 20)
+    (tmp_path / "text" / FILE).write_text("no database at all, though it is long enough to look at" * 20)
     (tmp_path / "other").mkdir()
-    with closing(sqlite3.connect(tmp_path / "other" / "trials.sqlite")) as base:
+    with closing(sqlite3.connect(tmp_path / "other" / FILE)) as base:
         base.execute("CREATE TABLE trials (x)")
     for name, said in {
         "mine": "is not the folder of a study",
@@ -466,14 +460,14 @@ def test_folders_that_are_no_study_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_other_schema_versions_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Store(tmp_path / "trials.sqlite"):
+    with Store(tmp_path / FILE):
         pass
     monkeypatch.setattr(stores, "SCHEMA", stores.SCHEMA + 1)
-    with pytest.raises(OutputError, match=r"written by an older hwsim \(schema version 1; this one has 2\)"):
-        Store(tmp_path / "trials.sqlite")
+    with pytest.raises(OutputError, match=r"by an older hwsim, which reads it \(schema version 1; this one has 2"):
+        Store(tmp_path / FILE)
     monkeypatch.setattr(stores, "SCHEMA", stores.SCHEMA - 2)
     with pytest.raises(OutputError, match="written by a newer hwsim"):
-        Store(tmp_path / "trials.sqlite")
+        Store(tmp_path / FILE)
 
 
 def test_a_changed_study_is_explained_and_goes_on_only_if_told_to(whole: Path, tmp_path: Path) -> None:
@@ -529,7 +523,7 @@ def test_a_full_disk_at_the_end_leaves_no_half_written_table(tmp_path: Path, mon
     with pytest.raises(OutputError, match="No space left on device; all trials are kept"):
         run(tmp_path / "s", text, workers=1)
     monkeypatch.undo()
-    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == ["study.yaml", "trials.sqlite"]
+    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == ["study.yaml", LOCK, FILE]
     assert run(tmp_path / "s", text, workers=1) == Progress(4, 0, 4)
 
 
@@ -552,7 +546,7 @@ def test_what_is_not_finite_is_counted_and_drawn_with_its_own_mark(tmp_path: Pat
     found = asked(STUDY.replace("seeds: 3", "seeds: 1"))
     folder = tmp_path / "s"
     study.run(found, folder, workers=1)
-    with closing(sqlite3.connect(folder / "trials.sqlite")) as base:  # as of a trial that diverged on one chip
+    with closing(sqlite3.connect(folder / FILE)) as base:  # as of a trial that diverged on one chip
         ((trial,),) = base.execute("SELECT id FROM plan WHERE number = 3")
         ((text,),) = base.execute("SELECT summary FROM trials WHERE id = ?", (trial,))
         summary = json.loads(text)
@@ -575,7 +569,7 @@ def test_what_is_not_finite_is_counted_and_drawn_with_its_own_mark(tmp_path: Pat
 
 
 def test_outcomes_survive_the_store(tmp_path: Path) -> None:
-    with Store(tmp_path / "trials.sqlite") as store:
+    with Store(tmp_path / FILE) as store:
         store.keep([3, 1], "a", Outcome("done", summary="{}", wall_s=1.0))
         store.keep([2], "b", Outcome("failed", "no", "trace"))
         assert [(one.number, one.id, one.status, one.error) for one in store.kept()] == [
@@ -583,6 +577,6 @@ def test_outcomes_survive_the_store(tmp_path: Path) -> None:
             (2, "b", "failed", "no"),
             (3, "a", "done", None),
         ]
-        assert store.count() == (3, 1)
+        assert store.count() == {"done": 2, "failed": 1}
         store.forget_failed()
-        assert store.count() == (2, 0)
+        assert store.count() == {"done": 2}

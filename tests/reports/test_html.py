@@ -298,7 +298,7 @@ def test_figures_that_are_no_drawings_are_refused(study: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda folder: (folder / "summary.csv").unlink(), "not finished: summary.csv is missing"),
+        (lambda folder: (folder / "summary.csv").unlink(), "it has neither its tables nor trials.sqlite"),
         (lambda folder: (folder / "study.yaml").unlink(), "it has no study.yaml"),
         (
             lambda folder: pd.DataFrame({"a": [1]}).to_parquet(folder / "table.parquet"),

@@ -9,16 +9,16 @@ import pandas as pd
 
 from hwsim.config.columns import METRICS
 from hwsim.config.grid import Grid
-from hwsim.experiments.study.store import Store
+from hwsim.experiments.study.store import Trials
 
 
-def curves(grid: Grid, store: Store) -> pd.DataFrame:
+def curves(grid: Grid, trials: Trials) -> pd.DataFrame:
     """The tests of all trials; points in the order of the file, then seeds, systems and tests. Empty without training.
 
     Columns: the axes, `seed`, and those of `metrics.csv`.
     """
     parts = []
-    for number, metrics in store.metrics():
+    for number, metrics in trials.metrics():
         point, at = divmod(number, len(grid.seeds))
         labels: dict[str, Any] = {**grid.labels(point), "seed": grid.seeds[at]}
         made = pd.DataFrame(**json.loads(metrics))

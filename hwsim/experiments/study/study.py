@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numba
 import numpy
@@ -18,19 +18,12 @@ from hwsim.config.study import Cluster as ClusterOptions
 from hwsim.errors import ConfigError, OutputError
 from hwsim.experiments.study import table
 from hwsim.experiments.study.processes import Processes, workers_here
-from hwsim.experiments.study.store import Outcome, Store
+from hwsim.experiments.study.store import FILE, Outcome, Progress, Store
 from hwsim.experiments.study.trial import Job
+from hwsim.experiments.study_folder import STUDY
 
 MANY = 100_000
 """Beyond so many trials a study asks first."""
-
-
-class Progress(NamedTuple):
-    """How far a study is: trials that are over, and how many of them failed, of all."""
-
-    over: int
-    failed: int
-    total: int
 
 
 class Executor(Protocol):
@@ -74,17 +67,18 @@ def run(
         _compare(store, asked, folder, yes)
         if retry:
             store.forget_failed()
+        now = Progress.of(store.count(), grid.trials)
+        if now.over < grid.trials:
+            table.remove(folder)
         _write_study(folder, grid)
-        over, failed = store.count()
-        progress(Progress(over, failed, grid.trials))
-        if over < grid.trials:
-            count = min(workers or workers_here(), grid.trials - over)
+        progress(now)
+        if now.over < grid.trials:
+            count = min(workers or workers_here(), grid.trials - now.over)
             with _executor(grid, count, scheduler, data) as executor:
-                for done in _carry_out(grid, store, executor):
-                    progress(done)
-        over, failed = store.count()
+                for now in _carry_out(grid, store, executor):
+                    progress(now)
         table.write(folder, grid, store)
-    return Progress(over, failed, grid.trials)
+        return Progress.of(store.count(), grid.trials)
 
 
 def opened(folder: Path) -> Store:
@@ -93,14 +87,12 @@ def opened(folder: Path) -> Store:
     Raises:
         OutputError: the folder holds something else, or cannot be written.
     """
-    path = folder / "trials.sqlite"
+    path = folder / FILE
     try:
         if folder.exists() and not folder.is_dir():
             raise OutputError(f"{folder} is a file; choose another folder with --out")
         if folder.is_dir() and not path.exists() and any(folder.iterdir()):
-            raise OutputError(
-                f"{folder} is not the folder of a study: it has no trials.sqlite; choose another one with --out"
-            )
+            raise OutputError(f"{folder} is not the folder of a study: it has no {FILE}; choose another one with --out")
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror}; choose another folder with --out") from None
@@ -122,10 +114,14 @@ def _executor(
 
 def _carry_out(grid: Grid, store: Store, executor: Executor) -> Iterator[Progress]:
     """Carry out what is not over, and keep it; how far the study is after each trial."""
-    over = bytearray(grid.trials)
+    over, ended = bytearray(grid.trials), store.count()
     for number in store.numbers():
         over[number] = 1
     flying: dict[str, Job] = {}
+
+    def keep(numbers: list[int], trial: str, outcome: Outcome) -> None:
+        store.keep(numbers, trial, outcome)
+        ended[outcome.status] += len(numbers)  # counting them again takes longer than a short trial
 
     def jobs() -> Iterator[Job]:
         """Seed by seed, so that the whole grid is there early."""
@@ -139,18 +135,20 @@ def _carry_out(grid: Grid, store: Store, executor: Executor) -> Iterator[Progres
                 except ConfigError as error:  # parts that do not fit together
                     said = documents.anywhere(str(error))
                     trial = documents.fingerprint({"labels": grid.labels(point), "seed": seed, "error": said})
-                    store.keep([number], trial, Outcome("failed", said))
+                    keep([number], trial, Outcome("failed", said))
                     continue
                 if trial in flying:
                     flying[trial].numbers.append(number)
-                elif not store.know(number, trial):
+                elif known := store.know(number, trial):
+                    ended[known] += 1
+                else:
                     flying[trial] = Job([number], trial, config, seed)
                     yield flying[trial]
 
     for job, outcome in executor.carry_out(jobs()):
-        store.keep(job.numbers, job.id, outcome)
+        keep(job.numbers, job.id, outcome)
         del flying[job.id]
-        yield Progress(*store.count(), grid.trials)
+        yield Progress.of(ended, grid.trials)
 
 
 def identity(grid: Grid, point: int, seed: int) -> tuple[str, str]:
@@ -176,7 +174,7 @@ def _compare(store: Store, asked: dict[str, Any], folder: Path, yes: bool) -> No
     if not differing:
         return
     if not yes:
-        over, _ = store.count()
+        over = store.count().total()
         shown = "\n".join(f"  {line}" for line in differing[:12])
         raise OutputError(
             f"{folder} holds {over} trials of a study that differs from this one:\n{shown}\n"
@@ -208,6 +206,6 @@ def _short(value: Any) -> str:
 
 def _write_study(folder: Path, grid: Grid) -> None:
     try:
-        table.replace(folder / "study.yaml", documents.dump(grid.resolved()).encode())
+        table.replace(folder / STUDY, documents.dump(grid.resolved()).encode())
     except OSError as error:
-        raise OutputError(f"cannot write {folder / 'study.yaml'}: {error.strerror}") from None
+        raise OutputError(f"cannot write {folder / STUDY}: {error.strerror}") from None

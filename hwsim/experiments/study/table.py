@@ -16,15 +16,17 @@ from hwsim.config.grid import Grid
 from hwsim.errors import OutputError
 from hwsim.experiments.study.curves import curves
 from hwsim.experiments.study.pairs import pairs
-from hwsim.experiments.study.store import Kept, Store
+from hwsim.experiments.study.store import Kept, Trials
 
 Row = dict[str, Any]
 
 OF_SYSTEM = ("system", "rule", "machine")
+FILES = TABLE, TYPED, SUMMARY, PAIRS, CURVES = "table.csv", "table.parquet", "summary.csv", "pairs.csv", "curves.csv"
+"""What a study that is over may have found; the last two only where there is something to compare, and training."""
 
 
-def write(folder: Path, grid: Grid, store: Store) -> None:
-    """Write `table.csv`, `table.parquet` and `summary.csv`, each whole or not at all.
+def write(folder: Path, grid: Grid, trials: Trials) -> None:
+    """Write `table.csv`, `table.parquet` and `summary.csv`, each whole or not at all, and the summary last.
 
     Where there are several seeds and systems `pairs.csv` compares them, and where something was trained `curves.csv`
     says how that went.
@@ -33,12 +35,12 @@ def write(folder: Path, grid: Grid, store: Store) -> None:
         OutputError: there is no place for them.
     """
     try:
-        found = frame(grid, store)
-        replace(folder / "table.csv", _csv(found))
-        replace(folder / "table.parquet", found.to_parquet(index=False, engine="pyarrow"))
-        _optional(folder / "pairs.csv", pairs(grid, found))
-        _optional(folder / "curves.csv", curves(grid, store))
-        replace(folder / "summary.csv", _csv(summary(grid, found)))
+        found = tables(grid, trials)
+        replace(folder / TABLE, _csv(found[TABLE]))
+        replace(folder / TYPED, found[TABLE].to_parquet(index=False, engine="pyarrow"))
+        _optional(folder / PAIRS, found[PAIRS])
+        _optional(folder / CURVES, found[CURVES])
+        replace(folder / SUMMARY, _csv(found[SUMMARY]))
     except OSError as error:
         raise OutputError(
             f"cannot write the tables in {folder}: {error.strerror or error}; all trials are kept, and the "
@@ -46,10 +48,29 @@ def write(folder: Path, grid: Grid, store: Store) -> None:
         ) from None
 
 
-def frame(grid: Grid, store: Store) -> pd.DataFrame:
-    """The table; points in the order of the file, then seeds, systems and chips."""
+def remove(folder: Path) -> None:
+    """Take away tables of a study that goes on: they are of other trials, or of fewer.
+
+    Raises:
+        OutputError: they may not be taken away.
+    """
+    try:
+        for name in FILES:
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write the tables in {folder}: {error.strerror}") from None
+
+
+def tables(grid: Grid, trials: Trials) -> dict[str, pd.DataFrame]:
+    """All that is known of the trials that are over, by the names of files."""
+    found = frame(grid, trials)
+    return {TABLE: found, SUMMARY: summary(grid, found), PAIRS: pairs(grid, found), CURVES: curves(grid, trials)}
+
+
+def frame(grid: Grid, trials: Trials) -> pd.DataFrame:
+    """The table of the trials that are over; points in the order of the file, then seeds, systems and chips."""
     columns: dict[str, list[Any]] = {column: [] for column in (*grid.columns, *COLUMNS)}
-    for kept in store.kept():
+    for kept in trials.kept():
         point, at = divmod(kept.number, len(grid.seeds))
         for row in rows(kept, {**grid.labels(point), "seed": grid.seeds[at]}):
             for column, values in columns.items():
