@@ -161,9 +161,11 @@ def breakeven(
     if experiment.training is None and experiment.gradient_check is None:
         raise ConfigError(f"{experiment.name}: break-even is about gradients; it needs training or gradient_check")
     values = nodes() if over == "node" else list(spaced(AXES[over].bounds, lowest, highest, points))
-    values = [value for value in values if (lowest or 0) <= value <= (highest or inf)]
+    low, high = 0 if lowest is None else lowest, inf if highest is None else highest
+    values = [value for value in values if low <= value <= high]
     if not values:
-        raise ConfigError(f"--over {over}: there is nothing from {lowest:g} to {highest:g}")
+        known = f"; allowed: {', '.join(map(str, nodes()))}" if over == "node" else ""
+        raise ConfigError(f"--over {over}: there is nothing from {low:g} to {high:g}{known}")
     curves = Curves(experiment, AXES[over], values, expected)
     costs = {float(value): curves.at(value) for value in values}
     exact = over != "node"
@@ -182,11 +184,16 @@ def breakeven(
 
 def spaced(bounds: tuple[float, float], lowest: float | None, highest: float | None, points: int) -> Iterator[int]:
     """Whole numbers, evenly spaced on a log scale."""
-    first, last = lowest or bounds[0], highest or bounds[1]
-    if not 1 <= first < last:
-        raise ConfigError(f"--from {first:g} --to {last:g}: must be at least 1, the first below the last")
+    first = bounds[0] if lowest is None else lowest
+    last = bounds[1] if highest is None else highest
+    if not 1 <= first < last <= _MOST:
+        raise ConfigError(f"--from {first:g} --to {last:g}: must be 1 to {_MOST:g}, the first below the last")
     raw = (round(first * (last / first) ** (number / (points - 1))) for number in range(points))
     yield from dict.fromkeys(raw)
+
+
+_MOST = 1e8
+"""Of anything: what has more of it cannot be described by shapes of arrays."""
 
 
 class Curves:

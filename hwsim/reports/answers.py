@@ -119,7 +119,7 @@ def _good_enough(run: RunFolder) -> tuple[str, Tone]:
     if mine["diverged"]:
         return f"No: learning diverged on {len(mine['diverged']['chips'])} of {mine['chips']} chips.", "bad"
     if own is None or not own.trained:
-        return "It was not trained in this run; look at the gradient.", ""
+        return f"It was not trained in this run{'; look at the gradient' if mine['gradient'] else ''}.", ""
     other = next(
         (name for name, system in run.systems.items() if system is not mine and not system["signal_health"]), None
     )
@@ -155,7 +155,8 @@ def _architect(run: RunFolder) -> Answer:
     reference = next(((other, s) for other, s in rest if s["rule"] == "bptt" and not s["signal_health"]), None)
     joules = mine["energy"]["training_step_j"]
     if joules is None:
-        why = mine["energy"].get("why_null", "no training step was noted")
+        plain = "its values left the range of numbers" if mine["diverged"] else "no training step was noted"
+        why = mine["energy"].get("why_null", plain)
         return Answer(asked, f"Unknown: {name} has no energy, since {why}.", "unsure", _memory(mine, reference))
     because = _memory(mine, reference)
     seconds = mine["time"].get("sequence_s")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hwsim import documents
 from hwsim.errors import ResultsError
 from hwsim.experiments.run_folder import RunFolder
 from hwsim.reports.tables import NOTHING, Cell, Line, Table
@@ -77,7 +78,7 @@ def remarks(comparison: Comparison) -> list[str]:
                 f"The {part} of {said} is another than that of {first}: their numbers answer different questions."
             )
     for column, labels in comparison.repeated.items():
-        lines.append(f"{column} is the same in {', '.join(labels)}, and stands here once.")
+        lines.append(f"{column} is the same in {', '.join(dict.fromkeys(labels))}, and stands here once.")
     return lines
 
 
@@ -97,7 +98,7 @@ def differences(comparison: Comparison) -> Table:
             key, values = part, [_called(found, part) for found in flat.values()]
         elif last in ("name", "kind") and owner:  # another machine has other keys altogether
             told.append(owner)
-        cells = tuple(NOTHING if value is None else Cell(str(value)) for value in values)
+        cells = tuple(NOTHING if value is None else Cell(documents.inline(value)) for value in values)
         lines.append(Line(key, cells))
     return Table("What differs in what was asked", tuple(flat), tuple(lines), corner="key")
 
@@ -128,7 +129,9 @@ def _flat(data: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(data, Mapping):
         for key in sorted(data, key=lambda key: (key != "name", key != "kind")):
             yield from _flat(data[key], f"{prefix}.{key}" if prefix else str(key))
-    elif isinstance(data, list) and data and all(isinstance(item, Mapping) for item in data):
+    elif (
+        isinstance(data, list) and (data or prefix == "references") and all(isinstance(each, Mapping) for each in data)
+    ):
         for place, item in enumerate(data):
             yield from _flat(item, f"{prefix}.{item.get('name', place) if prefix == 'references' else place}")
     else:

@@ -145,6 +145,10 @@ def test_what_is_not_known_is_not_said(folders: Folders) -> None:
     assert physicist.said == "There is no device in this run: ideal has none."
     assert architect.said.startswith("Unknown: substrate has no energy, since this machine has no energy model")
     assert answers(folders("untrained"))[0].said == "It was not trained in this run; look at the gradient."
+    assert answers(folders("bare"))[0].said == "It was not trained in this run."
+    assert answers(folders("bare"))[1].said.endswith("has no energy, since no training step was noted.")
+    lost = answers(folders("diverged"))[1].said
+    assert lost.endswith("has no energy, since its values left the range of numbers.")
     assert answers(folders("bare"))[2].said == "Nothing was trained, and no gradient was checked."
 
 

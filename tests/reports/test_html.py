@@ -197,6 +197,20 @@ def test_what_is_the_same_stands_once(folders: Folders, tmp_path: Path) -> None:
     ]
 
 
+def test_references_that_are_alike_are_told_once_and_a_run_may_have_none(folders: Folders) -> None:
+    run, bare = folders("full"), folders("bare")
+    twins = copy.deepcopy(run.summary)
+    twins["systems"] |= {"twin": twins["systems"]["digital"], "third": twins["systems"]["digital"]}
+    found = compare([run, RunFolder(run.path / "twins", twins, run.config)])
+    assert "full: digital is the same in twins, and stands here once." in remarks(found)
+    rows = {line.label: [cell.text for cell in line.cells] for line in differences(compare([run, bare])).lines}
+    assert rows["references.digital"] == ["bptt on digital_45nm", "-"]
+    assert "references" not in rows
+    untested = RunFolder(run.path / "untested", run.summary, run.config | {"test": False})
+    (line,) = differences(compare([run, untested])).lines
+    assert [cell.text for cell in line.cells] == ["true", "false"]
+
+
 def test_a_machine_of_another_kind_is_one_difference(folders: Folders) -> None:
     rows = {line.label: line for line in differences(compare([folders("full"), folders("ideal")])).lines}
     assert [cell.text for cell in rows["machine.name"].cells] == ["pcm_crossbar", "ideal"]

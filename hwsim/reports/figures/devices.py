@@ -45,12 +45,13 @@ def writes(run: RunFolder) -> Drawing | None:
         return None
     most = float(bins.high.max()) - 1
     mean = (run.systems[name]["weights"] or {}).get("writes_per_device") or 0.0
+    times = "once" if most == 1 else f"{most:g} times"
     return _histogram(
         bins,
         "writes",
         "writes of a device",
         "",
-        f"No device of {name} was written more than {most:g} times; the average is {mean:.3g}",
+        f"No device of {name} was written more than {times}; the average is {mean:.3g}",
         "Devices of all chips by how often they were written, the first programming included, on a logarithmic axis. "
         "Endurance is not modelled: what a device stands has to be held beside the right end.",
     )
