@@ -96,13 +96,38 @@ class NoPrices:
 
 
 class Line(NamedTuple):
-    """What a line of the energy ledger is about."""
+    """What a line of the energy ledger is about: an operation, what spends the energy, and the constant it rests on."""
 
     layer: str
     purpose: str
     unit: str
     operation: str
     component: str
+    constant: str
+
+
+@dataclass(slots=True)
+class Entry:
+    """What a line of the energy ledger says: a constant, and how many events it was charged for.
+
+    Attributes:
+        price: of one event, in joules if the count is one of events; for leakage watts, and the count is seconds. A
+            product of constants is one price. None if the constant has no value.
+        low, high: what the constant's range allows, as multiples of the price.
+        assumed: whether the constant is assumed.
+        count: events, or seconds.
+    """
+
+    price: float | None
+    low: float
+    high: float
+    assumed: bool
+    count: float = 0.0
+
+    @property
+    def energy(self) -> float | None:
+        """In joules; None if the constant has no value."""
+        return None if self.price is None else self.price * self.count
 
 
 @dataclass(slots=True)
@@ -144,11 +169,13 @@ class Spent:
         """The bounds of the sum; None if part of it is unknown."""
         return None if self.unknown else (self.low, self.high)
 
-    def add(self, each: Charge | Leak, energy: float | None) -> None:
+    def add(self, constant: str, entry: Entry) -> None:
+        """Add what a line of a ledger says."""
+        energy = entry.energy
         if energy is None:
-            self.unknown.add(each.constant)
+            self.unknown.add(constant)
         else:
-            self._enter(each.constant, energy, energy * each.low, energy * each.high, each.assumed)
+            self._enter(constant, energy, energy * entry.low, energy * entry.high, entry.assumed)
 
     def absorb(self, other: Spent) -> None:
         """Add all of another sum."""
@@ -171,7 +198,7 @@ class Spent:
             share.high += high
 
 
-Ledger = dict[Line, Spent]
+Ledger = dict[Line, Entry]
 
 
 class Tariff:
@@ -189,8 +216,7 @@ class Tariff:
         means = None if activities is None else activities.mean(1)
         for line, charge in self._of(trace):
             factor = times if charge.activity is None else float(means[charge.activity])  # type: ignore[index]
-            energy = None if charge.energy is None else charge.energy * charge.amount * factor
-            ledger.setdefault(line, Spent()).add(charge, energy)
+            _enter(ledger, line, charge, charge.energy, charge.amount * factor)
 
     def by_activity(self) -> set[str]:
         """The constants met so far whose energy depends on measured activities."""
@@ -200,9 +226,8 @@ class Tariff:
     def leak(self, ledger: Ledger, seconds: float) -> None:
         """Enter the power that is drawn all the time."""
         for leak in self.prices.leakage():
-            line = Line("all", LEAKAGE, leak.component, LEAKAGE, leak.component)
-            energy = None if leak.power is None else leak.power * seconds
-            ledger.setdefault(line, Spent()).add(leak, energy)
+            line = Line("all", LEAKAGE, leak.component, LEAKAGE, leak.component, leak.constant)
+            _enter(ledger, line, leak, leak.power, seconds)
 
     def of_totals(self, totals: Totals, seconds: float) -> Ledger:
         """All that was done, which took `seconds`."""
@@ -241,7 +266,9 @@ class Tariff:
             first = 0
             for record in self.traces[trace]:
                 for charge in self.prices.charges(record):
-                    line = Line(record.layer, record.purpose, record.unit, record.kind, charge.component)
+                    line = Line(
+                        record.layer, record.purpose, record.unit, record.kind, charge.component, charge.constant
+                    )
                     activity = None if charge.activity is None else first + charge.activity
                     found.append((line, charge._replace(activity=activity)))
                 first += self.prices.activities(record)
@@ -249,17 +276,24 @@ class Tariff:
         return self._charges[trace]
 
 
+def _enter(ledger: Ledger, line: Line, each: Charge | Leak, price: float | None, count: float) -> None:
+    entry = ledger.get(line)
+    if entry is None:
+        entry = ledger[line] = Entry(price, each.low, each.high, each.assumed)
+    entry.count += count
+
+
 def total(ledger: Ledger) -> Spent:
     """The sum of a ledger."""
     spent = Spent()
-    for line in ledger.values():
-        spent.absorb(line)
+    for line, entry in ledger.items():
+        spent.add(line.constant, entry)
     return spent
 
 
 def grouped(ledger: Ledger, what: str) -> dict[str, Spent]:
     """A ledger summed by one field of its lines, such as `"purpose"`."""
     groups: dict[str, Spent] = {}
-    for line, spent in ledger.items():
-        groups.setdefault(getattr(line, what), Spent()).absorb(spent)
+    for line, entry in ledger.items():
+        groups.setdefault(getattr(line, what), Spent()).add(line.constant, entry)
     return groups

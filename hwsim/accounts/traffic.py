@@ -113,7 +113,7 @@ def outer_sums(rows: int, columns: int, steps: int, batch: int, window: int, wor
 
 
 def columns_together(m: int, k: int, steps: int, batch: int, window: int, words: int) -> Words:
-    """Y = W X with W `(m, k)` for the steps of a pass, those of a window and all sequences of a batch taken together."""
+    """Y = W X with W `(m, k)` for the steps of a pass; those of a window, and all sequences, are taken together."""
     total = Words(0, 0, 0, 0)
     for length, times in windows(steps, window):
         moved = product(m, length * batch, k, words)

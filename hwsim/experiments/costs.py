@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwsim.accounts.energy import UNPRICED, Ledger, Line, Spent, Tariff, grouped, total
+from hwsim.accounts.energy import UNPRICED, Ledger, Spent, Tariff, grouped, total
 from hwsim.accounts.journal import PASS, Batch, Sweep, Totals
 from hwsim.accounts.schedule import Scheduler
 from hwsim.accounts.work import total_work
@@ -20,7 +20,7 @@ NO_PRICE = "this machine has no energy model; its operations are counted"
 
 
 class Row(NamedTuple):
-    """A line of energy.csv."""
+    """A line of energy.csv: energy_j is constant_si times count."""
 
     system: str
     part: str
@@ -32,6 +32,9 @@ class Row(NamedTuple):
     unit: str
     operation: str
     component: str
+    constant: str
+    constant_si: float | None
+    count: float  # type: ignore[assignment]
     energy_j: float | None
     low_j: float | None
     high_j: float | None
@@ -223,10 +226,9 @@ def _range_per(spent: Spent, count: int) -> tuple[float, float] | None:
 def _rows(
     ledger: Ledger, system: str, part: str, epoch: int | None, sweep: str | None, step: int | None
 ) -> Iterator[Row]:
-    for line, spent in ledger.items():
-        known = (None,) * 4 if spent.unknown else (spent.known, spent.low, spent.high, spent.assumed)
-        yield Row(system, part, epoch, sweep, step, *_fields(line), *known)
-
-
-def _fields(line: Line) -> tuple[str, str, str, str, str]:
-    return line.layer, line.purpose, line.unit, line.operation, line.component
+    for line, entry in ledger.items():
+        energy = entry.energy
+        known: tuple[float | None, ...] = (None,) * 4
+        if energy is not None:
+            known = (energy, energy * entry.low, energy * entry.high, energy if entry.assumed else 0.0)
+        yield Row(system, part, epoch, sweep, step, *line, entry.price, entry.count, *known)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from hwsim import machine
 from hwsim.accounts.crossbar import Converter
-from hwsim.accounts.energy import Charge, Leak, Ledger, Spent, Tariff, charge, grouped, total
+from hwsim.accounts.energy import Entry, Ledger, Spent, Tariff, charge, grouped, total
 from hwsim.errors import ConfigError
 from hwsim.quantities import Constant, Energy, Voltage
 from hwsim.records import INFERENCE, Record
@@ -78,9 +78,9 @@ charges = st.lists(st.tuples(constants, st.floats(0, 1e-9), factors), min_size=1
 def test_sums_of_sums_have_the_bounds_of_their_parts(parts: list[Any], cut: int) -> None:
     whole, first, second = Spent(), Spent(), Spent()
     for number, ((name, assumed), energy, (low, high)) in enumerate(parts):
-        each = Charge("unit", name, energy, assumed, 1.0, None, low, high)
-        whole.add(each, energy)
-        (first if number < cut else second).add(each, energy)
+        entry = Entry(energy, low, high, assumed, 1.0)
+        whole.add(name, entry)
+        (first if number < cut else second).add(name, entry)
     first.absorb(second)
     for found in (whole, first):
         assert found.low == pytest.approx(sum(energy * low for _, energy, (low, _) in parts))
@@ -95,9 +95,9 @@ def test_sums_of_sums_have_the_bounds_of_their_parts(parts: list[Any], cut: int)
 
 def test_what_is_unknown_has_no_bounds() -> None:
     spent = Spent()
-    spent.add(Charge("unit", "known", 1.0, False, 1.0), 1.0)
+    spent.add("known", Entry(1.0, 1.0, 1.0, False, 1.0))
     assert spent.range == (1, 1)
-    spent.add(Leak("unit", "unknown", None, False), None)
+    spent.add("unknown", Entry(None, 1.0, 1.0, False, 2.0))
     assert (spent.energy, spent.range, spent.unknown) == (None, None, {"unknown"})
 
 

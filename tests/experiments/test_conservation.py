@@ -77,6 +77,7 @@ def test_the_lines_of_the_energy_table_add_up_to_the_summary(data):
     for name, system in result.summary["systems"].items():
         mine = table[table.system == name]
         energy = system["energy"]
+        np.testing.assert_array_equal(mine.energy_j.astype(float), mine.constant_si.astype(float) * mine["count"])
         if system["machine"] == "ideal":
             assert energy["run_j"] is None
             assert mine.energy_j.isna().all()
