@@ -60,6 +60,7 @@ def _quantity(unit: str, example: str, **bounds: Any) -> Any:
 
 Energy = _quantity("joule", "1.2 pJ", ge=0)
 EnergyPerBit = _quantity("joule / bit", "8 pJ/bit", ge=0)
+EnergyPerBitLength = _quantity("joule / bit / meter", "100 fJ/bit/mm", ge=0)
 Information = _quantity("bit", "64 KiB", gt=0)
 Time = _quantity("second", "10 ns", gt=0)
 Length = _quantity("meter", "45 nm", gt=0)

@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+ANALOG = "analog"
+"""The format of analog results in records."""
+
 INFERENCE = "inference"
 WARM_UP = "warm-up"
 ERROR = "error propagation"

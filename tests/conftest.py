@@ -39,6 +39,11 @@ RULES = {
 }
 
 
+def close(expected: Any, rel: float = 1e-9) -> Any:
+    """Equal but for rounding. `pytest.approx` alone takes everything below a picojoule for zero."""
+    return pytest.approx(expected, rel=rel, abs=0)
+
+
 def machine_options(name: Any) -> Any:
     """The options of a machine, by name or as the mapping that a document would hold."""
     if not isinstance(name, str):

@@ -10,14 +10,12 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from hwsim.accounts.digital import DigitalPrices
-from hwsim.accounts.energy import Charge, Leak, charge
+from hwsim.accounts.energy import Charge, Leak, Occupied, charge
+from hwsim.accounts.passes import ONCE, Occurrence
 from hwsim.accounts.work import WORK
 from hwsim.physics.device import CurrentPulses, DataSheet
 from hwsim.quantities import Constant, Energy, Time, Voltage
-from hwsim.records import Record
-
-ANALOG = "analog"
-"""The format of analog results in records."""
+from hwsim.records import ANALOG, Record
 
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -188,14 +186,15 @@ class CrossbarPrices:
         self.parts, self.sheet, self.digital = parts, sheet, digital
         self.multipliers = {**DIAGONAL_OF, **multipliers}
 
-    def charges(self, record: Record) -> list[Charge]:
+    def charges(self, record: Record, where: Occurrence = ONCE) -> list[Charge]:
         parts, kind, n = self.parts, record.kind, prod(record.size)
         if kind == "program":
             return self._programming()
         if kind in ("dac", "adc"):
-            return [charge(kind, f"{kind}.energy", n, getattr(parts, kind).conversion)]
+            conversion = charge(kind, f"{kind}.energy", n, getattr(parts, kind).conversion)
+            return [conversion, *self.digital.traffic(self.digital.waiting(record, where))]
         if record.format != ANALOG:
-            return self.digital.charges(record)
+            return self.digital.charges(record, where)
         if kind in ("read", "read transposed"):
             return self._read(record)
         if kind in ("load", "negate", "wire"):
@@ -216,24 +215,25 @@ class CrossbarPrices:
     def leakage(self) -> list[Leak]:
         return self.digital.leakage()
 
-    def duration(self, record: Record) -> int:
+    def occupied(self, record: Record, where: Occurrence = ONCE) -> Occupied:
         parts, kind = self.parts, record.kind
         vectors = prod(record.size[:-1]) if kind not in ("read", "read transposed") else prod(record.size[:-2])
         if kind == "program":
             write = self.sheet.write
-            return round(record.size[-2] * (write.duration + write.reads * parts.tiles.time.value) * 1e12)
+            return Occupied.of(record.size[-2] * (write.duration + write.reads * parts.tiles.time.value))
         if kind in ("dac", "adc"):
             converter = getattr(parts, kind)
-            return round(vectors * min(record.size[-1], converter.shared_by) * converter.time.value * 1e12)
+            seconds = vectors * min(record.size[-1], converter.shared_by) * converter.time.value
+            return Occupied.of(seconds, self.digital.times(self.digital.waiting(record, where)))
         if record.format != ANALOG:
-            return self.digital.duration(record)
+            return self.digital.occupied(record, where)
         if kind in ("read", "read transposed"):
-            return round(vectors * parts.tiles.time.value * 1e12)
+            return Occupied.of(vectors * parts.tiles.time.value)
         if kind in ("load", "negate", "wire"):
-            return 0
+            return Occupied()
         if kind == "store":
-            return round(vectors * parts.registers.time.value * 1e12)
-        return round(vectors * self._unit(kind, FUNCTION_OF.get(kind, "multiply"))[1].time.value * 1e12)
+            return Occupied.of(vectors * parts.registers.time.value)
+        return Occupied.of(vectors * self._unit(kind, FUNCTION_OF.get(kind, "multiply"))[1].time.value)
 
     def _unit(self, kind: str, elementary: str) -> tuple[str, AnalogUnit]:
         """The circuit that does one elementary part of an operation, and its section of the file."""

@@ -3,55 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from math import ceil, prod
 from types import MappingProxyType
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, NamedTuple
 
-import yaml
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field
 
-from hwsim.accounts.energy import Charge, Leak, charge
-from hwsim.accounts.memory import (
-    ACCUMULATORS,
-    DELAY,
-    INPUT_REPLAY,
-    LEARNING,
-    MASTER,
-    OPTIMIZER,
-    STATE,
-    TAPE,
-    TARGET_REPLAY,
-    WEIGHTS,
-)
+from hwsim.accounts.blocking import Blocking, Dataflow
+from hwsim.accounts.energy import Charge, Leak, Occupied, charge
+from hwsim.accounts.memories import BUFFER, GRADIENT_MEMORY, MEMORIES, REGISTERS, SEQUENCE_MEMORY, Move
+from hwsim.accounts.passes import ONCE, Occurrence
 from hwsim.accounts.scaling import Factor, Node, Target, factor
+from hwsim.accounts.sram import WORD, StaticMemory, Store, sized
 from hwsim.accounts.work import WORK
 from hwsim.quantities import Constant, Count, Energy, EnergyPerBit, Information, Time
 from hwsim.records import Record
 
-COEFFICIENTS = ("bias", "gain", "mode gain", "spread", "diagonal", "conjugate diagonal", "inverse diagonal")
-"""Operations that apply coefficients, which digital machines fetch from memory."""
-
-MEMORIES = {
-    "weight memory": (WEIGHTS, MASTER, OPTIMIZER),
-    "gradient memory": (ACCUMULATORS,),
-    "state memory": (STATE, LEARNING, DELAY),
-    "sequence memory": (TAPE, INPUT_REPLAY, TARGET_REPLAY),
-}
-"""The memories of a digital machine, and the classes of the memory ledger that each holds."""
-
-
 REGISTER_ACCESSES = "register_bit registers_per_operation"
-
-REGISTERS = "coefficient registers"
-"""What holds the few words that circuits multiply by, right beside them."""
-
-
-def memory_of(kind: str) -> str:
-    """The memory that holds a class."""
-    return next(memory for memory, kinds in MEMORIES.items() if kind in kinds)
 
 
 class Arithmetic(BaseModel, extra="forbid"):
@@ -67,43 +35,38 @@ class Expansion(BaseModel, extra="forbid"):
     multiply: Annotated[int, Field(ge=0, description="how many")] = 0
     add: Annotated[int, Field(ge=0, description="how many")] = 0
     compare: Annotated[int, Field(ge=0, description="how many")] = 0
-    exp: Annotated[int, Field(ge=0, description="how many, each as that operation expands")] = 0
-    divide: Annotated[int, Field(ge=0, description="how many, each as that operation expands")] = 0
     because: Annotated[str, Field(description="the method that is counted")]
 
 
 class Expansions(BaseModel, extra="forbid"):
-    """Operations that take several steps of a multiplier and an adder; what they expand to stands above them."""
+    """Operations that take several steps of a multiplier and an adder."""
 
     divide: Annotated[Expansion, Field(description="x / y, and 1 / x")]
     root: Annotated[Expansion, Field(description="√x")]
-    exp: Annotated[Expansion, Field(description="exp x")]
-    tanh: Annotated[Expansion, Field(description="tanh x")]
-    cos: Annotated[Expansion, Field(description="cos x, and sin x")]
-
-    @model_validator(mode="after")
-    def _come_to_an_end(self) -> Self:
-        names = list(type(self).model_fields)
-        for position, name in enumerate(names):
-            endless = [part for part in names[position:] if getattr(getattr(self, name), part, 0)]
-            if endless:
-                raise ValueError(f"{name} may not expand to {', '.join(sorted(endless))}: that would not end")
-        return self
 
 
-class StaticMemory(BaseModel, extra="forbid"):
-    """On-chip memories: each as small a macro as holds what it has to, up to `capacity`."""
+class Functions(BaseModel, extra="forbid"):
+    """Energy of functions that have a unit of their own: a table, a piecewise polynomial, or shifts and additions.
 
-    node_nm: Annotated[Literal[22, 32, 45, 65], Field(description="technology node of the macros, in nm")]
-    cell: Annotated[
-        Literal["lstp", "hp"], Field(description="low standby power, or high performance, which leaks far more")
-    ] = "lstp"
-    capacity: Annotated[Constant[Information], Field(description="of each memory; the rest goes off the chip")]
-    scale: Annotated[
-        Constant[Count] | None,
-        Field(description="of the energies in CACTI's table: for a node that it does not have, and for their range"),
-    ] = None
-    leakage_scale: Annotated[Constant[Count] | None, Field(description="of the leakage in CACTI's table")] = None
+    Values are those of the exact function, rounded to the format: how exact such a unit is is not modelled.
+    """
+
+    exp: Annotated[Constant[Energy], Field(description="of exp x")]
+    tanh: Annotated[Constant[Energy], Field(description="of tanh x")]
+    cos: Annotated[Constant[Energy], Field(description="of cos x, or sin x")]
+
+
+class LocalBuffer(BaseModel, extra="forbid"):
+    """The memory right in front of the multipliers: every operand of a product comes from it."""
+
+    capacity: Annotated[Constant[Information], Field(description="of all of it")]
+    bank: Annotated[
+        Constant[Information], Field(description="of one macro; the smaller, the more words come at the same time")
+    ]
+
+    def store(self, sram: StaticMemory) -> Store:
+        """The buffer, built of the same cells as the other memories."""
+        return sized(BUFFER, int(self.capacity.value), sram.model_copy(update={"bank": self.bank}))
 
 
 class DynamicMemory(BaseModel, extra="forbid"):
@@ -111,20 +74,6 @@ class DynamicMemory(BaseModel, extra="forbid"):
 
     energy: Annotated[Constant[EnergyPerBit], Field(description="to move one bit")]
     time: Annotated[Constant[Time], Field(description="to move one 64-bit word")]
-
-
-class Dataflow(BaseModel, extra="forbid"):
-    """How often what was fetched is used again: the choices that move the energy of BPTT most."""
-
-    batch_parallel: Annotated[
-        int, Field(ge=1, description="sequences worked on together: they share fetched weights, each has its own tape")
-    ] = 1
-    weight_reuse: Annotated[
-        float, Field(ge=1, description="uses of a fetched weight in successive steps before it is fetched again")
-    ] = 1
-    gradient_block: Annotated[
-        float, Field(ge=1, description="outer products summed up close to the multipliers before memory is updated")
-    ] = 1
 
 
 class Timing(BaseModel, extra="forbid"):
@@ -142,11 +91,17 @@ class DigitalParts(BaseModel, extra="forbid"):
     compare: Annotated[Constant[Energy], Field(description="of one comparison")]
     register_bit: Annotated[Constant[Energy], Field(description="one bit read from or written to a register")]
     registers_per_operation: Annotated[Constant[Count], Field(description="register accesses of an operation")]
+    functions: Functions
     expansions: Expansions
     sram: StaticMemory
+    buffer: LocalBuffer
     dram: DynamicMemory
     dataflow: Dataflow = Dataflow()
     timing: Timing
+
+    def blocking(self, word: int) -> Blocking:
+        """How products of numbers of so many bits are cut."""
+        return Blocking(int(self.buffer.capacity.value) // word, self.timing.macs.value, self.dataflow)
 
 
 def at_node(parts: DigitalParts, measured: Node, target: Target) -> DigitalParts:
@@ -166,6 +121,7 @@ def at_node(parts: DigitalParts, measured: Node, target: Target) -> DigitalParts
         update={
             "arithmetic": arithmetic,
             "compare": _times(parts.compare, energy, assumed),
+            "functions": Functions(**{name: _times(each, energy, assumed) for name, each in parts.functions}),
             "register_bit": _times(parts.register_bit, energy, assumed),
             "timing": timing,
         }
@@ -185,45 +141,6 @@ def _times(constant: Constant[float], by: Factor, assumed: str | None) -> Consta
     return constant.model_copy(update=changed)
 
 
-@dataclass(frozen=True)
-class Macro:
-    """One size of static memory: energies in joules a bit, power in watts, time for a 64-bit word."""
-
-    bits: int
-    read: float
-    write: float
-    leakage: float
-    access: float
-
-
-@cache
-def macros(node_nm: int, cell: str) -> tuple[Macro, ...]:
-    """The macros with 64-bit words that CACTI gives for a node and cell type, smallest first."""
-    table = yaml.safe_load(resources.files(__package__).joinpath("sram_cacti7.yaml").read_text())
-    found = []
-    for node, kind, kib, width, read, write, leakage, access, _area in table["rows"]:
-        if (node, kind, width) == (node_nm, cell, 64):
-            found.append(Macro(kib * 8192, read * 1e-12 / 64, write * 1e-12 / 64, leakage * 1e-6, access * 1e-9))
-    return tuple(found)
-
-
-@dataclass(frozen=True)
-class Store:
-    """A memory as it was sized: a macro, how many of them, and the share of what it holds that is off the chip."""
-
-    macro: Macro
-    banks: int
-    outside: float
-
-
-def sized(bits: int, sram: StaticMemory) -> Store:
-    """The smallest memory that holds so many bits."""
-    choices = macros(sram.node_nm, sram.cell)
-    inside = min(bits, int(sram.capacity.value))
-    macro = next((choice for choice in choices if choice.bits >= inside), choices[-1])
-    return Store(macro, ceil(inside / macro.bits), 1 - inside / bits if bits else 0.0)
-
-
 class Priced(NamedTuple):
     """A number format as prices see it: bits of a number, and its row in the table of energies."""
 
@@ -235,10 +152,10 @@ class DigitalPrices:
     """Energy and time of a digital machine's operations.
 
     Arithmetic costs its elementary operations and their register accesses, each of a word, but where a sum is written:
-    that is as wide as sums are. A matrix is fetched once for as many uses as the dataflow says, an outer product reads
-    and writes the gradient once in so many. Registers, tapes and kept inputs cost an access of the memory that holds
-    them. What is not modelled: instruction fetch, the network on the chip, what holds weights and products for further
-    use, and the background power of off-chip memory.
+    that is as wide as sums are. What products fetch from memories and from the local buffer follows from their sizes,
+    the length of the pass and the sequences that are worked on together (`hwsim.accounts.traffic`), unless the dataflow
+    types it in. Registers, tapes and kept inputs cost an access of the memory that holds them. What is not modelled:
+    instruction fetch, the network between units, and the background power of off-chip memory.
 
     Args:
         parts: what the machine is made of.
@@ -260,50 +177,46 @@ class DigitalPrices:
     ) -> None:
         self._usual, self._sums, self._others = usual, sums, dict([update] if update else [])
         self.parts, self.word, self.widths = parts, usual.bits, widths
-        self.stores = {memory: sized(most.get(memory, 0), parts.sram) for memory in MEMORIES}
+        self.blocking = parts.blocking(usual.bits)
+        self.stores = {
+            name: sized(name, most.get(name, 0), parts.sram, limited=name == SEQUENCE_MEMORY) for name in MEMORIES
+        }
+        self.stores[BUFFER] = parts.buffer.store(parts.sram)
 
-    def charges(self, record: Record) -> list[Charge]:
-        return self._arithmetic(record) + self._traffic(record)
+    def charges(self, record: Record, where: Occurrence = ONCE) -> list[Charge]:
+        return self._arithmetic(record) + self.traffic(self._moves(record, where))
 
     def activities(self, record: Record) -> int:
         return 0
 
     def leakage(self) -> list[Leak]:
-        sram = self.parts.sram
-        name = f"sram_cacti7 {sram.node_nm} nm {sram.cell} leakage"
-        power, assumed, low, high = _scaled(sram.leakage_scale)
-        return [
-            Leak(memory, name, store.macro.leakage * store.banks * power, assumed, low, high)
-            for memory, store in self.stores.items()
-            if store.banks
-        ]
+        return [leak for store in self.stores.values() for leak in store.leak()]
 
-    def duration(self, record: Record) -> int:
-        """Arithmetic and the memory that feeds it overlap; the slower of them counts."""
-        timing, flow = self.parts.timing, self.parts.dataflow
+    def occupied(self, record: Record, where: Occurrence = ONCE) -> Occupied:
+        """Arithmetic and the memories that feed it work side by side; the slowest of them counts."""
+        timing, parallel = self.parts.timing, self.parts.dataflow.batch_parallel
         counts = self._elementary(record)
-        macs = counts.pop("mac", 0) * flow.batch_parallel
-        cycles = ceil(macs / timing.macs.value) + ceil(sum(counts.values()) * flow.batch_parallel / timing.lanes.value)
-        seconds = max(
-            cycles * timing.clock.value, sum(self._access_time(memory, bits) for memory, _, bits in self._moves(record))
-        )
-        return round(seconds * 1e12)
+        macs = counts.pop("mac", 0) * parallel
+        cycles = ceil(macs / timing.macs.value) + ceil(sum(counts.values()) * parallel / timing.lanes.value)
+        return Occupied.of(cycles * timing.clock.value, self.times(self._moves(record, where)))
+
+    def waiting(self, record: Record, where: Occurrence) -> list[Move]:
+        """A result that waits for those of other steps, since a product takes them together, is written once."""
+        if record.kind == "pop" or not self.blocking.waits(where):
+            return []  # what comes off a tape is in that memory already
+        return [Move(SEQUENCE_MEMORY, "write", float(record.values * self.word))]
 
     # ---- arithmetic ------------------------------------------------------------------------------------------
 
     def _elementary(self, record: Record) -> dict[str, int]:
-        """Counts of mac, multiply, add and compare, with everything else expanded."""
+        """Counts of mac, multiply, add, compare and functions, with everything else expanded."""
         counts: dict[str, int] = {}
-        pending = list(WORK[record.kind](record.size).items())
-        while pending:
-            name, count = pending.pop()
+        for name, count in WORK[record.kind](record.size).items():
             expansion = getattr(self.parts.expansions, name, None)
-            if expansion is None:
-                counts[name] = counts.get(name, 0) + count
-            else:
-                pending += [
-                    (part, count * times) for part, times in expansion.model_dump(exclude={"because"}).items() if times
-                ]
+            parts = {name: 1} if expansion is None else expansion.model_dump(exclude={"because"})
+            for part, times in parts.items():
+                if times:
+                    counts[part] = counts.get(part, 0) + count * times
         return counts
 
     def _arithmetic(self, record: Record) -> list[Charge]:
@@ -318,6 +231,8 @@ class DigitalPrices:
                 charges.append(self._operation(unit, self._sums.arithmetic, "add", count))
             elif name == "compare":
                 charges.append(charge(unit, "compare", count, self.parts.compare))
+            elif name in Functions.model_fields:
+                charges.append(charge(unit, f"functions.{name}", count, getattr(self.parts.functions, name)))
             else:
                 format = self._sums.arithmetic if record.kind == "accumulate" else usual  # noqa: A001
                 charges.append(self._operation(unit, format, name, count))
@@ -335,52 +250,49 @@ class DigitalPrices:
 
     # ---- memory ----------------------------------------------------------------------------------------------
 
-    def _moves(self, record: Record) -> list[tuple[str, str, float]]:
-        """`(memory, "read" or "write", bits)` for one sequence."""
-        kind, flow = record.kind, self.parts.dataflow
+    def _moves(self, record: Record, where: Occurrence) -> list[Move]:
+        """What moves for one sequence."""
+        kind, waiting = record.kind, self.waiting(record, where)
         storage = str(record.writes if isinstance(record.writes, str) else next(iter(record.reads), ""))
         bits = float(prod(record.size) * self.widths.get(storage, self.word))
-        if kind in ("read", "read transposed"):
-            uses = flow.weight_reuse * flow.batch_parallel
-            return [("weight memory", "read", prod(record.size[-2:]) * self.word / uses)]
-        if kind in COEFFICIENTS:
-            uses = flow.weight_reuse * flow.batch_parallel
-            words = record.size[-1] // 2 if kind == "mode gain" else record.size[-1]  # one for both wires of a mode
-            return [("weight memory", "read", words * self.word / uses)]
-        if kind == "fetch":
-            return [(REGISTERS if record.unit == REGISTERS else "weight memory", "read", bits)]
-        if kind in ("outer", "accumulate"):
-            block = bits / (flow.gradient_block * flow.batch_parallel)
-            return [("gradient memory", "read", block), ("gradient memory", "write", block)]
+        if record.unit == REGISTERS:
+            return [Move(REGISTERS, "read", bits), *waiting]
         if kind in ("load", "pop", "replay"):
-            return [(record.unit, "read", bits)]
+            return [Move(record.unit, "read", bits), *waiting]
         if kind in ("store", "push", "keep"):
-            return [(record.unit, "write", bits)]
-        return []
+            return [Move(record.unit, "write", bits)]
+        sums = self.widths.get(storage, self.word)
+        moves = [
+            move._replace(amount=move.amount * (sums if move.memory == GRADIENT_MEMORY else self.word))
+            for move in self.blocking.moves(record, where)
+            if move.amount
+        ]
+        return moves + waiting
 
-    def _traffic(self, record: Record) -> list[Charge]:
+    def traffic(self, moves: list[Move]) -> list[Charge]:
+        """What moves cost."""
         charges = []
-        for memory, way, bits in self._moves(record):
-            if memory == REGISTERS:
-                charges.append(charge("registers", "register_bit", bits, self.parts.register_bit))
+        for move in moves:
+            if move.memory == REGISTERS:
+                charges.append(charge("registers", "register_bit", move.amount, self.parts.register_bit))
                 continue
-            store, sram, dram = self.stores[memory], self.parts.sram, self.parts.dram
-            name = f"sram_cacti7 {sram.node_nm} nm {sram.cell} {store.macro.bits >> 13} KiB {way}"
-            scale, assumed, low, high = _scaled(sram.scale)
-            inside = bits * (1 - store.outside)
-            charges.append(Charge(memory, name, getattr(store.macro, way) * scale, assumed, inside, None, low, high))
+            store, dram = self.stores[move.memory], self.parts.dram
+            found = store.access(move.way, move.amount * (1 - store.outside))
             if store.outside:
-                charges.append(charge("off-chip memory", "dram.energy", bits * store.outside, dram.energy))
+                found.append(charge("off-chip memory", "dram.energy", move.amount * store.outside, dram.energy))
+            charges += [each.typed() for each in found] if move.assumed else found
         return charges
 
-    def _access_time(self, memory: str, bits: float) -> float:
-        if memory == REGISTERS:
-            return self.parts.timing.clock.value
-        store = self.stores[memory]
-        word = (1 - store.outside) * store.macro.access + store.outside * self.parts.dram.time.value
-        return bits * self.parts.dataflow.batch_parallel / 64 * word
-
-
-def _scaled(scale: Constant[float] | None) -> tuple[float, bool, float, float]:
-    """A scale's value, whether it is assumed, and its bounds."""
-    return (1.0, False, 1.0, 1.0) if scale is None else (scale.value, scale.assumed is not None, *scale.bounds)
+    def times(self, moves: list[Move]) -> dict[str, float]:
+        """How long moves keep each memory busy, for all sequences that are worked on together."""
+        busy: dict[str, float] = {}
+        for move in moves:
+            if move.memory == REGISTERS:
+                seconds = self.parts.timing.clock.value
+            else:
+                store = self.stores[move.memory]
+                outside = store.outside * self.parts.dram.time.value / WORD
+                each = (1 - store.outside) * store.seconds_per_bit + outside
+                seconds = move.amount * self.parts.dataflow.batch_parallel * each
+            busy[move.memory] = busy.get(move.memory, 0.0) + seconds
+        return busy

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from hwsim.accounts.journal import PASS, Batch, Done, Totals
-from hwsim.quantities import Constant
+from hwsim.accounts.journal import PASS, Batch, Done, Sweep, Totals
+from hwsim.accounts.passes import ONCE, Occurrence, Pass, Passes
+from hwsim.quantities import ASSUMED, Constant
 from hwsim.records import Record, Trace
 
 LEAKAGE = "leakage"
@@ -41,6 +43,10 @@ class Charge(NamedTuple):
     low: float = 1.0
     high: float = 1.0
 
+    def typed(self) -> Charge:
+        """The same where the amount was typed in: assumed, and off by a factor of two either way."""
+        return self._replace(assumed=True, low=self.low / ASSUMED, high=self.high * ASSUMED)
+
 
 def charge(component: str, name: str, amount: float, *constants: Constant[Any], activity: int | None = None) -> Charge:
     """An event whose energy is the product of constants; so are its bounds, and it is assumed if one of them is."""
@@ -63,10 +69,40 @@ class Leak(NamedTuple):
     high: float = 1.0
 
 
-class Prices(Protocol):
-    """What a machine's operations cost."""
+class Occupied(NamedTuple):
+    """How long a record keeps things busy, in picoseconds.
 
-    def charges(self, record: Record) -> list[Charge]:
+    Attributes:
+        duration: until its unit can go on with the next one.
+        works: how much of that the unit works; otherwise it waits for a memory.
+        memories: how long each memory is busy with it.
+    """
+
+    duration: int = 0
+    works: int = 0
+    memories: tuple[tuple[str, int], ...] = ()
+
+    def busy(self, unit: str) -> dict[str, int]:
+        """How long the unit and each memory really work; a unit may be a memory itself."""
+        times = dict(self.memories)
+        times[unit] = max(times.get(unit, 0), self.works)
+        return times
+
+    @staticmethod
+    def of(seconds: float, memories: Mapping[str, float] = MappingProxyType({})) -> Occupied:
+        """A unit that works so many seconds while memories are busy for theirs; the longest of them counts."""
+        works = round(seconds * 1e12)
+        busy = tuple((name, round(each * 1e12)) for name, each in memories.items() if each)
+        return Occupied(max(works, *(time for _, time in busy), 0), works, busy)
+
+
+class Prices(Protocol):
+    """What a machine's operations cost.
+
+    A record's price may depend on where it stands in its pass: what was fetched for one step may serve others.
+    """
+
+    def charges(self, record: Record, where: Occurrence = ONCE) -> list[Charge]:
         """The energy of one execution of a record, for one sequence on one chip."""
 
     def activities(self, record: Record) -> int:
@@ -75,14 +111,14 @@ class Prices(Protocol):
     def leakage(self) -> list[Leak]:
         """Power drawn all the time."""
 
-    def duration(self, record: Record) -> int:
-        """How long a unit is busy with a record, in picoseconds."""
+    def occupied(self, record: Record, where: Occurrence = ONCE) -> Occupied:
+        """How long a record keeps its unit, and memories, busy."""
 
 
 class NoPrices:
     """Operations that are counted, and have no energy and no time."""
 
-    def charges(self, record: Record) -> list[Charge]:
+    def charges(self, record: Record, where: Occurrence = ONCE) -> list[Charge]:
         return [Charge(record.unit, UNPRICED, None, False, 1.0)]
 
     def activities(self, record: Record) -> int:
@@ -91,8 +127,8 @@ class NoPrices:
     def leakage(self) -> list[Leak]:
         return []
 
-    def duration(self, record: Record) -> int:
-        return 0
+    def occupied(self, record: Record, where: Occurrence = ONCE) -> Occupied:
+        return Occupied()
 
 
 class Line(NamedTuple):
@@ -202,21 +238,25 @@ Ledger = dict[Line, Entry]
 
 
 class Tariff:
-    """The charges of every trace, worked out once each."""
+    """The charges of every trace, worked out once for each kind of pass that it occurs in."""
 
     def __init__(self, traces: list[Trace], prices: Prices) -> None:
-        self.traces, self.prices = traces, prices
-        self._charges: dict[int, list[tuple[Line, Charge]]] = {}
+        self.traces, self.prices, self.passes = traces, prices, Passes(traces)
+        self._charges: dict[tuple[Pass, int], list[tuple[Line, Charge]]] = {}
 
-    def charge(self, ledger: Ledger, trace: int, times: float, activities: np.ndarray | None) -> None:
-        """Enter `times` executions of a trace; `activities`, `(activities, chips)`, are sums over all of them.
+    def charge(self, ledger: Ledger, sweep: Sweep, trace: int, times: float, activities: np.ndarray | None) -> None:
+        """Enter `times` executions of a trace in a sweep.
 
-        A ledger is for one machine: activities count as their mean over chips.
+        Args:
+            activities: `(activities, chips)`, sums over all executions. A ledger is for one machine: they count as
+                their mean over chips. None enters only what does not depend on them.
         """
         means = None if activities is None else activities.mean(1)
-        for line, charge in self._of(trace):
-            factor = times if charge.activity is None else float(means[charge.activity])  # type: ignore[index]
-            _enter(ledger, line, charge, charge.energy, charge.amount * factor)
+        for line, charge in self._of(sweep, trace):
+            if charge.activity is None:
+                _enter(ledger, line, charge, charge.energy, charge.amount * times)
+            elif means is not None:
+                _enter(ledger, line, charge, charge.energy, charge.amount * float(means[charge.activity]))
 
     def by_activity(self) -> set[str]:
         """The constants met so far whose energy depends on measured activities."""
@@ -232,8 +272,12 @@ class Tariff:
     def of_totals(self, totals: Totals, seconds: float) -> Ledger:
         """All that was done, which took `seconds`."""
         ledger: Ledger = {}
-        for trace, times in totals.steps().items():
-            self.charge(ledger, trace, times, totals.activities.get(trace))
+        somewhere: dict[int, Sweep] = {}
+        for (sweep, trace), times in totals.in_sweeps().items():
+            self.charge(ledger, sweep, trace, times, None)
+            somewhere[trace] = sweep
+        for trace, activities in totals.activities.items():  # what they cost does not depend on the sweep
+            self.charge(ledger, somewhere[trace], trace, 0, activities)
         self.leak(ledger, seconds)
         return ledger
 
@@ -251,7 +295,7 @@ class Tariff:
                 current += 1
             ledger: Ledger = {}
             sequences = batch.sequences if batch.sweeps[sweep].kind == PASS else 1
-            self.charge(ledger, trace, sequences * times, activities)
+            self.charge(ledger, batch.sweeps[sweep], trace, sequences * times, activities)
             yield sweep, step, ledger
         yield current, -1, self._leakage(seconds[current])
 
@@ -260,20 +304,20 @@ class Tariff:
         self.leak(ledger, seconds)
         return ledger
 
-    def _of(self, trace: int) -> list[tuple[Line, Charge]]:
-        if trace not in self._charges:
+    def _of(self, sweep: Sweep, trace: int) -> list[tuple[Line, Charge]]:
+        key = self.passes.of(sweep), trace
+        if key not in self._charges:
             found: list[tuple[Line, Charge]] = []
             first = 0
-            for record in self.traces[trace]:
-                for charge in self.prices.charges(record):
-                    line = Line(
-                        record.layer, record.purpose, record.unit, record.kind, charge.component, charge.constant
-                    )
+            for record, where in zip(self.traces[trace], key[0].occurrences(trace), strict=True):
+                about = record.layer, record.purpose, record.unit, record.kind
+                for charge in self.prices.charges(record, where):
                     activity = None if charge.activity is None else first + charge.activity
+                    line = Line(*about, charge.component, charge.constant)
                     found.append((line, charge._replace(activity=activity)))
                 first += self.prices.activities(record)
-            self._charges[trace] = found
-        return self._charges[trace]
+            self._charges[key] = found
+        return self._charges[key]
 
 
 def _enter(ledger: Ledger, line: Line, each: Charge | Leak, price: float | None, count: float) -> None:

@@ -93,11 +93,18 @@ class Totals:
     def steps(self) -> Counter[int]:
         """How often each trace was carried out, over all sequences."""
         count: Counter[int] = Counter()
+        for (_, trace), times in self.in_sweeps().items():
+            count[trace] += times
+        return count
+
+    def in_sweeps(self) -> Counter[tuple[Sweep, int]]:
+        """The same for each kind of sweep that a trace was carried out in."""
+        count: Counter[tuple[Sweep, int]] = Counter()
         for batch, times in self.batches.items():
-            for sweep in batch.sweeps:
-                repeat = times * (batch.sequences if sweep.kind == PASS else 1)
+            for sweep, alike in Counter(batch.sweeps).items():
+                repeat = alike * times * (batch.sequences if sweep.kind == PASS else 1)
                 for trace, steps in sweep.runs:
-                    count[trace] += steps * repeat
+                    count[sweep, trace] += steps * repeat
         return count
 
 

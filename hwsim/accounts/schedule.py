@@ -1,11 +1,11 @@
 """The schedule: when each operation starts and ends in hardware time, by discrete-event simulation.
 
-Units serve their operations in program order, one at a time. An operation starts when its unit is free, its operands
-are there, and the wire that it drives is free again: a value stays on its wire until its readers are done with it, and
-its maker waits (back pressure). A register's new value can be loaded once it is stored, and stored once the old one
-has been loaded; a register is a pair of cells that take turns, so one drives its wires while the other is written. A
-step is issued with its first operation. Steps overlap where none of this forbids it; a pass ends when all its
-operations have.
+Units serve their operations in program order, one at a time, and so does each memory that several units use. An
+operation starts when its unit and its memories are free, its operands are there, and the wire that it drives is free
+again: a value stays on its wire until its readers are done with it, and its maker waits (back pressure). A register's
+new value can be loaded once it is stored, and stored once the old one has been loaded; a register is a pair of cells
+that take turns, so one drives its wires while the other is written. A step is issued with its first operation. Steps
+overlap where none of this forbids it; a pass ends when all its operations have.
 
 Times are integer picoseconds. Steps of one trace that meet units, registers and wires in the same state, relative to
 their own issue, are scheduled alike, so each such meeting is simulated once; after a few steps a pass repeats itself.
@@ -20,7 +20,9 @@ from typing import Any, NamedTuple
 
 import simpy
 
+from hwsim.accounts.energy import Occupied
 from hwsim.accounts.journal import Batch, Sweep
+from hwsim.accounts.passes import Occurrence, Pass, Passes
 from hwsim.records import Record, Trace
 
 Wire = tuple[str, str, str, int]
@@ -42,7 +44,7 @@ class State(NamedTuple):
     """What is still busy when a step is issued, in picoseconds from then; what is free by then is left out.
 
     Attributes:
-        units: `(unit, when it has served what it was given)`.
+        units: `(unit or memory, when it has served what it was given)`.
         loaded, stored: `(storage, when it has last been loaded, or stored)`.
         wires: `(wire, when the readers of its value are done)`.
     """
@@ -78,16 +80,18 @@ class Timing(NamedTuple):
         return self.spans[0].start if self.spans else 0
 
 
-Engine = Callable[[Trace, list[int], State], list[Span]]
+Engine = Callable[[Trace, list[Occupied], State], list[Span]]
 """Schedules a trace whose records take so long, in a state; spans from the issue of the step before."""
 
 
-def recursion(trace: Trace, durations: list[int], state: State) -> list[Span]:
-    """The closed form: start = max(issue, unit free, operands there, storage ready, wire free), in program order."""
+def recursion(trace: Trace, occupied: list[Occupied], state: State) -> list[Span]:
+    """The closed form: start = max(issue, unit free, memories free, operands there, storage ready, wire free)."""
     units, loaded, stored, wires = (dict(part) for part in state)
     spans: list[Span] = []
-    for wire, record, duration in zip(drivers(trace), trace, durations, strict=True):
+    for wire, record, (duration, _, memories) in zip(drivers(trace), trace, occupied, strict=True):
         start = max(spans[0].start if spans else 0, units.get(record.unit, 0))
+        for memory, _ in memories:
+            start = max(start, units.get(memory, 0))
         for operand in record.reads:
             start = max(start, spans[operand].end if isinstance(operand, int) else stored.get(operand, 0))
         if isinstance(record.writes, int):
@@ -96,26 +100,37 @@ def recursion(trace: Trace, durations: list[int], state: State) -> list[Span]:
             start = max(start, loaded.get(record.writes, 0))
         span = Span(start, start + duration)
         spans.append(span)
-        units[record.unit] = span.end
+        for memory, time in memories:
+            units[memory] = start + time
+        units[record.unit] = max(span.end, units.get(record.unit, 0))
         for operand in record.reads:
             if isinstance(operand, str):
                 loaded[operand] = max(loaded.get(operand, 0), span.end)
     return spans
 
 
-def simulation(trace: Trace, durations: list[int], state: State) -> list[Span]:
+def simulation(trace: Trace, occupied: list[Occupied], state: State) -> list[Span]:
     """The same by SimPy: a process for each unit; it waits for the events that its next operation needs."""
     env = simpy.Environment()
     units, loaded, stored, wires = (dict(part) for part in state)
     issued, done = env.event(), [env.event() for _ in trace]
+    released: list[dict[str, simpy.Event]] = [{} for _ in trace]
     spans = [Span(0, 0)] * len(trace)
     needs: list[list[simpy.Event]] = []
     work: dict[str, list[int]] = {}
     loads: dict[str, list[simpy.Event]] = {}
+    served: dict[str, simpy.Event] = {}  # when a unit or memory is free again, so far
     driven = drivers(trace)
     for slot, record in enumerate(trace):
         free = wires.get(driven[slot], 0) if isinstance(record.writes, int) else loaded.get(record.writes, 0)
         events: list[simpy.Event] = [env.timeout(free)]
+        if record.unit in served:  # as a memory by another one
+            events.append(served[record.unit])
+        for memory, _ in occupied[slot].memories:
+            if memory != record.unit:
+                events.append(served.get(memory) or env.timeout(units.get(memory, 0)))
+                served[memory] = released[slot][memory] = env.event()
+        served[record.unit] = done[slot]
         for operand in record.reads:
             ready = done[operand] if isinstance(operand, int) else env.timeout(stored.get(operand, 0))
             events.append(ready)
@@ -133,9 +148,16 @@ def simulation(trace: Trace, durations: list[int], state: State) -> list[Span]:
             start = int(env.now)
             if slot == 0:
                 issued.succeed()
-            yield env.timeout(durations[slot])
+            for memory, time in occupied[slot].memories:
+                if memory in released[slot]:
+                    env.process(release(released[slot][memory], time))
+            yield env.timeout(occupied[slot].duration)
             spans[slot] = Span(start, int(env.now))
             done[slot].succeed()
+
+    def release(memory: simpy.Event, time: int) -> Generator[simpy.Event, None, None]:
+        yield env.timeout(time)
+        memory.succeed()
 
     servers = {unit: env.process(serve(unit)) for unit in work}
     env.run()
@@ -145,12 +167,14 @@ def simulation(trace: Trace, durations: list[int], state: State) -> list[Span]:
     return spans
 
 
-def afterwards(trace: Trace, spans: list[Span], state: State) -> State:
+def afterwards(trace: Trace, occupied: list[Occupied], spans: list[Span], state: State) -> State:
     """What the next step meets."""
     units, loaded, stored, wires = (dict(part) for part in state)
     issue, driven = spans[0].start if spans else 0, drivers(trace)
     for slot, (record, span) in enumerate(zip(trace, spans, strict=True)):
         units[record.unit] = max(units.get(record.unit, 0), span.end)
+        for memory, time in occupied[slot].memories:
+            units[memory] = max(units.get(memory, 0), span.start + time)
         for operand in record.reads:
             if isinstance(operand, int):
                 wires[driven[operand]] = max(wires[driven[operand]], span.end)
@@ -174,7 +198,7 @@ class SweepTiming:
     Attributes:
         makespan: from the first issue to the end of the last operation.
         period: from issue to issue once the pass repeats itself, the mean of a round; for a single step, its makespan.
-        busy: how long each unit worked.
+        busy: how long each unit, and each memory, worked.
         held: for each register, how long from the end of its store to the end of its next load, likewise.
         misses: how many steps had to be simulated.
     """
@@ -198,18 +222,24 @@ class Scheduler:
 
     Args:
         traces: the journal's traces.
-        duration: picoseconds that a unit is busy with a record.
+        occupies: how long a record keeps its unit and memories busy where it stands.
         engine: how a step is scheduled: `simulation`, or `recursion`, which must agree.
         memoise: remember, and jump over what repeats; without it every step is scheduled.
+        length: of a pass that has so many steps, if it stands for a longer one.
     """
 
     def __init__(
-        self, traces: list[Trace], duration: Callable[[Record], int], engine: Engine = simulation, memoise: bool = True
+        self,
+        traces: list[Trace],
+        occupies: Callable[[Record, Occurrence], Occupied],
+        engine: Engine = simulation,
+        memoise: bool = True,
+        length: Callable[[int], int] = lambda steps: steps,
     ) -> None:
         self.traces, self.engine, self.memoise = traces, engine, memoise
-        self._duration = duration
-        self._durations: dict[int, list[int]] = {}
-        self._known: dict[tuple[int, State], Timing] = {}
+        self._occupies, self._passes = occupies, Passes(traces, length)
+        self._occupied: dict[tuple[Pass, int], list[Occupied]] = {}
+        self._known: dict[tuple[Pass, int, State], Timing] = {}
         self._sweeps: dict[Sweep, SweepTiming] = {}
 
     def batch(self, batch: Batch) -> list[SweepTiming]:
@@ -227,38 +257,40 @@ class Scheduler:
 
     def steps(self, sweep: Sweep) -> Iterator[tuple[int, int, Timing]]:
         """Every step of a sweep: its trace, the issue of the step before it from the sweep's start, and its timing."""
-        before, state = 0, State()
+        before, state, pass_ = 0, State(), self._passes.of(sweep)
         for trace, count in sweep.runs:
             for _ in range(count):
-                timing = self.step(trace, state)
+                timing = self.step(pass_, trace, state)
                 yield trace, before, timing
                 before, state = before + timing.issue, timing.state
 
-    def step(self, trace: int, state: State) -> Timing:
-        """One step that meets `state`."""
-        key = trace, state
+    def step(self, pass_: Pass, trace: int, state: State) -> Timing:
+        """One step of a pass that meets `state`."""
+        key = pass_, trace, state
         if not self.memoise or key not in self._known:
-            records = self.traces[trace]
-            spans = self.engine(records, self.durations(trace), state)
+            records, occupied = self.traces[trace], self.occupied(pass_, trace)
+            spans = self.engine(records, occupied, state)
             end = max((span.end for span in spans), default=0)
-            timing = Timing(tuple(spans), end, afterwards(records, spans, state))
+            timing = Timing(tuple(spans), end, afterwards(records, occupied, spans, state))
             if not self.memoise:
                 return timing
             self._known[key] = timing
         return self._known[key]
 
-    def durations(self, trace: int) -> list[int]:
-        """How long each record of a trace takes."""
-        if trace not in self._durations:
-            self._durations[trace] = [self._duration(record) for record in self.traces[trace]]
-        return self._durations[trace]
+    def occupied(self, pass_: Pass, trace: int) -> list[Occupied]:
+        """How long each record of a trace keeps its unit and memories busy in a pass."""
+        if (pass_, trace) not in self._occupied:
+            records = zip(self.traces[trace], pass_.occurrences(trace), strict=True)
+            self._occupied[pass_, trace] = [self._occupies(record, where) for record, where in records]
+        return self._occupied[pass_, trace]
 
     def _schedule(self, sweep: Sweep) -> SweepTiming:
-        result, before, state, longest = SweepTiming(), 0, State(), 0
+        result, before, state, longest, pass_ = SweepTiming(), 0, State(), 0, self._passes.of(sweep)
         stored: dict[str, int] = {}
         for trace, count in sweep.runs:
-            for record, duration in zip(self.traces[trace], self.durations(trace), strict=True):
-                result.busy[record.unit] = result.busy.get(record.unit, 0) + duration * count
+            for record, occupied in zip(self.traces[trace], self.occupied(pass_, trace), strict=True):
+                for name, time in occupied.busy(record.unit).items():
+                    result.busy[name] = result.busy.get(name, 0) + time * count
             met: dict[State, tuple[int, int, int]] = {}
             held: list[dict[str, int]] = []
             position = 0
@@ -277,7 +309,7 @@ class Scheduler:
                         before, position, met = before + rounds * span, position + rounds * length, {}
                         continue
                 met[state] = position, before, min(times + 1, 2)
-                timing = self.step(trace, state)
+                timing = self.step(pass_, trace, state)
                 held.append(self._held(trace, timing, before, stored))
                 result.makespan = max(result.makespan, before + timing.end)
                 if not longest:

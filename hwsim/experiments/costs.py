@@ -54,7 +54,7 @@ class Costs:
         self.outcome = trial.outcome
         prices = self.machine.prices()
         self.tariff = Tariff(self.machine.journal.traces, prices)
-        self.scheduler = Scheduler(self.machine.journal.traces, prices.duration)
+        self.scheduler = Scheduler(self.machine.journal.traces, prices.occupied)
 
     # ---- time ------------------------------------------------------------------------------------------------
 

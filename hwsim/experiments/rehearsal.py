@@ -62,7 +62,11 @@ def rehearse(experiment: Experiment, name: str, system: System, episode: Episode
     sequences = max(sequences, experiment.gradient_check.sequences if experiment.gradient_check else 1)
     values = tally.most * system.chips * min(sequences, episode.batch)
     check_memory(f"{name}: simulating it", parameters * system.chips * _BYTES_A_PARAMETER + values, SMALLER)
-    scheduler = Scheduler(stage.journal.traces, stage.prices().duration)
+    scheduler = Scheduler(
+        stage.journal.traces,
+        stage.prices().occupied,
+        length=lambda steps: episode.steps if steps == zeros.steps else steps,  # whole passes stand for longer ones
+    )
     longest: dict[str, tuple[int, Hold]] = {}  # of the passes of one name
     for batch in stage.journal.totals.batches:
         for sweep, timing in zip(batch.sweeps, scheduler.batch(batch), strict=True):

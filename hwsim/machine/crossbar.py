@@ -11,8 +11,8 @@ import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
 from hwsim import streams
-from hwsim.accounts.crossbar import ANALOG, DIAGONAL_OF, FUNCTION_OF, AnalogUnit, CrossbarParts, CrossbarPrices
-from hwsim.accounts.digital import MEMORIES, REGISTERS, memory_of
+from hwsim.accounts.crossbar import DIAGONAL_OF, FUNCTION_OF, AnalogUnit, CrossbarParts, CrossbarPrices
+from hwsim.accounts.memories import MEMORIES, REGISTERS, memory_of
 from hwsim.accounts.memory import BUFFERS, MASTER, STATE, WEIGHTS
 from hwsim.circuits import converters, formats
 from hwsim.circuits.bank import Bank
@@ -31,7 +31,7 @@ from hwsim.machine.signal import Signal
 from hwsim.machine.step import Step
 from hwsim.machine.storage import Accumulator, Register, Storage, Tape
 from hwsim.physics import DataSheet
-from hwsim.records import GRADIENT, INFERENCE, REPLAY, Head, Shape
+from hwsim.records import ANALOG, GRADIENT, INFERENCE, REPLAY, Head, Shape
 
 
 class Sharing(BaseModel, extra="forbid"):
@@ -75,6 +75,15 @@ class Options(BaseModel, extra="forbid"):
             if formats.parse(name).dtype != "float32":
                 raise ValueError(f"a crossbar machine needs formats of at most 24 significant bits, not {name}")
         return self
+
+
+def _digital_unit(options: Options) -> digital.Options:
+    """The digital unit of a chip, which takes its products step by step if it has no addressable memory."""
+    unit, flow = options.digital, options.digital.parts.dataflow
+    if options.attached != "nothing" or flow.together is not None:
+        return unit
+    parts = unit.parts.model_copy(update={"dataflow": flow.model_copy(update={"together": 1})})
+    return unit.model_copy(update={"parts": parts})
 
 
 class Hold(NamedTuple):
@@ -121,8 +130,8 @@ class CrossbarMachine(DigitalMachine):
     ) -> None:
         self._analog_contexts: dict[tuple[str, str], Heads] = {}
         self.crossbar, self.parts, self.sheet = options, options.parts, options.device
-        super().__init__(options.digital, chips=chips, seed=seed, strict=strict, numerics=numerics)
         self.addressable = options.attached != "nothing"
+        super().__init__(_digital_unit(options), chips=chips, seed=seed, strict=strict, numerics=numerics)
         self.coefficient_format = formats.parse(options.coefficients)
         self._round_coefficients = numerics.rounding(self.coefficient_format, self.dtype)
         self.arrays: dict[str, Crossbar] = {}

@@ -8,8 +8,10 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
-from hwsim.accounts.digital import DigitalParts, DigitalPrices, Priced, at_node, memory_of
+from hwsim.accounts.digital import DigitalParts, DigitalPrices, Priced, at_node
+from hwsim.accounts.memories import memory_of
 from hwsim.accounts.memory import ACCUMULATORS, BUFFERS, MASTER, OPTIMIZER, WEIGHTS
+from hwsim.accounts.passes import MULTIPLIED, Pass
 from hwsim.accounts.scaling import Node, Target
 from hwsim.circuits import formats
 from hwsim.circuits.formats import FormatName
@@ -18,10 +20,7 @@ from hwsim.machine.numerics import EXACT, Numerics
 from hwsim.machine.parameters import Matrix
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Accumulator, Storage
-from hwsim.records import GRADIENT, Head, Shape
-
-MULTIPLIED = ("read", "read transposed", "outer", "project", "solve")
-"""Operations of the systolic array; the vector unit does the others."""
+from hwsim.records import GRADIENT, Head, Shape, Trace
 
 
 class PricedAs(BaseModel, extra="forbid"):
@@ -104,6 +103,7 @@ class DigitalMachine(Machine):
             self.priced_accumulator = _priced(options.priced_as.accumulator)
             self.bound = options.priced_as.bound
         self.parallel = options.parts.dataflow.batch_parallel
+        self.blocking = self.priced_parts.blocking(self.priced_format.bits)
         self._round = numerics.rounding(self.format, self.dtype)
         self._round_sums = numerics.rounding(self.accumulator, self.dtype)
         self._round_updates = numerics.rounding(self.update, self.dtype)
@@ -147,6 +147,9 @@ class DigitalMachine(Machine):
 
     def port_of(self, storage: Storage) -> str:
         return memory_of(storage.kind)
+
+    def waiting_operands(self, traces: dict[int, Trace], steps: int) -> int:
+        return Pass(traces, steps).waiting(self.blocking.waits) * self.blocking.window(steps)
 
     def accumulate(self, sums: Accumulator, x: Signal) -> None:
         super().accumulate(sums, x)

@@ -196,7 +196,7 @@ class Machine(Sequencer):
             value = self.numerics.matmul(vectors(v), w).reshape(*v.shape[:-1], w.shape[-1])
             work = v.shape[2], *work
         head = self._heads["read transposed" if transposed else "read"]
-        return self.emit(head, value, value.shape, (x._slot,), work)
+        return self.emit(head, value, value.shape, (x._slot, matrix.name), work)
 
     def apply(self, coefficients: Coefficients, x: Signal) -> Signal:
         """Coefficients applied to a signal, or to each vector of a bundle."""

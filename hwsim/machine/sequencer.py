@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwsim.accounts.journal import PASS, PHASE, Journal, Mark
-from hwsim.accounts.memory import BUFFERS, Holding, MemoryLedger, most_buffered
+from hwsim.accounts.memory import BUFFERS, TAPE, Holding, MemoryLedger, most_buffered
 from hwsim.episode import Episode
 from hwsim.errors import CapabilityError, CausalityError
 from hwsim.machine.leaps import Leaps, rounds
 from hwsim.machine.numerics import Numerics
 from hwsim.machine.step import Step
 from hwsim.machine.storage import Register, Storage, Tape
-from hwsim.records import GRADIENT, INFERENCE, Entry, Head
+from hwsim.records import GRADIENT, INFERENCE, Entry, Head, Trace
 
 _MACHINES = count()
 
@@ -103,7 +103,9 @@ class Sequencer(ABC):
         self._activities: list[np.ndarray] = []
         self._pending: list[tuple[Register, np.ndarray]] = []
         self._made: list[np.ndarray] = []
-        self._buffered = 0
+        self._buffered, self._waiting = 0, 0
+        self._swept: dict[int, Trace] = {}  # the traces of the pass under way
+        self._length = 0
         self._snapshot: Snapshot | None = None
 
     # ---- what operations serve -------------------------------------------------------------------------------
@@ -243,6 +245,7 @@ class Sequencer(ABC):
                 if isinstance(storage, Register) and storage.resets:
                     storage.value = storage.initial
         self._open_sweep(name, PASS)
+        self._length = len(order)
         self._steps_made.append((self._clock + 1, name, order[done:]))
         leaps = Leaps(self, order) if self.leaps else None
         position = done
@@ -292,6 +295,7 @@ class Sequencer(ABC):
         if self._open:
             raise CausalityError(f"{name!r} begins before {self.sweep_name!r} is over, in its step {self.step_index}")
         self.sweep_name, self._in_pass, self._open = name, kind == PASS, True
+        self._swept = {}
         self.journal.open_sweep(name, kind)
 
     def _close_sweep(self) -> None:
@@ -314,6 +318,8 @@ class Sequencer(ABC):
         number = self.journal.step(self._entries, self.activities(), self.step_index)
         if number == known and self._in_pass:  # phases stream through their unit
             self._buffer(most_buffered(self.journal.traces[number]))
+        if self._in_pass:
+            self._await(number)
         for register, value in self._pending:
             register.value, register.pending = value, False
         self._pending.clear()
@@ -330,6 +336,19 @@ class Sequencer(ABC):
                 self.memory.allocate(Holding("wires", BUFFERS, 0, *self.held_as(BUFFERS), 0))
             self.memory.grow("wires", (values - self._buffered) * self.parallel)
             self._buffered = values
+
+    def _await(self, trace: int) -> None:
+        """Keep the operands that wait for those of other steps, once a pass has shown how its steps depend."""
+        fresh, position = trace not in self._swept, self.memory.moment[1]
+        if fresh:
+            self._swept[trace] = self.journal.traces[trace]
+        if position and (fresh or position == 1):
+            values = self.waiting_operands(self._swept, self._length)
+            if values > self._waiting:
+                if not self._waiting:
+                    self.memory.allocate(Holding("operands", BUFFERS, 0, *self.held_as(TAPE), 0))
+                self.memory.grow("operands", (values - self._waiting) * self.parallel)
+                self._waiting = values
 
     # ---- storage ---------------------------------------------------------------------------------------------
 
@@ -361,9 +380,10 @@ class Sequencer(ABC):
         """Give back all that is still held: weights, optimizer slots, buffers."""
         for storage in list(self.storages.values()):
             storage.release()
-        if self._buffered:
-            self.memory.release("wires")
-            self._buffered = 0
+        for name in ("wires", "operands"):
+            if name in self.memory.live:
+                self.memory.release(name)
+        self._buffered = self._waiting = 0
 
     def require_addressable(self, what: str) -> None:
         if not self.addressable:
@@ -389,6 +409,15 @@ class Sequencer(ABC):
     def port_of(self, storage: Storage) -> str:
         """The unit that moves values in and out of a storage."""
         return storage.name
+
+    def waiting_operands(self, traces: dict[int, Trace], steps: int) -> int:
+        """Values that wait for those of other steps in a pass, on machines whose products take many steps at once.
+
+        Args:
+            traces: of the pass, by their number.
+            steps: of the pass.
+        """
+        return 0
 
     def head(self, key: str | tuple[str, str]) -> Head:
         """The head of operations of a kind, or of a kind at a named port, in the present layer and purpose."""

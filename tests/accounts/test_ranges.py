@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from hwsim import machine
 from hwsim.accounts.crossbar import Converter
 from hwsim.accounts.energy import Entry, Ledger, Spent, Tariff, charge, grouped, total
+from hwsim.accounts.journal import PASS, Sweep
 from hwsim.errors import ConfigError
 from hwsim.quantities import Constant, Energy, Voltage
 from hwsim.records import INFERENCE, Record
@@ -119,7 +120,8 @@ def test_lines_of_a_ledger_have_the_bounds_of_their_constants() -> None:
     """A multiplication at 45 nm, by hand: the product has no range, register and number of accesses have."""
     record = Record("multiply", "vector unit", "layer", INFERENCE, "float32", (5,), 5, (), 0)
     ledger: Ledger = {}
-    Tariff([(record,)], machine.build(machine_options("digital_45nm")).prices()).charge(ledger, 0, 2, None)
+    tariff = Tariff([(record,)], machine.build(machine_options("digital_45nm")).prices())
+    tariff.charge(ledger, Sweep("pass", PASS, ((0, 2),)), 0, 2, None)
     found = grouped(ledger, "component")
     assert found["vector unit"].range == pytest.approx((37 * PICO, 37 * PICO))
     energy = 10 * 32 * 3 * 0.009 * PICO

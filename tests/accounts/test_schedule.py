@@ -10,24 +10,33 @@ from conftest import LRU, built, gradient_of, random_episode, rule
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hwsim.accounts.energy import Occupied
 from hwsim.accounts.journal import PASS, Sweep
+from hwsim.accounts.passes import ONCE, Occurrence
 from hwsim.accounts.schedule import Scheduler, Span, State, SweepTiming, drivers, recursion, simulation
 from hwsim.records import Record, Trace
 
-UNITS, REGISTERS = ("adder", "multiplier", "converter"), ("h", "error")
+UNITS, REGISTERS, MEMORY = ("adder", "multiplier", "converter", "memory"), ("h", "error"), "memory"
 Spans = list[tuple[Trace, list[Span]]]
 """Every step of a sweep: its trace, and when each of its operations starts and ends, from the sweep's start."""
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def operation(unit: str, duration: int, reads: tuple[int | str, ...], writes: int | str, kind: str = "add") -> Record:
-    """A record whose size says how long it takes."""
-    return Record(kind, unit, "layer 1", "inference", "float32", (duration,), duration, reads, writes)
+def operation(
+    unit: str, works: int, reads: tuple[int | str, ...], writes: int | str, kind: str = "add", memory: int = 0
+) -> Record:
+    """A record whose size says how long its unit works, and how long the memory is busy with it."""
+    return Record(kind, unit, "layer 1", "inference", "float32", (works, memory), works, reads, writes)
+
+
+def occupies(record: Record, where: Occurrence = ONCE) -> Occupied:
+    works, memory = record.size
+    return Occupied(max(works, memory), works, ((MEMORY, memory),) if memory else ())
 
 
 def length(record: Record) -> int:
-    return record.size[0]
+    return occupies(record).duration
 
 
 @st.composite
@@ -38,15 +47,15 @@ def traces(draw: Any) -> Trace:
     for slot in range(draw(st.integers(1, 8))):
         unit, duration = draw(st.sampled_from(UNITS)), draw(st.integers(0, 5))
         what = draw(st.sampled_from(("operate", "operate", "load", "store")))
-        register = draw(st.sampled_from(REGISTERS))
+        register, memory = draw(st.sampled_from(REGISTERS)), draw(st.sampled_from((0, 0, 1, 4, 9)))
         if what == "load":
-            records.append(operation(unit, duration, (register,), slot, "load"))
+            records.append(operation(unit, duration, (register,), slot, "load", memory))
         elif what == "store" and made:
-            records.append(operation(unit, duration, (draw(st.sampled_from(made)),), register, "store"))
+            records.append(operation(unit, duration, (draw(st.sampled_from(made)),), register, "store", memory))
             continue
         else:
             operands = draw(st.lists(st.sampled_from(made), max_size=3)) if made else []
-            records.append(operation(unit, duration, tuple(operands), slot))
+            records.append(operation(unit, duration, tuple(operands), slot, "add", memory))
         made.append(slot)
     return tuple(records)
 
@@ -71,12 +80,16 @@ def flat(traces: list[Trace], sweep: Sweep) -> Spans:
             names = [(kind, kinds[:slot].count(kind)) for slot, kind in enumerate(kinds)]
             for slot, record in enumerate(traces[number]):
                 waits = [spans[0].start if spans else issue, unit_free.get(record.unit, 0)]
+                for memory, _ in occupies(record).memories:
+                    waits.append(unit_free.get(memory, 0))
                 for operand in record.reads:
                     waits.append(spans[operand].end if isinstance(operand, int) else stored.get(operand, 0))
                 wire = isinstance(record.writes, int)
                 waits.append(wire_free.get(names[slot], 0) if wire else loaded.get(str(record.writes), 0))
                 spans.append(Span(max(waits), max(waits) + length(record)))
                 end = unit_free[record.unit] = spans[-1].end
+                for memory, time in occupies(record).memories:
+                    unit_free[memory] = max(unit_free.get(memory, 0), spans[-1].start + time)
                 for operand in record.reads:
                     if isinstance(operand, int):
                         busy[operand] = max(busy[operand], end)
@@ -128,32 +141,36 @@ def last_end(steps: Spans) -> int:
 @unhurried
 @given(st.tuples(traces(), traces()), sweeps)
 def test_simulation_and_recursion_give_the_same_spans(pair: tuple[Trace, Trace], sweep: Sweep) -> None:
-    first, second = (Scheduler(list(pair), length, engine) for engine in (simulation, recursion))
+    first, second = (Scheduler(list(pair), occupies, engine) for engine in (simulation, recursion))
     assert list(first.steps(sweep)) == list(second.steps(sweep))
 
 
 @unhurried
 @given(st.tuples(traces(), traces()), sweeps)
 def test_the_schedule_is_that_of_one_clock_without_states(pair: tuple[Trace, Trace], sweep: Sweep) -> None:
-    assert scheduled(Scheduler(list(pair), length), sweep) == flat(list(pair), sweep)
+    assert scheduled(Scheduler(list(pair), occupies), sweep) == flat(list(pair), sweep)
 
 
 @unhurried
 @given(st.tuples(traces(), traces()), sweeps)
 def test_a_sweep_is_summed_up_as_its_steps_say(pair: tuple[Trace, Trace], sweep: Sweep) -> None:
-    found, steps = Scheduler(list(pair), length).sweep(sweep), flat(list(pair), sweep)
+    found, steps = Scheduler(list(pair), occupies).sweep(sweep), flat(list(pair), sweep)
     busy = dict.fromkeys((record.unit for trace, _ in steps for record in trace), 0)
-    for trace, spans in steps:
-        for record, span in zip(trace, spans, strict=True):
-            busy[record.unit] += span.end - span.start
-    assert (found.makespan, found.busy) == (last_end(steps), busy)
+    for trace, _ in steps:
+        for record in trace:
+            works, memory = record.size
+            if record.unit == MEMORY:
+                works, memory = max(works, memory), 0
+            for name, time in ((record.unit, works), (MEMORY, memory)):
+                busy[name] = busy.get(name, 0) + time
+    assert (found.makespan, {MEMORY: 0} | found.busy) == (last_end(steps), busy)
 
 
 @unhurried
 @given(st.tuples(traces(), traces()), st.integers(1, 100), st.integers(1, 20))
 def test_remembering_steps_changes_nothing(pair: tuple[Trace, Trace], many: int, few: int) -> None:
     sweep = Sweep("pass", PASS, ((0, many), (1, few), (0, few), (1, many)))
-    quick, slow = (Scheduler(list(pair), length, recursion, memoise).sweep(sweep) for memoise in (True, False))
+    quick, slow = (Scheduler(list(pair), occupies, recursion, memoise).sweep(sweep) for memoise in (True, False))
     assert (quick.makespan, quick.busy, quick.period) == (slow.makespan, slow.busy, slow.period)
     assert quick.held == slow.held
 
@@ -173,7 +190,7 @@ REST = (operation("adder", 5, (), 0),)
     ],
 )
 def test_a_register_is_held_until_it_is_next_loaded(runs: tuple[tuple[int, int], ...], held: int) -> None:
-    found = Scheduler([STORE, LOAD, REST], length).sweep(Sweep("pass", PASS, runs))
+    found = Scheduler([STORE, LOAD, REST], occupies).sweep(Sweep("pass", PASS, runs))
     assert found.held == {"h": held}
 
 
@@ -184,18 +201,21 @@ def test_a_register_is_held_until_it_is_next_loaded(runs: tuple[tuple[int, int],
 @given(st.tuples(traces(), traces()), sweeps)
 def test_a_unit_does_one_thing_at_a_time(pair: tuple[Trace, Trace], sweep: Sweep) -> None:
     free = dict.fromkeys(UNITS, 0)
-    for trace, spans in scheduled(Scheduler(list(pair), length), sweep):
+    for trace, spans in scheduled(Scheduler(list(pair), occupies), sweep):
         for record, span in zip(trace, spans, strict=True):
+            occupied = occupies(record)
             assert span.start >= free[record.unit]
-            assert span.end - span.start == length(record)
-            free[record.unit] = span.end
+            assert span.end - span.start == occupied.duration
+            assert all(span.start >= free[memory] for memory, _ in occupied.memories)
+            free.update((memory, span.start + time) for memory, time in occupied.memories)
+            free[record.unit] = max(free[record.unit], span.end)
 
 
 @unhurried
 @given(st.tuples(traces(), traces()), sweeps)
 def test_nothing_is_read_before_it_is_there(pair: tuple[Trace, Trace], sweep: Sweep) -> None:
     stored = dict.fromkeys(REGISTERS, 0)
-    for trace, spans in scheduled(Scheduler(list(pair), length), sweep):
+    for trace, spans in scheduled(Scheduler(list(pair), occupies), sweep):
         for record, span in zip(trace, spans, strict=True):
             for operand in record.reads:
                 assert span.start >= (spans[operand].end if isinstance(operand, int) else stored[operand])
@@ -208,7 +228,7 @@ def test_nothing_is_read_before_it_is_there(pair: tuple[Trace, Trace], sweep: Sw
 @given(st.tuples(traces(), traces()), sweeps)
 def test_a_register_is_not_overwritten_while_it_is_loaded(pair: tuple[Trace, Trace], sweep: Sweep) -> None:
     loaded = dict.fromkeys(REGISTERS, 0)
-    for trace, spans in scheduled(Scheduler(list(pair), length), sweep):
+    for trace, spans in scheduled(Scheduler(list(pair), occupies), sweep):
         for record, span in zip(trace, spans, strict=True):
             assert isinstance(record.writes, int) or span.start >= loaded[record.writes]
             for operand in record.reads:
@@ -220,7 +240,7 @@ def test_a_register_is_not_overwritten_while_it_is_loaded(pair: tuple[Trace, Tra
 @given(st.tuples(traces(), traces()), sweeps)
 def test_a_wire_carries_a_value_until_all_its_readers_are_done(pair: tuple[Trace, Trace], sweep: Sweep) -> None:
     free: dict[Any, int] = {}
-    for trace, spans in scheduled(Scheduler(list(pair), length), sweep):
+    for trace, spans in scheduled(Scheduler(list(pair), occupies), sweep):
         readers: dict[int, list[int]] = {}
         wires = drivers(trace)
         for slot, (record, span) in enumerate(zip(trace, spans, strict=True)):
@@ -237,7 +257,9 @@ def test_another_operation_in_the_same_place_of_another_trace_drives_another_wir
     """The second trace's multiplier need not wait for the readers of the first one's adder, though both come second."""
     slow = (operation("adder", 1, (), 0), operation("adder", 1, (0,), 1), operation("converter", 50, (1,), 2))
     other = (operation("adder", 1, (), 0), operation("multiplier", 1, (0,), 1))
-    timings = [timing for _, _, timing in Scheduler([slow, other], length).steps(Sweep("pass", PASS, ((0, 1), (1, 1))))]
+    timings = [
+        timing for _, _, timing in Scheduler([slow, other], occupies).steps(Sweep("pass", PASS, ((0, 1), (1, 1))))
+    ]
     assert timings[1].spans[1].start < 10
 
 
@@ -245,7 +267,7 @@ def test_another_operation_in_the_same_place_of_another_trace_drives_another_wir
 @given(st.tuples(traces(), traces()), sweeps)
 def test_steps_are_issued_in_order_with_their_first_operation(pair: tuple[Trace, Trace], sweep: Sweep) -> None:
     issue = 0
-    for _, spans in scheduled(Scheduler(list(pair), length), sweep):
+    for _, spans in scheduled(Scheduler(list(pair), occupies), sweep):
         assert spans[0].start >= issue
         assert min(span.start for span in spans) == spans[0].start
         issue = spans[0].start
@@ -254,7 +276,7 @@ def test_steps_are_issued_in_order_with_their_first_operation(pair: tuple[Trace,
 @unhurried
 @given(st.tuples(traces(), traces()), sweeps)
 def test_a_sweep_takes_at_least_its_busiest_unit_and_its_longest_chain(pair: tuple[Trace, Trace], sweep: Sweep) -> None:
-    found = Scheduler(list(pair), length).sweep(sweep)
+    found = Scheduler(list(pair), occupies).sweep(sweep)
     chain = 0
     for number, _ in sweep.runs:
         longest: list[int] = []
@@ -268,7 +290,7 @@ def test_a_sweep_takes_at_least_its_busiest_unit_and_its_longest_chain(pair: tup
 @unhurried
 @given(st.tuples(traces(), traces()), sweeps)
 def test_a_register_is_never_held_for_less_than_no_time(pair: tuple[Trace, Trace], sweep: Sweep) -> None:
-    assert all(time >= 0 for time in Scheduler(list(pair), length).sweep(sweep).held.values())
+    assert all(time >= 0 for time in Scheduler(list(pair), occupies).sweep(sweep).held.values())
 
 
 # ---- by hand -------------------------------------------------------------------------------------------------
@@ -276,7 +298,7 @@ def test_a_register_is_never_held_for_less_than_no_time(pair: tuple[Trace, Trace
 
 def test_two_units_in_a_row_work_on_two_steps_at_once() -> None:
     chain = (operation("adder", 3, (), 0), operation("multiplier", 5, (0,), 1))
-    found = Scheduler([chain], length).sweep(Sweep("pass", PASS, ((0, 10),)))
+    found = Scheduler([chain], occupies).sweep(Sweep("pass", PASS, ((0, 10),)))
     # the adder may only drive its wire again when the multiplier has read it: 8 in all for the first step, and then
     # 8 more for each, since reading lasts as long as multiplying
     assert found == SweepTiming(80, 8, {"adder": 30, "multiplier": 50}, {}, 2)
@@ -288,7 +310,7 @@ def test_a_register_is_held_from_its_store_to_its_next_load() -> None:
         operation("adder", 4, (0,), 1),
         operation("register", 2, (1,), "h", "store"),
     )
-    scheduler, sweep = Scheduler([loop], length), Sweep("pass", PASS, ((0, 100),))
+    scheduler, sweep = Scheduler([loop], occupies), Sweep("pass", PASS, ((0, 100),))
     assert scheduled(scheduler, sweep)[:2] == [
         (loop, [Span(0, 1), Span(1, 5), Span(5, 7)]),
         (loop, [Span(7, 8), Span(8, 12), Span(12, 14)]),
@@ -303,7 +325,8 @@ def test_a_state_says_what_is_still_busy_from_the_issue_on() -> None:
         operation("multiplier", 7, (0,), 1),
         operation("adder", 1, (0,), "h", "store"),
     )
-    timing = Scheduler([step], length).step(0, State())
+    scheduler, sweep = Scheduler([step], occupies), Sweep("pass", PASS, ((0, 1),))
+    ((_, _, timing),) = scheduler.steps(sweep)
     assert timing.state == State(
         units=(("adder", 3), ("multiplier", 9)),
         stored=(("h", 3),),
@@ -311,14 +334,23 @@ def test_a_state_says_what_is_still_busy_from_the_issue_on() -> None:
     )
 
 
+def test_units_that_share_a_memory_wait_for_each_other_and_are_not_called_busy() -> None:
+    """Two units that work for 1 each need a memory for 4 each, one after the other."""
+    step = (operation("adder", 1, (), 0, memory=4), operation("multiplier", 1, (), 1, memory=4))
+    scheduler, sweep = Scheduler([step], occupies), Sweep("pass", PASS, ((0, 10),))
+    assert scheduled(scheduler, sweep)[:2] == [(step, [Span(0, 4), Span(4, 8)]), (step, [Span(8, 12), Span(12, 16)])]
+    assert scheduler.sweep(sweep).busy == {"adder": 10, "multiplier": 10, "memory": 80}
+    assert scheduler.sweep(sweep).makespan == 80
+
+
 def test_a_step_without_operations_takes_no_time() -> None:
-    found = Scheduler([()], length).sweep(Sweep("pass", PASS, ((0, 5),)))
+    found = Scheduler([()], occupies).sweep(Sweep("pass", PASS, ((0, 5),)))
     assert (found.makespan, found.period, found.busy) == (0, 0, {})
 
 
 def test_a_long_run_takes_no_more_work_than_a_short_one() -> None:
     chain = (operation("adder", 3, (), 0), operation("multiplier", 5, (0,), 1))
-    short, long = (Scheduler([chain], length).sweep(Sweep("pass", PASS, ((0, n),))) for n in (10, 1_000_000_000))
+    short, long = (Scheduler([chain], occupies).sweep(Sweep("pass", PASS, ((0, n),))) for n in (10, 1_000_000_000))
     assert long.misses == short.misses
     assert long.makespan == short.makespan + (1_000_000_000 - 10) * 8
 
@@ -332,7 +364,7 @@ def test_the_period_is_the_mean_where_distances_of_issues_take_turns(steps: int)
         operation("converter", 1, (2,), 3),
         operation("converter", 3, (1,), 4),
     )
-    scheduler, sweep = Scheduler([step], length), Sweep("pass", PASS, ((0, steps),))
+    scheduler, sweep = Scheduler([step], occupies), Sweep("pass", PASS, ((0, steps),))
     assert [timing.issue for _, _, timing in scheduler.steps(sweep)][:7] == [0, 4, 5, 4, 5, 4, 5]
     assert scheduler.sweep(sweep).period == 4.5
 
@@ -353,7 +385,7 @@ def passes_of(on: str, learner: str, target: str) -> tuple[Scheduler, list[Sweep
     machine = network.machine
     batch = machine.journal.latest
     assert batch is not None
-    scheduler = Scheduler(machine.journal.traces, machine.prices().duration)
+    scheduler = Scheduler(machine.journal.traces, machine.prices().occupied, length=lambda _: 98)
     return scheduler, [sweep for sweep in batch.sweeps if sweep.kind == PASS]
 
 
@@ -378,7 +410,7 @@ def test_a_pass_of_four_layers_repeats_itself_after_a_few_steps(on: str, learner
 @pytest.mark.parametrize(("on", "learner"), REAL)
 def test_all_schedulers_agree_on_real_passes(on: str, learner: str, target: str) -> None:
     scheduler, sweeps = passes_of(on, learner, target)
-    other = Scheduler(scheduler.traces, scheduler._duration, recursion, memoise=False)
+    other = Scheduler(scheduler.traces, scheduler._occupies, recursion, memoise=False, length=lambda _: 98)
     for sweep in sweeps:
         quick, slow = scheduler.sweep(sweep), other.sweep(sweep)
         assert (quick.makespan, quick.busy, quick.period) == (slow.makespan, slow.busy, slow.period)

@@ -185,8 +185,8 @@ def test_every_operation_has_a_price_and_a_duration(on: str) -> None:
     for stage in [*learned(on), *(updated(on, name) for name in optimizers.OPTIMIZERS)]:
         prices = stage.prices()
         for record in records(stage):
-            assert prices.duration(record) >= 0
-            assert isinstance(prices.duration(record), int)
+            assert prices.occupied(record).duration >= 0
+            assert isinstance(prices.occupied(record).duration, int)
             for charge in prices.charges(record):
                 assert on == "ideal" or charge.energy is not None, (record, charge)
                 assert charge.amount >= 0

@@ -124,7 +124,7 @@ def test_memory_balances_and_the_schedule_of_a_real_run_is_possible(data):
             assert table.live_bits.max() <= stage.memory.peak_bits
             assert (table.change_bits.cumsum() == table.live_bits).all()
             assert table.live_bits.iloc[-1] == table[table.step.isna()].live_bits.max() + wires(table)
-            plain = Scheduler(stage.journal.traces, stage.prices().duration, recursion, memoise=False)
+            plain = Scheduler(stage.journal.traces, stage.prices().occupied, recursion, memoise=False)
             for sweep, timing in zip(detail.batch.sweeps, costs.scheduler.batch(detail.batch), strict=True):
                 other = plain.sweep(sweep)
                 assert (timing.makespan, timing.busy) == (other.makespan, other.busy)
@@ -134,7 +134,7 @@ def test_memory_balances_and_the_schedule_of_a_real_run_is_possible(data):
 
 
 def wires(table):
-    """Buffers that were first needed in this batch stay."""
+    """Buffers that were first needed in this batch stay, and so does room for operands that wait."""
     return table[(table.memory_class == BUFFERS) & table.step.notna()].change_bits.sum()
 
 
@@ -222,8 +222,18 @@ def peak(learner, steps, width, on, target="values"):
     return made.machine.memory.peak_bits
 
 
+AT_ONCE = {"parts": {"dataflow": {"together": 1}}}
+STEP_BY_STEP = {
+    "ideal": "ideal",
+    "digital_45nm": {"like": "digital_45nm", **AT_ONCE},
+    "pcm_crossbar": {"like": "pcm_crossbar", "digital": {"like": "digital_45nm", **AT_ONCE}},
+    "pcm_crossbar_in_the_loop": {"like": "pcm_crossbar_in_the_loop", "digital": {"like": "digital_45nm", **AT_ONCE}},
+}
+"""Machines on which no operand waits for those of other steps."""
+
+
 @pytest.mark.parametrize("width", [1, 8])
-@pytest.mark.parametrize("on", ["ideal", "digital_45nm", "pcm_crossbar", "pcm_crossbar_in_the_loop"])
+@pytest.mark.parametrize("on", list(STEP_BY_STEP))
 @pytest.mark.parametrize("target", ["values", "each", "one"])
 def test_peak_memory_is_an_exact_line_in_the_length_of_the_sequence(width, on, target):
     """BPTT grows by state words, input and target a step; forward propagation by the last two; others by nothing.
@@ -239,15 +249,37 @@ def test_peak_memory_is_an_exact_line_in_the_length_of_the_sequence(width, on, t
     for learner, slope in slopes.items():
         if learner == "bptt" and on == "pcm_crossbar":
             continue
-        peaks = np.array([peak(learner, int(length), width, on, target) for length in lengths])
+        peaks = np.array([peak(learner, int(length), width, STEP_BY_STEP[on], target) for length in lengths])
         assert (np.diff(peaks) == slope * np.diff(lengths)).all(), learner
+
+
+@pytest.mark.parametrize("together", [1, 4, "pass"])
+@pytest.mark.parametrize("on", ["digital_45nm", "pcm_crossbar"])
+def test_operands_that_wait_for_those_of_other_steps_are_held(on, together):
+    """One layer of four modes and a matrix for its readout, by truncation: what its products take, by hand."""
+    unit = {"like": "digital_45nm", "parts": {"dataflow": {"together": together}}}
+    made = built(
+        {"layers": [{"cell": {"name": "lru", "modes": 4}}]},
+        rule("one_step"),
+        random_episode(steps=10, width=2, classes=3),
+        on=unit if on == "digital_45nm" else {"like": on, "digital": unit},
+    )
+    with made.machine.showing(random_episode(steps=10, width=2, classes=3)):
+        rule("one_step").gradients(made)
+    per_step = 2 + 8 + 3 + 8  # input, state, and both errors; all are factors of sums, or multiply a matrix
+    held = made.machine.memory.live.get("operands")
+    if together == 1:
+        assert held is None
+    else:
+        assert (held.values, held.kind) == (per_step * min(10 if together == "pass" else together, 10), BUFFERS)
+        assert (held.technology, held.bits) == ("sequence memory", 32)
 
 
 def test_sequences_worked_on_together_have_a_state_and_a_tape_each():
     """With four at once, all that belongs to a sequence is there four times."""
     lengths, slopes = (8, 16), []
     for parallel in (1, 4):
-        on = {"like": "digital_45nm", "parts": {"dataflow": {"batch_parallel": parallel}}}
+        on = {"like": "digital_45nm", "parts": {"dataflow": {"batch_parallel": parallel, "together": 1}}}
         first, second = (peak("bptt", length, 2, on, "each") for length in lengths)
         slopes.append(second - first)
     assert slopes[1] == 4 * slopes[0]

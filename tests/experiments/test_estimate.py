@@ -329,10 +329,10 @@ def test_a_rule_that_asks_for_the_index_of_a_step_is_carried_out_step_by_step():
 
 def test_a_rule_that_counts_steps_in_secret_is_found_out():
     class Secret(Odd):
-        asks, drops_on = False, 5
+        asks, drops_on = False, 6
 
     with pytest.raises(CausalityError, match="that should be alike is not like the others"):
-        gradient(Secret(None), 80)  # the fifth step that is carried out is the last of the equal ones
+        gradient(Secret(None), 80)  # the sixth step that is carried out is the last of the equal ones
 
 
 def test_in_a_leap_what_shrinks_gives_way_to_what_grows():

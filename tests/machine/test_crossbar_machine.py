@@ -170,7 +170,7 @@ def test_factors_are_fetched_from_the_registers_that_hold_them():
 def test_rows_are_written_and_verified_one_after_another(on, row):
     stage = built("lru", rule("one_step"), random_episode(), on=on).machine
     found = {
-        record.size[-2:]: stage.prices().duration(record)
+        record.size[-2:]: stage.prices().occupied(record).duration
         for trace in stage.journal.traces
         for record in trace
         if record.kind == "program"

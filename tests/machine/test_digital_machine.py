@@ -95,13 +95,6 @@ def test_sums_are_kept_in_the_format_of_the_accumulator(format, accumulator, bit
     assert stage.memory.widths[sums.name] == bits
 
 
-@pytest.mark.parametrize(("name", "parts"), [("exp", {"exp": 1}), ("divide", {"exp": 1}), ("divide", {"divide": 2})])
-def test_operations_that_would_expand_for_ever_are_refused(name, parts):
-    expansions = {name: {**parts, "because": "for this test"}}
-    with pytest.raises(ConfigError, match=f"{name} may not expand to"):
-        machine_options({"like": "digital_45nm", "parts": {"expansions": expansions}})
-
-
 @pytest.mark.parametrize("names", [("float32", "float16"), ("float32", "float64"), ("fixed<16,8>", "fixed<12,8>")])
 def test_sums_that_are_too_narrow_are_refused(names):
     with pytest.raises(ConfigError, match="accumulator"):

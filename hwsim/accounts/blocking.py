@@ -1,0 +1,199 @@
+"""Blocking: how products are cut to fit the local buffer and the multipliers, and what moves because of it."""
+
+from __future__ import annotations
+
+from math import ceil, isqrt, prod
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, field_validator
+
+from hwsim.accounts.memories import BUFFER, GRADIENT_MEMORY, SEQUENCE_MEMORY, WEIGHT_MEMORY, Move
+from hwsim.accounts.passes import Occurrence
+from hwsim.accounts.traffic import SMALLEST, Words, columns_together, outer_sums, product, recurrent, square, windows
+from hwsim.records import Record
+
+Reuse = Annotated[float, Field(ge=1, allow_inf_nan=False)]
+
+COEFFICIENTS = ("bias", "gain", "mode gain", "spread", "diagonal", "conjugate diagonal", "inverse diagonal")
+"""Operations that apply coefficients, which digital machines fetch from memory."""
+
+
+class Dataflow(BaseModel, extra="forbid"):
+    """How often what was fetched is used again: it follows from sizes; reuse that is typed in is assumed."""
+
+    batch_parallel: Annotated[
+        int, Field(ge=1, description="sequences worked on together: they share fetched weights, each has its own tape")
+    ] = 1
+    together: Annotated[
+        int | Literal["pass"] | None,
+        Field(
+            description="steps whose operands wait in memory, so that products outside of recurrences are taken for "
+            "all of them at once: a number, or the whole `pass`; by default as many as fill a block of the local "
+            "buffer, or, in a chip without addressable memory, one"
+        ),
+    ] = None
+    weight_reuse: Annotated[
+        Reuse | None, Field(description="assumed uses of a fetched weight, instead of what follows from sizes")
+    ] = None
+    gradient_block: Annotated[
+        Reuse | None,
+        Field(description="assumed outer products per access of gradient memory, instead of what follows from sizes"),
+    ] = None
+
+    @field_validator("together")
+    @classmethod
+    def _some(cls, together: int | str | None) -> int | str | None:
+        if isinstance(together, int) and together < 1:
+            raise ValueError("must be at least 1")
+        return together
+
+
+class Blocking:
+    """What each record moves between the memories, the local buffer and the multipliers, in numbers per sequence.
+
+    Products outside of recurrences are taken for a window of steps at once; their operands wait in the memory for
+    sequences. Products of a recurrence are taken step by step; as much of their matrices as fits stays in the buffer.
+    Sums that take no more than half of the buffer stay there for the whole pass. Behind the buffer the multipliers hold
+    a block of results in the same way, so the same counts hold for reads of the buffer.
+
+    Args:
+        buffer: numbers that the local buffer holds.
+        multipliers: how many there are.
+    """
+
+    def __init__(self, buffer: int, multipliers: int, flow: Dataflow) -> None:
+        self.buffer, self.flow = max(buffer, SMALLEST), flow
+        self.multipliers = multipliers + isqrt(multipliers) + 1  # a block of sums, a line of operands, and a number
+
+    def window(self, steps: int) -> int:
+        """How many steps of a pass are taken together."""
+        if self.flow.together is None:
+            return min(steps, ceil(square(self.buffer) / self.flow.batch_parallel))
+        return steps if self.flow.together == "pass" else min(steps, self.flow.together)
+
+    def waits(self, where: Occurrence) -> bool:
+        """Whether a result waits in the memory for sequences, since something takes it for many steps at once."""
+        return where.awaited and self.window(where.steps) > 1
+
+    def moves(self, record: Record, where: Occurrence) -> list[Move]:
+        """What a record moves, apart from storages that it reads or writes."""
+        kind, size = record.kind, record.size
+        if kind == "read":
+            return self._product(size[-2], size[-1], prod(size[:-2]), where)
+        if kind == "read transposed":
+            return self._product(size[-1], size[-2], prod(size[:-2]), where)
+        if kind == "outer":
+            return self._outer(size[0], size[1], where)
+        if kind == "accumulate":
+            return self._sums(prod(size), where)
+        if kind == "fetch":
+            return self._fetch(prod(size), where)
+        if kind in COEFFICIENTS:
+            return self._coefficients(size[-1] // 2 if kind == "mode gain" else size[-1], where)
+        if kind == "project":
+            return self._within(prod(size) + size[-1], product(size[-2], 1, size[-1], self.multipliers))
+        if kind == "solve":  # n³/3 products in a decomposition
+            n = size[-1]
+            return self._within(n * n + n, product(n, n, max(1, n // 3), self.multipliers))
+        return []
+
+    # ---- products with matrices ------------------------------------------------------------------------------
+
+    def _product(self, m: int, k: int, vectors: int, where: Occurrence) -> list[Move]:
+        """A matrix `(m, k)` times so many vectors."""
+        columns, share = self.flow.batch_parallel * vectors, self._share(where)
+        if where.recurrent:
+            weights, operands = self._streamed(m * k, where) * share, 0.0
+            used = product(m, columns, k, self.multipliers)
+            reads = (used.a + used.b) / self.flow.batch_parallel
+        else:
+            window = self.window(where.steps)
+            moved = columns_together(m, k, where.steps, columns, window, self._free(where))
+            used = columns_together(m, k, where.steps, columns, window, self.multipliers)
+            weights, reads = moved.a * share, (used.a + used.b) * share
+            operands = moved.b * share if window > 1 else 0.0
+        if self.flow.weight_reuse is not None:
+            weights = m * k / (self.flow.weight_reuse * self.flow.batch_parallel)
+        return [
+            Move(WEIGHT_MEMORY, "read", weights, self.flow.weight_reuse is not None),
+            Move(SEQUENCE_MEMORY, "read", operands),
+            Move(BUFFER, "write", weights + (operands or k * vectors)),
+            Move(BUFFER, "read", reads),
+        ]
+
+    def _streamed(self, numbers: int, where: Occurrence) -> float:
+        """Numbers of a matrix that a pass fetches if it needs them at each step."""
+        pinned = numbers * min(self._free(where), where.matrices) // where.matrices if where.matrices else 0
+        return recurrent(numbers, where.steps, pinned)
+
+    def _fetch(self, numbers: int, where: Occurrence) -> list[Move]:
+        """Parameters as plain numbers."""
+        batch, reuse = self.flow.batch_parallel, self.flow.weight_reuse
+        if reuse is not None:
+            fetched = numbers / (reuse * batch)
+        elif where.recurrent:
+            fetched = self._streamed(numbers, where) * self._share(where)
+        else:
+            fetched = numbers / (self.window(where.steps) * batch)
+        return self._weights(fetched, numbers / batch, reuse is not None)
+
+    def _coefficients(self, numbers: int, where: Occurrence) -> list[Move]:
+        """A number per wire: fetched once per pass, and read from the buffer once per vector, or per window."""
+        batch, reuse = self.flow.batch_parallel, self.flow.weight_reuse
+        fetched = numbers * self._share(where) if reuse is None else numbers / (reuse * batch)
+        together = 1 if where.recurrent else self.window(where.steps)
+        return self._weights(fetched, numbers / (batch * together), reuse is not None)
+
+    def _weights(self, fetched: float, used: float, assumed: bool) -> list[Move]:
+        return [
+            Move(WEIGHT_MEMORY, "read", fetched, assumed),
+            Move(BUFFER, "write", fetched),
+            Move(BUFFER, "read", used),
+        ]
+
+    # ---- sums ------------------------------------------------------------------------------------------------
+
+    def _outer(self, rows: int, columns: int, where: Occurrence) -> list[Move]:
+        """Sums of outer products of vectors."""
+        batch, share, window = self.flow.batch_parallel, self._share(where), self.window(where.steps)
+        moved = outer_sums(rows, columns, where.steps, batch, window, self._free(where))
+        used = outer_sums(rows, columns, where.steps, batch, window, self.multipliers)
+        factors, sums = moved.factors * share if window > 1 else 0.0, self._accessed(rows * columns, where)
+        return [
+            *self._sums(rows * columns, where),
+            Move(SEQUENCE_MEMORY, "read", factors),
+            Move(BUFFER, "write", (factors or rows + columns) + sums + used.sums_written * share),
+            Move(BUFFER, "read", (used.factors + used.sums_read) * share + sums),
+        ]
+
+    def _sums(self, numbers: int, where: Occurrence) -> list[Move]:
+        accessed, assumed = self._accessed(numbers, where), self.flow.gradient_block is not None
+        return [Move(GRADIENT_MEMORY, way, accessed, assumed) for way in ("read", "write")]
+
+    def _accessed(self, numbers: int, where: Occurrence) -> float:
+        """Sums that are read, and written, per step."""
+        batch = self.flow.batch_parallel
+        if self.flow.gradient_block is not None:
+            return numbers / (self.flow.gradient_block * batch)
+        if self._resident(where):
+            return numbers * self._share(where)
+        times = sum(times for _, times in windows(where.steps, self.window(where.steps)))
+        return numbers * times * self._share(where)
+
+    # ---- the buffer ------------------------------------------------------------------------------------------
+
+    def _within(self, written: int, used: Words) -> list[Move]:
+        """Products of values that were made in the step."""
+        return [Move(BUFFER, "write", written), Move(BUFFER, "read", used.a + used.b)]
+
+    def _resident(self, where: Occurrence) -> bool:
+        """Whether all sums of a pass stay in the buffer."""
+        return 2 * where.sums <= self.buffer
+
+    def _free(self, where: Occurrence) -> int:
+        """What sums that stay leave of the buffer."""
+        return self.buffer - where.sums if self._resident(where) else self.buffer
+
+    def _share(self, where: Occurrence) -> float:
+        """Of a pass, one step of one sequence."""
+        return 1 / (where.steps * self.flow.batch_parallel)

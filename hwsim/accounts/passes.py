@@ -1,0 +1,188 @@
+"""What prices need to know of the pass that a record belongs to: its length, and what its recurrence reads.
+
+A digital machine can take an operation for many steps at once, unless it depends on its own result of the step before.
+Whether it does follows from the records: they say what each operation reads and writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import prod
+from typing import NamedTuple
+
+from hwsim.accounts.journal import PASS, Sweep
+from hwsim.records import ANALOG, Record, Trace
+
+MULTIPLIED = ("read", "read transposed", "outer", "project", "solve")
+"""Operations of the systolic array; the vector unit does the others."""
+SUMMED = ("outer", "accumulate")
+"""Operations that add to sums over steps and sequences."""
+OF_A_MATRIX = ("read", "read transposed", "fetch")
+"""Operations that need a whole matrix from memory."""
+
+
+class Occurrence(NamedTuple):
+    """Where a record stands in its pass.
+
+    Attributes:
+        steps: of the pass; 1 in a phase.
+        recurrent: whether its operands depend on its own result of the step before.
+        matrices: numbers in all matrices that the same recurrence reads in a step.
+        sums: numbers in all sums over the steps of the pass.
+        awaited: whether its result is an operand of a product outside of all recurrences, which can take many steps at
+            once.
+    """
+
+    steps: int = 1
+    recurrent: bool = True
+    matrices: int = 0
+    sums: int = 0
+    awaited: bool = False
+
+
+ONCE = Occurrence()
+"""An operation on its own."""
+
+
+class Pass:
+    """The traces of one pass, and how they depend on each other from step to step.
+
+    Attributes:
+        steps: how many the pass has.
+    """
+
+    def __init__(self, traces: dict[int, Trace], steps: int) -> None:
+        self.steps, self._traces = steps, traces
+        self._flows = {number: Flow(trace) for number, trace in traces.items()}
+        self._reach = _closure([edges for flow in self._flows.values() for edges in flow.edges.items()])
+        self._matrices = self._read_by_each_loop(traces)
+        sums = {r.writes: prod(r.size) for trace in traces.values() for r in trace if r.kind in SUMMED}
+        self._sums = sum(sums.values())
+        self._known: dict[int, tuple[Occurrence, ...]] = {}
+
+    def occurrences(self, trace: int) -> tuple[Occurrence, ...]:
+        """Where each record of a trace stands."""
+        if trace not in self._known:
+            loops = [self._loop(trace, slot) for slot in range(len(self._traces[trace]))]
+            awaited = self._awaited(trace, loops)
+            self._known[trace] = tuple(
+                Occurrence(self.steps, bool(loop), self._matrices.get(loop, 0), self._sums, slot in awaited)
+                for slot, loop in enumerate(loops)
+            )
+        return self._known[trace]
+
+    def waiting(self, waits: Callable[[Occurrence], bool]) -> int:
+        """Numbers that wait per step for products outside of recurrences, the most in any trace."""
+        return max(
+            sum(record.values for record, where in zip(trace, self.occurrences(number), strict=True) if waits(where))
+            for number, trace in self._traces.items()
+        )
+
+    def _awaited(self, trace: int, loops: list[frozenset[str]]) -> set[int]:
+        """The slots that products outside of recurrences read, unless they are in the memory for sequences anyway."""
+        records = self._traces[trace]
+        recorded = {record.reads[0] for record in records if record.kind in ("push", "keep") and record.reads}
+        return {
+            read
+            for record, loop in zip(records, loops, strict=True)
+            if record.kind in MULTIPLIED and record.format != ANALOG and not loop
+            for read in record.reads
+            if isinstance(read, int) and read not in recorded and records[read].kind != "replay"
+        }
+
+    def _loop(self, trace: int, slot: int) -> frozenset[str]:
+        """The storages of the recurrence that a record is part of; none if it is part of none."""
+        flow = self._flows[trace]
+        for first in flow.before[slot]:
+            after = self._reach.get(first, set())
+            if any(last == first or first in self._reach.get(last, ()) for last in flow.behind[slot]):
+                return frozenset(each for each in after if first in self._reach.get(each, ())) | {first}
+        return frozenset()
+
+    def _read_by_each_loop(self, traces: dict[int, Trace]) -> dict[frozenset[str], int]:
+        """Numbers in the matrices of each recurrence; a matrix that is read in several ways counts once."""
+        found: dict[frozenset[str], dict[str, int]] = {}
+        for number, trace in traces.items():
+            for slot, record in enumerate(trace):
+                if record.kind in OF_A_MATRIX and record.format != ANALOG:
+                    loop = self._loop(number, slot)
+                    if loop:
+                        found.setdefault(loop, {})[_matrix(record)] = prod(record.size[-2:])
+        return {loop: sum(sizes.values()) for loop, sizes in found.items()}
+
+
+class Flow:
+    """How values flow through one step.
+
+    Attributes:
+        before: for each record, the storages that it depends on.
+        behind: for each record, the storages that depend on it.
+        edges: for each storage that is read, the ones that are written from it.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self.before: list[frozenset[str]] = []
+        for record in trace:
+            storages = (frozenset([read]) if isinstance(read, str) else self.before[read] for read in record.reads)
+            self.before.append(frozenset().union(*storages))
+        behind: list[set[str]] = [set() for _ in trace]
+        for slot in range(len(trace) - 1, -1, -1):
+            record = trace[slot]
+            if isinstance(record.writes, str):
+                behind[slot].add(record.writes)
+            for read in record.reads:
+                if isinstance(read, int):
+                    behind[read] |= behind[slot]
+        self.behind = [frozenset(storages) for storages in behind]
+        self.edges: dict[str, frozenset[str]] = {}
+        for slot, record in enumerate(trace):
+            if isinstance(record.writes, str):
+                for storage in self.before[slot]:
+                    self.edges[storage] = self.edges.get(storage, frozenset()) | {record.writes}
+
+
+class Passes:
+    """The passes of a journal, each kind of them looked at once.
+
+    Args:
+        length: of a sweep that has so many steps, if it stands for a longer one.
+    """
+
+    def __init__(self, traces: list[Trace], length: Callable[[int], int] = lambda steps: steps) -> None:
+        self._traces, self._length = traces, length
+        self._known: dict[tuple[int, frozenset[int]], Pass] = {}
+        self._sweeps: dict[Sweep, Pass] = {}
+
+    def of(self, sweep: Sweep) -> Pass:
+        """The pass that a sweep is; a phase is one of a single step."""
+        if sweep not in self._sweeps:
+            numbers = frozenset(trace for trace, _ in sweep.runs)
+            steps = self._length(sum(steps for _, steps in sweep.runs)) if sweep.kind == PASS else 1
+            key = steps, numbers
+            if key not in self._known:
+                self._known[key] = Pass({number: self._traces[number] for number in sorted(numbers)}, steps)
+            self._sweeps[sweep] = self._known[key]
+        return self._sweeps[sweep]
+
+
+def _matrix(record: Record) -> str:
+    """What a record that needs a matrix calls it."""
+    return next((read for read in record.reads if isinstance(read, str)), record.unit)
+
+
+def _closure(edges: Iterable[tuple[str, frozenset[str]]]) -> dict[str, set[str]]:
+    """For each storage all that depend on it, however many steps later."""
+    next_: dict[str, set[str]] = {}
+    for storage, written in edges:
+        next_.setdefault(storage, set()).update(written)
+    reach = {}
+    for storage in next_:
+        seen: set[str] = set()
+        pending = [storage]
+        while pending:
+            for found in next_.get(pending.pop(), ()):
+                if found not in seen:
+                    seen.add(found)
+                    pending.append(found)
+        reach[storage] = seen
+    return reach

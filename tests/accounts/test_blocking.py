@@ -1,0 +1,145 @@
+"""What moves between memories, buffer and multipliers, per step and sequence, against the totals of whole passes."""
+
+from __future__ import annotations
+
+from math import ceil
+
+import pytest
+from conftest import close
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwsim.accounts.blocking import Blocking, Dataflow
+from hwsim.accounts.memories import BUFFER, GRADIENT_MEMORY, SEQUENCE_MEMORY, WEIGHT_MEMORY
+from hwsim.accounts.passes import Occurrence
+from hwsim.accounts.traffic import columns_together, outer_sums, product, recurrent, square
+from hwsim.records import Record
+
+SUMS = 10**9
+"""So many gradient sums that they fit no buffer."""
+
+
+def of(kind: str, *size: int) -> Record:
+    return Record(kind, "systolic array", "layer 1", "inference", "float32", size, 0, (), 0)
+
+
+def moved(blocking: Blocking, record: Record, where: Occurrence) -> dict[tuple[str, str], float]:
+    """Numbers of one step of one sequence, by memory and way."""
+    found: dict[tuple[str, str], float] = {}
+    for move in blocking.moves(record, where):
+        found[move.memory, move.way] = found.get((move.memory, move.way), 0.0) + move.amount
+    return found
+
+
+def blocking(buffer: int = 32_768, multipliers: int = 256, **flow: object) -> Blocking:
+    return Blocking(buffer, multipliers, Dataflow.model_validate(flow))
+
+
+sizes = st.integers(1, 300)
+
+
+@settings(deadline=None)
+@given(sizes, sizes, st.integers(1, 400), st.integers(1, 4), st.integers(16, 40_000))
+def test_a_product_outside_of_recurrences_is_one_of_many_columns(
+    rows: int, columns: int, steps: int, batch: int, buffer: int
+) -> None:
+    found = blocking(buffer, batch_parallel=batch)
+    window = min(steps, ceil(square(buffer) / batch))
+    assert found.window(steps) == window
+    whole = columns_together(rows, columns, steps, batch, window, buffer)
+    each = moved(found, of("read", rows, columns), Occurrence(steps, recurrent=False, sums=SUMS))
+    assert each[WEIGHT_MEMORY, "read"] * steps * batch == close(whole.a)
+    assert each[SEQUENCE_MEMORY, "read"] * steps * batch == close(whole.b if window > 1 else 0)
+    back = moved(found, of("read transposed", columns, rows), Occurrence(steps, recurrent=False, sums=SUMS))
+    assert back == close(each)  # the transposed of the transposed matrix
+
+
+@settings(deadline=None)
+@given(sizes, st.integers(1, 400), st.integers(1, 4), st.integers(16, 100_000))
+def test_a_recurrent_product_fetches_at_each_step_what_does_not_fit(
+    n: int, steps: int, batch: int, buffer: int
+) -> None:
+    found = blocking(buffer, batch_parallel=batch)
+    where = Occurrence(steps, recurrent=True, matrices=n * n, sums=SUMS)
+    each = moved(found, of("read", n, n), where)
+    assert each[WEIGHT_MEMORY, "read"] * steps * batch == close(recurrent(n * n, steps, min(buffer, n * n)))
+    assert each[SEQUENCE_MEMORY, "read"] == 0
+
+
+def test_two_matrices_of_one_recurrence_share_the_buffer() -> None:
+    found, n, steps = blocking(buffer=10_000), 100, 1000
+    alone = moved(found, of("read", n, n), Occurrence(steps, matrices=n * n, sums=SUMS))
+    shared = moved(found, of("read", n, n), Occurrence(steps, matrices=2 * n * n, sums=SUMS))
+    assert alone[WEIGHT_MEMORY, "read"] == close(n * n / steps)
+    assert shared[WEIGHT_MEMORY, "read"] == close((5000 + steps * 5000) / steps)
+
+
+@settings(deadline=None)
+@given(sizes, sizes, st.integers(1, 400), st.integers(1, 4), st.integers(16, 40_000), st.booleans())
+def test_sums_of_outer_products(rows: int, columns: int, steps: int, batch: int, buffer: int, many: bool) -> None:
+    found = blocking(buffer, batch_parallel=batch)
+    window, sums = found.window(steps), SUMS if many else rows * columns
+    stay = 2 * sums <= buffer
+    each = moved(found, of("outer", rows, columns), Occurrence(steps, recurrent=False, sums=sums))
+    whole = outer_sums(rows, columns, steps, batch, window, buffer - sums if stay else buffer)
+    for way in ("read", "write"):  # those that stay are read and written once per pass
+        expected = rows * columns if stay else whole.sums_read
+        assert each[GRADIENT_MEMORY, way] * steps * batch == close(expected)
+    assert each[SEQUENCE_MEMORY, "read"] * steps * batch == close(whole.factors if window > 1 else 0)
+
+
+def test_step_by_step_sums_are_read_and_written_at_each_of_them() -> None:
+    each = moved(blocking(together=1), of("outer", 300, 400), Occurrence(50, recurrent=False, sums=SUMS))
+    assert each[GRADIENT_MEMORY, "read"] == each[GRADIENT_MEMORY, "write"] == 300 * 400
+    assert each[SEQUENCE_MEMORY, "read"] == 0
+    assert each[BUFFER, "read"] >= 2 * 300 * 400  # what comes in is read by the multipliers, and what goes out
+
+
+def test_the_multipliers_reuse_words_of_the_buffer_as_a_square_of_them_can() -> None:
+    """Sixteen by sixteen multipliers and a large product: a word for sixteen multiplications, of either operand."""
+    each = moved(blocking(), of("read", 1600, 1600), Occurrence(160, recurrent=False, sums=SUMS))
+    assert each[BUFFER, "read"] / 1600**2 == pytest.approx(1 / 16 + 1 / 16, rel=1e-2)
+    alone = moved(blocking(), of("read", 1600, 1600), Occurrence(160, matrices=1600**2, sums=SUMS))
+    assert alone[BUFFER, "read"] / 1600**2 == pytest.approx(1, rel=0.01)  # a matrix and a vector reuse no weight
+
+
+def test_a_batch_shares_weights_but_not_operands() -> None:
+    where = Occurrence(10, matrices=10**6, sums=SUMS)
+    one, eight = (moved(blocking(buffer=100, batch_parallel=batch), of("read", 1000, 1000), where) for batch in (1, 8))
+    assert eight[WEIGHT_MEMORY, "read"] == close(one[WEIGHT_MEMORY, "read"] / 8)
+    bundle = moved(blocking(buffer=100), of("read", 8, 1000, 1000), where)  # eight vectors of one sequence
+    assert bundle[WEIGHT_MEMORY, "read"] == close(one[WEIGHT_MEMORY, "read"])
+
+
+def test_coefficients_are_fetched_once_per_pass() -> None:
+    for recurrent_, uses in ((True, 6), (False, 6 / 100)):
+        each = moved(blocking(), of("bias", 6), Occurrence(100, recurrent=recurrent_))
+        assert each == close({(WEIGHT_MEMORY, "read"): 0.06, (BUFFER, "write"): 0.06, (BUFFER, "read"): uses})
+
+
+def test_products_of_what_was_made_in_the_step_move_in_the_buffer_only() -> None:
+    assert set(moved(blocking(), of("project", 30, 40), Occurrence(9))) == {(BUFFER, "write"), (BUFFER, "read")}
+    solved = moved(blocking(), of("solve", 300, 300), Occurrence(9))
+    used = product(300, 300, 100, 256 + 16 + 1)
+    assert solved == {(BUFFER, "write"): 300 * 300 + 300, (BUFFER, "read"): used.a + used.b}
+
+
+@pytest.mark.parametrize(("together", "window"), [(1, 1), (7, 7), (1000, 40), ("pass", 40), (None, 31)])
+def test_how_many_steps_are_taken_together(together: object, window: int) -> None:
+    assert blocking(buffer=1000, together=together).window(40) == window
+
+
+def test_results_wait_only_if_something_takes_many_steps_of_them() -> None:
+    assert blocking().waits(Occurrence(9, awaited=True))
+    assert not blocking().waits(Occurrence(9, awaited=False))
+    assert not blocking().waits(Occurrence(1, awaited=True))
+    assert not blocking(together=1).waits(Occurrence(9, awaited=True))
+
+
+def test_typed_reuse_is_taken_as_it_is() -> None:
+    where = Occurrence(100, recurrent=False, sums=SUMS)
+    typed = blocking(weight_reuse=64, gradient_block=32, batch_parallel=2)
+    (first, *_) = typed.moves(of("read", 40, 50), where)
+    assert (first.memory, first.amount, first.assumed) == (WEIGHT_MEMORY, 40 * 50 / 128, True)
+    sums = [move for move in typed.moves(of("outer", 40, 50), where) if move.memory == GRADIENT_MEMORY]
+    assert [(move.amount, move.assumed) for move in sums] == [(40 * 50 / 64, True)] * 2
