@@ -133,7 +133,7 @@ WRONG = {
     "infinite tolerance": (("name: fpe", "name: fpe, tolerance: .inf"), r"8:34: learning.tolerance \(inf\): must be "),
     "unknown device": (
         ("machine: pcm_crossbar", "machine: {like: pcm_crossbar, device: pcm_gst}"),
-        r"9:39: unknown device 'pcm_gst'; did you mean 'pcm_gst_90nm'\? allowed: ideal, pcm_gst_90nm, rram_hfox_130nm",
+        r"9:39: unknown device 'pcm_gst'; did you mean 'pcm_gst_90nm'\? allowed: ideal, pcm_gst_90nm, pcm_hermes_14nm, rram_hfox_130nm",
     ),
     "unknown machine": (("pcm_crossbar", "pcm_crosbar"), r"9:10: unknown machine 'pcm_crosbar'; did you mean 'pcm_cro"),
     "unknown reference": (("digital_45nm", "digital_44nm"), r"14:51: unknown machine 'digital_44nm'; did you mean 'd"),
@@ -404,7 +404,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 COLUMNS = {
-    "energy.csv": "system part epoch sweep step layer purpose unit operation component energy_j low_j high_j assumed_j",
+    "energy.csv": "system part epoch sweep step layer purpose unit operation component constant constant_si count "
+    "energy_j low_j high_j assumed_j",
     "memory.csv": "system sweep step holder memory_class technology values bits_per_value change_bits live_bits",
     "metrics.csv": "system chip updates epoch energy_j train_loss test_loss test_accuracy horizon_fresh_steps "
     "horizon_frozen_steps",

@@ -10,11 +10,12 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from hwsim.accounts.digital import DigitalPrices
-from hwsim.accounts.energy import Charge, Leak, Occupied, charge
+from hwsim.accounts.energy import Area, Charge, Leak, Occupied, charge
 from hwsim.accounts.passes import ONCE, Occurrence
+from hwsim.accounts.periphery import Periphery
 from hwsim.accounts.work import WORK
 from hwsim.physics.device import CurrentPulses, DataSheet
-from hwsim.quantities import Constant, Energy, Time, Voltage
+from hwsim.quantities import Constant, Count, Energy, Time, Voltage
 from hwsim.records import ANALOG, Record
 
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
@@ -66,6 +67,13 @@ class Converter(BaseModel, extra="forbid"):
         return self.energy_per_bits[self.bits] if self.energy is None else self.energy
 
 
+class Scale(BaseModel, extra="forbid"):
+    """From the node of a periphery to that of the chip."""
+
+    power: Annotated[Constant[Count], Field(description="of what it draws")]
+    area: Annotated[Constant[Count], Field(description="of what it takes")]
+
+
 class Tiles(BaseModel, extra="forbid"):
     """Crossbar tiles: where matrices are, and how they are read."""
 
@@ -73,8 +81,21 @@ class Tiles(BaseModel, extra="forbid"):
     columns: Annotated[int, Field(ge=1, description="inputs of a tile, read forward")]
     count: Annotated[int, Field(ge=1, description="tiles on the chip")]
     voltage: Annotated[Constant[Voltage], Field(description="of an input at full scale")]
-    time: Annotated[Constant[Time], Field(description="of one read")]
-    integrator: Annotated[Constant[Energy], Field(description="of one output line in one read")]
+    time: Annotated[
+        Constant[Time] | None, Field(description="of one phase of a read; without it that of `time_per_bits`")
+    ] = None
+    time_per_bits: Annotated[
+        dict[Bits, Constant[Time]], Field(description="of one phase of a read, by the bits of its inputs")
+    ] = {}
+    phases: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="of a read, one after another: 4 where inputs and weights of either sign are read apart, and "
+            "the results summed as numbers",
+        ),
+    ] = 1
+    scale: Annotated[Scale | None, Field(description="of the periphery, where its node is not that of the chip")] = None
     output_noise: Annotated[Share, Field(description="fresh, on each output of a tile, as a share of full scale")]
     interface: Annotated[
         Literal["analog", "digital"],
@@ -142,6 +163,22 @@ class CrossbarParts(BaseModel, extra="forbid"):
     registers: Annotated[StateRegisters, Field(description="analog sample-and-hold registers")]
     verify: Annotated[Constant[Energy], Field(description="to read a device once while it is programmed")]
 
+    @model_validator(mode="after")
+    def _reads_have_a_time(self) -> Self:
+        tiles = self.tiles
+        if tiles.time is None and self.dac.bits not in tiles.time_per_bits:
+            listed = ", ".join(map(str, sorted(tiles.time_per_bits))) or "none"
+            raise ValueError(
+                f"tiles: no time is known of reads with inputs of {self.dac.bits} bits; time_per_bits has {listed}; or "
+                "give a time of your own, with its source or assumed"
+            )
+        return self
+
+    @property
+    def phase(self) -> Constant[Time]:
+        """How long one phase of a read takes."""
+        return self.tiles.time_per_bits[self.dac.bits] if self.tiles.time is None else self.tiles.time
+
 
 FUNCTION_OF = {
     "add": "add",
@@ -166,24 +203,30 @@ DIAGONAL_OF = {"diagonal": "forward", "conjugate diagonal": "transposed", "inver
 class CrossbarPrices:
     """Energy and time of a crossbar machine's operations.
 
-    A read costs Σ V² G t for the inputs and conductances that it really had, and an integrator for each output line of
-    each tile; converters come apart, where a signal changes its domain. Analog circuits cost their elementary
-    operations. Programming costs the pulses of the devices that were really written; its time is that of writing and
-    verifying all rows, one after another, since schedules do not depend on values. Digital operations cost what they do
-    on the digital machine that the chip contains.
+    A read costs Σ V² G t for the inputs and conductances that it really had, and what the whole periphery of each tile
+    draws meanwhile, used or not, once for each phase. Converters that are not in the tiles come apart, where a signal
+    changes its domain. Analog circuits cost their elementary operations. Programming costs the pulses of the devices
+    that were really written; its time is that of writing and verifying all rows, one after another, since schedules do
+    not depend on values. Digital operations cost what they do on the digital machine that the chip contains.
 
     Args:
         multipliers: kinds of diagonal operations that the circuits of another section of `parts.diagonals` carry out.
+        tiles: how many are in use.
+        analog: whether there are other analog circuits than those of tiles.
     """
 
     def __init__(
         self,
         parts: CrossbarParts,
+        periphery: Periphery,
         sheet: DataSheet,
         digital: DigitalPrices,
         multipliers: Mapping[str, str] = MappingProxyType({}),
+        tiles: int = 0,
+        analog: bool = True,
     ) -> None:
-        self.parts, self.sheet, self.digital = parts, sheet, digital
+        self.tiles, self.analog = tiles, analog
+        self.parts, self.periphery, self.sheet, self.digital = parts, periphery, sheet, digital
         self.multipliers = {**DIAGONAL_OF, **multipliers}
 
     def charges(self, record: Record, where: Occurrence = ONCE) -> list[Charge]:
@@ -193,6 +236,8 @@ class CrossbarPrices:
         if kind in ("dac", "adc"):
             conversion = charge(kind, f"{kind}.energy", n, getattr(parts, kind).conversion)
             return [conversion, *self.digital.traffic(self.digital.waiting(record, where))]
+        if kind == "tile adc":
+            return self.digital.traffic(self.digital.waiting(record, where))  # the tile is charged for it
         if record.format != ANALOG:
             return self.digital.charges(record, where)
         if kind in ("read", "read transposed"):
@@ -215,12 +260,28 @@ class CrossbarPrices:
     def leakage(self) -> list[Leak]:
         return self.digital.leakage()
 
+    def area(self) -> Area:
+        """Of the tiles in use with their periphery, and of the digital unit."""
+        digital, tiles, around = self.digital.area(), self.parts.tiles, self.periphery.area
+        lacks = [digital.lacks] if digital.lacks else []
+        found = digital.parts
+        if around is None:
+            lacks.append(f"the periphery {self.periphery.name} does not say what it takes")
+        else:
+            scale = 1.0 if tiles.scale is None else tiles.scale.area.value
+            found = {"tiles": self.tiles * around.of(tiles.columns, tiles.rows) * scale, **found}
+        if self.analog:
+            lacks.append("no source gives the area of analog registers, multipliers and function circuits")
+        return Area(found, "; ".join(lacks))
+
     def occupied(self, record: Record, where: Occurrence = ONCE) -> Occupied:
         parts, kind = self.parts, record.kind
         vectors = prod(record.size[:-1]) if kind not in ("read", "read transposed") else prod(record.size[:-2])
         if kind == "program":
             write = self.sheet.write
-            return Occupied.of(record.size[-2] * (write.duration + write.reads * parts.tiles.time.value))
+            return Occupied.of(record.size[-2] * (write.duration + write.reads * parts.phase.value))
+        if kind == "tile adc":
+            return Occupied.of(0.0, self.digital.times(self.digital.waiting(record, where)))
         if kind in ("dac", "adc"):
             converter = getattr(parts, kind)
             seconds = vectors * min(record.size[-1], converter.shared_by) * converter.time.value
@@ -228,7 +289,7 @@ class CrossbarPrices:
         if record.format != ANALOG:
             return self.digital.occupied(record, where)
         if kind in ("read", "read transposed"):
-            return Occupied.of(vectors * parts.tiles.time.value)
+            return Occupied.of(vectors * self._phases * parts.phase.value)
         if kind in ("load", "negate", "wire"):
             return Occupied()
         if kind == "store":
@@ -242,16 +303,38 @@ class CrossbarPrices:
             return f"diagonals.{multiplier}", getattr(self.parts.diagonals, multiplier)
         return f"functions.{elementary}", getattr(self.parts.functions, elementary)
 
+    @property
+    def _phases(self) -> int:
+        """How often a tile is read to read it once."""
+        return self.parts.tiles.phases * (self.parts.dac.bits if self.periphery.bit_serial else 1)
+
     def _read(self, record: Record) -> list[Charge]:
-        tiles, (rows, columns) = self.parts.tiles, record.size[-2:]
+        """The periphery of all tiles that are read, used lines or not, and the devices that are there."""
+        tiles, around, (rows, columns) = self.parts.tiles, self.periphery, record.size[-2:]
+        reads = prod(record.size[:-2]) * ceil(rows / tiles.rows) * ceil(columns / tiles.columns) * self._phases
         forward = record.kind == "read"
-        lines, across = (rows, ceil(columns / tiles.columns)) if forward else (columns, ceil(rows / tiles.rows))
-        outputs = lines * across * prod(record.size[:-2])
-        volt = tiles.voltage
-        return [
-            charge("devices", "tiles.voltage² tiles.time", 1.0, volt, volt, tiles.time, activity=0),
-            charge("integrators", "tiles.integrator", outputs, tiles.integrator),
+        inputs, outputs = (tiles.columns, tiles.rows) if forward else (tiles.rows, tiles.columns)
+        converted = outputs if tiles.interface == "digital" else 0
+        drawn = {
+            "fixed": ("tile control", around.fixed, 1),
+            "unexplained": ("tile control", around.unexplained, 1),
+            "driver": ("tile drivers", around.driver, inputs),
+            "output": ("tile outputs", around.output, outputs),
+            "converter": ("adc", around.converter, converted),
+            "cell": ("devices", around.cell, inputs * outputs),
+        }
+        scale = [] if tiles.scale is None else [tiles.scale.power]
+        charges = [
+            charge(component, f"periphery.{name} tiles.time", reads * lines, power, self.parts.phase, *scale)
+            for name, (component, power, lines) in drawn.items()
+            if power is not None and lines and power.value
         ]
+        if around.cell is None:
+            square, phases = (tiles.voltage, tiles.voltage), self._phases
+            charges.append(
+                charge("devices", "tiles.voltage² tiles.time", phases, *square, self.parts.phase, activity=0)
+            )
+        return charges
 
     def _programming(self) -> list[Charge]:
         """Pulses and verifying reads of the devices written, whose number and conductance are measured."""

@@ -10,12 +10,13 @@ from typing import Annotated, NamedTuple
 from pydantic import BaseModel, Field
 
 from hwsim.accounts.blocking import Blocking, Dataflow
-from hwsim.accounts.energy import Charge, Leak, Occupied, charge
+from hwsim.accounts.energy import Area, Charge, Leak, Occupied, charge
 from hwsim.accounts.memories import BUFFER, GRADIENT_MEMORY, MEMORIES, REGISTERS, SEQUENCE_MEMORY, Move
 from hwsim.accounts.passes import ONCE, Occurrence
 from hwsim.accounts.scaling import Factor, Node, Target, factor
 from hwsim.accounts.sram import WORD, StaticMemory, Store, sized
 from hwsim.accounts.work import WORK
+from hwsim.quantities import Area as SquareMetres
 from hwsim.quantities import Constant, Count, Energy, EnergyPerBit, Information, Time
 from hwsim.records import Record
 
@@ -76,6 +77,20 @@ class DynamicMemory(BaseModel, extra="forbid"):
     time: Annotated[Constant[Time], Field(description="to move one 64-bit word")]
 
 
+class DigitalArea(BaseModel, extra="forbid"):
+    """The area of arithmetic; that of memories is in their tables."""
+
+    mac: Annotated[
+        dict[str, Constant[SquareMetres]],
+        Field(description="a multiplier and an adder, by number format, such as float32"),
+    ]
+    whole: Annotated[
+        Constant[Count],
+        Field(description="a processing element over its arithmetic: registers, control and wires included"),
+    ]
+    scale: Annotated[Constant[Count] | None, Field(description="to another node")] = None
+
+
 class Timing(BaseModel, extra="forbid"):
     """How much the units do in a clock cycle."""
 
@@ -98,6 +113,7 @@ class DigitalParts(BaseModel, extra="forbid"):
     dram: DynamicMemory
     dataflow: Dataflow = Dataflow()
     timing: Timing
+    area: Annotated[DigitalArea | None, Field(description="of arithmetic; unknown if absent")] = None
 
     def blocking(self, word: int) -> Blocking:
         """How products of numbers of so many bits are cut."""
@@ -185,6 +201,18 @@ class DigitalPrices:
 
     def charges(self, record: Record, where: Occurrence = ONCE) -> list[Charge]:
         return self._arithmetic(record) + self.traffic(self._moves(record, where))
+
+    def area(self) -> Area:
+        """Of arithmetic and of memories; off-chip memory is not on the chip."""
+        found = {name: store.area for name, store in self.stores.items() if store.banks}
+        parts, format = self.parts.area, self._usual.arithmetic  # noqa: A001
+        if parts is None or format not in parts.mac:
+            return Area(found, f"no source gives the area of arithmetic in {format}")
+        element = parts.mac[format].value * parts.whole.value * (parts.scale.value if parts.scale else 1.0)
+        timing = self.parts.timing
+        return Area(
+            {"systolic array": timing.macs.value * element, "vector unit": timing.lanes.value * element, **found}
+        )
 
     def activities(self, record: Record) -> int:
         return 0

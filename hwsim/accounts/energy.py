@@ -96,6 +96,23 @@ class Occupied(NamedTuple):
         return Occupied(max(works, *(time for _, time in busy), 0), works, busy)
 
 
+class Area(NamedTuple):
+    """What a machine takes of a chip.
+
+    Attributes:
+        parts: in square metres.
+        lacks: why it is not all; empty if it is.
+    """
+
+    parts: dict[str, float]
+    lacks: str = ""
+
+    @property
+    def whole(self) -> float | None:
+        """In square metres; None if part of it has no source."""
+        return None if self.lacks else sum(self.parts.values())
+
+
 class Prices(Protocol):
     """What a machine's operations cost.
 
@@ -110,6 +127,9 @@ class Prices(Protocol):
 
     def leakage(self) -> list[Leak]:
         """Power drawn all the time."""
+
+    def area(self) -> Area:
+        """What all of it takes of a chip."""
 
     def occupied(self, record: Record, where: Occurrence = ONCE) -> Occupied:
         """How long a record keeps its unit, and memories, busy."""
@@ -126,6 +146,9 @@ class NoPrices:
 
     def leakage(self) -> list[Leak]:
         return []
+
+    def area(self) -> Area:
+        return Area({}, "this machine has no model of its area")
 
     def occupied(self, record: Record, where: Occurrence = ONCE) -> Occupied:
         return Occupied()

@@ -107,6 +107,7 @@ WORK: dict[str, Callable[[Size], Work]] = {
     ),
     "dac": _none,
     "adc": _none,
+    "tile adc": _none,
     "program": _none,
 }
 """Arithmetic of each kind of record, from its size."""

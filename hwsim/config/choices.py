@@ -34,6 +34,7 @@ class Choice(NamedTuple):
 
 _FILES = {
     "device: NAME": "devices",
+    "periphery: NAME": "configs/periphery",
     "machine: NAME": "configs/hardware",
     "references: NAME": "configs/references",
     "hwsim run NAME": "configs/experiments",
@@ -71,7 +72,8 @@ def named(name: str) -> list[Choice]:
         ConfigError: there is no such thing; the nearest name is told.
     """
     if name.endswith((".yaml", ".yml")):
-        where = "device: FILE" if hardware.kind_of(documents.load(name)) == "data sheet" else "machine: FILE"
+        keys = {"data sheet": "device", "periphery": "periphery"}
+        where = f"{keys.get(hardware.kind_of(documents.load(name)), 'machine')}: FILE"
         return [Choice(where, name, _line(opening(Path(name))), Path(name))]
     found = [choice for choice in choices() if choice.name == name]
     if not found:

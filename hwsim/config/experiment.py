@@ -159,6 +159,7 @@ def _references(document: Document) -> Document:
 
 _USES = {
     "data sheet": "a machine names it, `device: {file}`",
+    "periphery": "a machine names it, `periphery: {file}`",
     "machine": "an experiment names it, `machine: {file}`",
     "study": "run it with `hwsim study {file}`",
 }

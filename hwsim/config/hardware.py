@@ -10,10 +10,21 @@ from typing import Any
 from pydantic import BaseModel
 
 from hwsim import documents
+from hwsim.accounts.periphery import Periphery
 from hwsim.documents import Document, Place
 from hwsim.machine import MACHINES
 from hwsim.physics import DataSheet
 
+_CALLED = {"devices": "device", "configs/periphery": "periphery", "configs/references": "set of references"}
+"""What files of a kind are called, where it is not a machine."""
+_BY_KEY = {
+    "conductance": "data sheet",
+    "driver": "periphery",
+    "kind": "machine",
+    "like": "machine",
+    "experiment": "study",
+}
+"""What a document with a key is."""
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -29,9 +40,15 @@ def names(kind: str) -> list[str]:
 
 
 def kind_of(document: Document) -> str:
-    """What a document is, by its keys: `"data sheet"`, `"machine"`, `"study"` or `"experiment"`."""
+    """What a document is, by its keys: a `"data sheet"`, `"periphery"`, `"machine"`, `"study"` or `"experiment"`."""
     keys = set(document.data) if isinstance(document.data, dict) else set()
-    by_key = {"conductance": "data sheet", "kind": "machine", "like": "machine", "experiment": "study"}
+    by_key = {
+        "conductance": "data sheet",
+        "driver": "periphery",
+        "kind": "machine",
+        "like": "machine",
+        "experiment": "study",
+    }
     return next((kind for key, kind in by_key.items() if key in keys), "experiment")
 
 
@@ -48,7 +65,11 @@ def machine(document: Document) -> Any:
         raise documents.refuse([document.problem(("kind",), text)])
     messages: list[str] = []
     if kind == "crossbar":
-        for key, load, stand_in in (("device", device, "ideal"), ("digital", _digital, "digital_45nm")):
+        for key, load, stand_in in (
+            ("device", device, "ideal"),
+            ("periphery", periphery, "none"),
+            ("digital", _digital, "digital_45nm"),
+        ):
             if key in document.data:
                 make = partial(load, document.part((key,)))
                 document.data[key] = documents.collect(messages, make, partial(load, Document(key, stand_in)))
@@ -62,6 +83,15 @@ def device(document: Document) -> DataSheet:
         raise documents.refuse([document.problem((), "must be the name of a device, or a mapping")])
     sheet: DataSheet = _checked(DataSheet, document, [])
     return sheet
+
+
+def periphery(document: Document) -> Periphery:
+    """The periphery of a tile: its name, a path, or the keys themselves."""
+    document = opened(document, "configs/periphery")
+    if not isinstance(document.data, dict):
+        raise documents.refuse([document.problem((), "must be the name of a periphery, or a mapping")])
+    found: Periphery = _checked(Periphery, document, [])
+    return found
 
 
 def _digital(document: Document) -> Any:
@@ -97,7 +127,7 @@ def opened(document: Document, kind: str) -> Document:
         return document
     path = Path(document.file).parent / name if name.endswith((".yaml", ".yml")) else shelf(kind) / f"{name}.yaml"
     if not path.is_file():
-        what = {"devices": "device", "configs/references": "set of references"}.get(kind, "machine")
+        what = _CALLED.get(kind, "machine")
         if name.endswith((".yaml", ".yml")):
             beside = [each.name for each in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
             close = documents.nearest(path.name, beside)

@@ -12,10 +12,14 @@ import numpy as np
 from hwsim.accounts.energy import UNPRICED, Ledger, Spent, Tariff, grouped, total
 from hwsim.accounts.journal import PASS, Batch, Sweep, Totals
 from hwsim.accounts.schedule import Scheduler
-from hwsim.accounts.work import total_work
+from hwsim.accounts.work import total_work, work
 from hwsim.experiments.trial import Detail, Trial
 from hwsim.machine import CrossbarMachine, Machine
 
+PRODUCTS = ("read", "read transposed")
+CONVERSIONS = ("dac", "adc", "tile adc")
+CONVERTERS = ("dac", "adc")
+"""What converts, as components of the energy ledger."""
 NO_PRICE = "this machine has no energy model; its operations are counted"
 
 
@@ -157,6 +161,43 @@ class Costs:
             lacking = ", ".join(sorted(run.unknown))
             result["why_null"] = NO_PRICE if UNPRICED in run.unknown else f"these constants have no value: {lacking}"
         return result
+
+    # ---- efficiency ------------------------------------------------------------------------------------------
+
+    def efficiency(self) -> dict[str, Any]:
+        """How well matrix products are done, what power is drawn meanwhile, and what area it takes.
+
+        The energy of a product is that of reading its matrix, with all conversions of the machine on analog ones. Its
+        multiply-accumulates are those that are asked for: what a partly filled tile does besides counts as nothing.
+        """
+        detail = self.outcome.detail
+        totals = self.outcome.inference if detail is None else detail.totals()
+        ledger: Ledger = {} if totals is None else self.of_totals(totals)
+        products = {line: entry for line, entry in ledger.items() if line.operation in PRODUCTS + CONVERSIONS}
+        spent, macs = total(products), 0 if totals is None else self._products(totals)
+        joules = spent.energy if macs else None
+        converters = grouped(products, "component")
+        converted = sum(converters[name].known for name in CONVERTERS if name in converters)
+        batch, step = 0.0 if detail is None else sum(self.seconds(detail.batch)), total(ledger).energy
+        area = self.tariff.prices.area()
+        return {
+            "energy_per_mac_j": joules / macs if joules is not None else None,
+            "tops_per_w": 2e-12 * macs / joules if joules else None,
+            "converter_share": converted / joules if joules and self.machine.fill is not None else None,
+            "tile_fill": self.machine.fill,
+            "mean_power_w": step / batch if step is not None and batch else None,
+            "area_m2": area.whole,
+            "area_by_part_m2": area.parts,
+            "area_why_null": area.lacks or None,
+        }
+
+    def _products(self, totals: Totals) -> int:
+        """Multiply-accumulates of products with matrices."""
+        traces = self.machine.journal.traces
+        return sum(
+            times * sum(work(record)["mac"] for record in traces[trace] if record.kind in PRODUCTS)
+            for trace, times in totals.steps().items()
+        )
 
     def _operations(self) -> Counter[str]:
         """Elementary operations of one batch, over all its sequences."""

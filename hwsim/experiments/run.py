@@ -152,6 +152,7 @@ def described(costs: Costs) -> dict[str, Any]:
         "energy": costs.energy(),
         "memory": costs.memory(),
         "time": costs.time(),
+        "efficiency": costs.efficiency(),
         "weights": accounting.writes(trial.machine),
         "signal_health": accounting.health(trial.machine),
         "diverged": outcome.diverged,

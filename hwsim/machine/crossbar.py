@@ -14,6 +14,7 @@ from hwsim import streams
 from hwsim.accounts.crossbar import DIAGONAL_OF, FUNCTION_OF, AnalogUnit, CrossbarParts, CrossbarPrices
 from hwsim.accounts.memories import MEMORIES, REGISTERS, memory_of
 from hwsim.accounts.memory import BUFFERS, MASTER, STATE, WEIGHTS
+from hwsim.accounts.periphery import Periphery
 from hwsim.circuits import converters, formats
 from hwsim.circuits.bank import Bank
 from hwsim.circuits.crossbar import Crossbar, Share, levels, tiles
@@ -52,6 +53,11 @@ class Options(BaseModel, extra="forbid"):
     name: Annotated[str, Field(description="what it is called in tables")]
     sources: Annotated[dict[str, str], Field(description="citations, by the keys that constants name")]
     device: Annotated[DataSheet, ByName(like=False), Field(description="a data sheet in devices/, by name")]
+    periphery: Annotated[
+        Periphery,
+        ByName(like=False),
+        Field(description="circuits around the devices, from configs/periphery/, by name"),
+    ]
     digital: Annotated[
         digital.Options, ByName(), Field(description="a digital machine, by name: the chip's digital unit")
     ]
@@ -165,11 +171,12 @@ class CrossbarMachine(DigitalMachine):
             return x._twin
         return self._convert("adc", x, self.parts.adc.bits, x._full_scale or self._full_scale)
 
-    def _convert(self, kind: str, x: Signal, bits: int, full_scale: float) -> Signal:
+    def _convert(self, kind: str, x: Signal, bits: int, full_scale: float, unit: str = "") -> Signal:
+        """A signal in the other domain, by a converter of the layer, or by those of a unit."""
         v = self.see(x)
         value, beyond = self.numerics.convert(v, converters.step(bits, full_scale), full_scale)
-        head = (self._analog_heads if kind == "dac" else self._heads)[kind]
-        self._tally(kind, head.unit, v.size, beyond)
+        head = (self._analog_heads if kind == "dac" else self._heads)[(kind, unit) if unit else kind]
+        self._tally("dac" if kind == "dac" else "adc", head.unit, v.size, beyond)
         if kind == "dac":
             twin = self.emit_analog(head, value, v.shape, (x._slot,), full_scale)
         else:
@@ -351,7 +358,9 @@ class CrossbarMachine(DigitalMachine):
             side = "row" if transposed else "column"
             head = self._analog_heads[kind, unit if alone else f"{unit}, {side} {number}"]
             signal = self.emit_analog(head, y, y.shape, (x._slot,), self._full_scale, (*outer[2:], *size))
-            if tile.interface == "digital" or not alone:  # tiles side by side are summed as numbers
+            if tile.interface == "digital" and self.crossbar.periphery.converter is not None:
+                signal = self._convert("tile adc", signal, self.parts.adc.bits, self._full_scale, head.unit)
+            elif tile.interface == "digital" or not alone:  # tiles side by side are summed as numbers
                 signal = self.digital(signal)
             result = signal if result is None else super().two("add", result, signal)
         assert result is not None
@@ -529,7 +538,17 @@ class CrossbarMachine(DigitalMachine):
             for unit in self.units
             if isinstance(unit, Coefficients) and unit.role in DIAGONAL_OF
         }
-        return CrossbarPrices(self.parts, self.sheet, super().prices(), multipliers)
+        analog = bool(self.banks) or bool(self.parts.registers.classes)
+        return CrossbarPrices(
+            self.parts, self.crossbar.periphery, self.sheet, super().prices(), multipliers, self.tiles_used, analog
+        )
+
+    @property
+    def fill(self) -> float | None:  # type: ignore[override]
+        """Weights on tiles, as a share of those that the tiles in use could hold."""
+        tiles = self.parts.tiles
+        held = sum(array.plus[0].size for array in self.arrays.values())
+        return held / (self.tiles_used * tiles.rows * tiles.columns) if self.tiles_used else None
 
     def precision(self, size: Callable[[], float]) -> Precision:
         """Fresh: noise of the tile that sends an error back, of subtraction, of the inverse multipliers and of storing.

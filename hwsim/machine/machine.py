@@ -60,6 +60,8 @@ class Machine(Sequencer):
     signal_type = Signal
     bound: str | None = None
     """What its costs are only a bound of."""
+    fill: float | None = None
+    """The share of its tiles that holds weights, on machines that have tiles."""
 
     def __init__(
         self,

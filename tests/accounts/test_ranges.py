@@ -111,7 +111,7 @@ def test_every_price_of_a_machine_lies_within_its_bounds(on: str) -> None:
         for where in ("analog", "float32"):
             record = Record(kind, unit, "layer", INFERENCE, where, (4, 4), 4, (), "h" if kind == "store" else 0)
             for each in prices.charges(record):
-                assert 0 < each.low <= 1 <= each.high, each
+                assert 0 <= each.low <= 1 <= each.high, each
     for leak in prices.leakage():
         assert 0 < leak.low <= 1 <= leak.high
 
@@ -137,7 +137,7 @@ def test_lines_of_a_ledger_have_the_bounds_of_their_constants() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bits", "energy"), [(4, 1.75), (5, 1.78), (6, 2.02), (7, 2.49), (8, 3.25), (9, 4.44), (10, 6.28)]
+    ("bits", "energy"), [(3, 6.3), (4, 7.5), (5, 12.2), (6, 17.6), (7, 26.6), (8, 31.5), (9, 37.1), (10, 45.6)]
 )
 def test_a_converter_takes_the_energy_of_its_bits(bits: int, energy: float) -> None:
     options = machine_options({"like": "pcm_crossbar", "parts": {"adc": {"bits": bits}}})
@@ -156,7 +156,9 @@ def test_an_input_converter_of_other_bits_is_assumed_to_cost_the_same() -> None:
 
 
 def test_bits_without_an_energy_are_refused_and_the_known_ones_named() -> None:
-    with pytest.raises(ConfigError, match=r"no energy is known of 14 bits; energy_per_bits has 4, 5, 6, 7, 8, 9, 10, "):
+    with pytest.raises(
+        ConfigError, match=r"no energy is known of 14 bits; energy_per_bits has 3, 4, 5, 6, 7, 8, 9, 10, "
+    ):
         machine_options({"like": "pcm_crossbar", "parts": {"adc": {"bits": 14}}})
     own = {"bits": 14, "energy": {"value": "40 pJ", "assumed": "a guess"}}
     options = machine_options({"like": "pcm_crossbar", "parts": {"adc": own}})

@@ -132,6 +132,7 @@ def test_arithmetic_registers_and_the_clock_are_scaled_and_nothing_else() -> Non
     [
         ("digital_90nm", relative("energy", 90, 1.2) / relative("energy", 65, 1.2), None),
         ("digital_130nm", relative("energy", 130, 1.2) / relative("energy", 65, 1.2), None),
+        ("digital_14nm", sqrt(14 / 22), 0.79 * sqrt(14 / 22)),
         ("digital_7nm", sqrt(7 / 22), 0.79 * sqrt(7 / 22)),
         ("digital_22nm", 1, None),
         ("digital_65nm", 1, None),
@@ -172,7 +173,7 @@ def test_what_cannot_be_scaled_is_refused(changes: dict[str, Any], said: str) ->
 
 def test_every_shipped_node_is_tested_here() -> None:
     assert {name for name in hardware.names("configs/hardware") if name.startswith("digital")} == {
-        *(f"digital_{nm}nm" for nm in (7, 22, 45, 65, 90, 130)),
+        *(f"digital_{nm}nm" for nm in (7, 14, 22, 45, 65, 90, 130)),
         "digital_45nm_fp16",
         "digital_45nm_int8_bound",
     }

@@ -145,7 +145,7 @@ def test_every_shipped_file_is_valid(kind: str) -> None:
 
 
 MACHINES = ", ".join(hardware.names("configs/hardware"))
-DEVICES = "ideal, pcm_gst_90nm, rram_hfox_130nm"
+DEVICES = "ideal, pcm_gst_90nm, pcm_hermes_14nm, rram_hfox_130nm"
 
 
 NEAREST_MACHINE = f"unknown machine 'ideel'; did you mean 'ideal'? allowed: {MACHINES}"
@@ -233,7 +233,7 @@ machine:
 def test_mistakes_in_a_machine_are_told_beside_those_in_its_device(tmp_path: Path) -> None:
     assert [line.partition("; allowed")[0] for line in refused(written(tmp_path, e=MISTAKES))] == [
         "e.yaml:8:11: unknown device 'pcm_gst_90'; did you mean 'pcm_gst_90nm'? allowed: ideal, pcm_gst_90nm, "
-        "rram_hfox_130nm",
+        "pcm_hermes_14nm, rram_hfox_130nm",
         "e.yaml:10:11: unknown key 'bit'; did you mean 'bits'? allowed: bits, energy, energy_per_bits, shared_by, time",
         "e.yaml:12:21: parts.tiles.time.value (250): needs its unit, as in '10 ns'",
     ]

@@ -204,7 +204,7 @@ def test_nodes_are_those_of_the_shipped_machines():
         ({}, "steps", (0, None), "--from 0 --to 1e\\+06: must be 1 to"),
         ({}, "steps", (None, inf), "--from 10 --to inf: must be 1 to"),
         ({}, "steps", (nan, None), "the first below the last"),
-        ({}, "node", (500, 900), "there is nothing from 500 to 900; allowed: 7, 22"),
+        ({}, "node", (500, 900), "there is nothing from 500 to 900; allowed: 7, 14, 22"),
         ({}, "node", (200, None), "there is nothing from 200 to inf"),
         ({"references": []}, "steps", (None, None), "there is no digital reference"),
         ({"training": None}, "steps", (None, None), "needs training or gradient_check"),

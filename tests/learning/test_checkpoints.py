@@ -106,7 +106,8 @@ def test_the_forward_passes_are_one_more_but_for_the_last_segment(steps: int, ch
 
 def test_the_peak_of_memory_falls_by_the_tape_alone() -> None:
     """The peak is in a backward step, whose buffers come on top when it has taken a state off the tape."""
-    plain, sparing = (shown(400, checkpoints, on="digital_45nm") for checkpoints in ("none", "sqrt"))
+    at_once = {"like": "digital_45nm", "parts": {"dataflow": {"together": 1}}}  # no operands wait
+    plain, sparing = (shown(400, checkpoints, on=at_once) for checkpoints in ("none", "sqrt"))
     word = (2 * 8 + 3) * 32
     assert max(taped(plain)) * 32 == 400 * word
     assert max(taped(sparing)) * 32 == 38 * word

@@ -57,13 +57,14 @@ def test_converters_stand_where_domains_change_and_once_a_signal():
 def test_a_digital_interface_converts_every_output_of_a_tile():
     episode, learned = random_episode(), rule("one_step")
     digital = {"like": "pcm_crossbar", "parts": {"tiles": {"interface": "digital"}}}
-    for on, converts in (("pcm_crossbar", False), (digital, True)):
+    apart = digital | {"periphery": "none"}  # without converters in its tiles
+    for on, converter in (("pcm_crossbar", None), (digital, "tile adc"), (apart, "adc")):
         made = built("lru", learned, episode, on=on)
         gradient_of(made, learned, episode)
         for trace in made.machine.journal.traces:
             read = {slot for slot, record in enumerate(trace) if record.kind.startswith("read")}
-            converted = {record.reads[0] for record in trace if record.kind == "adc"}
-            assert (read <= converted) == (converts or not read)
+            converted = {record.reads[0] for record in trace if record.kind == (converter or "adc")}
+            assert (read <= converted) == (converter is not None or not read)
 
 
 @pytest.mark.parametrize("rows", [3, 5, 8])

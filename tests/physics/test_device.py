@@ -17,7 +17,7 @@ from hwsim.physics import DataSheet
 from hwsim.physics.device import Additive, CurrentPulses, Flicker, Relative, VoltagePulses
 
 MICRO = 1e-6
-SHEETS = ["ideal", "pcm_gst_90nm", "rram_hfox_130nm"]
+SHEETS = ["ideal", "pcm_gst_90nm", "pcm_hermes_14nm", "rram_hfox_130nm"]
 PCM, RRAM = "pcm_gst_90nm", "rram_hfox_130nm"
 
 every_sheet = pytest.mark.parametrize("name", SHEETS)
