@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwsim.episode import Episode
+from hwsim.machine import Machine
 from hwsim.networks import Network
 from hwsim.tasks.dataset import chunks
 
@@ -19,27 +20,36 @@ class Score(NamedTuple):
 
 
 class Meter:
-    """Adds up losses and right answers of one batch, from what a network says, `(chips, batch, n)`.
+    """Losses and right answers of one batch on each chip, from what a network says, `(chips, batch, n)`.
+
+    Each step of the sequences counts once, with what is said first; passes may go through the steps in any order.
 
     Args:
+        machine: says which step is being answered.
         scale: what outputs are multiplied by; None for answers, which are scaled and behind the softmax already.
     """
 
-    def __init__(self, episode: Episode, scale: float | None = None) -> None:
-        self._episode, self._scale = episode, scale
-        self._step = episode.loss_from
-        self.loss: np.ndarray | float = 0.0
-        self.right: np.ndarray | float = 0.0
+    def __init__(self, machine: Machine, episode: Episode, scale: float | None = None) -> None:
+        self._machine, self._episode, self._scale = machine, episode, scale
+        self._losses = np.zeros((machine.chips, episode.loss_steps))
+        self._seen = np.zeros(episode.loss_steps, bool)
+        self.right = np.zeros(machine.chips)
+
+    @property
+    def loss(self) -> np.ndarray:
+        """The sum over sequences and steps, added up in the order of time, however the steps were gone through."""
+        return np.add.accumulate(self._losses, 1)[:, -1]
 
     def see(self, output: np.ndarray) -> None:
-        """What the network says at the next step that carries a loss."""
-        episode, step = self._episode, self._step
-        self._step += 1
-        if step >= episode.steps:  # shown again in another pass
+        """What the network says at the present step."""
+        episode, step = self._episode, self._machine.step_index
+        place = step - episode.loss_from
+        if self._seen[place]:  # shown again in another pass
             return
+        self._seen[place] = True
         output = output.astype(float) * (self._scale or 1.0)
         if episode.values is not None:
-            self.loss = self.loss + 0.5 * np.square(output - episode.values[:, step]).sum((1, 2))
+            self._losses[:, place] = 0.5 * np.square(output - episode.values[:, step]).sum((1, 2))
             return
         assert episode.labels is not None
         labels = episode.labels[:, step] if episode.labels.ndim == 2 else episode.labels
@@ -48,9 +58,9 @@ class Meter:
         else:
             logs = output - output.max(-1, keepdims=True)
             logs -= np.log(np.exp(logs).sum(-1, keepdims=True))
-        self.loss = self.loss - np.take_along_axis(logs, labels[None, :, None], 2)[..., 0].sum(1)
+        self._losses[:, place] = -np.take_along_axis(logs, labels[None, :, None], 2)[..., 0].sum(1)
         if episode.labels.ndim == 2 or step == episode.steps - 1:
-            self.right = self.right + (output.argmax(-1) == labels).sum(1)
+            self.right += (output.argmax(-1) == labels).sum(1)
 
 
 def evaluate(network: Network, episode: Episode, size: int) -> Score:
@@ -62,7 +72,7 @@ def evaluate(network: Network, episode: Episode, size: int) -> Score:
     machine = network.machine
     loss, right = np.zeros(machine.chips), np.zeros(machine.chips)
     for part in chunks(episode, size):
-        meter = Meter(part, network.scale)
+        meter = Meter(machine, part, network.scale)
         machine.watchers["output"] = meter.see
         with machine.showing(part):
             network.infer()

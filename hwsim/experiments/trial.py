@@ -226,7 +226,7 @@ class Trial:
         done, losses = 0, np.zeros(stage.chips)
         for epoch in count(1):
             for episode in self.dataset.batches(size, self.experiment.seed, epoch):
-                meter = Meter(episode)
+                meter = Meter(stage, episode)
                 stage.watchers["answer"] = meter.see
                 with Watch(stage, wanted=done == updates // 2) as watch, stage.showing(episode):
                     self.rule.gradients(network)
