@@ -158,9 +158,10 @@ def described(costs: Costs) -> dict[str, Any]:
     }
     if outcome.score is not None and outcome.score.accuracy is not None:
         result["accuracy"] = _spread(outcome.score.accuracy)
-    if outcome.horizons:
-        first, last = _reach(outcome.horizons[0]), _reach(outcome.horizons[-1])
-        result["horizon"] = {**last, "end_residual": outcome.residual, "at_start": first}
+    if outcome.horizons and outcome.horizons[-1] is not None:
+        first, last = outcome.horizons[0], outcome.horizons[-1]
+        at_start = None if first is None else _reach(first)
+        result["horizon"] = {**_reach(last), "end_residual": outcome.residual, "at_start": at_start}
     return result
 
 
