@@ -13,7 +13,10 @@ from hwsim.tasks.dataset import chunks
 
 
 class Score(NamedTuple):
-    """Loss and accuracy of each chip; accuracy is None for regression."""
+    """Loss and accuracy of each chip; accuracy is None for regression.
+
+    A chip is lost if an answer of it, or its loss, is not finite; both are NaN then.
+    """
 
     loss: np.ndarray
     accuracy: np.ndarray | None
@@ -22,7 +25,8 @@ class Score(NamedTuple):
 class Meter:
     """Losses and right answers of one batch on each chip, from what a network says, `(chips, batch, n)`.
 
-    Each step of the sequences counts once, with what is said first; passes may go through the steps in any order.
+    Each step of the sequences counts once, with what is said first; passes may go through the steps in any order. A
+    chip that says something that is not finite, or whose loss is not, has neither loss nor right answers: both are NaN.
 
     Args:
         machine: says which step is being answered.
@@ -33,12 +37,19 @@ class Meter:
         self._machine, self._episode, self._scale = machine, episode, scale
         self._losses = np.zeros((machine.chips, episode.loss_steps))
         self._seen = np.zeros(episode.loss_steps, bool)
-        self.right = np.zeros(machine.chips)
+        self._right = np.zeros(machine.chips)
+        self._finite = np.ones(machine.chips, bool)
 
     @property
     def loss(self) -> np.ndarray:
         """The sum over sequences and steps, added up in the order of time, however the steps were gone through."""
-        return np.add.accumulate(self._losses, 1)[:, -1]
+        total = np.add.accumulate(self._losses, 1)[:, -1]
+        return np.where(self._finite & np.isfinite(total), total, np.nan)
+
+    @property
+    def right(self) -> np.ndarray:
+        """How many answers are right."""
+        return np.where(np.isfinite(self.loss), self._right, np.nan)
 
     def see(self, output: np.ndarray) -> None:
         """What the network says at the present step."""
@@ -48,6 +59,7 @@ class Meter:
             return
         self._seen[place] = True
         output = output.astype(float) * (self._scale or 1.0)
+        self._finite &= np.isfinite(output).all((1, 2))
         if episode.values is not None:
             self._losses[:, place] = 0.5 * np.square(output - episode.values[:, step]).sum((1, 2))
             return
@@ -60,7 +72,7 @@ class Meter:
             logs -= np.log(np.exp(logs).sum(-1, keepdims=True))
         self._losses[:, place] = -np.take_along_axis(logs, labels[None, :, None], 2)[..., 0].sum(1)
         if episode.labels.ndim == 2 or step == episode.steps - 1:
-            self.right += (output.argmax(-1) == labels).sum(1)
+            self._right += (output.argmax(-1) == labels).sum(1)
 
 
 def evaluate(network: Network, episode: Episode, size: int) -> Score:

@@ -177,7 +177,14 @@ def _reach(horizon: Horizon) -> dict[str, Any]:
 
 
 def _spread(values: np.ndarray) -> dict[str, Any]:
-    return {"median": float(np.median(values)), "per_chip": [float(value) for value in values]}
+    """The median of the chips that have a number, each chip's, and how many have none."""
+    finite = values[np.isfinite(values)]
+    median = float(np.median(finite)) if len(finite) else None
+    return {
+        "median": median,
+        "per_chip": [float(value) for value in values],
+        "non_finite": len(values) - len(finite),
+    }
 
 
 def plain(value: Any) -> Any:

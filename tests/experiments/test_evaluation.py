@@ -110,3 +110,64 @@ def test_exact_rules_tell_the_same_loss_of_their_training(kind: str) -> None:
         for name in ("bptt", "checkpoints"):
             np.testing.assert_allclose(told[name], told["substrate"], rtol=1e-12)
     assert found["train_loss"].loc[0].isna().all()  # nothing was trained yet
+
+
+# ---- answers that are not numbers ----------------------------------------------------------------------------
+
+
+def spoilt(kind: str, value: float, where: tuple[int, int, int], step: int) -> tuple[Episode, Meter]:
+    """A meter that saw a chip say `value` on one wire at one step; the other chips are as they were."""
+    episode = random_episode(batch=5, **TARGETS[kind])  # type: ignore[arg-type]
+    made = built(SCALED, rule("bptt"), episode, on="pcm_crossbar", chips=3)
+    meter = Meter(made.machine, episode, made.scale)
+
+    def see(output: np.ndarray) -> None:
+        output = output.copy()
+        if made.machine.step_index == step:
+            output[where] = value
+        meter.see(output)
+
+    made.machine.watchers["output"] = see
+    with made.machine.showing(episode), np.errstate(invalid="ignore"):
+        made.infer()
+    return episode, meter
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("wire", [0, 1, 2])
+def test_a_chip_that_says_no_number_has_neither_loss_nor_accuracy(kind: str, value: float, wire: int) -> None:
+    """Whichever wire it is on, at whichever step: infinity may be the largest output, or one that nobody looks at."""
+    for step in (6, random_episode(**TARGETS[kind]).loss_from):  # type: ignore[arg-type]
+        episode, meter = spoilt(kind, value, (1, 2, wire), step)
+        whole = built(SCALED, rule("bptt"), episode, on="pcm_crossbar", chips=3)
+        wanted = evaluate(whole, episode, 5)
+        with np.errstate(invalid="ignore"):
+            assert list(np.isnan(meter.loss)) == list(np.isnan(meter.right)) == [False, True, False]
+            others = meter.loss[[0, 2]] / (episode.batch * episode.loss_steps)
+        np.testing.assert_array_equal(others, wanted.loss[[0, 2]])
+
+
+def test_a_loss_beyond_all_numbers_is_none() -> None:
+    _, meter = spoilt("values", 1e30, (0, 0, 0), 6)
+    assert np.isfinite(meter.loss).all()
+    episode = random_episode(target="values")
+    made = built(SCALED, rule("bptt"), episode)
+    meter = Meter(made.machine, episode, made.scale)
+    made.machine.watchers["output"] = lambda output: meter.see(output + 1e200)
+    with made.machine.showing(episode), np.errstate(over="ignore"):
+        made.infer()
+    assert np.isnan(meter.loss).all()
+
+
+def test_weights_that_are_no_numbers_answer_nothing() -> None:
+    episode = random_episode(batch=5, target="one")
+    made = built(SCALED, rule("bptt"), episode, on="pcm_crossbar", chips=2)
+    with np.errstate(invalid="ignore"):
+        for trainable in made.trainables:
+            trainable.master.value[1] = np.nan
+        made.program()
+        found = evaluate(made, episode, 2)
+    assert list(np.isfinite(found.loss)) == [True, False]
+    assert found.accuracy is not None
+    assert list(np.isfinite(found.accuracy)) == [True, False]
