@@ -22,6 +22,7 @@ from hwsim.experiments import run_folder
 from hwsim.experiments.costs import Costs, Row
 from hwsim.experiments.gradient_check import Gradient
 from hwsim.experiments.horizon import Horizon
+from hwsim.experiments.one_thread import one_thread
 from hwsim.experiments.rehearsal import check_memory
 from hwsim.experiments.trial import Trial
 from hwsim.tasks import Dataset
@@ -68,6 +69,7 @@ class Run:
         return pd.DataFrame(rows, columns=METRICS)
 
 
+@one_thread()
 def run(
     experiment: str | Path | Mapping[str, Any] | Experiment,
     *,
@@ -106,6 +108,7 @@ Load = Callable[[Any, int, Path | None], Dataset]
 """Gives the data of a task, as `hwsim.tasks.load` does."""
 
 
+@one_thread()
 def simulate(
     experiment: Experiment,
     load: Load | None = None,
