@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
-from math import ceil
+from math import ceil, inf, isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -152,7 +152,7 @@ class Costs:
             "by_unit": {key: spent.energy for key, spent in grouped(ledger, "component").items()},
             "by_constant": {
                 constant: {"energy_j": share.energy, "low_j": share.low, "high_j": share.high, "assumed": share.assumed}
-                for constant, share in sorted(step.by_constant.items(), key=lambda item: -item[1].energy)
+                for constant, share in sorted(step.by_constant.items(), key=lambda item: _largest_first(item[1].energy))
             },
             "assumed_fraction": step.assumed / step.energy if step.energy else None,
             "operations": dict(self._operations()),
@@ -249,6 +249,11 @@ def writes(machine: Machine) -> dict[str, Any] | None:
     devices = sum(2 * array.plus[0].size for array in machine.arrays.values())
     median = float(np.median(machine.written))
     return {"writes": median, "writes_per_device": median / devices}
+
+
+def _largest_first(energy: float) -> float:
+    """A key to sort by; what is no number comes last."""
+    return -energy if isfinite(energy) else inf
 
 
 def _learns(sweep: Sweep) -> bool:

@@ -7,39 +7,61 @@ from typing import NamedTuple
 import numpy as np
 
 from hwsim.episode import Episode
+from hwsim.machine import Machine
 from hwsim.networks import Network
 from hwsim.tasks.dataset import chunks
 
 
 class Score(NamedTuple):
-    """Loss and accuracy of each chip; accuracy is None for regression."""
+    """Loss and accuracy of each chip; accuracy is None for regression.
+
+    A chip is lost if an answer of it, or its loss, is not finite; both are NaN then.
+    """
 
     loss: np.ndarray
     accuracy: np.ndarray | None
 
 
 class Meter:
-    """Adds up losses and right answers of one batch, from what a network says, `(chips, batch, n)`.
+    """Losses and right answers of one batch on each chip, from what a network says, `(chips, batch, n)`.
+
+    Each step of the sequences counts once, with what is said first; passes may go through the steps in any order. A
+    chip that says something that is not finite, or whose loss is not, has neither loss nor right answers: both are NaN.
 
     Args:
+        machine: says which step is being answered.
         scale: what outputs are multiplied by; None for answers, which are scaled and behind the softmax already.
     """
 
-    def __init__(self, episode: Episode, scale: float | None = None) -> None:
-        self._episode, self._scale = episode, scale
-        self._step = episode.loss_from
-        self.loss: np.ndarray | float = 0.0
-        self.right: np.ndarray | float = 0.0
+    def __init__(self, machine: Machine, episode: Episode, scale: float | None = None) -> None:
+        self._machine, self._episode, self._scale = machine, episode, scale
+        self._losses = np.zeros((machine.chips, episode.loss_steps))
+        self._seen = np.zeros(episode.loss_steps, bool)
+        self._right = np.zeros(machine.chips)
+        self._finite = np.ones(machine.chips, bool)
+
+    @property
+    def loss(self) -> np.ndarray:
+        """The sum over sequences and steps, added up in the order of time, however the steps were gone through."""
+        total = np.add.accumulate(self._losses, 1)[:, -1]
+        return np.where(self._finite & np.isfinite(total), total, np.nan)
+
+    @property
+    def right(self) -> np.ndarray:
+        """How many answers are right."""
+        return np.where(np.isfinite(self.loss), self._right, np.nan)
 
     def see(self, output: np.ndarray) -> None:
-        """What the network says at the next step that carries a loss."""
-        episode, step = self._episode, self._step
-        self._step += 1
-        if step >= episode.steps:  # shown again in another pass
+        """What the network says at the present step."""
+        episode, step = self._episode, self._machine.step_index
+        place = step - episode.loss_from
+        if self._seen[place]:  # shown again in another pass
             return
+        self._seen[place] = True
         output = output.astype(float) * (self._scale or 1.0)
+        self._finite &= np.isfinite(output).all((1, 2))
         if episode.values is not None:
-            self.loss = self.loss + 0.5 * np.square(output - episode.values[:, step]).sum((1, 2))
+            self._losses[:, place] = 0.5 * np.square(output - episode.values[:, step]).sum((1, 2))
             return
         assert episode.labels is not None
         labels = episode.labels[:, step] if episode.labels.ndim == 2 else episode.labels
@@ -48,9 +70,9 @@ class Meter:
         else:
             logs = output - output.max(-1, keepdims=True)
             logs -= np.log(np.exp(logs).sum(-1, keepdims=True))
-        self.loss = self.loss - np.take_along_axis(logs, labels[None, :, None], 2)[..., 0].sum(1)
+        self._losses[:, place] = -np.take_along_axis(logs, labels[None, :, None], 2)[..., 0].sum(1)
         if episode.labels.ndim == 2 or step == episode.steps - 1:
-            self.right = self.right + (output.argmax(-1) == labels).sum(1)
+            self._right += (output.argmax(-1) == labels).sum(1)
 
 
 def evaluate(network: Network, episode: Episode, size: int) -> Score:
@@ -62,7 +84,7 @@ def evaluate(network: Network, episode: Episode, size: int) -> Score:
     machine = network.machine
     loss, right = np.zeros(machine.chips), np.zeros(machine.chips)
     for part in chunks(episode, size):
-        meter = Meter(part, network.scale)
+        meter = Meter(machine, part, network.scale)
         machine.watchers["output"] = meter.see
         with machine.showing(part):
             network.infer()

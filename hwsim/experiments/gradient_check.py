@@ -39,9 +39,11 @@ def check(
         target: the exact gradient at the target weights.
 
     Returns:
-        `{group: {against: {"cosine": …, "relative_error": …, "per_chip": […]}}}` for the groups recurrent, input and
-        readout, and for `all` parameters together; `by_layer` has the same for each layer. Cosines and errors are
-        medians over chips, `per_chip` has each chip's cosine; what is not finite is None.
+        `{group: {against: {"cosine": …, "relative_error": …, "per_chip": […], "relative_error_per_chip": […],
+        "non_finite": …}}}` for the groups recurrent, input and readout, and for `all` parameters together; `by_layer`
+        has the same for each layer. Cosines and errors are medians over the chips that have one; `non_finite` chips
+        have neither, since their gradient or its relative error is not finite. A gradient that is all zero has an
+        error, but no cosine. What has no value is None.
     """
     machine = network.machine
     record = _Recorder(network)
@@ -125,8 +127,13 @@ def _compare(network: Network, mine: Gradient, references: dict[str, Gradient]) 
                 _alike(_flat(mine, names, chip), _flat(reference, names, chip)) for chip in range(network.machine.chips)
             ]
             cosines, errors = zip(*chips, strict=True)
-            middle = {"cosine": _median(cosines), "relative_error": _median(errors)}
-            found[against] = {**middle, "per_chip": list(cosines)}
+            found[against] = {
+                "cosine": _median(cosines),
+                "relative_error": _median(errors),
+                "per_chip": list(cosines),
+                "relative_error_per_chip": list(errors),
+                "non_finite": errors.count(None),
+            }
         return found
 
     def grouped(prefix: str) -> dict[str, Any]:
@@ -145,10 +152,12 @@ def _flat(gradient: Gradient, names: list[str], chip: int) -> np.ndarray:
 
 
 def _alike(x: np.ndarray, y: np.ndarray) -> tuple[float | None, float | None]:
-    """Cosine, and |x - y| / |y|; None where they are not defined."""
+    """Cosine, and |x - y| / |y|; the cosine is None where one is all zero, both are where something is not finite."""
     largest, other = float(np.abs(x).max()), float(np.linalg.norm(y))
-    if not np.isfinite(largest) or not other:
+    if not np.isfinite(largest) or not np.isfinite(other):
         return None, None
+    if not other:
+        return None, None if largest else 0.0
     if not largest:
         return None, 1.0
     u = x / largest  # squares of numbers that have grown large would not be finite

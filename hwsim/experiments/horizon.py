@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import expm1, inf, log1p, sqrt
+from math import expm1, inf, isnan, log1p, nan, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +25,8 @@ class Horizon(NamedTuple):
 
     Attributes:
         steps: T, the length of the sequence.
-        rate: ln(1/|λ|min): how fast the recurrence forgets along the direction that it forgets fastest.
+        rate: ln(1/|λ|min): how fast the recurrence forgets along the direction that it forgets fastest; infinite where
+            one is forgotten at once.
         fresh, frozen: ε of one step, drawn at each use, or the same in all of them.
         tolerance: the relative error at the end that is accepted.
     """
@@ -51,9 +52,11 @@ class Horizon(NamedTuple):
 
     @property
     def fresh_steps(self) -> float:
-        """The longest sequence that fresh errors allow."""
-        ratio = (self.tolerance / self.fresh) ** 2
-        return log1p(2 * self.rate * ratio) / (2 * self.rate) if self.rate else ratio
+        """The longest sequence that fresh errors allow; any, where they shrink before they add up to so much."""
+        ratio, rate = (self.tolerance / self.fresh) ** 2, self.rate
+        if rate == inf or not rate:
+            return 0.0 if rate else ratio
+        return log1p(2 * rate * ratio) / (2 * rate) if 2 * rate * ratio > -1 else inf
 
     @property
     def frozen_steps(self) -> float:
@@ -66,22 +69,35 @@ class Horizon(NamedTuple):
         return self.steps <= min(self.fresh_steps, self.frozen_steps)
 
 
-def horizon(network: Network, exact: Network, episode: Episode, tolerance: float = TOLERANCE) -> Horizon:
+def horizon(network: Network, exact: Network, episode: Episode, tolerance: float = TOLERANCE) -> Horizon | None:
     """The horizon of the network on its machine, at its present weights.
+
+    They are those of the first chip on which all of them are numbers. There is no horizon if there is none, nor if the
+    exact dynamics or errors at these weights leave the range of numbers.
 
     Args:
         exact: the same network on an ideal machine; it gets the master weights.
         episode: a few sequences, along which the Jacobians are taken.
     """
-    for mine, theirs in zip(exact.trainables, network.trainables, strict=True):
-        mine.master.value = theirs.master.value[:1].astype(float)
+    masters = [trainable.master.value for trainable in network.trainables]
+    whole = np.logical_and.reduce([np.isfinite(master).reshape(len(master), -1).all(1) for master in masters])
+    if not whole.any():
+        return None
+    chip = slice(int(whole.argmax()), int(whole.argmax()) + 1)
+    for mine, master in zip(exact.trainables, masters, strict=True):
+        mine.master.value = master[chip].astype(float)
     rate = forgetting(exact, episode)
     precision = network.machine.precision(lambda: size_of_errors(exact, episode))
+    if isnan(rate) or isnan(precision.fresh):
+        return None
     return Horizon(episode.steps, rate, precision.fresh, precision.frozen, tolerance)
 
 
 def size_of_errors(network: Network, episode: Episode) -> float:
-    """Root mean square of the exact errors, in the layer where they are smallest: what noise has to be beside."""
+    """Root mean square of the exact errors, in the layer where they are smallest: what noise has to be beside.
+
+    NaN if they are not finite in all layers.
+    """
     machine = network.machine
     squares: dict[str, list[float]] = {layer.name: [] for layer in network.layers}
 
@@ -95,14 +111,16 @@ def size_of_errors(network: Network, episode: Episode) -> float:
     with machine.showing(episode):
         BPTT(RULES["bptt"].Options(name="bptt")).gradients(network)
     machine.after_step = None
-    return min(float(np.sqrt(np.mean(found))) for found in squares.values())
+    sizes = np.sqrt([np.mean(found) for found in squares.values()])
+    return float(sizes.min()) if np.isfinite(sizes).all() else nan
 
 
 def forgetting(network: Network, episode: Episode) -> float:
     """-(the smallest Lyapunov exponent) of the recurrence, a step: ln(1/|λ|min) for a diagonal one.
 
     The product of Jacobians along each sequence is kept orthogonal by QR decompositions, whose diagonals give the rates
-    (Benettin et al., Meccanica 15, 1980). The mean over sequences counts, and the fastest direction of all layers.
+    (Benettin et al., Meccanica 15, 1980). The mean over sequences counts, and the fastest direction of all layers. It
+    is infinite where a direction is forgotten at once, and NaN where a Jacobian is.
     """
     machine = network.machine
     network.program()
@@ -130,4 +148,4 @@ def forgetting(network: Network, episode: Episode) -> float:
             for layer, (at, _readout), product in zip(network.layers, seen, products, strict=True):
                 product.store(layer.cell.extend(product.load(), at))
     machine.after_step = None
-    return float(max(-(log_.mean(0) / episode.steps).min() for log_ in logs.values()))
+    return float(np.max([-(log_.mean(0) / episode.steps).min() for log_ in logs.values()]))

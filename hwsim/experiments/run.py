@@ -22,6 +22,7 @@ from hwsim.experiments import run_folder
 from hwsim.experiments.costs import Costs, Row
 from hwsim.experiments.gradient_check import Gradient
 from hwsim.experiments.horizon import Horizon
+from hwsim.experiments.one_thread import one_thread
 from hwsim.experiments.rehearsal import check_memory
 from hwsim.experiments.trial import Trial
 from hwsim.tasks import Dataset
@@ -68,6 +69,7 @@ class Run:
         return pd.DataFrame(rows, columns=METRICS)
 
 
+@one_thread()
 def run(
     experiment: str | Path | Mapping[str, Any] | Experiment,
     *,
@@ -106,6 +108,7 @@ Load = Callable[[Any, int, Path | None], Dataset]
 """Gives the data of a task, as `hwsim.tasks.load` does."""
 
 
+@one_thread()
 def simulate(
     experiment: Experiment,
     load: Load | None = None,
@@ -159,9 +162,10 @@ def described(costs: Costs) -> dict[str, Any]:
     }
     if outcome.score is not None and outcome.score.accuracy is not None:
         result["accuracy"] = _spread(outcome.score.accuracy)
-    if outcome.horizons:
-        first, last = _reach(outcome.horizons[0]), _reach(outcome.horizons[-1])
-        result["horizon"] = {**last, "end_residual": outcome.residual, "at_start": first}
+    if outcome.horizons and outcome.horizons[-1] is not None:
+        first, last = outcome.horizons[0], outcome.horizons[-1]
+        at_start = None if first is None else _reach(first)
+        result["horizon"] = {**_reach(last), "end_residual": outcome.residual, "at_start": at_start}
     return result
 
 
@@ -177,7 +181,14 @@ def _reach(horizon: Horizon) -> dict[str, Any]:
 
 
 def _spread(values: np.ndarray) -> dict[str, Any]:
-    return {"median": float(np.median(values)), "per_chip": [float(value) for value in values]}
+    """The median of the chips that have a number, each chip's, and how many have none."""
+    finite = values[np.isfinite(values)]
+    median = float(np.median(finite)) if len(finite) else None
+    return {
+        "median": median,
+        "per_chip": [float(value) for value in values],
+        "non_finite": len(values) - len(finite),
+    }
 
 
 def plain(value: Any) -> Any:

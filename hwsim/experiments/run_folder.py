@@ -295,11 +295,15 @@ def _timeline(writer: TimelineWriter, number: int, costs: Costs) -> None:
 
 
 def _table(path: Path, header: Iterable[str], rows: Iterable[Any]) -> None:
-    """Stream rows to a CSV file; numbers keep all their digits, what is unknown stays empty."""
+    """Stream rows to a CSV file; numbers keep all their digits, what is unknown or no number stays empty."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         for row in rows:
-            writer.writerow(
-                "" if value is None else repr(value) if isinstance(value, float) else value for value in row
-            )
+            writer.writerow(map(_entry, row))
+
+
+def _entry(value: Any) -> Any:
+    if value is None or value != value:  # not a number
+        return ""
+    return repr(value) if isinstance(value, float) else value

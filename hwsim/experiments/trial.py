@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import compress, count
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,7 +82,7 @@ class Outcome:
         score: the last test.
         metrics: a row for each test and chip.
         gradient: what the gradient check found.
-        horizons: at each test, for rules that have one.
+        horizons: at each test, for rules that have one; None where the weights of then have none.
         residual: of the last training step, |δ_T - g_T| / |g_T| by layer, for rules that have one.
         totals: what was done between tests; the first is programming and the test before training.
         inference: one test alone.
@@ -92,7 +93,7 @@ class Outcome:
     score: Score | None = None
     metrics: list[dict[str, Any]] = field(default_factory=list)
     gradient: dict[str, Any] | None = None
-    horizons: list[Horizon] = field(default_factory=list)
+    horizons: list[Horizon | None] = field(default_factory=list)
     residual: dict[str, float] = field(default_factory=dict)
     totals: list[Totals] = field(default_factory=list)
     inference: Totals | None = None
@@ -191,12 +192,16 @@ class Trial:
         self._note_divergence(0)
 
     def _watch_residuals(self) -> None:
-        """Note |δ_T - g_T| / |g_T|, the median over chips, wherever a rule shows it."""
+        """Note |δ_T - g_T| / |g_T|, the median over chips, wherever a rule shows it.
+
+        A chip on which it is no number misses by more than any number.
+        """
 
         def note(layer: str, delta: np.ndarray, g: np.ndarray) -> None:
             size = np.sqrt(np.square(g).sum((1, 2)))
             missing = np.sqrt(np.square(delta - g).sum((1, 2)))
-            self.outcome.residual[layer] = float(np.median(missing / np.where(size > 0, size, 1)))
+            relative = missing / np.where(size > 0, size, 1)
+            self.outcome.residual[layer] = float(np.median(np.nan_to_num(relative, nan=inf, posinf=inf)))
 
         for layer in self.network.layers:
             self.machine.watchers[f"{layer.name} residual"] = partial(note, layer.name)
@@ -226,7 +231,7 @@ class Trial:
         done, losses = 0, np.zeros(stage.chips)
         for epoch in count(1):
             for episode in self.dataset.batches(size, self.experiment.seed, epoch):
-                meter = Meter(episode)
+                meter = Meter(stage, episode)
                 stage.watchers["answer"] = meter.see
                 with Watch(stage, wanted=done == updates // 2) as watch, stage.showing(episode):
                     self.rule.gradients(network)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from math import exp, log2, sqrt
+from math import exp, hypot, log2, sqrt
 from typing import Annotated, Literal, NamedTuple, Self
 
 import numpy as np
@@ -559,7 +559,7 @@ class CrossbarMachine(DigitalMachine):
         noises = parts.tiles.output_noise, parts.functions.add.noise, diagonals.inverse.noise, parts.registers.noise
         total, signal = sqrt(sum(part**2 for part in noises)), size()
         noise = parts.ranges.error * total / signal if signal else 0.0
-        fresh = sqrt(noise**2 + diagonals.inverse.gain_noise**2)
+        fresh = hypot(noise, diagonals.inverse.gain_noise)
         mismatch = diagonals.inverse.mismatch if sharing.inverse == "own" else diagonals.transposed.mismatch
         shared = sharing.inverse == "transposed" and sharing.transposed == "forward"
         frozen = 0.0 if shared else sqrt(mismatch**2 + diagonals.forward.mismatch**2)

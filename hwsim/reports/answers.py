@@ -6,11 +6,13 @@ Every sentence is made from numbers of the run folder; what they do not say is s
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite, isnan
 from typing import Any, Literal, NamedTuple
 
 from hwsim.experiments.run_folder import RunFolder
 from hwsim.quantities import si
-from hwsim.reports.tables import cosine, diverged, missed, reached
+from hwsim.reports.figures.canvas import opening
+from hwsim.reports.tables import cosine, diverged, left_out, lost, lost_gradients, missed, reached
 
 System = Mapping[str, Any]
 Tone = Literal["good", "unsure", "bad", ""]
@@ -35,12 +37,20 @@ class Answer(NamedTuple):
 
 
 class Score(NamedTuple):
-    """How well a system does on the test, by accuracy if there is one, else by loss."""
+    """How well a system does on the test, by accuracy if there is one, else by loss.
+
+    Attributes:
+        start, end: of the first and the last test, medians over the chips that have a number; NaN if none has.
+        is_accuracy: whether they are accuracies.
+        trained: whether there was more than one test.
+        lost: chips that have no number in the last test.
+    """
 
     start: float
     end: float
     is_accuracy: bool
     trained: bool = True
+    lost: int = 0
 
     @property
     def progress(self) -> float:
@@ -48,6 +58,8 @@ class Score(NamedTuple):
         return self.end - self.start if self.is_accuracy else self.start - self.end
 
     def __str__(self) -> str:
+        if isnan(self.end):
+            return f"no finite {'accuracy' if self.is_accuracy else 'loss'}"
         return f"{self.end:.1%}" if self.is_accuracy else f"a loss of {self.end:.3g}"
 
 
@@ -60,6 +72,7 @@ def warnings(systems: Mapping[str, System]) -> list[str]:
     """What a reader has to know before believing anything else, the worst first."""
     lines: list[str] = []
     for name, system in systems.items():
+        lines += [f"{name}: {said}" for said in left_out(system)]
         if system["diverged"]:
             lines.append(f"{name}: {diverged(system['diverged'])}")
     for name, system in systems.items():
@@ -96,9 +109,10 @@ def _physicist(run: RunFolder) -> Answer:
     if not mine["signal_health"]:
         return Answer(asked, f"There is no device in this run: {mine['machine']} has none.", "", [])
     because = []
-    if mine["accuracy"] and len(mine["accuracy"]["per_chip"]) > 1:
-        chips = mine["accuracy"]["per_chip"]
+    chips = [value for value in (mine["accuracy"] or {}).get("per_chip", []) if value is not None]
+    if len(chips) > 1:
         because.append(f"Over {len(chips)} chips, accuracy is {min(chips):.1%} to {max(chips):.1%}.")
+    because += [opening(said) for said in left_out(mine)]
     because += _direction(mine)
     health = mine["signal_health"]
     because.append(
@@ -115,35 +129,41 @@ def _physicist(run: RunFolder) -> Answer:
 
 def _good_enough(run: RunFolder) -> tuple[str, Tone]:
     (first, mine), score = next(iter(run.systems.items())), scores(run)
-    own = score.get(first)
-    if mine["diverged"]:
-        return f"No: learning diverged on {len(mine['diverged']['chips'])} of {mine['chips']} chips.", "bad"
+    own, gone = score.get(first), lost(mine)
+    if gone and not (own and own.trained):
+        return f"No: on {len(gone)} of {mine['chips']} chips its answers are not finite.", "bad"
+    if gone or mine["diverged"]:
+        chips = {*gone, *(mine["diverged"]["chips"] if mine["diverged"] else ())}
+        return f"No: learning diverged on {len(chips)} of {mine['chips']} chips.", "bad"
     if own is None or not own.trained:
         return f"It was not trained in this run{'; look at the gradient' if mine['gradient'] else ''}.", ""
-    other = next(
-        (name for name, system in run.systems.items() if system is not mine and not system["signal_health"]), None
-    )
-    if other is None or other not in score:
+    digital = [name for name, system in run.systems.items() if name in score and not system["signal_health"]]
+    whole = [name for name in digital if not run.systems[name]["diverged"] and not score[name].lost]
+    if not digital:
         return f"It reaches {own}; there is no digital reference to say what that is worth.", "unsure"
-    beside = score[other]
-    lost = beside.end - own.end if own.is_accuracy else own.end / beside.end - 1
+    if not whole:
+        return f"It reaches {own}; learning diverged on {digital[0]}, so nothing says what that is worth.", "unsure"
+    other, beside = whole[0], score[whole[0]]
     if not own.is_accuracy:
-        near = lost <= NEAR
-        verdict = "Yes, on this task" if near else "Nearly" if lost <= 2 * FAR else "Not as it is"
-        tone: Tone = "good" if near else "unsure" if lost <= 2 * FAR else "bad"
+        near, nearly = (own.end <= (1 + more) * beside.end for more in (NEAR, 2 * FAR))
+        verdict = "Yes, on this task" if near else "Nearly" if nearly else "Not as it is"
+        tone: Tone = "good" if near else "unsure" if nearly else "bad"
         return f"{verdict}: it reaches {own}, {other} {beside.end:.3g}.", tone
-    if lost <= NEAR:
+    less = beside.end - own.end
+    if less <= NEAR:
         return f"Yes, on this task: it reaches {own}, {other} {beside}.", "good"
-    if lost <= FAR:
-        return f"Nearly: it reaches {own}, {100 * lost:.1f} points below {other}.", "unsure"
-    return f"Not as it is: it reaches {own}, {100 * lost:.1f} points below {other}.", "bad"
+    if less <= FAR:
+        return f"Nearly: it reaches {own}, {100 * less:.1f} points below {other}.", "unsure"
+    return f"Not as it is: it reaches {own}, {100 * less:.1f} points below {other}.", "bad"
 
 
 def _direction(system: System) -> list[str]:
     """How well gradients point where exact ones do."""
     known = {group: cosine(system, group) for group in ("recurrent", "input", "readout")}
     said = ", ".join(f"{value:.2f} {group}" for group, value in known.items() if value is not None)
-    return [f"Gradients at the initial weights point along the exact ones with a cosine of {said}."] if said else []
+    found = [f"Gradients at the initial weights point along the exact ones with a cosine of {said}."] if said else []
+    gone = lost_gradients(system)
+    return [*found, f"On {gone} of {system['chips']} chips gradients are not finite."] if gone else found
 
 
 # ---- chip architect ------------------------------------------------------------------------------------------
@@ -226,36 +246,41 @@ def _researcher(run: RunFolder) -> Answer:
     first = next(iter(judged.values()))
     if first["horizon"]:
         reach = first["horizon"]
+        before = f", {reached(reach['at_start'])} at the initial ones" if reach["at_start"] else ""
         because.append(
-            f"The horizon of {first['rule']} is {reached(reach)} steps at the last weights, "
-            f"{reached(reach['at_start'])} at the initial ones; a sequence has {reach['steps']}."
+            f"The horizon of {first['rule']} is {reached(reach)} steps at the last weights{before}; "
+            f"a sequence has {reach['steps']}."
         )
     score = scores(run)
     trained = {name: score[name] for name in judged if name in score and score[name].trained}
     if not trained:
         return Answer(asked, *_by_cosine(judged), because)
-    best = max((each.progress for each in score.values()), default=0.0)
+    best = max((each.progress for each in score.values() if not each.lost and isfinite(each.progress)), default=0.0)
     alive = [
         name
-        for name in trained
-        if not judged[name]["diverged"] and best > 0 and trained[name].progress >= SURVIVES * best
+        for name, each in trained.items()
+        if not judged[name]["diverged"] and not each.lost and best > 0 and each.progress >= SURVIVES * best
     ]
-    lost = [name for name in judged if name not in alive]
-    tone: Tone = "good" if not lost else "unsure" if alive else "bad"
+    dead = [name for name in judged if name not in alive]
+    tone: Tone = "good" if not dead else "unsure" if alive else "bad"
     where = " on these machines" if analog else ""
     if not alive:
         return Answer(asked, f"None{where}: no rule makes {SURVIVES:.0%} of the best system’s progress.", tone, because)
     said = f"{_listed(_rule(judged, name) for name in alive)} {'survives' if len(alive) == 1 else 'survive'}{where}"
-    if lost:
-        said += f"; {_listed(_rule(judged, name) for name in lost)} {'does' if len(lost) == 1 else 'do'} not"
+    if dead:
+        said += f"; {_listed(_rule(judged, name) for name in dead)} {'does' if len(dead) == 1 else 'do'} not"
     because.append(f"To survive is to make at least {SURVIVES:.0%} of the best system’s progress on the test.")
     return Answer(asked, f"{said}.", tone, because)
 
 
 def _by_cosine(judged: Mapping[str, System]) -> tuple[str, Tone]:
-    known = {name: value for name, system in judged.items() if (value := cosine(system, "recurrent")) is not None}
-    if not known:
+    checked = [name for name, system in judged.items() if system["gradient"]]
+    if not checked:
         return "Nothing was trained, and no gradient was checked.", ""
+    found = {name: cosine(judged[name], "recurrent") for name in checked if not lost_gradients(judged[name])}
+    known = {name: value for name, value in found.items() if value is not None}
+    if not known:
+        return "Nothing was trained; no rule has a gradient that points anywhere on all chips.", ""
     best = max(known, key=lambda name: known[name])
     return (
         f"Nothing was trained; the gradient of {_rule(judged, best)} points best, with a cosine of {known[best]:.2f}.",
@@ -272,10 +297,12 @@ def _rule(judged: Mapping[str, System], name: str) -> str:
 
 def _said_of(system: System) -> str:
     parts = []
-    if system["accuracy"]:
+    if system["accuracy"] and system["accuracy"]["median"] is not None:
         parts.append(f"{system['accuracy']['median']:.1%}")
     elif system["loss"] and system["loss"]["median"] is not None:
         parts.append(f"a loss of {system['loss']['median']:.3g}")
+    if lost(system):
+        parts.append(f"{len(lost(system))} of {system['chips']} chips not finite")
     value = cosine(system, "recurrent")
     if value is not None:
         parts.append(f"recurrent cosine {value:.2f}")
@@ -285,12 +312,14 @@ def _said_of(system: System) -> str:
 
 
 def scores(run: RunFolder) -> dict[str, Score]:
-    """What each system's first and last test say, medians over chips."""
+    """What each system's first and last test say."""
     found = {}
     for name, tests in run.metrics.groupby("system", sort=False):
-        is_accuracy = bool(tests.test_accuracy.notna().any())
+        is_accuracy = run.systems[str(name)]["accuracy"] is not None
         medians = tests.groupby("updates")["test_accuracy" if is_accuracy else "test_loss"].median().sort_index()
-        found[str(name)] = Score(float(medians.iloc[0]), float(medians.iloc[-1]), is_accuracy, len(medians) > 1)
+        gone = int(tests[tests.updates == tests.updates.max()].test_loss.isna().sum())
+        ends = float(medians.iloc[0]), float(medians.iloc[-1])
+        found[str(name)] = Score(*ends, is_accuracy, len(medians) > 1, gone)
     return found
 
 

@@ -59,7 +59,7 @@ def of_run(run: RunFolder) -> str:
     """The report of a run; the same run gives the same bytes."""
     systems = run.systems
     name, first = next(iter(systems.items()))
-    learned = learning(scores(run), systems, measured(run.metrics))
+    learned = learning(scores(run), systems, measured(run))
     sections = [
         Section("systems", "Systems side by side", tables=[Sheet(tables.systems(systems), sortable=False)]),
         Section(
@@ -99,7 +99,7 @@ def of_comparison(comparison: Comparison) -> str:
         found = scores(run)
         made.append(found[found.system.isin(columns)].assign(system=found.system.map(columns)))
     everything = pd.concat(made).drop_duplicates(["system", "updates"])
-    measures = {measured(run.metrics) for run in comparison.runs.values()}
+    measures = {measured(run) for run in comparison.runs.values()}
     learned = learning(everything, systems, measures.pop()) if len(measures) == 1 else None
     sections = [
         Section("different", "What differs", tables=[Sheet(differences(comparison))]),

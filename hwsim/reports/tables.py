@@ -56,6 +56,7 @@ class Table(NamedTuple):
 GROUPS = ("recurrent", "input", "readout")
 
 NOTHING = Cell("-")
+NOT_FINITE = "not finite"
 
 
 def show(summary: Summary, console: Console) -> None:
@@ -136,9 +137,16 @@ def systems(found: Systems, title: str = "Systems side by side (× is the ratio 
     row("machine", lambda s: s["machine"], str, number=_none)
     row("costs are", lambda s: s.get("bound") and "a bound", str, number=_none)
     row("accuracy (min, max)", lambda s: s["accuracy"], _percent, number=lambda spread: spread["median"], range_=_range)
-    row("test loss", lambda s: s["loss"] and s["loss"]["median"], lambda v: f"{v:.3f}")
+    row("test loss", lambda s: s["loss"], _loss, number=lambda spread: spread["median"])
+    row("chips not finite", _lost_of_all, lambda v: f"{v[0]} of {v[1]}", number=lambda v: v[0] / v[1])
     for group in GROUPS:
-        row(f"cosine, {group}", lambda s, g=group: cosine(s, g), lambda v: f"{v:.3f}")  # type: ignore[misc]
+        row(
+            f"cosine, {group}",
+            lambda s, g=group: _known(s, g),  # type: ignore[misc]
+            lambda v: NOT_FINITE if v["cosine"] is None else f"{v['cosine']:.3f}",
+            number=lambda v: v["cosine"],
+            range_=_lost_beside,
+        )
     row("energy / inference", lambda s: s["energy"]["inference_j_per_sequence"], _joules, ratio=True)
     row("energy / gradient", lambda s: s["energy"]["gradient_j_per_sequence"], _joules, ratio=True)
     row("energy / training step", lambda s: s["energy"]["training_step_j"], _joules, ratio=True)
@@ -197,8 +205,10 @@ def gradients(found: Systems) -> Table:
             for against in ("target", "programmed", "recorded"):
                 columns.append(f"{name}, {against}")
                 for row, each in alignments(system):
-                    value = each[against]["cosine"]
-                    rows.setdefault(row, []).append(NOTHING if value is None else Cell(f"{value:.3f}", value))
+                    value, gone = each[against]["cosine"], each[against].get("non_finite")
+                    nothing = Cell(NOT_FINITE) if gone else NOTHING
+                    cell = nothing if value is None else Cell(f"{value:.3f}", value, _lost_beside(each[against]))
+                    rows.setdefault(row, []).append(cell)
     whole = {row: cells for row, cells in rows.items() if len(cells) == len(columns)}
     lines = tuple(Line(row, tuple(cells)) for row, cells in whole.items())
     return Table("Cosine with exact gradients", tuple(columns), lines, corner="parameters")
@@ -262,10 +272,27 @@ def alignments(system: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, An
                 yield f"{layer}, {group}", groups[group]
 
 
+def lost(system: Summary) -> list[int]:
+    """The chips that have no number in the last test, since an answer of theirs is not finite."""
+    chips = system["loss"]["per_chip"] if system["loss"] else []
+    return [chip for chip, value in enumerate(chips) if value is None]
+
+
+def left_out(system: Summary) -> list[str]:
+    """What is to be said of chips whose answers are not finite."""
+    found = _lost_of_all(system)
+    if found is None:
+        return []
+    gone, chips = found
+    rest = ", so its test has no result" if gone == chips else "; its medians are those of the others"
+    return [f"on {gone} of {chips} chips answers are not finite{rest}."]
+
+
 def remarks(found: Systems) -> list[str]:
     """What a reader should know besides the numbers."""
     lines = []
     for name, system in found.items():
+        lines += [f"{name}: {said}" for said in left_out(system)]
         if system.get("bound"):
             lines.append(f"{name}: {system['bound']}.")
         reach = system["horizon"]
@@ -319,9 +346,10 @@ def _propagation(name: str, reach: Summary) -> list[str]:
             "Fresh noise makes forward signals differ from pass to pass, which the horizon does not count."
         )
     verdict = "within" if reach["fits"] else "beyond"
+    before = f"; at the initial weights it was {reached(reach['at_start'])}" if reach["at_start"] else ""
     lines.append(
         f"{name}: for the circuits that carry errors, {reach['steps']} steps are {verdict} the horizon of "
-        f"{reached(reach)}; at the initial weights it was {reached(reach['at_start'])}."
+        f"{reached(reach)}{before}."
     )
     return lines
 
@@ -350,11 +378,39 @@ def _total(parts: Mapping[str, float | None]) -> float | None:
 
 
 def _percent(spread: Summary) -> str:
-    return f"{spread['median']:.1%}"
+    return NOT_FINITE if spread["median"] is None else f"{spread['median']:.1%}"
+
+
+def _loss(spread: Summary) -> str:
+    return NOT_FINITE if spread["median"] is None else f"{spread['median']:.3f}"
+
+
+def _lost_of_all(system: Summary) -> tuple[int, int] | None:
+    """How many chips have no number in the last test, and of how many; None if each has one."""
+    gone = len(lost(system))
+    return (gone, len(system["loss"]["per_chip"])) if gone else None
+
+
+def lost_gradients(system: Summary) -> int:
+    """On how many chips the gradient is not finite, in the group in which that is so on most."""
+    groups = (system["gradient"][group]["target"] for group in GROUPS) if system["gradient"] else ()
+    return max((found.get("non_finite", 0) for found in groups), default=0)
+
+
+def _known(system: Summary, group: str) -> Summary | None:
+    """What the gradient check says of a group; None if the cosine is undefined, or was not asked for."""
+    found: Summary | None = system["gradient"] and system["gradient"][group]["target"]
+    return None if not found or (found["cosine"] is None and not found.get("non_finite")) else found
+
+
+def _lost_beside(found: Summary) -> str:
+    """How many chips are in no median, if some are in it."""
+    gone = found.get("non_finite", 0)
+    return f"({gone} {NOT_FINITE})" if gone and found["cosine"] is not None else ""
 
 
 def _range(spread: Summary) -> str:
-    chips = spread["per_chip"]
+    chips = [value for value in spread["per_chip"] if value is not None]
     return f"({min(chips):.1%}, {max(chips):.1%})" if len(chips) > 1 else ""
 
 

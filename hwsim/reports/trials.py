@@ -17,7 +17,7 @@ from hwsim.experiments.study_folder import StudyFolder
 from hwsim.quantities import si
 from hwsim.reports.answers import Answer
 from hwsim.reports.figures.canvas import opening
-from hwsim.reports.tables import NOTHING, Cell, Line, Table
+from hwsim.reports.tables import NOT_FINITE, NOTHING, Cell, Line, Table
 from hwsim.reports.words import Words
 
 SYSTEM = ("system", "rule", "machine")
@@ -145,9 +145,9 @@ def _middle(words: Words, quantity: str, middle: str, row: Any) -> Cell:
         return NOTHING
     lost, value = int(getattr(row, "non_finite", 0) or 0), getattr(row, middle)
     if pd.isna(value):
-        return Cell("not finite") if lost else NOTHING
+        return Cell(NOT_FINITE) if lost else NOTHING
     text = f"{value:.3f}" if quantity.startswith("cosine") else words.value(quantity, float(value))
-    return Cell(text.replace("-", "−"), float(value), f"({lost} not finite)" if lost else "")
+    return Cell(text.replace("-", "−"), float(value), f"({lost} {NOT_FINITE})" if lost else "")
 
 
 def _sortable(value: Any) -> float | None:
@@ -167,9 +167,14 @@ def differences(study: StudyFolder) -> Table | None:
     for row in rows.to_dict("records"):
         point = (Cell(words.value(name, row[name], bare=True), _sortable(row[name])) for name in varied)
         mean, low, high = (_signed(quantity, row[name]) for name in ("mean", "low", "high"))
-        interval = Cell(f"{low} to {high}", row["low"])
-        cells = (*point, Cell(mean, row["mean"]), interval, Cell(f"{row['leads']} of {row['count']}", row["leads"]))
-        lines.append(Line(f"{row['first']} − {row['second']}", cells))
+        gone = row.get("non_finite", 0)
+        beside = f"({gone} {NOT_FINITE})" if gone else ""
+        if row["count"] > 1:
+            told = Cell(mean, row["mean"]), Cell(f"{low} to {high}", row["low"])
+        else:
+            told = Cell(NOT_FINITE), NOTHING
+        leads = Cell(f"{row['leads']} of {row['count']}", row["leads"], beside)
+        lines.append(Line(f"{row['first']} − {row['second']}", (*point, *told, leads)))
     unit = " (points)" if quantity == "accuracy" else ""
     heads = (*map(words.column, varied), f"mean{unit}", f"95 % interval{unit}", "higher in")
     return Table(f"{opening(quantity)}: differences within seeds", heads, tuple(lines), corner="difference")
@@ -185,8 +190,9 @@ def medians(study: StudyFolder) -> Table:
     shown, varied = _shown(study), axes(study)
     lines = []
     for system, point, rows in _points(study):
-        values = rows.drop_duplicates("quantity").set_index("quantity")["median"]
-        lines.append(Line(system, (*point, *(_cell(name, values.get(name)) for name in shown))))
+        values = rows.drop_duplicates("quantity").set_index("quantity")
+        cells = (_cell(name, values["median"].get(name), _lost(values).get(name, 0)) for name in shown)
+        lines.append(Line(system, (*point, *cells)))
     columns = (*varied, *(_said(name) for name in shown))
     return Table("Medians over chips and seeds", columns, tuple(lines), corner="system")
 
@@ -221,15 +227,29 @@ def _physicist(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
         return Answer(asked, _UNMEASURED, "", [])
     name, largest = measure
     first = study.summary.system.iloc[0]
-    rows = study.summary[(study.summary.quantity == name) & (study.summary.system == first)].dropna(subset=["median"])
-    if rows.empty:
-        return Answer(asked, f"{first} has no {_said(name)} that is finite.", "bad", [])
-    rows = rows.sort_values("median", ascending=not largest, kind="stable")
-    best, worst = rows.iloc[0], rows.iloc[-1]
+    rows = study.summary[(study.summary.quantity == name) & (study.summary.system == first)]
+    whole, because = rows[_lost(rows) == 0].dropna(subset=["median"]), _not_judged(study, rows)
+    if whole.empty:
+        said = f"{opening(str(first))} has at no point {_said(name)} that is finite on all chips."
+        return Answer(asked, said, "bad", because)
+    whole = whole.sort_values("median", ascending=not largest, kind="stable")
+    best, worst = whole.iloc[0], whole.iloc[-1]
     if len(rows) == 1:
         return Answer(asked, f"{opening(str(first))} has {_said(name)} {_number(name, best['median'])}.", "", [])
     said = f"{opening(str(first))} does best{_where(study, best)}: {_said(name)} {_number(name, best['median'])}."
-    return Answer(asked, said, "", [f"It does worst{_where(study, worst)}: {_number(name, worst['median'])}."])
+    ends = [f"It does worst{_where(study, worst)}: {_number(name, worst['median'])}."] if len(whole) > 1 else []
+    return Answer(asked, said, "", [*ends, *because])
+
+
+def _not_judged(study: StudyFolder, rows: pd.DataFrame) -> list[str]:
+    """The points of a system at which something is not finite: they are neither the best nor the worst."""
+    lines = []
+    for (_, row), lost in zip(rows.iterrows(), _lost(rows), strict=True):
+        if lost:
+            of = lost + int(row["count"])
+            lines.append(f"Not judged{_where(study, row)}: {lost} of {of} are not finite.")
+    more = len(lines) - _FEW
+    return lines if more <= 0 else [*lines[:_FEW], f"Nor at {more} more points."]
 
 
 def _architect(study: StudyFolder) -> Answer:
@@ -256,18 +276,33 @@ def _researcher(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
     if measure is None:
         return Answer(asked, _UNMEASURED, "", [])
     name, largest = measure
-    rows = study.summary[study.summary.quantity == name].dropna(subset=["median"])
-    if rows.empty:
-        return Answer(asked, f"No {_said(name)} is finite.", "bad", [])
-    found = {f"{part.rule.iloc[0]} ({system})": part["median"] for system, part in rows.groupby("system", sort=False)}
-    best = (max if largest else min)(found, key=lambda rule: float(found[rule].median()))
+    rows = study.summary[study.summary.quantity == name]
+    found: dict[str, pd.Series[float]] = {}
+    lost: dict[str, tuple[int, int]] = {}
+    for system, part in rows.groupby("system", sort=False):
+        rule = f"{part.rule.iloc[0]} ({system})"
+        whole = _lost(part) == 0
+        lost[rule] = int((~whole).sum()), len(part)
+        if part["median"][whole].notna().any():
+            found[rule] = part["median"][whole].dropna()
+    gone = [f"{rule}: not finite at {few} of {of} points." for rule, (few, of) in lost.items() if few]
+    if not found:
+        return Answer(asked, f"No {_said(name)} is finite on all chips.", "bad", gone)
+    fewest = min(lost[rule][0] for rule in found)
+    best = (max if largest else min)(
+        (rule for rule in found if lost[rule][0] == fewest), key=lambda rule: float(found[rule].median())
+    )
     middle = _number(name, float(found[best].median()))
-    said = f"By its median over all points, {best} does best: {_said(name)} {middle}."
+    over = "the points at which it is finite on all chips" if fewest else "all points"
+    said = f"By its median over {over}, {best} does best: {_said(name)} {middle}."
     because = [
         f"{rule}: {_number(name, float(values.min()))} to {_number(name, float(values.max()))}."
         for rule, values in found.items()
     ]
-    return Answer(asked, said, "", because)
+    how = (
+        ["What is finite at more points is better, then what has the better median."] if gone and len(lost) > 1 else []
+    )
+    return Answer(asked, said, "", [*because, *gone, *how])
 
 
 def _measure(study: StudyFolder) -> tuple[str, bool] | None:
@@ -313,8 +348,15 @@ def _said(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _cell(name: str, value: Any) -> Cell:
-    return NOTHING if value is None or pd.isna(value) else Cell(_number(name, float(value)), float(value))
+def _cell(name: str, value: Any, lost: int = 0) -> Cell:
+    if value is None or pd.isna(value):
+        return Cell(NOT_FINITE) if lost else NOTHING
+    return Cell(_number(name, float(value)), float(value), f"({lost} {NOT_FINITE})" if lost else "")
+
+
+def _lost(rows: pd.DataFrame) -> pd.Series[int]:
+    """How many values of each row of a summary are not finite, and so in no median."""
+    return rows["non_finite"].fillna(0).astype(int) if "non_finite" in rows else pd.Series(0, rows.index)
 
 
 def _number(name: str, value: float) -> str:

@@ -4,7 +4,7 @@ from math import exp, inf, log, sqrt
 
 import numpy as np
 import pytest
-from conftest import built, random_episode, rule
+from conftest import NETWORKS, built, random_episode, rule
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,3 +78,98 @@ def test_a_noisier_machine_has_a_nearer_horizon():
     rate = reach[0].rate
     assert rate == reach[2].rate
     assert rate < log(1 / 0.89)
+
+
+# ---- what is no number, or at the end of them ----------------------------------------------------------------
+
+
+def of(network, on, chips=1, spoil=lambda made: None, episode=None):
+    """The horizon of a network whose weights are spoilt first."""
+    learned, episode = rule("fpe"), episode or random_episode()
+    made = built(network, learned, episode, on=on, chips=chips)
+    spoil(made)
+    with np.errstate(all="ignore"):
+        return horizon(made, built(network, learned, episode), episode)
+
+
+@pytest.mark.parametrize("network", ["lru stack", "tanh stack"])
+@pytest.mark.parametrize("on", ["ideal", "digital_45nm", "pcm_crossbar"])
+def test_there_is_no_horizon_for_weights_that_are_no_numbers(network, on):
+    """Wherever they are: in the recurrence, before it or behind it, in the first layer or the last."""
+    assert of(network, on).rate > 0
+    for number in range(len(built(network, rule("fpe"), random_episode()).trainables)):
+        for value in (np.nan, np.inf):
+
+            def spoil(made, number=number, value=value):
+                made.trainables[number].master.value.ravel()[-1] = value
+
+            assert of(network, on, spoil=spoil) is None
+
+
+def test_the_horizon_is_that_of_a_chip_that_has_numbers():
+    def shifted(made, lost=slice(0, 0)):
+        for trainable in made.trainables:
+            trainable.master.value[1:] *= 1.01
+            trainable.master.value[lost] = np.nan
+
+    first, second = of("lru", "pcm_crossbar", 3), of("lru", "pcm_crossbar", 1, lambda made: scaled(made, 1.01))
+    assert first != second
+    assert of("lru", "pcm_crossbar", 3, shifted) == first
+    assert of("lru", "pcm_crossbar", 3, lambda made: shifted(made, slice(1, 3))) == first
+    assert of("lru", "pcm_crossbar", 3, lambda made: shifted(made, slice(0, 1))) == second
+    assert of("lru", "pcm_crossbar", 3, lambda made: shifted(made, slice(0, 3))) is None
+
+
+def scaled(made, factor):
+    for trainable in made.trainables:
+        trainable.master.value *= factor
+
+
+def test_errors_beyond_all_numbers_leave_none():
+    """Weights that are numbers and make of the exact errors what is none; noise has nothing to be beside."""
+
+    def huge(made):
+        for trainable in made.trainables:
+            if trainable.group == "readout":
+                trainable.master.value[:] = 1e38
+
+    deep = {"layers": [{**NETWORKS["lru"]["layers"][0], "readout": {"hidden": [5] * 9}}]}
+    assert of(deep, "pcm_crossbar", spoil=huge) is None
+
+
+@pytest.mark.parametrize("network", ["lru", "lru stack"])
+def test_what_is_forgotten_at_once_cannot_be_carried_a_step(network):
+    """λ = 0 in one mode of one layer, whichever."""
+    layers = len(NETWORKS[network]["layers"])
+    for place in range(layers):
+
+        def spoil(made, place=place):
+            nus = [trainable for trainable in made.trainables if trainable.name.endswith("nu")]
+            nus[place].master.value[..., 0] = 10  # |λ| = exp(-exp(ν)) is no longer above zero
+
+        found = of(network, "digital_45nm", spoil=spoil)
+        assert (found.rate, found.fresh_error, found.fresh_steps, found.fits) == (inf, inf, 0, False)
+
+
+def test_one_layer_that_is_no_number_is_enough():
+    learned, episode = rule("fpe"), random_episode()
+    for place in (0, 1):
+        made = built("lru stack", learned, episode)
+        nus = [trainable for trainable in made.trainables if trainable.name.endswith("nu")]
+        nus[place].master.value[..., 0] = np.nan
+        with np.errstate(all="ignore"):
+            assert np.isnan(forgetting(made, episode))
+
+
+def test_errors_that_shrink_may_never_reach_the_tolerance():
+    """Where all directions grow, errors carried forward shrink: their sum is bounded."""
+    assert Horizon(100, -0.1, 1e-16, 0).fresh_steps == inf
+    assert Horizon(100, -0.1, 1e-16, 0).fits
+    near = Horizon(1, -0.1, 0.19, 0)
+    assert Horizon(near.fresh_steps, -0.1, 0.19, 0).fresh_error == pytest.approx(near.tolerance, rel=1e-6)
+
+
+def test_errors_that_have_all_but_vanished_are_drowned_in_noise():
+    made = built("lru", rule("fpe"), random_episode(), on="pcm_crossbar")
+    assert made.machine.precision(lambda: 1e-170).fresh > 1e160
+    assert np.isnan(made.machine.precision(lambda: np.nan).fresh)

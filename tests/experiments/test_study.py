@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -29,6 +30,7 @@ from hwsim.errors import ConfigError, DataError, OutputError
 from hwsim.experiments import study_folder
 from hwsim.experiments.study import store as stores
 from hwsim.experiments.study import study, table
+from hwsim.experiments.study.pairs import pairs
 from hwsim.experiments.study.processes import WorkerError
 from hwsim.experiments.study.store import FILE, LOCK, Outcome, Progress, Store
 from hwsim.reports import study as report
@@ -566,6 +568,98 @@ def test_what_is_not_finite_is_counted_and_drawn_with_its_own_mark(tmp_path: Pat
     assert first.count(b'id="lost-') == 1
     assert b"not finite: 1 of 2 chips" in first
     assert report.draw(found, folder)[0].read_bytes() == first
+
+
+LOST = (
+    TRAINED.replace("values: [0.1, 1.0]", "values: [1.0e+30]")
+    .replace("steps: 3, width: 2", "steps: 5, width: 3")
+    .replace("modes: 3, r_min: 0.9}", "modes: 4, r_min: 0.9}, readout: {hidden: [6]}")
+    .replace("name: sgd", "name: adamw")
+)
+"""A rate at which all weights are of the size of 1e30 after one update, and no chip answers with a number."""
+
+
+def test_what_learning_lost_is_counted_in_every_table_and_drawn(tmp_path: Path) -> None:
+    """At a rate of 1e30 no answer is a number, on the chip and in its reference: that is no accuracy of class 0."""
+    text = LOST.replace("values: [1.0e+30]", "values: [0.1, 1.0e+30]").split("figures:")[0]
+    figure = "{name: ends, x: rate, y: accuracy, hue: system, not_finite: 0.1}"
+    found = asked(f"{text}figures: [{figure}]")
+    folder = tmp_path / "s"
+    study.run(found, folder, workers=2)
+    rows = pd.read_parquet(folder / "table.parquet")
+    lost = rows["rate"] > 1
+    assert list(rows["non_finite"]) == list(lost)
+    for quantity in ("accuracy", "loss"):
+        assert list(rows[quantity].isna()) == list(lost)
+    assert rows.loc[lost, ["horizon_fresh_steps", "horizon_frozen_steps"]].isna().all(axis=None)
+    summary = pd.read_csv(folder / "summary.csv").query("rate > 1").set_index(["quantity", "system"])
+    for quantity in ("accuracy", "loss"):
+        for system, chips in (("substrate", 4), ("BPTT", 2)):
+            line = summary.loc[(quantity, system)]
+            assert (line["count"], line["non_finite"]) == (0, chips)
+            assert np.isnan(line["median"])
+    assert ("horizon_fresh_steps", "BPTT") not in summary.index  # it was not asked for
+    pairs = pd.read_csv(folder / "pairs.csv").query("quantity == 'accuracy'")
+    assert pairs[["rate", "count", "non_finite"]].to_numpy().tolist() == [[0.1, 2, 0], [1e30, 0, 2]]
+    curves = pd.read_csv(folder / "curves.csv")
+    assert list(curves["test_accuracy"].isna()) == list((curves["rate"] > 1) & (curves["updates"] > 0))
+    (ends,) = report.draw(found, folder)
+    assert len(re.findall('id="lost-', ends.read_text(encoding="utf-8"))) == 2
+    ended = " ".join(str(cell) for line in trials.pivots(study_folder.read(folder))[-1].lines for cell in line.cells)
+    assert ended.count("not finite") == 2
+    # and if nothing else is there, what was asked is still known
+    study.run(asked(LOST), folder, yes=True)
+    summary = pd.read_csv(folder / "summary.csv").set_index(["quantity", "system"])
+    assert list(summary.loc["accuracy", "non_finite"]) == [4, 2]
+    assert not any(quantity.startswith("cosine") for quantity, _ in summary.index)  # no gradient was checked
+    said = trials.answers(study_folder.read(folder))
+    assert said[0].said == "Substrate has at no point accuracy that is finite on all chips."
+
+
+def chips_of(values: dict[tuple[int, str], list[float | None]], gone: bool = True) -> pd.DataFrame:
+    """The table of a study without axes: the accuracies of chips by seed and system."""
+    rows = [
+        {"seed": seed, "system": system, "chip": chip, "status": "done", "accuracy": value}
+        for (seed, system), chips in values.items()
+        for chip, value in enumerate(chips)
+    ]
+    found = pd.DataFrame(rows).reindex(columns=[*COLUMNS])
+    return found.assign(non_finite=found["accuracy"].isna() & gone, accuracy=found["accuracy"].astype(float))
+
+
+def test_seeds_with_lost_chips_are_in_no_difference_but_counted() -> None:
+    one = asked(STUDY.split("vary:")[0] + "seeds: 3\n")
+    both = {("A", "accuracy"), ("B", "accuracy")}
+    values: dict[tuple[int, str], list[float | None]] = {
+        (0, "A"): [0.5, 0.7], (0, "B"): [0.4, 0.4],
+        (1, "A"): [0.9, 0.7], (1, "B"): [0.6, 0.6],
+        (2, "A"): [1.0, None], (2, "B"): [0.1, 0.1],  # the chip that is left is no mean
+    }  # fmt: skip
+    (line,) = pairs(one, chips_of(values), both).to_dict("records")
+    assert (line["mean"], line["leads"], line["count"], line["non_finite"]) == (pytest.approx(0.2), 2, 2, 1)
+    (line,) = pairs(one, chips_of(values, gone=False), both).to_dict("records")  # without a value, but not lost
+    assert (line["mean"], line["leads"], line["count"], line["non_finite"]) == (pytest.approx(1.3 / 3), 3, 3, 0)
+    values[1, "B"] = [None, None]
+    (line,) = pairs(one, chips_of(values), both).to_dict("records")
+    assert (line["leads"], line["count"], line["non_finite"]) == (1, 1, 2)
+    assert all(np.isnan(line[name]) for name in ("mean", "low", "high"))  # one seed says nothing
+    assert pairs(one, chips_of(values), {("A", "accuracy")}).empty
+    assert pairs(one, chips_of({(0, "A"): [None], (0, "B"): [0.5]}), both).empty  # nor would it if all were finite
+
+
+def test_the_worst_residual_is_the_one_beyond_all_numbers() -> None:
+    assert table._worst([0.5, 2.0, 0.1]) == 2.0
+    assert table._worst([0.5, None, 0.1]) is None
+    assert table._worst([]) is None
+
+
+def test_a_chip_whose_gradient_alone_is_lost_is_known_by_its_own_error() -> None:
+    """The medians over chips are those of the others, and do not say so."""
+    against = {"cosine": 0.9, "relative_error": 0.2, "per_chip": [0.9, None, None], "non_finite": 1}
+    against["relative_error_per_chip"] = [0.2, None, 1.0]  # of the third it is all zero
+    gradient = {group: {"target": against, "recorded": against} for group in GROUPS}
+    system = {"accuracy": None, "loss": None, "diverged": None, "gradient": gradient}
+    assert [table._of_chip(system, chip)["non_finite"] for chip in range(3)] == [False, True, False]
 
 
 def test_outcomes_survive_the_store(tmp_path: Path) -> None:

@@ -7,12 +7,13 @@ import pytest
 from conftest import NETWORKS, built, random_episode, rule
 
 import hwsim
-from hwsim import networks
+from hwsim import networks, tasks
 from hwsim.config import experiment as config
 from hwsim.documents import Document
 from hwsim.errors import MemoryEstimateError
 from hwsim.experiments import run_folder
 from hwsim.experiments.run import run
+from hwsim.experiments.trial import Trial
 
 CLEAN = "ideal_crossbar"
 
@@ -125,6 +126,125 @@ def test_a_chip_that_diverges_leaves_the_others_alone(monkeypatch):
     for chip in (0, 2):
         assert found["loss"]["per_chip"][chip] == undisturbed["loss"]["per_chip"][chip]
     assert found["loss"]["per_chip"][1] != undisturbed["loss"]["per_chip"][1]
+
+
+def test_a_system_that_is_lost_has_no_result_and_no_horizon(tmp_path):
+    """Weights of 1e30 give answers that are no numbers, which are not class 0."""
+    asked = experiment(
+        "pcm_crossbar",
+        gradient_check=None,
+        chips=2,
+        training={"optimizer": {"name": "adamw", "rate": 1e30}, "steps": 3, "batch": 8},
+        references=[{"name": "tape", "machine": "digital_45nm", "learning": {"name": "bptt"}}],
+    )
+    found = run(asked, out=tmp_path / "run")
+    for name, chips in (("substrate", 2), ("tape", 1)):
+        system = found.summary["systems"][name]
+        for quantity in ("accuracy", "loss"):
+            assert system[quantity] == {"median": None, "per_chip": [None] * chips, "non_finite": chips}
+        assert system["diverged"]["chips"] == list(range(chips))
+        assert system["horizon"] is None
+    last = found.metrics[found.metrics.updates == 3]
+    assert len(last) == 3
+    assert last.drop(columns=["system", "chip", "updates", "epoch", "energy_j"]).isna().all(axis=None)
+    written = (tmp_path / "run" / "metrics.csv").read_text()
+    assert written.splitlines()[3] == "substrate,0,3,1,,,,,,"
+    assert not {"nan", "inf"} & set(written.replace("\n", ",").split(","))
+    assert "nan" not in (tmp_path / "run" / "energy.csv").read_text().replace("\n", ",").split(",")
+
+
+def spoil_weights(monkeypatch, chip):
+    """Have the weights of a chip become no numbers in the last update."""
+    from hwsim.experiments import trial
+
+    update = trial.update
+
+    def spoilt(network, optimizer, options, done, summed):
+        update(network, optimizer, options, done, summed)
+        for trainable in network.trainables:
+            trainable.master.value = trainable.master.value.copy()
+            trainable.master.value[chip] = np.nan
+        network.program()
+
+    monkeypatch.setattr(trial, "update", spoilt)
+
+
+@pytest.mark.parametrize("task", ["random", "adding"])
+@pytest.mark.parametrize("chip", [0, 1])
+def test_the_median_is_that_of_the_chips_that_are_left(monkeypatch, task, chip):
+    shape = {"width": 2} if task == "random" else {}
+    asked = experiment(
+        "pcm_crossbar",
+        task={"name": task, "steps": 6, "train": 8, "test": 6, **shape},
+        gradient_check=None,
+        chips=3,
+        training={"optimizer": {"name": "sgd", "rate": 0.01}, "steps": 1, "batch": 8},
+    )
+    whole = substrate(asked)
+    spoil_weights(monkeypatch, chip)
+    found = substrate(asked)
+    for quantity in ("loss", "accuracy") if task == "random" else ("loss",):
+        left = whole[quantity]["per_chip"][:chip] + whole[quantity]["per_chip"][chip + 1 :]
+        assert found[quantity]["per_chip"][chip] is None
+        assert [value for value in found[quantity]["per_chip"] if value is not None] == left
+        assert found[quantity]["median"] == np.median(left)
+        assert (whole[quantity]["non_finite"], found[quantity]["non_finite"]) == (0, 1)
+    assert task == "random" or found["accuracy"] is None
+    assert found["diverged"]["chips"] == [chip]
+    assert found["horizon"]["fresh_steps"] == pytest.approx(whole["horizon"]["fresh_steps"], rel=0.1)
+    json.dumps(found, allow_nan=False)
+
+
+def test_a_chip_whose_gradient_is_no_number_is_in_no_median(monkeypatch):
+    asked = experiment("pcm_crossbar", chips=3)
+    whole = substrate(asked)["gradient"]
+    from hwsim.learning.fpe import FPE
+
+    gradients = FPE.gradients
+
+    def broken(self, network):
+        gradients(self, network)
+        network.trainables[0].gradient.value[1:2, 0] = np.nan  # in the rehearsal there is one chip
+
+    monkeypatch.setattr(FPE, "gradients", broken)
+    found = substrate(asked)["gradient"]
+    for against in ("target", "programmed", "recorded"):
+        chips = whole["all"][against]["per_chip"]
+        assert found["all"][against]["per_chip"] == [chips[0], None, chips[2]]
+        assert found["all"][against]["relative_error_per_chip"][1] is None
+        assert found["all"][against]["cosine"] == np.median([chips[0], chips[2]])
+        assert (whole["all"][against]["non_finite"], found["all"][against]["non_finite"]) == (0, 1)
+        assert found["readout"][against] == whole["readout"][against]
+
+
+def test_what_two_gradients_have_in_common():
+    from hwsim.experiments.gradient_check import _alike
+
+    x, y, zero = np.array([3.0, 4.0]), np.array([4.0, 3.0]), np.zeros(2)
+    assert _alike(x, y) == pytest.approx((24 / 25, 2**0.5 / 5))
+    assert _alike(1e200 * x, y)[0] == pytest.approx(24 / 25)
+    assert _alike(zero, y) == (None, 1.0)
+    assert _alike(zero, zero) == (None, 0.0)
+    for wrong in (np.nan, np.inf, -np.inf):
+        assert _alike(np.array([1.0, wrong]), y) == (None, None)
+        assert _alike(x, np.array([1.0, wrong])) == (None, None)
+        assert _alike(zero, np.array([1.0, wrong])) == (None, None)
+
+
+def test_an_error_that_is_no_number_misses_by_more_than_any():
+    """Of three chips the median is among the others; of two there is no number between."""
+    asked = experiment()
+    (name, system), *_ = asked.systems().items()
+    made = Trial(asked, name, system, tasks.load(asked.task, 0, None), {})
+    made.network = built("lru", rule("fpe"), random_episode())
+    made.machine = made.network.machine
+    made._watch_residuals()
+    for chips, wanted in ((3, 0.5), (2, np.inf)):
+        g = np.ones((chips, 2, 4))
+        delta = 1.5 * g
+        delta[-1] = np.nan
+        made.machine.watchers["layer 1 residual"](delta, g)
+        assert made.outcome.residual["layer 1"] == wanted
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_others(tmp_path):

@@ -237,6 +237,66 @@ def test_what_is_not_finite_keeps_its_place_beyond_all_that_is(table: pd.DataFra
     assert low < 4 < 8 < high
 
 
+@pytest.mark.parametrize("height", [None, 0.0, 2.0])
+def test_what_is_not_finite_is_marked_at_its_height_which_is_in_view(table: pd.DataFrame, height: float | None) -> None:
+    """Of accuracies too, of some chips or of all."""
+    lost = (table["bits"] == 8) | ((table["bits"] == 6) & (table["chip"] == 0))
+    accuracy = (0.1 * table["bits"]).mask(lost)
+    ax = axes_of(table.assign(accuracy=accuracy, non_finite=lost), y="accuracy", not_finite=height)
+    marks = [line for line in ax.lines if (line.get_gid() or "").startswith("lost-")]
+    assert len(marks) == 2 * len(SYSTEMS)
+    low, high = ax.get_ylim()
+    for line in marks:
+        (at,) = line.get_ydata()
+        if height is None:
+            assert at == pictures._FOOT  # as a share of the panel
+        else:
+            assert low < at == height < high
+            assert ax.transData.inverted().transform(line.get_transform().transform((8, at)))[1] == pytest.approx(at)
+    assert not [line for line in ax.lines if (line.get_gid() or "").startswith("undefined-")]
+
+
+def test_tests_that_are_lost_are_so_on_a_learning_curve() -> None:
+    """Accuracy of tests and loss of training; what was not trained yet has none, and is not lost."""
+    rows = [
+        {"system": system, "seed": 0, "chip": chip, "updates": updates, "energy_j": 1e-9 * updates,
+         "train_loss": None if updates == 0 else 0.5, "test_loss": 0.5, "test_accuracy": 0.6}
+        for system in ("A", "B") for chip in range(2) for updates in (0, 1, 2)
+    ]  # fmt: skip
+    curve = pd.DataFrame(rows).astype({"train_loss": float})
+    late = (curve["system"] == "B") & (curve["updates"] == 2)
+    curve.loc[late, ["train_loss", "test_loss", "test_accuracy"]] = np.nan
+    curve.loc[(curve["system"] == "A") & (curve["updates"] == 1) & (curve["chip"] == 0), "train_loss"] = np.nan
+    for y, wanted in (
+        ("test_accuracy", {"A": [0, 0, 0], "B": [0, 0, 2]}),
+        ("test_loss", {"A": [0, 0, 0], "B": [0, 0, 2]}),
+        ("train_loss", {"A": [0, 1, 0], "B": [0, 0, 2]}),
+    ):
+        figure = Figure.model_validate({"name": "f", "x": "updates", "y": y, "hue": "system"})
+        shown = drawn(figure, curve)
+        for system, lost in wanted.items():
+            found = list(points(figure, shown[shown["system"] == system]))
+            assert [point.lost for point in found] == lost
+            undefined = 2 if y == "train_loss" else 0
+            assert [point.undefined for point in found] == [undefined, 0, 0]
+
+
+@pytest.mark.parametrize("spread", ["quartiles", "range", "deviation", "interval", "none"])
+def test_the_spread_is_that_of_what_is_finite(table: pd.DataFrame, spread: str) -> None:
+    """It has no width where one chip is left, none at all where none is, and none that is beyond all numbers."""
+    figure = Figure.model_validate(FIGURE | {"spread": spread, "facet": None, "rows": None})
+    mine = table.query("system == 'BPTT in the loop' and device == 'PCM' and steps == 8 and read_noise == 0.01")
+    for gone in range(5):
+        lost = mine["chip"] < gone
+        (*_, last) = points(figure, mine.assign(cosine_input=mine["cosine_input"].mask(lost), non_finite=lost))
+        assert (last.lost, last.total) == (gone, 4)
+        ends = (last.low, last.middle, last.high)
+        assert ends == (None,) * 3 if gone == 4 else all(np.isfinite(ends))
+        assert gone != 3 or last.low == last.middle == last.high
+    far = list(points(figure, mine.assign(cosine_input=[1e200, -1e200, 0, 1] * 3)))
+    assert np.isfinite([(point.low, point.middle, point.high) for point in far]).all()
+
+
 def test_an_axis_of_powers_has_ticks_within_one_of_them(table: pd.DataFrame) -> None:
     ax = axes_of(table.assign(cosine_input=0.6 + 0.01 * table["cosine_input"]), y_scale="log")
     assert len(ticks(ax, "y")) > 1

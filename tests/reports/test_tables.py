@@ -262,9 +262,33 @@ def test_errors_that_miss_their_end_are_remarked_on_first() -> None:
 
 
 def test_a_system_that_diverged_has_no_numbers_and_is_shown() -> None:
-    lost = {"loss": {"median": None, "per_chip": [None]}, "accuracy": None}
+    lost = {"loss": {"median": None, "per_chip": [None] * 3}, "accuracy": {"median": None, "per_chip": [None] * 3}}
     rows = cells(tables.systems(summary(system(), system(**lost))["systems"]))
-    assert rows["test loss"][1] == "-"
+    assert rows["test loss"] == ["0.432", "not finite"]
+    assert rows["accuracy (min, max)"] == ["81.2% (75.0%, 87.5%)", "not finite"]
+    assert rows["chips not finite"] == ["-", "3 of 3"]
+    assert remarks(**lost) == ["substrate: on 3 of 3 chips answers are not finite, so its test has no result."]
+
+
+def test_chips_that_are_lost_are_counted_beside_the_others() -> None:
+    lost = {
+        "loss": {"median": 0.45, "per_chip": [0.4, None, 0.5]},
+        "accuracy": {"median": 0.8, "per_chip": [0.7, None, 0.9]},
+        "gradient": {
+            group: {"target": {"cosine": cosine, "non_finite": gone}}
+            for group, cosine, gone in (("recurrent", 0.9, 1), ("input", None, 3), ("readout", None, 0))
+        },
+    }
+    rows = cells(tables.systems(summary(system(), system(**lost))["systems"]))
+    assert rows["accuracy (min, max)"][1] == "80.0% (70.0%, 90.0%)"
+    assert rows["test loss"][1] == "0.450"
+    assert rows["chips not finite"] == ["-", "1 of 3"]
+    assert rows["cosine, recurrent"] == ["0.900", "0.900 (1 not finite)"]
+    assert rows["cosine, input"] == ["0.900", "not finite"]
+    assert rows["cosine, readout"] == ["0.900", "-"]  # that of a gradient that is all zero
+    assert remarks(**lost) == [
+        "substrate: on 1 of 3 chips answers are not finite; its medians are those of the others."
+    ]
 
 
 def test_divergence_is_remarked_on_with_its_place() -> None:

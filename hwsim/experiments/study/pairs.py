@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import combinations
 
 import numpy as np
@@ -14,27 +15,33 @@ from hwsim.config.grid import Grid
 COMPARED = ("accuracy", "loss", *(f"cosine_{group}" for group in GROUPS))
 """What systems are compared by."""
 
-STATISTICS = ("mean", "low", "high", "leads", "count")
+STATISTICS = ("mean", "low", "high", "leads", "count", "non_finite")
 
 
-def pairs(grid: Grid, found: pd.DataFrame) -> pd.DataFrame:
+def pairs(grid: Grid, found: pd.DataFrame, asked: Collection[tuple[str, str]]) -> pd.DataFrame:
     """How much each system has more of something than each other one, at each point: first − second.
 
-    A seed gives one difference, of the means over chips. `mean` is that of the differences, `low` and `high` are the
-    bounds of its 95 % interval by Student's t, `leads` says in how many of `count` seeds the difference is positive.
+    A seed gives one difference, of the means over chips; it gives none where a chip of either system has no finite
+    value, which is so in `non_finite` seeds. `mean` is that of the differences, `low` and `high` are the bounds of its
+    95 % interval by Student's t, `leads` says in how many of `count` seeds the difference is positive.
 
     Args:
         found: the table of the study.
+        asked: the quantities of each system.
     """
     known = found[found["status"] == "done"]
     at = known.groupby(grid.columns, sort=False, dropna=False).ngroup() if grid.columns else known["chip"] * 0
-    of_chips = known.groupby([at.rename("point"), "seed", "system"], sort=False)
+    by = [at.rename("point"), known["seed"], known["system"]]
     places = known[grid.columns].groupby(at).first()
     parts = []
     for quantity in COMPARED:
-        of_systems = of_chips[quantity].mean().unstack("system")
-        for first, second in combinations(known["system"].unique(), 2):
-            part = _over_seeds(of_systems[first] - of_systems[second])
+        systems = [system for system in known["system"].unique() if (system, quantity) in asked]
+        values, missing = known[quantity], known[quantity].isna() & known["non_finite"].astype(bool)
+        gone = missing.groupby(by, sort=False).any()
+        means = values.groupby(by, sort=False).mean().mask(gone).unstack("system")
+        lost = gone.unstack("system", fill_value=False)
+        for first, second in combinations(systems, 2):
+            part = _over_seeds(means[first] - means[second], lost[first] | lost[second])
             what = {"quantity": quantity, "first": first, "second": second}
             parts.append(places.join(part, how="right").assign(**what))
     columns = [*grid.columns, "quantity", "first", "second", *STATISTICS]
@@ -43,12 +50,12 @@ def pairs(grid: Grid, found: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts).sort_index(kind="stable")[columns]
 
 
-def _over_seeds(differences: pd.Series[float]) -> pd.DataFrame:
-    """The statistics at each point where at least two seeds have a difference."""
-    known = differences.dropna()
-    seeds = known.groupby(level="point")
-    count = seeds.count()
+def _over_seeds(differences: pd.Series[float], lost: pd.Series[bool]) -> pd.DataFrame:
+    """The statistics at each point where at least two seeds have a difference, or would if all were finite."""
+    seeds, gone = differences.groupby(level="point"), lost.groupby(level="point").sum()
+    count, leads = seeds.count(), (differences > 0).groupby(level="point").sum()
+    mean = seeds.mean().where(count > 1)
     half = stats.t.ppf(0.975, np.maximum(count - 1, 1)) * seeds.std(ddof=1) / np.sqrt(count)
-    mean, leads = seeds.mean(), (known > 0).groupby(level="point").sum()
-    made = pd.DataFrame(dict(zip(STATISTICS, (mean, mean - half, mean + half, leads, count), strict=True)))
-    return made[count > 1]
+    found = (mean, mean - half, mean + half, leads, count, gone)
+    made = pd.DataFrame(dict(zip(STATISTICS, found, strict=True)))
+    return made[(count > 1) | ((gone > 0) & (count + gone > 1))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,19 +63,33 @@ def remove(folder: Path) -> None:
 
 def tables(grid: Grid, trials: Trials) -> dict[str, pd.DataFrame]:
     """All that is known of the trials that are over, by the names of files."""
-    found = frame(grid, trials)
-    return {TABLE: found, SUMMARY: summary(grid, found), PAIRS: pairs(grid, found), CURVES: curves(grid, trials)}
+    found, asked = frame(grid, trials)
+    return {
+        TABLE: found,
+        SUMMARY: summary(grid, found, asked),
+        PAIRS: pairs(grid, found, asked),
+        CURVES: curves(grid, trials),
+    }
 
 
-def frame(grid: Grid, trials: Trials) -> pd.DataFrame:
-    """The table of the trials that are over; points in the order of the file, then seeds, systems and chips."""
+Asked = set[tuple[str, str]]
+"""Systems and the quantities that are asked of them, be their values finite or not."""
+
+
+def frame(grid: Grid, trials: Trials) -> tuple[pd.DataFrame, Asked]:
+    """The table of the trials that are over, and what was asked of each system.
+
+    Points are in the order of the file, then seeds, systems and chips.
+    """
     columns: dict[str, list[Any]] = {column: [] for column in (*grid.columns, *COLUMNS)}
+    asked: Asked = set()
     for kept in trials.kept():
         point, at = divmod(kept.number, len(grid.seeds))
         for row in rows(kept, {**grid.labels(point), "seed": grid.seeds[at]}):
+            asked |= {(row["system"], name) for name in NUMBERS if name in row}
             for column, values in columns.items():
                 values.append(row.get(column))
-    return pd.DataFrame({name: _typed(name, values) for name, values in columns.items()})
+    return pd.DataFrame({name: _typed(name, values) for name, values in columns.items()}), asked
 
 
 def rows(kept: Kept, labels: Row) -> Iterator[Row]:
@@ -91,12 +105,13 @@ def rows(kept: Kept, labels: Row) -> Iterator[Row]:
 
 
 def _of_system(system: Row) -> Row:
+    """What is alike on all chips, as far as it is known."""
     energy, memory, time = system["energy"], system["memory"], system["time"]
     reach = system["horizon"] or {}
     found = {
         "rule": system["rule"],
         "machine": system["machine"],
-        "end_residual": max(reach.get("end_residual", {}).values(), default=None, key=lambda v: v or 0),
+        "end_residual": _worst(reach.get("end_residual", {}).values()),
         "horizon_fresh_steps": reach.get("fresh_steps"),
         "horizon_frozen_steps": reach.get("frozen_steps"),
         **_energies(energy),
@@ -110,9 +125,16 @@ def _of_system(system: Row) -> Row:
         **{memory_column(kind): held for kind, held in memory["peak_by_class"].items()},
         "memory_to_learn_bytes": sum(memory["peak_by_class"].get(kind, 0) for kind in OF_A_SEQUENCE),
     }
+    found = {name: value for name, value in found.items() if value is not None}
     for group in GROUPS if system["gradient"] else ():
         found[f"relative_error_{group}"] = system["gradient"][group]["target"]["relative_error"]
     return found
+
+
+def _worst(residuals: Iterable[float | None]) -> float | None:
+    """The largest; None if there is none, or one that is more than any number."""
+    known = list(residuals)
+    return None if None in known else max(known, default=None)  # type: ignore[type-var]
 
 
 def _energies(energy: Row) -> Row:
@@ -145,19 +167,27 @@ def _of_chip(system: Row, chip: int) -> Row:
         for against, column in (("target", "cosine"), ("recorded", "cosine_recorded")):
             one = system["gradient"][group][against]
             found[f"{column}_{group}"] = one["per_chip"][chip]
-            lost |= one["per_chip"][chip] is None and one["relative_error"] is None
+            errors = one.get("relative_error_per_chip")  # trials of earlier versions do not have it
+            error = errors[chip] if errors else one["relative_error"]
+            lost |= one["per_chip"][chip] is None and error is None
     return {**found, "non_finite": lost}
 
 
-def summary(grid: Grid, found: pd.DataFrame) -> pd.DataFrame:
-    """Median and spread of each quantity over chips and seeds, at each point for each system."""
+def summary(grid: Grid, found: pd.DataFrame, asked: Asked) -> pd.DataFrame:
+    """Median and spread of each quantity over chips and seeds, at each point for each system.
+
+    Args:
+        found: the table of the study.
+        asked: the quantities of each system.
+    """
     known = found[found["status"] == "done"]
-    quantities = [name for name in NUMBERS if known[name].notna().any()]
     by = [*grid.columns, *OF_SYSTEM]
     lines: list[Row] = []
     for key, rows in known.groupby(by, sort=False, dropna=False):
         where = dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))
-        for name in quantities:
+        for name in NUMBERS:
+            if (where["system"], name) not in asked:
+                continue
             values = rows[name].dropna()
             if len(values) or rows["non_finite"].any():
                 low, middle, high = values.quantile([0.25, 0.5, 0.75])

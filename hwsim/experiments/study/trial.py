@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
-
-from threadpoolctl import threadpool_limits
 
 from hwsim import tasks
 from hwsim.config.experiment import Experiment
@@ -38,7 +36,6 @@ class Job(NamedTuple):
 def carry_out(config: str, seed: int, data: str | None = None) -> Outcome:
     """Run a resolved experiment with a seed; whatever goes wrong in it is its outcome."""
     begun = time.perf_counter()
-    _one_thread()
     try:
         experiment = _experiment(config).model_copy(update={"seed": seed})
         found = experiments.simulate(experiment, _dataset, data)
@@ -48,12 +45,6 @@ def carry_out(config: str, seed: int, data: str | None = None) -> Outcome:
     summary = json.dumps(found.summary, allow_nan=False)
     metrics = json.dumps(experiments.plain(found.metrics.to_dict("split", index=False)), allow_nan=False)
     return Outcome("done", None, None, summary, metrics, time.perf_counter() - begun)
-
-
-@cache
-def _one_thread() -> None:
-    """Sums must not depend on how many cores a process has; trials run side by side instead."""
-    threadpool_limits(1)
 
 
 @lru_cache(64)

@@ -17,7 +17,7 @@ from hwsim.reports.figures.canvas import (
     legend,
     shortened,
 )
-from hwsim.reports.tables import alignments
+from hwsim.reports.tables import alignments, lost_gradients
 
 
 def gradient(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
@@ -68,7 +68,8 @@ def gradient(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
             "gradient",
             _heading(checked),
             "1 is the exact direction, 0 is no better than chance, below 0 a step makes the loss worse. Exact "
-            "gradients are those of BPTT at the target weights; marks are medians, and lines reach over all chips.",
+            "gradients are those of BPTT at the target weights; marks are medians, and lines reach over all chips."
+            + _left_out(systems),
         )
 
 
@@ -78,6 +79,13 @@ def _cosine(found: Mapping[str, Any]) -> float | None:
 
 def _chips(found: Mapping[str, Any]) -> list[float]:
     return [value for value in found["target"].get("per_chip", []) if value is not None]
+
+
+def _left_out(systems: Mapping[str, Mapping[str, Any]]) -> str:
+    """Which systems have chips that have no mark."""
+    gone = {name: count for name, system in systems.items() if (count := lost_gradients(system))}
+    said = ", ".join(f"{count} of {name}" for name, count in gone.items())
+    return f" Chips whose gradients are not finite are in neither: {said}." if said else ""
 
 
 def _heading(checked: Mapping[str, Mapping[str, Any]]) -> str:

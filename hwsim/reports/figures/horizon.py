@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import exp, isfinite
+from math import exp, inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,12 @@ def horizon(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
     if not system:
         return None
     reach = system["horizon"]
-    now, start = _point(reach), _point(reach["at_start"])
-    lowest = min(now.rate, start.rate, 0.01) / 2
-    rates = np.geomspace(max(lowest, 1e-5), max(now.rate, start.rate, 0.5) * 2, 160)
-    at = {which: min(max(point.rate, rates[0]), rates[-1]) for which, point in (("now", now), ("start", start))}
+    now, start = _point(reach), _point(reach["at_start"]) if reach["at_start"] else None
+    known = [point.rate for point in (now, start) if point is not None]
+    lowest = min(*known, 0.01) / 2
+    highest = max([0.5, *filter(isfinite, known)])
+    rates = np.geomspace(max(lowest, 1e-5), 2 * highest, 160)
+    at = np.clip(known, rates[0], rates[-1])
     with canvas(330) as figure:
         axes = figure.subplots()
         axes.set_xscale("log")
@@ -38,11 +40,12 @@ def horizon(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
         axes.plot(rates, fresh, color=PALETTE["blue"], label="fresh errors allow")
         if isfinite(now.frozen_steps):
             axes.plot(rates, frozen, "--", color=PALETTE["orange"], label="frozen errors allow")
-        axes.plot(rates, _fresh(start, rates), ":", color=PALETTE["blue"], label="fresh, initial weights")
-        axes.plot([at["start"], at["now"]], [now.steps] * 2, color=MUTED, linewidth=1)
         edge: Any = {"markeredgecolor": INK, "markeredgewidth": 1.5, "markersize": 9}
-        axes.plot(at["start"], now.steps, "o", color=PAPER, label="initial weights", **edge)
-        axes.plot(at["now"], now.steps, "o", color=INK, label="last weights", **edge)
+        if start is not None:
+            axes.plot(rates, _fresh(start, rates), ":", color=PALETTE["blue"], label="fresh, initial weights")
+            axes.plot(at, [now.steps] * 2, color=MUTED, linewidth=1)
+            axes.plot(at[1], now.steps, "o", color=PAPER, label="initial weights", **edge)
+        axes.plot(at[0], now.steps, "o", color=INK, label="last weights", **edge)
         axes.set_xlim(rates[0], rates[-1])
         axes.set_ylim(bottom, top)
         axes.yaxis.set_major_locator(LogLocator(10, numticks=6))
@@ -75,7 +78,8 @@ def horizon(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
 
 
 def _point(reach: Mapping[str, Any]) -> Horizon:
-    fields: Any = {key: 0.0 if reach[key] is None else reach[key] for key in Horizon._fields}
+    """A horizon from a summary, in which what is infinite is null."""
+    fields: Any = {key: inf if reach[key] is None else reach[key] for key in Horizon._fields}
     return Horizon(**fields)
 
 

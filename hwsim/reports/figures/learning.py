@@ -14,31 +14,35 @@ from hwsim.reports.figures.canvas import DASHES, MARKERS, SERIES, Drawing, canva
 def scores(run: RunFolder) -> pd.DataFrame:
     """Each test of each system: the energy that was spent until it was over, and the median and range over chips.
 
-    Columns: system, updates, energy_j (NaN where it is unknown), median, lowest, highest.
+    Columns: system, updates, energy_j (NaN where it is unknown), median, lowest, highest, which are those of the chips
+    that have a number, and lost, how many have none.
     """
     made = run.metrics.groupby(["system", "updates"], sort=False)
-    of_chips = made[measured(run.metrics)].agg(median="median", lowest="min", highest="max")
-    return pd.concat([made.energy_j.first(), of_chips], axis=1).reset_index()
+    of_chips = made[measured(run)].agg(median="median", lowest="min", highest="max")
+    lost = made.test_loss.agg(lambda losses: int(losses.isna().sum())).rename("lost")
+    return pd.concat([made.energy_j.first(), of_chips, lost], axis=1).reset_index()
 
 
-def measured(metrics: pd.DataFrame) -> str:
+def measured(run: RunFolder) -> str:
     """What is to be shown of tests."""
-    return "test_accuracy" if metrics.test_accuracy.notna().any() else "test_loss"
+    return "test_loss" if all(system["accuracy"] is None for system in run.systems.values()) else "test_accuracy"
 
 
 def learning(made: pd.DataFrame, names: Iterable[str], measure: str) -> Drawing | None:
-    """A line for each system whose energy is known; over updates if none is; None without at least two tests.
+    """A line for each system whose energy is known, as far as it is; over updates if none is.
+
+    None without at least two tests, or if no chip has a number in any.
 
     Args:
         made: the tests, as `scores` gives them.
         names: of all systems, whose places decide on colours.
         measure: `test_accuracy` or `test_loss`.
     """
-    if made.updates.nunique() < 2:
+    if made.updates.nunique() < 2 or made["median"].isna().all():
         return None
     accuracy = measure == "test_accuracy"
-    known = made[made.groupby("system").energy_j.transform(lambda column: column.notna().all())]
-    priced = not known.empty
+    known = made[made.groupby("system").energy_j.transform(lambda column: column.notna().any())]
+    priced = bool(known["median"].notna().any())
     shown = known if priced else made
     over = "energy_j" if priced else "updates"
     wide = priced and _far_apart(shown)
@@ -74,6 +78,7 @@ def learning(made: pd.DataFrame, names: Iterable[str], measure: str) -> Drawing 
             "learning",
             _heading(shown, priced, accuracy),
             "Lines are medians over chips, bands reach from the worst chip to the best."
+            + _left_out(shown)
             + (" Energy contains programming, training and tests" if priced else "")
             + ((", on a logarithmic axis." if wide else ".") if priced else ""),
         )
@@ -88,7 +93,16 @@ def _far_apart(shown: pd.DataFrame) -> bool:
 def _heading(shown: pd.DataFrame, priced: bool, accuracy: bool) -> str:
     first = shown.system.iloc[0]
     last = shown[shown.system == first].iloc[-1]
+    if pd.isna(last["median"]):
+        return f"{first} has no finite {'accuracy' if accuracy else 'loss'} after {int(last.updates)} updates"
     value = f"{last['median']:.1%}" if accuracy else f"a loss of {last['median']:.3g}"
-    if not priced:
+    if not priced or pd.isna(last.energy_j):
         return f"{first} reaches {value} after {int(last.updates)} updates"
     return f"{first} reaches {value} for {si(last.energy_j, 'J')}"
+
+
+def _left_out(shown: pd.DataFrame) -> str:
+    """Which systems have chips that lie on no line."""
+    most = shown.groupby("system", sort=False).lost.max()
+    said = ", ".join(f"{count} of {system}" for system, count in most.items() if count)
+    return f" Chips whose answers are not finite are in neither: {said}." if said else ""

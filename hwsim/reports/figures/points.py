@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import isnan
+from math import isfinite, isnan
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from hwsim.config.columns import error_column
@@ -83,9 +84,12 @@ def _order(values: pd.Series[Any]) -> dict[Any, int]:
 
 
 def _lost(rows: pd.DataFrame) -> pd.Series[bool]:
-    if "non_finite" not in rows:
-        return pd.Series(False, rows.index)
-    return rows["non_finite"].astype("boolean").fillna(False).astype(bool)
+    """Of which rows something is not finite: on a learning curve, of which tests, or of the training before them."""
+    if "non_finite" in rows:
+        return rows["non_finite"].astype("boolean").fillna(False).astype(bool)
+    if "updates" in rows:
+        return rows["test_loss"].isna() | (rows["train_loss"].isna() & (rows["updates"] > 0))
+    return pd.Series(False, rows.index)
 
 
 def _condition(figure: Figure) -> Any:
@@ -107,7 +111,10 @@ def _spread(figure: Figure, values: pd.Series[float]) -> tuple[float, float, flo
     if figure.spread == "range":
         return float(values.min()), middle, float(values.max())
     if len(values) > 1 and figure.spread in ("deviation", "interval"):
-        half = float(values.std(ddof=1))
+        with np.errstate(over="ignore"):  # values that have grown large have squares that are not finite
+            half = float(values.std(ddof=1))
+        if not isfinite(half):
+            return middle, middle, middle
         if figure.spread == "interval":
             from scipy.stats import t
 

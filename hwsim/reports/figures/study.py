@@ -215,7 +215,7 @@ def _reach(ax: Axes, figure: Figure, panel: Panel, ticks: list[Any]) -> None:
     for point in (point for one in panel.series for point in one.points):
         x = ticks.index(point.x) if even else point.x
         ax.update_datalim([(x, 1)], updatey=False)  # also of one that has no value
-        for y in (point.low, point.middle, point.high):
+        for y in (point.low, point.middle, point.high, figure.not_finite if point.lost else None):
             if y is not None:
                 ax.update_datalim([(x, y)])
     ax.autoscale_view()

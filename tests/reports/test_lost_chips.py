@@ -1,0 +1,272 @@
+"""Chips that have no number: reports count them, and no verdict, ranking or figure lets them pass for others."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from run_folders import Folders
+
+from hwsim.experiments.run_folder import RunFolder
+from hwsim.experiments.study_folder import StudyFolder
+from hwsim.reports import html, tables, trials
+from hwsim.reports.answers import answers, scores, warnings
+from hwsim.reports.comparison import compare
+from hwsim.reports.figures import learning
+from hwsim.reports.figures.gradient import gradient
+from hwsim.reports.figures.horizon import horizon
+
+Ends = dict[str, Sequence[float | None]]
+WELL: Ends = {"substrate": [0.9, 0.88], "digital": [0.9], "exact": [0.9]}
+LOST: Ends = {"substrate": [None, None], "digital": [None], "exact": [None]}
+
+
+def ended(run: RunFolder, ends: Ends, start: float = 0.5) -> RunFolder:
+    """The same run, had the chips of its systems started and ended so; None for a chip that is lost.
+
+    Where there is no accuracy it is 1 - loss.
+    """
+    found = RunFolder(run.path, copy.deepcopy(run.summary), run.config)
+    metrics = run.metrics.copy()
+    last = metrics.updates == metrics.updates.max()
+    classes = run.systems["substrate"]["accuracy"] is not None
+    for name, chips in ends.items():
+        values = np.array([np.nan if value is None else value for value in chips])
+        mine = metrics.system == name
+        for rows, now in ((mine & ~last, start), (mine & last, values)):
+            metrics.loc[rows, "test_loss"] = 1 - now
+            if classes:
+                metrics.loc[rows, "test_accuracy"] = now
+        known = [value for value in chips if value is not None]
+        spread = {"median": float(np.median(known)) if known else None, "per_chip": list(chips)}
+        system = found.summary["systems"][name]
+        system["loss"] = {
+            "median": None if spread["median"] is None else 1 - spread["median"],
+            "per_chip": [None if value is None else 1 - value for value in chips],
+        }
+        system["accuracy"] = spread if classes else None
+        for quantity in ("loss", "accuracy"):
+            if system[quantity]:
+                system[quantity]["non_finite"] = list(chips).count(None)
+        gone = [chip for chip, value in enumerate(chips) if value is None]
+        system["diverged"] = {"updates": 4, "chips": gone} if gone else None
+    found.metrics = metrics
+    return found
+
+
+def words(page: str) -> str:
+    """What a page says, without its tags, its model and its configuration."""
+    return re.sub(r"<[^>]*>", " ", page.split("<main>")[1].split('id="model"')[0])
+
+
+@pytest.mark.parametrize("kind", ["full", "regression"])
+@pytest.mark.parametrize(
+    ("mine", "said", "tone"),
+    [
+        ([0.9, 0.9], "Yes, on this task", "good"),
+        ([0.99, None], "No: learning diverged on 1 of 2 chips.", "bad"),
+        ([None, 0.99], "No: learning diverged on 1 of 2 chips.", "bad"),
+        ([None, None], "No: learning diverged on 2 of 2 chips.", "bad"),
+    ],
+)
+def test_a_device_with_lost_chips_is_not_good_enough(
+    folders: Folders, kind: str, mine: list[float | None], said: str, tone: str
+) -> None:
+    run = ended(folders(kind), WELL | {"substrate": mine})
+    physicist, _, researcher = answers(run)
+    assert physicist.said.startswith(said)
+    assert physicist.tone == tone
+    gone = mine.count(None)
+    told = f"on {gone} of 2 chips answers are not finite"
+    assert (f"O{told[1:]}" in " ".join(physicist.because)) == (gone > 0)
+    assert any(line.startswith(f"substrate: {told}") for line in warnings(run.systems)) == (gone > 0)
+    assert any(line.startswith(f"substrate: {told}") for line in tables.remarks(run.systems)) == (gone > 0)
+    assert researcher.said.startswith("None on these machines") == (gone > 0)
+    assert any(f"{gone} of 2 chips not finite" in line for line in researcher.because) == (gone > 0)
+    page = html.of_run(run)
+    assert not {"nan", "nan%"} & set(words(page).lower().split())
+    assert ("chips not finite" in page) == (gone > 0)
+
+
+def test_chips_that_learning_lost_and_chips_that_a_test_lost_are_one_count(folders: Folders) -> None:
+    run = ended(folders("full"), WELL | {"substrate": [0.9, None]})
+    run.systems["substrate"]["diverged"] = {"updates": 1, "chips": [0]}  # it kept its weights, and answers
+    assert answers(run)[0].said == "No: learning diverged on 2 of 2 chips."
+    untrained = ended(folders("full"), WELL | {"substrate": [0.9, None]})
+    untrained.metrics = untrained.metrics[untrained.metrics.updates == 4]
+    assert answers(untrained)[0].said == "No: on 1 of 2 chips its answers are not finite."
+
+
+def test_a_reference_that_is_lost_says_nothing_of_a_device(folders: Folders) -> None:
+    for kind in ("full", "regression"):
+        run = ended(folders(kind), {"substrate": [0.9, 0.9], "digital": [None], "exact": [0.9]})
+        assert "digital" not in answers(run)[0].said
+        assert re.match(r"Yes, on this task: .*, exact", answers(run)[0].said)
+        (said, tone) = answers(ended(folders(kind), WELL | {"digital": [None], "exact": [None]}))[0][1:3]
+        assert said.endswith("learning diverged on digital, so nothing says what that is worth.")
+        assert tone == "unsure"
+
+
+def test_a_reference_that_is_lost_is_no_measure_of_progress(folders: Folders) -> None:
+    """Nor is one of which a chip is left that does very well."""
+    run = ended(folders("full"), {"substrate": [0.6, 0.6], "digital": [None], "exact": [0.6]})
+    assert answers(run)[2].said == "fpe survives on these machines."
+    assert answers(ended(folders("full"), {**WELL, "substrate": [0.6, 0.6]}))[2].said.startswith("None on these")
+    digital = copy.deepcopy(folders("full"))
+    two = ended(digital, {"substrate": [1.0, None], "digital": [0.6], "exact": [0.6]})
+    two.systems["digital"]["signal_health"] = two.systems["exact"]["signal_health"] = two.systems["substrate"][
+        "signal_health"
+    ]
+    said = answers(two)[2].said
+    assert said == "bptt (digital) and bptt (exact) survive on these machines; fpe does not."
+    assert answers(ended(folders("full"), LOST))[2].tone == "bad"
+
+
+def test_all_scores_of_a_run_are_of_one_kind(folders: Folders) -> None:
+    """Accuracies, though of some systems all are lost: a gain in accuracy is not to be held against one in loss."""
+    run = ended(folders("full"), WELL | {"digital": [None]}, start=np.nan)
+    found = scores(run)
+    assert {name: score.is_accuracy for name, score in found.items()} == dict.fromkeys(WELL, True)
+    assert {name: score.lost for name, score in found.items()} == {"substrate": 0, "digital": 1, "exact": 0}
+    assert np.isnan(found["digital"].end)
+    assert str(found["digital"]) == "no finite accuracy"
+    assert found["substrate"].end == pytest.approx(0.89)
+    assert {score.is_accuracy for score in scores(ended(folders("regression"), WELL)).values()} == {False}
+
+
+def test_a_rule_whose_gradient_is_lost_on_a_chip_does_not_point_best(folders: Folders) -> None:
+    run = copy.deepcopy(folders("untrained"))
+    for name, cosine, gone in (("substrate", 0.99, 1), ("digital", 0.5, 0), ("exact", None, 1)):
+        run.systems[name]["signal_health"] = None
+        run.systems[name]["gradient"]["recurrent"]["target"] |= {"cosine": cosine, "non_finite": gone}
+    assert "the gradient of bptt (digital) points best" in answers(run)[2].said
+    run.systems["digital"]["gradient"]["recurrent"]["target"] |= {"cosine": None}
+    assert answers(run)[2].said == "Nothing was trained; no rule has a gradient that points anywhere on all chips."
+    drawn = gradient(run.systems)
+    assert drawn is not None
+    assert "not finite are in neither: 1 of substrate, 1 of exact." in drawn.caption
+    rows = {line.label: line.cells for line in tables.gradients(run.systems).lines}
+    assert [str(cell) for cell in rows["recurrent"]][::3] == ["0.990 (1 not finite)", "-", "not finite"]
+
+
+# ---- figures -------------------------------------------------------------------------------------------------
+
+
+def test_the_curve_of_learning_ends_where_all_chips_are_lost(folders: Folders) -> None:
+    run = ended(folders("full"), WELL | {"substrate": [None, None], "digital": [0.9]})
+    run.metrics.loc[(run.metrics.system == "substrate") & (run.metrics.updates == 4), "energy_j"] = np.nan
+    found = learning.scores(run)
+    assert list(found[found.system == "substrate"].lost) == [0, 0, 0, 0, 2]
+    drawn = learning.learning(found, run.systems, learning.measured(run))
+    assert drawn is not None
+    assert drawn.heading == "Substrate has no finite accuracy after 4 updates"
+    assert "not finite are in neither: 2 of substrate." in drawn.caption
+    assert ">substrate</text>" in drawn.svg  # what it reached before is still drawn
+    run.metrics.loc[run.metrics.system == "substrate", "test_accuracy"] = 0.7
+    drawn = learning.learning(learning.scores(run), run.systems, "test_accuracy")
+    assert drawn is not None
+    assert drawn.heading == "Substrate reaches 70.0% after 4 updates"  # for an energy that is no number
+    nothing = ended(folders("full"), LOST, start=np.nan)
+    assert learning.measured(nothing) == "test_accuracy"
+    assert learning.learning(learning.scores(nothing), nothing.systems, "test_accuracy") is None
+
+
+def test_runs_with_and_without_lost_chips_stand_side_by_side(folders: Folders) -> None:
+    whole = folders("full")
+    lost = ended(whole, LOST, start=np.nan)
+    lost = RunFolder(whole.path / "lost", lost.summary, lost.config)
+    lost.metrics = ended(whole, LOST, start=np.nan).metrics
+    page = words(html.of_comparison(compare([whole, lost])))
+    assert "not finite" in page
+    assert "Full reaches" in page  # the figure of learning is of both
+    assert "nan" not in page.lower().split()
+
+
+def test_a_horizon_may_be_known_at_the_last_weights_alone_and_forget_at_once(folders: Folders) -> None:
+    run = copy.deepcopy(folders("full"))
+    reach = run.systems["substrate"]["horizon"]
+    whole = horizon(run.systems)
+    assert whole is not None
+    assert "initial weights" in whole.svg
+    reach["at_start"] = None
+    reach |= {"rate": None, "fresh_error": None, "fresh_steps": 0.0, "fits": False}  # a rate without end
+    drawn = horizon(run.systems)
+    assert drawn is not None
+    assert "initial weights" not in drawn.svg
+    assert "beyond the horizon of 0" in drawn.heading
+    assert any("beyond the horizon of 0 (by fresh errors)." in line for line in tables.remarks(run.systems))
+    assert any("is 0 (by fresh errors) steps at the last weights; a" in line for line in answers(run)[2].because)
+
+
+# ---- studies -------------------------------------------------------------------------------------------------
+
+
+def study_of(points: dict[tuple[int, str], tuple[float | None, int, int]], name: str = "accuracy") -> StudyFolder:
+    """A study whose points, `(bits, system)`, have a median, a count, and so many values that are not finite."""
+    lines, rows = [], []
+    for (bits, system), (median, count, gone) in points.items():
+        where = {"bits": bits, "system": system, "rule": system.lower(), "machine": "m"}
+        lines.append({**where, "quantity": name, "median": median, "count": count, "non_finite": gone})
+        rows.append({**where, "status": "done", "non_finite": gone > 0, name: median})
+    return StudyFolder(None, {"name": "s"}, pd.DataFrame(rows), pd.DataFrame(lines).astype({"median": float}), {})  # type: ignore[arg-type]
+
+
+def test_a_point_with_lost_chips_is_neither_the_best_nor_the_worst_of_a_study() -> None:
+    study = study_of({(4, "A"): (0.5, 4, 0), (6, "A"): (0.99, 1, 3), (7, "A"): (None, 0, 4), (8, "A"): (0.8, 4, 0)})
+    physicist, _, researcher = trials.answers(study)
+    assert physicist.said == "A does best at bits 8: accuracy 80.0%."
+    assert physicist.because == [
+        "It does worst at bits 4: 50.0%.",
+        "Not judged at bits 6: 3 of 4 are not finite.",
+        "Not judged at bits 7: 4 of 4 are not finite.",
+    ]
+    assert researcher.said == (
+        "By its median over the points at which it is finite on all chips, a (A) does best: accuracy 65.0%."
+    )
+    assert "a (A): not finite at 2 of 4 points." in researcher.because
+    cells = [line.cells for line in trials.medians(study).lines]
+    assert [str(row[-1]) for row in cells] == ["50.0%", "99.0% (3 not finite)", "not finite", "80.0%"]
+
+
+def test_a_rule_that_is_lost_more_often_does_not_do_best() -> None:
+    study = study_of({(4, "A"): (0.5, 4, 0), (8, "A"): (0.6, 4, 0), (4, "B"): (0.9, 4, 0), (8, "B"): (0.99, 1, 3)})
+    researcher = trials.answers(study)[2]
+    assert researcher.said == "By its median over all points, a (A) does best: accuracy 55.0%."
+    assert researcher.because == [
+        "a (A): 50.0% to 60.0%.",
+        "b (B): 90.0% to 90.0%.",
+        "b (B): not finite at 1 of 2 points.",
+        "What is finite at more points is better, then what has the better median.",
+    ]
+    loss = study_of({(4, "A"): (0.5, 4, 0), (4, "B"): (0.1, 3, 1)}, "loss")
+    assert "a (A) does best: loss 0.5" in trials.answers(loss)[2].said
+
+
+def test_a_study_in_which_all_is_lost_says_so() -> None:
+    study = study_of({(4, "A"): (None, 0, 4), (8, "A"): (None, 0, 4)})
+    physicist, _, researcher = trials.answers(study)
+    assert (physicist.said, physicist.tone) == ("A has at no point accuracy that is finite on all chips.", "bad")
+    assert (researcher.said, researcher.tone) == ("No accuracy is finite on all chips.", "bad")
+    (table,) = trials.pivots(study)
+    assert {str(cell) for line in table.lines for cell in line.cells} == {"not finite"}
+
+
+def test_differences_say_how_many_seeds_are_lost() -> None:
+    study = study_of({(4, "A"): (0.5, 4, 0), (8, "A"): (0.6, 4, 0), (4, "B"): (0.5, 4, 0), (8, "B"): (0.6, 4, 0)})
+    common: dict[str, Any] = {"quantity": "accuracy", "first": "A", "second": "B"}
+    lines = [
+        {"bits": 4, **common, "mean": 0.1, "low": 0.05, "high": 0.15, "leads": 3, "count": 3, "non_finite": 2},
+        {"bits": 8, **common, "mean": np.nan, "low": np.nan, "high": np.nan, "leads": 0, "count": 0, "non_finite": 5},
+    ]
+    table = trials.differences(study._replace(pairs=pd.DataFrame(lines), curves=pd.DataFrame([{"updates": 1}])))
+    assert table is not None
+    said = [[str(cell) for cell in line.cells] for line in table.lines]
+    assert said == [
+        ["4", "+10.00", "+5.00 to +15.00", "3 of 3 (2 not finite)"],
+        ["8", "not finite", "-", "0 of 0 (5 not finite)"],
+    ]
