@@ -39,7 +39,7 @@ def run(
     from hwsim.config import experiment as config
     from hwsim.experiments import run as experiments
     from hwsim.experiments.run_folder import place
-    from hwsim.reports import tables
+    from hwsim.reports import terminal
 
     asked = config.load(file)
     folder = place(out, asked.name)
@@ -47,7 +47,7 @@ def run(
         result = experiments.run(asked, out=folder, seed=seed, data=data, progress=progress)
     if not quiet:
         console = Console()
-        tables.show(result.summary, console)
+        terminal.show(result.summary, console)
         console.print(f"Results are in {result.folder}", highlight=False)
 
 
@@ -188,14 +188,14 @@ def estimate(
     """What an experiment costs in energy, memory and time, from shapes alone: nothing is simulated."""
     from hwsim.config import settings as config
     from hwsim.experiments import estimate as experiments
-    from hwsim.reports import tables
+    from hwsim.reports import terminal
 
     found = experiments.estimate(config.load(file, settings or []), config.expectations(expect or []))
     if as_json:
         typer.echo(json.dumps(found.summary, indent=2))
     else:
         console = Console()
-        tables.show(found.summary, console)
+        terminal.show(found.summary, console)
 
 
 @app.command()

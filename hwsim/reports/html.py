@@ -18,7 +18,7 @@ import hwsim
 from hwsim.errors import OutputError, ResultsError
 from hwsim.experiments.run_folder import RunFolder
 from hwsim.experiments.study_folder import STUDY, StudyFolder
-from hwsim.reports import answers, tables, trials
+from hwsim.reports import answers, efficiency, tables, trials
 from hwsim.reports.comparison import Comparison, differences, remarks
 from hwsim.reports.figures import study as pictures
 from hwsim.reports.figures.canvas import Drawing, adopted
@@ -73,6 +73,14 @@ def of_run(run: RunFolder) -> str:
             "Energy",
             drawings=_drawn(purposes(systems), constants(name, first)),
             more=_filled(tables.energy(systems), *(tables.constants(*each) for each in systems.items())),
+        ),
+        Section(
+            "efficiency",
+            "Efficiency, beside published chips",
+            tables=[
+                Sheet(efficiency.efficiency(systems), note=" ".join(efficiency.why_no_area(systems)), sortable=False),
+                Sheet(efficiency.published()),
+            ],
         ),
         Section("held", "Memory", drawings=_drawn(memory(run)), more=_filled(tables.memory(systems))),
         Section("devices", "Devices and circuits", drawings=_drawn(conductances(run), writes(run), clipped(run))),

@@ -59,18 +59,6 @@ NOTHING = Cell("-")
 NOT_FINITE = "not finite"
 
 
-def show(summary: Summary, console: Console) -> None:
-    """Print the tables of a `summary.json`."""
-    found = summary["systems"]
-    title = f"{summary['name']}: the substrate beside its references (× is the ratio to the substrate)"
-    if "estimated" in summary:
-        title = f"{title}; estimated from shapes, nothing was simulated"
-    for table in (systems(found, title), energy(found), memory(found)):
-        put(table, console)
-    for line in remarks(found):
-        console.print(line, markup=False)
-
-
 def put(table: Table, console: Console) -> None:
     """Print a table; one that is too wide goes on below with its other columns."""
     fitting = max(1, (console.width - _LABEL) // _NARROWEST)

@@ -4,49 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 from conftest import close, machine_options
 
-from hwsim import machine
-from hwsim.accounts.energy import Tariff, total
-from hwsim.accounts.schedule import Scheduler
-from hwsim.episode import Episode
-from hwsim.initial import Initial
-from hwsim.machine import Matrix
+from hwsim.experiments.one_read import Read, one_read
 
 FITTED, PREDICTED = 1.05, 1.5
 """By how much an energy may differ, either way."""
 
 
-def read(on: str, *, periphery: str | None = None, **parts: Any) -> tuple[float, float]:
-    """Energy in joules and time in seconds of one read of a full tile, every input at full scale."""
+def read(on: str, *, periphery: str | None = None, **parts: Any) -> Read:
+    """One read of a full tile, every input at full scale."""
     around = {} if periphery is None else {"periphery": periphery}
-    options = machine_options({"like": on, "name": "chip", "parts": parts, **around})
-    stage, tiles = machine.build(options), options.parts.tiles
-    shape = tiles.rows, tiles.columns
-    matrix = Matrix(
-        stage, "W", "readout", Initial(shape, lambda: np.linspace(-1, 1, shape[0] * shape[1]).reshape(shape))
-    )
-    for _ in stage.phase("programming"):
-        matrix.program()
-    stage.journal.close_batch(1)
-    stage.journal.collect()
-    signs = np.where(np.arange(tiles.columns) % 2, 1.0, -1.0)
-    with stage.showing(Episode(signs[None, None, :], labels=np.zeros(1, int), classes=2)), stage.workspace():
-        for step in stage.forward_pass("read"):
-            assert (matrix @ step.input).width == tiles.rows
-    totals = stage.journal.totals
-    ledger = Tariff(stage.journal.traces, stage.prices()).of_totals(totals, 0.0)
-    reads = {line: entry for line, entry in ledger.items() if line.operation in ("read", "tile adc", "dac")}
-    joules = total(reads).energy
-    assert joules is not None
-    (batch,) = totals.batches
-    (timing,) = Scheduler(stage.journal.traces, stage.prices().occupied).batch(batch)
-    return joules, timing.busy["W tiles"] * 1e-12
+    return one_read(machine_options({"like": on, "name": "chip", "parts": parts, **around}))
 
 
-def within(found: float, published: float, factor: float) -> bool:
+def within(found: float | None, published: float, factor: float) -> bool:
+    assert found is not None
     return 1 / factor <= found / published <= factor
 
 
@@ -65,15 +39,15 @@ MEAN = {"weight_range": 1.58}
     ],
 )
 def test_hermes(phases: int, published: float, factor: float) -> None:
-    joules, seconds = read("hermes_14nm", tiles={"phases": phases, **MEAN})
-    assert within(joules, published, factor)
-    assert seconds == close(phases * 130e-9)  # 132.9 ns and 521 ns
+    found = read("hermes_14nm", tiles={"phases": phases, **MEAN})
+    assert within(found.energy, published, factor)
+    assert found.time == close(phases * 130e-9)  # 132.9 ns and 521 ns
 
 
 def test_the_power_of_a_core_hardly_depends_on_its_phases() -> None:
     for phases, published in ((1, 0.1011), (4, 0.1014)):
-        joules, seconds = read("hermes_14nm", tiles={"phases": phases, **MEAN})
-        assert within(joules / seconds, published, FITTED)
+        found = read("hermes_14nm", tiles={"phases": phases, **MEAN})
+        assert within(found.energy / found.time, published, FITTED)
 
 
 # ---- NeuRRAM: Wan et al., 2022, Fig. 12 ----------------------------------------------------------------------
@@ -96,9 +70,9 @@ SETTINGS = [  # bits out, bits in, TOPS of 48 cores, TOPS/W
 def test_neurram(out: int, bits: int, tops: float, tops_per_w: float) -> None:
     seconds = 48 * OPERATIONS / (tops * 1e12)
     time = {"time": {"value": f"{seconds!r} s", "source": "wan2022"}} if bits < 2 else {}  # a converter has two bits
-    joules, found = read("neurram_130nm", tiles=time, dac={"bits": max(bits, 2)}, adc={"bits": out})
-    assert found == close(seconds, rel=1e-3)
-    assert within(joules, OPERATIONS / (tops_per_w * 1e12), FITTED if (out, bits) == (8, 6) else PREDICTED)
+    found = read("neurram_130nm", tiles=time, dac={"bits": max(bits, 2)}, adc={"bits": out})
+    assert found.time == close(seconds, rel=1e-3)
+    assert within(found.energy, OPERATIONS / (tops_per_w * 1e12), FITTED if (out, bits) == (8, 6) else PREDICTED)
 
 
 # ---- ISAAC: Shafiee et al., 2016, Table I; a study, not silicon ----------------------------------------------
@@ -107,8 +81,8 @@ def test_neurram(out: int, bits: int, tops: float, tops_per_w: float) -> None:
 def test_isaac() -> None:
     """A cycle of an array takes 301 pJ; an input of 8 bits takes eight cycles of 100 ns."""
     tiles = {"rows": 128, "columns": 128, "phases": 1, "time": {"value": "100 ns", "source": "khaddam2022"}}
-    joules, seconds = read("hermes_14nm", periphery="sar_bitserial_32nm", tiles=tiles)
-    assert within(joules, 8 * 301e-12, FITTED)
-    assert seconds == close(8 * 100e-9)
+    found = read("hermes_14nm", periphery="sar_bitserial_32nm", tiles=tiles)
+    assert within(found.energy, 8 * 301e-12, FITTED)
+    assert found.time == close(8 * 100e-9)
     # 256 by 256 weights of 8 bits on cells of 2 bits: two blocks of rows, eight of columns
-    assert within(2 * 8 * joules, 38.5e-9, FITTED)
+    assert within(2 * 8 * found.energy, 38.5e-9, FITTED)

@@ -17,7 +17,7 @@ from hwsim.config import experiment as config
 from hwsim.documents import Document
 from hwsim.experiments.run import run
 from hwsim.quantities import si
-from hwsim.reports import tables
+from hwsim.reports import tables, terminal
 from hwsim.reports.tables import Cell, Line, Table, put
 
 PREFIX = {prefix: 1000.0 ** (power - 6) for power, prefix in enumerate(["a", "f", "p", "n", "µ", "m", "", *"kMGT"])}
@@ -110,7 +110,7 @@ def summary(*found: dict[str, Any]) -> dict[str, Any]:
 
 def printed(found: dict[str, Any]) -> str:
     out = io.StringIO()
-    tables.show(found, Console(file=out, width=200))
+    terminal.show(found, Console(file=out, width=200))
     return out.getvalue()
 
 

@@ -1,0 +1,87 @@
+"""One read: what a machine takes to multiply a matrix by a vector, to be held against what published chips take."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hwsim import machine
+from hwsim.accounts.energy import Tariff, grouped, total
+from hwsim.accounts.passes import Occurrence
+from hwsim.accounts.schedule import Scheduler
+from hwsim.episode import Episode
+from hwsim.initial import Initial
+from hwsim.machine import CrossbarMachine, Matrix
+from hwsim.records import Head, Record
+
+SIZE = 256
+"""Rows and columns of the matrix that a machine without tiles multiplies by as many vectors as it has rows."""
+
+
+class Read(NamedTuple):
+    """A read, or one product of many.
+
+    Attributes:
+        rows, columns: of the matrix.
+        energy: in joules; None if a constant has no value.
+        time: in seconds.
+        by_component: the energy by what spends it.
+    """
+
+    rows: int
+    columns: int
+    energy: float | None
+    time: float
+    by_component: dict[str, float]
+
+    @property
+    def per_mac(self) -> float | None:
+        """Joules per multiply-accumulate."""
+        return None if self.energy is None else self.energy / (self.rows * self.columns)
+
+
+def one_read(options: Any) -> Read:
+    """The matrix that fills a tile, read once with its conversions, every input at full scale, weights evenly spread.
+
+    A machine without tiles takes a matrix of 256 by 256, in a pass over 256 vectors outside of any recurrence.
+    """
+    stage = machine.build(options)
+    if not isinstance(stage, CrossbarMachine):
+        return _one_product(stage)
+    tiles = stage.parts.tiles
+    matrix = _matrix(stage, tiles.rows, tiles.columns)
+    for _ in stage.phase("programming"):
+        matrix.program()
+    stage.journal.close_batch(1)
+    stage.journal.collect()
+    signs = np.where(np.arange(tiles.columns) % 2, 1.0, -1.0)
+    with stage.showing(Episode(signs[None, None, :], labels=np.zeros(1, int), classes=2)), stage.workspace():
+        for step in stage.forward_pass("read"):
+            stage.digital(matrix @ step.input)
+    totals, prices = stage.journal.totals, stage.prices()
+    ledger = Tariff(stage.journal.traces, prices).of_totals(totals, 0.0)
+    reads = {line: entry for line, entry in ledger.items() if line.operation in ("dac", "read", "adc", "tile adc")}
+    (batch,) = totals.batches
+    (timing,) = Scheduler(stage.journal.traces, prices.occupied).batch(batch)
+    parts = {component: spent.known for component, spent in grouped(reads, "component").items()}
+    return Read(tiles.rows, tiles.columns, total(reads).energy, timing.busy[f"{matrix.name} tiles"] * 1e-12, parts)
+
+
+def _one_product(stage: Any) -> Read:
+    _matrix(stage, SIZE, SIZE)
+    head: Head = stage.head("read")._replace(format=str(getattr(stage.options, "format", stage.dtype)))  # of passes
+    record = Record(*head, (SIZE, SIZE), SIZE, (0, "W"), 1)
+    where = Occurrence(steps=SIZE, recurrent=False)
+    charges, occupied = stage.prices().charges(record, where), stage.prices().occupied(record, where)
+    parts: dict[str, float] = {}
+    for each in charges:
+        if each.energy is not None:
+            parts[each.component] = parts.get(each.component, 0.0) + each.energy * each.amount
+    energy = None if any(each.energy is None for each in charges) else sum(parts.values())
+    return Read(SIZE, SIZE, energy, occupied.duration * 1e-12, parts)
+
+
+def _matrix(stage: machine.Machine, rows: int, columns: int) -> Matrix:
+    weights = np.linspace(-1, 1, rows * columns).reshape(rows, columns)
+    return Matrix(stage, "W", "readout", Initial(weights.shape, lambda: weights))

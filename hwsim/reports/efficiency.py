@@ -1,0 +1,111 @@
+"""How well matrix products are done: systems side by side, and the published chips beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import resources
+from typing import Any, NamedTuple
+
+import yaml
+
+from hwsim.quantities import si
+from hwsim.reports.tables import NOTHING, Cell, Line, Systems, Table
+
+
+class Chip(NamedTuple):
+    """A published chip; what its source does not say is None.
+
+    Attributes:
+        energy_per_mac_pj: of a multiply-accumulate, converters included.
+        power_mw, area_mm2: of what the energy is of.
+        source: its key.
+    """
+
+    name: str
+    what: str
+    energy_per_mac_pj: float
+    power_mw: float | None
+    area_mm2: float | None
+    source: str
+
+
+@cache
+def chips() -> dict[str, Chip]:
+    """The published chips, by name."""
+    return {each["name"]: Chip(**each) for each in _file()["chips"]}
+
+
+def sources() -> Mapping[str, str]:
+    """Their citations, by key."""
+    return _file()["sources"]
+
+
+@cache
+def _file() -> Any:
+    return yaml.safe_load(resources.files(__package__).joinpath("published_chips.yaml").read_text("utf-8"))
+
+
+class Row(NamedTuple):
+    """One measure of efficiency: its label, its key in a summary, and how it is written."""
+
+    label: str
+    key: str
+    write: Callable[[float], str]
+
+
+ROWS = (
+    Row("energy / MAC", "energy_per_mac_j", lambda v: si(v, "J")),
+    Row("TOPS/W", "tops_per_w", lambda v: f"{v:.3g}"),
+    Row("… of it converters", "converter_share", lambda v: f"{v:.0%}"),
+    Row("tile fill", "tile_fill", lambda v: f"{v:.2g}" if v < 0.01 else f"{v:.0%}"),
+    Row("mean power", "mean_power_w", lambda v: si(v, "W")),
+    Row("area", "area_m2", lambda v: f"{v * 1e6:.3g} mm²"),
+)
+
+
+def efficiency(found: Systems) -> Table:
+    """Matrix products of a training step, its power, and the area of all units and of the tiles in use."""
+    lines = []
+    for label, key, write in ROWS:
+        values = [(system.get("efficiency") or {}).get(key) for system in found.values()]
+        cells = [NOTHING if value is None else Cell(write(value), value) for value in values]
+        if any(cell is not NOTHING for cell in cells):
+            lines.append(Line(label, tuple(cells)))
+    known = [_known_area(system) for system in found.values()]
+    if any(cell is not NOTHING for cell in known):
+        lines.append(Line("… as far as known", tuple(known)))
+    return Table("Efficiency of matrix products, power and area", tuple(found), tuple(lines))
+
+
+def _known_area(system: Mapping[str, Any]) -> Cell:
+    """The area that has a source, where some of it has none."""
+    found = system.get("efficiency") or {}
+    if found.get("area_m2") is not None or not found.get("area_by_part_m2"):
+        return NOTHING
+    known = sum(found["area_by_part_m2"].values())
+    return Cell(f"{known * 1e6:.3g} mm²", known)
+
+
+def published(brief: bool = False) -> Table:
+    """The published chips; in brief without their power and area."""
+    lines = []
+    for chip in chips().values():
+        power = NOTHING if chip.power_mw is None else Cell(si(chip.power_mw / 1e3, "W"), chip.power_mw)
+        area = NOTHING if chip.area_mm2 is None else Cell(f"{chip.area_mm2:.3g} mm²", chip.area_mm2)
+        energy, tops = chip.energy_per_mac_pj, 2 / chip.energy_per_mac_pj
+        more = () if brief else (power, area)
+        cells = Cell(si(energy * 1e-12, "J"), energy), Cell(f"{tops:.3g}", tops), *more, Cell(chip.what)
+        lines.append(Line(chip.name, cells))
+    columns = ("energy / MAC", "TOPS/W", *(() if brief else ("power", "area")), "what")
+    return Table("Published chips, beside which to look at it", columns, tuple(lines), corner="chip")
+
+
+def why_no_area(found: Systems) -> list[str]:
+    """Why an area is not known as a whole, a line for each reason."""
+    reasons: dict[str, list[str]] = {}
+    for name, system in found.items():
+        why = (system.get("efficiency") or {}).get("area_why_null")
+        if why and (system.get("efficiency") or {}).get("area_by_part_m2"):
+            reasons.setdefault(why, []).append(name)
+    return [f"{', '.join(names)}: no area as a whole, since {why}." for why, names in reasons.items()]

@@ -1,0 +1,62 @@
+"""The table of efficiency, and the published chips beside it."""
+
+from typing import Any
+
+import pytest
+
+from hwsim.reports import efficiency
+from hwsim.reports.efficiency import chips, published, sources, why_no_area
+
+KNOWN = {
+    "energy_per_mac_j": 3.1e-13,
+    "tops_per_w": 6.45,
+    "converter_share": 0.4,
+    "tile_fill": 0.0042,
+    "mean_power_w": 0.054,
+    "area_m2": 1.5e-6,
+    "area_by_part_m2": {"tiles": 1e-6, "local buffer": 5e-7},
+    "area_why_null": None,
+}
+
+
+def system(**changed: Any) -> dict[str, Any]:
+    return {"efficiency": KNOWN | changed}
+
+
+def cells(table: Any) -> dict[str, list[str]]:
+    return {line.label: [str(cell) for cell in line.cells] for line in table.lines}
+
+
+def test_every_measure_has_a_line() -> None:
+    assert cells(efficiency.efficiency({"chip": system()})) == {
+        "energy / MAC": ["310 fJ"],
+        "TOPS/W": ["6.45"],
+        "… of it converters": ["40%"],
+        "tile fill": ["0.0042"],
+        "mean power": ["54 mW"],
+        "area": ["1.5 mm²"],
+    }
+
+
+def test_an_area_that_is_not_known_as_a_whole_is_told_as_far_as_it_is() -> None:
+    lacking = system(area_m2=None, area_why_null="no source gives it")
+    found = {"chip": lacking, "other": lacking, "digital": system(tile_fill=None, converter_share=None)}
+    table = cells(efficiency.efficiency(found))
+    assert table["area"] == ["-", "-", "1.5 mm²"]
+    assert table["… as far as known"] == ["1.5 mm²", "1.5 mm²", "-"]
+    assert why_no_area(found) == ["chip, other: no area as a whole, since no source gives it."]
+
+
+def test_folders_that_know_nothing_of_it_have_an_empty_table() -> None:
+    assert not efficiency.efficiency({"old": {}}).lines
+
+
+def test_the_published_chips_are_as_published() -> None:
+    found = chips()
+    assert found["HERMES, one phase"].energy_per_mac_pj == pytest.approx(13.44e3 / 256**2, rel=2e-3)
+    assert found["HERMES, four phases"].energy_per_mac_pj == pytest.approx(52.81e3 / 256**2, rel=2e-3)
+    assert found["NeuRRAM"].energy_per_mac_pj == pytest.approx(2 / 8.257, rel=2e-3)
+    assert {chip.source for chip in found.values()} == set(sources())
+    table = cells(published())
+    assert table["NeuRRAM"][:4] == ["242 fJ", "8.26", "1.05 mW", "1.16 mm²"]
+    assert [len(line.cells) for line in published(brief=True).lines] == [3] * len(found)
