@@ -207,13 +207,17 @@ def breakeven(
     points: Annotated[int, typer.Option("--points", min=2, max=200, help="Values between them, on a log scale.")] = 13,
     settings: Settings = None,
     expect: Expected = None,
+    robust: Annotated[
+        bool, typer.Option(help="Search again with each constant halved and doubled: what does the answer hang on?")
+    ] = True,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for a figure and a table; it must not exist yet.")
+        Path | None, typer.Option("--out", help="Folder for a figure and tables; it must not exist yet.")
     ] = None,
 ) -> None:
     """Where the substrate meets the best digital reference in energy, memory and time, from estimates."""
     from hwsim.config import settings as config
     from hwsim.experiments import breakeven as experiments
+    from hwsim.experiments.robustness import fragile
     from hwsim.experiments.run_folder import place
     from hwsim.reports import breakeven as report
 
@@ -221,10 +225,14 @@ def breakeven(
     expected = config.expectations(expect or [])
     folder = None if out is None else place(out, asked.name)
     found = experiments.breakeven(asked, over, lowest, highest, points, expected)
-    report.show(found, Console())
+    moved = None
+    if robust:
+        with _counting("constants halved and doubled") as progress:
+            moved = fragile(found.curves, experiments.QUANTITIES, found.exact, progress)
+    report.show(found, Console(), moved)
     if folder is not None:
-        report.write(found, folder)
-        typer.echo(f"The figure and the table are in {folder}")
+        report.write(found, folder, moved)
+        typer.echo(f"The figure and the tables are in {folder}")
 
 
 @app.command()
@@ -334,6 +342,17 @@ def _reporting(quiet: bool) -> Iterator[Any]:
             bars.update(known[system], description=what, completed=done, total=total)
 
         yield progress
+
+
+@contextmanager
+def _counting(what: str) -> Iterator[Any]:
+    """A progress bar for so many of something, on the error stream."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn(what), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @contextmanager

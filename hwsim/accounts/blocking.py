@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import ceil, isqrt, prod
 from typing import Annotated, Literal
 
@@ -18,7 +19,7 @@ COEFFICIENTS = ("bias", "gain", "mode gain", "spread", "diagonal", "conjugate di
 """Operations that apply coefficients, which digital machines fetch from memory."""
 
 
-class Dataflow(BaseModel, extra="forbid"):
+class Dataflow(BaseModel, extra="forbid", frozen=True):
     """How often what was fetched is used again: it follows from sizes; reuse that is typed in is assumed."""
 
     batch_parallel: Annotated[
@@ -48,6 +49,12 @@ class Dataflow(BaseModel, extra="forbid"):
         return together
 
 
+@lru_cache(maxsize=64)
+def blocking(buffer: int, multipliers: int, flow: Dataflow) -> Blocking:
+    """The blocking for so much of a buffer and so many multipliers; the same one each time, since it remembers."""
+    return Blocking(buffer, multipliers, flow)
+
+
 class Blocking:
     """What each record moves between the memories, the local buffer and the multipliers, in numbers per sequence.
 
@@ -63,6 +70,7 @@ class Blocking:
 
     def __init__(self, buffer: int, multipliers: int, flow: Dataflow) -> None:
         self.buffer, self.flow = max(buffer, SMALLEST), flow
+        self._known: dict[tuple[str, tuple[int, ...], Occurrence], list[Move]] = {}
         self.multipliers = multipliers + isqrt(multipliers) + 1  # a block of sums, a line of operands, and a number
 
     def window(self, steps: int) -> int:
@@ -77,7 +85,12 @@ class Blocking:
 
     def moves(self, record: Record, where: Occurrence) -> list[Move]:
         """What a record moves, apart from storages that it reads or writes."""
-        kind, size = record.kind, record.size
+        key = record.kind, record.size, where
+        if key not in self._known:
+            self._known[key] = self._moves(record.kind, record.size, where)
+        return self._known[key]
+
+    def _moves(self, kind: str, size: tuple[int, ...], where: Occurrence) -> list[Move]:
         if kind == "read":
             return self._product(size[-2], size[-1], prod(size[:-2]), where)
         if kind == "read transposed":

@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, Field
 
-from hwsim.accounts.blocking import Blocking, Dataflow
+from hwsim.accounts.blocking import Blocking, Dataflow, blocking
 from hwsim.accounts.energy import Area, Charge, Leak, Occupied, charge
 from hwsim.accounts.memories import BUFFER, GRADIENT_MEMORY, MEMORIES, REGISTERS, SEQUENCE_MEMORY, Move
 from hwsim.accounts.passes import ONCE, Occurrence
@@ -117,7 +117,7 @@ class DigitalParts(BaseModel, extra="forbid"):
 
     def blocking(self, word: int) -> Blocking:
         """How products of numbers of so many bits are cut."""
-        return Blocking(int(self.buffer.capacity.value) // word, self.timing.macs.value, self.dataflow)
+        return blocking(int(self.buffer.capacity.value) // word, self.timing.macs.value, self.dataflow)
 
 
 def at_node(parts: DigitalParts, measured: Node, target: Target) -> DigitalParts:

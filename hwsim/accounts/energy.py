@@ -263,9 +263,10 @@ Ledger = dict[Line, Entry]
 class Tariff:
     """The charges of every trace, worked out once for each kind of pass that it occurs in."""
 
-    def __init__(self, traces: list[Trace], prices: Prices) -> None:
-        self.traces, self.prices, self.passes = traces, prices, Passes(traces)
+    def __init__(self, traces: list[Trace], prices: Prices, passes: Passes | None = None) -> None:
+        self.traces, self.prices, self.passes = traces, prices, passes or Passes(traces)
         self._charges: dict[tuple[Pass, int], list[tuple[Line, Charge]]] = {}
+        self._priced: dict[tuple[Record, Occurrence], list[Charge]] = {}
 
     def charge(self, ledger: Ledger, sweep: Sweep, trace: int, times: float, activities: np.ndarray | None) -> None:
         """Enter `times` executions of a trace in a sweep.
@@ -334,7 +335,10 @@ class Tariff:
             first = 0
             for record, where in zip(self.traces[trace], key[0].occurrences(trace), strict=True):
                 about = record.layer, record.purpose, record.unit, record.kind
-                for charge in self.prices.charges(record, where):
+                priced = self._priced.get((record, where))  # most records stand in several traces
+                if priced is None:
+                    priced = self._priced[record, where] = self.prices.charges(record, where)
+                for charge in priced:
                     activity = None if charge.activity is None else first + charge.activity
                     line = Line(*about, charge.component, charge.constant)
                     found.append((line, charge._replace(activity=activity)))

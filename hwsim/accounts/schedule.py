@@ -225,7 +225,7 @@ class Scheduler:
         occupies: how long a record keeps its unit and memories busy where it stands.
         engine: how a step is scheduled: `simulation`, or `recursion`, which must agree.
         memoise: remember, and jump over what repeats; without it every step is scheduled.
-        length: of a pass that has so many steps, if it stands for a longer one.
+        passes: of these traces, if they have been looked at.
     """
 
     def __init__(
@@ -234,11 +234,12 @@ class Scheduler:
         occupies: Callable[[Record, Occurrence], Occupied],
         engine: Engine = simulation,
         memoise: bool = True,
-        length: Callable[[int], int] = lambda steps: steps,
+        passes: Passes | None = None,
     ) -> None:
         self.traces, self.engine, self.memoise = traces, engine, memoise
-        self._occupies, self._passes = occupies, Passes(traces, length)
+        self._occupies, self._passes = occupies, passes or Passes(traces)
         self._occupied: dict[tuple[Pass, int], list[Occupied]] = {}
+        self._times: dict[tuple[Record, Occurrence], Occupied] = {}
         self._known: dict[tuple[Pass, int, State], Timing] = {}
         self._sweeps: dict[Sweep, SweepTiming] = {}
 
@@ -280,8 +281,11 @@ class Scheduler:
     def occupied(self, pass_: Pass, trace: int) -> list[Occupied]:
         """How long each record of a trace keeps its unit and memories busy in a pass."""
         if (pass_, trace) not in self._occupied:
-            records = zip(self.traces[trace], pass_.occurrences(trace), strict=True)
-            self._occupied[pass_, trace] = [self._occupies(record, where) for record, where in records]
+            found = self._occupied[pass_, trace] = []
+            for each in zip(self.traces[trace], pass_.occurrences(trace), strict=True):
+                if each not in self._times:  # most records stand in several traces
+                    self._times[each] = self._occupies(*each)
+                found.append(self._times[each])
         return self._occupied[pass_, trace]
 
     def _schedule(self, sweep: Sweep) -> SweepTiming:

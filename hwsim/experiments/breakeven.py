@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from math import exp, inf, log
@@ -16,6 +15,7 @@ from hwsim.config.experiment import Experiment, Reference, System
 from hwsim.documents import Document, unknown
 from hwsim.episode import Episode, outline
 from hwsim.errors import ConfigError
+from hwsim.experiments.costs import Costs
 from hwsim.experiments.estimate import sketched
 from hwsim.machine import Expectations
 from hwsim.tasks import Dataset
@@ -106,6 +106,8 @@ class Breakeven(NamedTuple):
         costs: at each value that was asked for, of each system; the substrate is the first.
         verdicts: by quantity.
         notes: what a reader has to know.
+        curves: costs at any value.
+        exact: whether meetings are searched to the whole number.
     """
 
     name: str
@@ -115,6 +117,8 @@ class Breakeven(NamedTuple):
     costs: dict[float, dict[str, Cost]]
     verdicts: dict[str, Verdict]
     notes: list[str]
+    curves: Curves
+    exact: bool
 
 
 STATED, FAVOURABLE, UNFAVOURABLE = 0, -1, 1
@@ -179,7 +183,7 @@ def breakeven(
         for name, _ in QUANTITIES
     }
     notes = [AXES[over].note] if AXES[over].note else []
-    return Breakeven(experiment.name, over, curves.substrate, curves.bounds, costs, verdicts, notes)
+    return Breakeven(experiment.name, over, curves.substrate, curves.bounds, costs, verdicts, notes, curves, exact)
 
 
 def spaced(bounds: tuple[float, float], lowest: float | None, highest: float | None, points: int) -> Iterator[int]:
@@ -222,28 +226,50 @@ class Curves:
                 "of them, `references: strong`, in the file or with --set references=strong"
             )
         self._known: dict[int, dict[str, Cost]] = {}
+        self._costs: dict[tuple[int, str], Costs] = {}
 
     def at(self, value: int) -> dict[str, Cost]:
         """What each system costs at a value."""
         if value not in self._known:
-            experiment, dataset = self.axis.at(self.experiment, self.dataset, value)
-            systems = experiment.systems()
             names = [self.substrate, *self.references, *self.bounds]
-            self._known[value] = {name: self._cost(experiment, name, systems[name], dataset) for name in names}
+            self._known[value] = {name: self.read(name, self.costs(value, name)) for name in names}
         return self._known[value]
 
-    def _cost(self, experiment: Experiment, name: str, system: System, dataset: Dataset) -> Cost:
-        costs = sketched(experiment, name, system, dataset, self.expected)
-        energy, memory, time = costs.energy(), costs.memory()["peak_bytes"], costs.time()["sequence_s"]
-        joules, limits = energy["gradient_j_per_sequence"], energy["gradient_range_j_per_sequence"]
-        if joules is None:
-            raise ConfigError(f"{name}: {energy['why_null']}, so there is no break-even")
-        spent, constants = costs.gradient(), Counter[Moved]()
+    def costs(self, value: int, name: str) -> Costs:
+        """The ledgers of a system at a value."""
+        if (value, name) not in self._costs:
+            experiment, system, dataset = self.system(value, name)
+            self._costs[value, name] = sketched(experiment, name, system, dataset, self.expected)
+        return self._costs[value, name]
+
+    def system(self, value: int, name: str) -> tuple[Experiment, System, Dataset]:
+        """A system at a value, with its experiment, and the shapes of its data."""
+        experiment, dataset = self.axis.at(self.experiment, self.dataset, value)
+        return experiment, experiment.systems()[name], dataset
+
+    def cost(self, experiment: Experiment, name: str, system: System, dataset: Dataset) -> Cost:
+        """What a system costs."""
+        return self.read(name, sketched(experiment, name, system, dataset, self.expected))
+
+    def read(self, name: str, costs: Costs) -> Cost:
+        """What ledgers say of a gradient.
+
+        Raises:
+            ConfigError: there is no energy.
+        """
+        spent, memory, time = costs.gradient(), costs.memory()["peak_bytes"], costs.time()["sequence_s"]
+        if spent.range is None:
+            raise ConfigError(f"{name}: {costs.energy()['why_null']}, so there is no break-even")
+        assert costs.outcome.detail is not None
+        sequences = costs.outcome.detail.batch.sequences
+        constants: dict[Moved, float] = {}
         for constant, share in spent.by_constant.items():
             if share.energy:  # static memories of all sizes share one scale, and are one constant
                 bounds = (round(bound / share.energy, 9) for bound in (share.low, share.high))
-                constants[Moved(_SIZE.sub("", constant), *bounds)] += joules * share.energy / spent.known
-        return Cost((joules, *limits), (memory,) * 3, (time,) * 3, constants)
+                each = Moved(_SIZE.sub("", constant), *bounds)
+                constants[each] = constants.get(each, 0.0) + share.energy / sequences
+        energy = spent.known / sequences, spent.low / sequences, spent.high / sequences
+        return Cost(energy, (memory,) * 3, (time,) * 3, constants)
 
     def lead(self, quantity: str, value: int, end: int, other: str) -> float:
         """The logarithm of what the substrate needs, relative to another system."""
@@ -255,8 +281,15 @@ class Curves:
             substrate, digital = getattr(mine, quantity)[0], getattr(its, quantity)[0]
         return log(substrate / digital) if substrate and digital else 0.0
 
-    def course(self, quantity: str, end: int, exact: bool, others: list[str] | None = None) -> Course:
-        """How the substrate stands against the best of others; with `exact`, meetings to the whole number."""
+    def course(
+        self, quantity: str, end: int, exact: bool, others: list[str] | None = None, within: float = 1.0
+    ) -> Course:
+        """How the substrate stands against the best of others.
+
+        Args:
+            exact: search meetings to the whole number.
+            within: between values that are closer than this factor the lead is taken for a straight line.
+        """
         names = others or self.references
 
         def lead(value: int) -> float:
@@ -267,11 +300,12 @@ class Curves:
             if (lead(first) < 0) == (lead(last) < 0):
                 continue
             low, high, halve = first, last, False
-            while exact and high - low > 1:
+            while exact and high - low > 1 and high > within * low:
                 low, high = _closer(lead, low, high, halve)
                 halve = not halve
             best = max(names, key=lambda name: self.lead(quantity, high, end, name))
-            meetings.append(Meeting(high, lead(high) < 0, best))
+            value = high if within == 1 else _between(low, high, _crossing(lead, low, high))
+            meetings.append(Meeting(value, lead(high) < 0, best))
         return Course(lead(self.values[0]) < 0, tuple(meetings))
 
 
@@ -291,10 +325,20 @@ def moved(mine: Mapping[Moved, float], other: Mapping[Moved, float], end: int) -
 
 def _closer(lead: Callable[[int], float], low: int, high: int, halve: bool) -> tuple[int, int]:
     """Ends closer to where the lead changes: by a straight line in logarithms, and by halves in turn."""
+    middle = _between(low, high, 0.5 if halve else _crossing(lead, low, high))
+    middle = min(max(middle, low + 1), high - 1)
+    return (middle, high) if (lead(middle) < 0) == (lead(low) < 0) else (low, middle)
+
+
+def _crossing(lead: Callable[[int], float], low: int, high: int) -> float:
+    """How far between two values the lead changes, if it is a straight line in logarithms."""
     a, b = lead(low), lead(high)
-    share = 0.5 if halve or a == b else a / (a - b)
-    middle = min(max(round(exp(log(low) + share * (log(high) - log(low)))), low + 1), high - 1)
-    return (middle, high) if (lead(middle) < 0) == (a < 0) else (low, middle)
+    return 0.5 if a == b else a / (a - b)
+
+
+def _between(low: int, high: int, share: float) -> int:
+    """A whole number so far between two, in logarithms."""
+    return round(exp(log(low) + share * (log(high) - log(low))))
 
 
 # ---- axes ----------------------------------------------------------------------------------------------------
@@ -355,17 +399,26 @@ def nodes() -> list[int]:
 
 
 def _node(experiment: Experiment, dataset: Dataset, value: int) -> tuple[Experiment, Dataset]:
-    """Digital references, in their formats and with their dataflow, at a node; those that are alike there once."""
-    there = hardware.machine(Document("--over node", f"digital_{value}nm"))
+    """Digital references, and the digital unit of a chip, at a node; references that are alike there once."""
     references: list[Reference] = []
     for reference in filter(_digital, experiment.references):
-        own = reference.machine
-        kept = {key: getattr(own, key) for key in ("format", "accumulator", "update", "priced_as")}
-        parts = there.parts.model_copy(update={"dataflow": own.parts.dataflow})
-        moved = reference.model_copy(update={"machine": there.model_copy(update={**kept, "parts": parts})})
+        moved = reference.model_copy(update={"machine": _at_node(reference.machine, value)})
         if not any((other.learning, other.machine) == (moved.learning, moved.machine) for other in references):
             references.append(moved)
-    return experiment.model_copy(update={"references": references}), dataset
+    machine, changed = experiment.machine, dict[str, Any]()
+    if hasattr(machine, "digital"):
+        changed["machine"] = machine.model_copy(update={"digital": _at_node(machine.digital, value)})
+    elif _digital(experiment):
+        changed["machine"] = _at_node(machine, value)
+    return experiment.model_copy(update={"references": references, **changed}), dataset
+
+
+def _at_node(own: Any, value: int) -> Any:
+    """The shipped digital machine of a node, with the format and the dataflow of another one."""
+    there = hardware.machine(Document("--over node", f"digital_{value}nm"))
+    kept = {key: getattr(own, key) for key in ("format", "accumulator", "update", "priced_as")}
+    parts = there.parts.model_copy(update={"dataflow": own.parts.dataflow})
+    return there.model_copy(update={**kept, "parts": parts})
 
 
 AXES = {
@@ -378,11 +431,12 @@ AXES = {
     ),
     "batch": Axis("sequences for each update", (1, 1024), _batch),
     "node": Axis(
-        "technology node of the digital references, nm",
+        "technology node of all that is digital, nm",
         (1, 1000),
         _node,
-        "Digital references run on the shipped machine of each node, in their formats and with their dataflow; those "
-        "that are alike there are shown once. The substrate stays what it is.",
+        "Digital references, and the digital unit of the substrate, are the shipped machine of each node, in their "
+        "formats and with their dataflow; references that are alike there are shown once. Arrays and converters stay "
+        "what they are.",
     ),
 }
 

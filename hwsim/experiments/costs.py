@@ -56,9 +56,9 @@ class Costs:
     def __init__(self, trial: Trial) -> None:
         self.trial, self.machine = trial, trial.machine
         self.outcome = trial.outcome
-        prices = self.machine.prices()
-        self.tariff = Tariff(self.machine.journal.traces, prices)
-        self.scheduler = Scheduler(self.machine.journal.traces, prices.occupied)
+        prices, traces = self.machine.prices(), self.machine.journal.traces
+        self.tariff = Tariff(traces, prices)
+        self.scheduler = Scheduler(traces, prices.occupied, passes=self.tariff.passes)
 
     # ---- time ------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 
 from hwsim import learning, machine, networks
+from hwsim.accounts.passes import Passes
 from hwsim.accounts.schedule import Scheduler
 from hwsim.config.experiment import Experiment, System
 from hwsim.episode import Episode
@@ -62,11 +63,9 @@ def rehearse(experiment: Experiment, name: str, system: System, episode: Episode
     sequences = max(sequences, experiment.gradient_check.sequences if experiment.gradient_check else 1)
     values = tally.most * system.chips * min(sequences, episode.batch)
     check_memory(f"{name}: simulating it", parameters * system.chips * _BYTES_A_PARAMETER + values, SMALLER)
-    scheduler = Scheduler(
-        stage.journal.traces,
-        stage.prices().occupied,
-        length=lambda steps: episode.steps if steps == zeros.steps else steps,  # whole passes stand for longer ones
-    )
+    traces = stage.journal.traces  # of passes, the whole ones stand for longer ones
+    passes = Passes(traces, lambda steps: episode.steps if steps == zeros.steps else steps)
+    scheduler = Scheduler(traces, stage.prices().occupied, passes=passes)
     longest: dict[str, tuple[int, Hold]] = {}  # of the passes of one name
     for batch in stage.journal.totals.batches:
         for sweep, timing in zip(batch.sweeps, scheduler.batch(batch), strict=True):

@@ -543,6 +543,11 @@ class CrossbarMachine(DigitalMachine):
             self.parts, self.crossbar.periphery, self.sheet, super().prices(), multipliers, self.tiles_used, analog
         )
 
+    def with_options(self, options: Options) -> Self:  # type: ignore[override]
+        other = super().with_options(_digital_unit(options))
+        other.crossbar, other.parts, other.sheet = options, options.parts, options.device
+        return other
+
     @property
     def fill(self) -> float | None:  # type: ignore[override]
         """Weights on tiles, as a share of those that the tiles in use could hold."""

@@ -123,6 +123,11 @@ class DigitalMachine(Machine):
             self._between_passes_priced(),
         )
 
+    def with_options(self, options: Options) -> Self:
+        other = super().with_options(options)
+        other.priced_parts = options.priced_parts()
+        return other
+
     def _between_passes_priced(self) -> tuple[str, Priced] | None:
         """The format of updates by name, if it has a price of its own."""
         if self.update == self.format or self.options.priced_as is not None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from math import prod
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 
@@ -60,6 +61,7 @@ class Machine(Sequencer):
     signal_type = Signal
     bound: str | None = None
     """What its costs are only a bound of."""
+    options: Any = None
     fill: float | None = None
     """The share of its tiles that holds weights, on machines that have tiles."""
 
@@ -82,6 +84,12 @@ class Machine(Sequencer):
     def prices(self) -> Prices:
         """What its operations cost: here they are only counted."""
         return NoPrices()
+
+    def with_options(self, options: Any) -> Self:
+        """The same machine with all that it did, and the prices of other options."""
+        other = copy(self)
+        other.options = options
+        return other
 
     def precision(self, size: Callable[[], float]) -> Precision:
         """The errors that its operations make in errors of this size (root mean square; slow to find)."""

@@ -3,23 +3,60 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 
 from rich.console import Console
 
 from hwsim.experiments import run_folder
 from hwsim.experiments.breakeven import AXES, QUANTITIES, Breakeven, Course, Quantity
+from hwsim.experiments.robustness import Fragile
 from hwsim.quantities import si
 from hwsim.reports.tables import Cell, Line, Table, put
 
+MOVES = ("quantity", "constant", "less_as_stated", "less_halved", "less_doubled")
 COLUMNS = ("over", "value", "system", "energy_j", "low_j", "high_j", "peak_bytes", "time_s")
 
 
-def show(found: Breakeven, console: Console) -> None:
-    """Print what was found."""
+LISTED = 8
+"""Constants of a quantity that are named, the ones that move it most."""
+
+
+def show(found: Breakeven, console: Console, fragile: Sequence[Fragile] | None = None) -> None:
+    """Print what was found, and what it hangs on if that was asked."""
     put(table(found), console)
     for line in sentences(found):
         console.print(line, markup=False, highlight=False)
+    for line in [] if fragile is None else robustness(found, fragile):
+        console.print(line, markup=False, highlight=False)
+
+
+def robustness(found: Breakeven, fragile: Sequence[Fragile]) -> list[str]:
+    """What each meeting hangs on, a line for each constant that moves it."""
+    lines = []
+    for quantity, _ in QUANTITIES:
+        mine = [each for each in fragile if each.quantity == quantity]
+        if not mine:
+            lines.append(f"{quantity}: robust; no constant moves it by more than 10 % when it is halved or doubled.")
+        for each in mine[:LISTED]:
+            lines.append(f"{quantity}: not robust: {_hangs(found.verdicts[quantity].stated, each)}.")
+        if len(mine) > LISTED:
+            others = ", ".join(each.constant for each in mine[LISTED:])
+            lines.append(f"{quantity}: it moves with {others} too.")
+    return lines
+
+
+def _hangs(stated: Course, each: Fragile) -> str:
+    """How meetings move with a constant."""
+    courses = each.halved, each.doubled
+    if each.by < inf and len(stated.meetings) == 1:
+        first, last = (_whole(course.meetings[0].value) for course in courses)
+        return f"moves with {each.constant} from {first} to {last}"
+    halved, doubled = map(_where, courses)
+    return (
+        f"with {each.constant} halved the substrate needs less {halved}, doubled {doubled}; as stated {_where(stated)}"
+    )
 
 
 def table(found: Breakeven) -> Table:
@@ -91,8 +128,8 @@ def _whole(value: float) -> str:
     return f"{value:,.0f}".replace(",", " ")
 
 
-def write(found: Breakeven, folder: Path) -> None:
-    """Write `breakeven.csv` and `breakeven.svg` into a new folder.
+def write(found: Breakeven, folder: Path, fragile: Sequence[Fragile] | None = None) -> None:
+    """Write `breakeven.csv` and `breakeven.svg` into a new folder, and `robustness.csv` if that was asked.
 
     Raises:
         OutputError: it cannot be written.
@@ -109,3 +146,11 @@ def write(found: Breakeven, folder: Path) -> None:
                         [found.over, value, name, *map(repr, cost.energy), cost.memory[0], repr(cost.time[0])]
                     )
         (partial / "breakeven.svg").write_text(svg(found), encoding="utf-8")
+        if fragile is not None:
+            with (partial / "robustness.csv").open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerow(MOVES)
+                for each in fragile:
+                    stated = found.verdicts[each.quantity].stated
+                    courses = map(_where, (stated, each.halved, each.doubled))
+                    writer.writerow([each.quantity, each.constant, *courses])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hwsim.accounts.energy import Occupied
 from hwsim.accounts.journal import PASS, Sweep
-from hwsim.accounts.passes import ONCE, Occurrence
+from hwsim.accounts.passes import ONCE, Occurrence, Passes
 from hwsim.accounts.schedule import Scheduler, Span, State, SweepTiming, drivers, recursion, simulation
 from hwsim.records import Record, Trace
 
@@ -385,7 +385,9 @@ def passes_of(on: str, learner: str, target: str) -> tuple[Scheduler, list[Sweep
     machine = network.machine
     batch = machine.journal.latest
     assert batch is not None
-    scheduler = Scheduler(machine.journal.traces, machine.prices().occupied, length=lambda _: 98)
+    scheduler = Scheduler(
+        machine.journal.traces, machine.prices().occupied, passes=Passes(machine.journal.traces, lambda _: 98)
+    )
     return scheduler, [sweep for sweep in batch.sweeps if sweep.kind == PASS]
 
 
@@ -410,7 +412,7 @@ def test_a_pass_of_four_layers_repeats_itself_after_a_few_steps(on: str, learner
 @pytest.mark.parametrize(("on", "learner"), REAL)
 def test_all_schedulers_agree_on_real_passes(on: str, learner: str, target: str) -> None:
     scheduler, sweeps = passes_of(on, learner, target)
-    other = Scheduler(scheduler.traces, scheduler._occupies, recursion, memoise=False, length=lambda _: 98)
+    other = Scheduler(scheduler.traces, scheduler._occupies, recursion, memoise=False, passes=scheduler._passes)
     for sweep in sweeps:
         quick, slow = scheduler.sweep(sweep), other.sweep(sweep)
         assert (quick.makespan, quick.busy, quick.period) == (slow.makespan, slow.busy, slow.period)

@@ -1,0 +1,195 @@
+"""Robustness of a break-even: its search again, with each named constant halved and doubled."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Iterator
+from math import inf, log
+from typing import Any, NamedTuple
+
+from hwsim.accounts.energy import Tariff
+from hwsim.accounts.schedule import Scheduler, recursion
+from hwsim.config.experiment import System
+from hwsim.experiments.breakeven import QUANTITIES, STATED, Cost, Course, Curves, Quantity
+from hwsim.experiments.costs import Costs
+from hwsim.quantities import Constant
+
+FACTORS = (0.5, 2.0)
+MOVED = 1.1
+"""A meeting has moved if it is elsewhere by more than this factor."""
+
+AHEAD = 4
+"""A reference that needs so many times as much as the best one stays behind, whatever constant is halved or doubled."""
+
+CAPACITIES = ("sram.capacity", "sram.bank", "buffer.capacity", "buffer.bank")
+TIMES = ("dram.time", "timing.clock", "timing.macs", "timing.lanes", "tiles.time")
+SHAPING = (*CAPACITIES, *TIMES)
+"""Constants that do more than set a price: they decide how much is moved, or how long it takes."""
+RESIZING = ("buffer.capacity",)
+"""Those that decide how much waits, so that memory has to be sketched anew."""
+
+_SQUARED = "²"
+_MEMORY = re.compile(r"sram_cacti7 .*?( leakage)?$")
+
+
+class Fragile(NamedTuple):
+    """A constant with which a meeting moves, appears or disappears.
+
+    Attributes:
+        quantity: in which.
+        constant: its name.
+        halved, doubled: how the substrate stands along the axis then.
+        by: how far meetings move, as a logarithm; infinite if their number or direction changes.
+    """
+
+    quantity: str
+    constant: str
+    halved: Course
+    doubled: Course
+    by: float
+
+
+def fragile(
+    curves: Curves,
+    quantities: tuple[Quantity, ...],
+    exact: bool,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Fragile]:
+    """The constants that a break-even hangs on, the ones that move it most first.
+
+    Between the values of the axis the lead of a system is taken for a straight line in logarithms.
+
+    Args:
+        curves: the costs along the axis, as their sources state them.
+        exact: whether meetings are searched to the whole number.
+        progress: told how many constants are done, and how many there are.
+    """
+    names, found = [*SHAPING, *_priced(curves)], list[Fragile]()
+    for number, name in enumerate(names):
+        progress(number, len(names))
+        halved, doubled = (Varied(curves, name, factor) for factor in FACTORS)
+        for quantity, _ in quantities:
+            if quantity != "energy" and name not in SHAPING:
+                continue
+            low, stated, high = (each.course(quantity, STATED, exact, within=inf) for each in (halved, curves, doubled))
+            by = max(distance(stated, low), distance(stated, high))
+            if by > log(MOVED):
+                found.append(Fragile(quantity, name, low, high, by))
+    progress(len(names), len(names))
+    return sorted(found, key=lambda each: -each.by)
+
+
+def distance(one: Course, other: Course) -> float:
+    """How far apart the meetings of two courses are, as a logarithm."""
+    ways = [[one.less], [other.less]]
+    for way, course in zip(ways, (one, other), strict=True):
+        way += [meeting.less for meeting in course.meetings]
+    if ways[0] != ways[1]:
+        return inf
+    pairs = zip(one.meetings, other.meetings, strict=True)
+    return max((abs(log(a.value / b.value)) for a, b in pairs), default=0.0)
+
+
+class Varied(Curves):
+    """The same curves with one constant multiplied by a factor."""
+
+    def __init__(self, base: Curves, constant: str, factor: float) -> None:
+        self.__dict__.update(base.__dict__)
+        self.base, self.constant, self.factor = base, constant, factor
+        self._known = {}
+
+    def at(self, value: int) -> dict[str, Cost]:
+        if value not in self._known:
+            stated = self.base.at(value)
+            self._known[value] = {
+                name: self._varied(value, name, cost) if self._counts(cost, stated) else cost
+                for name, cost in stated.items()
+                if name not in self.bounds
+            }
+        return self._known[value]
+
+    def _counts(self, cost: Cost, stated: dict[str, Cost]) -> bool:
+        """Whether a system is the substrate, or could be the best reference in some quantity with other constants."""
+        if cost is stated[self.substrate]:
+            return True
+        return any(
+            getattr(cost, quantity)[0] <= AHEAD * min(getattr(stated[name], quantity)[0] for name in self.references)
+            for quantity, _ in QUANTITIES
+        )
+
+    def _varied(self, value: int, name: str, stated: Cost) -> Cost:
+        if self.constant not in SHAPING:
+            more = sum(
+                energy * (self.factor**power - 1)
+                for each, energy in stated.constants.items()
+                if (power := powers(each.constant).get(self.constant))
+            )
+            return stated._replace(energy=(stated.energy[0] + more, *stated.energy[1:]))
+        experiment, system, dataset = self.base.system(value, name)
+        options, changed = scaled(system.machine, self.constant, self.factor)
+        if not changed:
+            return stated
+        if self.constant in RESIZING:
+            other = System.model_construct(learning=system.learning, machine=options, chips=system.chips)
+            return self.base.cost(experiment, name, other, dataset)
+        return self.base.read(name, repriced(self.base.costs(value, name), options))
+
+
+def repriced(costs: Costs, options: Any) -> Costs:
+    """What was done, at the prices of a machine with other constants."""
+    found = copy.copy(costs)
+    found.machine = costs.machine.with_options(options)
+    prices, traces, passes = found.machine.prices(), found.machine.journal.traces, costs.tariff.passes
+    found.tariff = Tariff(traces, prices, passes)
+    found.scheduler = Scheduler(traces, prices.occupied, recursion, passes=passes)
+    return found
+
+
+def scaled(options: Any, name: str, factor: float) -> tuple[Any, bool]:
+    """A machine's options with a constant of its parts, or of its digital unit's, multiplied; and whether it has it."""
+    parts, changed = _scaled(options.parts, name.split("."), factor)
+    update = {"parts": parts} if changed else {}
+    if hasattr(options, "digital"):
+        digital, also = scaled(options.digital, name, factor)
+        update |= {"digital": digital} if also else {}
+    return (options.model_copy(update=update), True) if update else (options, False)
+
+
+def _scaled(model: Any, path: list[str], factor: float) -> tuple[Any, bool]:
+    first, *rest = path
+    part = getattr(model, first, None)
+    if part is None:
+        return model, False
+    if rest:
+        changed, found = _scaled(part, rest, factor)
+        return (model.model_copy(update={first: changed}), True) if found else (model, False)
+    if not isinstance(part, Constant):
+        return model, False
+    value = part.value * factor
+    whole = max(1, round(value)) if isinstance(part.value, int) else value
+    return model.model_copy(update={first: part.model_copy(update={"value": whole, "range": None})}), True
+
+
+def powers(constant: str) -> dict[str, int]:
+    """The named constants of a price that is a product of them, each with its power.
+
+    >>> powers("tiles.voltage² tiles.time")
+    {'tiles.voltage': 2, 'tiles.time': 1}
+    """
+    memory = _MEMORY.match(constant)
+    if memory:
+        return {"sram.leakage_scale" if memory[1] else "sram.scale": 1}
+    return {name.removesuffix(_SQUARED): 2 if name.endswith(_SQUARED) else 1 for name in constant.split()}
+
+
+def _priced(curves: Curves) -> Iterator[str]:
+    """Constants that set prices of the substrate or of a digital reference, anywhere along the axis."""
+    met = (
+        name
+        for value in curves.values
+        for cost in curves.at(value).values()
+        for each in cost.constants
+        for name in powers(each.constant)
+    )
+    yield from (name for name in dict.fromkeys(met) if name not in SHAPING)
