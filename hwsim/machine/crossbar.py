@@ -16,7 +16,7 @@ from hwsim.accounts.digital import MEMORIES, REGISTERS, memory_of
 from hwsim.accounts.memory import BUFFERS, MASTER, STATE, WEIGHTS
 from hwsim.circuits import converters, formats
 from hwsim.circuits.bank import Bank
-from hwsim.circuits.crossbar import Crossbar, Share, levels, tiles
+from hwsim.circuits.crossbar import Crossbar, Share, headroom, levels, tiles
 from hwsim.circuits.formats import FormatName
 from hwsim.circuits.noise import Moment, Source
 from hwsim.documents import ByName
@@ -299,8 +299,8 @@ class CrossbarMachine(DigitalMachine):
         )
         unknown = self.numerics.unknown((self.chips, rows, columns))
         step = Storage(self, f"{matrix.name} steps", MASTER, (rows, columns), unknown, shared=True, bits=bits)
-        largest = tile.weight_range * matrix.largest or 1.0
-        self.arrays[matrix.name] = self.numerics.crossbar(self.sheet, largest, step.value, devices.value)
+        w_max = headroom(self.sheet, tile.weight_range) * matrix.largest or 1.0
+        self.arrays[matrix.name] = self.numerics.crossbar(self.sheet, w_max, step.value, devices.value)
         self.sources[matrix.name] = Source(self.seed, f"{matrix.name} read", self.chips)
 
     def program(self, matrix: Matrix) -> None:
