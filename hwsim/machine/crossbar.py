@@ -190,8 +190,12 @@ class CrossbarMachine(DigitalMachine):
     # ---- arithmetic ------------------------------------------------------------------------------------------
 
     def one(self, kind: str, x: Signal, constant: float | None = None) -> Signal:
-        if not x._analog or kind not in FUNCTION_OF:
-            return super().one(kind, x if kind == "negate" else self.digital(x), constant)
+        if not x._analog:
+            return super().one(kind, x, constant)
+        if kind == "negate":
+            return self._wired(kind, self._unary[kind](self.see(x)), x)
+        if kind not in FUNCTION_OF:
+            return super().one(kind, self.digital(x), constant)
         v, function = self.see(x), self._unary[kind]
         return self._spoilt(kind, function(v) if constant is None else function(v, constant), (x._slot,))
 
@@ -203,6 +207,18 @@ class CrossbarMachine(DigitalMachine):
         if v.shape != w.shape:
             v, w, _ = self.meet(kind, v, w)
         return self._spoilt(kind, self._binary[kind](v, w), (x._slot, y._slot))
+
+    def interleave(self, real: Signal, imaginary: Signal) -> Signal:
+        if not (real._analog or imaginary._analog):
+            return super().interleave(real, imaginary)
+        x, y = self.analog(real), self.analog(imaginary)  # of one size: as for two operands, the digital one changes
+        v, w = self.see(x), self.see(y)
+        return self._wired("wire", self.numerics.interleave(v, w, (*v.shape[:-1], 2 * v.shape[-1])), x, y)
+
+    def _wired(self, kind: str, value: np.ndarray, *of: Signal) -> Signal:
+        """Wires of analog signals in another order, or the two of each differential pair swapped: exact, and free."""
+        reads, full_scale = tuple(x._slot for x in of), max(x._full_scale or 0.0 for x in of)
+        return self.emit_analog(self._analog_heads[kind], value, value.shape, reads, full_scale)
 
     def _spoilt(self, kind: str, value: np.ndarray, reads: tuple[int, ...]) -> Signal:
         """What this layer's circuits for an operation make of its exact result."""
@@ -268,6 +284,9 @@ class CrossbarMachine(DigitalMachine):
             with self.serving(GRADIENT):
                 error, x = self.digital(error), self.digital(x)
         super().accumulate_outer(sums, error, x)
+
+    def store_sums(self, sums: Accumulator, x: Signal) -> None:
+        super().store_sums(sums, self.digital(x))
 
     def push(self, tape: Tape, x: Signal) -> None:
         super().push(tape, self.digital(x))
@@ -381,6 +400,7 @@ class CrossbarMachine(DigitalMachine):
         if values is None:
             assert coefficients.trainable is not None
             values = coefficients.trainable.master.load()
+        values = self.digital(values)
         v, round_ = self.see(values), self._round_coefficients
         coefficients.storage.value = self.numerics.copy(v) if round_ is None else round_(v).astype(v.dtype)
         self.note(self._heads["store", coefficients.storage.port], v.shape, (values._slot,), coefficients.name)
