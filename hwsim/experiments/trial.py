@@ -167,6 +167,8 @@ class Trial:
         return network
 
     def _adopt(self, network: Network) -> None:
+        """Take a network as the one that runs, if the rule fits it."""
+        self.rule.check(network)
         self.network, self.machine = network, network.machine
 
     def _exact(self, chips: int) -> Network:

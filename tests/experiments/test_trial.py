@@ -10,9 +10,10 @@ import hwsim
 from hwsim import networks
 from hwsim.config import experiment as config
 from hwsim.documents import Document
-from hwsim.errors import MemoryEstimateError
+from hwsim.errors import CapabilityError, MemoryEstimateError
 from hwsim.experiments import run_folder
 from hwsim.experiments.run import run
+from hwsim.learning.fpe import FPE
 
 CLEAN = "ideal_crossbar"
 
@@ -107,12 +108,33 @@ def test_a_run_that_diverges_says_where_and_ends():
     json.dumps(found, allow_nan=False)
 
 
+@pytest.mark.parametrize("training", [None, {"optimizer": {"name": "sgd", "rate": 0.01}, "steps": 1, "batch": 8}])
+@pytest.mark.parametrize("check", [None, {"sequences": 6}])
+def test_a_rule_checks_the_network_that_really_runs(monkeypatch, training, check):
+    """The rehearsal's has one chip, so it does not tell all."""
+    checked, ran, gradients = [], [], FPE.gradients
+
+    def one_chip_only(self, network):
+        checked.append(network)
+        if network.machine.chips > 2:
+            raise CapabilityError("too many chips")
+
+    def noted(self, network):
+        ran.append(network)
+        gradients(self, network)
+
+    monkeypatch.setattr(FPE, "check", one_chip_only)
+    monkeypatch.setattr(FPE, "gradients", noted)
+    run(experiment("pcm_crossbar", chips=2, gradient_check=check, training=training))
+    assert {id(network) for network in ran} <= {id(network) for network in checked}
+    with pytest.raises(CapabilityError, match="too many chips"):
+        run(experiment("pcm_crossbar", chips=3, gradient_check=check, training=training))
+
+
 def test_a_chip_that_diverges_leaves_the_others_alone(monkeypatch):
     training = {"optimizer": {"name": "sgd", "rate": 0.01}, "steps": 3, "batch": 8}
     asked = experiment("pcm_crossbar", gradient_check=None, chips=3, training=training)
     undisturbed = substrate(asked)
-    from hwsim.learning.fpe import FPE
-
     gradients = FPE.gradients
 
     def broken(self, network):
