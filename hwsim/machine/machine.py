@@ -14,7 +14,7 @@ from hwsim.accounts.memory import INPUT_REPLAY, LEARNING, TARGET_REPLAY, WEIGHTS
 from hwsim.errors import CausalityError, SingularJacobianError
 from hwsim.machine.numerics import EXACT, Numerics
 from hwsim.machine.parameters import Coefficients, Conjugate, Matrix, ModeGain
-from hwsim.machine.sequencer import Sequencer
+from hwsim.machine.sequencer import OUTSIDE, Sequencer
 from hwsim.machine.signal import Signal
 from hwsim.machine.step import Step
 from hwsim.machine.storage import Accumulator, Register, Storage, Tape, Workspace
@@ -267,6 +267,7 @@ class Machine(Sequencer):
         with Workspace(self) as workspace:
             if keep_inputs:
                 size = (episode.steps, episode.width)
+                self._kept_from = self._shown_up_to
                 self._kept["input"] = workspace.keep("input replay", INPUT_REPLAY, size, self._inputs, self.input_bits)
             if keep_inputs or not episode.target_per_step:
                 words = 1 if episode.classes else episode.outputs
@@ -283,11 +284,13 @@ class Machine(Sequencer):
         return Step(self.episode, index, self.present_input(index), self.present_target, begins)
 
     def present_input(self, index: int) -> Signal:
-        """The input of a step."""
+        """The input of the step under way."""
+        self.require_step(index, "input")
         return self._present("input", self._inputs[index], per_step=True)
 
     def present_target(self, index: int) -> Signal:
-        """The target of a step, or the one of the sequence."""
+        """The target of the step under way, or the one of the sequence."""
+        self.require_step(index, "target")
         per_step = self.episode.target_per_step
         return self._present("target", self._targets[index if per_step else 0], per_step)
 
@@ -346,24 +349,23 @@ class Machine(Sequencer):
         self.note(self._heads["outer", sums.port], (0, 0, *sums.size), (error._slot, x._slot), sums.name)
 
     def load_sums(self, sums: Accumulator) -> Signal:
-        self._between_passes(sums)
+        self._require_phase_for(sums)
         value = self.numerics.copy(sums.value.reshape(self.chips, 1, -1))
         return self.emit(self._heads["load", sums.port], value, value.shape, (sums.name,))
 
     def store_sums(self, sums: Accumulator, x: Signal) -> None:
-        self._between_passes(sums)
+        self._require_phase_for(sums)
         value = self.see(x)
         sums.value = self.numerics.copy(value.reshape(sums.value.shape))
         self.note(self._heads["store", sums.port], value.shape, (x._slot,), sums.name)
 
     def clear_sums(self, sums: Accumulator) -> None:
-        self._between_passes(sums)
+        self._require_phase_for(sums)
         sums.value = self.numerics.zeros(sums.value.shape, self.dtype)
         self.note(self._heads["store", sums.port], (0, 0, *sums.size), (), sums.name)
 
-    def _between_passes(self, sums: Accumulator) -> None:
-        if self._in_pass:
-            raise CausalityError(f"{sums.name} can be read or set in a phase only, not within a pass")
+    def _require_phase_for(self, sums: Accumulator) -> None:
+        self.require_phase(f"{sums.name} can be read or set")
 
     def push(self, tape: Tape, x: Signal) -> None:
         value = self.see(x)
@@ -404,7 +406,7 @@ class Machine(Sequencer):
     def refuse(self, *signals: Signal) -> NoReturn:
         """Say why signals cannot be used now."""
         if self._now < 0:
-            raise CausalityError("operations happen within a step of a pass, or in a phase")
+            raise CausalityError(OUTSIDE)
         old = next(signal for signal in signals if signal._step != self._now)
         if old._machine is not self:
             raise CausalityError("a signal of another machine was used")

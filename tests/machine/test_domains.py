@@ -267,7 +267,7 @@ def operations() -> Iterator[str]:
     yield from (name for name, word in vars(functions).items() if isfunction(word))
     modules = [sys.modules[Signal.__module__], parameters, storage]
     for each in [each for module in modules for each in vars(module).values() if isinstance(each, type)]:
-        if each.__module__ in {module.__name__ for module in modules}:
+        if each.__module__ in {module.__name__ for module in modules} and not each.__name__.startswith("_"):
             for name, method in vars(each).items():
                 if isfunction(getattr(method, "__func__", method)) and (name in OPERATORS or not name.startswith("_")):
                     yield f"{each.__name__}.{name}"
