@@ -255,8 +255,8 @@ class CrossbarMachine(DigitalMachine):
     def paired(self, kind: str, x: Signal, y: Signal) -> Signal:
         return super().paired(kind, self.digital(x), self.digital(y))
 
-    def total(self, x: Signal) -> Signal:
-        return super().total(self.digital(x))
+    def reduced(self, kind: str, x: Signal, constant: float | None = None) -> Signal:
+        return super().reduced(kind, self.digital(x), constant)
 
     def standardise(self, x: Signal, epsilon: float) -> tuple[Signal, Signal]:
         return super().standardise(self.digital(x), epsilon)

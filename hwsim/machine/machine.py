@@ -10,7 +10,8 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 
 from hwsim.accounts.energy import NoPrices, Prices
-from hwsim.accounts.memory import INPUT_REPLAY, LEARNING, TARGET_REPLAY, WEIGHTS
+from hwsim.accounts.memory import INPUT_REPLAY, TARGET_REPLAY, WEIGHTS
+from hwsim.circuits import formats
 from hwsim.errors import CausalityError, SingularJacobianError
 from hwsim.machine.numerics import EXACT, Numerics
 from hwsim.machine.parameters import Coefficients, Conjugate, Matrix, ModeGain
@@ -22,7 +23,7 @@ from hwsim.records import REPLAY, Head, Shape
 
 
 class Divergence(NamedTuple):
-    """Where a learning signal first left the range of numbers."""
+    """Where a learning signal, or what an update made, first left the range of numbers."""
 
     sweep: str
     step: int
@@ -50,6 +51,7 @@ class Machine(Sequencer):
     once; it leaves one record; it touches no storage but its own; its record does not depend on values.
 
     Attributes:
+        update: the number format of what is done between passes.
         units: what holds parameters, in the order in which they were made.
         watchers: `probe(name, ...)` hands its values, as arrays, to `watchers[name]`.
         divergence: where learning first failed, if it did.
@@ -72,6 +74,7 @@ class Machine(Sequencer):
     ) -> None:
         super().__init__(chips=chips, seed=seed, dtype=dtype, strict=strict, numerics=numerics)
         self._unary, self._binary, self._applied = numerics.unary, numerics.binary, numerics.applied
+        self.update = formats.parse(dtype)
         self.units: list[Matrix | Coefficients] = []
         self.watchers: dict[str, Callable[..., None]] = {}
         self.divergence: Divergence | None = None
@@ -129,11 +132,11 @@ class Machine(Sequencer):
         shape = (*v.shape[:-1], v.shape[-1] // 2)
         return self.emit(self._heads[kind], self.numerics.paired[kind](v, w), shape, (x._slot, y._slot), v.shape[2:])
 
-    def total(self, x: Signal) -> Signal:
-        """The sum over wires."""
-        v = self.see(x)
-        value = self.numerics.total(v)
-        return self.emit(self._heads["sum"], value, (*v.shape[:-1], 1), (x._slot,), v.shape[2:])
+    def reduced(self, kind: str, x: Signal, constant: float | None = None) -> Signal:
+        """One number of all wires, such as their sum, with a fixed number if it takes one."""
+        v, function = self.see(x), self.numerics.reduced[kind]
+        value = function(v) if constant is None else function(v, constant)
+        return self.emit(self._heads[kind], value, (*v.shape[:-1], 1), (x._slot,), v.shape[2:])
 
     def standardise(self, x: Signal, epsilon: float) -> tuple[Signal, Signal]:
         """(x - mean) s with s = 1 / √(variance + ε) over the wires, and s."""
@@ -324,7 +327,7 @@ class Machine(Sequencer):
         value = self.see(x)
         if value.shape != register.front.shape:
             raise CausalityError(f"{register.name} holds {register.front.shape}, not {value.shape}")
-        if register.kind is LEARNING:
+        if register.watched:
             self.watch(register, value)
         self.note(self._heads["store", register.port], value.shape, (x._slot,), register.name)
         self.keep(register, value)
@@ -352,6 +355,10 @@ class Machine(Sequencer):
         self._require_phase_for(sums)
         value = self.numerics.copy(sums.value.reshape(self.chips, 1, -1))
         return self.emit(self._heads["load", sums.port], value, value.shape, (sums.name,))
+
+    def loaded(self, sums: Accumulator) -> np.ndarray:
+        """The sums in the format in which an update would load them, of their own shape; for looking from outside."""
+        return sums.value
 
     def store_sums(self, sums: Accumulator, x: Signal) -> None:
         self._require_phase_for(sums)
@@ -388,7 +395,7 @@ class Machine(Sequencer):
             self.watchers[name](*(self.see(signal) for signal in signals))
 
     def watch(self, register: Register, value: np.ndarray) -> None:
-        """Note where a learning signal first becomes infinite or not a number."""
+        """Note where a learning signal, a weight or an optimizer slot first becomes infinite or not a number."""
         if self.divergence is None and not self.numerics.finite(value):
             lost = ~np.isfinite(value)
             chips = tuple(int(chip) for chip in np.flatnonzero(lost.reshape(self.chips, -1).any(1)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn, Self, TypeVar, cast
 
 import numpy as np
 
-from hwsim.accounts.memory import ACCUMULATORS, DELAY, MASTER, OPTIMIZER, STATE, TAPE, WEIGHTS
+from hwsim.accounts.memory import ACCUMULATORS, DELAY, LEARNING, MASTER, OPTIMIZER, STATE, TAPE, WEIGHTS
 from hwsim.errors import CausalityError
 from hwsim.machine.shapes import Alike
 from hwsim.machine.signal import Signal
@@ -92,7 +92,8 @@ class Register(Storage):
     Weights, master weights and optimizer slots are stored in phases only.
 
     `value` is `(chips, batch, *size)`, or `(chips, 1, *size)` if shared by all sequences. A register that `resets`
-    holds `initial` again at the start of each forward pass over the first step of the sequence.
+    holds `initial` again at the start of each forward pass over the first step of the sequence. One that is `watched`
+    is of learning: where it first holds what is no number, learning diverged.
     """
 
     def __init__(
@@ -106,7 +107,9 @@ class Register(Storage):
         shared: bool = False,
         bits: int | None = None,
     ) -> None:
-        self.initial, self.resets, self.pending, self._learned = initial, resets, False, kind in LEARNED
+        self.initial, self.resets, self.pending = initial, resets, False
+        self._learned = kind in LEARNED
+        self.watched = self._learned or kind == LEARNING
         super().__init__(machine, name, kind, initial.shape[2:], initial, shared=shared, bits=bits)
 
     @property
