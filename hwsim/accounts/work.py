@@ -34,6 +34,16 @@ def _sum(size: Size) -> Work:
     return {"add": prod(size[:-1]) * (size[-1] - 1)}
 
 
+def _largest(size: Size) -> Work:
+    return {"compare": prod(size[:-1]) * (size[-1] - 1)}
+
+
+def _norm(size: Size) -> Work:
+    """Products of all wires with themselves, summed, the root, and a share of it."""
+    vectors = prod(size[:-1])
+    return {"mac": prod(size), "root": vectors, "multiply": vectors}
+
+
 def _softmax(size: Size) -> Work:
     """Maximum, differences, exponentials, their sum, its reciprocal, products."""
     n, vectors = size[-1], prod(size[:-1])
@@ -78,11 +88,16 @@ WORK: dict[str, Callable[[Size], Work]] = {
     "relu": _each(compare=1),
     "gate": _each(compare=1),
     "at most": _each(compare=1),
+    "at least": _each(compare=1),
+    "larger": _each(compare=1),
+    "hypot": _each(multiply=2, add=1, root=1),
     "complex multiply": _mode(multiply=4, add=2),
     "conjugate multiply": _mode(multiply=4, add=2),
     "pair dot": _mode(multiply=2, add=1),
     "pair cross": _mode(multiply=2, add=1),
     "sum": _sum,
+    "largest": _largest,
+    "norm": _norm,
     "softmax": _softmax,
     "standardise": _standardise,
     "standardise error": _standardise_error,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, floor
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,17 @@ from hwsim.physics import DataSheet
 def levels(sheet: DataSheet) -> int:
     """Programming steps from zero to the largest weight."""
     return max(1, round((sheet.conductance.max.value - sheet.conductance.min.value) / sheet.programming.step.value))
+
+
+def headroom(sheet: DataSheet, weight_range: float) -> float:
+    """The largest weight that devices hold, over the largest initial one: `weight_range`, or a little more.
+
+    So much more that the largest initial weight lies on a programming step, where that can be. Between two steps, the
+    last bit of the weight would decide which of them is programmed.
+    """
+    most = levels(sheet)
+    steps = floor(most / weight_range)
+    return most / steps if steps else weight_range
 
 
 class Share(NamedTuple):

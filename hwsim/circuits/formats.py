@@ -24,6 +24,7 @@ class Format:
         dtype: the type of array in which its values are kept; it holds each of them exactly.
         arithmetic: the row of a table of energies that applies to it.
         epsilon: relative rounding error, at most; for fixed point that of a number of size one.
+        smallest, largest: of its positive numbers.
         round: brings an array to the nearest values of the format, or is None if the array's type is the format.
     """
 
@@ -32,7 +33,28 @@ class Format:
     dtype: str
     arithmetic: str
     epsilon: float
+    smallest: float
+    largest: float
     round: Callable[[np.ndarray], np.ndarray] | None
+
+    @property
+    def least_divisor(self) -> float:
+        """A number, as small as can be, by which numbers up to its own size can be divided.
+
+        A floating-point unit multiplies by the reciprocal, which has to be in range: those of subnormal numbers are
+        not. A fixed-point unit divides, since the reciprocals of most of its numbers are not numbers of the format.
+        """
+        return self.smallest if self.fixed else max(self.smallest, 2 / self.largest)
+
+    def nearest(self, number: float) -> float:
+        """The number of the format that is nearest to another one."""
+        exact = np.array([number], self.dtype)
+        return float((exact if self.round is None else self.round(exact))[0])
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the point is fixed."""
+        return self.name.startswith("fixed")
 
 
 def parse(name: str) -> Format:
@@ -45,17 +67,21 @@ def parse(name: str) -> Format:
         ValueError: there is no such format.
     """
     if name in ("float64", "float32"):
-        return Format(name, int(name[5:]), name, name, float(np.finfo(name).eps) / 2, None)
+        known = np.finfo(name)
+        smallest, largest = float(known.smallest_subnormal), float(known.max)
+        return Format(name, int(name[5:]), name, name, float(known.eps) / 2, smallest, largest, None)
     if name == "float16":
-        return Format(name, 16, "float32", name, 2.0**-11, _half)
+        return Format(name, 16, "float32", name, 2.0**-11, 2.0**-24, 65504.0, _half)
     if name == "bfloat16":
-        return Format(name, 16, "float32", name, 2.0**-8, _brain)
+        return Format(name, 16, "float32", name, 2.0**-8, 2.0**-133, 2.0**128 - 2.0**120, _brain)
     match = _FIXED.match(name)
     if match:
         bits, fraction = int(match[1]), int(match[2])
         if 2 <= bits <= 32 and fraction < bits:
             dtype = "float32" if bits <= 24 else "float64"
-            return Format(name, bits, dtype, f"int{bits}", 2.0 ** -(fraction + 1), _fixed(bits, fraction))
+            smallest, largest = 2.0**-fraction, (2 ** (bits - 1) - 1) * 2.0**-fraction
+            epsilon, round_ = smallest / 2, _fixed(bits, fraction)
+            return Format(name, bits, dtype, f"int{bits}", epsilon, smallest, largest, round_)
     raise ValueError(f"no number format {name!r}; allowed: {NAMES}, with 2 to 32 bits of which fewer are fraction bits")
 
 

@@ -5,6 +5,9 @@ Philox4x32-7 turns a counter and a key into four random words without any state 
 the chip and the unit, the counter the batch, the sweep, the step, and which use of the unit in the step it is; so a
 draw depends on nothing else, and a run can go on from any step. Box and Muller's transform makes normal numbers of the
 words, with polynomials that compile to vector instructions; both loops are split so that each fits the registers.
+
+Sweeps and uses share one word of the counter, 16 bits each. What does not fit goes into the key, by exclusive or: if it
+were added, a multiple of a round constant would make the words of one key those of another, a round later.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from hwsim import streams
 from hwsim.kernels import compiled
 
 Moment = tuple[int, int, int]
-"""A point in a stream: three counters below 2³²."""
+"""A point in a stream: three words of a counter. The second has up to 63 bits; those above 32 go into the key."""
 
 _BLOCK = 1024
 _TURN = np.float32(2 * pi / 2**32)
@@ -94,7 +97,7 @@ def _circle(word):  # type: ignore[no-untyped-def]
 
 @compiled
 def _words(w0, w1, w2, w3, first, key, moment):  # type: ignore[no-untyped-def]
-    k0, k1 = key[0], key[1]
+    k0, k1 = uint32(key[0] ^ uint32(moment[1] >> 32)), key[1]
     c1, c2, c3 = uint32(moment[0]), uint32(moment[1]), uint32(moment[2])
     for i in range(w0.size):
         a, b, c, d = philox(uint32(first + i), c1, c2, c3, k0, k1)
@@ -232,12 +235,16 @@ class Source:
     def moment(self, clock: int, batch: int, sweep: int, step: int) -> Moment:
         """The counter of this use: the batch, the sweep and the step that it is in, and which use in the step it is.
 
+        No two uses share one. Of the use and of the sweep 16 bits each are in the lower half of the second word.
+
         Args:
             clock: a number that changes from step to step.
+            batch, sweep, step: below 2³²; uses within one step are below 2³¹.
         """
-        self._use = self._use + 1 if clock == self._clock else 0
+        use = self._use = self._use + 1 if clock == self._clock else 0
         self._clock = clock
-        return step, (sweep << 16) | self._use, batch
+        place = sweep << 16 | use if use < 1 << 16 else (use >> 16) << 48 | sweep << 16 | use & 0xFFFF
+        return step, place, batch
 
     def draw(self, count: int, moment: Moment) -> np.ndarray:
         """Standard normal numbers of every chip, `(chips, count)`."""

@@ -93,7 +93,6 @@ class Sketch(Trial):
         training, check = self.experiment.training, self.experiment.gradient_check
         try:
             network = self._built(self.system, 1, {}, learns=training is not None or check is not None)
-            self.rule.check(network)
             self._adopt(network)
             totals = network.machine.journal.collect()
             if training:

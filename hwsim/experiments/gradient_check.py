@@ -92,6 +92,7 @@ def _run(network: Network, episode: Episode, gradients: Callable[[Network], None
 def _backward(rule: BPTT, network: Network, recorded: list[list[np.ndarray]]) -> None:
     """The backward pass along states that were recorded elsewhere."""
     with network.machine.workspace(keep_inputs=True) as workspace:
+        network.machine.take_as_shown()
         states, tapes = rule.open(network, workspace)
         for number, (register, tape) in enumerate(zip(states.all(), tapes, strict=True)):
             tape.fill([register.initial, *(step[number] for step in recorded[:-1])])

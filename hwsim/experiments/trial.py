@@ -168,6 +168,8 @@ class Trial:
         return network
 
     def _adopt(self, network: Network) -> None:
+        """Take a network as the one that runs, if the rule fits it."""
+        self.rule.check(network)
         self.network, self.machine = network, network.machine
 
     def _exact(self, chips: int) -> Network:
@@ -237,6 +239,7 @@ class Trial:
                     self.rule.gradients(network)
                     self._stop_diverged_chips(done)
                     update(network, optimizer, training, done / updates, episode.batch * episode.loss_steps)
+                self._note_divergence(done)
                 self.outcome.detail = watch.detail or self.outcome.detail
                 losses, done = losses + meter.loss / (episode.batch * episode.loss_steps), done + 1
                 progress("training", done, updates)
@@ -281,7 +284,7 @@ class Trial:
         sums = self.machine.accumulators()
         lost = np.zeros(self.machine.chips, bool)
         for storage in sums:
-            lost |= ~np.isfinite(storage.value.reshape(len(lost), -1)).all(1)
+            lost |= ~np.isfinite(self.machine.loaded(storage).reshape(len(lost), -1)).all(1)
         if lost.any():
             for storage in sums:
                 storage.value[lost] = 0

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from math import cos, pi
+from functools import reduce
+from math import cos, pi, sqrt
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from hwsim.circuits.formats import Format
 from hwsim.learning.optimizers import AnyOptions, Optimizer
-from hwsim.machine import Signal, at_most, plus, reciprocal, sqrt, square, total
+from hwsim.machine import Signal, at_least, at_most, hypot, larger, largest, norm, reciprocal
 from hwsim.networks import Network
 from hwsim.records import UPDATE
 
@@ -46,7 +48,7 @@ def update(network: Network, optimizer: Optimizer, options: Options, done: float
     for _ in machine.phase("update"):
         machine.purpose = UPDATE
         gradients = {trainable: (1 / summed) * trainable.gradient.load() for trainable in network.trainables}
-        factor = _clipping(list(gradients.values()), options.clip) if options.clip else None
+        factor = _clipping(list(gradients.values()), options.clip, machine.update) if options.clip else None
         for trainable, gradient in gradients.items():
             machine.layer = trainable.layer
             now = rate(options, done) * (options.recurrent_factor if trainable.group == "recurrent" else 1.0)
@@ -57,9 +59,29 @@ def update(network: Network, optimizer: Optimizer, options: Options, done: float
     network.program()
 
 
-def _clipping(gradients: list[Signal], bound: float) -> Signal:
-    """min(1, bound / norm) of all gradients together (Pascanu, Mikolov and Bengio, ICML 2013, algorithm 1)."""
-    squares = total(square(gradients[0]))
-    for gradient in gradients[1:]:
-        squares = squares + total(square(gradient))
-    return at_most(bound * reciprocal(plus(sqrt(squares), 1e-30)), 1.0)
+def _clipping(gradients: list[Signal], bound: float, numbers: Format) -> Signal:
+    """min(1, bound / norm) of all gradients together (Pascanu, Mikolov and Bengio, ICML 2013, algorithm 1).
+
+    As in nrm2 of BLAS, gradients are scaled before they are squared: by the largest of them, or by a floor if all are
+    below it, so that nothing overflows, vanishes or is divided by zero. With that scale s,
+
+        bound / norm = (share floor / s) / (norm(gradients / s) / unit),  share = bound / (unit floor).
+
+    Floating-point units multiply by 1/s on both sides of the division, so that its rounding cancels.
+
+    Args:
+        numbers: the format that gradients are in.
+    """
+    values = sum(gradient.width for gradient in gradients)
+    unit = max(1.0, sqrt(values) / numbers.largest)  # so large that no norm of as many values up to 1 is out of range
+    floor = numbers.nearest(min(max(bound / unit, numbers.least_divisor), numbers.largest))
+    share = min(bound, sqrt(values) * numbers.largest) / (unit * floor)
+    scale = at_least(reduce(larger, map(largest, gradients)), floor)
+    inverse = None if numbers.fixed else reciprocal(scale)
+
+    def scaled(x: Signal) -> Signal:
+        return x / scale if inverse is None else x * inverse
+
+    found = reduce(hypot, (norm(scaled(gradient), 1 / unit) for gradient in gradients))
+    reach = at_least(share * scaled(at_most(scale, floor)), numbers.smallest)
+    return reach / larger(reach, found)

@@ -17,7 +17,7 @@ from hwsim.accounts.memory import BUFFERS, MASTER, STATE, WEIGHTS
 from hwsim.accounts.periphery import Periphery
 from hwsim.circuits import converters, formats
 from hwsim.circuits.bank import Bank
-from hwsim.circuits.crossbar import Crossbar, Share, levels, tiles
+from hwsim.circuits.crossbar import Crossbar, Share, headroom, levels, tiles
 from hwsim.circuits.formats import FormatName
 from hwsim.circuits.noise import Moment, Source
 from hwsim.documents import ByName
@@ -206,8 +206,12 @@ class CrossbarMachine(DigitalMachine):
     # ---- arithmetic ------------------------------------------------------------------------------------------
 
     def one(self, kind: str, x: Signal, constant: float | None = None) -> Signal:
-        if not x._analog or kind not in FUNCTION_OF:
-            return super().one(kind, x if kind == "negate" else self.digital(x), constant)
+        if not x._analog:
+            return super().one(kind, x, constant)
+        if kind == "negate":
+            return self._wired(kind, self._unary[kind](self.see(x)), x)
+        if kind not in FUNCTION_OF:
+            return super().one(kind, self.digital(x), constant)
         v, function = self.see(x), self._unary[kind]
         return self._spoilt(kind, function(v) if constant is None else function(v, constant), (x._slot,))
 
@@ -219,6 +223,18 @@ class CrossbarMachine(DigitalMachine):
         if v.shape != w.shape:
             v, w, _ = self.meet(kind, v, w)
         return self._spoilt(kind, self._binary[kind](v, w), (x._slot, y._slot))
+
+    def interleave(self, real: Signal, imaginary: Signal) -> Signal:
+        if not (real._analog or imaginary._analog):
+            return super().interleave(real, imaginary)
+        x, y = self.analog(real), self.analog(imaginary)  # of one size: as for two operands, the digital one changes
+        v, w = self.see(x), self.see(y)
+        return self._wired("wire", self.numerics.interleave(v, w, (*v.shape[:-1], 2 * v.shape[-1])), x, y)
+
+    def _wired(self, kind: str, value: np.ndarray, *of: Signal) -> Signal:
+        """Wires of analog signals in another order, or the two of each differential pair swapped: exact, and free."""
+        reads, full_scale = tuple(x._slot for x in of), max(x._full_scale or 0.0 for x in of)
+        return self.emit_analog(self._analog_heads[kind], value, value.shape, reads, full_scale)
 
     def _spoilt(self, kind: str, value: np.ndarray, reads: tuple[int, ...]) -> Signal:
         """What this layer's circuits for an operation make of its exact result."""
@@ -255,8 +271,8 @@ class CrossbarMachine(DigitalMachine):
     def paired(self, kind: str, x: Signal, y: Signal) -> Signal:
         return super().paired(kind, self.digital(x), self.digital(y))
 
-    def total(self, x: Signal) -> Signal:
-        return super().total(self.digital(x))
+    def reduced(self, kind: str, x: Signal, constant: float | None = None) -> Signal:
+        return super().reduced(kind, self.digital(x), constant)
 
     def standardise(self, x: Signal, epsilon: float) -> tuple[Signal, Signal]:
         return super().standardise(self.digital(x), epsilon)
@@ -284,6 +300,9 @@ class CrossbarMachine(DigitalMachine):
             with self.serving(GRADIENT):
                 error, x = self.digital(error), self.digital(x)
         super().accumulate_outer(sums, error, x)
+
+    def store_sums(self, sums: Accumulator, x: Signal) -> None:
+        super().store_sums(sums, self.digital(x))
 
     def push(self, tape: Tape, x: Signal) -> None:
         super().push(tape, self.digital(x))
@@ -315,8 +334,8 @@ class CrossbarMachine(DigitalMachine):
         )
         unknown = self.numerics.unknown((self.chips, rows, columns))
         step = Storage(self, f"{matrix.name} steps", MASTER, (rows, columns), unknown, shared=True, bits=bits)
-        largest = tile.weight_range * matrix.largest or 1.0
-        self.arrays[matrix.name] = self.numerics.crossbar(self.sheet, largest, step.value, devices.value)
+        w_max = headroom(self.sheet, tile.weight_range) * matrix.largest or 1.0
+        self.arrays[matrix.name] = self.numerics.crossbar(self.sheet, w_max, step.value, devices.value)
         self.sources[matrix.name] = Source(self.seed, f"{matrix.name} read", self.chips)
 
     def program(self, matrix: Matrix) -> None:
@@ -399,6 +418,7 @@ class CrossbarMachine(DigitalMachine):
         if values is None:
             assert coefficients.trainable is not None
             values = coefficients.trainable.master.load()
+        values = self.digital(values)
         v, round_ = self.see(values), self._round_coefficients
         coefficients.storage.value = self.numerics.copy(v) if round_ is None else round_(v).astype(v.dtype)
         self.note(self._heads["store", coefficients.storage.port], v.shape, (values._slot,), coefficients.name)

@@ -92,9 +92,10 @@ class DigitalMachine(Machine):
         self, options: Options, *, chips: int = 1, seed: int = 0, strict: bool = False, numerics: Numerics = EXACT
     ) -> None:
         self.format, self.accumulator = formats.parse(options.format), formats.parse(options.accumulator)
-        self.update = formats.parse(options.update or options.format)
-        holds_all = str(np.result_type(self.format.dtype, self.accumulator.dtype, self.update.dtype))
+        update = formats.parse(options.update or options.format)
+        holds_all = str(np.result_type(self.format.dtype, self.accumulator.dtype, update.dtype))
         super().__init__(chips=chips, seed=seed, dtype=holds_all, strict=strict, numerics=numerics)
+        self.update = update
         self.options, self.priced_parts = options, options.priced_parts()
         self.priced_format = Priced(self.format.bits, self.format.arithmetic)
         self.priced_accumulator = Priced(self.accumulator.bits, self.accumulator.arithmetic)
@@ -165,6 +166,9 @@ class DigitalMachine(Machine):
         super().accumulate_outer(sums, error, x)
         if self._round_sums is not None:
             sums.value[:] = self._round_sums(sums.value)
+
+    def loaded(self, sums: Accumulator) -> np.ndarray:
+        return sums.value if self._round_updates is None else self._round_updates(sums.value)
 
     def operands(self, values: np.ndarray) -> np.ndarray:
         return values if self._round is None else self._round(values)

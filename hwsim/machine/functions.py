@@ -69,9 +69,34 @@ def at_most(x: Signal, bound: float) -> Signal:
     return x._machine.one("at most", x, bound)
 
 
+def at_least(x: Signal, bound: float) -> Signal:
+    """The larger of x and a fixed bound."""
+    return x._machine.one("at least", x, bound)
+
+
+def larger(x: Signal, y: Signal) -> Signal:
+    """The larger of x and y."""
+    return x._machine.two("larger", x, y)
+
+
+def hypot(x: Signal, y: Signal) -> Signal:
+    """√(x² + y²), also where a square would be out of range."""
+    return x._machine.two("hypot", x, y)
+
+
 def total(x: Signal) -> Signal:
     """The sum over wires: n wires in, one out."""
-    return x._machine.total(x)
+    return x._machine.reduced("sum", x)
+
+
+def largest(x: Signal) -> Signal:
+    """The largest absolute value of all wires: n wires in, one out."""
+    return x._machine.reduced("largest", x)
+
+
+def norm(x: Signal, share: float) -> Signal:
+    """A fixed share of √Σx² over wires: n wires in, one out. Squares are summed as products are; only it is rounded."""
+    return x._machine.reduced("norm", x, share)
 
 
 def complex_product(x: Signal, y: Signal) -> Signal:

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple, NoReturn, Self
 import numpy as np
 
 from hwsim.accounts.energy import NoPrices, Prices
-from hwsim.accounts.memory import INPUT_REPLAY, LEARNING, TARGET_REPLAY, WEIGHTS
+from hwsim.accounts.memory import INPUT_REPLAY, TARGET_REPLAY, WEIGHTS
+from hwsim.circuits import formats
 from hwsim.errors import CausalityError, SingularJacobianError
 from hwsim.machine.numerics import EXACT, Numerics
 from hwsim.machine.parameters import Coefficients, Conjugate, Matrix, ModeGain
-from hwsim.machine.sequencer import Sequencer
+from hwsim.machine.sequencer import OUTSIDE, Sequencer
 from hwsim.machine.signal import Signal
 from hwsim.machine.step import Step
 from hwsim.machine.storage import Accumulator, Register, Storage, Tape, Workspace
@@ -23,7 +24,7 @@ from hwsim.records import REPLAY, Head, Shape
 
 
 class Divergence(NamedTuple):
-    """Where a learning signal first left the range of numbers."""
+    """Where a learning signal, or what an update made, first left the range of numbers."""
 
     sweep: str
     step: int
@@ -51,6 +52,7 @@ class Machine(Sequencer):
     once; it leaves one record; it touches no storage but its own; its record does not depend on values.
 
     Attributes:
+        update: the number format of what is done between passes.
         units: what holds parameters, in the order in which they were made.
         watchers: `probe(name, ...)` hands its values, as arrays, to `watchers[name]`.
         divergence: where learning first failed, if it did.
@@ -76,6 +78,7 @@ class Machine(Sequencer):
     ) -> None:
         super().__init__(chips=chips, seed=seed, dtype=dtype, strict=strict, numerics=numerics)
         self._unary, self._binary, self._applied = numerics.unary, numerics.binary, numerics.applied
+        self.update = formats.parse(dtype)
         self.units: list[Matrix | Coefficients] = []
         self.watchers: dict[str, Callable[..., None]] = {}
         self.divergence: Divergence | None = None
@@ -139,11 +142,11 @@ class Machine(Sequencer):
         shape = (*v.shape[:-1], v.shape[-1] // 2)
         return self.emit(self._heads[kind], self.numerics.paired[kind](v, w), shape, (x._slot, y._slot), v.shape[2:])
 
-    def total(self, x: Signal) -> Signal:
-        """The sum over wires."""
-        v = self.see(x)
-        value = self.numerics.total(v)
-        return self.emit(self._heads["sum"], value, (*v.shape[:-1], 1), (x._slot,), v.shape[2:])
+    def reduced(self, kind: str, x: Signal, constant: float | None = None) -> Signal:
+        """One number of all wires, such as their sum, with a fixed number if it takes one."""
+        v, function = self.see(x), self.numerics.reduced[kind]
+        value = function(v) if constant is None else function(v, constant)
+        return self.emit(self._heads[kind], value, (*v.shape[:-1], 1), (x._slot,), v.shape[2:])
 
     def standardise(self, x: Signal, epsilon: float) -> tuple[Signal, Signal]:
         """(x - mean) s with s = 1 / √(variance + ε) over the wires, and s."""
@@ -277,6 +280,7 @@ class Machine(Sequencer):
         with Workspace(self) as workspace:
             if keep_inputs:
                 size = (episode.steps, episode.width)
+                self._kept_from = self._shown_up_to
                 self._kept["input"] = workspace.keep("input replay", INPUT_REPLAY, size, self._inputs, self.input_bits)
             if keep_inputs or not episode.target_per_step:
                 words = 1 if episode.classes else episode.outputs
@@ -293,11 +297,13 @@ class Machine(Sequencer):
         return Step(self.episode, index, self.present_input(index), self.present_target, begins)
 
     def present_input(self, index: int) -> Signal:
-        """The input of a step."""
+        """The input of the step under way."""
+        self.require_step(index, "input")
         return self._present("input", self._inputs[index], per_step=True)
 
     def present_target(self, index: int) -> Signal:
-        """The target of a step, or the one of the sequence."""
+        """The target of the step under way, or the one of the sequence."""
+        self.require_step(index, "target")
         per_step = self.episode.target_per_step
         return self._present("target", self._targets[index if per_step else 0], per_step)
 
@@ -331,7 +337,7 @@ class Machine(Sequencer):
         value = self.see(x)
         if value.shape != register.front.shape:
             raise CausalityError(f"{register.name} holds {register.front.shape}, not {value.shape}")
-        if register.kind is LEARNING:
+        if register.watched:
             self.watch(register, value)
         self.note(self._heads["store", register.port], value.shape, (x._slot,), register.name)
         self.keep(register, value)
@@ -356,24 +362,27 @@ class Machine(Sequencer):
         self.note(self._heads["outer", sums.port], (0, 0, *sums.size), (error._slot, x._slot), sums.name)
 
     def load_sums(self, sums: Accumulator) -> Signal:
-        self._between_passes(sums)
+        self._require_phase_for(sums)
         value = self.numerics.copy(sums.value.reshape(self.chips, 1, -1))
         return self.emit(self._heads["load", sums.port], value, value.shape, (sums.name,))
 
+    def loaded(self, sums: Accumulator) -> np.ndarray:
+        """The sums in the format in which an update would load them, of their own shape; for looking from outside."""
+        return sums.value
+
     def store_sums(self, sums: Accumulator, x: Signal) -> None:
-        self._between_passes(sums)
+        self._require_phase_for(sums)
         value = self.see(x)
         sums.value = self.numerics.copy(value.reshape(sums.value.shape))
         self.note(self._heads["store", sums.port], value.shape, (x._slot,), sums.name)
 
     def clear_sums(self, sums: Accumulator) -> None:
-        self._between_passes(sums)
+        self._require_phase_for(sums)
         sums.value = self.numerics.zeros(sums.value.shape, self.dtype)
         self.note(self._heads["store", sums.port], (0, 0, *sums.size), (), sums.name)
 
-    def _between_passes(self, sums: Accumulator) -> None:
-        if self._in_pass:
-            raise CausalityError(f"{sums.name} can be read or set in a phase only, not within a pass")
+    def _require_phase_for(self, sums: Accumulator) -> None:
+        self.require_phase(f"{sums.name} can be read or set")
 
     def push(self, tape: Tape, x: Signal) -> None:
         value = self.see(x)
@@ -396,7 +405,7 @@ class Machine(Sequencer):
             self.watchers[name](*(self.see(signal) for signal in signals))
 
     def watch(self, register: Register, value: np.ndarray) -> None:
-        """Note where a learning signal first becomes infinite or not a number."""
+        """Note where a learning signal, a weight or an optimizer slot first becomes infinite or not a number."""
         if self.divergence is None and not self.numerics.finite(value):
             lost = ~np.isfinite(value)
             chips = tuple(int(chip) for chip in np.flatnonzero(lost.reshape(self.chips, -1).any(1)))
@@ -414,7 +423,7 @@ class Machine(Sequencer):
     def refuse(self, *signals: Signal) -> NoReturn:
         """Say why signals cannot be used now."""
         if self._now < 0:
-            raise CausalityError("operations happen within a step of a pass, or in a phase")
+            raise CausalityError(OUTSIDE)
         old = next(signal for signal in signals if signal._step != self._now)
         if old._machine is not self:
             raise CausalityError("a signal of another machine was used")

@@ -28,6 +28,7 @@ UNARY: Table = {
     "scale": np.multiply,
     "offset": np.add,
     "at most": np.minimum,
+    "at least": np.maximum,
     "negate": np.negative,
     "square": np.square,
     "sqrt": np.sqrt,
@@ -45,12 +46,19 @@ BINARY: Table = {
     "subtract": np.subtract,
     "multiply": np.multiply,
     "divide": np.divide,
+    "larger": np.maximum,
+    "hypot": np.hypot,
     "gate": kernels.gate,
     "complex multiply": kernels.complex_multiply,
     "conjugate multiply": kernels.conjugate_multiply,
 }
 COMPILED = ("gate", "complex multiply", "conjugate multiply")
 """Binary operations whose kernels take operands of one shape only."""
+REDUCED: Table = {
+    "sum": lambda v: v.sum(-1, keepdims=True),
+    "largest": lambda v: np.abs(v).max(-1, keepdims=True),
+    "norm": lambda v, share: share * np.sqrt(np.square(v).sum(-1, keepdims=True)),
+}
 PAIRED: Table = {
     "pair dot": kernels.pair_dot,
     "pair cross": kernels.pair_cross,
@@ -71,11 +79,11 @@ class Numerics:
     """Arithmetic on the arrays of signals `(chips, batch, n)`, of bundles `(chips, batch, k, n)`, and of storages.
 
     Attributes:
-        unary, binary, paired, applied: by kind of operation.
+        unary, binary, reduced, paired, applied: by kind of operation.
         exact: whether values are really computed; without them, equal steps of a pass are carried out a few times only.
     """
 
-    unary, binary, paired, applied = UNARY, BINARY, PAIRED, APPLIED
+    unary, binary, reduced, paired, applied = UNARY, BINARY, REDUCED, PAIRED, APPLIED
     exact = True
 
     # ---- operations on signals -------------------------------------------------------------------------------
@@ -90,10 +98,6 @@ class Numerics:
         if kind in COMPILED:
             return tuple(np.ascontiguousarray(np.broadcast_to(part, shape)) for part in (v, w))  # type: ignore[return-value]
         return v, w
-
-    def total(self, v: np.ndarray) -> np.ndarray:
-        """The sum over wires."""
-        return v.sum(-1, keepdims=True)
 
     def interleave(self, v: np.ndarray, w: np.ndarray, shape: Shape) -> np.ndarray:
         """Wires of v and w in turn."""

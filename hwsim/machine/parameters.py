@@ -92,7 +92,8 @@ class Matrix:
         return self.machine.fetch_columns(self)
 
     def program(self) -> None:
-        """Bring the unit to the master values."""
+        """In a phase: bring the unit to the master values."""
+        self.machine.require_phase(f"{self.name}: weights are written")
         self.machine.program(self)
 
 
@@ -156,7 +157,8 @@ class Coefficients:
         return self.trainable.gradient
 
     def program(self, values: Signal | None = None) -> None:
-        """Set the coefficients: to a vector of them, or, if they are trained, to their master values."""
+        """In a phase: set the coefficients to a vector of them, or, if they are trained, to their master values."""
+        self.machine.require_phase(f"{self.name}: weights are written")
         self.machine.program_coefficients(self, values)
 
 

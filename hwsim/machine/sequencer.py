@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from hwsim.machine.storage import Register, Storage, Tape
 from hwsim.records import GRADIENT, INFERENCE, Entry, Head, Trace
 
 _MACHINES = count()
+OUTSIDE = "operations happen within a step of a pass, or in a phase"
 
 
 class Snapshot(NamedTuple):
@@ -43,6 +44,18 @@ class Heads(dict[Any, Head]):
     def __missing__(self, key: Any) -> Head:
         head = self[key] = self._make(key)
         return head
+
+
+class _NoEntries(list[Entry]):
+    """The records between steps: there are none, and every operation that would add one is refused."""
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise CausalityError(OUTSIDE)
+
+    __len__ = append = _refuse
+
+
+_NO_ENTRIES = _NoEntries()
 
 
 class Serving:
@@ -96,10 +109,10 @@ class Sequencer(ABC):
         self._episode: Episode | None = None
         self._kept: dict[str, Storage] = {}
         self.back_in_time = False
-        self._shown_up_to, self._shown, self._open = 0, False, False
+        self._shown_up_to, self._kept_from, self._shown, self._open = 0, 0, False, False
         self._now, self._clock = -1, next(_MACHINES) << 40  # no two machines share a moment
         self._steps_made: list[tuple[int, str, range]] = []
-        self._entries: list[Entry] = []
+        self._entries: list[Entry] = _NO_ENTRIES
         self._activities: list[np.ndarray] = []
         self._pending: list[tuple[Register, np.ndarray]] = []
         self._made: list[np.ndarray] = []
@@ -189,19 +202,29 @@ class Sequencer(ABC):
                     f"been shown yet is {self._shown_up_to}"
                 )
             self._shown_up_to = order.stop
-        self._require_inputs(name)
+        self._require_inputs(name, order)
         yield from self._sweep(name, order)
 
     def backward_pass(self, name: str, part: range | None = None) -> Iterator[Step]:
         """Every step from the last to the first, which needs a machine with addressable memory.
 
         Args:
-            part: only these steps, a range in the order of time.
+            part: only these steps, a range in the order of time; they have been shown in forward passes.
         """
         self.require_addressable(f"the backward pass {name!r}")
+        order = self._within(name, part)
+        if order.stop > self._shown_up_to:
+            raise CausalityError(
+                f"pass {name!r} is over steps {order.start} to {order.stop - 1}, and only {self._shown_up_to} of them "
+                "have been shown in a forward pass"
+            )
         self._shown = True
-        self._require_inputs(name)
-        yield from self._sweep(name, self._within(name, part)[::-1])
+        self._require_inputs(name, order)
+        yield from self._sweep(name, order[::-1])
+
+    def take_as_shown(self) -> None:
+        """Have backward passes begin where they like; for looking at a run from outside."""
+        self._shown_up_to = self.episode.steps
 
     def _within(self, name: str, part: range | None) -> range:
         """The steps of a pass in the order of time."""
@@ -214,10 +237,11 @@ class Sequencer(ABC):
             )
         return part
 
-    def _require_inputs(self, name: str) -> None:
-        if self._shown and "input" not in self._kept:
+    def _require_inputs(self, name: str, order: range) -> None:
+        if self._shown and ("input" not in self._kept or order.start < self._kept_from):
             raise CausalityError(
-                f"pass {name!r} shows the input again, but it was not kept; open the workspace with keep_inputs"
+                f"pass {name!r} shows the input again, but it was not kept; open the workspace with keep_inputs, and "
+                "before the input is shown"
             )
 
     def phase(self, name: str) -> Iterator[None]:
@@ -323,7 +347,7 @@ class Sequencer(ABC):
         for register, value in self._pending:
             register.value, register.pending = value, False
         self._pending.clear()
-        self._now = -1
+        self._now, self._entries = -1, _NO_ENTRIES
         for value in self._made:
             value.setflags(True)
             value.fill(np.nan)
@@ -373,7 +397,8 @@ class Sequencer(ABC):
         self.storages[storage.name] = storage
 
     def let_go(self, storage: Storage) -> None:
-        if self.storages.pop(storage.name, None) is not None:
+        if self.storages.get(storage.name) is storage:
+            del self.storages[storage.name]
             self.memory.release(storage.name)
 
     def release(self) -> None:
@@ -390,6 +415,28 @@ class Sequencer(ABC):
             raise CapabilityError(
                 f"{what} needs past values in another order than they were made, and this machine has no addressable "
                 "memory for state (no tape); run the rule on a digital machine or with a chip in the loop"
+            )
+
+    def require_phase(self, what: str) -> None:
+        """Refuse what is done between passes only.
+
+        Raises:
+            CausalityError: no phase is under way.
+        """
+        if self._in_pass or self._now < 0:
+            where = "and none is under way" if self._now < 0 else f"not within {self.sweep_name!r}"
+            raise CausalityError(f"{what} between passes, in a phase only, {where}")
+
+    def require_step(self, index: int, what: str) -> None:
+        """Refuse to show what belongs to another step than the one under way.
+
+        Raises:
+            CausalityError: it does.
+        """
+        if index != self.step_index or not self._in_pass:
+            now = f"step {self.step_index} of" if self._in_pass else "the phase"
+            raise CausalityError(
+                f"the {what} of step {index} was asked for in {now} {self.sweep_name!r}; each step shows its own"
             )
 
     @abstractmethod

@@ -16,7 +16,7 @@ from hwsim.circuits.crossbar import Share, splits
 from hwsim.circuits.formats import Format
 from hwsim.circuits.noise import Moment, Source
 from hwsim.initial import Initial
-from hwsim.machine.numerics import APPLIED, BINARY, PAIRED, UNARY, Numerics
+from hwsim.machine.numerics import APPLIED, BINARY, PAIRED, REDUCED, UNARY, Numerics
 from hwsim.physics import DataSheet
 from hwsim.records import Shape
 
@@ -61,6 +61,10 @@ def _as_both(v: np.ndarray, w: np.ndarray) -> np.ndarray:
 
 def _as_second(_: np.ndarray, x: np.ndarray) -> np.ndarray:
     return blank(x.shape, x.dtype)
+
+
+def _on_one_wire(v: np.ndarray, *_: Any) -> np.ndarray:
+    return blank((*v.shape[:-1], 1), v.dtype)
 
 
 def _halved(v: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -137,6 +141,7 @@ class Shapes(Numerics):
     exact = False
     unary = dict.fromkeys(UNARY, _as_first)
     binary = dict.fromkeys(BINARY, _as_both)
+    reduced = dict.fromkeys(REDUCED, _on_one_wire)
     paired = dict.fromkeys(PAIRED, _halved)
     applied = dict.fromkeys(APPLIED, _as_second)
 
@@ -152,9 +157,6 @@ class Shapes(Numerics):
 
     def alike(self, kind: str, v: np.ndarray, w: np.ndarray, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
         return v, w
-
-    def total(self, v: np.ndarray) -> np.ndarray:
-        return blank((*v.shape[:-1], 1), v.dtype)
 
     def interleave(self, v: np.ndarray, w: np.ndarray, shape: Shape) -> np.ndarray:
         return blank(shape, v.dtype)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Self, TypeVar, cast
 
 import numpy as np
 
-from hwsim.accounts.memory import ACCUMULATORS, DELAY, STATE, TAPE
+from hwsim.accounts.memory import ACCUMULATORS, DELAY, LEARNING, MASTER, OPTIMIZER, STATE, TAPE, WEIGHTS
 from hwsim.errors import CausalityError
 from hwsim.machine.shapes import Alike
 from hwsim.machine.signal import Signal
@@ -16,6 +16,22 @@ if TYPE_CHECKING:
     from hwsim.machine.machine import Machine
 
 S = TypeVar("S", bound="Storage")
+
+LEARNED = (WEIGHTS, MASTER, OPTIMIZER)
+"""Classes of memory that are written between passes only."""
+
+
+class _GivenBack:
+    """Stands where the machine of a storage stood until the storage was released."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def let_go(self, storage: Storage) -> None:
+        """Releasing twice does nothing."""
+
+    def __getattr__(self, _: str) -> NoReturn:
+        raise CausalityError(f"{self._name} was given back, and holds nothing any more")
 
 
 class Storage:
@@ -59,8 +75,9 @@ class Storage:
         return self.value
 
     def release(self) -> None:
-        """Give the memory back. Releasing twice does nothing."""
+        """Give the memory back: from now on it cannot be used. Releasing twice does nothing."""
         self.machine.let_go(self)
+        self.machine = cast("Machine", _GivenBack(self.name))
 
     def __enter__(self) -> Self:
         return self
@@ -72,8 +89,11 @@ class Storage:
 class Register(Storage):
     """Flip-flops: `load` gives the value at the start of the step, `store` takes effect at its end, once a step.
 
+    Weights, master weights and optimizer slots are stored in phases only.
+
     `value` is `(chips, batch, *size)`, or `(chips, 1, *size)` if shared by all sequences. A register that `resets`
-    holds `initial` again at the start of each forward pass over the first step of the sequence.
+    holds `initial` again at the start of each forward pass over the first step of the sequence. One that is `watched`
+    is of learning: where it first holds what is no number, learning diverged.
     """
 
     def __init__(
@@ -88,6 +108,8 @@ class Register(Storage):
         bits: int | None = None,
     ) -> None:
         self.initial, self.resets, self.pending = initial, resets, False
+        self._learned = kind in LEARNED
+        self.watched = self._learned or kind == LEARNING
         super().__init__(machine, name, kind, initial.shape[2:], initial, shared=shared, bits=bits)
 
     @property
@@ -105,6 +127,8 @@ class Register(Storage):
     def store(self, signal: Signal) -> None:
         if self.pending:
             raise CausalityError(f"{self.name} is stored twice in one step")
+        if self._learned:
+            self.machine.require_phase(f"{self.name}: weights are written")
         self.machine.store(self, signal)
 
 
@@ -160,6 +184,7 @@ class Tape(Storage):
     """
 
     def __init__(self, machine: Machine, name: str, size: tuple[int, ...]) -> None:
+        machine.require_addressable(f"the tape {name!r}")
         super().__init__(machine, name, TAPE, size, np.zeros((0, machine.chips, machine.batch, *size), machine.dtype))
         self.entries = machine.numerics.recorded(self.value)
 
@@ -221,7 +246,11 @@ class Workspace:
         return self._keep(DelayLine(machine, name, DELAY, empty, resets=resets))
 
     def tape(self, name: str, width: int) -> Tape:
-        """A tape of vectors of `width` values."""
+        """A tape of vectors of `width` values.
+
+        Raises:
+            CapabilityError: the machine has no addressable memory.
+        """
         return self._keep(Tape(self._machine, name, (width,)))
 
     def keep(self, name: str, kind: str, size: tuple[int, ...], value: np.ndarray, bits: int | None = None) -> Storage:

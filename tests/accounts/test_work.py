@@ -44,6 +44,9 @@ ELEMENTARY = {"mac", "multiply", "add", "compare", "divide", "root", "exp", "tan
         ("relu", (5,), {"compare": 5}),
         ("gate", (5,), {"compare": 5}),
         ("at most", (1,), {"compare": 1}),
+        ("at least", (5,), {"compare": 5}),
+        ("larger", (5,), {"compare": 5}),
+        ("hypot", (5,), {"multiply": 10, "add": 5, "root": 5}),
         ("complex multiply", (6,), {"multiply": 12, "add": 6}),  # three modes: ac - bd, ad + bc
         ("conjugate multiply", (6,), {"multiply": 12, "add": 6}),
         ("pair dot", (6,), {"multiply": 6, "add": 3}),  # three modes: ac + bd
@@ -51,6 +54,10 @@ ELEMENTARY = {"mac", "multiply", "add", "compare", "divide", "root", "exp", "tan
         ("sum", (5,), {"add": 4}),
         ("sum", (2, 5), {"add": 8}),
         ("sum", (1,), {"add": 0}),
+        ("largest", (5,), {"compare": 4}),
+        ("largest", (2, 5), {"compare": 8}),
+        ("norm", (5,), {"mac": 5, "root": 1, "multiply": 1}),
+        ("norm", (2, 5), {"mac": 10, "root": 2, "multiply": 2}),
         ("project", (3, 4), {"mac": 12}),  # three vectors on one
         ("read", (3, 4), {"mac": 12}),
         ("read transposed", (3, 4), {"mac": 12}),
@@ -177,7 +184,8 @@ def test_every_operation_of_every_optimizer_has_its_work(on: str, optimizer: str
 def test_no_kind_of_work_is_never_done() -> None:
     done = {record.kind for on in MACHINES for stage in learned(on) for record in records(stage)}
     done |= {record.kind for name in optimizers.OPTIMIZERS for record in records(updated("ideal", name))}
-    assert done == set(WORK)
+    assert set(WORK) - done == {"sum"}  # a word for rules and cells of one's own
+    assert done <= set(WORK)
 
 
 @pytest.mark.parametrize("on", MACHINES)

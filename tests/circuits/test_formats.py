@@ -48,6 +48,45 @@ def spread_over(name: str, count: int = 200_000) -> np.ndarray:
     return (np.exp2(exponents) * draw.choice([-1, 1], count)).astype(np.float32)
 
 
+@every_float
+def test_the_ends_of_a_floating_point_format(name: str) -> None:
+    form, values = parse(name), positive_values(name)
+    assert (form.smallest, form.largest) == (values[1], values[-1])
+    for end in (form.smallest, form.largest, -form.largest):
+        assert form.nearest(end) == end
+    assert form.nearest(form.smallest * 0.4) == 0
+
+
+@pytest.mark.parametrize("name", ["float32", "float64"])
+def test_the_ends_of_a_native_format(name: str) -> None:
+    form, kind = parse(name), np.dtype(name).type
+    assert kind(form.smallest) == np.nextafter(kind(0), kind(1))
+    assert kind(form.largest) == np.nextafter(kind(np.inf), kind(0))
+    assert form.nearest(1 / 3) == float(kind(1 / 3))
+
+
+@every_fixed
+def test_the_ends_of_a_fixed_point_format(bits: int, fraction: int) -> None:
+    form = fixed(bits, fraction)
+    assert (form.smallest, form.largest) == (2.0**-fraction, (2 ** (bits - 1) - 1) / 2**fraction)
+    assert form.nearest(1e12) == form.largest
+    assert form.nearest(form.smallest * 0.6) == form.smallest
+
+
+@pytest.mark.parametrize("name", ["float64", "float32", *FLOATS])
+def test_what_is_as_small_as_the_least_divisor_has_a_reciprocal(name: str) -> None:
+    form = parse(name)
+    least = form.nearest(form.least_divisor)
+    assert 0 < least < 1e-4
+    assert 0 < form.nearest(1 / least) < np.inf
+    assert form.least_divisor > form.smallest  # whose reciprocal is out of range
+
+
+@every_fixed
+def test_fixed_point_numbers_can_be_divided_by_all_but_zero(bits: int, fraction: int) -> None:
+    assert fixed(bits, fraction).least_divisor == fixed(bits, fraction).smallest
+
+
 # ---- floating point ------------------------------------------------------------------------------------------
 
 

@@ -156,6 +156,8 @@ STREAMS: list[tuple[tuple[int, int], Moment]] = [
     ((17, 4), (4, 2, 1)),
     ((17, 4), (3, 3, 1)),
     ((17, 4), (3, 2 | 1 << 16, 1)),
+    ((17, 4), (3, 2 | 1 << 32, 1)),
+    ((17, 4), (3, 2 | 1 << 48, 1)),
     ((17, 4), (3, 2, 2)),
     ((4, 17), (3, 2, 1)),
     ((17, 4), (1, 2, 3)),
@@ -214,6 +216,42 @@ def test_each_use_of_a_unit_has_a_moment_of_its_own() -> None:
     assert len(set(moments)) == len({place[1:] for place in places}) * 3
     again = Source(5, "layer 1 tanh", 1)
     assert [again.moment(*place) for place in places for _ in range(3)] == moments
+
+
+def test_no_use_of_a_unit_has_the_moment_of_another_sweep() -> None:
+    """A word of the counter has 32 bits for sweeps and uses together: what does not fit is not lost."""
+    source = Source(5, "layer 1 tanh", 1)
+    uses = [source.moment(1, 1, 0, 3) for _ in range((1 << 16) + 2)]
+    sweeps = [1, 2, 3, (1 << 16) - 1, 1 << 16, (1 << 16) + 1, 1 << 17, 1 << 20, (1 << 32) - 1]
+    firsts = [source.moment(clock, 1, sweep, 3) for clock, sweep in enumerate(sweeps, 2)]
+    assert len({*uses, *firsts}) == len(uses) + len(firsts)
+    numbers = [source.draw(8, moment)[0] for moment in [*uses[:2], *uses[-2:], *firsts]]
+    for left, right in combinations(numbers, 2):
+        assert not np.any(left == right)  # of 78 pairs of 8 numbers one is equal by chance once in 10⁴ such tests
+
+
+def test_the_upper_half_of_a_moment_is_in_the_key() -> None:
+    for upper in (1, 1 << 15, 1 << 16, (1 << 31) - 1):
+        found = drawn(5, moment=(3, 2 | upper << 32, 1))
+        np.testing.assert_array_equal(found, drawn(5, KEY ^ np.array([upper, 0], np.uint32), (3, 2, 1)))
+
+
+# batch, sweep, step, use, and what is drawn there
+GOLDEN = [
+    (1, 1, 0, 0, [-0.12340831, 0.33422387, -0.80424821, 0.73173016]),
+    (1, 1, 0, 1, [-1.1378192, -0.092038147, -0.92267221, 1.3142018]),
+    (3, 2, 97, 0, [-0.64657599, -0.48561537, 0.58641779, -0.95694387]),
+    (3, 65_535, 97, 0, [0.55915838, 0.11090938, -1.2580014, -1.4631065]),
+    (3, 65_535, 97, 1, [-1.0122854, -0.40746129, 0.23475991, -0.73254967]),
+    (2000, 7, 12, 0, [-1.4932668, -0.9942264, -1.3343842, -1.0828654]),
+]
+
+
+@pytest.mark.parametrize(("batch", "sweep", "step", "use", "numbers"), GOLDEN)
+def test_noise_is_what_it_has_been(batch: int, sweep: int, step: int, use: int, numbers: list[float]) -> None:
+    source = Source(5, "layer 1 tanh", 1)
+    moment = [source.moment(1, batch, sweep, step) for _ in range(use + 1)][-1]
+    np.testing.assert_allclose(source.draw(4, moment)[0], numbers, rtol=1e-6)
 
 
 def test_a_run_can_go_on_from_any_step() -> None:

@@ -10,10 +10,12 @@ import hwsim
 from hwsim import networks, tasks
 from hwsim.config import experiment as config
 from hwsim.documents import Document
-from hwsim.errors import MemoryEstimateError
+from hwsim.errors import CapabilityError, MemoryEstimateError
 from hwsim.experiments import run_folder
 from hwsim.experiments.run import run
 from hwsim.experiments.trial import Trial
+from hwsim.learning.fpe import FPE
+from hwsim.learning.optimizers.sgd import SGD
 
 CLEAN = "ideal_crossbar"
 
@@ -23,7 +25,7 @@ def experiment(machine="ideal", learner="fpe", network="lru", **changes):
         "name": "trial",
         "seed": 3,
         "task": {"name": "random", "steps": 8, "width": 2, "train": 24, "test": 6},
-        "network": NETWORKS[network],
+        "network": NETWORKS[network] if isinstance(network, str) else network,
         "learning": {"name": learner} if isinstance(learner, str) else learner,
         "machine": machine,
         "gradient_check": {"sequences": 6},
@@ -108,12 +110,33 @@ def test_a_run_that_diverges_says_where_and_ends():
     json.dumps(found, allow_nan=False)
 
 
+@pytest.mark.parametrize("training", [None, {"optimizer": {"name": "sgd", "rate": 0.01}, "steps": 1, "batch": 8}])
+@pytest.mark.parametrize("check", [None, {"sequences": 6}])
+def test_a_rule_checks_the_network_that_really_runs(monkeypatch, training, check):
+    """The rehearsal's has one chip, so it does not tell all."""
+    checked, ran, gradients = [], [], FPE.gradients
+
+    def one_chip_only(self, network):
+        checked.append(network)
+        if network.machine.chips > 2:
+            raise CapabilityError("too many chips")
+
+    def noted(self, network):
+        ran.append(network)
+        gradients(self, network)
+
+    monkeypatch.setattr(FPE, "check", one_chip_only)
+    monkeypatch.setattr(FPE, "gradients", noted)
+    run(experiment("pcm_crossbar", chips=2, gradient_check=check, training=training))
+    assert {id(network) for network in ran} <= {id(network) for network in checked}
+    with pytest.raises(CapabilityError, match="too many chips"):
+        run(experiment("pcm_crossbar", chips=3, gradient_check=check, training=training))
+
+
 def test_a_chip_that_diverges_leaves_the_others_alone(monkeypatch):
     training = {"optimizer": {"name": "sgd", "rate": 0.01}, "steps": 3, "batch": 8}
     asked = experiment("pcm_crossbar", gradient_check=None, chips=3, training=training)
     undisturbed = substrate(asked)
-    from hwsim.learning.fpe import FPE
-
     gradients = FPE.gradients
 
     def broken(self, network):
@@ -245,6 +268,60 @@ def test_an_error_that_is_no_number_misses_by_more_than_any():
         delta[-1] = np.nan
         made.machine.watchers["layer 1 residual"](delta, g)
         assert made.outcome.residual["layer 1"] == wanted
+
+
+FORGETFUL = {"layers": [{"cell": {"name": "lru", "modes": 4, "r_min": 0.5, "r_max": 0.55}, "readout": {"hidden": [6]}}]}
+"""Errors that are propagated forward in time grow by up to two a step."""
+
+
+def vast(machine="digital_45nm", steps=100, network=FORGETFUL, **training):
+    """Gradients of about 1e22, which are numbers of float32 though their squares are not."""
+    return experiment(
+        machine,
+        gradient_check=None,
+        seed=1,
+        task={"name": "random", "steps": steps, "width": 3, "outputs": 2, "train": 16, "test": 8},
+        network=network,
+        training={"optimizer": {"name": "sgd", "rate": 0.1}, "batch": 4, "steps": 4, "test_every": 1, **training},
+    )
+
+
+def test_a_gradient_whose_norm_is_hard_to_square_is_clipped_to_the_bound_and_learned_from(monkeypatch):
+    seen, updated = [], SGD.updated
+
+    def look(self, trainable, gradient, rate):
+        clipped = trainable.machine.see(gradient).astype(float)
+        after = updated(self, trainable, gradient, rate)
+        change = trainable.machine.see(after) - trainable.master.value
+        seen.append((self.iteration, np.abs(trainable.gradient.value).max(), np.square(clipped).sum(), change))
+        return after
+
+    monkeypatch.setattr(SGD, "updated", look)
+    found = substrate(vast(clip=1.0))
+    assert found["diverged"] is None
+    for iteration in range(4):
+        _, largest, squares, changes = zip(*(each for each in seen if each[0] == iteration), strict=True)
+        assert 1e20 < max(largest) < np.inf
+        assert sum(squares) == pytest.approx(1.0, rel=1e-5)
+        assert max(np.abs(change).max() for change in changes) > 1e-3
+
+
+def test_where_an_update_leaves_the_range_of_numbers_is_noted():
+    """The squares of AdamW are infinite, so its changes would be zero for ever, and nobody would know."""
+    found = substrate(vast(optimizer={"name": "adamw", "rate": 0.1}))["diverged"]
+    assert (found["updates"], found["sweep"], found["step"], found["chips"]) == (0, "update", 0, [0])
+    assert found["storage"].endswith(" v")
+
+
+@pytest.mark.parametrize("clip", [None, 1.0])
+def test_a_gradient_beyond_the_format_of_updates_diverges_and_leaves_the_weights(clip):
+    """It is summed in float32, and updates are in float16."""
+    asked = vast({"like": "digital_45nm", "update": "float16"}, steps=60, network="tanh", clip=clip)
+    found = substrate(asked)
+    assert found["diverged"]["chips"] == [0]
+    before, *losses = run(asked).metrics["test_loss"]
+    assert len(set(losses)) == 1
+    assert losses[0] == pytest.approx(before, rel=1e-3)  # the first weights are rounded when they are stored again
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_others(tmp_path):

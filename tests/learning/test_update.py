@@ -1,11 +1,17 @@
 """Updates: optimizers against their equations written out in NumPy, clipping, learning rates, and what they cost."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from conftest import built, gradient_of, random_episode, rule
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hwsim.accounts.memory import OPTIMIZER
+from hwsim.circuits import formats
 from hwsim.learning import optimizers
+from hwsim.learning.optimizers import Optimizer
 from hwsim.learning.update import Options, rate, update
 
 
@@ -97,3 +103,122 @@ def test_a_gradient_of_zero_leaves_the_weights_and_does_not_divide_by_it():
         update(made, slots, options, 0.0, 1)
     for trainable in made.trainables:
         np.testing.assert_array_equal(trainable.master.value, before[trainable.name])
+
+
+# ---- clipping ------------------------------------------------------------------------------------------------
+
+FLOATING = {"float64": (-290, 290), "float32": (-30, 30), "bfloat16": (-30, 30), "float16": (-3.5, 3.5)}
+"""Formats, and the powers of ten between which gradients are drawn."""
+FIXED = ["fixed<8,4>", "fixed<16,4>", "fixed<16,8>", "fixed<16,12>", "fixed<16,15>", "fixed<24,16>", "fixed<32,20>"]
+
+
+class Looking(Optimizer):
+    """Shows the gradient that it gets, and leaves the weights as they are."""
+
+    def __init__(self, network):
+        super().__init__(None, network)
+
+    def updated(self, trainable, gradient, rate):
+        trainable.machine.probe("gradient", gradient)
+        return trainable.master.load()
+
+
+@cache
+def network_with_updates_in(format_):
+    """A network, made once for each format."""
+    digital = {"like": "digital_45nm", "update": format_}
+    on = {"kind": "ideal", "name": "exact"} if format_ == "float64" else digital
+    return built("lru", rule("fpe"), random_episode(), on=on)
+
+
+def drawn_gradient(format_, seed, scale):
+    """A gradient for each parameter, in numbers of the format."""
+    draw = np.random.default_rng(seed)
+    made, form = network_with_updates_in(format_), formats.parse(format_)
+    found = [draw.normal(size=trainable.gradient.value.shape) for trainable in made.trainables]
+    most = max(np.abs(value).max() for value in found)
+    scaled = [(value / most * scale).astype(made.machine.dtype) for value in found]
+    return [value if form.round is None else form.round(value) for value in scaled]
+
+
+def clipped(format_, gradients, bound):
+    """What an optimizer gets of a gradient, as one vector."""
+    made, seen = network_with_updates_in(format_), []
+    made.machine.watchers["gradient"] = lambda value: seen.append(value.astype(np.float64).ravel())
+    for trainable, gradient in zip(made.trainables, gradients, strict=True):
+        trainable.gradient.value[:] = gradient
+    options = Options.model_validate({"optimizer": {"name": "sgd", "rate": 1.0}, "clip": bound})
+    try:
+        with made.machine.showing(random_episode()):
+            update(made, Looking(made), options, 0.0, 1)
+    except BaseException:
+        network_with_updates_in.cache_clear()  # what was left in the middle of a phase is of no use
+        raise
+    return np.concatenate(seen)
+
+
+def exact_factor(gradients, bound):
+    """A gradient as one vector, min(1, bound / norm) in float64, and the norm over the largest entry."""
+    vector = np.concatenate([gradient.astype(np.float64).ravel() for gradient in gradients])
+    largest = float(np.abs(vector).max())
+    spread = float(np.linalg.norm(vector / largest))
+    return vector, min(1.0, bound / largest / spread), spread
+
+
+@pytest.mark.parametrize("format_", FLOATING)
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_a_gradient_of_any_size_is_clipped_to_the_bound(format_, data):
+    lowest, highest = FLOATING[format_]
+    scale = 10 ** data.draw(st.floats(lowest, highest))
+    gradients = drawn_gradient(format_, data.draw(st.integers(0, 9)), scale)
+    bound = data.draw(st.sampled_from([1.0, scale, 0.1 * scale, 100 * scale, 10 * scale]))
+    vector, factor, _ = exact_factor(gradients, bound)
+    form = formats.parse(format_)
+    found = clipped(format_, gradients, bound)
+    # rounded about ten times on the way, each time by epsilon at most; errors of the sums are smaller
+    np.testing.assert_allclose(found, vector * factor, rtol=10 * form.epsilon, atol=5 * form.smallest)
+    if factor == 1:
+        np.testing.assert_array_equal(found, vector)
+
+
+@pytest.mark.parametrize("format_", FLOATING)
+@pytest.mark.parametrize("bound", ["least", "small", 1.0, "largest", "beyond"])
+@pytest.mark.parametrize("size", ["smallest", "subnormal", "large", "largest"])
+def test_clipping_is_right_at_the_ends_of_a_format(format_, bound, size):
+    form = formats.parse(format_)
+    scale = {"smallest": form.smallest, "subnormal": 40 * form.smallest, "large": form.largest / 3}.get(size)
+    scale = scale or form.largest
+    bounds = {"least": form.smallest, "small": 3e3 * form.smallest, "largest": form.largest}
+    limit = bounds.get(bound, bound) if bound != "beyond" else min(form.largest * 3.0, 1.7e308)
+    gradients = drawn_gradient(format_, 1, scale)
+    vector, factor, _ = exact_factor(gradients, limit)
+    found = clipped(format_, gradients, limit)
+    assert np.isfinite(found).all()
+    # the factor is rounded to the numbers of the format, which may be few so close to zero
+    off = 10 * form.epsilon * factor + 3 * form.smallest
+    assert (np.abs(found - vector * factor) <= np.abs(vector) * off + form.smallest).all()
+
+
+@pytest.mark.parametrize("format_", FIXED)
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_a_fixed_point_unit_clips_as_well_as_its_numbers_allow(format_, data):
+    form = formats.parse(format_)
+    scale = form.smallest * (form.largest / form.smallest) ** data.draw(st.floats(0, 1))
+    gradients = drawn_gradient(format_, data.draw(st.integers(0, 9)), scale)
+    values = sum(gradient.size for gradient in gradients)
+    bound = data.draw(st.sampled_from([1.0, scale, 0.3 * scale, 100 * scale, 10 * scale]))
+    vector, factor, spread = exact_factor(gradients, bound)
+    found = clipped(format_, gradients, bound)
+    # what the factor is divided by is the norm over the largest entry, in a unit in which it cannot be out of range
+    norm = spread / max(1, np.sqrt(values) / form.largest)
+    off = form.smallest * (1 + 4 / norm)
+    assert (np.abs(found - vector * factor) <= np.abs(vector) * off + form.smallest).all()
+
+
+@pytest.mark.parametrize("format_", [*FLOATING, *FIXED])
+def test_a_gradient_of_zero_stays_zero(format_):
+    zeros = [np.zeros_like(gradient) for gradient in drawn_gradient(format_, 0, 1.0)]
+    for bound in (1e-9, 1.0, 1e9):
+        assert not clipped(format_, zeros, bound).any()

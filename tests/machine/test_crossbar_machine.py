@@ -7,10 +7,11 @@ from conftest import built, distance, gradient, gradient_of, machine_options, ra
 from hwsim import learning, machine, networks
 from hwsim.accounts.energy import Tariff, grouped
 from hwsim.errors import ConfigError
+from hwsim.initial import Initial
 from hwsim.learning import optimizers
 from hwsim.learning.update import Options as Update
 from hwsim.learning.update import update
-from hwsim.machine import Hold
+from hwsim.machine import Hold, Matrix
 
 CLEAN = "ideal_crossbar"
 
@@ -84,7 +85,9 @@ def test_a_matrix_that_is_larger_than_a_tile_is_split_and_summed_as_numbers(rows
 
 
 @pytest.mark.parametrize("rows", [3, 256])
-@pytest.mark.parametrize(("network", "learner"), [("lru stack", "fpe"), ("tanh stack", "fpe"), ("lru", "rtrl")])
+@pytest.mark.parametrize(
+    ("network", "learner"), [("lru stack", "fpe"), ("lru", "fpe seed"), ("tanh stack", "fpe"), ("lru", "rtrl")]
+)
 @pytest.mark.parametrize("on", ["pcm_crossbar", "pcm_crossbar_in_the_loop"])
 def test_no_operation_has_operands_of_the_other_domain_but_converters(on, network, learner, rows):
     machine = {"like": on, "parts": {"tiles": {"rows": rows, "columns": rows, "count": 9999}}}
@@ -93,7 +96,7 @@ def test_no_operation_has_operands_of_the_other_domain_but_converters(on, networ
     gradient_of(made, learned, episode)
     for trace in made.machine.journal.traces:
         for record in trace:
-            if record.kind in ("wire", "program"):  # a fan-out of what is there already; numbers that set devices
+            if record.kind == "program":  # numbers that set devices
                 continue
             domains = {trace[slot].format == "analog" for slot in record.reads if isinstance(slot, int)}
             wanted = record.kind != "dac" if record.format == "analog" else record.kind == "adc"
@@ -150,6 +153,33 @@ def test_only_devices_that_moved_are_written_and_paid_for():
     write, verify = stage.sheet.write, stage.parts.verify.value
     each = write.pulses.value * (write.voltage.value * write.current.value * write.time.value + verify)
     assert grouped(ledger, "component")["programming"].energy == pytest.approx(each * expected.mean(), rel=1e-12)
+
+
+@pytest.mark.parametrize("nudge", [-1e-6, 0.0, 1e-6])
+@pytest.mark.parametrize(
+    ("device", "weight_range", "step", "w_max"),
+    [
+        ("rram_hfox_130nm", 2.0, 19, 39 / 19),  # of 39 steps; at w_max = 2 it would be 19.5, a tie
+        ("rram_hfox_130nm", 1.2, 32, 39 / 32),
+        ("rram_hfox_130nm", 0.5, 39, 0.5),  # the largest is clipped: nothing is held beyond half of it
+        ("rram_hfox_130nm", 100.0, 0, 100.0),  # no step is small enough
+        ("pcm_gst_90nm", 2.0, 25, 2.0),  # of 50; as if nothing were rounded
+        ("pcm_gst_90nm", 4.0, 12, 50 / 12),
+    ],
+)
+def test_the_largest_initial_weight_lies_on_a_step(device, weight_range, step, w_max, nudge):
+    """A weight between two steps would be programmed to either of them, by the last bit of what computed it."""
+    options = {"like": CLEAN, "device": device, "parts": {"tiles": {"weight_range": weight_range}}}
+    stage = machine.build(machine_options(options))
+    first = np.array([[0.3, -0.7, 0.1], [0.0, 0.2, 0.699]])
+    made = Matrix(stage, "W", "input", Initial(first.shape, lambda: first))
+    made.trainable.master.value = made.trainable.master.value * np.float32(1 + nudge)
+    with stage.showing(random_episode()):
+        for _ in stage.phase("programming"):
+            made.program()
+    array = stage.arrays["W"]
+    assert array.step[0, 0, 1] == -step
+    assert array.w_max == 0.7 * w_max
 
 
 def test_factors_are_fetched_from_the_registers_that_hold_them():

@@ -122,3 +122,25 @@ def test_a_run_goes_on_after_weights_have_changed(on):
         again = gradient_of(learner(other)[0], learned, episode)
         for name in found:
             assert again[name].tobytes() == found[name].tobytes(), name
+
+
+def test_a_run_goes_on_in_a_late_sweep():
+    """Noise of sweeps beyond 65 536 depends on nothing but where it is drawn, and is that of no earlier one."""
+    learned, episode = rule("fpe"), random_episode(steps=STEPS)
+
+    def gradients(stage, sweeps):
+        made = built("lru", learned, episode, stage=stage)
+        with stage.showing(episode):
+            stage.sweep_number = sweeps
+            learned.gradients(made)
+        return {trainable.name: trainable.gradient.value.tobytes() for trainable in made.trainables}
+
+    stage = machine.build(machine_options(LEAKY), chips=2, seed=3)
+    snapshots = []
+    stage.after_step = lambda: snapshots.append(stage.snapshot())
+    found = gradients(stage, 1 << 16)
+    for snapshot in (snapshots[0], snapshots[STEPS + 1]):
+        other = machine.build(machine_options(LEAKY), chips=2, seed=3)
+        other.resume(snapshot)
+        assert gradients(other, 1 << 16) == found
+    assert gradients(machine.build(machine_options(LEAKY), chips=2, seed=3), 0) != found

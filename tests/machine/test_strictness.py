@@ -7,6 +7,7 @@ import pytest
 from conftest import LRU, NETWORKS, RULES, built, gradient, random_episode, rule
 
 from hwsim import machine
+from hwsim.accounts.memory import OPTIMIZER, WEIGHTS
 from hwsim.errors import CapabilityError, CausalityError
 from hwsim.learning import Rule
 from hwsim.machine import pair_dot, standardise, tanh, total
@@ -201,6 +202,153 @@ def test_sums_cannot_be_read_within_a_pass():
                     touch()
 
     show(body)
+
+
+EVERYWHERE = ["ideal", "digital_45nm", "digital_45nm_fp16", "pcm_crossbar", "pcm_crossbar_in_the_loop"]
+WRITES = {
+    "matrix": lambda made: made.layers[0].cell.B.program(),
+    "bias": lambda made: made.layers[0].cell.b.program(),
+    "diagonal": lambda made: made.layers[0].cell.eigenvalues.program(made.machine.storages["h"].load()),
+    "inverse": lambda made: made.layers[0].cell.inverse.program(made.machine.storages["h"].load()),
+    "cell": lambda made: made.layers[0].program(),
+    "master weights": lambda made: made.trainables[0].master.store(made.trainables[0].master.load()),
+    "optimizer slot": lambda made: made.machine.storages["slot"].store(made.trainables[0].master.load()),
+    "weights of a rule's own": lambda made: made.machine.storages["own"].store(made.machine.storages["h"].load()),
+    "sums": lambda made: made.trainables[0].gradient.store(made.trainables[0].master.load()),
+    "clear": lambda made: made.clear_gradients(),
+}
+
+
+@pytest.mark.parametrize("on", EVERYWHERE)
+@pytest.mark.parametrize("write", WRITES)
+def test_weights_and_sums_are_written_between_passes_only(on, write):
+    def body(stage, made, workspace):
+        made.trainables[0].slot("slot", OPTIMIZER)
+        workspace.register("own", made.layers[0].cell.width, WEIGHTS)
+        workspace.register("h", made.layers[0].cell.width)
+        for _ in stage.forward_pass("forward"):
+            with pytest.raises(CausalityError, match=r"between passes, in a phase only, not within 'forward'"):
+                WRITES[write](made)
+        for _ in stage.phase("phase"):
+            WRITES[write](made)
+
+    show(body, on=on, batch=1)
+
+
+@pytest.mark.parametrize("on", EVERYWHERE)
+def test_nothing_can_be_done_outside_of_steps(on):
+    """Not even what starts from a storage rather than from a signal of a step."""
+
+    def body(stage, made, workspace):
+        register, cell = workspace.register("h", 8), made.layers[0].cell
+        for _ in stage.phase("phase"):
+            pass
+        for act in (
+            register.load,
+            made.trainables[0].master.load,
+            made.trainables[0].gradient.load,
+            made.trainables[0].gradient.clear,
+            cell.B.columns,
+            cell.gamma.constant,
+            cell.B.program,
+            cell.b.program,
+        ):
+            with pytest.raises(CausalityError, match=r"within a step|in a phase only, and none is under way"):
+                act()
+        before = len(stage.journal.traces)
+        for _ in stage.phase("phase"):
+            pass
+        assert len(stage.journal.traces) == before  # nothing was added to a step that is over
+
+    show(body, on=on)
+
+
+@pytest.mark.parametrize("on", STRICT)
+def test_without_addressable_memory_there_is_no_tape_in_any_pass(on):
+    def body(stage, made, workspace):
+        with pytest.raises(CapabilityError, match=r"the tape 'past' .*no tape"):
+            workspace.tape("past", 2)
+        for _ in stage.forward_pass("forward"):
+            with pytest.raises(CapabilityError, match=r"the tape 'past' .*no tape"):
+                workspace.tape("past", 2)
+        assert "past" not in stage.memory.live
+
+    show(body, on=on)
+
+
+@pytest.mark.parametrize("on", ["ideal", "digital_45nm", "pcm_crossbar_in_the_loop"])
+def test_what_was_given_back_holds_nothing(on):
+    def body(stage, made, workspace):
+        register, tape, sums = workspace.register("h", 2), workspace.tape("tape", 2), made.trainables[0].gradient
+        for step in stage.forward_pass("forward"):
+            if step.first:
+                for storage in (register, tape, sums):
+                    storage.release()
+                    storage.release()
+            for act in (
+                register.load,
+                lambda step=step: register.store(step.input),
+                tape.pop,
+                lambda step=step: tape.push(step.input),
+                lambda step=step: sums.add(step.input),
+            ):
+                with pytest.raises(CausalityError, match="was given back"):
+                    act()
+        again = workspace.register("h", 2)
+        register.release()
+        assert stage.storages["h"] is again  # it is of the same name only
+
+    show(body, on=on)
+
+
+@pytest.mark.parametrize("on", ["ideal", "digital_45nm", "pcm_crossbar_in_the_loop"])
+def test_a_backward_pass_shows_nothing_that_was_not_shown_in_order(on):
+    def body(stage, made, workspace):
+        with pytest.raises(CausalityError, match=r"'back' is over steps 0 to 6, and only 0 of them have been shown"):
+            list(stage.backward_pass("back"))
+        list(stage.forward_pass("some", range(3)))
+        with pytest.raises(CausalityError, match=r"'back' is over steps 2 to 5, and only 3 of them have been shown"):
+            list(stage.backward_pass("back", range(2, 6)))
+        list(stage.backward_pass("back", range(1, 3)))
+
+    show(body, on=on)
+
+
+def test_what_was_shown_before_it_could_be_kept_is_not_shown_again():
+    episode = random_episode()
+    stage = built("lru", rule("fpe"), episode).machine
+    with stage.showing(episode):
+        with stage.workspace():
+            list(stage.forward_pass("first", range(4)))
+        with stage.workspace(keep_inputs=True):
+            for again in (stage.forward_pass, stage.backward_pass):
+                with pytest.raises(CausalityError, match="not kept"):
+                    list(again("again", range(4)))
+            list(stage.forward_pass("second", range(4, 7)))
+            list(stage.forward_pass("again", range(5, 7)))
+            list(stage.backward_pass("again", range(4, 7)))
+
+
+@pytest.mark.parametrize("on", ["ideal", "digital_45nm", "pcm_crossbar"])
+def test_input_and_target_are_those_of_the_step(on):
+    """Neither a step that was kept nor the machine tells of another one."""
+
+    def body(stage, made, workspace):
+        kept = None
+        for step in stage.forward_pass("forward"):
+            for look in (stage.present_input, stage.present_target):
+                for other in {0, 1, 2, 6} - {step.index}:
+                    with pytest.raises(CausalityError, match=f"of step {other} .* in step {step.index} of 'forward'"):
+                        look(other)
+            kept = kept or step
+            if not step.first:
+                with pytest.raises(CausalityError, match="target of step 0 "):
+                    _ = kept.target
+        for _ in stage.phase("phase"):
+            with pytest.raises(CausalityError, match=r"target of step 0 .* in the phase 'phase'"):
+                _ = kept.target
+
+    show(body, on=on)
 
 
 def test_nothing_is_broadcast_by_accident():

@@ -1,0 +1,442 @@
+"""A value changes its domain in a converter, and nowhere else: each operation, with operands of either domain.
+
+Machines are known here by their options, operations and records only.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from inspect import isfunction
+from itertools import count, product
+from typing import Any, Self
+
+import numpy as np
+import pytest
+from conftest import machine_options
+
+from hwsim import initial, machine
+from hwsim.accounts.memory import LEARNING, STATE
+from hwsim.accounts.work import WORK
+from hwsim.circuits import converters
+from hwsim.episode import Episode
+from hwsim.machine import (
+    Bias,
+    Diagonal,
+    Gain,
+    InverseDiagonal,
+    Matrix,
+    ModeGain,
+    Signal,
+    at_least,
+    at_most,
+    complex_product,
+    conjugate_product,
+    cos,
+    exp,
+    functions,
+    gate,
+    hypot,
+    interleave,
+    larger,
+    largest,
+    norm,
+    pair_cross,
+    pair_dot,
+    parameters,
+    plus,
+    project,
+    reciprocal,
+    relu,
+    sin,
+    softmax,
+    sqrt,
+    square,
+    standardise,
+    standardise_error,
+    storage,
+    tanh,
+    tanh_slope,
+    total,
+)
+from hwsim.records import Trace
+
+RANGE, BITS = 2.0, {"dac": 5, "adc": 6}
+CHIPS, WIRES = 2, 4
+VECTOR, ONE, BUNDLE, SQUARE = (WIRES,), (1,), (3, WIRES), (WIRES, WIRES)
+
+
+def chip(**changes: Any) -> dict[str, Any]:
+    """Converters so coarse that everything that went through one is known by it; states are analog, errors digital."""
+    parts = {
+        "dac": {"bits": BITS["dac"]},
+        "adc": {"bits": BITS["adc"]},
+        "ranges": {"input": RANGE, "forward": RANGE, "error": RANGE},
+        "registers": {"classes": ["state"]},
+        **changes.pop("parts", {}),
+    }
+    return {"like": "ideal_crossbar", "attached": "memory", "parts": parts, **changes}
+
+
+MACHINES = {
+    "analog interface": chip(),
+    "digital interface": chip(parts={"tiles": {"interface": "digital"}}),
+    "small tiles": chip(parts={"tiles": {"rows": 2, "columns": 2, "count": 999}}),
+    "shared multipliers": chip(sharing={"transposed": "forward", "inverse": "transposed"}),
+    "host": chip(attached="host"),
+}
+
+
+class Stage:
+    """A machine with one of everything that operations meet."""
+
+    def __init__(self, on: str) -> None:
+        self.machine = stage = machine.build(machine_options(MACHINES[on]), chips=CHIPS, seed=1)
+        self.W = Matrix(stage, "W", "input", initial.glorot(1, "W", WIRES, WIRES))
+        self.b = Bias.trained(stage, "b", "input", initial.ones(WIRES))
+        self.g = Gain.trained(stage, "g", "input", initial.ones(WIRES))
+        self.gamma = ModeGain(stage, "gamma", WIRES // 2)
+        self.diagonal = Diagonal(stage, "lambda", WIRES, transposed=True)
+        self.inverse = InverseDiagonal(self.diagonal.T)
+        for trainable in (self.W.trainable, self.b.trainable):
+            trainable.begin_training()
+        inputs = np.random.default_rng(2).uniform(-1, 1, (1, 1, WIRES))
+        self.episode = Episode(inputs, values=np.zeros((1, 1, WIRES)))
+
+    @contextmanager
+    def opened(self) -> Iterator[Self]:
+        """Programmed, and with registers of both domains, a tape and a delay line."""
+        with self.machine.showing(self.episode), self.machine.workspace(keep_inputs=True) as workspace:
+            self.allocate(workspace)
+            self.program()
+            for step in self.machine.forward_pass("first"):
+                assert step.target.width == WIRES
+            yield self
+
+    def allocate(self, workspace: machine.Workspace) -> None:
+        shapes = {shape for case in CASES.values() for shape in case.operands}
+        self.operands = {
+            (position, domain, shape): workspace.register(
+                f"operand {position} {domain} {shape}",
+                shape[-1],
+                STATE if domain == "analog" else LEARNING,
+                bundle=shape[0] if len(shape) == 2 else 0,
+            )
+            for position in range(3)
+            for domain in ("analog", "digital")
+            for shape in shapes
+        }
+        self.analog = workspace.register("analog", WIRES, STATE)
+        self.digital = workspace.register("digital", WIRES, LEARNING)
+        self.line = workspace.delay_line("line", WIRES, 1)
+        self.tape = workspace.tape("tape", WIRES)
+
+    def program(self) -> None:
+        for _ in self.machine.phase("programming"):
+            self.W.program()
+            self.b.program()
+            self.g.program()
+            factors = self.g.trainable.master.load()
+            self.diagonal.program(factors)
+            self.inverse.program(factors)
+            self.gamma.program(pair_dot(factors, factors))
+
+
+@dataclass(frozen=True)
+class Case:
+    """An operation on operands of these shapes; `act` gives its results, or what it wrote.
+
+    Attributes:
+        phase: whether it happens outside passes.
+    """
+
+    act: Callable[..., Any]
+    operands: tuple[tuple[int, ...], ...] = ()
+    phase: bool = False
+
+
+def _on(act: Callable[..., Any], *shapes: tuple[int, ...]) -> Case:
+    """An operation that needs nothing but its operands."""
+    return Case(lambda stage, step, *signals: act(*signals), shapes)
+
+
+def _at(act: Callable[..., Any], *shapes: tuple[int, ...], phase: bool = False) -> Case:
+    """An operation of something that the stage has."""
+    return Case(lambda stage, step, *signals: act(stage, *signals), shapes, phase)
+
+
+def _pushed_and_popped(stage: Stage, x: Signal) -> Signal:
+    stage.tape.push(x)
+    return stage.tape.pop()
+
+
+def _standardised_error(stage: Stage, error: Signal, x: Signal) -> Signal:
+    return standardise_error(error, *standardise(x, 1e-6))
+
+
+CASES = {
+    "Signal.__add__": _on(lambda x, y: x + y, VECTOR, VECTOR),
+    "Signal.__add__ one wire": _on(lambda x, y: x + y, VECTOR, ONE),
+    "Signal.__add__ bundle": _on(lambda x, y: x + y, BUNDLE, VECTOR),
+    "Signal.__sub__": _on(lambda x, y: x - y, VECTOR, VECTOR),
+    "Signal.__sub__ bundles": _on(lambda x, y: x - y, BUNDLE, BUNDLE),
+    "Signal.__mul__": _on(lambda x, y: x * y, VECTOR, VECTOR),
+    "Signal.__mul__ one wire": _on(lambda x, y: x * y, ONE, VECTOR),
+    "Signal.__mul__ bundle": _on(lambda x, y: x * y, VECTOR, BUNDLE),
+    "Signal.__truediv__": _on(lambda x, y: x / y, VECTOR, VECTOR),
+    "Signal.__rmul__": _on(lambda x: 0.7 * x, VECTOR),
+    "Signal.__rmul__ bundle": _on(lambda x: 0.7 * x, BUNDLE),
+    "Signal.__neg__": _on(lambda x: -x, VECTOR),
+    "Signal.__neg__ bundle": _on(lambda x: -x, BUNDLE),
+    "square": _on(square, VECTOR),
+    "sqrt": _on(sqrt, VECTOR),
+    "reciprocal": _on(reciprocal, VECTOR),
+    "exp": _on(exp, VECTOR),
+    "cos": _on(cos, VECTOR),
+    "sin": _on(sin, BUNDLE),
+    "tanh": _on(tanh, VECTOR),
+    "tanh bundle": _on(tanh, BUNDLE),
+    "tanh_slope": _on(tanh_slope, VECTOR),
+    "relu": _on(relu, VECTOR),
+    "gate": _on(gate, VECTOR, VECTOR),
+    "gate bundle": _on(gate, BUNDLE, VECTOR),
+    "softmax": _on(softmax, VECTOR),
+    "standardise": _on(lambda x: standardise(x, 1e-6), VECTOR),
+    "standardise_error": _at(_standardised_error, VECTOR, VECTOR),
+    "plus": _on(lambda x: plus(x, 0.3), VECTOR),
+    "at_most": _on(lambda x: at_most(x, 0.9), VECTOR),
+    "at_least": _on(lambda x: at_least(x, 0.9), VECTOR),
+    "larger": _on(larger, VECTOR, VECTOR),
+    "larger one wire": _on(larger, ONE, VECTOR),
+    "hypot": _on(hypot, VECTOR, VECTOR),
+    "largest": _on(largest, VECTOR),
+    "largest bundle": _on(largest, BUNDLE),
+    "norm": _on(lambda x: norm(x, 0.6), VECTOR),
+    "norm bundle": _on(lambda x: norm(x, 0.6), BUNDLE),
+    "total": _on(total, VECTOR),
+    "total bundle": _on(total, BUNDLE),
+    "complex_product": _on(complex_product, VECTOR, VECTOR),
+    "complex_product bundle": _on(complex_product, BUNDLE, VECTOR),
+    "conjugate_product": _on(conjugate_product, VECTOR, BUNDLE),
+    "pair_dot": _on(pair_dot, VECTOR, VECTOR),
+    "pair_cross": _on(pair_cross, VECTOR, VECTOR),
+    "interleave": _on(interleave, VECTOR, VECTOR),
+    "interleave bundles": _on(interleave, BUNDLE, BUNDLE),
+    "project": _on(project, BUNDLE, VECTOR),
+    "Machine.plus_identity": _at(lambda stage, x: stage.machine.plus_identity(x, 0.5), SQUARE),
+    "Machine.solve": _at(lambda stage, x, y: stage.machine.solve(x, y), SQUARE, VECTOR),
+    "Matrix.__matmul__": _at(lambda stage, x: stage.W @ x, VECTOR),
+    "Matrix.__matmul__ bundle": _at(lambda stage, x: stage.W @ x, BUNDLE),
+    "Transposed.__matmul__": _at(lambda stage, x: stage.W.T @ x, VECTOR),
+    "Transposed.__matmul__ bundle": _at(lambda stage, x: stage.W.T @ x, BUNDLE),
+    "Matrix.columns": _at(lambda stage: stage.W.columns()),
+    "Matrix.program": _at(lambda stage: stage.W.program(), phase=True),
+    "Bias.__radd__": _at(lambda stage, x: x + stage.b, VECTOR),
+    "Bias.__radd__ bundle": _at(lambda stage, x: x + stage.b, BUNDLE),
+    "Gain.__mul__": _at(lambda stage, x: stage.g * x, VECTOR),
+    "ModeGain.__mul__": _at(lambda stage, x: stage.gamma * x, VECTOR),
+    "ModeGain.__mul__ bundle": _at(lambda stage, x: stage.gamma * x, BUNDLE),
+    "ModeGain.constant": _at(lambda stage: stage.gamma.constant()),
+    "ModeGain.spread": _at(lambda stage, x: stage.gamma.spread(x), VECTOR),
+    "Diagonal.__mul__": _at(lambda stage, x: stage.diagonal * x, VECTOR),
+    "Diagonal.__mul__ bundle": _at(lambda stage, x: stage.diagonal * x, BUNDLE),
+    "Diagonal.program": _at(lambda stage, x: stage.diagonal.program(x), VECTOR, phase=True),
+    "Conjugate.__mul__": _at(lambda stage, x: stage.diagonal.T * x, VECTOR),
+    "InverseDiagonal.__mul__": _at(lambda stage, x: stage.inverse * x, VECTOR),
+    "InverseDiagonal.__mul__ bundle": _at(lambda stage, x: stage.inverse * x, BUNDLE),
+    "Coefficients.program": _at(lambda stage: stage.b.program(), phase=True),
+    "Register.load": _on(lambda x: x, VECTOR),
+    "Register.store": _at(lambda stage, x: stage.digital.store(x), VECTOR),
+    "Register.store analog": _at(lambda stage, x: stage.analog.store(x), VECTOR),
+    "Register.store master": _at(lambda stage, x: stage.g.trainable.master.store(x), VECTOR, phase=True),
+    "DelayLine.store": _at(lambda stage, x: stage.line.store(x), VECTOR),
+    "DelayLine.load": _at(lambda stage: stage.line.load()),
+    "Accumulator.add": _at(lambda stage, x: stage.b.gradient.add(x), VECTOR),
+    "Accumulator.add bundle": _at(lambda stage, x: stage.W.gradient.add(x), SQUARE),
+    "Accumulator.add_outer": _at(lambda stage, x, y: stage.W.gradient.add_outer(x, y), VECTOR, VECTOR),
+    "Accumulator.load": _at(lambda stage: stage.W.gradient.load(), phase=True),
+    "Accumulator.store": _at(lambda stage, x: stage.b.gradient.store(x), VECTOR, phase=True),
+    "Accumulator.clear": _at(lambda stage: stage.W.gradient.clear(), phase=True),
+    "Tape.push": _at(_pushed_and_popped, VECTOR),
+    "Tape.pop": _at(_pushed_and_popped, VECTOR),
+    "Step.input": Case(lambda stage, step: step.input),
+    "Step.input read": Case(lambda stage, step: stage.W @ step.input),
+    "Step.target": Case(lambda stage, step: step.target),
+}
+
+NOT_OPERATIONS = {
+    "Matrix.take", "Coefficients.take", "Tape.fill", "Tape.leap",  # from outside
+    "Coefficients.trained", "Trainable.begin_training", "Trainable.slot", "Storage.release",  # made and given back
+    "Workspace.register", "Workspace.delay_line", "Workspace.tape", "Workspace.keep",
+    "Register.after", "DelayLine.after",  # part of storing
+}  # fmt: skip
+OPERATORS = ("__add__", "__radd__", "__sub__", "__mul__", "__rmul__", "__truediv__", "__neg__", "__matmul__")
+
+
+def operations() -> Iterator[str]:
+    """All words, operators and methods in which rules write operations."""
+    yield from (name for name, word in vars(functions).items() if isfunction(word))
+    modules = [sys.modules[Signal.__module__], parameters, storage]
+    for each in [each for module in modules for each in vars(module).values() if isinstance(each, type)]:
+        if each.__module__ in {module.__name__ for module in modules} and not each.__name__.startswith("_"):
+            for name, method in vars(each).items():
+                if isfunction(getattr(method, "__func__", method)) and (name in OPERATORS or not name.startswith("_")):
+                    yield f"{each.__name__}.{name}"
+
+
+def test_every_operation_that_has_a_name_is_tried() -> None:
+    assert set(operations()) - set(CASES) == NOT_OPERATIONS
+
+
+# ---- trying them ---------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Outcome:
+    """What one operation did.
+
+    Attributes:
+        records: of its step.
+        values: its results, and what it wrote.
+        converted: by which kind of converter each operand was, if by any.
+    """
+
+    records: Trace
+    values: list[np.ndarray]
+    converted: list[str | None]
+
+
+def carried_out(stage: Stage, case: Case, domains: Sequence[str], values: Sequence[np.ndarray], back: bool) -> Outcome:
+    """One operation in a step of its own, on operands with these values."""
+    machine, found = stage.machine, []
+    machine.watchers["result"] = lambda *arrays: found.extend(array.copy() for array in arrays)
+    for _ in machine.phase("clear"):
+        stage.W.gradient.clear()
+        stage.b.gradient.clear()
+    operands = [stage.operands[place] for place in zip(count(), domains, case.operands)]
+    for operand, value in zip(operands, values, strict=True):
+        operand.value = value
+    sweep = machine.backward_pass if back else machine.forward_pass
+    for step in machine.phase("alone") if case.phase else sweep("alone"):
+        result = case.act(stage, step, *(operand.load() for operand in operands))
+        signals = result if isinstance(result, tuple) else () if result is None else (result,)
+        machine.probe("result", *signals)
+    trace = machine.journal.traces[machine.journal.last]
+    found += [machine.storages[record.writes].saved.copy() for record in trace if isinstance(record.writes, str)]
+    kinds = {record.reads[0]: record.kind for record in trace if record.kind in BITS}
+    loads = {record.reads[0]: slot for slot, record in enumerate(trace) if record.kind == "load"}
+    return Outcome(trace, found, [kinds.get(loads[operand.name]) for operand in operands])
+
+
+def on_grid(value: np.ndarray, kind: str) -> np.ndarray:
+    """What a converter makes of a value."""
+    return converters.convert(value, converters.step(BITS[kind], RANGE), RANGE)[0]
+
+
+def assert_converted(trace: Trace) -> None:
+    """Operands of a converter are of the other domain than its result, all others of the same."""
+    for record in trace:
+        analog = record.format == "analog"
+        domains = {trace[slot].format == "analog" for slot in record.reads if isinstance(slot, int)}
+        if record.kind in (*BITS, "tile adc"):
+            assert analog == (record.kind == "dac")
+            assert domains == {not analog}, record
+        elif record.kind != "program":  # numbers that set devices
+            assert domains <= {analog}, record
+
+
+@pytest.fixture(scope="module", params=MACHINES)
+def tried(request: pytest.FixtureRequest) -> Iterator[tuple[Stage, bool]]:
+    """A machine on which operations can be tried, and whether that is to be in backward passes."""
+    with Stage(request.param).opened() as stage:
+        yield stage, request.param == "host"
+
+
+def trials(back: bool) -> Iterator[tuple[str, Case, tuple[str, ...]]]:
+    """Every operation, with operands in every combination of domains."""
+    for name, case in CASES.items():
+        if not (back and case.phase):
+            for domains in product(("analog", "digital"), repeat=len(case.operands)):
+                yield name, case, domains
+
+
+def values(case: Case) -> list[np.ndarray]:
+    """Operands, none of which is on the grid of a converter."""
+    draw = np.random.default_rng(3)
+    found = [draw.uniform(0.2, 1.7, (CHIPS, 1, *shape)).astype(np.float32) for shape in case.operands]
+    return [value + np.eye(WIRES, dtype=np.float32) if value.shape[2:] == SQUARE else value for value in found]
+
+
+def test_a_value_changes_its_domain_in_a_converter_only(tried: tuple[Stage, bool]) -> None:
+    """Records say so, and so do values: where an operand was converted, its value on the grid gives the same result."""
+    stage, back = tried
+    for name, case, domains in trials(back):
+        first = carried_out(stage, case, domains, values(case), back)
+        assert_converted(first.records)
+        rounded = [
+            value if kind is None else on_grid(value, kind)
+            for value, kind in zip(values(case), first.converted, strict=True)
+        ]
+        second = carried_out(stage, case, domains, rounded, back)
+        assert first.records == second.records
+        for one, other in zip(first.values, second.values, strict=True):
+            assert one.tobytes() == other.tobytes(), (name, domains)
+
+
+def test_no_kind_of_operation_is_left_out() -> None:
+    found: set[str] = set()
+    for name in ("small tiles", "digital interface"):
+        with Stage(name).opened() as stage:
+            for _, case, domains in trials(back=False):
+                carried_out(stage, case, domains, values(case), back=False)
+        found |= {record.kind for trace in stage.machine.journal.traces for record in trace}
+    assert found == set(WORK)
+
+
+# ---- wiring --------------------------------------------------------------------------------------------------
+
+
+def test_negation_and_interleaving_of_analog_values_are_wiring() -> None:
+    """They are free, exact, and leave analog values analog, with the full scale that they had."""
+    stage = machine.build(machine_options("pcm_crossbar"), chips=CHIPS)
+    episode = Episode(np.zeros((1, 1, 1)), values=np.zeros((1, 1, 1)))
+    first, other = np.float32([[[0.3, -1.2]], [[3.3, 2.5]]]), np.float32([[[0.7, -0.1]], [[0.2, -3.9]]])
+    seen: list[np.ndarray] = []
+    stage.watchers["seen"] = lambda *arrays: seen.extend(array.copy() for array in arrays)
+    with stage.showing(episode), stage.workspace() as workspace:
+        x, y = workspace.register("x", 2, LEARNING), workspace.register("y", 2, LEARNING)
+        digital = workspace.delay_line("digital", 4, 1)
+        x.value, y.value = first, other
+        for _ in stage.forward_pass("once"):
+            turned = -x.load()
+            both = interleave(turned, y.load())
+            stage.probe("seen", turned, both)
+            digital.store(both)
+    np.testing.assert_array_equal(seen[0], -first)
+    np.testing.assert_array_equal(seen[1], np.stack([-first, other], -1).reshape(CHIPS, 1, 4))
+    limit = machine_options("pcm_crossbar").parts.ranges.error  # not that of the values that inference makes
+    expected, _ = converters.convert(seen[1], converters.step(8, limit), limit)
+    np.testing.assert_array_equal(digital.value[:, :, 0], expected)
+    trace = stage.journal.traces[stage.journal.last]
+    wiring = [record for record in trace if record.kind in ("negate", "wire")]
+    assert [record.format for record in wiring] == ["analog", "analog"]
+    assert [stage.prices().charges(record) for record in wiring] == [[], []]
+    assert [stage.prices().occupied(record).duration for record in wiring] == [0, 0]
+    assert [record.kind for record in trace if record.kind in BITS] == ["adc"]
+
+
+def test_a_number_among_analog_wires_is_converted() -> None:
+    """As of two operands of an operation: the digital one, where they are of one size."""
+    with Stage("analog interface").opened() as stage:
+        case = CASES["interleave"]
+        for domains, kinds in (
+            (("analog", "analog"), [None, None]),
+            (("analog", "digital"), [None, "dac"]),
+            (("digital", "analog"), ["dac", None]),
+            (("digital", "digital"), [None, None]),
+        ):
+            outcome = carried_out(stage, case, domains, values(case), back=False)
+            assert outcome.converted == kinds
+            assert (outcome.records[-1].format == "analog") == ("analog" in domains)
