@@ -389,7 +389,8 @@ def test_a_shipped_set_of_references_is_had_by_its_name(tmp_path: Path) -> None:
     path = written(tmp_path, e=changed(("machine: ideal", "machine: ideal\nreferences: strong")))
     found = config.load(path)
     assert [reference.name for reference in found.references] == [item["name"] for item in listed]
-    assert [reference.machine.name for reference in found.references] == [item["machine"] for item in listed]
+    machines = [item["machine"] if isinstance(item["machine"], str) else item["machine"]["name"] for item in listed]
+    assert [reference.machine.name for reference in found.references] == machines
     assert config.load(found.resolved()) == found
     path = written(tmp_path, e=changed(("machine: ideal", "machine: ideal\nreferences: stong")))
     assert refused(path) == ["e.yaml:8:13: unknown set of references 'stong'; did you mean 'strong'? allowed: strong"]
