@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwsim import documents, streams
-from hwsim.config import dotted, hardware
+from hwsim.config import dotted, hardware, plausible
 from hwsim.config import experiment as config
 from hwsim.config.columns import COLUMNS, CURVES, METRICS, NUMBERS, PROGRESS
 from hwsim.config.dotted import Change
@@ -194,21 +195,34 @@ class Grid:
         """
         wrong = [*self._wrong, *map(str, self._misnamed())]
         found: list[Any] = []
-        stride = self.points
-        for line in self.lines:
-            stride //= line.size
-            for here in sorted({round(step) for step in np.linspace(0, line.size - 1, min(line.size, _CHECKED))}):
-                try:
-                    found.append(self.experiment(here * stride).resolved())
-                except ConfigError as error:
-                    marks = [mark for change in line.at(here).changes for mark in (change.key_mark, change.value_mark)]
-                    places = tuple(f"{mark.file}:{mark.line}:{mark.column}: " for mark in marks)
-                    wrong += [said for said in str(error).splitlines() if here == 0 or said.startswith(places)]
-                    found.append(str(error))
+        for line, here, point in self._looked_at():
+            try:
+                found.append(self.experiment(point).resolved())
+            except ConfigError as error:
+                marks = [mark for change in line.at(here).changes for mark in (change.key_mark, change.value_mark)]
+                places = tuple(f"{mark.file}:{mark.line}:{mark.column}: " for mark in marks)
+                wrong += [said for said in str(error).splitlines() if here == 0 or said.startswith(places)]
+                found.append(str(error))
         if not self.lines:
             found.append(self.experiment(0).resolved())
         documents.complain(wrong)
         return documents.fingerprint(found)
+
+    def doubts(self) -> list[str]:
+        """What is implausible in the experiment, and in each value along an axis; points that are none say nothing."""
+        found: dict[str, None] = {}
+        for point in sorted({0, *(point for _, _, point in self._looked_at())}):
+            with suppress(ConfigError):
+                found |= dict.fromkeys(doubt.text for doubt in plausible.doubts(self.experiment(point)))
+        return list(found)
+
+    def _looked_at(self) -> Iterator[tuple[Line, int, int]]:
+        """Values along each axis at the first point of the others: the axis, the number of the value, and the point."""
+        stride = self.points
+        for line in self.lines:
+            stride //= line.size
+            for here in sorted({round(step) for step in np.linspace(0, line.size - 1, min(line.size, _CHECKED))}):
+                yield line, here, here * stride
 
     def _misnamed(self) -> Iterator[documents.Problem]:
         """Axes and figures with names that do not fit the table, and keys that vary twice."""

@@ -21,8 +21,9 @@ from hwsim import documents
 from hwsim.accounts.energy import total
 from hwsim.accounts.journal import PASS
 from hwsim.accounts.timeline import TimelineWriter
+from hwsim.config import experiment, plausible
 from hwsim.config.columns import METRICS
-from hwsim.errors import HwsimError, OutputError, ResultsError
+from hwsim.errors import ConfigError, HwsimError, OutputError, ResultsError
 from hwsim.experiments import wear
 from hwsim.experiments.costs import Costs, Row
 
@@ -141,6 +142,15 @@ class RunFolder:
     def systems(self) -> dict[str, dict[str, Any]]:
         """What is known of each system; the first is the substrate."""
         return self.summary["systems"]
+
+    @cached_property
+    def doubts(self) -> list[str]:
+        """What is implausible in what was asked; or that this version would not take it any more."""
+        try:
+            return [doubt.text for doubt in plausible.doubts(experiment.load(self.config))]
+        except ConfigError as error:
+            first, *_ = documents.anywhere(str(error)).splitlines()
+            return [f"the configuration is no longer valid, and its numbers were not looked at: {first}"]
 
     @cached_property
     def energy(self) -> pd.DataFrame:
