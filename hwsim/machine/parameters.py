@@ -95,6 +95,11 @@ class Matrix:
         """Bring the unit to the master values."""
         self.machine.program(self)
 
+    def release(self) -> None:
+        """Forget the weights, and the circle of references that would keep them until garbage is collected."""
+        self.weights = self.turned = np.empty((0, 0, 0))
+        del self.T
+
 
 class Transposed:
     """A matrix read from its other side."""
@@ -158,6 +163,9 @@ class Coefficients:
     def program(self, values: Signal | None = None) -> None:
         """Set the coefficients: to a vector of them, or, if they are trained, to their master values."""
         self.machine.program_coefficients(self, values)
+
+    def release(self) -> None:
+        """Nothing: coefficients are few, and in a storage."""
 
 
 class Bias(Coefficients):
