@@ -29,6 +29,9 @@ from hwsim.tasks import Dataset
 TEST_BATCH = 256
 """Sequences that are tested side by side; it changes nothing but the memory that the simulation takes."""
 
+FEW = 4
+"""Sequences along which the horizon is found."""
+
 Progress = Callable[[str, int, int], None]
 """Told what is going on, how much of it is done, and how much there is."""
 
@@ -136,6 +139,9 @@ class Trial:
                 progress("gradient check", 0, 1)
                 self._check_gradient(experiment.gradient_check.sequences, holds)
             if training:
+                if experiment.gradient_check:
+                    self.machine.release()
+                    del self.network
                 self._adopt(self._built(self.system, self.chips, holds, learns=True))
                 self._train(training, progress)
             else:
@@ -184,7 +190,9 @@ class Trial:
         self._watch_residuals()
         self._note_horizon()
         if not self._target:
-            self._target.update(gradient_check.at_target(self._exact(1), episode))
+            exact = self._exact(1)
+            self._target.update(gradient_check.at_target(exact, episode))
+            exact.machine.release()
         with Watch(self.machine) as watch:
             self.outcome.gradient = gradient_check.check(self.network, self.rule, self._exact, self._target, episode)
         self.outcome.detail = watch.detail
@@ -204,8 +212,9 @@ class Trial:
     def _note_horizon(self) -> None:
         tolerance = getattr(self.rule.options, "tolerance", None)
         if tolerance is not None:
-            few = self.dataset.train.select(slice(0, 4))
-            self.outcome.horizons.append(horizon(self.network, self._exact(1), few, tolerance))
+            few, exact = self.dataset.train.select(slice(0, FEW)), self._exact(1)
+            self.outcome.horizons.append(horizon(self.network, exact, few, tolerance))
+            exact.machine.release()
 
     # ---- training --------------------------------------------------------------------------------------------
 

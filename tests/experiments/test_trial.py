@@ -117,7 +117,8 @@ def test_a_chip_that_diverges_leaves_the_others_alone(monkeypatch):
 
     def broken(self, network):
         gradients(self, network)
-        network.trainables[0].gradient.value[1:2] = np.nan
+        if network.machine.numerics.exact:
+            network.trainables[0].gradient.value[1:2] = np.nan
 
     monkeypatch.setattr(FPE, "gradients", broken)
     found = substrate(asked)
