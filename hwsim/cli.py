@@ -83,6 +83,7 @@ def study(
     console = Console()
     if dry_run:
         asked.check()
+        experiments.check_tables(asked)
         console.print(report.outline(asked), highlight=False)
         _warn(asked.doubts(), console)
         if asked.trials > experiments.MANY:

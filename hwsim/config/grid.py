@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from math import prod
 from pathlib import Path
@@ -64,7 +64,7 @@ class Grid:
         self.points = prod(line.size for line in self.lines)
         own = self.base.data.get("seed", 0)
         seeds = study.seeds if study.seeds is not None else [own if isinstance(own, int) else 0]
-        self.seeds = list(range(seeds)) if isinstance(seeds, int) else seeds
+        self.seeds: Sequence[int] = range(seeds) if isinstance(seeds, int) else seeds
         self.trials = self.points * len(self.seeds)
 
     # ---- points ----------------------------------------------------------------------------------------------
@@ -210,11 +210,14 @@ class Grid:
 
     def doubts(self) -> list[str]:
         """What is implausible in the experiment, and in each value along an axis; points that are none say nothing."""
-        found: dict[str, None] = {}
+        said = (doubt.text for experiment in self.some() for doubt in plausible.doubts(experiment))
+        return list(dict.fromkeys(said))
+
+    def some(self) -> Iterator[Experiment]:
+        """The first experiment, and those with each value along an axis; points that are none are left out."""
         for point in sorted({0, *(point for _, _, point in self._looked_at())}):
             with suppress(ConfigError):
-                found |= dict.fromkeys(doubt.text for doubt in plausible.doubts(self.experiment(point)))
-        return list(found)
+                yield self.experiment(point)
 
     def _looked_at(self) -> Iterator[tuple[Line, int, int]]:
         """Values along each axis at the first point of the others: the axis, the number of the value, and the point."""

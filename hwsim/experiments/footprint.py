@@ -290,8 +290,7 @@ class Scale(Trial):
     def _trained(self, kept: list[Part]) -> Iterator[tuple[str, list[Part]]]:
         training, train = self.experiment.training, self.dataset.train
         assert training is not None
-        size, updates, every = self._length(training)
-        optimizer: list[optimizers.Optimizer] = []
+        length, optimizer = self._length(training), list[optimizers.Optimizer]()
 
         def build() -> Network:
             network = self._made(learns=True)
@@ -299,7 +298,7 @@ class Scale(Trial):
             return network
 
         def work(network: Network, show: Show) -> Iterator[str]:
-            gauge, episode = _gauge(network), show(train, size)
+            gauge, episode = _gauge(network), show(train, length.size)
             gauge.add(SHOWN, sum(values.nbytes for values in _arrays(episode)))  # batches are taken at random: copies
             with network.machine.showing(episode):
                 self.rule.gradients(network)
@@ -315,7 +314,7 @@ class Scale(Trial):
         load = self._load(build, work)
         done = load.stages["update"]
         detail = Part("the steps of a training step one by one", done.detail, "shorter sequences")
-        tests = ceil(updates / every) + 1 if self.experiment.test else 1
+        tests = length.tests if self.experiment.test else 1
         rows = tests * (_A_TEST + self.chips * (_A_ROW + 8 * done.activities))
         results = Part("what is kept of tests", rows, "fewer of them: a larger training.test_every")
         whens = {"gradient": "in a training step", "update": "to update its weights", "test": "in a test"}

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import compress, count
-from typing import Any, NamedTuple
+from math import ceil
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -74,6 +75,18 @@ class Length(NamedTuple):
     size: int
     updates: int
     every: int
+
+    @classmethod
+    def of(cls, training: Training, sequences: int) -> Self:
+        """That of a training on so many sequences."""
+        size = min(training.batch, sequences)
+        updates = training.steps or (training.epochs or 0) * (sequences // size)
+        return cls(size, updates, training.test_every or sequences // size)
+
+    @property
+    def tests(self) -> int:
+        """How many tests there are, with the one before training."""
+        return ceil(self.updates / self.every) + 1
 
 
 @dataclass
@@ -219,10 +232,7 @@ class Trial:
     # ---- training --------------------------------------------------------------------------------------------
 
     def _length(self, training: Training) -> Length:
-        sequences = self.dataset.train.batch
-        size = min(training.batch, sequences)
-        updates = training.steps or (training.epochs or 0) * (sequences // size)
-        return Length(size, updates, training.test_every or sequences // size)
+        return Length.of(training, self.dataset.train.batch)
 
     def _train(self, training: Training, progress: Progress) -> None:
         network, stage = self.network, self.machine
