@@ -5,6 +5,8 @@ cluster of two, killed with SIGKILL at 20 random moments and resumed each time. 
 no trial that was kept may be lost. On the cluster a Dask worker is killed each time as well.
 
     python benchmarks/kill_study.py [--kills 20] [--seed 0] [--modes 1 2 4 dask]
+
+`--small` kills a study of 8 trials once, as soon as it has kept some of them, with one worker process.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ experiment:
 vary:
   steps: {key: task.steps, values: [3, 4]}
   bits: {key: machine.parts.adc.bits, values: [4, 6, 8, 10]}
-seeds: 25
+seeds: {seeds}
 figures:
   - {name: cosine, x: bits, y: cosine_all, hue: steps, facet: system}
 """
@@ -77,7 +79,7 @@ def wait_for_a_trial(process: subprocess.Popen[bytes], out: Path) -> None:
 
 
 def killed(study: Path, out: Path, mode: list[str], kills: int, lives: float, draw: random.Random, also: Any) -> str:
-    """Kill a study so often, let it end, and say how it went."""
+    """Kill a study so often, unless it ends before, let it end, and say how it went."""
     history = []
     for _ in range(kills):
         process = subprocess.Popen(command(study, out, mode), stderr=subprocess.PIPE)
@@ -90,6 +92,8 @@ def killed(study: Path, out: Path, mode: list[str], kills: int, lives: float, dr
             time.sleep(life)
         process.send_signal(signal.SIGKILL)
         _, said = process.communicate()
+        if process.returncode == 0 and history:
+            break  # it was over before
         if process.returncode != -signal.SIGKILL:
             raise SystemExit(f"ended by itself: {said.decode()}; kept {history}")
         history.append(kept(out))
@@ -104,20 +108,24 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--modes", nargs="+", default=["1", "2", "4", "dask"])
+    parser.add_argument("--small", action="store_true", help="few trials, killed once: to see that it works")
     asked = parser.parse_args()
+    if asked.small:
+        asked.kills, asked.modes = 1, ["1"]
     draw = random.Random(asked.seed)
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         study = root / "study.yaml"
-        study.write_text(STUDY, encoding="utf-8")
-        undisturbed(study, root / "warm", ["--workers", "1"])  # compiles, if nobody has
+        study.write_text(STUDY.replace("{seeds}", "1" if asked.small else "25"), encoding="utf-8")
+        if not asked.small:
+            undisturbed(study, root / "warm", ["--workers", "1"])  # compiles, if nobody has
         took = undisturbed(study, root / "whole", ["--workers", "1"])
         print(f"undisturbed: {took:.1f} s", flush=True)
         wanted = {table: (root / "whole" / table).read_bytes() for table in TABLES}
         for mode in asked.modes:
             begun = time.perf_counter()
             words, also, close = _mode(mode)
-            lives = took / asked.kills
+            lives = 0.0 if asked.small else took / (asked.kills + 1)
             history = killed(study, root / mode, words, asked.kills, lives, draw, also)
             close()
             differing = [table for table in TABLES if (root / mode / table).read_bytes() != wanted[table]]

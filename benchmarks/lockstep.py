@@ -6,6 +6,8 @@ and every 100 updates BPTT is asked for the gradient at the same weights and bat
 
     hwsim data fetch mnist
     python benchmarks/lockstep.py --updates 2000
+
+`--small` makes two updates of batches of four on made-up images, and does without the data.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-from mnist98 import Learner
+from mnist98 import Learner, made_up
 
 from hwsim import tasks
 from hwsim.episode import Episode
@@ -30,10 +32,10 @@ def take(mine: Learner, other: Learner) -> None:
     mine.clear()
 
 
-def batches(data: tasks.Dataset, seed: int) -> Iterator[Episode]:
-    """Batches of 64 without end."""
+def batches(data: tasks.Dataset, seed: int, size: int = 64) -> Iterator[Episode]:
+    """Batches without end."""
     for epoch in count(1):
-        yield from data.batches(64, seed, epoch)
+        yield from data.batches(size, seed, epoch)
 
 
 def apart(one: Learner, other: Learner, start: np.ndarray) -> float:
@@ -56,10 +58,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--updates", type=int, default=2000, help="of fpe alone")
     parser.add_argument("--side-by-side", type=int, default=100, help="updates of both")
+    parser.add_argument("--small", action="store_true", help="two updates on made-up images: to see that it works")
     chosen = parser.parse_args()
-    data = tasks.load(tasks.TASKS["mnist"].Options(name="mnist"), chosen.seed)
+    if chosen.small:
+        print("small: MNIST is left out, the images are made up")
+        data, size, every = tasks.Dataset(made_up(8), made_up(8)), 4, 2
+        chosen.updates = chosen.side_by_side = 2
+    else:
+        data, size, every = tasks.load(tasks.TASKS["mnist"].Options(name="mnist"), chosen.seed), 64, 100
     bptt, fpe = (Learner(rule, seed=chosen.seed) for rule in ("bptt", "fpe"))
-    start, stream = fpe.weights(), batches(data, chosen.seed)
+    start, stream = fpe.weights(), batches(data, chosen.seed, size)
     worst = 0.0
     for number in range(1, chosen.updates + 1):
         episode = next(stream)
@@ -68,9 +76,9 @@ def main() -> None:
             bptt.learn(episode)
             if number in (1, 10, 20, 50, 60, 75, 100, chosen.side_by_side):
                 print(f"after {number:4d} updates the weights are {apart(fpe, bptt, start):.2e} apart", flush=True)
-        if number % 100 == 0:
+        if number % every == 0:
             take(bptt, fpe)
-            checked = next(batches(data, chosen.seed + number))
+            checked = next(batches(data, chosen.seed + number, size))
             bptt.gradient(checked)
             fpe.gradient(checked)
             missed = by_layer(fpe.gradients(), bptt.gradients())

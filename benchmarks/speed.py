@@ -2,6 +2,8 @@
 
 pip install torch          # only for the comparison with PyTorch
 OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 python benchmarks/speed.py
+
+`--small` carries everything out once with a few numbers: it shows that the script works, and its times mean nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import numpy as np
 from compare import seconds
 from mnist98 import LAYERS, STEPS, Learner, made_up
 
-from hwsim import documents, machine
+from hwsim import documents, initial, machine
 from hwsim.accounts.schedule import Scheduler
 from hwsim.config import hardware
 from hwsim.episode import Episode
@@ -26,6 +28,27 @@ from hwsim.machine import Matrix
 FLOAT32 = {"kind": "ideal", "name": "float32", "format": "float32"}
 REPEATED = 20
 """Reads, or products, that are timed together."""
+
+
+class Size(NamedTuple):
+    """How much is measured.
+
+    Attributes:
+        steps, batch: of the sequences.
+        matrices, vectors: how wide the matrices are that are read, and with how many vectors.
+        chips: side by side.
+        repeats: of what is timed; of reads three times as many.
+    """
+
+    steps: int = STEPS
+    batch: int = 64
+    matrices: tuple[int, ...] = (256, 512, 1024)
+    vectors: tuple[int, ...] = (32, 256)
+    chips: int = 16
+    repeats: int = 7
+
+
+SMALL = Size(steps=3, batch=2, matrices=(16,), vectors=(2,), chips=2, repeats=1)
 
 
 class Row(NamedTuple):
@@ -38,28 +61,29 @@ class Row(NamedTuple):
     detail: str
 
 
-def record() -> Iterator[Row]:
+def record(size: Size) -> Iterator[Row]:
     """(a) What a record costs over the same arithmetic in plain NumPy."""
-    learner, episode = Learner("bptt", FLOAT32), made_up(64)
+    learner, episode = Learner("bptt", FLOAT32), made_up(size.batch, size.steps)
     weights = {trainable.name: trainable.values for trainable in learner.network.trainables}
     learner.gradient(episode)
     ours, theirs = learner.gradients(), bare.gradient(weights, episode, "float32")
     for name in theirs.keys() & ours.keys():
         assert np.array_equal(ours[name], theirs[name].reshape(ours[name].shape)), name
     times = seconds(
-        {"hwsim": lambda: learner.gradient(episode), "bare": lambda: bare.gradient(weights, episode, "float32")}
+        {"hwsim": lambda: learner.gradient(episode), "bare": lambda: bare.gradient(weights, episode, "float32")},
+        size.repeats,
     )
     cost = (times["hwsim"] - times["bare"]) / learner.records()
     detail = f"{learner.records()} records, {times['hwsim'] * 1e3:.0f} ms; without them {times['bare'] * 1e3:.0f} ms"
     yield Row("a record over bare NumPy, a BPTT gradient", cost * 1e6, 1.0, "µs", detail)
 
 
-def noisy_read() -> Iterator[Row]:
+def noisy_read(size: Size) -> Iterator[Row]:
     """(b) A noisy read between converters against a plain product, and with read noise of each device."""
     for device, bound in (("ideal", 2.0), ("pcm_gst_90nm", None)):
-        for n in (256, 512, 1024):
-            for batch in (32, 256):
-                times = seconds(_reads(device, n, batch), repeats=21)
+        for n in size.matrices:
+            for batch in size.vectors:
+                times = seconds(_reads(device, n, batch), 3 * size.repeats)
                 noise = "output noise" if device == "ideal" else "output and device noise"
                 detail = f"{times['read'] * 1e6:.0f} µs; product {times['product'] * 1e6:.0f} µs"
                 what = f"read of {n} × {n}, batch {batch}, {noise}, against a product"
@@ -70,12 +94,11 @@ def _reads(device: str, n: int, batch: int) -> dict[str, Callable[[], object]]:
     tiles = {"rows": n, "columns": n, "interface": "digital"}
     options = {"like": "pcm_crossbar", "name": "tile", "device": device, "parts": {"tiles": tiles}}
     stage = machine.build(hardware.machine(documents.Document("benchmark", options)), seed=1)
-    draw = np.random.default_rng(1)
-    matrix = Matrix(stage, "layer 1 W", "readout", draw.normal(size=(n, n)) / np.sqrt(n))
+    matrix = Matrix(stage, "layer 1 W", "readout", initial.normal(1, "layer 1 W", n, n))
     for _ in stage.phase("programming"):
         matrix.program()
     stage.journal.close_batch(1)
-    x = draw.uniform(-1, 1, (batch, n)).astype(np.float32)
+    x = np.random.default_rng(1).uniform(-1, 1, (batch, n)).astype(np.float32)
     weights = np.ascontiguousarray(matrix.weights[0].T)
     episode = Episode(np.repeat(x[:, None], REPEATED, 1), np.zeros(batch, int), classes=2)
 
@@ -91,69 +114,78 @@ def _reads(device: str, n: int, batch: int) -> dict[str, Callable[[], object]]:
     return {"read": read, "product": product}
 
 
-def in_torch() -> Iterator[Row]:
+def in_torch(size: Size) -> Iterator[Row]:
     """(c) A BPTT gradient against PyTorch, eager."""
-    from in_torch import Learner as InTorch
-
-    episode = made_up(64)
+    try:
+        from in_torch import Learner as InTorch
+    except ModuleNotFoundError as missing:
+        raise MissingError("PyTorch is not installed") from missing
+    episode = made_up(size.batch, size.steps)
     learner, theirs = Learner("bptt", FLOAT32), InTorch(episode)
     times = seconds(
         {
             "hwsim": lambda: learner.gradient(episode),
             "step by step": lambda: theirs.gradient("step_by_step"),
             "at once": lambda: theirs.gradient("at_once"),
-        }
+        },
+        size.repeats,
     )
     for how, bound in (("step by step", 1.0), ("at once", None)):
         detail = f"{times['hwsim'] * 1e3:.0f} ms; PyTorch {times[how] * 1e3:.0f} ms"
         yield Row(f"a BPTT gradient against PyTorch eager, {how}", times["hwsim"] / times[how], bound, "", detail)
 
 
-def passes() -> Iterator[Row]:
+def passes(size: Size) -> Iterator[Row]:
     """(d) A gradient by forward error propagation against as many forward passes as it has."""
-    learner, episode = Learner("fpe", FLOAT32), made_up(64)
+    learner, episode = Learner("fpe", FLOAT32), made_up(size.batch, size.steps)
 
     def infer() -> None:
         for _ in range(LAYERS + 1):
             learner.infer(episode)
 
-    times = seconds({"gradient": lambda: learner.gradient(episode), "passes": infer})
+    times = seconds({"gradient": lambda: learner.gradient(episode), "passes": infer}, size.repeats)
     detail = f"{times['gradient'] * 1e3:.0f} ms; {LAYERS + 1} passes {times['passes'] * 1e3:.0f} ms"
     what = f"an fpe gradient against {LAYERS + 1} forward passes"
     yield Row(what, times["gradient"] / times["passes"], 3.0, "", detail)
 
 
-def chips() -> Iterator[Row]:
-    """(e) 16 chips side by side against 16 runs of one."""
-    for batch, bound in ((8, 0.5), (64, 0.9)):
-        episode = made_up(batch)
-        one, many = Learner("fpe", "pcm_crossbar"), Learner("fpe", "pcm_crossbar", chips=16)
-        times = seconds({"one": partial(one.gradient, episode), "many": partial(many.gradient, episode)})
+def chips(size: Size) -> Iterator[Row]:
+    """(e) Chips side by side against as many runs of one."""
+    count = size.chips
+    for batch, bound in ((max(1, size.batch // 8), 0.5), (size.batch, 0.9)):
+        episode = made_up(batch, size.steps)
+        one, many = Learner("fpe", "pcm_crossbar"), Learner("fpe", "pcm_crossbar", chips=count)
+        times = seconds({"one": partial(one.gradient, episode), "many": partial(many.gradient, episode)}, size.repeats)
         detail = f"{times['many'] * 1e3:.0f} ms; one {times['one'] * 1e3:.0f} ms"
-        yield Row(f"16 chips side by side, batch {batch}", times["many"] / (16 * times["one"]), bound, "", detail)
+        what = f"{count} chips side by side, batch {batch}"
+        yield Row(what, times["many"] / (count * times["one"]), bound, "", detail)
 
 
-def analog() -> Iterator[Row]:
+def analog(size: Size) -> Iterator[Row]:
     """(f) Analog circuits against exact ones."""
-    episode, noisy = made_up(64), Learner("fpe", "pcm_crossbar")
+    episode, noisy = made_up(size.batch, size.steps), Learner("fpe", "pcm_crossbar")
     exact = {"ideal": Learner("fpe"), "ideal in float32": Learner("fpe", FLOAT32)}
     quiet = {name: partial(learner.gradient, episode) for name, learner in exact.items()}
-    times = seconds({**quiet, "analog": lambda: noisy.gradient(episode)})
+    times = seconds({**quiet, "analog": lambda: noisy.gradient(episode)}, size.repeats)
     for name, bound in (("ideal", 2.5), ("ideal in float32", None)):
         detail = f"{times['analog'] * 1e3:.0f} ms; {name} {times[name] * 1e3:.0f} ms"
         yield Row(f"an fpe gradient on pcm_crossbar against {name}", times["analog"] / times[name], bound, "", detail)
 
 
-def misses() -> Iterator[Row]:
+def misses(size: Size) -> Iterator[Row]:
     """(g) Steps that the scheduler has to simulate."""
     for rule, on in (("fpe", "pcm_crossbar"), ("bptt", "digital_45nm")):
         learner = Learner(rule, on)
-        learner.gradient(made_up(2))
+        learner.gradient(made_up(2, size.steps))
         stage = learner.network.machine
         assert stage.journal.latest is not None
-        timings = Scheduler(stage.journal.traces, stage.prices().duration).batch(stage.journal.latest)
+        timings = Scheduler(stage.journal.traces, stage.prices().occupied).batch(stage.journal.latest)
         most = max(timing.misses for timing in timings)
-        yield Row(f"schedule misses in a pass, {rule} on {on}", most, 30, f"of {STEPS}", "")
+        yield Row(f"schedule misses in a pass, {rule} on {on}", most, 30, f"of {size.steps}", "")
+
+
+class MissingError(Exception):
+    """Something is not measured, since what it needs is not there."""
 
 
 MEASURES = {"a": record, "b": noisy_read, "c": in_torch, "d": passes, "e": chips, "f": analog, "g": misses}
@@ -162,14 +194,18 @@ MEASURES = {"a": record, "b": noisy_read, "c": in_torch, "d": passes, "e": chips
 def main() -> None:
     parser = argparse.ArgumentParser(description="How fast the simulator is, side by side with something else.")
     parser.add_argument("which", nargs="*", default=list(MEASURES), help=f"some of {', '.join(MEASURES)}")
+    parser.add_argument("--small", action="store_true", help="once, with a few numbers: to see that it works")
     asked = parser.parse_args()
-    if os.environ.get("OPENBLAS_NUM_THREADS") != "1":
+    if not asked.small and os.environ.get("OPENBLAS_NUM_THREADS") != "1":
         parser.error("times are those of one thread: set OPENBLAS_NUM_THREADS=1 and OMP_NUM_THREADS=1")
     print("| | found | at most | |\n|---|---|---|---|")
     for which in asked.which:
-        for row in MEASURES[which]():
-            bound = "" if row.bound is None else f"{row.bound:g} {row.unit}"
-            print(f"| ({which}) {row.what} | {row.found:.2f} {row.unit} | {bound} | {row.detail} |", flush=True)
+        try:
+            for row in MEASURES[which](SMALL if asked.small else Size()):
+                bound = "" if row.bound is None else f"{row.bound:g} {row.unit}"
+                print(f"| ({which}) {row.what} | {row.found:.2f} {row.unit} | {bound} | {row.detail} |", flush=True)
+        except MissingError as why:
+            print(f"| ({which}) left out: {why} | | | |", flush=True)
 
 
 if __name__ == "__main__":

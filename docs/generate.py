@@ -14,13 +14,18 @@ from typing import Any
 
 import typer
 import yaml
+from pydantic import BaseModel
 
 from hwsim import accounts, cli, documents
-from hwsim.config import hardware
+from hwsim.accounts.crossbar import CrossbarParts
+from hwsim.accounts.digital import DigitalParts
+from hwsim.accounts.periphery import Periphery
+from hwsim.config import hardware, plausible
 from hwsim.config.choices import opening
 from hwsim.config.constants import Row, constants
 from hwsim.config.experiment import Experiment
 from hwsim.config.keys import Key, Section, sections
+from hwsim.config.plausible import Published
 from hwsim.config.study import Study
 from hwsim.machine import MACHINES
 from hwsim.physics import DataSheet
@@ -110,6 +115,21 @@ def _constant(row: Row) -> tuple[str, str, str, str]:
     return f"`{row.place}`", row.value, row.range, origin
 
 
+def plausible_numbers(*models: type[BaseModel]) -> str:
+    """What is published of each quantity, and how far beyond a value is accepted."""
+    rows = (_published(row) for model in models for row in plausible.PUBLISHED[model])
+    return _table(("quantity", "smallest published", "largest published", "accepted up to"), rows)
+
+
+def _published(row: Published) -> tuple[str, str, str, str]:
+    ends = [
+        "" if limit is None else f"{plausible.written(limit.value, row.unit)} ({limit.source})"
+        for limit in (row.low, row.high)
+    ]
+    what = row.what.removesuffix(",").removeprefix("at its largest, ")
+    return f"`{row.key}`{f' {what}' if what else ''}", *ends, f"{row.margin:g} times beyond"
+
+
 def memories() -> str:
     """The table of static memories."""
     path = Path(str(accounts.__file__)).with_name("sram_cacti7.yaml")
@@ -172,5 +192,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "constants of devices": lambda: constants_of("devices"),
     "constants of machines": lambda: constants_of("configs/hardware"),
     "static memories": memories,
+    "plausible numbers of devices": lambda: plausible_numbers(DataSheet),
+    "plausible numbers of machines": lambda: plausible_numbers(CrossbarParts, Periphery, DigitalParts),
     "commands": commands,
 }

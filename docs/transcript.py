@@ -5,6 +5,8 @@ title is a file, which is written before the next command runs. Commands of one 
 other; those behind `<!-- slow -->` may be left out.
 
     python docs/transcript.py docs/tutorial.md            # compare; with --write, write what is printed into the page
+
+`--small` carries out a page of one command.
 """
 
 from __future__ import annotations
@@ -113,13 +115,28 @@ def _shown(said: Said) -> str:
     return "".join([*lines[:at], "…\n", *(lines[len(lines) - behind :])])
 
 
+SMALL = """\
+```console
+$ hwsim devices ideal
+ideal (device: NAME): A device without errors
+…
+```
+"""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Carry out the commands of a page.")
-    parser.add_argument("page", type=Path)
+    parser.add_argument("page", type=Path, nargs="?")
     parser.add_argument("--write", action="store_true", help="write what is printed into the page")
     parser.add_argument("--quick", action="store_true", help="leave out what is slow")
+    parser.add_argument("--small", action="store_true", help="a page of one command: to see that it works")
     asked = parser.parse_args()
+    if asked.page is None and not asked.small:
+        parser.error("needs a page")
     with tempfile.TemporaryDirectory() as folder:
+        if asked.small:
+            asked.page = Path(folder) / "page.md"
+            asked.page.write_text(SMALL, encoding="utf-8")
         said = list(carried_out(asked.page, Path(folder), slow=not asked.quick))
     if asked.write:
         asked.page.write_text(rewritten(asked.page, said), encoding="utf-8")

@@ -100,17 +100,23 @@ def _read_noise(target: np.ndarray, reading: np.ndarray, largest: float) -> dict
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Fit a data sheet to a measurement.")
-    parser.add_argument("measurement", type=Path, help="a table with the columns device, target_us, read_us")
+    parser.add_argument("measurement", type=Path, nargs="?", help="a table with the columns device, target_us, read_us")
     parser.add_argument("--name", default="my_device")
     parser.add_argument("--source", default="our measurement", help="what was measured, where and when")
     parser.add_argument("--out", type=Path, help="the data sheet to write")
     parser.add_argument("--pretend", metavar="DEVICE", help="make up a measurement of a shipped device, twice as noisy")
+    parser.add_argument("--small", action="store_true", help="fit a few made-up devices: to see that it works")
     asked = parser.parse_args()
-    if asked.pretend:
+    if asked.measurement is None and not asked.small:
+        parser.error("needs a measurement")
+    if asked.pretend and not asked.small:
         pretend(asked.pretend).to_csv(asked.measurement, index=False)
         print(f"{asked.measurement}: made up from {asked.pretend}, with twice its errors")
         return
-    found = scatter(pd.read_csv(asked.measurement))
+    if asked.small:
+        found = scatter(pretend("pcm_gst_90nm", targets=4, devices=20, reads=5))
+    else:
+        found = scatter(pd.read_csv(asked.measurement))
     print(found.round(3).to_string(index=False))
     sheet = documents.dump(data_sheet(found, asked.name, asked.source))
     if asked.out is None:

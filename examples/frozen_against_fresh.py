@@ -73,7 +73,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Cosines with the exact gradient under fresh and frozen errors.")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--steps", type=int, nargs="+", default=STEPS)
+    parser.add_argument("--small", action="store_true", help="one seed and 8 steps: to see that it works")
     asked = parser.parse_args()
+    if asked.small:
+        asked.seeds, asked.steps = 1, [8]
     found = {
         steps: pd.concat([cosines(steps, seed) for seed in track(range(asked.seeds), f"{steps} steps")])
         for steps in asked.steps

@@ -37,6 +37,7 @@ def run(
 ) -> None:
     """Run an experiment: check the gradient, train and test, on the substrate and on each reference."""
     from hwsim.config import experiment as config
+    from hwsim.config import plausible
     from hwsim.experiments import run as experiments
     from hwsim.experiments.run_folder import place
     from hwsim.reports import terminal
@@ -48,6 +49,7 @@ def run(
     if not quiet:
         console = Console()
         terminal.show(result.summary, console)
+        _warn(plausible.doubts(asked), console)
         console.print(f"Results are in {result.folder}", highlight=False)
 
 
@@ -81,7 +83,9 @@ def study(
     console = Console()
     if dry_run:
         asked.check()
+        experiments.check_tables(asked)
         console.print(report.outline(asked), highlight=False)
+        _warn(asked.doubts(), console)
         if asked.trials > experiments.MANY:
             console.print("so many only with --yes", highlight=False)
         if folder.exists():
@@ -104,6 +108,7 @@ def study(
     figures = report.draw(asked, folder)
     if not quiet:
         report.show(folder, ended, figures, console)
+        _warn(asked.doubts(), console)
     if ended.failed == ended.total:
         raise typer.Exit(1)
 
@@ -153,6 +158,7 @@ def compare(
             tables.put(table, console)
     for line in (*comparison.remarks(found), *tables.remarks(found.systems)):
         console.print(line, markup=False)
+    _warn(comparison.doubts(found), console)
     if html_ is not None:
         from hwsim.reports import html
 
@@ -186,6 +192,7 @@ def estimate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """What an experiment costs in energy, memory and time, from shapes alone: nothing is simulated."""
+    from hwsim.config import plausible
     from hwsim.config import settings as config
     from hwsim.experiments import estimate as experiments
     from hwsim.reports import terminal
@@ -194,8 +201,8 @@ def estimate(
     if as_json:
         typer.echo(json.dumps(found.summary, indent=2))
     else:
-        console = Console()
-        terminal.show(found.summary, console)
+        terminal.show(found.summary, Console())
+    _warn(plausible.doubts(found.experiment), Console(stderr=as_json))
 
 
 @app.command()
@@ -215,6 +222,7 @@ def breakeven(
     ] = None,
 ) -> None:
     """Where the substrate meets the best digital reference in energy, memory and time, from estimates."""
+    from hwsim.config import plausible
     from hwsim.config import settings as config
     from hwsim.experiments import breakeven as experiments
     from hwsim.experiments.robustness import fragile
@@ -230,6 +238,7 @@ def breakeven(
         with _counting("constants halved and doubled") as progress:
             moved = fragile(found.curves, experiments.QUANTITIES, found.exact, progress)
     report.show(found, Console(), moved)
+    _warn(plausible.doubts(asked), Console())
     if folder is not None:
         report.write(found, folder, moved)
         typer.echo(f"The figure and the tables are in {folder}")
@@ -239,24 +248,29 @@ def breakeven(
 def validate(
     file: Annotated[Path, typer.Argument(help="An experiment, a study, a machine or a data sheet, in YAML.")],
 ) -> None:
-    """Check a file without running anything; all that is wrong with it is listed."""
+    """Check a file without running anything; all that is wrong with it is listed, and what is implausible in it."""
     from hwsim import documents
     from hwsim.config import experiment as config
-    from hwsim.config import grid, hardware
+    from hwsim.config import grid, hardware, plausible
 
-    document = documents.load(file)
+    document, again = documents.load(file), documents.load(file)
     match hardware.kind_of(document):
         case "data sheet":
-            what = f"data sheet of {hardware.device(document).name}"
+            model = hardware.device(document)
+            what, doubts = f"data sheet of {model.name}", plausible.located(again, model)
         case "machine":
-            what = f"machine {hardware.machine(document).name}"
+            model = hardware.machine(document)
+            what, doubts = f"machine {model.name}", plausible.located(hardware.inherited(again), model)
         case "study":
             found = grid.compose(document)
             found.check()
             what = f"study {found.study.name} of {_many(found.trials, 'trial')}"
+            doubts = [f"{file}: warning: {text}" for text in found.doubts()]
         case _:
-            what = f"experiment {config.compose(document).name}"
-    typer.echo(f"{file}: a valid {what}")
+            asked = config.compose(document)
+            what, doubts = f"experiment {asked.name}", plausible.located(again, asked)
+    for line in (f"{file}: a valid {what}", *doubts):
+        typer.echo(line)
 
 
 @app.command()
@@ -314,6 +328,12 @@ def fetch(
     if name not in fetchable:
         raise DataError(documents.unknown("data set", name, fetchable))
     typer.echo(f"{name} is in {TASKS[name].fetch(data)}")
+
+
+def _warn(doubts: list[Any], console: Console) -> None:
+    """Say what is implausible in what was asked."""
+    for doubt in doubts:
+        console.print(f"warning: {getattr(doubt, 'text', doubt)}", markup=False, highlight=False)
 
 
 def _many(count: int, noun: str) -> str:

@@ -76,6 +76,21 @@ class ByName:
         return {"anyOf": [{"type": "string"}, *changed, handler(core)]}
 
 
+class PartError(ValueError):
+    """What a validator of a whole says that is wrong with one of its parts.
+
+    Args:
+        place: the keys that lead from the whole to the part.
+    """
+
+    def __init__(self, place: Place, text: str) -> None:
+        super().__init__(place, text)
+        self.place, self.text = place, text
+
+    def __str__(self) -> str:
+        return self.text
+
+
 @dataclass
 class Document:
     """Plain data, with the place of every key and value in its file.
@@ -413,6 +428,7 @@ def _problems(model: type[BaseModel], document: Document, error: ValidationError
             elif kind == "too_short":
                 message = f"needs {item['ctx']['min_length']} or more"
             message = f"{message[0].lower()}{message[1:]}"
+            where = (*where, *getattr(item.get("ctx", {}).get("error"), "place", ()))
             whole = kind == "value_error" and not where  # parts that do not fit together
             found.append(document.problem(where, message if whole else f"{_name(where)}{said}: {message}"))
     return found

@@ -12,6 +12,7 @@ were added, a multiple of a round constant would make the words of one key those
 
 from __future__ import annotations
 
+from functools import cached_property
 from math import pi
 
 import numpy as np
@@ -228,9 +229,14 @@ class Source:
     """
 
     def __init__(self, seed: int, name: str, chips: int) -> None:
-        keys = [streams.key(seed, f"chip {chip}", name, "fresh") for chip in range(chips)]
-        self.keys = np.array([[key & 0xFFFFFFFF, key >> 32] for key in keys], np.uint32)
+        self._seed, self._name, self._chips = seed, name, chips
         self._clock, self._use = -1, 0
+
+    @cached_property
+    def keys(self) -> np.ndarray:
+        """Of each chip's stream, `(chips, 2)`, worked out when something is first drawn."""
+        keys = [streams.key(self._seed, f"chip {chip}", self._name, "fresh") for chip in range(self._chips)]
+        return np.array([[key & 0xFFFFFFFF, key >> 32] for key in keys], np.uint32)
 
     def moment(self, clock: int, batch: int, sweep: int, step: int) -> Moment:
         """The counter of this use: the batch, the sweep and the step that it is in, and which use in the step it is.

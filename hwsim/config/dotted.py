@@ -41,6 +41,17 @@ def read(part: Document, kind: str) -> Document:
     return hardware.opened(part, "devices") if kind == "device" else hardware.inherited(part)
 
 
+def mark(document: Document, place: Place) -> Mark:
+    """Where in which file that stands which a place names, through the files of what stands there by name."""
+    for depth, step in enumerate(place, 1):
+        if step in _BY_NAME:
+            part = document.part(place[:depth])
+            if isinstance(part.data, str) or (isinstance(part.data, dict) and "like" in part.data):
+                return mark(read(part, str(step)), place[depth:])
+    found = document.problem(place, "")
+    return Mark(found.file, found.line, found.column)
+
+
 def changed(document: Document, changes: list[Change], read: Open = read) -> tuple[Document, list[str]]:
     """A copy of a document with all changes made, those that reach less deep first; and what is wrong with keys.
 

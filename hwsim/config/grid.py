@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwsim import documents, streams
-from hwsim.config import dotted, hardware
+from hwsim.config import dotted, hardware, plausible
 from hwsim.config import experiment as config
 from hwsim.config.columns import COLUMNS, CURVES, METRICS, NUMBERS, PROGRESS
 from hwsim.config.dotted import Change
@@ -63,7 +64,7 @@ class Grid:
         self.points = prod(line.size for line in self.lines)
         own = self.base.data.get("seed", 0)
         seeds = study.seeds if study.seeds is not None else [own if isinstance(own, int) else 0]
-        self.seeds = list(range(seeds)) if isinstance(seeds, int) else seeds
+        self.seeds: Sequence[int] = range(seeds) if isinstance(seeds, int) else seeds
         self.trials = self.points * len(self.seeds)
 
     # ---- points ----------------------------------------------------------------------------------------------
@@ -194,21 +195,37 @@ class Grid:
         """
         wrong = [*self._wrong, *map(str, self._misnamed())]
         found: list[Any] = []
-        stride = self.points
-        for line in self.lines:
-            stride //= line.size
-            for here in sorted({round(step) for step in np.linspace(0, line.size - 1, min(line.size, _CHECKED))}):
-                try:
-                    found.append(self.experiment(here * stride).resolved())
-                except ConfigError as error:
-                    marks = [mark for change in line.at(here).changes for mark in (change.key_mark, change.value_mark)]
-                    places = tuple(f"{mark.file}:{mark.line}:{mark.column}: " for mark in marks)
-                    wrong += [said for said in str(error).splitlines() if here == 0 or said.startswith(places)]
-                    found.append(str(error))
+        for line, here, point in self._looked_at():
+            try:
+                found.append(self.experiment(point).resolved())
+            except ConfigError as error:
+                marks = [mark for change in line.at(here).changes for mark in (change.key_mark, change.value_mark)]
+                places = tuple(f"{mark.file}:{mark.line}:{mark.column}: " for mark in marks)
+                wrong += [said for said in str(error).splitlines() if here == 0 or said.startswith(places)]
+                found.append(str(error))
         if not self.lines:
             found.append(self.experiment(0).resolved())
         documents.complain(wrong)
         return documents.fingerprint(found)
+
+    def doubts(self) -> list[str]:
+        """What is implausible in the experiment, and in each value along an axis; points that are none say nothing."""
+        said = (doubt.text for experiment in self.some() for doubt in plausible.doubts(experiment))
+        return list(dict.fromkeys(said))
+
+    def some(self) -> Iterator[Experiment]:
+        """The first experiment, and those with each value along an axis; points that are none are left out."""
+        for point in sorted({0, *(point for _, _, point in self._looked_at())}):
+            with suppress(ConfigError):
+                yield self.experiment(point)
+
+    def _looked_at(self) -> Iterator[tuple[Line, int, int]]:
+        """Values along each axis at the first point of the others: the axis, the number of the value, and the point."""
+        stride = self.points
+        for line in self.lines:
+            stride //= line.size
+            for here in sorted({round(step) for step in np.linspace(0, line.size - 1, min(line.size, _CHECKED))}):
+                yield line, here, here * stride
 
     def _misnamed(self) -> Iterator[documents.Problem]:
         """Axes and figures with names that do not fit the table, and keys that vary twice."""

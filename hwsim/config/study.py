@@ -11,7 +11,10 @@ from hwsim.config.columns import PROGRESS
 from hwsim.config.experiment import Name, Whole
 
 Key = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$", description="dotted, as in network.layers.0.cell.r_min")]
-Seed = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+MOST = 2**53
+"""Of seeds, and of random points; what is more has no numbers that tables could hold."""
 
 
 class Axis(BaseModel, extra="forbid"):
@@ -94,7 +97,7 @@ class Distribution(BaseModel, extra="forbid"):
 class Sample(BaseModel, extra="forbid"):
     """Random points instead of a grid, or at each point of it."""
 
-    count: Annotated[Whole, Field(description="how many points")]
+    count: Annotated[Whole, Field(le=MOST, description="how many points")]
     keys: Annotated[dict[str, Distribution], Field(min_length=1, description="where values of keys are drawn from")]
     seed: Annotated[Seed, Field(description="of the points; those of the trials are `seeds`")] = 0
 
@@ -225,8 +228,8 @@ class Study(BaseModel, extra="forbid"):
     @field_validator("seeds")
     @classmethod
     def _some_seeds(cls, seeds: int | list[int] | None) -> int | list[int] | None:
-        if isinstance(seeds, int) and seeds < 1:
-            raise ValueError("must be at least 1")
+        if isinstance(seeds, int) and not 1 <= seeds <= MOST:
+            raise ValueError(f"must be at least 1 and at most {MOST}")
         if seeds == []:
             raise ValueError("needs one or more")
         if isinstance(seeds, list) and len(set(seeds)) < len(seeds):

@@ -60,6 +60,7 @@ def check(
     programmed = _run(real, episode, _PLAIN.gradients)
     _forget(real)
     recorded = _run(real, episode, lambda net: _backward(_ALONG, net, record.last_pass()))
+    real.machine.release()
     return _compare(network, mine, {"target": target, "programmed": programmed, "recorded": recorded})
 
 

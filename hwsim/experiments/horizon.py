@@ -10,7 +10,7 @@ import numpy as np
 from hwsim.episode import Episode
 from hwsim.learning import RULES
 from hwsim.learning.bptt import BPTT
-from hwsim.machine import Register
+from hwsim.machine import Register, Workspace
 from hwsim.networks import Network
 
 TOLERANCE = 0.2
@@ -141,11 +141,16 @@ def forgetting(network: Network, episode: Episode) -> float:
 
     machine.after_step = orthogonalise
     with np.errstate(divide="ignore"), machine.showing(episode), machine.workspace() as workspace:
-        states = network.states(workspace)
         products = [layer.cell.product(workspace, f"{layer.name} product") for layer in network.layers]
-        for step in machine.forward_pass("Jacobians"):
-            _, seen = network.step(states, step)
-            for layer, (at, _readout), product in zip(network.layers, seen, products, strict=True):
-                product.store(layer.cell.extend(product.load(), at))
+        extend(network, workspace, products)
     machine.after_step = None
     return float(np.max([-(log_.mean(0) / episode.steps).min() for log_ in logs.values()]))
+
+
+def extend(network: Network, workspace: Workspace, products: list[Register]) -> None:
+    """One pass over the episode that is shown, with the Jacobian of each step multiplied onto each layer's product."""
+    states = network.states(workspace)
+    for step in network.machine.forward_pass("Jacobians"):
+        _, seen = network.step(states, step)
+        for layer, (at, _readout), product in zip(network.layers, seen, products, strict=True):
+            product.store(layer.cell.extend(product.load(), at))

@@ -20,19 +20,15 @@ from hwsim.errors import ConfigError
 from hwsim.experiments import costs as accounting
 from hwsim.experiments import run_folder
 from hwsim.experiments.costs import Costs, Row
+from hwsim.experiments.footprint import Footprint, footprint
 from hwsim.experiments.gradient_check import Gradient
 from hwsim.experiments.horizon import Horizon
 from hwsim.experiments.one_thread import one_thread
-from hwsim.experiments.rehearsal import check_memory
 from hwsim.experiments.trial import Trial
 from hwsim.tasks import Dataset
 
 Progress = Callable[[str, str, int, int], None]
 """Told which system is at work, on what, how much of it is done, and how much there is."""
-
-
-_BYTES_A_NUMBER = 16
-"""A number of the data, and what making it leaves behind on the way."""
 
 
 @dataclass
@@ -114,10 +110,17 @@ def simulate(
     load: Load | None = None,
     data: str | Path | None = None,
     progress: Progress = lambda system, what, done, total: None,
+    needed: Footprint | None = None,
 ) -> Run:
-    """Run an experiment and write nothing."""
-    needed = tasks.numbers(experiment.task) * _BYTES_A_NUMBER
-    check_memory(f"task: the data of {experiment.task.name}", needed, "fewer or shorter sequences")
+    """Run an experiment and write nothing.
+
+    Args:
+        needed: its footprint, if that is known.
+
+    Raises:
+        HwsimError: it would not fit this computer, a rule does not fit its machine, or the data is not there.
+    """
+    (needed or footprint(experiment)).check()
     dataset = (load or tasks.load)(experiment.task, experiment.seed, None if data is None else Path(data))
     found: list[Costs] = []
     target: Gradient = {}

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from itertools import groupby
+from math import ceil
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,13 +22,18 @@ from hwsim import documents
 from hwsim.accounts.energy import total
 from hwsim.accounts.journal import PASS
 from hwsim.accounts.timeline import TimelineWriter
+from hwsim.config import experiment, plausible
 from hwsim.config.columns import METRICS
-from hwsim.errors import HwsimError, OutputError, ResultsError
+from hwsim.errors import ConfigError, HwsimError, OutputError, ResultsError
 from hwsim.experiments import wear
 from hwsim.experiments.costs import Costs, Row
+from hwsim.experiments.footprint import Part, check_memory
 
 SCHEMA_VERSION = 2
 """Of what stands in a run folder. Folders of version 1 do not say so."""
+
+_TABLE, _EVENTS = 2, 7
+"""Bytes in memory for each byte of a table, and of the timeline."""
 
 CHECKSUMS = "SHA256SUMS"
 """The file with the checksum of each of the others, as `sha256sum --check` reads it."""
@@ -143,34 +149,54 @@ class RunFolder:
         return self.summary["systems"]
 
     @cached_property
+    def doubts(self) -> list[str]:
+        """What is implausible in what was asked; or that this version would not take it any more."""
+        try:
+            return [doubt.text for doubt in plausible.doubts(experiment.load(self.config))]
+        except ConfigError as error:
+            first, *_ = documents.anywhere(str(error)).splitlines()
+            return [f"the configuration is no longer valid, and its numbers were not looked at: {first}"]
+
+    @cached_property
     def energy(self) -> pd.DataFrame:
         """`energy.csv`."""
-        return pd.read_csv(self.path / "energy.csv")
+        return pd.read_csv(self._fitting("energy.csv", _TABLE))
 
     @cached_property
     def memory(self) -> pd.DataFrame:
         """`memory.csv`."""
-        return pd.read_csv(self.path / "memory.csv")
+        return pd.read_csv(self._fitting("memory.csv", _TABLE))
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """`metrics.csv`."""
-        return pd.read_csv(self.path / "metrics.csv")
+        return pd.read_csv(self._fitting("metrics.csv", _TABLE))
 
     @cached_property
     def histograms(self) -> pd.DataFrame:
         """`histograms.csv`."""
-        return pd.read_csv(self.path / "histograms.csv")
+        return pd.read_csv(self._fitting("histograms.csv", _TABLE))
 
     @cached_property
     def clipping(self) -> pd.DataFrame:
         """`clipping.csv`."""
-        return pd.read_csv(self.path / "clipping.csv")
+        return pd.read_csv(self._fitting("clipping.csv", _TABLE))
 
     @cached_property
     def timeline(self) -> list[dict[str, Any]]:
         """The events of `timeline.json`, in the trace-event format."""
-        return json.loads((self.path / "timeline.json").read_text(encoding="utf-8"))["traceEvents"]
+        return json.loads(self._fitting("timeline.json", _EVENTS).read_text(encoding="utf-8"))["traceEvents"]
+
+    def _fitting(self, name: str, times: float) -> Path:
+        """A file that fits this computer, when it is read into so many times its size.
+
+        Raises:
+            MemoryEstimateError: it does not; of long sequences every step has its rows.
+        """
+        path = self.path / name
+        rows = Part("its rows", ceil(times * path.stat().st_size), "shorter sequences, or what reads it row by row")
+        check_memory(f"{path}: reading it", rows)
+        return path
 
 
 def read(path: str | Path) -> RunFolder:

@@ -48,6 +48,14 @@ class StudyFolder(NamedTuple):
     curves: pd.DataFrame = pd.DataFrame()
     progress: Progress | None = None
 
+    @property
+    def doubts(self) -> list[str]:
+        """What is implausible in what was asked; nothing where this version would not take it any more."""
+        try:
+            return grid.load(self.path / STUDY).doubts()
+        except HwsimError:
+            return []
+
     def rows(self, figure: Figure) -> pd.DataFrame:
         """The table that a figure is about."""
         return self.curves if figure.over_training else self.table
@@ -85,8 +93,6 @@ def read(path: str | Path) -> StudyFolder:
     if lacking or not isinstance(study, dict):
         said = f"its tables lack {', '.join(sorted(lacking))}" if lacking else f"its {STUDY} is no mapping"
         raise ResultsError(f"{folder} is not the folder of a study: {said}")
-    return found
-
     return found
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import compress, count
-from math import inf
-from typing import Any, NamedTuple
+from math import ceil, inf
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from hwsim.tasks import Dataset
 
 TEST_BATCH = 256
 """Sequences that are tested side by side; it changes nothing but the memory that the simulation takes."""
+
+FEW = 4
+"""Sequences along which the horizon is found."""
 
 Progress = Callable[[str, int, int], None]
 """Told what is going on, how much of it is done, and how much there is."""
@@ -72,6 +75,18 @@ class Length(NamedTuple):
     size: int
     updates: int
     every: int
+
+    @classmethod
+    def of(cls, training: Training, sequences: int) -> Self:
+        """That of a training on so many sequences."""
+        size = min(training.batch, sequences)
+        updates = training.steps or (training.epochs or 0) * (sequences // size)
+        return cls(size, updates, training.test_every or sequences // size)
+
+    @property
+    def tests(self) -> int:
+        """How many tests there are, with the one before training."""
+        return ceil(self.updates / self.every) + 1
 
 
 @dataclass
@@ -137,6 +152,9 @@ class Trial:
                 progress("gradient check", 0, 1)
                 self._check_gradient(experiment.gradient_check.sequences, holds)
             if training:
+                if experiment.gradient_check:
+                    self.machine.release()
+                    del self.network
                 self._adopt(self._built(self.system, self.chips, holds, learns=True))
                 self._train(training, progress)
             else:
@@ -187,7 +205,9 @@ class Trial:
         self._watch_residuals()
         self._note_horizon()
         if not self._target:
-            self._target.update(gradient_check.at_target(self._exact(1), episode))
+            exact = self._exact(1)
+            self._target.update(gradient_check.at_target(exact, episode))
+            exact.machine.release()
         with Watch(self.machine) as watch:
             self.outcome.gradient = gradient_check.check(self.network, self.rule, self._exact, self._target, episode)
         self.outcome.detail = watch.detail
@@ -211,16 +231,14 @@ class Trial:
     def _note_horizon(self) -> None:
         tolerance = getattr(self.rule.options, "tolerance", None)
         if tolerance is not None:
-            few = self.dataset.train.select(slice(0, 4))
-            self.outcome.horizons.append(horizon(self.network, self._exact(1), few, tolerance))
+            few, exact = self.dataset.train.select(slice(0, FEW)), self._exact(1)
+            self.outcome.horizons.append(horizon(self.network, exact, few, tolerance))
+            exact.machine.release()
 
     # ---- training --------------------------------------------------------------------------------------------
 
     def _length(self, training: Training) -> Length:
-        sequences = self.dataset.train.batch
-        size = min(training.batch, sequences)
-        updates = training.steps or (training.epochs or 0) * (sequences // size)
-        return Length(size, updates, training.test_every or sequences // size)
+        return Length.of(training, self.dataset.train.batch)
 
     def _train(self, training: Training, progress: Progress) -> None:
         network, stage = self.network, self.machine

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from hwsim.catalogue import choice, implementation, members
+from hwsim.machine.counted import Counted
 from hwsim.machine.crossbar import CrossbarMachine, Hold
 from hwsim.machine.functions import (
     at_least,
@@ -69,6 +70,7 @@ __all__ = [
     "Accumulator",
     "AnyOptions",
     "Bias",
+    "Counted",
     "CrossbarMachine",
     "Diagonal",
     "Divergence",

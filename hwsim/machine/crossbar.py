@@ -10,7 +10,6 @@ from typing import Annotated, Literal, NamedTuple, Self
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
-from hwsim import streams
 from hwsim.accounts.crossbar import DIAGONAL_OF, FUNCTION_OF, AnalogUnit, CrossbarParts, CrossbarPrices
 from hwsim.accounts.memories import MEMORIES, REGISTERS, memory_of
 from hwsim.accounts.memory import BUFFERS, MASTER, STATE, WEIGHTS
@@ -151,6 +150,7 @@ class CrossbarMachine(DigitalMachine):
         self.holds: Mapping[str, Hold] = {}
         self._modes: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self._measured: list[np.ndarray] = []
+        self._converted: list[Signal] = []
         self._host = False
 
     # ---- domains ---------------------------------------------------------------------------------------------
@@ -182,6 +182,7 @@ class CrossbarMachine(DigitalMachine):
         else:
             twin = self.emit(head, value, v.shape, (x._slot,))
         x._twin, twin._twin = twin, x
+        self._converted.append(x)
         return twin
 
     def emit_analog(
@@ -260,7 +261,7 @@ class CrossbarMachine(DigitalMachine):
 
     def _bank(self, name: str, instances: tuple[int, ...], unit: AnalogUnit, apply: bool = True) -> Bank:
         errors = unit.mismatch, unit.gain_noise, unit.noise
-        return Bank(self.seed, name, self.chips, instances, *errors, apply=apply)
+        return self.numerics.bank(self.seed, name, self.chips, instances, errors, apply)
 
     def moment(self, source: Source) -> Moment:
         """The point at which a unit's stream of fresh noise stands."""
@@ -351,10 +352,7 @@ class CrossbarMachine(DigitalMachine):
         self.emit(self._heads["gate"], self.see(target), shape, (wanted._slot, held._slot))
         self.note(self._heads["store", steps.port], shape, (wanted._slot,), steps.name)
         place = f"{self.batch_number}", f"{self.sweep_number}"
-        draws = [
-            streams.generator(self.seed, f"chip {chip}", matrix.name, "programming", *place)
-            for chip in range(self.chips)
-        ]
+        draws = self.numerics.generators(self.seed, self.chips, matrix.name, "programming", *place)
         written, conductance = array.program(matrix.trainable.values, draws)
         self.written += written
         self._measured += [written, conductance]
@@ -491,7 +489,7 @@ class CrossbarMachine(DigitalMachine):
             self._move_to_host(register)
         if not self._is_analog(register):
             return super().load(register)
-        value = register.value.copy() if self.strict else register.value
+        value = self.numerics.copy(register.value) if self.strict else register.value
         head = self._analog_heads["load", register.name]
         signal = self.emit_analog(head, value, value.shape, (register.name,), self._scale_of(register))
         return self.digital(signal) if self._host else signal
@@ -530,6 +528,9 @@ class CrossbarMachine(DigitalMachine):
         hold = self.holds.get(self.sweep_name)
         stored = {register.name for register, _ in self._pending} if hold else set()
         super()._end_step()
+        for signal in self._converted:  # two that refer to each other would stay until garbage is collected
+            signal._twin = None
+        self._converted.clear()
         if hold:
             assert self.parts.registers.retention is not None
             for register in self.storages.values():
@@ -549,6 +550,11 @@ class CrossbarMachine(DigitalMachine):
         for register in registers:
             if register.resets:
                 register.port = self.port_of(register)
+
+    def release(self) -> None:
+        super().release()
+        for held in (self.arrays, self.circuits, self.devices, self.banks):
+            held.clear()
 
     # ---- what kinds of machines decide -----------------------------------------------------------------------
 

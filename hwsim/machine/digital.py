@@ -160,12 +160,12 @@ class DigitalMachine(Machine):
     def accumulate(self, sums: Accumulator, x: Signal) -> None:
         super().accumulate(sums, x)
         if self._round_sums is not None:
-            sums.value[:] = self._round_sums(sums.value)
+            sums.value = self._round_sums(sums.value)
 
     def accumulate_outer(self, sums: Accumulator, error: Signal, x: Signal) -> None:
         super().accumulate_outer(sums, error, x)
         if self._round_sums is not None:
-            sums.value[:] = self._round_sums(sums.value)
+            sums.value = self._round_sums(sums.value)
 
     def loaded(self, sums: Accumulator) -> np.ndarray:
         return sums.value if self._round_updates is None else self._round_updates(sums.value)

@@ -311,7 +311,7 @@ class Machine(Sequencer):
         """Show a value from outside, keeping it if that was asked for, or again from where it is kept."""
         kept = self._kept.get(what)
         alone = self.chips == 1 and not self.strict
-        value = value[None] if alone else np.repeat(value[None], self.chips, 0)
+        value = value[None] if alone else self.numerics.beside(value, self.chips)
         if kept is None:
             return self.emit(self._heads[what, what], value, value.shape, ())
         size = kept.size[-1:]
@@ -330,7 +330,7 @@ class Machine(Sequencer):
     # ---- storage ---------------------------------------------------------------------------------------------
 
     def load(self, register: Register) -> Signal:
-        value = register.front.copy() if self.strict else register.front
+        value = self.numerics.copy(register.front) if self.strict else register.front
         return self.emit(self._heads["load", register.port], value, value.shape, (register.name,))
 
     def store(self, register: Register, x: Signal) -> None:
@@ -345,7 +345,7 @@ class Machine(Sequencer):
     def keep(self, register: Register, value: np.ndarray) -> None:
         """Have `register` hold `value` from the end of this step."""
         register.pending = True
-        self._pending.append((register, register.after(value.copy() if self.strict else value)))
+        self._pending.append((register, register.after(self.numerics.copy(value) if self.strict else value)))
 
     def accumulators(self) -> list[Accumulator]:
         """All sums that it holds."""
@@ -386,7 +386,7 @@ class Machine(Sequencer):
 
     def push(self, tape: Tape, x: Signal) -> None:
         value = self.see(x)
-        tape.entries.append(value.copy() if self.strict else value)
+        tape.entries.append(self.numerics.copy(value) if self.strict else value)
         self.memory.grow(tape.name, prod(tape.size) * self.parallel)
         self.note(self._heads["push", tape.port], value.shape, (x._slot,), tape.name)
 
@@ -396,6 +396,12 @@ class Machine(Sequencer):
         value = tape.entries.pop()
         self.memory.shrink(tape.name, prod(tape.size) * self.parallel)
         return self.emit(self._heads["pop", tape.port], value, value.shape, (tape.name,))
+
+    def release(self) -> None:
+        super().release()
+        for unit in self.units:
+            unit.release()
+        self.units.clear()
 
     # ---- looking ---------------------------------------------------------------------------------------------
 

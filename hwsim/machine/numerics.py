@@ -11,7 +11,7 @@ from math import isfinite
 
 import numpy as np
 
-from hwsim import kernels
+from hwsim import kernels, streams
 from hwsim.circuits import converters
 from hwsim.circuits.bank import Bank, pairs
 from hwsim.circuits.crossbar import Crossbar, Share, squares
@@ -129,6 +129,15 @@ class Numerics:
     def copy(self, v: np.ndarray) -> np.ndarray:
         return v.copy()
 
+    def beside(self, v: np.ndarray, chips: int) -> np.ndarray:
+        """The same values for each chip, `(chips, *v.shape)`."""
+        return np.repeat(v[None], chips, 0)
+
+    def spend(self, v: np.ndarray) -> None:
+        """Overwrite a value whose step has ended with NaN."""
+        v.setflags(True)
+        v.fill(np.nan)
+
     def contiguous(self, v: np.ndarray, dtype: np.dtype | None = None) -> np.ndarray:
         """The values one after another in memory; what is so already is not copied."""
         return np.ascontiguousarray(v, dtype)
@@ -200,6 +209,22 @@ class Numerics:
     def rotated(self, matrices: Callable[[], np.ndarray], v: np.ndarray) -> np.ndarray:
         """A 2 by 2 matrix for each mode, `(chips, 4, N)`, applied to vectors `(chips, vectors, 2N)`."""
         return pairs(matrices(), v)
+
+    def bank(
+        self,
+        seed: int,
+        name: str,
+        chips: int,
+        instances: tuple[int, ...],
+        errors: tuple[float, float, float],
+        apply: bool,
+    ) -> Bank:
+        """Circuits with frozen gain errors; `errors` are mismatch, gain noise and noise."""
+        return Bank(seed, name, chips, instances, *errors, apply=apply)
+
+    def generators(self, seed: int, chips: int, *names: str) -> list[np.random.Generator]:
+        """A stream for each chip."""
+        return [streams.generator(seed, f"chip {chip}", *names) for chip in range(chips)]
 
     def crossbar(self, sheet: DataSheet, w_max: float, step: np.ndarray, devices: np.ndarray) -> Crossbar:
         """The devices of a matrix; `devices` are `(chips, 2, rows, columns)`."""

@@ -96,6 +96,11 @@ class Matrix:
         self.machine.require_phase(f"{self.name}: weights are written")
         self.machine.program(self)
 
+    def release(self) -> None:
+        """Forget the weights, and the circle of references that would keep them until garbage is collected."""
+        self.weights = self.turned = np.empty((0, 0, 0))
+        del self.T
+
 
 class Transposed:
     """A matrix read from its other side."""
@@ -160,6 +165,9 @@ class Coefficients:
         """In a phase: set the coefficients to a vector of them, or, if they are trained, to their master values."""
         self.machine.require_phase(f"{self.name}: weights are written")
         self.machine.program_coefficients(self, values)
+
+    def release(self) -> None:
+        """Nothing: coefficients are few, and in a storage."""
 
 
 class Bias(Coefficients):

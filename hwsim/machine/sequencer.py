@@ -173,6 +173,7 @@ class Sequencer(ABC):
             self.journal.close_batch(episode.batch)
         finally:
             self._episode, self._snapshot = None, None
+            del self._inputs, self._targets
 
     @property
     def episode(self) -> Episode:
@@ -349,8 +350,7 @@ class Sequencer(ABC):
         self._pending.clear()
         self._now, self._entries = -1, _NO_ENTRIES
         for value in self._made:
-            value.setflags(True)
-            value.fill(np.nan)
+            self.numerics.spend(value)
         self._made.clear()
 
     def _buffer(self, values: int) -> None:
@@ -402,7 +402,7 @@ class Sequencer(ABC):
             self.memory.release(storage.name)
 
     def release(self) -> None:
-        """Give back all that is still held: weights, optimizer slots, buffers."""
+        """Give back all that is still held: weights, optimizer slots, buffers. Nothing can be done with it any more."""
         for storage in list(self.storages.values()):
             storage.release()
         for name in ("wires", "operands"):

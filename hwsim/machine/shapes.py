@@ -104,6 +104,13 @@ class Alike(list[np.ndarray]):
         return self.entries
 
 
+class BlankBank:
+    """A bank of circuits, as many as there are."""
+
+    def __init__(self, seed: int, name: str, chips: int, gains: np.ndarray) -> None:
+        self.name, self.source, self.gains = name, Source(seed, name, chips), gains
+
+
 class BlankCrossbar:
     """The devices of a matrix, as many as there are."""
 
@@ -182,6 +189,12 @@ class Shapes(Numerics):
     def copy(self, v: np.ndarray) -> np.ndarray:
         return blank(v.shape, v.dtype)
 
+    def beside(self, v: np.ndarray, chips: int) -> np.ndarray:
+        return blank((chips, *v.shape), v.dtype).view(type(v))
+
+    def spend(self, v: np.ndarray) -> None:
+        pass
+
     def contiguous(self, v: np.ndarray, dtype: np.dtype | None = None) -> np.ndarray:
         return blank(v.shape, dtype or v.dtype).view(type(v))
 
@@ -230,6 +243,20 @@ class Shapes(Numerics):
 
     def rotated(self, matrices: Any, v: np.ndarray) -> np.ndarray:
         return blank(v.shape, v.dtype)
+
+    def bank(
+        self,
+        seed: int,
+        name: str,
+        chips: int,
+        instances: tuple[int, ...],
+        errors: tuple[float, float, float],
+        apply: bool,
+    ) -> Any:
+        return BlankBank(seed, name, chips, blank((chips, *instances)))
+
+    def generators(self, seed: int, chips: int, *names: str) -> list[np.random.Generator]:
+        return []
 
     def crossbar(self, sheet: DataSheet, w_max: float, step: np.ndarray, devices: np.ndarray) -> Any:
         return BlankCrossbar(sheet, w_max, step.shape, self.expected)

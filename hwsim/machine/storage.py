@@ -75,9 +75,10 @@ class Storage:
         return self.value
 
     def release(self) -> None:
-        """Give the memory back: from now on it cannot be used. Releasing twice does nothing."""
+        """Give the memory back, and forget the values: from now on it cannot be used. Releasing twice does nothing."""
         self.machine.let_go(self)
         self.machine = cast("Machine", _GivenBack(self.name))
+        self.value = np.empty(0, self.value.dtype)
 
     def __enter__(self) -> Self:
         return self
@@ -111,6 +112,10 @@ class Register(Storage):
         self._learned = kind in LEARNED
         self.watched = self._learned or kind == LEARNING
         super().__init__(machine, name, kind, initial.shape[2:], initial, shared=shared, bits=bits)
+
+    def release(self) -> None:
+        super().release()
+        self.initial = self.value
 
     @property
     def front(self) -> np.ndarray:
@@ -191,6 +196,10 @@ class Tape(Storage):
     @property
     def saved(self) -> np.ndarray:
         return np.stack(self.entries) if self.entries else self.value[:0]
+
+    def release(self) -> None:
+        super().release()
+        self.entries.clear()
 
     def fill(self, entries: list[np.ndarray]) -> None:
         """Put recorded values on the tape, the first of them lowest; for looking at a run from outside."""

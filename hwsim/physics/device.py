@@ -8,9 +8,13 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
-from hwsim.quantities import Conductance, ConductanceError, Constant, Current, Time, Voltage
+from hwsim.documents import PartError
+from hwsim.quantities import Conductance, ConductanceError, ConductanceStep, Constant, Current, Time, Voltage, si
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+_ROUNDING = 1e-9
+"""What is within so much of a bound, as a share of the largest value, may be on it."""
 
 
 class Conductances(BaseModel, extra="forbid"):
@@ -27,12 +31,19 @@ class Conductances(BaseModel, extra="forbid"):
 
 
 class Polynomial(BaseModel, extra="forbid"):
-    """A standard deviation as a polynomial of g / g_max, and zero where that is negative."""
+    """A standard deviation as a polynomial of g / g_max; nowhere in the range of conductance may it be negative."""
 
     coefficients: Annotated[
         list[ConductanceError], Field(min_length=1, description="of 1, r, r², … with r = g / g_max")
     ]
     source: Annotated[str, Field(description="a key of `sources`, perhaps with a remark after a comma")]
+
+    def extremes(self, low: float, high: float) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Where between two values of g / g_max it is smallest and largest: `(g / g_max, σ in siemens)` of each."""
+        law = np.polynomial.Polynomial(self.coefficients)
+        turns = np.real(law.deriv().trim(1e-12 * max(map(abs, self.coefficients))).roots()).tolist()
+        found = [(r, float(law(r))) for r in (low, high, *turns) if low <= r <= high]
+        return min(found, key=lambda one: one[1]), max(found, key=lambda one: one[1])
 
 
 class Flicker(BaseModel, extra="forbid"):
@@ -123,7 +134,13 @@ class Programming(BaseModel, extra="forbid"):
     """How a device is brought to a conductance."""
 
     error: Annotated[Polynomial, Field(description="σ of the conductance after a write, by r = g / g_max")]
-    step: Annotated[Constant[Conductance], Field(description="smallest change that is worth a write")]
+    step: Annotated[
+        Constant[ConductanceStep],
+        Field(
+            description="smallest change that is worth a write: the range is divided into steps of about this size, "
+            "and each target is rounded to one of them"
+        ),
+    ]
 
 
 class DataSheet(BaseModel, extra="forbid"):
@@ -139,8 +156,35 @@ class DataSheet(BaseModel, extra="forbid"):
     ]
     write: Annotated[CurrentPulses | VoltagePulses, Field(discriminator="law", description="what a write costs")]
 
+    @property
+    def window(self) -> float:
+        """The width of the range of conductance, in siemens."""
+        return self.conductance.max.value - self.conductance.min.value
+
+    @model_validator(mode="after")
+    def _programmable(self) -> Self:
+        step, (low, high) = self.programming.step.value, (self.conductance.min.value, self.conductance.max.value)
+        if step > self.window * (1 + _ROUNDING):
+            raise PartError(
+                ("programming", "step"),
+                f"{si(step, 'S')} is wider than the range of conductance, {si(low, 'S')} to {si(high, 'S')}, so that "
+                "the device would have one state only",
+            )
+        (at, least), (_, most) = self.programming.error.extremes(low / high, 1.0)
+        if least < -_ROUNDING * abs(most):
+            raise PartError(
+                ("programming", "error", "coefficients"),
+                f"σ is negative at {si(at * high, 'S')}: {si(least, 'S')}; a standard deviation is at least 0 "
+                f"everywhere from {si(low, 'S')} to {si(high, 'S')}",
+            )
+        return self
+
     def programming_error(self, g: np.ndarray) -> np.ndarray:
-        """Standard deviation of the conductance after programming to `g`, both in siemens."""
+        """Standard deviation of the conductance after programming to `g`, both in siemens.
+
+        Args:
+            g: within the range of conductance; there it is positive but for rounding.
+        """
         relative = np.asarray(g) / self.conductance.max.value
         return np.maximum(np.polynomial.polynomial.polyval(relative, self.programming.error.coefficients), 0.0)
 

@@ -82,6 +82,11 @@ def remarks(comparison: Comparison) -> list[str]:
     return lines
 
 
+def doubts(comparison: Comparison) -> list[str]:
+    """What is implausible in what was asked, in any of the runs."""
+    return list(dict.fromkeys(line for run in comparison.runs.values() for line in run.doubts))
+
+
 def differences(comparison: Comparison) -> Table:
     """Each key in which the runs differ, as dotted name, with its value in each; a line for a part that some lack."""
     flat = {label: dict(_flat(run.config)) for label, run in comparison.runs.items()}

@@ -19,7 +19,7 @@ from hwsim.errors import OutputError, ResultsError
 from hwsim.experiments.run_folder import RunFolder
 from hwsim.experiments.study_folder import STUDY, StudyFolder
 from hwsim.reports import answers, efficiency, tables, trials
-from hwsim.reports.comparison import Comparison, differences, remarks
+from hwsim.reports.comparison import Comparison, differences, doubts, remarks
 from hwsim.reports.figures import study as pictures
 from hwsim.reports.figures.canvas import Drawing, adopted
 from hwsim.reports.figures.constants import constants
@@ -90,7 +90,7 @@ def of_run(run: RunFolder) -> str:
         "a run",
         title=run.summary["name"],
         about=_about(run),
-        warnings=answers.warnings(systems),
+        warnings=[*run.doubts, *answers.warnings(systems)],
         answers=answers.answers(run),
         sections=sections,
         facts=_facts(run),
@@ -120,7 +120,7 @@ def of_comparison(comparison: Comparison) -> str:
         "a comparison",
         title=" · ".join(comparison.runs),
         about=f"{len(comparison.runs)} runs; ratios are to the first",
-        warnings=[*remarks(comparison), *answers.warnings(systems)],
+        warnings=[*remarks(comparison), *doubts(comparison), *answers.warnings(systems)],
         answers=[],
         sections=sections,
         facts=[fact for label, run in comparison.runs.items() for fact in [("run", label), *_facts(run)]],

@@ -26,7 +26,7 @@ _WORD = 14
 def outline(grid: Grid) -> str:
     """How many trials there are, and of what."""
     parts = [f"{line.size} of {', '.join(line.columns)}" for line in grid.lines]
-    seeds = f"{len(grid.seeds)} seed{'s' if len(grid.seeds) > 1 else ''}"
+    seeds = f"{len(grid.seeds):,} seed{'s' if len(grid.seeds) > 1 else ''}"
     return f"{grid.study.name}: {' × '.join([*parts, seeds])} = {grid.trials:,} trial{'s' if grid.trials > 1 else ''}"
 
 

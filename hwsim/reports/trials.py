@@ -74,7 +74,7 @@ def how_far(progress: Progress) -> str:
 
 
 def warnings(study: StudyFolder) -> list[str]:
-    """How far it is unless it is finished, what failed, and what was not finite."""
+    """How far it is unless it is finished, what failed, what was not finite, and what was asked and is implausible."""
     lines = [] if study.progress is None else [f"{how_far(study.progress)}."]
     failed = study.table[study.table.status == "failed"]
     if len(failed):
@@ -88,7 +88,7 @@ def warnings(study: StudyFolder) -> list[str]:
             lines.append(
                 f"{lost} of {len(study.table)} rows contain something that is not finite; they are counted apart."
             )
-    return lines
+    return lines + study.doubts
 
 
 def pivots(study: StudyFolder) -> list[Table]:

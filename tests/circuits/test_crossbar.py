@@ -83,8 +83,8 @@ def test_a_range_has_so_many_programming_steps(name: str, count: int) -> None:
     assert levels(shipped(name)) == count
 
 
-def test_a_step_that_is_wider_than_the_range_leaves_one() -> None:
-    assert levels(device(step="100 uS")) == 1
+def test_a_step_that_is_as_wide_as_the_range_leaves_one() -> None:
+    assert levels(device(step="20 uS")) == 1
 
 
 def test_an_ideal_device_holds_the_weights() -> None:

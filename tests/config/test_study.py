@@ -50,7 +50,7 @@ def test_a_grid_has_every_combination_and_the_last_axis_varies_fastest(tmp_path:
         tmp_path,
         "vary:\n  task.steps: [3, 4]\n  r: {key: network.layers.0.cell.r_min, values: [0.1, 0.2, 0.3]}\nseeds: 4",
     )
-    assert (asked.points, asked.trials, asked.seeds) == (6, 24, [0, 1, 2, 3])
+    assert (asked.points, asked.trials, list(asked.seeds)) == (6, 24, [0, 1, 2, 3])
     labels = [asked.labels(point) for point in range(6)]
     assert labels == [{"task.steps": steps, "r": r} for steps in (3, 4) for r in (0.1, 0.2, 0.3)]
     fourth = asked.experiment(4)
@@ -180,6 +180,10 @@ figures: [{name: f, x: stepps, y: cosine_al, rows: [steps, devize], hollow: {cos
         ("vary: {task..steps: [1]}", "study.yaml:3:8: "),
         ("seeds: 0", "study.yaml:3:8: seeds (0): must be at least 1"),
         ("seeds: [1, 1]", "must differ from each other"),
+        ("seeds: 100000000000000000000", "must be at least 1 and at most 9007199254740992"),
+        ("seeds: [9223372036854775808]", "should be less than 9223372036854775808"),
+        ("sample: {count: 1e99, keys: {task.steps: {integers: [1, 2]}}}", "sample.count"),
+        ("sample: {count: 9007199254740993, keys: {task.steps: {integers: [1, 2]}}}", "less than or equal to"),
         ("sample: {count: 3, keys: {task.steps: {uniform: [1, 2], choice: [1]}}}", "give one of uniform"),
         ("sample: {count: 3, keys: {task.steps: {log_uniform: [0, 2]}}}", "needs bounds above zero"),
         ("dask: {}", "give either the address"),
@@ -223,6 +227,16 @@ def test_ten_million_trials_are_not_written_out(tmp_path: Path) -> None:
     assert peak < 20e6
     last: Any = asked.experiment(asked.points - 1).task
     assert (last.steps, last.width, last.outputs) == (50, 50, 50)
+
+
+def test_seeds_are_counted_and_not_listed(tmp_path: Path) -> None:
+    study(tmp_path, "seeds: 2")
+    tracemalloc.start()
+    asked = study(tmp_path, f"vary: {{task.steps: [3, 4]}}\nseeds: {2**53}")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5e6
+    assert (asked.trials, len(asked.seeds), asked.seeds[2**52]) == (2**54, 2**53, 2**52)
 
 
 def test_the_resolved_study_describes_the_same_trials_from_another_folder(tmp_path: Path) -> None:

@@ -394,6 +394,25 @@ def test_a_million_steps_of_4096_units_take_no_memory_here(cell, learner, on):
 # ---- shapes, expectations, errors --------------------------------------------------------------------------------
 
 
+def test_very_wide_layers_draw_no_errors_of_their_circuits():
+    """Frozen errors of ten million circuits would take 80 MB for each bank of them."""
+    asked = config.load(
+        {
+            "name": "wide",
+            "task": {"name": "random", "steps": 3},
+            "network": {"layers": [{"cell": {"name": "lru", "modes": 5_000_000}}]},
+            "learning": {"name": "fpe"},
+            "machine": {"like": "pcm_crossbar", "name": "vast", "parts": {"tiles": {"rows": 10**8, "columns": 10**8}}},
+            "gradient_check": {"sequences": 1},
+        }
+    )
+    tracemalloc.start(1)
+    assert estimate(asked).costs
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
+
+
 @pytest.mark.parametrize(
     "options",
     [

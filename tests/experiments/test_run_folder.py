@@ -8,9 +8,11 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 import hwsim
@@ -19,7 +21,7 @@ from hwsim.circuits.crossbar import Crossbar
 from hwsim.config import experiment as config
 from hwsim.config import hardware
 from hwsim.documents import Document
-from hwsim.errors import ResultsError
+from hwsim.errors import MemoryEstimateError, ResultsError
 from hwsim.experiments import run_folder, wear
 from hwsim.experiments.run import Run, run
 
@@ -133,6 +135,18 @@ def test_folders_that_may_not_be_read_are_refused(folder: Path, name: str) -> No
 
 
 # ---- devices and circuits ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["energy", "memory", "metrics", "histograms", "clipping", "timeline"])
+def test_files_that_would_not_fit_this_computer_are_not_read(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = run_folder.read(folder)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=100))
+    with pytest.raises(MemoryEstimateError, match=rf"{name}\.(csv|json): reading it would take about .* for its rows"):
+        getattr(found, name)
+    monkeypatch.undo()
+    assert len(getattr(found, name))
 
 
 def test_histograms_count_every_device_and_every_write(made: Run) -> None:

@@ -11,9 +11,11 @@ import sqlite3
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,13 +28,14 @@ from hwsim import cli, documents
 from hwsim.config import grid
 from hwsim.config.columns import COLUMNS, GROUPS, METRICS
 from hwsim.config.grid import Grid
-from hwsim.errors import ConfigError, DataError, OutputError
+from hwsim.errors import ConfigError, DataError, MemoryEstimateError, OutputError
 from hwsim.experiments import study_folder
+from hwsim.experiments.run import simulate
 from hwsim.experiments.study import store as stores
 from hwsim.experiments.study import study, table
 from hwsim.experiments.study.pairs import pairs
 from hwsim.experiments.study.processes import WorkerError
-from hwsim.experiments.study.store import FILE, LOCK, Outcome, Progress, Store
+from hwsim.experiments.study.store import FILE, LOCK, Kept, Outcome, Progress, Store
 from hwsim.reports import study as report
 from hwsim.reports import trials
 
@@ -529,16 +532,59 @@ def test_a_full_disk_at_the_end_leaves_no_half_written_table(tmp_path: Path, mon
     assert run(tmp_path / "s", text, workers=1) == Progress(4, 0, 4)
 
 
-def test_very_many_trials_need_to_be_confirmed(tmp_path: Path) -> None:
+def free(monkeypatch: pytest.MonkeyPatch, size: float) -> None:
+    """Have so many bytes of memory."""
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=int(size)))
+
+
+def test_very_many_trials_need_to_be_confirmed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = STUDY.replace("seeds: 3", "seeds: 2500001")
     begun = time.perf_counter()
     with pytest.raises(ConfigError, match="small: 10,000,004 trials; if that is what you want, add --yes"):
         run(tmp_path / "s", text)
     assert time.perf_counter() - begun < 5
     assert not (tmp_path / "s").exists()
+    free(monkeypatch, 1e12)
     with pytest.raises(Enough):
         run(tmp_path / "s", text, yes=True, workers=1, progress=until(2))
     assert len(kept(tmp_path / "s")) >= 2
+
+
+@pytest.mark.parametrize("seeds", [10**7, 10**10, 2**53])
+def test_a_study_whose_tables_would_not_fit_is_refused_before_its_first_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: int
+) -> None:
+    """Even if it is confirmed: three rows of 5 kB for each of its trials, on a computer with 32 GB."""
+    free(monkeypatch, 32e9)
+    with pytest.raises(MemoryEstimateError, match=r"small: what its .* trials find would take about .* its tables"):
+        run(tmp_path / "s", STUDY.replace("seeds: 3", f"seeds: {seeds}"), yes=True)
+    assert not (tmp_path / "s").exists()
+
+
+def test_tests_of_a_training_are_rows_of_the_tables_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    training = "training: {optimizer: {name: sgd, rate: 0.1}, batch: 1, epochs: 1000, test_every: 1}\n  test: true"
+    text = STUDY.replace("seeds: 3", "seeds: 1000")
+    free(monkeypatch, 1e9)
+    study.check_tables(asked(text))
+    with pytest.raises(MemoryEstimateError, match="fewer points, seeds, chips or tests"):
+        study.check_tables(asked(text.replace("test: false", training)))
+
+
+def test_tables_take_what_they_are_taken_for(tmp_path: Path) -> None:
+    """Rows of finished trials are read one by one, and written all at once."""
+    few, many = (asked(STUDY.replace("seeds: 3", f"seeds: {seeds}")) for seeds in (20, 60))
+    summary = json.dumps(simulate(many.experiment(0)).summary)
+    taken = []
+    for found in (few, few, many):  # the first time, what writes them is imported
+        found_all = SimpleNamespace(
+            kept=lambda count=found.trials: (Kept(at, "x" * 64, "done", None, summary) for at in range(count)),
+            metrics=lambda: iter(()),
+        )
+        tracemalloc.start(1)
+        table.write(tmp_path, found, found_all)  # type: ignore[arg-type]
+        taken.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert 0.7 < (taken[2] - taken[1]) / ((many.trials - few.trials) * 3 * study._A_ROW) < 1.45
 
 
 # ---- figures -----------------------------------------------------------------------------------------------------

@@ -141,7 +141,8 @@ def test_a_chip_that_diverges_leaves_the_others_alone(monkeypatch):
 
     def broken(self, network):
         gradients(self, network)
-        network.trainables[0].gradient.value[1:2] = np.nan
+        if network.machine.numerics.exact:
+            network.trainables[0].gradient.value[1:2] = np.nan
 
     monkeypatch.setattr(FPE, "gradients", broken)
     found = substrate(asked)
@@ -227,7 +228,8 @@ def test_a_chip_whose_gradient_is_no_number_is_in_no_median(monkeypatch):
 
     def broken(self, network):
         gradients(self, network)
-        network.trainables[0].gradient.value[1:2, 0] = np.nan  # in the rehearsal there is one chip
+        if network.machine.numerics.exact:  # neither while memory is weighed
+            network.trainables[0].gradient.value[1:2, 0] = np.nan  # nor in the rehearsal, which has one chip
 
     monkeypatch.setattr(FPE, "gradients", broken)
     found = substrate(asked)["gradient"]

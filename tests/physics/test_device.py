@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from hwsim import documents
+from hwsim.circuits.crossbar import levels
 from hwsim.config import hardware
 from hwsim.documents import Document
 from hwsim.errors import ConfigError
@@ -182,11 +185,34 @@ def test_deviations_are_taken_value_by_value(name: str) -> None:
         np.testing.assert_allclose(law(g).ravel(), [law(np.array(one)) for one in g.ravel()], rtol=1e-14)
 
 
-def test_where_the_polynomial_is_negative_there_is_no_error() -> None:
-    coefficients = {"coefficients": ["-1 uS", "2 uS"], "source": "nandakumar2019"}
-    made = changed(PCM, programming={"error": coefficients})
-    found = made.programming_error(np.array([0, 10, 12.5, 18.75, 25]) * MICRO)
-    np.testing.assert_allclose(found / MICRO, [0, 0, 0, 0.5, 1], atol=1e-9)
+def polynomial(*coefficients: float) -> dict[str, Any]:
+    """A programming error of PCM, in microsiemens."""
+    return {"error": {"coefficients": [f"{value!r} uS" for value in coefficients], "source": "nandakumar2019"}}
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.lists(st.floats(-3, 3), min_size=1, max_size=5))
+@example([1.0, 0.0, 1e-300, 3e-310])
+@example([0.0, 0.0])
+def test_a_programming_error_is_refused_where_a_fine_grid_finds_it_negative(coefficients: list[float]) -> None:
+    """Its range goes from 0.01 to 1 of the largest conductance; close to zero the grid may miss what roots find."""
+    r = np.linspace(0.01, 1, 4001)
+    least = float(np.polynomial.polynomial.polyval(r, coefficients).min())
+    if least > 1e-6:
+        assert changed(PCM, programming=polynomial(*coefficients)).programming_error(r * 25 * MICRO).min() > 0
+    elif least < -1e-6:
+        with pytest.raises(ConfigError, match=r"programming\.error\.coefficients: σ is negative at"):
+            changed(PCM, programming=polynomial(*coefficients))
+
+
+def test_an_error_that_dips_below_zero_between_the_ends_is_refused_with_where_it_does() -> None:
+    """σ = 4 (r - 1/2)² - 0.01 µS is positive at both ends, and smallest at 12.5 µS."""
+    with pytest.raises(ConfigError, match=r"σ is negative at 12\.5 µS: -10 nS; .* from 250 nS to 25 µS"):
+        changed(PCM, programming=polynomial(0.99, -4, 4))
+    touching = changed(PCM, programming=polynomial(1, -4, 4))
+    assert touching.programming_error(np.array(12.5 * MICRO)) == 0
+    below_the_range = changed(PCM, programming=polynomial(-0.005, 1))  # zero at 0.5 % of the largest, not used
+    assert below_the_range.programming_error(np.array(0.25 * MICRO)) == pytest.approx(0.005 * MICRO)
 
 
 def test_flicker_noise_grows_with_age_and_falls_with_the_time_of_a_read() -> None:
@@ -214,6 +240,13 @@ def test_flicker_noise_grows_with_age_and_falls_with_the_time_of_a_read() -> Non
         ({"programming": {"error": {"coefficients": [], "source": "joshi2020"}}}, "needs 1 or more"),
         ({"write": {"law": "magic"}}, "magic"),
         ({"colour": "blue"}, "unknown key 'colour'"),
+        ({"programming": {"step": {"value": "0 uS", "assumed": "no steps"}}}, "greater than 0"),
+        ({"programming": {"step": {"value": "-1 uS", "assumed": "backwards"}}}, "greater than 0"),
+        (
+            {"programming": {"step": {"value": "25 uS", "assumed": "too wide"}}},
+            "wider than the range .* to 25 µS",
+        ),
+        ({"write": {"law": "voltage", "time": {"value": "0 s", "assumed": "at once"}}}, "greater than 0"),
         ({"read_noise": {"cap": "large"}}, "cap"),
     ],
 )
@@ -242,3 +275,18 @@ def test_a_device_cannot_be_read_before_a_read_is_over() -> None:
         changed(PCM, read_noise={"age": {"value": "100 ns", "assumed": "for this test"}})
     at_once = changed(PCM, read_noise={"age": {"value": "250 ns", "assumed": "for this test"}})
     assert at_once.read_error(np.array(25e-6)) == 0
+
+
+def test_the_widest_step_leaves_two_states() -> None:
+    made = changed(PCM, programming={"step": {"value": "24.75 uS", "assumed": "on or off"}})
+    assert levels(made) == 1
+
+
+def test_what_is_wrong_with_a_step_is_said_where_it_stands(tmp_path: Path) -> None:
+    text = (hardware.shelf("devices") / f"{PCM}.yaml").read_text(encoding="utf-8")
+    line = next(number for number, line in enumerate(text.splitlines(), 1) if line.startswith("  step:"))
+    file = tmp_path / "d.yaml"
+    for value in ("0 uS", "30 uS"):
+        file.write_text(text.replace("step: {value: 0.5 uS", f"step: {{value: {value}"), encoding="utf-8")
+        with pytest.raises(ConfigError, match=rf"^{file}:{line}:\d+: programming\.step"):
+            hardware.device(documents.load(file))

@@ -16,14 +16,19 @@ from hwsim import documents, tasks
 from hwsim.config.grid import Grid
 from hwsim.config.study import Cluster as ClusterOptions
 from hwsim.errors import ConfigError, OutputError
+from hwsim.experiments.footprint import Part, check_memory
 from hwsim.experiments.study import table
 from hwsim.experiments.study.processes import Processes, workers_here
 from hwsim.experiments.study.store import FILE, Outcome, Progress, Store
 from hwsim.experiments.study.trial import Job
 from hwsim.experiments.study_folder import STUDY
+from hwsim.experiments.trial import Length
 
 MANY = 100_000
 """Beyond so many trials a study asks first."""
+
+_A_ROW, _A_TEST = 5_000, 400
+"""Bytes of a row of the table, and of one of learning curves, with what writing them takes."""
 
 
 class Executor(Protocol):
@@ -62,6 +67,7 @@ def run(
     """
     if grid.trials > MANY and not yes:
         raise ConfigError(f"{grid.study.name}: {grid.trials:,} trials; if that is what you want, add --yes")
+    check_tables(grid)
     asked = _asked(grid)
     with opened(folder) as store:
         _compare(store, asked, folder, yes)
@@ -79,6 +85,25 @@ def run(
                     progress(now)
         table.write(folder, grid, store)
         return Progress.of(store.count(), grid.trials)
+
+
+def check_tables(grid: Grid) -> None:
+    """Refuse a study whose tables would not fit this computer, before any trial.
+
+    Raises:
+        MemoryEstimateError: they would not.
+    """
+    rows = tests = 0
+    for experiment in grid.some():
+        systems = experiment.systems().values()
+        chips = sum(system.chips if system.machine.kind == "crossbar" else 1 for system in systems)
+        rows = max(rows, chips)
+        if experiment.training and experiment.test:
+            sequences = tasks.outline(experiment.task).train.batch
+            tests = max(tests, chips * Length.of(experiment.training, sequences).tests)
+    size = grid.trials * (rows * _A_ROW + tests * _A_TEST + 1)
+    advice = "fewer points, seeds, chips or tests"
+    check_memory(f"{grid.study.name}: what its {grid.trials:,} trials find", Part("its tables", size, advice))
 
 
 def opened(folder: Path) -> Store:

@@ -13,6 +13,7 @@ from hwsim import tasks
 from hwsim.config.experiment import Experiment
 from hwsim.errors import HwsimError
 from hwsim.experiments import run as experiments
+from hwsim.experiments.footprint import Footprint, footprint
 from hwsim.experiments.study.store import Outcome
 from hwsim.tasks import Dataset
 
@@ -38,7 +39,7 @@ def carry_out(config: str, seed: int, data: str | None = None) -> Outcome:
     begun = time.perf_counter()
     try:
         experiment = _experiment(config).model_copy(update={"seed": seed})
-        found = experiments.simulate(experiment, _dataset, data)
+        found = experiments.simulate(experiment, _dataset, data, needed=_footprint(config))
     except Exception as error:  # the others go on
         said = str(error) if isinstance(error, HwsimError) else f"{type(error).__name__}: {error}"
         return Outcome("failed", said, traceback.format_exc(), wall_s=time.perf_counter() - begun)
@@ -50,6 +51,12 @@ def carry_out(config: str, seed: int, data: str | None = None) -> Outcome:
 @lru_cache(64)
 def _experiment(config: str) -> Experiment:
     return Experiment.model_validate(json.loads(config), strict=True)
+
+
+@lru_cache(64)
+def _footprint(config: str) -> Footprint:
+    """That of an experiment with any seed."""
+    return footprint(_experiment(config))
 
 
 _latest: dict[str, Dataset] = {}

@@ -1,0 +1,472 @@
+"""What published devices and circuits are like: a number far from all of them is mostly a wrong unit or exponent.
+
+What is impossible is an error, and stands with the models themselves. What is implausible is a warning: such a device
+may exist one day, but a data sheet that describes one has to be looked at again. Each quantity of a data sheet and of a
+machine's parts has a line in `PUBLISHED`: the smallest and the largest value that was published, where, and how far
+beyond them a value is accepted in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from hwsim.accounts.crossbar import CrossbarParts
+from hwsim.accounts.digital import DigitalParts
+from hwsim.accounts.periphery import Periphery
+from hwsim.config import dotted
+from hwsim.documents import Document, Place, Problem
+from hwsim.physics import DataSheet
+from hwsim.quantities import Constant, si
+
+
+class Limit(NamedTuple):
+    """An extreme value that was published, in SI units, and where."""
+
+    value: float
+    source: str
+
+
+class Published(NamedTuple):
+    """What is published of a quantity.
+
+    Attributes:
+        key: dotted, from the model on; `*` stands for any key.
+        unit: of the limits; "" for shares and counts.
+        low, high: the smallest and the largest; None where no value would be too small, or too large.
+        margin: how many times beyond them a value is accepted.
+        of: finds what the limits are about in the model, where that is not the number itself; None if there is nothing.
+        what: that is, in words.
+
+    Zero is never too small: it says that there is nothing of the kind, which no wrong unit does.
+    """
+
+    key: str
+    unit: str
+    low: Limit | None
+    high: Limit | None
+    margin: float = 10.0
+    of: Callable[[Any], float | None] | None = None
+    what: str = ""
+
+    def doubt(self, value: float) -> str | None:
+        """What is to be said of a value; None if it is plausible."""
+        for end, beyond, name in ((self.high, 1, "largest"), (self.low, -1, "smallest")):
+            if end is not None and value and (value / end.value) ** beyond > self.margin:
+                ratio = value / end.value
+                times = f"{ratio:.3g} times" if beyond > 0 else f"1/{1 / ratio:.3g} of"
+                return f"{times} the {name} published, {written(end.value, self.unit)} ({end.source})"
+        return None
+
+
+class Doubt(NamedTuple):
+    """A number that is implausible.
+
+    Attributes:
+        place: the keys that lead to it from the model that was looked at.
+        text: what it is, and why that is implausible.
+    """
+
+    place: Place
+    text: str
+
+
+def written(value: float, unit: str) -> str:
+    """A value with its unit; a share in percent, an area in mm² or µm²."""
+    if unit == "m^2":
+        return f"{value * 1e12:.3g} µm²" if value < 1e-9 else f"{value * 1e6:.3g} mm²"
+    return si(value, unit) if unit not in ("", "%") else f"{value:.3g}" if not unit else f"{100 * value:.3g} %"
+
+
+_IMPLAUSIBLE = "; are its unit and exponent right?"
+
+
+def doubts(model: BaseModel) -> list[Doubt]:
+    """What is implausible in a data sheet, a machine, an experiment, or another model with some in it; each once."""
+    found: dict[str, Doubt] = {}
+    for place, owner, own, part in _models(model, (), "", ()):
+        for row in PUBLISHED.get(type(part), ()):
+            for where, value, ends in _values(row, part):
+                text = row.doubt(value)
+                if text is not None:
+                    key = ".".join(map(str, (*own, *where)))
+                    what = " reaches" if ends else f" {row.what} is" if row.what else " is"
+                    said = f"{owner}: {key}{what} {written(value, row.unit)}, {text}{_IMPLAUSIBLE}"
+                    found.setdefault(said, Doubt((*place, *where), said))
+    return list(found.values())
+
+
+def located(document: Document, model: BaseModel) -> list[str]:
+    """What is implausible in the model of a document, each thing behind where it stands, in whichever file."""
+    found = [(dotted.mark(document, doubt.place), doubt.text) for doubt in doubts(model)]
+    return [str(Problem(*mark, f"warning: {text}")) for mark, text in found]
+
+
+def _models(data: Any, place: Place, owner: str, own: Place) -> Iterator[tuple[Place, str, Place, BaseModel]]:
+    """All models in one, each with its place, the name of the document that it is in, and its place in that."""
+    if isinstance(data, Constant):
+        return
+    if isinstance(data, BaseModel):
+        if "sources" in type(data).model_fields:
+            owner, own = getattr(data, "name", owner), ()
+        yield place, owner, own, data
+        for name in type(data).model_fields:
+            yield from _models(getattr(data, name), (*place, name), owner, (*own, name))
+    elif isinstance(data, list):
+        for number, item in enumerate(data):
+            yield from _models(item, (*place, number), owner, (*own, number))
+    elif isinstance(data, dict):
+        for key, item in data.items():
+            yield from _models(item, (*place, str(key)), owner, (*own, str(key)))
+
+
+def _values(row: Published, part: BaseModel) -> Iterator[tuple[Place, float, bool]]:
+    """The numbers that a line is about, and whether each is an end of a constant's range."""
+    if row.of is not None:
+        value = row.of(part)
+        if value is not None:
+            yield tuple(row.key.split(".")), value, False
+        return
+    for place, value, ends in numbers(part):
+        if fnmatchcase(".".join(map(str, place)), row.key):
+            yield place, value, ends
+
+
+def numbers(data: Any, place: Place = ()) -> Iterator[tuple[Place, float, bool]]:
+    """All numbers of a model, each with its place and whether it is an end of a constant's range."""
+    if isinstance(data, Constant):
+        yield place, data.value, False
+        yield from ((place, end, True) for end in data.range or [])
+    elif isinstance(data, BaseModel):
+        for name in type(data).model_fields:
+            yield from numbers(getattr(data, name), (*place, name))
+    elif isinstance(data, dict):
+        for key, item in data.items():
+            yield from numbers(item, (*place, str(key)))
+    elif isinstance(data, list):
+        for number, item in enumerate(data):
+            yield from numbers(item, (*place, number))
+    elif isinstance(data, (int, float)) and not isinstance(data, bool):
+        yield place, float(data), False
+
+
+# ---- what is published ---------------------------------------------------------------------------------------
+
+
+def _error(sheet: DataSheet) -> float:
+    """The largest programming error, as a share of the range of conductance."""
+    low, high = sheet.conductance.min.value, sheet.conductance.max.value
+    return sheet.programming.error.extremes(low / high, 1.0)[1][1] / sheet.window
+
+
+def _step(sheet: DataSheet) -> float | None:
+    """The programming step as a share of the range; of no interest where a device is exact by intent."""
+    return sheet.programming.step.value / sheet.window if _error(sheet) else None
+
+
+_NVMEXP = "NVMExplorer, Pentecost et al., HPCA 2022"
+_NEUROSIM = "NeuroSim+, Chen et al., IEEE TCAD 37(12), 2018, table II"
+_MARINELLA = "TaOx RRAM, Marinella et al., IEEE JETCAS 8(1), 2018"
+_HERMES = "PCM of the HERMES chip, Le Gallo et al., Nat. Electron. 6, 2023"
+_HERMES_CORE = "HERMES core, Khaddam-Aljameh et al., IEEE JSSC 57(4), 2022"
+_PCM = "PCM, Nandakumar et al., ICECS 2019"
+_CMO = "CMO/HfOx RRAM, Falcone et al., 2025, in aihwkit"
+_NEURRAM = "NeuRRAM, Wan et al., Nature 608, 2022"
+_IN_CIMLOOP = f"{_NEURRAM}, in CiMLoop's model"
+_ISAAC = "ISAAC, Shafiee et al., ISCA 2016"
+_PUMA = "PUMA, Ankit et al., ASPLOS 2019"
+_EYERISS = "Eyeriss, Chen et al., IEEE JSSC 52(1), 2017"
+_KIM = "Kim et al., arXiv:2302.14017, 2023"
+_TIMELY = "Timely, in the Accelergy component library"
+_MURMANN = "ADC survey, B. Murmann, 1997-2025"
+_HOROWITZ = "45 nm, Horowitz, ISSCC 2014"
+_JOUPPI = "7 nm, Jouppi et al., ISCA 2021"
+_ALADDIN = "40 nm, Aladdin, Shao et al., ISCA 2014"
+_NEAREST = (Limit(0.0368e-12, f"an adder of currents, {_TIMELY}"), Limit(26e-12, f"a sigmoid, {_ISAAC}"))
+_SETTLING = (Limit(1e-9, f"an exponential, {_PUMA}"), Limit(100e-9, f"a sigmoid, {_ISAAC}"))
+_READ_ERROR = Limit(0.0194, f"error of whole reads, {_HERMES_CORE}")
+
+PUBLISHED: dict[type[BaseModel], tuple[Published, ...]] = {
+    DataSheet: (
+        Published("conductance.min", "S", None, Limit(167e-6, f"STT-MRAM of 6 kΩ, {_NVMEXP}")),
+        Published("conductance.max", "S", Limit(32e-9, f"31 MΩ, {_MARINELLA}"), Limit(1e-3, f"PCM of 1 kΩ, {_NVMEXP}")),
+        Published(
+            "programming.error",
+            "%",
+            Limit(0.0012, f"verified to 0.2 %, {_CMO}"),
+            Limit(0.101, f"after two days, {_NEURRAM}, in aihwkit"),
+            margin=4,
+            of=_error,
+            what="at its largest, as a share of the range,",
+        ),
+        Published(
+            "programming.step",
+            "%",
+            Limit(1 / 7000, "7000 steps of ECRAM, Kim et al., IEDM 2019, in aihwkit"),
+            None,
+            of=_step,
+            what="as a share of the range",
+        ),
+        Published(
+            "read_noise.deviation_of_g",
+            "%",
+            None,
+            Limit(0.34, f"{_PCM}, at 1 µS after an hour"),
+            margin=2.5,
+        ),
+        Published(
+            "read_noise.deviation_of_g_max",
+            "%",
+            None,
+            Limit(0.042, f"{_PCM}, at 25 µS after an hour"),
+            margin=5,
+        ),
+        Published(
+            "read_noise.factor", "", Limit(0.00094, f"at 50 µS, {_CMO}"), Limit(0.0123, f"{_HERMES}, when it is on")
+        ),
+        Published("read_noise.exponent", "", None, Limit(0.65, _PCM), margin=3),
+        Published("read_noise.cap", "", Limit(0.04, _HERMES), Limit(0.2, _PCM), margin=4),
+        Published("read_noise.read_time", "s", Limit(10e-9, _IN_CIMLOOP), Limit(1e-6, _CMO)),
+        Published(
+            "read_noise.age",
+            "s",
+            Limit(250e-9, f"one read, {_PCM}"),
+            Limit(3.2e7, f"a year, {_PCM}"),
+        ),
+        Published(
+            "write.voltage",
+            "V",
+            Limit(0.7, f"PCM, Kuzum et al., 2011, in {_NEUROSIM}"),
+            Limit(5.0, f"EpiRAM, {_NEUROSIM}"),
+            margin=4,
+        ),
+        Published(
+            "write.current",
+            "A",
+            Limit(10e-9, _MARINELLA),
+            Limit(500e-6, "PCM, Singh et al., 2025, a review"),
+        ),
+        Published(
+            "write.time",
+            "s",
+            Limit(0.5e-9, f"a capacitor, {_NEUROSIM}"),
+            Limit(50e-3, f"50 pulses of PCMO, {_NEUROSIM}"),
+        ),
+        Published(
+            "write.pulses",
+            "",
+            Limit(1, "a write"),
+            Limit(400, "a capacitor, Li et al., VLSI Technology 2018"),
+        ),
+    ),
+    CrossbarParts: (
+        Published("tiles.voltage", "V", Limit(0.1, "CrossSim's default"), Limit(0.5, _IN_CIMLOOP), margin=4),
+        *(
+            Published(
+                time,
+                "s",
+                Limit(6.9e-9, "SRAM, Wang et al., 2022, in CiMLoop's model"),
+                Limit(7.5e-6, f"8 bits in and out, {_IN_CIMLOOP}"),
+            )
+            for time in ("tiles.time", "tiles.time_per_bits.*")
+        ),
+        Published("tiles.output_noise", "%", None, _READ_ERROR),
+        *(
+            Published(
+                f"dac.{energy}",
+                "J",
+                Limit(0.0375e-12, f"a time-based converter of 8 bits, {_TIMELY}"),
+                Limit(5.2e-12, "Albireo, in the Accelergy component library"),
+            )
+            for energy in ("energy", "energy_per_bits.*")
+        ),
+        *(
+            Published(
+                f"adc.{energy}",
+                "J",
+                Limit(0.145e-12, f"a time-based converter of 8 bits, {_TIMELY}"),
+                Limit(110e-12, "12 bits at 65 nm, Andrulis et al., arXiv:2404.06553, 2024"),
+            )
+            for energy in ("energy", "energy_per_bits.*")
+        ),
+        *(
+            Published(f"{way}.time", "s", Limit(0.1e-9, f"10 GS/s, {_MURMANN}"), Limit(10e-6, f"100 kS/s, {_MURMANN}"))
+            for way in ("dac", "adc")
+        ),
+        Published("functions.*.energy", "J", *_NEAREST, margin=100),
+        Published("functions.*.time", "s", *_SETTLING, margin=100),
+        Published("diagonals.*.energy", "J", *_NEAREST, margin=100),
+        Published("diagonals.*.time", "s", *_SETTLING, margin=100),
+        *(
+            Published(f"{circuits}.*.{error}", "%", None, limit, margin)
+            for circuits in ("functions", "diagonals")
+            for error, limit, margin in (
+                ("mismatch", Limit(0.0709, f"gain of converters before correction, {_HERMES_CORE}"), 3.0),
+                ("gain_noise", _READ_ERROR, 10.0),
+                ("noise", _READ_ERROR, 10.0),
+            )
+        ),
+        Published(
+            "registers.energy",
+            "J",
+            Limit(0.977e-15, f"a sample-and-hold, {_ISAAC}"),
+            Limit(1.2e-12, f"a sampling, {_IN_CIMLOOP}"),
+        ),
+        Published(
+            "registers.time",
+            "s",
+            Limit(65e-9, "gain cells, Leroux et al., Nat. Comput. Sci. 2025"),
+            Limit(300e-9, _IN_CIMLOOP),
+            margin=100,
+        ),
+        Published("registers.noise", "%", None, _READ_ERROR),
+        Published(
+            "registers.retention",
+            "s",
+            Limit(5e-3, "gain cells, Leroux et al., Nat. Comput. Sci. 2025"),
+            Limit(5e-3, "gain cells, Leroux et al., Nat. Comput. Sci. 2025"),
+            margin=1000,
+        ),
+        Published("verify", "J", Limit(0.397e-12, _PUMA), Limit(2e-12, f"PCM, {_NVMEXP}"), margin=100),
+    ),
+    Periphery: (
+        *(
+            Published(part, "W", low, Limit(26.2e-3, f"all that is not explained, {_HERMES}"))
+            for part, low in (("fixed", Limit(209e-6, _ISAAC)), ("unexplained", None))
+        ),
+        Published("driver", "W", Limit(3.84e-6, _IN_CIMLOOP), Limit(100.8e-6, f"at most, {_HERMES}")),
+        Published("output", "W", Limit(9.8e-9, f"sample and hold, {_ISAAC}"), Limit(80.8e-6, f"at most, {_HERMES}")),
+        Published("converter", "W", Limit(1.29e-6, _IN_CIMLOOP), Limit(242e-6, f"at most, {_HERMES}")),
+        Published("cell", "W", Limit(18.3e-9, _ISAAC), Limit(0.31e-6, f"at most, {_HERMES}")),
+        Published("area.fixed", "m^2", Limit(1589e-12, _ISAAC), Limit(0.453e-6, _IN_CIMLOOP)),
+        Published("area.driver", "m^2", Limit(0.166e-12, _ISAAC), Limit(1904e-12, f"two word lines, {_IN_CIMLOOP}")),
+        Published("area.output", "m^2", Limit(0.039e-12, f"sample and hold, {_ISAAC}"), Limit(1270e-12, _IN_CIMLOOP)),
+        Published("area.cell", "m^2", Limit(0.00152e-12, f"1.49 F², {_ISAAC}"), Limit(5.81e-12, _HERMES_CORE)),
+    ),
+    DigitalParts: (
+        Published(
+            "arithmetic.*.add",
+            "J",
+            Limit(0.007e-12, f"int8 at {_JOUPPI}"),
+            Limit(0.9e-12, f"float32 at {_HOROWITZ}"),
+        ),
+        Published(
+            "arithmetic.*.multiply",
+            "J",
+            Limit(0.04e-12, "an int8 product and sum, ZigZag, Mei et al., IEEE TC 2021"),
+            Limit(12.68e-12, f"int32 at {_ALADDIN}"),
+        ),
+        Published(
+            "compare",
+            "J",
+            Limit(0.0295e-12, f"int32 at {_ALADDIN}"),
+            Limit(0.251e-12, f"a counter at {_ALADDIN}"),
+        ),
+        Published(
+            "register_bit",
+            "J",
+            Limit(0.0026e-12, "a file of one byte, ZigZag, Mei et al., IEEE TC 2021"),
+            Limit(0.0119e-12, "a file of 128 bytes, ZigZag, Mei et al., IEEE TC 2021"),
+        ),
+        *(
+            Published(
+                f"functions.{function}",
+                "J",
+                Limit(0.22e-12, f"a sigmoid from a table, {_ISAAC}"),
+                Limit(1.13e-12, "tanh by shifts and additions, Chen et al., Electronics 9(10), 2020"),
+            )
+            for function in ("tanh", "exp", "cos")
+        ),
+        *(
+            Published(
+                bank,
+                "bit",
+                Limit(32768, f"4 KiB, {_EYERISS}"),
+                Limit(4194304, "512 KiB, a slice of A100's L2, NVIDIA, 2020"),
+            )
+            for bank in ("sram.bank", "buffer.bank")
+        ),
+        Published("buffer.capacity", "bit", Limit(8192, f"1 KiB, {_PUMA}"), Limit(33554432, f"4 MiB at {_JOUPPI}")),
+        Published(
+            "sram.wire",
+            "J/bit/m",
+            Limit(100e-12, "at 14 nm, Dally et al., CACM 63(7), 2020"),
+            Limit(300e-12, "at 28 nm, TrueNorth, Merolla et al., Science 345, 2014"),
+        ),
+        Published("sram.wires", "", Limit(2.05, f"fitted to {_JOUPPI}"), Limit(3.1, f"fitted to {_JOUPPI}"), margin=4),
+        Published(
+            "sram.capacity",
+            "bit",
+            Limit(16384, "2 KiB, the smallest macro in the table of CACTI 7"),
+            Limit(1.1e9, f"128 MiB at {_JOUPPI}"),
+        ),
+        Published(
+            "dram.energy",
+            "J/bit",
+            Limit(3.2e-12, "HBM4, hwcomponents-cacti"),
+            Limit(70e-12, "DDR3, Accelergy CACTI plug-in"),
+            margin=5,
+        ),
+        Published(
+            "dram.time",
+            "s",
+            Limit(0.3125e-9, "LPDDR4-3200 on 64 bits"),
+            Limit(0.3125e-9, "LPDDR4-3200 on 64 bits"),
+            margin=100,
+        ),
+        Published(
+            "area.mac.*",
+            "m^2",
+            Limit(419e-12, f"int8 at 45 nm, {_KIM}"),
+            Limit(11884e-12, f"float32 at 45 nm, {_KIM}"),
+            margin=30,
+        ),
+        Published(
+            "area.whole",
+            "",
+            Limit(2.7, f"bfloat16 at {_JOUPPI}"),
+            Limit(9.0, "int8 at 28 nm, Jouppi et al., ISCA 2017"),
+            margin=4,
+        ),
+        Published(
+            "timing.clock",
+            "s",
+            Limit(0.78e-9, f"1.28 GHz, {_ISAAC}"),
+            Limit(25e-9, "40 MHz, Jia et al., 2020, in CiMLoop's model"),
+        ),
+    ),
+}
+"""By the model that has the quantity. Quantities that are in no line are listed, with the reason, in `UNBOUNDED`."""
+
+UNBOUNDED: dict[type[BaseModel], dict[str, str]] = {
+    DataSheet: {
+        "programming.error.coefficients.*": "the error that they make is looked at as a whole",
+    },
+    CrossbarParts: {
+        "tiles.rows": "a choice",
+        "tiles.columns": "a choice",
+        "tiles.count": "a choice",
+        "tiles.phases": "1, 2 or 4",
+        "tiles.scale.*": "factors from one node to another",
+        "tiles.weight_range": "a choice, in units of the network's numbers",
+        "ranges.*": "choices, in units of the network's numbers",
+        "*.bits": "2 to 24, or it is an error",
+        "*.shared_by": "a choice",
+    },
+    Periphery: {},
+    DigitalParts: {
+        "registers_per_operation": "a count",
+        "expansions.*": "counts",
+        "sram.node_nm": "one of those in CACTI's table, or it is an error",
+        "sram.scale": "a factor on CACTI's table",
+        "sram.leakage_scale": "a factor on CACTI's table",
+        "sram.area_scale": "a factor on CACTI's table",
+        "area.scale": "a factor from one node to another",
+        "dataflow.*": "choices",
+        "timing.macs": "a choice",
+        "timing.lanes": "a choice",
+    },
+}
