@@ -334,11 +334,11 @@ PUBLISHED: dict[type[BaseModel], tuple[Published, ...]] = {
     ),
     Periphery: (
         *(
-            Published(part, "W", low, Limit(26.2e-3, f"all that is not explained, {_HERMES}"))
+            Published(part, "W", low, Limit(12.9e-3, f"at most, {_HERMES}"))
             for part, low in (("fixed", Limit(209e-6, _ISAAC)), ("unexplained", None))
         ),
-        Published("driver", "W", Limit(3.84e-6, _IN_CIMLOOP), Limit(100.8e-6, f"at most, {_HERMES}")),
-        Published("output", "W", Limit(9.8e-9, f"sample and hold, {_ISAAC}"), Limit(80.8e-6, f"at most, {_HERMES}")),
+        Published("driver", "W", Limit(3.84e-6, _IN_CIMLOOP), Limit(50.5e-6, f"at most, {_HERMES}")),
+        Published("output", "W", Limit(9.8e-9, f"sample and hold, {_ISAAC}"), Limit(60.6e-6, f"at most, {_HERMES}")),
         Published("converter", "W", Limit(1.29e-6, _IN_CIMLOOP), Limit(242e-6, f"at most, {_HERMES}")),
         Published("cell", "W", Limit(18.3e-9, _ISAAC), Limit(0.31e-6, f"at most, {_HERMES}")),
         Published("area.fixed", "m^2", Limit(1589e-12, _ISAAC), Limit(0.453e-6, _IN_CIMLOOP)),
