@@ -58,7 +58,7 @@ ROWS = (
     Row("energy / MAC", "energy_per_mac_j", lambda v: si(v, "J")),
     Row("TOPS/W", "tops_per_w", lambda v: f"{v:.3g}"),
     Row("… of it converters", "converter_share", lambda v: f"{v:.0%}"),
-    Row("tile fill", "tile_fill", lambda v: f"{v:.2g}" if v < 0.01 else f"{v:.0%}"),
+    Row("tile fill", "tile_fill", lambda v: f"{100 * v:.2g}%"),
     Row("mean power", "mean_power_w", lambda v: si(v, "W")),
     Row("area", "area_m2", lambda v: f"{v * 1e6:.3g} mm²"),
 )
@@ -101,7 +101,31 @@ def published(brief: bool = False) -> Table:
     return Table("Published chips, beside which to look at it", columns, tuple(lines), corner="chip")
 
 
-def why_no_area(found: Systems) -> list[str]:
+def remarks(found: Systems) -> list[str]:
+    """Which systems read tiles that are mostly empty, and why areas are not known as a whole; a line for each."""
+    return _empty(found) + _no_area(found)
+
+
+EMPTY = 0.1
+"""The tile fill below which a remark says what that costs."""
+
+
+def _empty(found: Systems) -> list[str]:
+    """Tiles that are read for few weights, where their periphery draws power."""
+    fills: dict[str, list[str]] = {}
+    for name, system in found.items():
+        fill = (system.get("efficiency") or {}).get("tile_fill")
+        drawn = any("periphery." in constant for constant in system["energy"].get("by_constant") or ())
+        if fill is not None and fill < EMPTY and drawn:
+            fills.setdefault(f"{100 * fill:.2g} %", []).append(name)
+    return [
+        f"{', '.join(names)}: weights fill {fill} of the tiles that are read, and a read draws the power of whole "
+        "tiles; tiles of fewer parts.tiles.rows and columns read for less."
+        for fill, names in fills.items()
+    ]
+
+
+def _no_area(found: Systems) -> list[str]:
     """Why an area is not known as a whole, a line for each reason."""
     reasons: dict[str, list[str]] = {}
     for name, system in found.items():

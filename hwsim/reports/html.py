@@ -78,7 +78,7 @@ def of_run(run: RunFolder) -> str:
             "efficiency",
             "Efficiency, beside published chips",
             tables=[
-                Sheet(efficiency.efficiency(systems), note=" ".join(efficiency.why_no_area(systems)), sortable=False),
+                Sheet(efficiency.efficiency(systems), note=" ".join(efficiency.remarks(systems)), sortable=False),
                 Sheet(efficiency.published()),
             ],
         ),

@@ -22,5 +22,5 @@ def show(summary: Summary, console: Console) -> None:
         efficiency.published(brief=True),
     ):
         put(table, console)
-    for line in (*tables.remarks(found), *efficiency.why_no_area(found)):
+    for line in (*tables.remarks(found), *efficiency.remarks(found)):
         console.print(line, markup=False)

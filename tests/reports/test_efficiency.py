@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hwsim.reports import efficiency
-from hwsim.reports.efficiency import chips, published, sources, why_no_area
+from hwsim.reports.efficiency import chips, published, remarks, sources
 
 KNOWN = {
     "energy_per_mac_j": 3.1e-13,
@@ -20,7 +20,7 @@ KNOWN = {
 
 
 def system(**changed: Any) -> dict[str, Any]:
-    return {"efficiency": KNOWN | changed}
+    return {"efficiency": KNOWN | changed, "energy": {"by_constant": {"periphery.driver tiles.time": {}}}}
 
 
 def cells(table: Any) -> dict[str, list[str]]:
@@ -32,23 +32,36 @@ def test_every_measure_has_a_line() -> None:
         "energy / MAC": ["310 fJ"],
         "TOPS/W": ["6.45"],
         "… of it converters": ["40%"],
-        "tile fill": ["0.0042"],
+        "tile fill": ["0.42%"],
         "mean power": ["54 mW"],
         "area": ["1.5 mm²"],
     }
 
 
 def test_an_area_that_is_not_known_as_a_whole_is_told_as_far_as_it_is() -> None:
-    lacking = system(area_m2=None, area_why_null="no source gives it")
+    lacking = system(area_m2=None, area_why_null="no source gives it", tile_fill=0.5)
     found = {"chip": lacking, "other": lacking, "digital": system(tile_fill=None, converter_share=None)}
     table = cells(efficiency.efficiency(found))
     assert table["area"] == ["-", "-", "1.5 mm²"]
     assert table["… as far as known"] == ["1.5 mm²", "1.5 mm²", "-"]
-    assert why_no_area(found) == ["chip, other: no area as a whole, since no source gives it."]
+    assert remarks(found) == ["chip, other: no area as a whole, since no source gives it."]
+
+
+def test_tiles_that_are_mostly_empty_are_told_once_for_all_that_have_the_same() -> None:
+    ideal = system() | {"energy": {"by_constant": {"tiles.voltage² g tiles.time": {}}}}
+    found = {
+        "chip": system(),
+        "other": system(),
+        "fuller": system(tile_fill=0.12),
+        "bare": ideal,
+        "digital": system(tile_fill=None),
+    }
+    (line,) = remarks(found)
+    assert line.startswith("chip, other: weights fill 0.42 % of the tiles that are read")
 
 
 def test_folders_that_know_nothing_of_it_have_an_empty_table() -> None:
-    assert not efficiency.efficiency({"old": {}}).lines
+    assert not efficiency.efficiency({"old": {"energy": {}}}).lines
 
 
 def test_the_published_chips_are_as_published() -> None:
