@@ -29,7 +29,7 @@ from hwsim.experiments import wear
 from hwsim.experiments.costs import Costs, Row
 from hwsim.experiments.footprint import Part, check_memory
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Of what stands in a run folder. Folders of version 1 do not say so."""
 
 _TABLE, _EVENTS = 2, 7
