@@ -246,7 +246,7 @@ def breakeven(
 
 @app.command()
 def validate(
-    file: Annotated[Path, typer.Argument(help="An experiment, a study, a machine or a data sheet, in YAML.")],
+    file: Annotated[Path, typer.Argument(help="A file of any kind that `hwsim new` makes, in YAML.")],
 ) -> None:
     """Check a file without running anything; all that is wrong with it is listed, and what is implausible in it."""
     from hwsim import documents
@@ -256,8 +256,11 @@ def validate(
     document, again = documents.load(file), documents.load(file)
     match hardware.kind_of(document):
         case "data sheet":
-            model = hardware.device(document)
-            what, doubts = f"data sheet of {model.name}", plausible.located(again, model)
+            sheet = hardware.device(document)
+            what, doubts = f"data sheet of {sheet.name}", plausible.located(again, sheet)
+        case "periphery":
+            around = hardware.periphery(document)
+            what, doubts = f"periphery {around.name}", plausible.located(again, around)
         case "machine":
             model = hardware.machine(document)
             what, doubts = f"machine {model.name}", plausible.located(hardware.inherited(again), model)
@@ -284,7 +287,7 @@ def schema() -> None:
 @app.command()
 def new(
     name: Annotated[str | None, typer.Argument(help="What it is called; `my_KIND` if nothing is said.")] = None,
-    kind: Annotated[str, typer.Option("--kind", help="experiment, study, device or machine.")] = "experiment",
+    kind: Annotated[str, typer.Option("--kind", help="experiment, study, device, periphery, machine.")] = "experiment",
     out: Annotated[Path | None, typer.Option("--out", help="The file to write; NAME.yaml if nothing is said.")] = None,
 ) -> None:
     """Write a file to start from: valid, quick to run, and with a comment on each key."""
@@ -299,10 +302,10 @@ def new(
 @app.command()
 def devices(
     name: Annotated[
-        str | None, typer.Argument(help="The name of any of them, or the file of a device or machine.")
+        str | None, typer.Argument(help="The name of any of them, or the file of a device, periphery or machine.")
     ] = None,
 ) -> None:
-    """List the devices, machines, references, experiments, studies, rules, cells and tasks there are, or show one."""
+    """List the parts, machines, references, experiments, studies, rules, cells and tasks there are, or show one."""
     from hwsim.config.choices import choices, named
     from hwsim.reports import shelf
 

@@ -42,14 +42,7 @@ def names(kind: str) -> list[str]:
 def kind_of(document: Document) -> str:
     """What a document is, by its keys: a `"data sheet"`, `"periphery"`, `"machine"`, `"study"` or `"experiment"`."""
     keys = set(document.data) if isinstance(document.data, dict) else set()
-    by_key = {
-        "conductance": "data sheet",
-        "driver": "periphery",
-        "kind": "machine",
-        "like": "machine",
-        "experiment": "study",
-    }
-    return next((kind for key, kind in by_key.items() if key in keys), "experiment")
+    return next((kind for key, kind in _BY_KEY.items() if key in keys), "experiment")
 
 
 def machine(document: Document) -> Any:

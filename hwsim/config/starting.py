@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from hwsim import documents
+from hwsim.accounts.periphery import Periphery
 from hwsim.config import hardware
 from hwsim.config.experiment import NAME, Experiment
 from hwsim.config.keys import Key, Section, sections
@@ -77,7 +78,7 @@ def machine(name: str) -> Start:
     base = hardware.inherited(Document("pcm_crossbar", "pcm_crossbar")).data
     parts = base["parts"]
     taken = {
-        "tiles": ("time", "output_noise"),
+        "tiles": ("rows", "columns", "time", "output_noise"),
         "dac": ("bits",),
         "adc": ("bits", "time"),
         "registers": ("noise", "retention"),
@@ -102,12 +103,14 @@ def machine(name: str) -> Start:
     )
 
 
+_GUESS = "a number to start from, measured nowhere"
+
+
+def _guessed(value: str) -> dict[str, Any]:
+    return {"value": value, "assumed": _GUESS}
+
+
 def device(name: str) -> Start:
-    guess = "a number to start from, measured nowhere"
-
-    def constant(value: str) -> dict[str, Any]:
-        return {"value": value, "assumed": guess}
-
     return Start(
         DataSheet,
         "A data sheet of a conductance device. Its numbers are there to be replaced by yours: list your sources, and "
@@ -115,17 +118,37 @@ def device(name: str) -> Start:
         {
             "name": name,
             "what": "an example",
-            "sources": {"example": guess},
-            "conductance": {"min": constant("1 uS"), "max": constant("25 uS")},
+            "sources": {"example": _GUESS},
+            "conductance": {"min": _guessed("1 uS"), "max": _guessed("25 uS")},
             "programming": {
                 "error": {"coefficients": ["0.3 uS", "1 uS"], "source": "example"},
-                "step": constant("0.5 uS"),
+                "step": _guessed("0.5 uS"),
             },
             "read_noise": {"law": "relative", "deviation_of_g": 0.02, "source": "example"},
-            "write": {"law": "voltage", "voltage": constant("2 V"), "time": constant("1 us")},
+            "write": {"law": "voltage", "voltage": _guessed("2 V"), "time": _guessed("1 us")},
         },
         {},
         ("hwsim validate {file}", "in a machine, `device: {file}`"),
+    )
+
+
+def periphery(name: str) -> Start:
+    return Start(
+        Periphery,
+        "The periphery of a tile: the power that its circuits draw while the tile is read. Its numbers are there to be "
+        "replaced by yours: list your sources, and let constants have `source: KEY` instead of `assumed: REASON`.",
+        {
+            "name": name,
+            "what": "an example",
+            "sources": {"example": _GUESS},
+            "fixed": _guessed("5 mW"),
+            "driver": _guessed("30 uW"),
+            "output": _guessed("40 uW"),
+            "converter": _guessed("200 uW"),
+            "area": {"output": _guessed("1000 um^2"), "cell": _guessed("1 um^2")},
+        },
+        {},
+        ("hwsim validate {file}", "in a machine, `periphery: {file}`"),
     )
 
 
@@ -151,7 +174,7 @@ def study(name: str) -> Start:
     )
 
 
-KINDS = {"experiment": experiment, "study": study, "device": device, "machine": machine}
+KINDS = {"experiment": experiment, "study": study, "device": device, "periphery": periphery, "machine": machine}
 """What `hwsim new` makes."""
 
 
@@ -259,8 +282,9 @@ def _about(key: Key, known: Known) -> str:
 
 def _allowed(key: Key) -> str:
     """What may stand there, where the value that does stand there does not show it."""
-    if key.name in ("machine", "digital", "device") and key.kind.startswith("name"):
-        names = hardware.names("devices" if key.name == "device" else "configs/hardware")
+    if key.name in ("machine", "digital", "device", "periphery") and key.kind.startswith("name"):
+        folders = {"device": "devices", "periphery": "configs/periphery"}
+        names = hardware.names(folders.get(key.name, "configs/hardware"))
         fit = [name for name in names if key.name != "digital" or _kind_of(name) == "digital"]
         return " | ".join([*fit, "a file"])
     if " | " in key.kind or (key.kind.startswith(("number", "whole")) and " or list" not in key.kind):

@@ -29,6 +29,7 @@ LOADERS = {
     "study": study,
     "machine": hardware.machine,
     "device": hardware.device,
+    "periphery": hardware.periphery,
 }
 
 
@@ -48,7 +49,7 @@ def test_a_key_that_is_left_out_may_be_put_in_as_it_stands(kind: str) -> None:
     """One after another, each commented key with a value that is not to be filled in first."""
     lines = text_of(kind).splitlines()
     left_out = [number for number, line in enumerate(lines) if re.match(r" *# \w+: (?!.*…)", line[:30])]
-    assert len(left_out) > {"device": -1, "machine": 10, "experiment": 15, "study": 10}[kind]
+    assert len(left_out) > {"device": -1, "periphery": 3, "machine": 10, "experiment": 15, "study": 10}[kind]
     for number in left_out:
         if lines[number].lstrip("# ").startswith(("steps", "epochs", "keys", "zip")):
             continue  # one of them, not both
@@ -64,7 +65,7 @@ def test_every_key_has_a_comment_the_first_time_that_its_section_comes(kind: str
         for before, line in zip(["", *lines], lines, strict=False)
         if re.match(r" *(- )?\w+:", line) and " # " not in line and not before.strip().startswith("#")
     ]
-    allowed = {"device": ["example"], "machine": ["mine", "bits", "time"], "experiment": []}
+    allowed = {"device": ["example"], "periphery": ["example"], "machine": ["mine", "bits", "time"], "experiment": []}
     allowed["study"] = ["training", "test", "references", "chips", "bits", "key", "values"]
     assert sorted({*bare}) == sorted(allowed[kind])
     assert max(len(line) for line in lines if "{value:" not in line) <= 120  # a constant stays on one line
@@ -123,11 +124,11 @@ def test_what_is_written_runs(kind: str, tmp_path: Path) -> None:
         assert trial.carry_out(config, found.seeds[0]).status == "done"
 
 
-@pytest.mark.parametrize("kind", ["machine", "device"])
+@pytest.mark.parametrize("kind", ["machine", "device", "periphery"])
 def test_parts_that_are_written_run_in_an_experiment(kind: str, tmp_path: Path) -> None:
     starting.write(kind, "mine", tmp_path / "mine.yaml")
     starting.write("experiment", "whole", tmp_path / "whole.yaml")
-    part = "mine.yaml" if kind == "machine" else "{like: pcm_crossbar, name: mine, device: mine.yaml}"
+    part = "mine.yaml" if kind == "machine" else f"{{like: pcm_crossbar, name: mine, {kind}: mine.yaml}}"
     text = (tmp_path / "whole.yaml").read_text(encoding="utf-8")
     (tmp_path / "whole.yaml").write_text(text.replace("machine: pcm_crossbar ", f"machine: {part} ", 1), "utf-8")
     without = ["training=null", "test=false", "references=[]", "chips=1"]
