@@ -20,15 +20,22 @@ from hwsim import accounts, cli, documents
 from hwsim.accounts.crossbar import CrossbarParts
 from hwsim.accounts.digital import DigitalParts
 from hwsim.accounts.periphery import Periphery
-from hwsim.config import hardware, plausible
+from hwsim.config import experiment, hardware, plausible
 from hwsim.config.choices import opening
 from hwsim.config.constants import Row, constants
 from hwsim.config.experiment import Experiment
 from hwsim.config.keys import Key, Section, sections
 from hwsim.config.plausible import Published
 from hwsim.config.study import Study
+from hwsim.documents import Document
+from hwsim.experiments import calibration
+from hwsim.experiments.calibration import Comparison
+from hwsim.experiments.estimate import estimate
+from hwsim.experiments.one_read import one_read
 from hwsim.machine import MACHINES
 from hwsim.physics import DataSheet
+from hwsim.quantities import si
+from hwsim.reports import efficiency
 
 ROOT = Path(__file__).parents[1]
 
@@ -137,6 +144,107 @@ def memories() -> str:
     return f"{opening(path)} Source: {table['source']}.\n\n{_table(table['columns'], table['rows'])}"
 
 
+# ---- published chips -----------------------------------------------------------------------------------------
+
+PEERS = {
+    "pcm_crossbar": ("HERMES, one phase", "phase-change memory, 14 nm"),
+    "pcm_crossbar_in_the_loop": ("HERMES, one phase", "phase-change memory, 14 nm"),
+    "ideal_crossbar": ("HERMES, one phase", "phase-change memory, 14 nm; devices here draw nothing"),
+    "rram_crossbar": ("NeuRRAM", "resistive memory, 130 nm, lines sensed as voltages"),
+    "hermes_14nm": ("HERMES, four phases", "the chip itself"),
+    "neurram_130nm": ("NeuRRAM", "the chip itself; fitted at this setting"),
+    "digital_45nm_fp16": ("DaDianNao", "16 bits, 28 nm, a whole chip"),
+    "digital_45nm_int8_bound": ("Qian 2024", "training, 28 nm, at its peak"),
+    "digital_7nm": ("TPUv4", "bfloat16, 7 nm, a whole chip"),
+}
+"""The published chip that is nearest to a machine in kind, and what it is."""
+
+
+def reads() -> str:
+    """What each shipped machine takes for a multiply-accumulate, and by how much that is off its published peer."""
+    rows = (_read(name) for name in hardware.names("configs/hardware"))
+    return _table(("machine", "matrix", "energy / MAC", "nearest published", "factor"), rows)
+
+
+def _read(name: str) -> tuple[str, str, str, str, str]:
+    found = one_read(hardware.machine(Document(name, name)))
+    size = f"{found.rows} × {found.columns}"
+    if found.per_mac is None:
+        return f"`{name}`", size, "operations are counted only", "", ""
+    if name not in PEERS:
+        return f"`{name}`", size, si(found.per_mac, "J"), "none in this format", ""
+    peer, why = PEERS[name]
+    published = efficiency.chips()[peer].energy_per_mac_pj * 1e-12
+    return (
+        f"`{name}`",
+        size,
+        si(found.per_mac, "J"),
+        f"{peer}: {si(published, 'J')} ({why})",
+        f"×{found.per_mac / published:.2f}",
+    )
+
+
+def comparisons() -> str:
+    """Every published read beside the same one here."""
+    columns = ("chip", "setting", "machine", "published", "here", "ratio", "")
+    return _table(columns, map(_comparison, calibration.comparisons()))
+
+
+def _comparison(made: Comparison) -> tuple[str, ...]:
+    asked = made.published
+    on = f"`{asked.like}`" + (f" with `{asked.periphery}`" if asked.periphery else "")
+    said = f"**missed**: {asked.because}" if asked.is_ == "missed" else asked.is_
+    energies = si(made.published_energy, "J", 4), si(made.energy, "J", 4)
+    return asked.chip, f"{asked.setting} ({asked.source})", on, *energies, f"{made.ratio:.2f}", said
+
+
+TRAINING = [
+    ("digital_45nm", "bptt"),
+    ("digital_45nm_fp16", "bptt"),
+    ("digital_45nm_int8_bound", "bptt"),
+    ("digital_7nm", "bptt"),
+    ("digital_45nm_fp16", "one_step"),
+    ("pcm_crossbar", "one_step"),
+    ("hermes_14nm", "one_step"),
+    ("pcm_crossbar", "spatial"),
+    ("hermes_14nm", "spatial"),
+]
+"""Machines and rules of which a training step is told."""
+STEPS = 1000
+
+
+def training_steps() -> str:
+    """What a step of the gradient takes in a layer of 256 units."""
+    head = ("machine", "rule", "inference", "gradient", "gradient / inference")
+    return _table(head, (_training_step(*each) for each in TRAINING))
+
+
+def _training_step(machine: str, rule: str) -> tuple[str, ...]:
+    asked = {
+        "name": "a step",
+        "task": {"name": "random", "steps": STEPS, "width": 1, "outputs": 1, "train": 1, "test": 1},
+        "network": {"layers": [{"cell": {"name": "leaky_tanh", "units": 256}}]},
+        "learning": {"name": rule},
+        "machine": machine,
+        "training": {"optimizer": {"name": "sgd", "rate": 0.1}, "batch": 1, "steps": 2},
+    }
+    system = estimate(experiment.load(asked)).summary["systems"]["substrate"]
+    gradient, inference = (system["energy"][f"{part}_j_per_sequence"] / STEPS for part in ("gradient", "inference"))
+    reads = (2 if rule == "bptt" else 1) * 256**2 * system["efficiency"]["energy_per_mac_j"]
+    return (
+        f"`{machine}`",
+        rule,
+        *(si(each, "J") for each in (reads, inference, gradient)),
+        f"{gradient / inference:.2g}",
+    )
+
+
+def sources_of_reads() -> str:
+    """Citations of published reads and chips."""
+    found = {**efficiency.sources(), **calibration.sources()}
+    return "\n".join(f"- *{key}*: {text}" for key, text in sorted(found.items()))
+
+
 # ---- commands ------------------------------------------------------------------------------------------------
 
 
@@ -190,6 +298,11 @@ PARTS: dict[str, Callable[[], str]] = {
     "keys of experiments": lambda: keys("experiment"),
     "keys of studies": lambda: keys("study"),
     "constants of devices": lambda: constants_of("devices"),
+    "constants of peripheries": lambda: constants_of("configs/periphery"),
+    "reads of machines": reads,
+    "published reads": comparisons,
+    "training steps": training_steps,
+    "sources of published reads": sources_of_reads,
     "constants of machines": lambda: constants_of("configs/hardware"),
     "static memories": memories,
     "plausible numbers of devices": lambda: plausible_numbers(DataSheet),

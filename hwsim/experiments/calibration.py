@@ -1,0 +1,116 @@
+"""Calibration: reads that were published, beside what the machines of this package make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any, Literal, NamedTuple
+
+import yaml
+from pydantic import BaseModel, Field
+
+from hwsim.config import hardware
+from hwsim.documents import Document
+from hwsim.experiments.one_read import Read, one_read
+
+
+class PublishedRead(BaseModel, extra="forbid"):
+    """A read of a whole tile, as it was published, and the machine that is held against it.
+
+    Its energy is `energy_nj`, or that of its multiply-accumulates at `tops_per_w` or `pj_per_mac`; its time, where one
+    was published, is `time_ns`, or follows from the `tops` of so many `cores`.
+    """
+
+    chip: str
+    setting: str
+    is_: Literal["fitted", "predicted", "missed"] = Field(alias="is")
+    because: str | None = None
+    like: str
+    periphery: str | None = None
+    parts: dict[str, Any]
+    times: int = 1
+    energy_nj: float | None = None
+    tops_per_w: float | None = None
+    pj_per_mac: float | None = None
+    time_ns: float | None = None
+    tops: float | None = None
+    cores: int = 1
+    source: str
+
+    def machine(self) -> Any:
+        """The options of the machine."""
+        around = {} if self.periphery is None else {"periphery": self.periphery}
+        data = {"like": self.like, "name": self.chip, "parts": self.parts, **around}
+        return hardware.machine(Document(self.chip, data))
+
+    def energy(self, operations: int) -> float:
+        """In joules, for so many operations."""
+        if self.energy_nj is not None:
+            return self.energy_nj * 1e-9
+        if self.tops_per_w is not None:
+            return operations / (self.tops_per_w * 1e12)
+        assert self.pj_per_mac is not None
+        return operations / 2 * self.pj_per_mac * 1e-12
+
+    def time(self, operations: int) -> float | None:
+        """In seconds, for so many operations of one core; None if it was not published."""
+        if self.time_ns is not None:
+            return self.time_ns * 1e-9
+        return None if self.tops is None else self.cores * operations / (self.tops * 1e12)
+
+
+class Comparison(NamedTuple):
+    """A published read beside the same one here.
+
+    Attributes:
+        published: as the source has it.
+        found: one read of a tile of the machine.
+        energy, published_energy: in joules.
+        published_time: in seconds; None if it was not published.
+    """
+
+    published: PublishedRead
+    found: Read
+    energy: float
+    published_energy: float
+    published_time: float | None
+
+    @property
+    def ratio(self) -> float:
+        """The energy here over the published one."""
+        return self.energy / self.published_energy
+
+
+def comparisons() -> list[Comparison]:
+    """All published reads, those that are missed included."""
+    return [compared(published) for published in published_reads()]
+
+
+def compared(published: PublishedRead) -> Comparison:
+    """A published read beside the same one here."""
+    found = one_read(published.machine())
+    operations = 2 * found.rows * found.columns * published.times
+    assert found.energy is not None
+    return Comparison(
+        published,
+        found,
+        found.energy * published.times,
+        published.energy(operations),
+        published.time(operations),
+    )
+
+
+def published_reads() -> list[PublishedRead]:
+    """As the file lists them."""
+    return [PublishedRead.model_validate(each) for each in _file()["reads"]]
+
+
+def sources() -> Mapping[str, str]:
+    """Citations of published reads, by key."""
+    return _file()["sources"]
+
+
+@cache
+def _file() -> Any:
+    return yaml.safe_load(resources.files(__package__).joinpath("published_reads.yaml").read_text("utf-8"))
