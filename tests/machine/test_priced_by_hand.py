@@ -525,6 +525,48 @@ def test_the_energy_of_a_training_step(case: str, sheet: str) -> None:
     assert drawn == {key: close(each * square) for key, each in measured.items()}
 
 
+@pytest.mark.parametrize("phases", [1, 4])
+def test_devices_draw_what_voltages_and_conductances_do(phases: int) -> None:
+    """Σ V² G t, with V as the equations give it over the range of each signal, on a chip without errors."""
+    ranges, volts, seconds = {"input": 1.3, "forward": 11.0, "error": 3.0}, 0.2, 250 * NS
+    tiles = {**SMALL, "phases": phases, "weight_range": 4.0}
+    network, learner, _, _ = CASES["tanh"]
+    step = trained(network, learner, {"like": "ideal_crossbar", "parts": {"tiles": tiles, "ranges": ranges}})
+    stage = step.made.machine
+    W, U, b, V, c = (step.before[f"layer 1 {name}"][0] for name in ("W", "U", "b", "V1", "V1 b"))
+
+    def lines(w: np.ndarray, name: str, axis: int) -> np.ndarray:
+        """Conductance of each line: a weight that is 4 times the largest initial one would take 25 uS."""
+        return np.abs(w).sum(axis) * 25e-6 / (4 * step.largest[f"layer 1 {name}"])
+
+    episode, drawn = random_episode(batch=SEQUENCES, steps=STEPS, width=2, classes=3), Counter[Key]()
+    for inputs, classes in zip(episode.inputs, episode.labels, strict=True):
+        h = np.zeros(5)
+        for x, label in zip(inputs, classes, strict=True):
+            new = h / 2 + np.tanh(W @ h + U @ x + b) / 2
+            scores = np.exp(V @ new + c)
+            e = scores / scores.sum() - np.eye(3)[label]
+            for unit, v, g, range_ in (
+                ("W tiles", h, lines(W, "W", 0), "forward"),
+                ("U tiles", x, lines(U, "U", 0), "input"),
+                ("V1 tiles", new, lines(V, "V1", 0), "forward"),
+                ("V1 tiles, row", e, lines(V, "V1", 1), "error"),
+            ):
+                power, cut = (volts * v / ranges[range_]) ** 2 * g, 2 if "row" in unit else 3
+                purpose = "error propagation" if "row" in unit else "inference"
+                name = unit if "row" in unit or len(v) <= cut else f"{unit}, column"
+                for share, start in enumerate(range(0, len(v), cut), 1):
+                    place = f"layer 1 {name} {share}" if "," in name else f"layer 1 {name}"
+                    drawn[purpose, place, "devices"] += power[start : start + cut].sum() * phases * seconds
+            h = new
+    found: Counter[Key] = Counter()
+    for line, entry in Tariff(stage.journal.traces, stage.prices()).of_totals(stage.journal.totals, 0.0).items():
+        if line.component == "devices":
+            assert entry.energy is not None
+            found[line.purpose, line.unit, line.component] += entry.energy
+    assert found == {key: close(joules, rel=1e-4) for key, joules in drawn.items()}  # single precision, 24 bits
+
+
 TIMES = {
     # of a step of one sequence: wires of each vector that is converted, operations in analog circuits by their circuit
     "tanh": {
