@@ -226,9 +226,9 @@ LAWS = {
             "exponent": 0.6,
             "cap": 0.03,  # reached at g_min, where it would be 0.044
             "read_time": "250 ns",
-            "age": {"value": "20 s", "assumed": "for this test"},
+            "age": {"value": "2 us", "assumed": "for this test"},
         },
-        lambda g: g * min(0.011 / (g / G_MAX) ** 0.6, 0.03) * np.sqrt(np.log((20 + 250e-9) / (2 * 250e-9))),
+        lambda g: g * min(0.011 / (g / G_MAX) ** 0.6, 0.03) * np.sqrt(np.log((2e-6 + 250e-9) / (2 * 250e-9))),
     ),
 }
 

@@ -83,6 +83,7 @@ class Sheet:
     accesses: float
     exp: float
     cos: float
+    digital_tanh: float
     divide: tuple[int, int]
     clock: float
     macs: int
@@ -130,6 +131,7 @@ def _shipped(name: str, volts: float, phase: float, largest: float, **written: A
         accesses=3,
         exp=1 * PJ,
         cos=1 * PJ,
+        digital_tanh=1 * PJ,
         divide=(7, 3),
         clock=1 * NS,
         macs=256,
@@ -210,6 +212,7 @@ SHEETS = {
         accesses=2.9,
         exp=1.73 * PJ,
         cos=1.97 * PJ,
+        digital_tanh=1.51 * PJ,
         divide=(6, 10),
         clock=1.09 * NS,
         macs=17,
@@ -267,6 +270,7 @@ class Bill:
             "compare": s.compare,
             "exp": s.exp,
             "cos": s.cos,
+            "tanh": s.digital_tanh,
             "sum": s.wide[0],
             "mac": s.usual[1] + s.wide[0],
         }
@@ -565,6 +569,54 @@ def test_devices_draw_what_voltages_and_conductances_do(phases: int) -> None:
             assert entry.energy is not None
             found[line.purpose, line.unit, line.component] += entry.energy
     assert found == {key: close(joules, rel=1e-4) for key, joules in drawn.items()}  # single precision, 24 bits
+
+
+SERIAL = {
+    "like": str(DISTINCT),
+    "periphery": {"cell": {"value": "17 nW", "source": "test"}, "bit_serial": True},
+    "parts": {"tiles": {"interface": "digital"}},
+}
+
+
+def test_the_energy_of_inference_on_tiles_that_convert_their_outputs() -> None:
+    """Bit by bit, 7 bits in 5 phases each; devices draw a fixed power. Only the state is analog, and what meets it."""
+    network, learner, _, _ = CASES["tanh"]
+    episode = random_episode(batch=SEQUENCES, steps=STEPS, width=2, classes=3)
+    made = built(network, rule(learner), episode, on=SERIAL)
+    made.machine.journal.collect()
+    with made.machine.showing(episode):
+        made.infer()
+    made.machine.journal.close_batch(SEQUENCES)
+    bill, of = Bill(SHEETS["distinct"]), "inference"
+    seconds = EACH * 5 * 7 * 257 * NS
+    for matrix, column, tiles in (("W", 1, 3), ("W", 2, 3), ("U", 0, 3), ("V1", 1, 2), ("V1", 2, 2)):
+        unit = f"layer 1 {matrix} tiles" + (f", column {column}" if column else "")
+        for component, watts in (
+            ("tile control", 73 * UW + 1.87e-3),
+            ("tile drivers", 3 * 31 * UW),
+            ("tile outputs", 2 * 43 * UW),
+            ("adc", 2 * 197 * UW),
+            ("devices", 6 * 17e-9),
+        ):
+            bill.enter(of, unit, component, 1.07 * seconds * tiles * watts)
+    bill.convert(of, dac=(2 + 5) * EACH)  # x, s/2; outputs of tiles are charged with the tiles
+    # columns of W, W h + U x, b, columns of V, c; s/2; s
+    bill.digital(of, add=(5 + 5 + 5 + 3 + 3) * EACH, multiply=5 * EACH, tanh=5 * EACH)
+    bill.analog(of, "layer 1 multiply 5", multiply=5 * EACH)  # h/2
+    bill.analog(of, "layer 1 add 5", add=5 * EACH)
+    bill.analog(of, "layer 1 h", register=5 * EACH)
+    # biases are fetched once per pass; b, in the recurrence, is taken from the buffer at each step, c once for both
+    fetched, used = (5 + 3) * SEQUENCES * 16, (5 * STEPS + 3) * SEQUENCES * 16
+    bill.memory(of, "vector unit", "weight memory", read=fetched)
+    bill.memory(of, "vector unit", "local buffer", read=used, write=fetched)
+    stage = made.machine
+    found: Counter[Key] = Counter()
+    for line, entry in Tariff(stage.journal.traces, stage.prices()).of_totals(stage.journal.totals, 0.0).items():
+        assert entry.energy is not None
+        found[line.purpose, line.unit, line.component] += entry.energy
+    assert {key: joules for key, joules in found.items() if joules} == {
+        key: close(joules) for key, joules in bill.lines.items()
+    }
 
 
 TIMES = {
