@@ -39,9 +39,9 @@ RULES = {
 }
 
 
-def close(expected: Any, rel: float = 1e-9) -> Any:
+def close(expected: Any, rel: float = 1e-9, abs: float = 0, nan_ok: bool = False) -> Any:  # noqa: A002
     """Equal but for rounding. `pytest.approx` alone takes everything below a picojoule for zero."""
-    return pytest.approx(expected, rel=rel, abs=0)
+    return pytest.approx(expected, rel=rel, abs=abs, nan_ok=nan_ok)  # noqa: TID251
 
 
 def machine_options(name: Any) -> Any:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import psutil
 import pytest
+from conftest import close
 from typer.testing import CliRunner
 
 import hwsim
@@ -437,7 +438,7 @@ def test_the_summary_says_what_was_run(finished: Path) -> None:
     metrics = pd.read_csv(finished / "metrics.csv")
     last = metrics[(metrics.system == "substrate") & (metrics.updates == 2)].sort_values("chip")
     assert list(last.test_loss) == systems["substrate"]["loss"]["per_chip"]
-    assert systems["BPTT"]["gradient"]["recurrent"]["target"]["cosine"] == pytest.approx(1, abs=1e-5)
+    assert systems["BPTT"]["gradient"]["recurrent"]["target"]["cosine"] == close(1, abs=1e-5)
 
 
 def test_the_folders_own_config_gives_the_same_bytes_again(command: Command, finished: Path) -> None:

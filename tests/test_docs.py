@@ -120,7 +120,7 @@ def test_the_cell_that_is_shown_has_the_slope_of_its_loss(rectified: Any) -> Non
         direction = draw.normal(size=value.shape)
         moved = [rectified_loss({**start, name: value + sign * 1e-6 * direction}, episode) for sign in (1, -1)]
         slope = (moved[0] - moved[1]) / 2e-6
-        assert float((found[name][0] * direction).sum()) == pytest.approx(slope, rel=1e-5, abs=1e-7), name
+        assert float((found[name][0] * direction).sum()) == close(slope, rel=1e-5, abs=1e-7), name
 
 
 @pytest.mark.parametrize("options", ["fpe", "fpe seed"])
@@ -215,7 +215,7 @@ def test_the_study_that_is_shown_is_valid(tmp_path: Path) -> None:
 def test_the_data_sheet_that_is_shown_is_valid(tmp_path: Path) -> None:
     (tmp_path / "d.yaml").write_text(blocks("docs/own_device.md", "yaml")[0])
     sheet = hardware.device(documents.load(tmp_path / "d.yaml"))
-    assert sheet.read_error(np.array([10e-6]))[0] == pytest.approx(0.02 * 10e-6)
+    assert sheet.read_error(np.array([10e-6]))[0] == close(0.02 * 10e-6)
 
 
 def test_the_machine_that_the_readme_shows_is_valid(tmp_path: Path) -> None:
@@ -318,5 +318,5 @@ def test_the_scatter_of_a_measurement_is_told_apart() -> None:
     sheet = hardware.device(Document("device", "pcm_gst_90nm"))
     found = data_sheet.scatter(data_sheet.pretend("pcm_gst_90nm", devices=400, factor=1.0))
     target = found.target_us.to_numpy() * 1e-6
-    assert found.programming.to_numpy() == pytest.approx(sheet.programming_error(target) * 1e6, rel=0.15)
-    assert found.reading.to_numpy() == pytest.approx(sheet.read_error(target) * 1e6, rel=0.05)
+    assert found.programming.to_numpy() == close(sheet.programming_error(target) * 1e6, rel=0.15)
+    assert found.reading.to_numpy() == close(sheet.read_error(target) * 1e6, rel=0.05)

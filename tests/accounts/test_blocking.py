@@ -98,9 +98,9 @@ def test_step_by_step_sums_are_read_and_written_at_each_of_them() -> None:
 def test_the_multipliers_reuse_words_of_the_buffer_as_a_square_of_them_can() -> None:
     """Sixteen by sixteen multipliers and a large product: a word for sixteen multiplications, of either operand."""
     each = moved(blocking(), of("read", 1600, 1600), Occurrence(160, recurrent=False, sums=SUMS))
-    assert each[BUFFER, "read"] / 1600**2 == pytest.approx(1 / 16 + 1 / 16, rel=1e-2)
+    assert each[BUFFER, "read"] / 1600**2 == close(1 / 16 + 1 / 16, rel=1e-2)
     alone = moved(blocking(), of("read", 1600, 1600), Occurrence(160, matrices=1600**2, sums=SUMS))
-    assert alone[BUFFER, "read"] / 1600**2 == pytest.approx(1, rel=0.01)  # a matrix and a vector reuse no weight
+    assert alone[BUFFER, "read"] / 1600**2 == close(1, rel=0.01)  # a matrix and a vector reuse no weight
 
 
 def test_a_batch_shares_weights_but_not_operands() -> None:

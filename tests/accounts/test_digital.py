@@ -384,7 +384,7 @@ def duration(found: DigitalPrices, record: Record) -> int:
 )
 def test_arithmetic_takes_whole_cycles(record: Record, cycles: int) -> None:
     found = prices(most=dict.fromkeys(MEMORIES, 1 << 40), **NO_MEMORY)
-    assert duration(found, record) == pytest.approx(cycles * 1000, abs=2)
+    assert duration(found, record) == close(cycles * 1000, abs=2)
     assert found.occupied(record).works == cycles * 1000
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import machine_options
+from conftest import close, machine_options
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -30,10 +30,10 @@ def constant(value: float = 2, low: float | None = None, high: float | None = No
 
 
 def test_bounds_are_multiples_of_the_value() -> None:
-    assert constant(2, 1, 5).bounds == pytest.approx((0.5, 2.5))
+    assert constant(2, 1, 5).bounds == close((0.5, 2.5))
     assert constant(2).bounds == (1, 1)
     assert constant(2, assumed="why").bounds == (0.5, 2)
-    assert constant(2, 1.9, 2, assumed="why").bounds == pytest.approx((0.95, 1))
+    assert constant(2, 1.9, 2, assumed="why").bounds == close((0.95, 1))
 
 
 @pytest.mark.parametrize(("low", "high"), [(3, 5), (0.5, 1), (5, 1)])
@@ -64,8 +64,8 @@ def test_what_is_written_is_read_as_the_same_range() -> None:
 def test_a_product_of_constants_multiplies_their_bounds() -> None:
     volt = Constant[Voltage].model_validate({"value": "0.2 V", "source": "s", "range": ["0.1 V", "0.5 V"]})
     found = charge("devices", "v² e", 3, volt, volt, constant(2, 1, 3))
-    assert found.energy == pytest.approx(0.04 * 2 * PICO)
-    assert (found.low, found.high) == pytest.approx((0.25 * 0.5, 6.25 * 1.5))
+    assert found.energy == close(0.04 * 2 * PICO)
+    assert (found.low, found.high) == close((0.25 * 0.5, 6.25 * 1.5))
     assert (found.amount, found.activity, found.assumed) == (3, None, False)
     assert charge("devices", "v e", 1, volt, constant(assumed="why")).assumed
 
@@ -84,14 +84,14 @@ def test_sums_of_sums_have_the_bounds_of_their_parts(parts: list[Any], cut: int)
         (first if number < cut else second).add(name, entry)
     first.absorb(second)
     for found in (whole, first):
-        assert found.low == pytest.approx(sum(energy * low for _, energy, (low, _) in parts))
-        assert found.high == pytest.approx(sum(energy * high for _, energy, (_, high) in parts))
-        assert found.assumed == pytest.approx(sum(energy for (_, assumed), energy, _ in parts if assumed))
+        assert found.low == close(sum(energy * low for _, energy, (low, _) in parts))
+        assert found.high == close(sum(energy * high for _, energy, (_, high) in parts))
+        assert found.assumed == close(sum(energy for (_, assumed), energy, _ in parts if assumed))
         assert found.low <= found.known * (1 + 1e-12)
         assert found.known <= found.high * (1 + 1e-12)
         for field in ("energy", "low", "high"):
             mine = {"energy": found.known, "low": found.low, "high": found.high}[field]
-            assert sum(getattr(share, field) for share in found.by_constant.values()) == pytest.approx(mine)
+            assert sum(getattr(share, field) for share in found.by_constant.values()) == close(mine)
 
 
 def test_what_is_unknown_has_no_bounds() -> None:
@@ -123,13 +123,13 @@ def test_lines_of_a_ledger_have_the_bounds_of_their_constants() -> None:
     tariff = Tariff([(record,)], machine.build(machine_options("digital_45nm")).prices())
     tariff.charge(ledger, Sweep("pass", PASS, ((0, 2),)), 0, 2, None)
     found = grouped(ledger, "component")
-    assert found["vector unit"].range == pytest.approx((37 * PICO, 37 * PICO))
+    assert found["vector unit"].range == close((37 * PICO, 37 * PICO))
     energy = 10 * 32 * 3 * 0.009 * PICO
     least, most = energy * 0.5 * 0.0026 / 0.009, energy * 2 * 0.0119 / 0.009
-    assert found["registers"].range == pytest.approx((least, most))
-    assert total(ledger).range == pytest.approx((37 * PICO + least, 37 * PICO + most))
+    assert found["registers"].range == close((least, most))
+    assert total(ledger).range == close((37 * PICO + least, 37 * PICO + most))
     share = total(ledger).by_constant["register_bit registers_per_operation"]
-    assert (share.energy, share.low, share.high) == pytest.approx((energy, least, most))
+    assert (share.energy, share.low, share.high) == close((energy, least, most))
     assert share.assumed
 
 
@@ -141,17 +141,17 @@ def test_lines_of_a_ledger_have_the_bounds_of_their_constants() -> None:
 )
 def test_a_converter_takes_the_energy_of_its_bits(bits: int, energy: float) -> None:
     options = machine_options({"like": "pcm_crossbar", "parts": {"adc": {"bits": bits}}})
-    assert options.parts.adc.conversion.value == pytest.approx(energy * PICO)
+    assert options.parts.adc.conversion.value == close(energy * PICO)
     record = Record("adc", "layer adc", "layer", INFERENCE, "float32", (8,), 8, (0,), 1)
     (found,) = machine.build(options).prices().charges(record)
-    assert (found.constant, found.energy, found.amount) == ("adc.energy", pytest.approx(energy * PICO), 8)
+    assert (found.constant, found.energy, found.amount) == ("adc.energy", close(energy * PICO), 8)
 
 
 def test_an_input_converter_of_other_bits_is_assumed_to_cost_the_same() -> None:
     for bits in (4, 5, 6, 7, 8, 9, 10, 12):
         options = machine_options({"like": "pcm_crossbar", "parts": {"dac": {"bits": bits}}})
         found = options.parts.dac.conversion
-        assert found.value == pytest.approx(0.291 * PICO)
+        assert found.value == close(0.291 * PICO)
         assert (found.assumed is None) == (bits == 8)
 
 
@@ -162,7 +162,7 @@ def test_bits_without_an_energy_are_refused_and_the_known_ones_named() -> None:
         machine_options({"like": "pcm_crossbar", "parts": {"adc": {"bits": 14}}})
     own = {"bits": 14, "energy": {"value": "40 pJ", "assumed": "a guess"}}
     options = machine_options({"like": "pcm_crossbar", "parts": {"adc": own}})
-    assert options.parts.adc.conversion.value == pytest.approx(40 * PICO)
+    assert options.parts.adc.conversion.value == close(40 * PICO)
 
 
 def test_a_converter_without_any_energy_is_refused() -> None:

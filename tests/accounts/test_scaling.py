@@ -7,7 +7,7 @@ from math import sqrt
 from typing import Any
 
 import pytest
-from conftest import machine_options
+from conftest import close, machine_options
 
 from hwsim import machine
 from hwsim.accounts.scaling import Node, Target, factor, relative
@@ -41,7 +41,7 @@ def between(start: tuple[float, float], end: tuple[float, float], law: Any = "en
     ],
 )
 def test_energies_are_those_of_the_published_coefficients(nm: float, volts: float, kind: Any, energy: float) -> None:
-    assert relative("energy", nm, volts, kind) == pytest.approx(energy, rel=1e-4)
+    assert relative("energy", nm, volts, kind) == close(energy, rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -54,20 +54,20 @@ def test_energies_are_those_of_the_published_coefficients(nm: float, volts: floa
 )
 def test_the_quotient_of_two_nodes_and_its_range(start: Any, end: Any, value: float, low: float) -> None:
     found = between(start, end)
-    assert found.value == found.high == pytest.approx(value, rel=1e-4)
-    assert found.low == pytest.approx(low, rel=1e-4)
+    assert found.value == found.high == close(value, rel=1e-4)
+    assert found.low == close(low, rel=1e-4)
 
 
 def test_delays_are_those_of_the_published_coefficients() -> None:
     before = -501.6 * 0.729 + 1567 * 0.81 - 1619 * 0.9 + 566.1  # 12.6036
     after = -60.34 * 1.728 + 262.5 * 1.44 - 384.2 * 1.2 + 210.9  # 23.5925
-    assert between((45, 0.9), (90, 1.2), "delay").value == pytest.approx(after / before, rel=1e-9)
+    assert between((45, 0.9), (90, 1.2), "delay").value == close(after / before, rel=1e-9)
 
 
 def test_the_way_there_and_back_is_one_and_so_is_staying() -> None:
     there, back = between((45, 0.9), (22, 0.8)), between((22, 0.8), (45, 0.9))
-    assert there.value * back.value == pytest.approx(1)
-    assert between((45, 0.9), (45, 0.9)) == pytest.approx((1, 1, 1))
+    assert there.value * back.value == close(1)
+    assert between((45, 0.9), (45, 0.9)) == close((1, 1, 1))
 
 
 def test_smaller_nodes_take_less_energy_at_their_usual_supply() -> None:
@@ -78,7 +78,7 @@ def test_smaller_nodes_take_less_energy_at_their_usual_supply() -> None:
 
 def test_between_nodes_of_the_table_lies_a_straight_line() -> None:
     ends = [relative("energy", nm, 0.9) for nm in (20, 32)]
-    assert relative("energy", 26, 0.9) == pytest.approx(sum(ends) / 2)
+    assert relative("energy", 26, 0.9) == close(sum(ends) / 2)
 
 
 @pytest.mark.parametrize(("nm", "volts"), [(5, 0.7), (180, 1.2), (45, 0.3), (45, 2.0)])
@@ -112,13 +112,13 @@ def test_arithmetic_registers_and_the_clock_are_scaled_and_nothing_else() -> Non
     for name, row in before.arithmetic.items():
         for operation in ("add", "multiply"):
             old, new = getattr(row, operation), getattr(after.arithmetic[name], operation)
-            assert new.value == pytest.approx(old.value * energy.value)
-            assert new.bounds == pytest.approx((old.bounds[0] * energy.low / energy.value, old.bounds[1]))
+            assert new.value == close(old.value * energy.value)
+            assert new.bounds == close((old.bounds[0] * energy.low / energy.value, old.bounds[1]))
             assert old.assumed is None
             assert new.assumed == "a supply voltage: a usual supply of the node"  # what rests on an assumed one is too
-    assert after.register_bit.value == pytest.approx(0.009e-12 * 4.5962, rel=1e-4)
-    assert after.compare.value == pytest.approx(0.1e-12 * 4.5962, rel=1e-4)
-    assert after.timing.clock.value == pytest.approx(1e-9 * delay.value)
+    assert after.register_bit.value == close(0.009e-12 * 4.5962, rel=1e-4)
+    assert after.compare.value == close(0.1e-12 * 4.5962, rel=1e-4)
+    assert after.timing.clock.value == close(1e-9 * delay.value)
     assert (after.dram, after.dataflow, after.registers_per_operation) == (
         before.dram,
         before.dataflow,
@@ -140,22 +140,22 @@ def test_arithmetic_registers_and_the_clock_are_scaled_and_nothing_else() -> Non
 )
 def test_memories_are_scaled_as_their_source_says(name: str, energy: float, leakage: float | None) -> None:
     sram = machine_options(name).parts.sram
-    assert sram.scale.value == pytest.approx(energy, rel=1e-3)
-    assert sram.scale.bounds == pytest.approx((0.72, 1.63), rel=2e-3)
+    assert sram.scale.value == close(energy, rel=1e-3)
+    assert sram.scale.bounds == close((0.72, 1.63), rel=2e-3)
     if leakage is not None:
-        assert sram.leakage_scale.value == pytest.approx(leakage, rel=1e-3)
+        assert sram.leakage_scale.value == close(leakage, rel=1e-3)
 
 
 def test_at_seven_nanometres_the_range_reaches_to_the_other_source() -> None:
     add = machine_options("digital_7nm").priced_parts().arithmetic["float32"].add
-    assert add.value == pytest.approx(0.9e-12 * 0.068420, rel=1e-4)
-    assert add.value * add.bounds[1] == pytest.approx(0.378e-12)  # Jouppi et al.: 0.38 pJ
+    assert add.value == close(0.9e-12 * 0.068420, rel=1e-4)
+    assert add.value * add.bounds[1] == close(0.378e-12)  # Jouppi et al.: 0.38 pJ
 
 
 def test_a_chip_may_have_its_digital_unit_at_another_node() -> None:
     chips = [machine.build(machine_options({"like": "pcm_crossbar", "digital": f"digital_{nm}nm"})) for nm in (45, 90)]
     costs = [chip.prices().digital.parts.arithmetic["float32"].add.value for chip in chips]  # type: ignore[attr-defined]
-    assert costs[1] / costs[0] == pytest.approx(4.5962, rel=1e-4)
+    assert costs[1] / costs[0] == close(4.5962, rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from conftest import LRU, built, gradient_of, random_episode, rule
+from conftest import LRU, built, close, gradient_of, random_episode, rule
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -418,7 +418,7 @@ def test_all_schedulers_agree_on_real_passes(on: str, learner: str, target: str)
         assert (quick.makespan, quick.busy, quick.period) == (slow.makespan, slow.busy, slow.period)
         assert scheduled(scheduler, sweep) == scheduled(other, sweep)
         assert quick.held == slow.held
-        assert quick.held == pytest.approx(holding(scheduled(scheduler, sweep)), rel=1e-12)
+        assert quick.held == close(holding(scheduled(scheduler, sweep)), rel=1e-12)
         assert quick.makespan == last_end(scheduled(scheduler, sweep))
 
 
@@ -427,7 +427,7 @@ def test_the_period_of_real_passes_is_the_mean_distance_of_issues(on: str, learn
     scheduler, sweeps = passes_of(on, learner, "each")
     for sweep in sweeps:
         issues = [timing.issue for _, _, timing in scheduler.steps(sweep)]
-        assert scheduler.sweep(sweep).period == pytest.approx(sum(issues[-60:]) / 60, rel=1e-12), sweep.name
+        assert scheduler.sweep(sweep).period == close(sum(issues[-60:]) / 60, rel=1e-12), sweep.name
 
 
 @pytest.mark.parametrize(("on", "learner"), REAL)
@@ -437,7 +437,7 @@ def test_how_long_registers_are_held_does_not_hang_on_the_last_step(on: str, lea
         *before, (trace, count) = sweep.runs
         for more in (1, 2, 3):
             longer = sweep._replace(runs=(*before, (trace, count + more)))
-            assert scheduler.sweep(longer).held == pytest.approx(scheduler.sweep(sweep).held, rel=1e-6), sweep.name
+            assert scheduler.sweep(longer).held == close(scheduler.sweep(sweep).held, rel=1e-6), sweep.name
 
 
 @pytest.mark.parametrize(("on", "learner"), REAL)

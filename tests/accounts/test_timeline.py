@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from conftest import close
 
 from hwsim.accounts.energy import total
 from hwsim.accounts.journal import PASS
@@ -153,7 +154,7 @@ def test_energy_never_falls_and_ends_at_what_a_sequence_cost(process: int) -> No
     found = counter(process, "energy_pJ")
     assert found == sorted(found)
     assert all(value >= 0 for _, value in found)
-    assert found[-1][1] == pytest.approx(sum(joules(costs()[process - 1])) * 1e12)
+    assert found[-1][1] == close(sum(joules(costs()[process - 1])) * 1e12)
     assert found[-1][1] > found[0][1]
 
 
@@ -188,7 +189,7 @@ def test_the_last_slice_ends_when_the_batch_does(process: int) -> None:
     detail = one.outcome.detail
     assert detail is not None
     whole = sum(one.scheduler.sweep(sweep).makespan for sweep in detail.batch.sweeps)
-    assert max(event["ts"] + event["dur"] for event in events("X", process)) == pytest.approx(whole / 1000, abs=1e-6)
+    assert max(event["ts"] + event["dur"] for event in events("X", process)) == close(whole / 1000, abs=1e-6)
 
 
 @pytest.mark.parametrize("most", [0, 1, 50])

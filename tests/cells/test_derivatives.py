@@ -4,7 +4,7 @@ import autograd.numpy as anp
 import numpy as np
 import pytest
 from autograd import grad, jacobian
-from conftest import NETWORKS, built, distance, gradient_of, random_episode, rule
+from conftest import NETWORKS, built, close, distance, gradient_of, random_episode, rule
 
 POOLED = {**NETWORKS["tanh stack"], "pooling": "cumulative_mean", "output_scale": 2.5}
 CASES = {**NETWORKS, "pooled": POOLED}
@@ -166,4 +166,4 @@ def test_bptt_is_the_slope_by_finite_differences():
         shifted = [{name: parameters[name] + sign * 1e-5 * direction[name] for name in parameters} for sign in (1, -1)]
         slope = (total(shifted[0], shifted[0]) - total(shifted[1], shifted[1])) / 2e-5
         along = sum(float((found[name][0] * direction[name]).sum()) for name in parameters)
-        assert along == pytest.approx(slope, rel=1e-6)
+        assert along == close(slope, rel=1e-6)

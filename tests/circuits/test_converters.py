@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from conftest import close
 
 from hwsim.circuits.converters import convert, step
 
@@ -37,7 +38,7 @@ def test_a_converter_gives_its_levels_and_no_others(bits: int, full_scale: float
     np.testing.assert_allclose(index, np.rint(index), atol=2**bits * 1e-7)
     if bits <= 8:
         assert len(np.unique(found)) == 2**bits - 1
-    assert found.max() == -found.min() == pytest.approx(full_scale, rel=2e-7)
+    assert found.max() == -found.min() == close(full_scale, rel=2e-7)
     assert np.abs(found).max() <= F(full_scale)
 
 

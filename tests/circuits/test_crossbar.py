@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import machine_options
+from conftest import close, machine_options
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -156,7 +156,7 @@ def test_small_changes_add_up_until_a_device_is_written() -> None:
         target += 0.2 / 20
         times += array.program(np.full((1, 1, 1), target), draws(1))[0][0]
     assert times == 20
-    assert array.weights[0, 0, 0] == pytest.approx(1, abs=1e-6)
+    assert array.weights[0, 0, 0] == close(1, abs=1e-6)
 
 
 # ---- programming error ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from math import tau
 
 import numpy as np
 import pytest
+from conftest import close
 from numba import njit
 from scipy import stats
 
@@ -114,7 +115,7 @@ def test_numbers_are_right_at_the_ends_of_the_words() -> None:
     # next to u = 1 a float32 resolves u to 2^-24, hence the radius to 2^-11.5
     np.testing.assert_allclose(x, radius * np.cos(turns * (tau / 2**32)), rtol=3e-6, atol=2**-11.5)
     np.testing.assert_allclose(y, radius * np.sin(turns * (tau / 2**32)), rtol=3e-6, atol=2**-11.5)
-    assert np.abs(x).max() == pytest.approx(6.7637, rel=1e-4)  # √(66 ln 2): no number is larger
+    assert np.abs(x).max() == close(6.7637, rel=1e-4)  # √(66 ln 2): no number is larger
 
 
 # ---- the law -------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import json
 from math import inf, nan
 
 import pytest
+from conftest import close
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,7 +124,7 @@ def test_constants_are_moved_to_where_the_difference_is_least_or_most(mine, othe
     ]
     for end, wanted in ((experiments.FAVOURABLE, min(differences)), (experiments.UNFAVOURABLE, max(differences))):
         substrate, digital = moved(keyed(mine), keyed(other), end)
-        assert substrate - digital == pytest.approx(wanted)
+        assert substrate - digital == close(wanted)
 
 
 def test_a_chip_shares_the_constants_of_its_digital_unit():

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import RULES, built, random_episode, rule
+from conftest import RULES, built, close, random_episode, rule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -85,28 +85,28 @@ def test_the_lines_of_the_energy_table_add_up_to_the_summary(data):
         if energy["run_j"] is None:  # inputs that are no numbers draw no known energy
             assert system["diverged"]
             continue
-        assert mine[mine.part == "epoch"].energy_j.sum() == pytest.approx(energy["run_j"], rel=1e-12)
+        assert mine[mine.part == "epoch"].energy_j.sum() == close(energy["run_j"], rel=1e-12)
         if energy["training_step_j"] is not None:
             step = mine[mine.part == "step"]
-            assert step.energy_j.sum() == pytest.approx(energy["training_step_j"], rel=1e-12)
-            assert sum(energy["by_purpose"].values()) == pytest.approx(energy["training_step_j"], rel=1e-12)
-            assert sum(energy["by_unit"].values()) == pytest.approx(energy["training_step_j"], rel=1e-12)
+            assert step.energy_j.sum() == close(energy["training_step_j"], rel=1e-12)
+            assert sum(energy["by_purpose"].values()) == close(energy["training_step_j"], rel=1e-12)
+            assert sum(energy["by_unit"].values()) == close(energy["training_step_j"], rel=1e-12)
             shares = energy["by_constant"].values()
             low, high = energy["training_step_range_j"]
             for key, column, whole in (("energy_j",) * 2 + (energy["training_step_j"],), ("low_j", "low_j", low)):
-                assert sum(share[key] for share in shares) == pytest.approx(whole, rel=1e-12)
-                assert step[column].sum() == pytest.approx(whole, rel=1e-12)
-            assert sum(share["high_j"] for share in shares) == pytest.approx(high, rel=1e-12)
-            assert step.high_j.sum() == pytest.approx(high, rel=1e-12)
+                assert sum(share[key] for share in shares) == close(whole, rel=1e-12)
+                assert step[column].sum() == close(whole, rel=1e-12)
+            assert sum(share["high_j"] for share in shares) == close(high, rel=1e-12)
+            assert step.high_j.sum() == close(high, rel=1e-12)
             assert all(0 <= share["low_j"] <= share["energy_j"] <= share["high_j"] for share in shares)
             resting = sum(share["energy_j"] for share in shares if share["assumed"])
-            assert resting / energy["training_step_j"] == pytest.approx(energy["assumed_fraction"], rel=1e-12)
+            assert resting / energy["training_step_j"] == close(energy["assumed_fraction"], rel=1e-12)
             learned, (least, most) = energy["gradient_j_per_sequence"], energy["gradient_range_j_per_sequence"]
             assert low <= energy["training_step_j"] <= high
             assert least <= learned <= most
-            assert step.assumed_j.sum() / step.energy_j.sum() == pytest.approx(energy["assumed_fraction"], rel=1e-12)
+            assert step.assumed_j.sum() / step.energy_j.sum() == close(energy["assumed_fraction"], rel=1e-12)
         for part, whole in (("low_j", 0), ("high_j", 1)):
-            assert mine[mine.part == "epoch"][part].sum() == pytest.approx(energy["run_range_j"][whole], rel=1e-12)
+            assert mine[mine.part == "epoch"][part].sum() == close(energy["run_range_j"][whole], rel=1e-12)
         assert (mine.energy_j >= 0).all()
         assert (mine.low_j <= mine.energy_j * (1 + 1e-12)).all()
         assert (mine.energy_j <= mine.high_j * (1 + 1e-12)).all()

@@ -80,7 +80,7 @@ def test_the_area_of_a_chip_is_that_of_its_parts():
     """Two tiles of HERMES, each 0.634 mm², and the digital unit; nothing there lacks a source."""
     _, efficiency, _ = costs("hermes_14nm")
     parts = efficiency["area_by_part_m2"]
-    assert parts["tiles"] == pytest.approx(2 * 0.634e-6, rel=1e-3)
+    assert parts["tiles"] == close(2 * 0.634e-6, rel=1e-3)
     assert efficiency["area_m2"] == close(sum(parts.values()))
     assert efficiency["area_why_null"] is None
 
@@ -125,4 +125,4 @@ def test_an_estimate_tells_it_too():
     for key in ("tile_fill", "area_why_null", "area_by_part_m2"):
         assert found[key] == real[key]
     for key in ("energy_per_mac_j", "tops_per_w", "converter_share", "mean_power_w"):  # but for what devices draw
-        assert found[key] == pytest.approx(real[key], rel=0.02)
+        assert found[key] == close(real[key], rel=0.02)

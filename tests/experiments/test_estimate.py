@@ -6,7 +6,7 @@ import sys
 import tracemalloc
 
 import pytest
-from conftest import RULES, built, machine_options, random_episode, rule
+from conftest import RULES, built, close, machine_options, random_episode, rule
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
@@ -218,7 +218,7 @@ def assert_close(found, real):
         elif value is None or isinstance(value, (int, str)):
             assert found[key] == value, key
         else:
-            assert found[key] == pytest.approx(value, rel=1e-12, nan_ok=True), key
+            assert found[key] == close(value, rel=1e-12, nan_ok=True), key
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -454,10 +454,10 @@ def test_energy_on_expectations_is_in_proportion_to_them():
     none, half, all_ = (substrate(written=share, input=0, signal=0) for share in (0, 0.5, 1))
     step = [one["energy"]["training_step_j"] for one in (none, half, all_)]
     assert none["energy"]["expected_fraction"] == 0
-    assert step[1] - step[0] == pytest.approx(step[2] - step[1])
-    assert step[2] * all_["energy"]["expected_fraction"] == pytest.approx(step[2] - step[0])
+    assert step[1] - step[0] == close(step[2] - step[1])
+    assert step[2] * all_["energy"]["expected_fraction"] == close(step[2] - step[0])
     assert none["weights"]["writes_per_device"] == 1
-    assert half["weights"]["writes_per_device"] == pytest.approx(1 + 0.5 * 10)
+    assert half["weights"]["writes_per_device"] == close(1 + 0.5 * 10)
 
 
 def test_errors_are_those_of_a_run():

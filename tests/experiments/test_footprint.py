@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from conftest import NETWORKS, RULES
+from conftest import NETWORKS, RULES, close
 
 import hwsim
 from hwsim import networks, tasks
@@ -91,7 +91,7 @@ def test_weights_with_what_learning_keeps_of_them() -> None:
     found = footprint(asked)
     parameters = networks.parameters(asked.network, 3, 2)
     before = parts(found, "weights", "in a training step")[0]
-    assert before / (8 * parameters) == pytest.approx(1 + 1 + 2 + 1, rel=0.01)
+    assert before / (8 * parameters) == close(1 + 1 + 2 + 1, rel=0.01)
     assert trial.chips == 1
 
 
@@ -304,7 +304,7 @@ def test_steps_that_are_looked_at_one_by_one_are_drawn_out(monkeypatch: pytest.M
     drawn_out = footprint(asked)
     assert len(taken) < 10_000
     assert drawn_out.peak.when == leapt.peak.when
-    assert drawn_out.peak.size == pytest.approx(leapt.peak.size, rel=0.02)
+    assert drawn_out.peak.size == close(leapt.peak.size, rel=0.02)
 
 
 def test_a_rule_with_steps_that_differ_without_saying_so_still_runs(monkeypatch: pytest.MonkeyPatch) -> None:

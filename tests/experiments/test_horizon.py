@@ -4,7 +4,7 @@ from math import exp, inf, log, sqrt
 
 import numpy as np
 import pytest
-from conftest import NETWORKS, built, random_episode, rule
+from conftest import NETWORKS, built, close, random_episode, rule
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,13 +24,13 @@ def test_fresh_errors_add_up_at_random_and_grow(steps, rate, epsilon):
 @given(st.floats(1e-6, 3), SMALL, SMALL)
 def test_at_the_horizon_the_error_is_the_tolerance(rate, fresh, frozen):
     asked = Horizon(1, rate, fresh, frozen)
-    assert Horizon(asked.fresh_steps, rate, fresh, frozen).fresh_error == pytest.approx(asked.tolerance, rel=1e-6)
-    assert Horizon(asked.frozen_steps, rate, fresh, frozen).frozen_error == pytest.approx(asked.tolerance)
+    assert Horizon(asked.fresh_steps, rate, fresh, frozen).fresh_error == close(asked.tolerance, rel=1e-6)
+    assert Horizon(asked.frozen_steps, rate, fresh, frozen).frozen_error == close(asked.tolerance)
 
 
 def test_without_forgetting_or_without_noise():
-    assert Horizon(100, 0.0, 0.01, 0).fresh_error == pytest.approx(0.1)
-    assert Horizon(100, 0.0, 0.01, 0).fresh_steps == pytest.approx(400)
+    assert Horizon(100, 0.0, 0.01, 0).fresh_error == close(0.1)
+    assert Horizon(100, 0.0, 0.01, 0).fresh_steps == close(400)
     assert Horizon(10**6, 0.1, 1e-16, 0).fresh_error == inf
     assert Horizon(100, 0.0, 1e-16, 0).frozen_steps == inf
 
@@ -39,7 +39,7 @@ def test_a_diagonal_recurrence_forgets_as_fast_as_its_smallest_eigenvalue():
     episode = random_episode()
     made = built("lru", rule("fpe"), episode)
     nu = next(trainable for trainable in made.trainables if trainable.name.endswith("nu")).master.value[0]
-    assert forgetting(made, episode) == pytest.approx(np.exp(nu).max(), rel=1e-9)  # |λ| = exp(-exp(ν))
+    assert forgetting(made, episode) == close(np.exp(nu).max(), rel=1e-9)  # |λ| = exp(-exp(ν))
 
 
 def test_a_single_tanh_unit_forgets_by_its_mean_logarithmic_slope():
@@ -52,7 +52,7 @@ def test_a_single_tanh_unit_forgets_by_its_mean_logarithmic_slope():
         y = np.tanh(h @ w.T + episode.inputs[:, t] @ u.T + b)
         slopes.append(np.log(np.abs(0.7 + 0.3 * (1 - y**2) * w[0, 0])))
         h = 0.7 * h + 0.3 * y
-    assert forgetting(made, episode) == pytest.approx(-np.mean(slopes), rel=1e-9)
+    assert forgetting(made, episode) == close(-np.mean(slopes), rel=1e-9)
 
 
 @pytest.mark.parametrize(("leak", "fits"), [(0.1, True), (0.2, False)])
@@ -166,7 +166,7 @@ def test_errors_that_shrink_may_never_reach_the_tolerance():
     assert Horizon(100, -0.1, 1e-16, 0).fresh_steps == inf
     assert Horizon(100, -0.1, 1e-16, 0).fits
     near = Horizon(1, -0.1, 0.19, 0)
-    assert Horizon(near.fresh_steps, -0.1, 0.19, 0).fresh_error == pytest.approx(near.tolerance, rel=1e-6)
+    assert Horizon(near.fresh_steps, -0.1, 0.19, 0).fresh_error == close(near.tolerance, rel=1e-6)
 
 
 def test_errors_that_have_all_but_vanished_are_drowned_in_noise():

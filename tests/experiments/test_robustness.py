@@ -4,6 +4,7 @@ import json
 from math import inf, log
 
 import pytest
+from conftest import close
 
 from hwsim.config import experiment as config
 from hwsim.documents import Document
@@ -90,7 +91,7 @@ def test_a_constant_that_is_varied_costs_what_a_changed_file_costs(curves, name,
             for quantity, _ in QUANTITIES:
                 found, expected = getattr(mine, quantity)[0], getattr(fresh, quantity)[0]
                 if quantity == "energy" or name in SHAPING:
-                    assert found == pytest.approx(expected, rel=1e-9), (value, system, quantity)
+                    assert found == close(expected, rel=1e-9), (value, system, quantity)
 
 
 def test_a_shared_constant_is_moved_in_the_chip_and_in_the_reference(curves):
@@ -115,8 +116,8 @@ def test_a_shared_constant_is_moved_in_the_chip_and_in_the_reference(curves):
     ],
 )
 def test_how_far_meetings_move(one, other, expected):
-    assert distance(one, other) == pytest.approx(expected)
-    assert distance(other, one) == pytest.approx(expected)
+    assert distance(one, other) == close(expected)
+    assert distance(other, one) == close(expected)
 
 
 def test_prices_that_are_products_name_their_constants():

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import NETWORKS, built, random_episode, rule
+from conftest import NETWORKS, built, close, random_episode, rule
 
 import hwsim
 from hwsim import networks, tasks
@@ -215,7 +215,7 @@ def test_the_median_is_that_of_the_chips_that_are_left(monkeypatch, task, chip):
         assert (whole[quantity]["non_finite"], found[quantity]["non_finite"]) == (0, 1)
     assert task == "random" or found["accuracy"] is None
     assert found["diverged"]["chips"] == [chip]
-    assert found["horizon"]["fresh_steps"] == pytest.approx(whole["horizon"]["fresh_steps"], rel=0.1)
+    assert found["horizon"]["fresh_steps"] == close(whole["horizon"]["fresh_steps"], rel=0.1)
     json.dumps(found, allow_nan=False)
 
 
@@ -246,8 +246,8 @@ def test_what_two_gradients_have_in_common():
     from hwsim.experiments.gradient_check import _alike
 
     x, y, zero = np.array([3.0, 4.0]), np.array([4.0, 3.0]), np.zeros(2)
-    assert _alike(x, y) == pytest.approx((24 / 25, 2**0.5 / 5))
-    assert _alike(1e200 * x, y)[0] == pytest.approx(24 / 25)
+    assert _alike(x, y) == close((24 / 25, 2**0.5 / 5))
+    assert _alike(1e200 * x, y)[0] == close(24 / 25)
     assert _alike(zero, y) == (None, 1.0)
     assert _alike(zero, zero) == (None, 0.0)
     for wrong in (np.nan, np.inf, -np.inf):
@@ -304,7 +304,7 @@ def test_a_gradient_whose_norm_is_hard_to_square_is_clipped_to_the_bound_and_lea
     for iteration in range(4):
         _, largest, squares, changes = zip(*(each for each in seen if each[0] == iteration), strict=True)
         assert 1e20 < max(largest) < np.inf
-        assert sum(squares) == pytest.approx(1.0, rel=1e-5)
+        assert sum(squares) == close(1.0, rel=1e-5)
         assert max(np.abs(change).max() for change in changes) > 1e-3
 
 
@@ -323,7 +323,7 @@ def test_a_gradient_beyond_the_format_of_updates_diverges_and_leaves_the_weights
     assert found["diverged"]["chips"] == [0]
     before, *losses = run(asked).metrics["test_loss"]
     assert len(set(losses)) == 1
-    assert losses[0] == pytest.approx(before, rel=1e-3)  # the first weights are rounded when they are stored again
+    assert losses[0] == close(before, rel=1e-3)  # the first weights are rounded when they are stored again
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_others(tmp_path):

@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from conftest import built, gradient_of, random_episode, rule
+from conftest import built, close, gradient_of, random_episode, rule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -88,7 +88,7 @@ def test_units_have_the_new_weights_after_an_update():
 
 def test_the_cosine_schedule_falls_from_the_rate_to_zero():
     options = Options.model_validate({"optimizer": {"name": "sgd", "rate": 0.4}, "schedule": "cosine"})
-    assert [rate(options, done) for done in (0, 0.5, 1)] == pytest.approx([0.4, 0.2, 0.0])
+    assert [rate(options, done) for done in (0, 0.5, 1)] == close([0.4, 0.2, 0.0])
     constant = options.model_copy(update={"schedule": "constant"})
     assert rate(constant, 0.9) == 0.4
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import built, distance, gradient, gradient_of, machine_options, random_episode, rule
+from conftest import built, close, distance, gradient, gradient_of, machine_options, random_episode, rule
 
 from hwsim import learning, machine, networks
 from hwsim.accounts.energy import Tariff, grouped
@@ -123,7 +123,7 @@ def test_the_energy_of_a_read_is_that_of_its_voltages_and_conductances():
         for line, spent in ledger.items()
         if line.component == "devices" and line.operation == "read" and line.unit == f"{cell.B.name} tiles"
     )
-    assert found == pytest.approx(np.mean(joules), rel=1e-5)
+    assert found == close(np.mean(joules), rel=1e-5)
 
 
 def test_only_devices_that_moved_are_written_and_paid_for():
@@ -152,7 +152,7 @@ def test_only_devices_that_moved_are_written_and_paid_for():
     ledger = Tariff(stage.journal.traces, stage.prices()).of_totals(stage.journal.totals, 0.0)
     write, verify = stage.sheet.write, stage.parts.verify.value
     each = write.pulses.value * (write.voltage.value * write.current.value * write.time.value + verify)
-    assert grouped(ledger, "component")["programming"].energy == pytest.approx(each * expected.mean(), rel=1e-12)
+    assert grouped(ledger, "component")["programming"].energy == close(each * expected.mean(), rel=1e-12)
 
 
 @pytest.mark.parametrize("nudge", [-1e-6, 0.0, 1e-6])
@@ -390,8 +390,8 @@ def test_the_horizon_counts_mismatch_between_multipliers_that_are_separate():
         options = machine_options({"like": CLEAN, "parts": parts, "sharing": sharing})
         return machine.build(options).precision(lambda: 1.0).frozen
 
-    assert frozen({}) == pytest.approx(0.05)
-    assert frozen({"inverse": "transposed"}) == pytest.approx(np.sqrt(2) * 0.03)
+    assert frozen({}) == close(0.05)
+    assert frozen({"inverse": "transposed"}) == close(np.sqrt(2) * 0.03)
     assert frozen({"inverse": "transposed", "transposed": "forward"}) == 0
 
 

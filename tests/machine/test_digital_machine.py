@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import built, distance, gradient, gradient_of, machine_options, random_episode, rule
+from conftest import built, close, distance, gradient, gradient_of, machine_options, random_episode, rule
 
 from hwsim import machine
 from hwsim.accounts.energy import Tariff, total
@@ -187,7 +187,7 @@ def test_priced_as_int8_the_values_stay_and_costs_are_those_of_eight_bits():
     assert names == {"arithmetic.int8.multiply", "arithmetic.int8.add", "arithmetic.int32.add"}
     for mine, theirs, ratio in (("int8", "float32", 0.2 / 3.7),):
         counted = [spent.by_constant[f"arithmetic.{f}.multiply"].energy for spent, f in ((cheap, mine), (dear, theirs))]
-        assert counted[0] / counted[1] == pytest.approx(ratio)
+        assert counted[0] / counted[1] == close(ratio)
     for kind, ratio in ((WEIGHTS, 4), (OPTIMIZER, 4), (ACCUMULATORS, 1)):
         assert held(plain, kind) == ratio * held(bound, kind)
     peaks = [made.machine.memory.peak_by_class()[TAPE] for made in (plain, bound)]

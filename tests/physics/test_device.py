@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from conftest import close
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -71,8 +72,8 @@ def test_the_ranges_of_conductance() -> None:
     """PCM of 25 µS and an on/off ratio of 100 (Joshi 2020); NeuRRAM of 40 µS and 1 MΩ (CiMLoop's model of Wan 2022)."""
     for name, low, high in ((PCM, 0.25, 25), (RRAM, 1, 40)):
         range_ = sheet(name).conductance
-        assert (range_.min.value, range_.max.value) == pytest.approx((low * MICRO, high * MICRO), rel=1e-15)
-    assert sheet(PCM).conductance.max.value / sheet(PCM).conductance.min.value == pytest.approx(100)
+        assert (range_.min.value, range_.max.value) == close((low * MICRO, high * MICRO), rel=1e-15)
+    assert sheet(PCM).conductance.max.value / sheet(PCM).conductance.min.value == close(100)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_the_ranges_of_conductance() -> None:
     ],
 )
 def test_the_programming_error_is_the_published_one(name: str, g: float, sigma: float) -> None:
-    assert sheet(name).programming_error(np.array(g * MICRO)) == pytest.approx(sigma * MICRO, rel=1e-4)
+    assert sheet(name).programming_error(np.array(g * MICRO)) == close(sigma * MICRO, rel=1e-4)
 
 
 def test_two_fits_to_the_same_measurement_of_pcm_agree() -> None:
@@ -105,7 +106,7 @@ def test_two_fits_to_the_same_measurement_of_pcm_agree() -> None:
 def test_flicker_noise_of_pcm_an_hour_after_programming(g: float, share: float) -> None:
     """σ / g for reads of 250 ns (Nandakumar et al., ICECS 2019)."""
     hour = changed(PCM, read_noise={"age": {"value": "3600 s", "assumed": "for this test"}})
-    assert hour.read_error(np.array(g * MICRO)) / (g * MICRO) == pytest.approx(share, abs=1e-4)
+    assert hour.read_error(np.array(g * MICRO)) / (g * MICRO) == close(share, abs=1e-4)
 
 
 def test_flicker_noise_of_pcm_at_the_age_of_the_sheet() -> None:
@@ -135,9 +136,9 @@ def test_writing_pcm_takes_eight_pulses_of_45_picojoules() -> None:
     """2 V, and 150 µA for 150 ns each: the SET pulse of the 90 nm cell in NVMExplorer."""
     write = sheet(PCM).write
     assert isinstance(write, CurrentPulses)
-    assert write.voltage.value * write.current.value * write.time.value == pytest.approx(45e-12)
+    assert write.voltage.value * write.current.value * write.time.value == close(45e-12)
     assert write.pulses.value == 8
-    assert write.duration == pytest.approx(1.2e-6)
+    assert write.duration == close(1.2e-6)
     assert write.reads == 8
 
 
@@ -146,7 +147,7 @@ def test_writing_rram_takes_a_set_of_1_75_volts() -> None:
     write = sheet(RRAM).write
     assert isinstance(write, VoltagePulses)
     assert write.voltage.value == 1.75
-    assert write.duration == pytest.approx(8.52e-6)
+    assert write.duration == close(8.52e-6)
     assert write.reads == 1
 
 
@@ -212,7 +213,7 @@ def test_an_error_that_dips_below_zero_between_the_ends_is_refused_with_where_it
     touching = changed(PCM, programming=polynomial(1, -4, 4))
     assert touching.programming_error(np.array(12.5 * MICRO)) == 0
     below_the_range = changed(PCM, programming=polynomial(-0.005, 1))  # zero at 0.5 % of the largest, not used
-    assert below_the_range.programming_error(np.array(0.25 * MICRO)) == pytest.approx(0.005 * MICRO)
+    assert below_the_range.programming_error(np.array(0.25 * MICRO)) == close(0.005 * MICRO)
 
 
 def test_flicker_noise_grows_with_age_and_falls_with_the_time_of_a_read() -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import pytest
+from conftest import close
 
 from hwsim.reports import efficiency
 from hwsim.reports.efficiency import chips, published, remarks, sources
@@ -66,9 +66,9 @@ def test_folders_that_know_nothing_of_it_have_an_empty_table() -> None:
 
 def test_the_published_chips_are_as_published() -> None:
     found = chips()
-    assert found["HERMES, one phase"].energy_per_mac_pj == pytest.approx(13.44e3 / 256**2, rel=2e-3)
-    assert found["HERMES, four phases"].energy_per_mac_pj == pytest.approx(52.81e3 / 256**2, rel=2e-3)
-    assert found["NeuRRAM"].energy_per_mac_pj == pytest.approx(2 / 8.257, rel=2e-3)
+    assert found["HERMES, one phase"].energy_per_mac_pj == close(13.44e3 / 256**2, rel=2e-3)
+    assert found["HERMES, four phases"].energy_per_mac_pj == close(52.81e3 / 256**2, rel=2e-3)
+    assert found["NeuRRAM"].energy_per_mac_pj == close(2 / 8.257, rel=2e-3)
     assert {chip.source for chip in found.values()} == set(sources())
     table = cells(published())
     assert table["NeuRRAM"][:4] == ["242 fJ", "8.26", "1.05 mW", "1.16 mm²"]

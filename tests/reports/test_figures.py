@@ -7,6 +7,7 @@ from math import exp, log
 
 import numpy as np
 import pytest
+from conftest import close
 from run_folders import Folders
 
 from hwsim.quantities import si
@@ -54,7 +55,7 @@ def test_energy_until_the_last_test_is_that_of_the_run(folders: Folders) -> None
         assert (np.diff(rows.energy_j) > 0).all()
         parts = run.energy[(run.energy.system == name) & (run.energy.part == "epoch")].groupby("epoch").energy_j.sum()
         np.testing.assert_allclose(rows.energy_j, parts.sort_index().cumsum()[: len(rows)], rtol=1e-12)
-        assert rows.energy_j.iloc[-1] == pytest.approx(run.systems[name]["energy"]["run_j"], rel=1e-12)
+        assert rows.energy_j.iloc[-1] == close(run.systems[name]["energy"]["run_j"], rel=1e-12)
         accuracy = run.systems[name]["accuracy"]
         assert rows["median"].iloc[-1] == accuracy["median"]
         assert rows.highest.iloc[-1] == max(accuracy["per_chip"])
@@ -68,10 +69,10 @@ def test_the_most_that_is_held_is_the_peak(folders: Folders, name: str) -> None:
     assert found is not None
     peak = run.systems[name]["memory"]
     total = found.total(found.bits)
-    assert total.max() / 8 == pytest.approx(peak["peak_bytes"], abs=1)
+    assert total.max() / 8 == close(peak["peak_bytes"], abs=1)
     at = int(total.argmax())
     for kind, size in peak["peak_by_class"].items():
-        assert found.bits[kind][at] / 8 == pytest.approx(size, abs=1)
+        assert found.bits[kind][at] / 8 == close(size, abs=1)
     assert found.sweeps[0][1] == 6
 
 
@@ -90,11 +91,11 @@ def test_what_bptt_adds_grows_with_each_step_and_shrinks_again(folders: Folders)
 def test_the_boundary_of_the_map_is_the_horizon(folders: Folders) -> None:
     reach = folders("full").systems["substrate"]["horizon"]
     point = _point(reach)
-    assert _fresh(point, np.array([point.rate]))[0] == pytest.approx(reach["fresh_steps"], rel=1e-9)
+    assert _fresh(point, np.array([point.rate]))[0] == close(reach["fresh_steps"], rel=1e-9)
     rate, growth = 0.3, (reach["tolerance"] / point.fresh) ** 2
     found = _fresh(point, np.array([rate]))[0]
-    assert found == pytest.approx(log(1 + 2 * rate * growth) / (2 * rate))
-    assert point.fresh * ((exp(2 * found * rate) - 1) / (2 * rate)) ** 0.5 == pytest.approx(reach["tolerance"])
+    assert found == close(log(1 + 2 * rate * growth) / (2 * rate))
+    assert point.fresh * ((exp(2 * found * rate) - 1) / (2 * rate)) ** 0.5 == close(reach["tolerance"])
 
 
 def test_a_tornado_has_the_ranges_of_the_constants() -> None:
@@ -106,7 +107,7 @@ def test_a_tornado_has_the_ranges_of_the_constants() -> None:
     system = {"energy": {"by_constant": entries, "training_step_j": 8e-9, "assumed_fraction": 0.25}}
     found = shares(system)
     assert list(found) == ["narrow", "wide", "small"]
-    assert _reach(found["wide"], 8e-9) == pytest.approx((7e-9, 13e-9))
+    assert _reach(found["wide"], 8e-9) == close((7e-9, 13e-9))
     drawn = constants("chip", system)
     assert drawn is not None
     assert drawn.heading == (

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import close
 from run_folders import Folders
 
 from hwsim.experiments.run_folder import RunFolder
@@ -135,7 +136,7 @@ def test_all_scores_of_a_run_are_of_one_kind(folders: Folders) -> None:
     assert {name: score.lost for name, score in found.items()} == {"substrate": 0, "digital": 1, "exact": 0}
     assert np.isnan(found["digital"].end)
     assert str(found["digital"]) == "no finite accuracy"
-    assert found["substrate"].end == pytest.approx(0.89)
+    assert found["substrate"].end == close(0.89)
     assert {score.is_accuracy for score in scores(ended(folders("regression"), WELL)).values()} == {False}
 
 

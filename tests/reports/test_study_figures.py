@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import close
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
@@ -86,7 +87,7 @@ def test_a_point_is_the_middle_of_chips_with_what_is_missing_counted(table: pd.D
         (8, 4, 1, 0),
     ]
     last = middle[-1]
-    assert (last.low, last.middle, last.high) == pytest.approx((0.805, 0.81, 0.82))  # of .80, .81 and .83
+    assert (last.low, last.middle, last.high) == close((0.805, 0.81, 0.82))  # of .80, .81 and .83
     assert all(point.hollow for point in middle)
     first = next(points(figure, table.query(f"{at} 'one step'")))
     assert (first.middle, first.lost, first.undefined) == (None, 0, 4)
@@ -151,9 +152,9 @@ def test_labels_are_apart_in_order_and_as_near_as_may_be(wanted: dict[str, float
     order = sorted(wanted, key=lambda label: wanted[label])
     gaps = np.diff([placed[label] for label in order])
     assert (gaps >= 14 - 1e-6).all()
-    assert sum(placed.values()) == pytest.approx(sum(wanted.values()), abs=1e-6)
+    assert sum(placed.values()) == close(sum(wanted.values()), abs=1e-6)
     if all(np.diff([wanted[label] for label in order]) >= 14):
-        assert placed == pytest.approx(wanted)
+        assert placed == close(wanted)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +253,7 @@ def test_what_is_not_finite_is_marked_at_its_height_which_is_in_view(table: pd.D
             assert at == pictures._FOOT  # as a share of the panel
         else:
             assert low < at == height < high
-            assert ax.transData.inverted().transform(line.get_transform().transform((8, at)))[1] == pytest.approx(at)
+            assert ax.transData.inverted().transform(line.get_transform().transform((8, at)))[1] == close(at)
     assert not [line for line in ax.lines if (line.get_gid() or "").startswith("undefined-")]
 
 

@@ -8,7 +8,7 @@ from math import inf
 from typing import Any
 
 import pytest
-from conftest import NETWORKS
+from conftest import NETWORKS, close
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -55,8 +55,8 @@ def cells(table: Table) -> dict[str, list[str]]:
     return {line.label: [str(cell) for cell in line.cells] for line in lines}
 
 
-def close(value: float) -> Any:
-    return pytest.approx(value, rel=0.00501)  # three digits
+def three_digits(value: float) -> Any:
+    return close(value, rel=0.00501)  # three digits
 
 
 def system(**changes: Any) -> dict[str, Any]:
@@ -340,9 +340,9 @@ def test_the_energies_of_a_run_are_those_of_its_summary(real: dict[str, Any]) ->
     rows, systems = cells(tables.systems(real["systems"])), list(real["systems"].values())
     for label, key in ENERGY.items():
         values = [one["energy"][key] for one in systems]
-        assert number(rows[label][0]) == close(values[0])
-        assert number(rows[label][1]) == close(values[1])
-        assert ratio(rows[label][1]) == close(values[1] / values[0])
+        assert number(rows[label][0]) == three_digits(values[0])
+        assert number(rows[label][1]) == three_digits(values[1])
+        assert ratio(rows[label][1]) == three_digits(values[1] / values[0])
         assert values[2] is None
         assert rows[label][2] == "-"
 
@@ -350,29 +350,29 @@ def test_the_energies_of_a_run_are_those_of_its_summary(real: dict[str, Any]) ->
 def test_the_other_numbers_of_a_run_are_those_of_its_summary(real: dict[str, Any]) -> None:
     rows = cells(tables.systems(real["systems"]))
     for place, one in enumerate(real["systems"].values()):
-        assert number(rows["peak memory"][place]) == close(one["memory"]["peak_bytes"])
+        assert number(rows["peak memory"][place]) == three_digits(one["memory"]["peak_bytes"])
         assert number(rows["passes"][place]) == one["time"]["passes"]
-        assert number(rows["test loss"][place]) == pytest.approx(one["loss"]["median"], abs=5.1e-4)
-        assert number(rows["accuracy (min, max)"][place]) == pytest.approx(one["accuracy"]["median"], abs=5.1e-4)
+        assert number(rows["test loss"][place]) == close(one["loss"]["median"], abs=5.1e-4)
+        assert number(rows["accuracy (min, max)"][place]) == close(one["accuracy"]["median"], abs=5.1e-4)
         for group in ("recurrent", "input", "readout"):
             cosine = one["gradient"][group]["target"]["cosine"]
-            assert number(rows[f"cosine, {group}"][place]) == pytest.approx(cosine, abs=5.1e-4)
+            assert number(rows[f"cosine, {group}"][place]) == close(cosine, abs=5.1e-4)
         if one["time"]["sequence_s"]:
-            assert number(rows["time / sequence"][place]) == close(one["time"]["sequence_s"])
+            assert number(rows["time / sequence"][place]) == three_digits(one["time"]["sequence_s"])
 
 
 def test_the_parts_of_a_run_add_up_to_the_whole(real: dict[str, Any]) -> None:
     by_purpose, by_class = cells(tables.energy(real["systems"])), cells(tables.memory(real["systems"]))
     for place, one in enumerate(list(real["systems"].values())[:2]):
-        assert number(by_purpose["sum"][place]) == close(one["energy"]["training_step_j"])
+        assert number(by_purpose["sum"][place]) == three_digits(one["energy"]["training_step_j"])
         for purpose, value in one["energy"]["by_purpose"].items():
             cell = by_purpose[purpose][place]
-            assert number(cell) == close(value)
-            assert share(cell) == pytest.approx(value / one["energy"]["training_step_j"], abs=0.0051)
+            assert number(cell) == three_digits(value)
+            assert share(cell) == close(value / one["energy"]["training_step_j"], abs=0.0051)
         for kind, held in one["memory"]["peak_by_class"].items():
-            assert number(by_class[kind][place]) == close(held)
+            assert number(by_class[kind][place]) == three_digits(held)
             whole = sum(one["memory"]["peak_by_class"].values())  # each is rounded up to whole bytes
-            assert share(by_class[kind][place]) == pytest.approx(held / whole, abs=0.0051)
+            assert share(by_class[kind][place]) == close(held / whole, abs=0.0051)
     assert by_class["sum"][0].startswith(si(real["systems"]["substrate"]["memory"]["peak_bytes"], "B"))
 
 
@@ -391,7 +391,7 @@ def test_all_of_it_is_printed(real: dict[str, Any]) -> None:
 def test_a_number_with_a_prefix_is_the_number(value: float, unit: str) -> None:
     for sign in (1, -1):
         text = si(sign * value, unit)
-        assert number(text) == close(sign * value)
+        assert number(text) == three_digits(sign * value)
         digits = text.split()[0].lstrip("-")
         assert float(digits) < 1000 or value >= 1e15 * 0.999
         assert float(digits) >= 1 or value < 1e-18

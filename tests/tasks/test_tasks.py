@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
@@ -92,7 +93,7 @@ def test_the_digits_are_those_of_the_archive_at_uci() -> None:
     images, labels = archive()
     assert images.size == 1797 * 64
     assert np.bincount(labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
-    assert images.mean() == pytest.approx(4.884164579855314, rel=1e-15)
+    assert images.mean() == close(4.884164579855314, rel=1e-15)
     assert (images.min(), images.max()) == (0, 16)
     assert labels[0] == 0
     assert images.reshape(1797, 8, 8)[0, :2].tolist() == [[0, 0, 5, 13, 9, 1, 0, 0], [0, 0, 13, 15, 10, 15, 5, 0]]
@@ -438,8 +439,8 @@ def test_mnist_is_the_published_data_set() -> None:
     counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     assert np.bincount(found.train.labels).tolist() == counts
     assert np.bincount(found.test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-    assert found.train.inputs.mean() == pytest.approx(0.1307, abs=5e-5)
-    assert found.train.inputs.std() == pytest.approx(0.3081, abs=5e-5)
+    assert found.train.inputs.mean() == close(0.1307, abs=5e-5)
+    assert found.train.inputs.std() == close(0.3081, abs=5e-5)
 
 
 # ---- data sets -----------------------------------------------------------------------------------------------
