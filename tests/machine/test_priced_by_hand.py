@@ -571,6 +571,31 @@ def test_devices_draw_what_voltages_and_conductances_do(phases: int) -> None:
     assert found == {key: close(joules, rel=1e-4) for key, joules in drawn.items()}  # single precision, 24 bits
 
 
+@pytest.mark.parametrize(
+    ("sharing", "circuits", "words"),
+    [
+        ({}, {"lambda": 2 * 0.353, "lambda transposed": 0.359, "lambda transposed inverse": 0.367}, 12),
+        ({"transposed": "forward"}, {"lambda": 3 * 0.353, "lambda transposed inverse": 0.367}, 8),
+        ({"inverse": "transposed"}, {"lambda": 2 * 0.353, "lambda transposed": 2 * 0.359}, 8),
+        ({"transposed": "forward", "inverse": "transposed"}, {"lambda": 4 * 0.353}, 4),
+    ],
+)
+def test_multipliers_that_are_shared_are_charged_as_the_ones_that_they_are(
+    sharing: dict[str, str], circuits: dict[str, float], words: int
+) -> None:
+    """λ is applied in both passes, λ̄ in the first and 1/λ̄ in the second: 8 products each time; words are kept once."""
+    network, learner, _, _ = CASES["lru"]
+    stage = trained(network, learner, {"like": str(DISTINCT), "sharing": sharing}).made.machine
+    found: Counter[str] = Counter()
+    for line, entry in Tariff(stage.journal.traces, stage.prices()).of_totals(stage.journal.totals, 0.0).items():
+        if line.unit.startswith("layer 1 lambda") and line.component == "analog multiply":
+            found[line.unit.removeprefix("layer 1 ")] += entry.energy or 0.0
+        if line.unit == "coefficient registers":
+            found["words"] += entry.energy or 0.0
+    expected = {unit: close(8 * EACH * each * PJ) for unit, each in circuits.items()}
+    assert found == expected | {"words": close((words + 2 + 4 + 3) * 14 * 0.0101 * PJ)}  # and those of γ, b, c
+
+
 SERIAL = {
     "like": str(DISTINCT),
     "periphery": {"cell": {"value": "17 nW", "source": "test"}, "bit_serial": True},
