@@ -50,9 +50,9 @@ class Dataflow(BaseModel, extra="forbid", frozen=True):
 
 
 @lru_cache(maxsize=64)
-def blocking(buffer: int, multipliers: int, flow: Dataflow) -> Blocking:
+def blocking(buffer: int, multipliers: int, flow: Dataflow, wide: float) -> Blocking:
     """The blocking for so much of a buffer and so many multipliers; the same one each time, since it remembers."""
-    return Blocking(buffer, multipliers, flow)
+    return Blocking(buffer, multipliers, flow, wide)
 
 
 class Blocking:
@@ -65,11 +65,12 @@ class Blocking:
 
     Args:
         buffer: numbers that the local buffer holds.
-        multipliers: how many there are.
+        multipliers: how many there are; each holds a sum, as wide as sums are.
+        wide: numbers whose place in the buffer a sum takes.
     """
 
-    def __init__(self, buffer: int, multipliers: int, flow: Dataflow) -> None:
-        self.buffer, self.flow = max(buffer, SMALLEST), flow
+    def __init__(self, buffer: int, multipliers: int, flow: Dataflow, wide: float = 1.0) -> None:
+        self.buffer, self.flow, self.wide = max(buffer, SMALLEST), flow, wide
         self._known: dict[tuple[str, tuple[int, ...], Occurrence], list[Move]] = {}
         self.multipliers = multipliers + isqrt(multipliers) + 1  # a block of sums, a line of operands, and a number
 
@@ -169,19 +170,22 @@ class Blocking:
     def _outer(self, rows: int, columns: int, where: Occurrence) -> list[Move]:
         """Sums of outer products of vectors."""
         batch, share, window = self.flow.batch_parallel, self._share(where), self.window(where.steps)
-        moved = outer_sums(rows, columns, where.steps, batch, window, self._free(where))
+        blocks = max(SMALLEST, int(self._free(where) / self.wide))  # as if factors were as wide as the sums
+        moved = outer_sums(rows, columns, where.steps, batch, window, blocks)
         used = outer_sums(rows, columns, where.steps, batch, window, self.multipliers)
         factors, sums = moved.factors * share if window > 1 else 0.0, self._accessed(rows * columns, where)
         return [
             *self._sums(rows * columns, where),
             Move(SEQUENCE_MEMORY, "read", factors),
-            Move(BUFFER, "write", (factors or rows + columns) + sums + used.sums_written * share),
-            Move(BUFFER, "read", (used.factors + used.sums_read) * share + sums),
+            Move(BUFFER, "write", factors or rows + columns),
+            Move(BUFFER, "read", used.factors * share),
+            Move(BUFFER, "write", sums + used.sums_written * share, sums=True),
+            Move(BUFFER, "read", sums + used.sums_read * share, sums=True),
         ]
 
     def _sums(self, numbers: int, where: Occurrence) -> list[Move]:
         accessed, assumed = self._accessed(numbers, where), self.flow.gradient_block is not None
-        return [Move(GRADIENT_MEMORY, way, accessed, assumed) for way in ("read", "write")]
+        return [Move(GRADIENT_MEMORY, way, accessed, assumed, sums=True) for way in ("read", "write")]
 
     def _accessed(self, numbers: int, where: Occurrence) -> float:
         """Sums that are read, and written, per step."""
@@ -201,11 +205,11 @@ class Blocking:
 
     def _resident(self, where: Occurrence) -> bool:
         """Whether all sums of a pass stay in the buffer."""
-        return 2 * where.sums <= self.buffer
+        return 2 * where.sums * self.wide <= self.buffer
 
     def _free(self, where: Occurrence) -> int:
         """What sums that stay leave of the buffer."""
-        return self.buffer - where.sums if self._resident(where) else self.buffer
+        return self.buffer - ceil(where.sums * self.wide) if self._resident(where) else self.buffer
 
     def _share(self, where: Occurrence) -> float:
         """Of a pass, one step of one sequence."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from hwsim.accounts.blocking import Blocking, Dataflow, blocking
 from hwsim.accounts.energy import Area, Charge, Leak, Occupied, charge
-from hwsim.accounts.memories import BUFFER, GRADIENT_MEMORY, MEMORIES, REGISTERS, SEQUENCE_MEMORY, Move
+from hwsim.accounts.memories import BUFFER, MEMORIES, REGISTERS, SEQUENCE_MEMORY, Move
 from hwsim.accounts.passes import ONCE, Occurrence
 from hwsim.accounts.scaling import Factor, Node, Target, factor
 from hwsim.accounts.sram import WORD, StaticMemory, Store, sized
@@ -115,9 +115,9 @@ class DigitalParts(BaseModel, extra="forbid"):
     timing: Timing
     area: Annotated[DigitalArea | None, Field(description="of arithmetic; unknown if absent")] = None
 
-    def blocking(self, word: int) -> Blocking:
-        """How products of numbers of so many bits are cut."""
-        return blocking(int(self.buffer.capacity.value) // word, self.timing.macs.value, self.dataflow)
+    def blocking(self, word: int, sums: int) -> Blocking:
+        """How products are cut whose numbers, and the sums of them, have so many bits."""
+        return blocking(int(self.buffer.capacity.value) // word, self.timing.macs.value, self.dataflow, sums / word)
 
 
 def at_node(parts: DigitalParts, measured: Node, target: Target) -> DigitalParts:
@@ -193,7 +193,7 @@ class DigitalPrices:
     ) -> None:
         self._usual, self._sums, self._others = usual, sums, dict([update] if update else [])
         self.parts, self.word, self.widths = parts, usual.bits, widths
-        self.blocking = parts.blocking(usual.bits)
+        self.blocking = parts.blocking(usual.bits, sums.bits)
         self.stores = {
             name: sized(name, most.get(name, 0), parts.sram, limited=name == SEQUENCE_MEMORY) for name in MEMORIES
         }
@@ -291,7 +291,7 @@ class DigitalPrices:
             return [Move(record.unit, "write", bits)]
         sums = self.widths.get(storage, self.word)
         moves = [
-            move._replace(amount=move.amount * (sums if move.memory == GRADIENT_MEMORY else self.word))
+            move._replace(amount=move.amount * (sums if move.sums else self.word))
             for move in self.blocking.moves(record, where)
             if move.amount
         ]

@@ -45,12 +45,14 @@ class Move(NamedTuple):
     Attributes:
         amount: numbers, or bits.
         assumed: whether it was typed in, rather than found from sizes.
+        sums: whether these numbers are sums of products, which may have more bits than others.
     """
 
     memory: str
     way: Literal["read", "write"]
     amount: float
     assumed: bool = False
+    sums: bool = False
 
 
 def memory_of(kind: str) -> str:

@@ -104,7 +104,7 @@ class DigitalMachine(Machine):
             self.priced_accumulator = _priced(options.priced_as.accumulator)
             self.bound = options.priced_as.bound
         self.parallel = options.parts.dataflow.batch_parallel
-        self.blocking = self.priced_parts.blocking(self.priced_format.bits)
+        self.blocking = self.priced_parts.blocking(self.priced_format.bits, self.priced_accumulator.bits)
         self._round = numerics.rounding(self.format, self.dtype)
         self._round_sums = numerics.rounding(self.accumulator, self.dtype)
         self._round_updates = numerics.rounding(self.update, self.dtype)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hwsim.accounts.blocking import Blocking, Dataflow
 from hwsim.accounts.memories import BUFFER, GRADIENT_MEMORY, SEQUENCE_MEMORY, WEIGHT_MEMORY
 from hwsim.accounts.passes import Occurrence
-from hwsim.accounts.traffic import columns_together, outer_sums, product, recurrent, square
+from hwsim.accounts.traffic import columns_together, outer_sums, product, recurrent, square, windows
 from hwsim.records import Record
 
 SUMS = 10**9
@@ -86,6 +86,31 @@ def test_sums_of_outer_products(rows: int, columns: int, steps: int, batch: int,
         expected = rows * columns if stay else whole.sums_read
         assert each[GRADIENT_MEMORY, way] * steps * batch == close(expected)
     assert each[SEQUENCE_MEMORY, "read"] * steps * batch == close(whole.factors if window > 1 else 0)
+
+
+@settings(deadline=None)
+@given(sizes, sizes, st.integers(1, 400), st.integers(64, 40_000), st.sampled_from([2, 4]))
+def test_sums_of_more_bits_take_the_place_of_several_numbers(
+    rows: int, columns: int, steps: int, buffer: int, wide: int
+) -> None:
+    """They stay if they take no more than half of the buffer; sums that do not stay leave room for smaller blocks."""
+    found = Blocking(buffer, 256, Dataflow(), wide)
+    where = Occurrence(steps, recurrent=False, sums=rows * columns)
+    each = moved(found, of("outer", rows, columns), where)
+    if 2 * wide * rows * columns <= buffer:
+        expected: float = rows * columns
+    else:
+        expected = outer_sums(rows, columns, steps, 1, found.window(steps), buffer // wide).sums_read
+    assert each[GRADIENT_MEMORY, "read"] * steps == close(expected)
+    wider = {move.memory for move in found.moves(of("outer", rows, columns), where) if move.sums and move.amount}
+    assert wider == {GRADIENT_MEMORY, BUFFER}
+    crossing = sum(
+        move.amount
+        for move in found.moves(of("outer", rows, columns), where)
+        if move.sums and (move.memory, move.way) == (BUFFER, "write")
+    )
+    back = sum(times for _, times in windows(steps, found.window(steps))) * rows * columns  # from the multipliers
+    assert crossing * steps == close(expected + back)
 
 
 def test_step_by_step_sums_are_read_and_written_at_each_of_them() -> None:

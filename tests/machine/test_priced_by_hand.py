@@ -301,7 +301,7 @@ class Bill:
             self.memory(of, unit, "gradient memory", read=bits, write=bits)
         self.memory(of, "systolic array", "sequence memory", read=factors * EACH * s.word)
         # into the buffer, and on to the multipliers: all operands once; sums once from memory, and once more from them
-        moved = (factors * EACH + 2 * macs * SEQUENCES) * s.word
+        moved = factors * EACH * s.word + 2 * macs * SEQUENCES * s.sums
         self.memory(of, "systolic array", "local buffer", read=moved, write=moved)
 
     def biased(self, numbers: int, passes: int) -> None:
