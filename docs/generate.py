@@ -215,7 +215,7 @@ STEPS = 1000
 
 def training_steps() -> str:
     """What a step of the gradient takes in a layer of 256 units."""
-    head = ("machine", "rule", "inference", "gradient", "gradient / inference")
+    head = ("machine", "rule", "matrix products", "inference", "gradient", "gradient / inference")
     return _table(head, (_training_step(*each) for each in TRAINING))
 
 
@@ -283,7 +283,10 @@ def _metavar(argument: Any) -> str:
 
 def _table(head: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
     """A table; `|` in a cell is written so that it does not end the cell, and `<` outside code so that it is no tag."""
-    lines = [head, ["---"] * len(head), *rows]
+    body = [tuple(row) for row in rows]
+    if any(len(row) != len(head) for row in body):
+        raise ValueError(f"a row of the table with the head {', '.join(head)} has another number of cells")
+    lines = [head, ["---"] * len(head), *body]
     return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines) + "\n"
 
 

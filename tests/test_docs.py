@@ -24,7 +24,7 @@ import hwsim
 from hwsim import documents, machine, networks
 from hwsim.catalogue import implementation
 from hwsim.cells import CELLS
-from hwsim.config import grid, hardware
+from hwsim.config import grid, hardware, plausible
 from hwsim.config.constants import constants
 from hwsim.config.experiment import Experiment
 from hwsim.config.keys import sections
@@ -175,6 +175,17 @@ def test_the_chip_that_is_shown_is_valid(tmp_path: Path) -> None:
     assert (made.device.name, made.parts.adc.energy.value, made.parts.diagonals.inverse.mismatch) == (
         "rram_hfox_130nm", 0.9e-12, 0.01,
     )  # fmt: skip
+
+
+def test_the_digital_machine_at_another_node_that_is_shown_is_scaled_as_a_whole(tmp_path: Path) -> None:
+    page = (ROOT / "docs/own_machine.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r'```yaml title="digital_28nm.yaml"\n(.*?)```', page, re.DOTALL)
+    (tmp_path / "digital_28nm.yaml").write_text(text, encoding="utf-8")
+    made = hardware.machine(documents.load(tmp_path / "digital_28nm.yaml"))
+    assert not plausible.doubts(made)
+    older, newer = (machine_options(f"digital_{node}nm").priced_parts() for node in (45, 22))
+    multiply = made.priced_parts().arithmetic["float32"].multiply.value
+    assert newer.arithmetic["float32"].multiply.value < multiply < older.arithmetic["float32"].multiply.value
 
 
 def test_the_periphery_that_is_shown_is_read_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from math import log
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel
 
 from hwsim.accounts.crossbar import CrossbarParts
 from hwsim.accounts.digital import DigitalParts
 from hwsim.accounts.periphery import Periphery
+from hwsim.accounts.sram import StaticMemory
 from hwsim.config import dotted
 from hwsim.documents import Document, Place, Problem
+from hwsim.machine import digital
 from hwsim.physics import DataSheet
 from hwsim.quantities import Constant, si
 
@@ -81,6 +84,9 @@ def written(value: float, unit: str) -> str:
     return si(value, unit) if unit not in ("", "%") else f"{value:.3g}" if not unit else f"{100 * value:.3g} %"
 
 
+NODES: tuple[int, ...] = get_args(StaticMemory.model_fields["node_nm"].annotation)
+"""Nodes, in nm, for which there are tables of static memories."""
+
 _IMPLAUSIBLE = "; are its unit and exponent right?"
 
 
@@ -96,7 +102,23 @@ def doubts(model: BaseModel) -> list[Doubt]:
                     what = " reaches" if ends else f" {row.what} is" if row.what else " is"
                     said = f"{owner}: {key}{what} {written(value, row.unit)}, {text}{_IMPLAUSIBLE}"
                     found.setdefault(said, Doubt((*place, *where), said))
+        if isinstance(part, digital.Options) and (half := _half_scaled(part)):
+            found.setdefault(half, Doubt((*place, "parts", "sram", "node_nm"), half))
     return list(found.values())
+
+
+def _half_scaled(machine: digital.Options) -> str | None:
+    """What is to be said of memories that are of another node than the arithmetic in front of them."""
+    if machine.scaled_to is None:
+        return None
+    node, memories = machine.scaled_to.node * 1e9, machine.parts.sram.node_nm
+    nearest = min(NODES, key=lambda each: abs(log(each / node)))
+    if memories == nearest:
+        return None
+    return (
+        f"{machine.name}: scaled_to scales arithmetic to {node:g} nm, and parts.sram.node_nm leaves memories at "
+        f"{memories} nm; the nearest table is that of {nearest} nm, and wires and area have keys of their own"
+    )
 
 
 def located(document: Document, model: BaseModel) -> list[str]:

@@ -51,11 +51,13 @@ def _hangs(stated: Course, each: Fragile) -> str:
     """How meetings move with a constant."""
     courses = each.halved, each.doubled
     if each.by < inf and len(stated.meetings) == 1:
-        first, last = (_whole(course.meetings[0].value) for course in courses)
-        return f"moves with {each.constant} from {first} to {last}"
-    halved, doubled = map(_where, courses)
+        first, last = (course.meetings[0].value for course in courses)
+        if min(first, last) <= stated.meetings[0].value <= max(first, last):
+            return f"moves with {each.constant} from {_whole(first)} to {_whole(last)}"
+    as_stated, halved, doubled = map(_where, (stated, *courses))
     return (
-        f"with {each.constant} halved the substrate needs less {halved}, doubled {doubled}; as stated {_where(stated)}"
+        f"the substrate needs less {as_stated} as stated, {halved} with {each.constant} halved, "
+        f"{doubled} with it doubled"
     )
 
 
@@ -112,7 +114,7 @@ def _sentence(found: Breakeven, quantity: Quantity) -> str:
 def _where(course: Course) -> str:
     """Where the substrate needs less."""
     if not course.meetings:
-        return "everywhere" if course.less else "nowhere"
+        return "at all values" if course.less else "at no value"
     places, first = [], ""
     for value, less in [(_whole(meeting.value), meeting.less) for meeting in course.meetings]:
         if less:

@@ -14,13 +14,10 @@ def show(summary: Summary, console: Console) -> None:
     title = f"{summary['name']}: the substrate beside its references (× is the ratio to the substrate)"
     if "estimated" in summary:
         title = f"{title}; estimated from shapes, nothing was simulated"
-    for table in (
-        tables.systems(found, title),
-        tables.energy(found),
-        tables.memory(found),
-        efficiency.efficiency(found),
-        efficiency.published(brief=True),
-    ):
+    shown = [tables.systems(found, title), tables.energy(found), tables.memory(found), efficiency.efficiency(found)]
+    if "estimated" in summary:  # of a run, the report has it
+        shown.append(efficiency.published(brief=True))
+    for table in shown:
         put(table, console)
     for line in (*tables.remarks(found), *efficiency.remarks(found)):
         console.print(line, markup=False)

@@ -279,8 +279,8 @@ def _researcher(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
     rows = study.summary[study.summary.quantity == name]
     found: dict[str, pd.Series[float]] = {}
     lost: dict[str, tuple[int, int]] = {}
-    for system, part in rows.groupby("system", sort=False):
-        rule = f"{part.rule.iloc[0]} ({system})"
+    for (name_of, system), part in rows.groupby(["rule", "system"], sort=False):
+        rule = f"{name_of} ({system})"
         whole = _lost(part) == 0
         lost[rule] = int((~whole).sum()), len(part)
         if part["median"][whole].notna().any():

@@ -164,6 +164,21 @@ def test_the_digital_unit_of_a_chip_is_looked_at_as_well() -> None:
     assert doubt.text.startswith("unit: parts.timing.clock is 1 ms, 4e+04 times the largest published, 25 ns")
 
 
+@pytest.mark.parametrize(("node", "tables", "nearest"), [(28, 45, 32), (28, 32, None), (14, 32, 22), (14, 22, None)])
+def test_memories_of_another_node_than_the_arithmetic_are_warned_of(
+    node: int, tables: int, nearest: int | None
+) -> None:
+    machine = {
+        "like": "digital_45nm",
+        "name": "mine",
+        "scaled_to": {"node": f"{node} nm", "voltage": {"value": "0.9 V", "assumed": "usual"}},
+        "parts": {"sram": {"node_nm": tables}},
+    }
+    found = doubts(hardware.machine(Document("test", machine)))
+    assert [doubt.place for doubt in found] == ([("parts", "sram", "node_nm")] if nearest else [])
+    assert all(f"to {node} nm" in doubt.text and f"that of {nearest} nm" in doubt.text for doubt in found)
+
+
 def test_an_end_of_a_range_is_looked_at_as_well() -> None:
     data = shipped("devices", "pcm_gst_90nm")
     data["write"]["current"]["range"] = ["100 uA", "500 mA"]

@@ -155,8 +155,8 @@ def test_a_bound_is_never_the_best_reference_and_is_shown_apart():
 @pytest.mark.parametrize(
     ("course", "where"),
     [
-        ((True, ()), "everywhere"),
-        ((False, ()), "nowhere"),
+        ((True, ()), "at all values"),
+        ((False, ()), "at no value"),
         ((True, (30,)), "below 30"),
         ((True, (30, 90)), "below 30 and from 90 on"),
         ((False, (30, 90)), "from 30 to below 90"),

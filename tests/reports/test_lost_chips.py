@@ -234,6 +234,15 @@ def test_a_point_with_lost_chips_is_neither_the_best_nor_the_worst_of_a_study() 
     assert [str(row[-1]) for row in cells] == ["50.0%", "99.0% (3 not finite)", "not finite", "80.0%"]
 
 
+def test_rules_that_an_axis_varies_are_judged_apart() -> None:
+    """The substrate is one system, whatever its rule."""
+    study = study_of({(4, "S"): (0.5, 4, 0), (8, "S"): (0.6, 4, 0), (5, "S"): (0.7, 4, 0), (9, "S"): (0.8, 4, 0)})
+    study.summary["rule"] = ["worse", "worse", "better", "better"]
+    researcher = trials.answers(study)[2]
+    assert researcher.said == "By its median over all points, better (S) does best: accuracy 75.0%."
+    assert researcher.because[:2] == ["worse (S): 50.0% to 60.0%.", "better (S): 70.0% to 80.0%."]
+
+
 def test_a_rule_that_is_lost_more_often_does_not_do_best() -> None:
     study = study_of({(4, "A"): (0.5, 4, 0), (8, "A"): (0.6, 4, 0), (4, "B"): (0.9, 4, 0), (8, "B"): (0.99, 1, 3)})
     researcher = trials.answers(study)[2]
