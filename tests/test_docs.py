@@ -177,6 +177,24 @@ def test_the_chip_that_is_shown_is_valid(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_the_periphery_that_is_shown_is_read_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the chip that the page shows, whose values stay analog: no converter takes part in a read of the array."""
+    page = (ROOT / "docs/own_machine.md").read_text(encoding="utf-8")
+    for name in ("my_chip.yaml", "my_periphery.yaml"):
+        (text,) = re.findall(rf'```yaml title="{name}"\n(.*?)```', page, re.DOTALL)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    with (tmp_path / "my_chip.yaml").open("a") as chip:
+        chip.write("  tiles: {rows: 128, columns: 128, time: {value: 140 ns, source: lab}, phases: 1, scale: null}\n")
+        chip.write("periphery: my_periphery.yaml\n")
+    monkeypatch.chdir(tmp_path)
+    (script,) = re.findall(r'```python title="one_read.py"\n(.*?)```', page, re.DOTALL)
+    module: dict[str, Any] = {}
+    exec(compile(script, "one_read.py", "exec", dont_inherit=True), module)
+    parts = module["read"].by_component
+    periphery = sum(parts[name] for name in ("tile control", "tile drivers", "tile outputs"))
+    assert periphery == close((2.1e-3 + 128 * 12e-6 + 128 * 25e-6) * 140e-9)
+
+
 def test_the_study_that_is_shown_is_valid(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(blocks("docs/studies.md", "yaml")[0])
     shown = grid.load(tmp_path / "study.yaml")
