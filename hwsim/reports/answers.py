@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from hwsim.experiments.run_folder import RunFolder
 from hwsim.quantities import si
+from hwsim.reports.efficiency import empty
 from hwsim.reports.figures.canvas import opening
 from hwsim.reports.tables import cosine, diverged, left_out, lost, lost_gradients, missed, reached
 
@@ -203,6 +204,8 @@ def _architect(run: RunFolder) -> Answer:
     purpose, share = _largest(mine["energy"]["by_purpose"], joules)
     unit, part = _largest(mine["energy"]["by_unit"], joules)
     because.append(f"{share:.0%} goes to {purpose}; the unit that takes most is {unit}, with {part:.0%}.")
+    if fill := empty(mine):
+        because.append(f"Weights fill {fill} of the tiles that are read, and a read draws the power of whole tiles.")
     assumed = mine["energy"]["assumed_fraction"]
     if assumed is not None:
         because.append(f"{assumed:.0%} of it rests on assumed constants.")

@@ -110,14 +110,20 @@ EMPTY = 0.1
 """The tile fill below which a remark says what that costs."""
 
 
+def empty(system: Mapping[str, Any]) -> str | None:
+    """The tile fill of a system whose tiles are mostly empty and draw power as wholes, in per cent."""
+    fill = (system.get("efficiency") or {}).get("tile_fill")
+    drawn = any("periphery." in constant for constant in system["energy"].get("by_constant") or ())
+    return f"{100 * fill:.2g} %" if fill is not None and fill < EMPTY and drawn else None
+
+
 def _empty(found: Systems) -> list[str]:
     """Tiles that are read for few weights, where their periphery draws power."""
     fills: dict[str, list[str]] = {}
     for name, system in found.items():
-        fill = (system.get("efficiency") or {}).get("tile_fill")
-        drawn = any("periphery." in constant for constant in system["energy"].get("by_constant") or ())
-        if fill is not None and fill < EMPTY and drawn:
-            fills.setdefault(f"{100 * fill:.2g} %", []).append(name)
+        fill = empty(system)
+        if fill is not None:
+            fills.setdefault(fill, []).append(name)
     return [
         f"{', '.join(names)}: weights fill {fill} of the tiles that are read, and a read draws the power of whole "
         "tiles; tiles of fewer parts.tiles.rows and columns read for less."

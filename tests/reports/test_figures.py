@@ -139,6 +139,9 @@ def test_answers_are_made_from_the_numbers(folders: Folders) -> None:
     assert f"takes {si(joules, 'J')}, {compared(joules, theirs, 'less', 'more', 'digital')}" in architect.said
     assert architect.tone == ("good" if joules < theirs else "bad")
     assert any(line.startswith("substrate (fpe): " + accuracy) for line in researcher.because)
+    fill = 100 * mine["efficiency"]["tile_fill"]
+    assert fill < 10
+    assert f"Weights fill {fill:.2g} % of the tiles that are read" in " ".join(architect.because)
 
 
 def test_what_is_not_known_is_not_said(folders: Folders) -> None:
