@@ -195,6 +195,16 @@ def test_the_periphery_that_is_shown_is_read_with(tmp_path: Path, monkeypatch: p
     assert periphery == close((2.1e-3 + 128 * 12e-6 + 128 * 25e-6) * 140e-9)
 
 
+def test_every_shipped_crossbar_machine_is_held_against_a_published_chip() -> None:
+    crossbars = {n for n in hardware.names("configs/hardware") if machine_options(n).kind == "crossbar"}
+    assert len(crossbars) == 6
+    assert crossbars <= set(generate.PEERS)
+    table = generate.reads()
+    for name in crossbars:
+        (row,) = re.findall(rf"^\| `{name}` .*$", table, re.MULTILINE)
+        assert re.search(r"×\d+\.\d\d \|$", row)
+
+
 def test_the_study_that_is_shown_is_valid(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(blocks("docs/studies.md", "yaml")[0])
     shown = grid.load(tmp_path / "study.yaml")
