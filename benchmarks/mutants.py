@@ -178,8 +178,8 @@ def _names(tree: ast.AST) -> Iterator[tuple[str, int]]:
 # ---- faults against tests ------------------------------------------------------------------------------------
 
 
-def compiled_anew(root: Path, file: str) -> None:
-    """Have this process compile what a file holds, and what is compiled with it, apart from what others keep."""
+def compiled_anew(root: Path) -> None:
+    """Have this process compile circuits apart from what others keep, since one may be compiled into another."""
     kept, own = Path(os.environ["NUMBA_CACHE_DIR"]), root / "compiled anew"
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir()
@@ -187,6 +187,9 @@ def compiled_anew(root: Path, file: str) -> None:
         if not folder.name.startswith("circuits_"):
             shutil.copytree(folder, own / folder.name, copy_function=os.link)
     os.environ["NUMBA_CACHE_DIR"] = str(own)
+    import numba
+
+    numba.config.CACHE_DIR = str(own)  # read from the environment long ago
 
 
 def job_of(fault: Fault, tests: list[str], limit: float) -> Callable[[Copy], Job]:
@@ -197,7 +200,7 @@ def job_of(fault: Fault, tests: list[str], limit: float) -> Callable[[Copy], Job
 
         def job(root: Path) -> Any:
             if "@compiled" in (root / fault.file).read_text(encoding="utf-8"):
-                compiled_anew(root, fault.file)
+                compiled_anew(root)
             return run_tests(tests, limit)
 
         return job

@@ -143,3 +143,16 @@ def test_typed_reuse_is_taken_as_it_is() -> None:
     assert (first.memory, first.amount, first.assumed) == (WEIGHT_MEMORY, 40 * 50 / 128, True)
     sums = [move for move in typed.moves(of("outer", 40, 50), where) if move.memory == GRADIENT_MEMORY]
     assert [(move.amount, move.assumed) for move in sums] == [(40 * 50 / 64, True)] * 2
+
+
+@pytest.mark.parametrize("recurrent", [True, False])
+@pytest.mark.parametrize("kind", ["fetch", "bias"])
+def test_typed_reuse_of_what_is_no_product(kind: str, recurrent: bool) -> None:
+    """Fetched once per so many uses by each of so many sequences, and read at each use, or once per window."""
+    where = Occurrence(100, recurrent=recurrent, sums=SUMS)
+    typed = blocking(weight_reuse=64, batch_parallel=2)
+    fetched, written, read = typed.moves(of(kind, 40), where)
+    together = 1 if kind == "fetch" or recurrent else typed.window(100)
+    assert (fetched.memory, fetched.way, fetched.amount, fetched.assumed) == (WEIGHT_MEMORY, "read", 40 / 128, True)
+    assert (written.memory, written.way, written.amount) == (BUFFER, "write", 40 / 128)
+    assert (read.memory, read.way, read.amount) == (BUFFER, "read", close(40 / (2 * together)))

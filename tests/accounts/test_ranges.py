@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from hwsim import machine
 from hwsim.accounts.crossbar import Converter
-from hwsim.accounts.energy import Entry, Ledger, Spent, Tariff, charge, grouped, total
+from hwsim.accounts.energy import Entry, Ledger, Line, Spent, Tariff, charge, grouped, total
 from hwsim.accounts.journal import PASS, Sweep
 from hwsim.errors import ConfigError
 from hwsim.quantities import Constant, Energy, Voltage
@@ -168,3 +168,17 @@ def test_bits_without_an_energy_are_refused_and_the_known_ones_named() -> None:
 def test_a_converter_without_any_energy_is_refused() -> None:
     with pytest.raises(ValidationError, match="energy_per_bits has none"):
         Converter.model_validate({"bits": 8, "time": {"value": "1 ns", "assumed": "why"}})
+
+
+@pytest.mark.parametrize("what", Line._fields)
+def test_each_group_of_a_ledger_keeps_its_constants(what: str) -> None:
+    ledger: Ledger = {
+        Line("layer 1", "inference", "tiles", "read", "devices", "voltage"): Entry(2.0, 0.5, 2.0, False, 3.0),
+        Line("layer 2", "gradient", "adc", "adc", "converter", "energy"): Entry(5.0, 0.5, 2.0, True, 7.0),
+    }
+    for line, entry in ledger.items():
+        spent = grouped(ledger, what)[getattr(line, what)]
+        assert {constant: share.energy for constant, share in spent.by_constant.items()} == {
+            line.constant: entry.energy
+        }
+    assert set(total(ledger).by_constant) == {"voltage", "energy"}
