@@ -156,3 +156,15 @@ def test_typed_reuse_of_what_is_no_product(kind: str, recurrent: bool) -> None:
     assert (fetched.memory, fetched.way, fetched.amount, fetched.assumed) == (WEIGHT_MEMORY, "read", 40 / 128, True)
     assert (written.memory, written.way, written.amount) == (BUFFER, "write", 40 / 128)
     assert (read.memory, read.way, read.amount) == (BUFFER, "read", close(40 / (2 * together)))
+
+
+@pytest.mark.parametrize(("buffer", "pinned"), [(100, 100), (10**6, 300)])
+def test_parameters_as_plain_numbers_are_fetched_like_matrices(buffer: int, pinned: int) -> None:
+    """In a recurrence what does not fit comes again at each step; outside of one all of it comes once per window."""
+    found = blocking(buffer, batch_parallel=4)
+    each = moved(found, of("fetch", 20, 15), Occurrence(50, matrices=300, sums=SUMS))
+    fetched = (pinned + 50 * (300 - pinned)) / (50 * 4)
+    assert each == close({(WEIGHT_MEMORY, "read"): fetched, (BUFFER, "write"): fetched, (BUFFER, "read"): 300 / 4})
+    each = moved(found, of("fetch", 20, 15), Occurrence(50, recurrent=False, sums=SUMS))
+    fetched = 300 / (found.window(50) * 4)
+    assert each == close({(WEIGHT_MEMORY, "read"): fetched, (BUFFER, "write"): fetched, (BUFFER, "read"): 300 / 4})

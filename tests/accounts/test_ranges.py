@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from hwsim import machine
 from hwsim.accounts.crossbar import Converter
-from hwsim.accounts.energy import Entry, Ledger, Line, Spent, Tariff, charge, grouped, total
+from hwsim.accounts.energy import UNPRICED, Entry, Ledger, Line, NoPrices, Spent, Tariff, charge, grouped, total
 from hwsim.accounts.journal import PASS, Sweep
 from hwsim.errors import ConfigError
 from hwsim.quantities import Constant, Energy, Voltage
@@ -182,3 +182,10 @@ def test_each_group_of_a_ledger_keeps_its_constants(what: str) -> None:
             line.constant: entry.energy
         }
     assert set(total(ledger).by_constant) == {"voltage", "energy"}
+
+
+def test_operations_without_prices_are_counted_all_the_same() -> None:
+    record = Record("tanh", "unit", "layer 1", INFERENCE, "float64", (4,), 4, (), 0)
+    ledger: Ledger = {}
+    Tariff([(record, record)], NoPrices()).charge(ledger, Sweep("pass", PASS, ((0, 3),)), 0, 3, None)
+    assert {line.constant: (entry.price, entry.count) for line, entry in ledger.items()} == {UNPRICED: (None, 6.0)}
