@@ -27,7 +27,7 @@ LIBRARIES: tuple[str, ...] = (
     "pydantic",
     "pytest",
 )
-LIBRARIES += ("scipy.stats", "simpy", "yaml", "rich.console", "typer", "brian2", "matplotlib.pyplot")
+LIBRARIES += ("scipy.stats", "simpy", "yaml", "rich.console", "typer", "matplotlib.pyplot")
 """What takes long to import, and is not under test."""
 
 TAKEN = ("hwsim", "tests", "configs", "devices", "benchmarks", "docs", "examples")
