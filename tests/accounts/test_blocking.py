@@ -168,3 +168,36 @@ def test_parameters_as_plain_numbers_are_fetched_like_matrices(buffer: int, pinn
     each = moved(found, of("fetch", 20, 15), Occurrence(50, recurrent=False, sums=SUMS))
     fetched = 300 / (found.window(50) * 4)
     assert each == close({(WEIGHT_MEMORY, "read"): fetched, (BUFFER, "write"): fetched, (BUFFER, "read"): 300 / 4})
+
+
+MULTIPLIERS = 256 + 16 + 1
+"""Words behind the buffer: a block of sums, a line of operands, and a number."""
+
+
+@pytest.mark.parametrize("together", [1, 10])
+@pytest.mark.parametrize("vectors", [1, 3])
+def test_what_comes_into_the_buffer_for_a_product_and_goes_on_from_it(vectors: int, together: int) -> None:
+    """Weights and operands come in; each block of results takes its operands from there."""
+    found = blocking(2_000, together=together, batch_parallel=2)
+    size = (vectors, 50, 60) if vectors > 1 else (50, 60)
+    each = moved(found, of("read", *size), Occurrence(40, recurrent=False, sums=SUMS))
+    inside = columns_together(50, 60, 40, 2 * vectors, together, 2_000)
+    onwards = columns_together(50, 60, 40, 2 * vectors, together, MULTIPLIERS)
+    operands = inside.b / 80 if together > 1 else 60 * vectors  # a single step hands them over itself
+    assert each[BUFFER, "write"] == close(inside.a / 80 + operands)
+    assert each[BUFFER, "read"] == close((onwards.a + onwards.b) / 80)
+    again = moved(found, of("read", *size), Occurrence(40, matrices=6_000, sums=SUMS))  # in a recurrence
+    used = product(50, 2 * vectors, 60, MULTIPLIERS)
+    assert again[BUFFER, "write"] == close(recurrent(3_000, 40, 1_000) / 80 + 60 * vectors)
+    assert again[BUFFER, "read"] == close((used.a + used.b) / 2)
+
+
+@pytest.mark.parametrize("together", [1, 10])
+def test_what_comes_into_the_buffer_for_sums_and_goes_on_from_it(together: int) -> None:
+    """Factors and sums come in, and what the multipliers have summed; both ways of the sums pass through."""
+    found = blocking(2_000, together=together, batch_parallel=2)
+    each = moved(found, of("outer", 50, 60), Occurrence(40, recurrent=False, sums=SUMS))
+    inside, onwards = (outer_sums(50, 60, 40, 2, together, words) for words in (2_000, MULTIPLIERS))
+    factors = inside.factors / 80 if together > 1 else 50 + 60
+    assert each[BUFFER, "write"] == close(factors + (inside.sums_read + onwards.sums_written) / 80)
+    assert each[BUFFER, "read"] == close((onwards.factors + onwards.sums_read + inside.sums_written) / 80)

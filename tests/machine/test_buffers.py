@@ -65,3 +65,17 @@ def test_step_by_step_nothing_waits() -> None:
     with made.machine.showing(episode):
         learned.gradients(made)
         assert "operands" not in made.machine.memory.live
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_each_sequence_that_is_worked_on_has_states_and_tapes_and_all_share_weights(parallel: int) -> None:
+    on = {"like": "digital_45nm", "parts": {"dataflow": {"batch_parallel": parallel}}}
+    learned, episode = rule("bptt"), random_episode(batch=6, steps=STEPS)
+    made = built(NETWORK, learned, episode, on=on)
+    with made.machine.showing(episode):
+        learned.gradients(made)
+        most = {holding.name: holding.values for holding in made.machine.memory.peak_holdings()}
+    assert most["layer 1 h"] == most["layer 1 carried error"] == parallel * 5
+    assert most["layer 1 h tape"] == parallel * 2 * 5  # in the second step back, which shows what waits
+    assert (most["input replay"], most["target replay"]) == (parallel * STEPS * 2, parallel * STEPS)
+    assert (most["layer 1 W"], most["layer 1 W gradient"], most["layer 1 b"]) == (25, 25, 5)
