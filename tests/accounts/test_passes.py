@@ -111,6 +111,12 @@ def test_a_matrix_that_is_read_in_several_ways_is_one_matrix() -> None:
     assert found["read", (6, 6, 6)] == (True, 36)
 
 
+def test_a_solver_gets_the_matrix_as_a_whole() -> None:
+    found = {kind: each for kind, each in products("fpe", "tanh", "pass 2").items() if kind[0] == "solve"}
+    assert {(kind, size) for kind, size in found} == {("solve", (6, 6))}
+    assert all(recurrent for recurrent, _ in found.values())
+
+
 def test_matrices_on_one_way_around_are_of_one_recurrence() -> None:
     """W leads from h to c and V back; U leads from e to e; S leads out of all of them, into a sum."""
     trace = (
