@@ -42,6 +42,9 @@ COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
 FUNCTIONS = {"min": "max", "max": "min", "ceil": "floor", "floor": "ceil", "any": "all", "all": "any"}
 FUNCTIONS |= {"minimum": "maximum", "maximum": "minimum", "sum": "prod", "sin": "cos", "cos": "sin"}
 
+SYMMETRIC = {"min", "max", "minimum", "maximum", "hypot", "swapaxes"}
+"""Functions for which the order of two arguments means nothing."""
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -374,10 +377,11 @@ class _Places(ast.NodeVisitor):
         if name in FUNCTIONS and (isinstance(node.func, ast.Name) or ast.unparse(node.func.value) == "np"):  # type: ignore[attr-defined]
             start = "np." if isinstance(node.func, ast.Attribute) else ""
             self._put(node, "function exchanged", ast.unparse(_call(node, ast.Name(start + FUNCTIONS[name]))))
-        plain = node.args and not any(isinstance(each, ast.Starred) for each in node.args)
+        plain = node.args and not any(isinstance(each, ast.Starred) for each in node.args) and name not in SYMMETRIC
         swapped = [
             [*node.args[:i], node.args[i + 1], node.args[i], *node.args[i + 2 :]]
             for i in range(len(node.args) - 1 if plain else 0)
+            if ast.unparse(node.args[i]) != ast.unparse(node.args[i + 1])
         ]
         self._one_of(
             node, "arguments swapped", [ast.unparse(ast.Call(node.func, args, node.keywords)) for args in swapped]

@@ -100,6 +100,10 @@ def test_what_is_unknown_has_no_bounds() -> None:
     assert spent.range == (1, 1)
     spent.add("unknown", Entry(None, 1.0, 1.0, False, 2.0))
     assert (spent.energy, spent.range, spent.unknown) == (None, None, {"unknown"})
+    whole = Spent()
+    whole.add("other", Entry(2.0, 1.0, 1.0, False, 1.0))
+    whole.absorb(spent)
+    assert (whole.known, whole.energy, whole.range, whole.unknown) == (3, None, None, {"unknown"})
 
 
 @pytest.mark.parametrize("on", ["digital_45nm", "digital_7nm", "pcm_crossbar", "rram_crossbar"])
