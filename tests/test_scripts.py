@@ -17,8 +17,12 @@ OPTIONAL = ("torch",)
 """What a part of a benchmark may need that the tests do not install."""
 
 
-LEFT_OUT = {"lockstep.py": "MNIST is left out"}
+LEFT_OUT = {"lockstep.py": "MNIST is left out", "mutants.py": "are left out"}
 """What a small form does without, and says so."""
+
+
+NEEDED = {"mutants.py": "coverage"}
+"""What a script needs besides the package."""
 
 
 def is_script(path: Path) -> bool:
@@ -43,6 +47,8 @@ def run_small(path: Path, folder: Path) -> str:
 
 @pytest.mark.parametrize("path", [path for path in FILES if is_script(path)], ids=_name)
 def test_a_script_runs_in_its_small_form(path: Path, tmp_path: Path) -> None:
+    if path.name in NEEDED:
+        pytest.importorskip(NEEDED[path.name])
     said = run_small(path, tmp_path)
     assert LEFT_OUT.get(path.name, "") in said
 

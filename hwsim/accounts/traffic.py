@@ -77,8 +77,6 @@ def block(m: int, n: int, words: int) -> tuple[int, int]:
     best, found = None, (1, 1)
     for rows in range(1, min(m, words - 2) + 1):
         columns = min(n, max((words - 1 - rows) // rows, (words - 1) // (rows + 1)))
-        if columns < 1:
-            break
         moved = ceil(n / columns) * m + ceil(m / rows) * n
         if best is None or moved < best:
             best, found = moved, (rows, columns)

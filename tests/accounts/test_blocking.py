@@ -168,3 +168,61 @@ def test_typed_reuse_is_taken_as_it_is() -> None:
     assert (first.memory, first.amount, first.assumed) == (WEIGHT_MEMORY, 40 * 50 / 128, True)
     sums = [move for move in typed.moves(of("outer", 40, 50), where) if move.memory == GRADIENT_MEMORY]
     assert [(move.amount, move.assumed) for move in sums] == [(40 * 50 / 64, True)] * 2
+
+
+@pytest.mark.parametrize("recurrent", [True, False])
+@pytest.mark.parametrize("kind", ["fetch", "bias"])
+def test_typed_reuse_of_what_is_no_product(kind: str, recurrent: bool) -> None:
+    """Fetched once per so many uses by each of so many sequences, and read at each use, or once per window."""
+    where = Occurrence(100, recurrent=recurrent, sums=SUMS)
+    typed = blocking(weight_reuse=64, batch_parallel=2)
+    fetched, written, read = typed.moves(of(kind, 40), where)
+    together = 1 if kind == "fetch" or recurrent else typed.window(100)
+    assert (fetched.memory, fetched.way, fetched.amount, fetched.assumed) == (WEIGHT_MEMORY, "read", 40 / 128, True)
+    assert (written.memory, written.way, written.amount) == (BUFFER, "write", 40 / 128)
+    assert (read.memory, read.way, read.amount) == (BUFFER, "read", close(40 / (2 * together)))
+
+
+@pytest.mark.parametrize(("buffer", "pinned"), [(100, 100), (10**6, 300)])
+def test_parameters_as_plain_numbers_are_fetched_like_matrices(buffer: int, pinned: int) -> None:
+    """In a recurrence what does not fit comes again at each step; outside of one all of it comes once per window."""
+    found = blocking(buffer, batch_parallel=4)
+    each = moved(found, of("fetch", 20, 15), Occurrence(50, matrices=300, sums=SUMS))
+    fetched = (pinned + 50 * (300 - pinned)) / (50 * 4)
+    assert each == close({(WEIGHT_MEMORY, "read"): fetched, (BUFFER, "write"): fetched, (BUFFER, "read"): 300 / 4})
+    each = moved(found, of("fetch", 20, 15), Occurrence(50, recurrent=False, sums=SUMS))
+    fetched = 300 / (found.window(50) * 4)
+    assert each == close({(WEIGHT_MEMORY, "read"): fetched, (BUFFER, "write"): fetched, (BUFFER, "read"): 300 / 4})
+
+
+MULTIPLIERS = 256 + 16 + 1
+"""Words behind the buffer: a block of sums, a line of operands, and a number."""
+
+
+@pytest.mark.parametrize("together", [1, 10])
+@pytest.mark.parametrize("vectors", [1, 3])
+def test_what_comes_into_the_buffer_for_a_product_and_goes_on_from_it(vectors: int, together: int) -> None:
+    """Weights and operands come in; each block of results takes its operands from there."""
+    found = blocking(2_000, together=together, batch_parallel=2)
+    size = (vectors, 50, 60) if vectors > 1 else (50, 60)
+    each = moved(found, of("read", *size), Occurrence(40, recurrent=False, sums=SUMS))
+    inside = columns_together(50, 60, 40, 2 * vectors, together, 2_000)
+    onwards = columns_together(50, 60, 40, 2 * vectors, together, MULTIPLIERS)
+    operands = inside.b / 80 if together > 1 else 60 * vectors  # a single step hands them over itself
+    assert each[BUFFER, "write"] == close(inside.a / 80 + operands)
+    assert each[BUFFER, "read"] == close((onwards.a + onwards.b) / 80)
+    again = moved(found, of("read", *size), Occurrence(40, matrices=6_000, sums=SUMS))  # in a recurrence
+    used = product(50, 2 * vectors, 60, MULTIPLIERS)
+    assert again[BUFFER, "write"] == close(recurrent(3_000, 40, 1_000) / 80 + 60 * vectors)
+    assert again[BUFFER, "read"] == close((used.a + used.b) / 2)
+
+
+@pytest.mark.parametrize("together", [1, 10])
+def test_what_comes_into_the_buffer_for_sums_and_goes_on_from_it(together: int) -> None:
+    """Factors and sums come in, and what the multipliers have summed; both ways of the sums pass through."""
+    found = blocking(2_000, together=together, batch_parallel=2)
+    each = moved(found, of("outer", 50, 60), Occurrence(40, recurrent=False, sums=SUMS))
+    inside, onwards = (outer_sums(50, 60, 40, 2, together, words) for words in (2_000, MULTIPLIERS))
+    factors = inside.factors / 80 if together > 1 else 50 + 60
+    assert each[BUFFER, "write"] == close(factors + (inside.sums_read + onwards.sums_written) / 80)
+    assert each[BUFFER, "read"] == close((onwards.factors + onwards.sums_read + inside.sums_written) / 80)

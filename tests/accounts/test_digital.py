@@ -11,7 +11,7 @@ import yaml
 from conftest import built, close, gradient_of, machine_options, random_episode, rule
 
 from hwsim import machine
-from hwsim.accounts.blocking import COEFFICIENTS
+from hwsim.accounts.blocking import COEFFICIENTS, Dataflow
 from hwsim.accounts.digital import REGISTER_ACCESSES, DigitalPrices, Priced
 from hwsim.accounts.energy import Charge, Ledger, Tariff, grouped, total
 from hwsim.accounts.journal import PASS, Sweep
@@ -432,3 +432,25 @@ def test_sequences_side_by_side_share_fetched_weights_but_not_the_array() -> Non
 def test_words_off_the_chip_take_their_own_time() -> None:
     found = prices(most={"sequence memory": 4 * MIB}, sram={"capacity": {"value": "1 MiB", "assumed": "a test"}})
     assert duration(found, PUSH) == round(128 * (0.25 * 4020 + 0.75 * 312.5))
+
+
+def test_what_is_outside_moves_there_and_the_rest_does_not() -> None:
+    """A quarter of a tape of 4 MiB is on the chip."""
+    found = prices(most={"sequence memory": 4 * MIB}, sram={"capacity": {"value": "1 MiB", "assumed": "a test"}})
+    for record in (PUSH, POP):
+        charges = found.charges(record)
+        assert bits(charges, "sequence memory") == close(0.25 * 256 * 32)
+        assert bits(charges, "off-chip memory") == close(0.75 * 256 * 32)
+
+
+def test_sums_that_are_wider_than_words_move_as_they_are_kept() -> None:
+    parts = machine_options("digital_45nm").parts.model_copy(update={"dataflow": Dataflow(gradient_block=1)})
+    word, sums = Priced(16, "float16"), Priced(32, "float32")
+    found = DigitalPrices(parts, MOST, word, sums, widths={"W gradient": 24})
+    record = of("outer", 8, 4, unit="systolic array", writes="W gradient")
+    moved = [
+        (each.constant.split()[-1], each.amount)
+        for each in found.charges(record)
+        if each.component == "gradient memory" and "KiB" in each.constant
+    ]
+    assert moved == [("read", 8 * 4 * 24), ("write", 8 * 4 * 24)]

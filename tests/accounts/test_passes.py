@@ -111,6 +111,38 @@ def test_a_matrix_that_is_read_in_several_ways_is_one_matrix() -> None:
     assert found["read", (6, 6, 6)] == (True, 36)
 
 
+def test_a_solver_gets_the_matrix_as_a_whole() -> None:
+    found = {kind: each for kind, each in products("fpe", "tanh", "pass 2").items() if kind[0] == "solve"}
+    assert {(kind, size) for kind, size in found} == {("solve", (6, 6))}
+    assert all(recurrent for recurrent, _ in found.values())
+
+
+def test_matrices_on_one_way_around_are_of_one_recurrence() -> None:
+    """W leads from h to c and V back; U leads from e to e; S leads out of all of them, into a sum."""
+    trace = (
+        of("load", ("h",), 0),
+        of("read", (0, "W"), 1, 5, 3),
+        of("store", (1,), "c"),
+        of("load", ("c",), 3),
+        of("read", (3, "V"), 4, 3, 7),
+        of("store", (4,), "h"),
+        of("load", ("e",), 6),
+        of("read", (6, "U"), 7, 11, 11),
+        of("add", (7, 4), 8),
+        of("store", (8,), "e"),
+        of("read", (7, "S"), 10, 2, 13),
+        of("store", (10,), "sum"),
+    )
+    found = Pass({0: trace}, 9).occurrences(0)
+    reads = {record.reads[1]: where for record, where in zip(trace, found, strict=True) if record.kind == "read"}
+    assert {name: (where.recurrent, where.matrices) for name, where in reads.items()} == {
+        "W": (True, 5 * 3 + 3 * 7),
+        "V": (True, 5 * 3 + 3 * 7),
+        "U": (True, 11 * 11),
+        "S": (False, 0),
+    }
+
+
 def test_a_phase_is_one_step_and_a_long_pass_can_stand_for_a_short_one() -> None:
     loop = (of("load", ("h",), 0), of("add", (0,), 1), of("store", (1,), "h"))
     found = Passes([loop], lambda steps: 100 if steps == 8 else steps)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from hwsim import machine
 from hwsim.accounts.crossbar import Converter
-from hwsim.accounts.energy import Entry, Ledger, Spent, Tariff, charge, grouped, total
+from hwsim.accounts.energy import UNPRICED, Entry, Ledger, Line, NoPrices, Spent, Tariff, charge, grouped, total
 from hwsim.accounts.journal import PASS, Sweep
 from hwsim.errors import ConfigError
 from hwsim.quantities import Constant, Energy, Voltage
@@ -100,6 +100,10 @@ def test_what_is_unknown_has_no_bounds() -> None:
     assert spent.range == (1, 1)
     spent.add("unknown", Entry(None, 1.0, 1.0, False, 2.0))
     assert (spent.energy, spent.range, spent.unknown) == (None, None, {"unknown"})
+    whole = Spent()
+    whole.add("other", Entry(2.0, 1.0, 1.0, False, 1.0))
+    whole.absorb(spent)
+    assert (whole.known, whole.energy, whole.range, whole.unknown) == (3, None, None, {"unknown"})
 
 
 @pytest.mark.parametrize("on", ["digital_45nm", "digital_7nm", "pcm_crossbar", "rram_crossbar"])
@@ -168,3 +172,24 @@ def test_bits_without_an_energy_are_refused_and_the_known_ones_named() -> None:
 def test_a_converter_without_any_energy_is_refused() -> None:
     with pytest.raises(ValidationError, match="energy_per_bits has none"):
         Converter.model_validate({"bits": 8, "time": {"value": "1 ns", "assumed": "why"}})
+
+
+@pytest.mark.parametrize("what", Line._fields)
+def test_each_group_of_a_ledger_keeps_its_constants(what: str) -> None:
+    ledger: Ledger = {
+        Line("layer 1", "inference", "tiles", "read", "devices", "voltage"): Entry(2.0, 0.5, 2.0, False, 3.0),
+        Line("layer 2", "gradient", "adc", "adc", "converter", "energy"): Entry(5.0, 0.5, 2.0, True, 7.0),
+    }
+    for line, entry in ledger.items():
+        spent = grouped(ledger, what)[getattr(line, what)]
+        assert {constant: share.energy for constant, share in spent.by_constant.items()} == {
+            line.constant: entry.energy
+        }
+    assert set(total(ledger).by_constant) == {"voltage", "energy"}
+
+
+def test_operations_without_prices_are_counted_all_the_same() -> None:
+    record = Record("tanh", "unit", "layer 1", INFERENCE, "float64", (4,), 4, (), 0)
+    ledger: Ledger = {}
+    Tariff([(record, record)], NoPrices()).charge(ledger, Sweep("pass", PASS, ((0, 3),)), 0, 3, None)
+    assert {line.constant: (entry.price, entry.count) for line, entry in ledger.items()} == {UNPRICED: (None, 6.0)}

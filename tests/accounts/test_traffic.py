@@ -273,3 +273,14 @@ def test_published_counts_of_a_pinned_matrix():
 def test_the_bound_holds_for_large_products_too():
     m = n = k = 3000
     assert product(m, n, k, 32_768).total < 1.1 * (2 * m * n * k / sqrt(32_768))
+
+
+@given(st.integers(SMALLEST, 10**7))
+def test_the_square_is_the_largest_that_fits_with_a_line_and_a_number(words):
+    side = square(words)
+    assert side**2 + side + 1 <= words < (side + 1) ** 2 + (side + 1) + 1
+
+
+@pytest.mark.parametrize(("words", "side"), [(3, 1), (6, 1), (7, 2), (12, 2), (13, 3), (273, 16)])
+def test_squares_by_hand(words, side):
+    assert square(words) == side

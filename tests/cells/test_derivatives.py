@@ -6,6 +6,8 @@ import pytest
 from autograd import grad, jacobian
 from conftest import NETWORKS, built, close, distance, gradient_of, random_episode, rule
 
+from hwsim import cells, networks
+
 POOLED = {**NETWORKS["tanh stack"], "pooling": "cumulative_mean", "output_scale": 2.5}
 CASES = {**NETWORKS, "pooled": POOLED}
 
@@ -167,3 +169,26 @@ def test_bptt_is_the_slope_by_finite_differences():
         slope = (total(shifted[0], shifted[0]) - total(shifted[1], shifted[1])) / 2e-5
         along = sum(float((found[name][0] * direction[name]).sum()) for name in parameters)
         assert along == close(slope, rel=1e-6)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_network_has_as_many_parameters_as_is_said_before_it_is_built(case):
+    options, episode = networks.Options.model_validate(CASES[case]), random_episode(2)
+    made = built(CASES[case], rule("bptt"), episode)
+    sizes = [trainable.values[0].size for trainable in made.trainables]
+    assert networks.parameters(options, episode.width, episode.outputs) == sum(sizes)
+    for layer, cell in zip(options.layers, (layer.cell for layer in made.layers), strict=True):
+        inputs = (cell.U if layer.cell.name == "leaky_tanh" else cell.B).shape[1]
+        sizes = [trainable.values[0].size for trainable in cell.trainables]
+        assert cells.size(layer.cell, inputs) == (cell.width, sum(sizes))
+
+
+@pytest.mark.parametrize(("leak", "forward", "backward"), [(1.0, 0, 0), (0.3, 2, 4)])
+def test_a_state_that_is_replaced_as_a_whole_takes_no_factors(leak, forward, backward):
+    """With a = 1 nothing is multiplied by a or 1 - a; else h and s are, and going back h, s, a tanh' and δ."""
+    network = {"layers": [{"cell": {"name": "leaky_tanh", "units": 6, "leak": leak}}]}
+    made, episode = built(network, rule("bptt"), random_episode(2)), random_episode(2)
+    gradient_of(made, rule("bptt"), episode)
+    _, ahead, back = ([record.kind for record in trace] for trace in made.machine.journal.traces)
+    assert ("tanh" in ahead, ahead.count("scale")) == (True, forward)
+    assert ("tanh slope" in back, back.count("scale")) == (True, backward)

@@ -395,6 +395,24 @@ def test_the_horizon_counts_mismatch_between_multipliers_that_are_separate():
     assert frozen({"inverse": "transposed", "transposed": "forward"}) == 0
 
 
+def test_the_horizon_counts_the_noises_on_the_way_of_an_error_back():
+    """Of the tile, of subtraction, of multipliers by the inverse and of storing, as shares of the range of errors."""
+    noises = {
+        "tiles": {"output_noise": 0.003},
+        "functions": {"add": {"noise": 0.005}},
+        "diagonals": {"inverse": {"noise": 0.007, "gain_noise": 0.011}},
+        "registers": {"noise": 0.013},
+        "ranges": {"input": 2.0, "forward": 3.0, "error": 5.0},
+    }
+    found = machine.build(machine_options(clean(**noises)))
+    share = np.sqrt(0.003**2 + 0.005**2 + 0.007**2 + 0.013**2)
+    assert found.precision(lambda: 0.5).fresh == close(np.hypot(5.0 * share / 0.5, 0.011))
+    assert found.precision(lambda: 0.0).fresh == close(0.011)
+    exact = machine.build(machine_options(CLEAN))
+    assert exact.precision(lambda: 0.5).fresh == 2.0**-24  # numbers are rounded all the same
+    assert exact.precision(lambda: 0.5).frozen == 0
+
+
 def test_shared_multipliers_are_one_circuit():
     """Programmed once, held once, one operation at a time."""
     learned, episode = rule("fpe"), random_episode()
