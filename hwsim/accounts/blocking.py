@@ -59,8 +59,10 @@ class Blocking:
     """What each record moves between the memories, the local buffer and the multipliers, in numbers per sequence.
 
     Products outside of recurrences are taken for a window of steps at once; their operands wait in the memory for
-    sequences. Products of a recurrence are taken step by step; as much of their matrices as fits stays in the buffer.
-    Sums that take no more than half of the buffer stay there for the whole pass. Behind the buffer the multipliers hold
+    sequences. Products of a recurrence are taken step by step. Sums that take no more than half of the buffer stay
+    there for the whole pass; so do matrices that take no more than half of the rest, all of them, or else those of all
+    recurrences. Otherwise the recurrences take turns: each has the buffer for a window, and as much of its matrices as
+    fits stays there meanwhile. Behind the buffer the multipliers hold
     a block of results in the same way, so the same counts hold for reads of the buffer.
 
     Args:
@@ -122,9 +124,9 @@ class Blocking:
             reads = (used.a + used.b) / self.flow.batch_parallel
         else:
             window = self.window(where.steps)
-            moved = columns_together(m, k, where.steps, columns, window, self._free(where))
+            moved = columns_together(m, k, where.steps, columns, window, self._left(where))
             used = columns_together(m, k, where.steps, columns, window, self.multipliers)
-            weights, reads = moved.a * share, (used.a + used.b) * share
+            weights, reads = (m * k if self._stay(where) else moved.a) * share, (used.a + used.b) * share
             operands = moved.b * share if window > 1 else 0.0
         if self.flow.weight_reuse is not None:
             weights = m * k / (self.flow.weight_reuse * self.flow.batch_parallel)
@@ -137,8 +139,11 @@ class Blocking:
 
     def _streamed(self, numbers: int, where: Occurrence) -> float:
         """Numbers of a matrix that a pass fetches if it needs them at each step."""
+        if self._staying(where):
+            return numbers
         pinned = numbers * min(self._free(where), where.matrices) // where.matrices if where.matrices else 0
-        return recurrent(numbers, where.steps, pinned)
+        turns = windows(where.steps, self.window(where.steps))
+        return sum(times * recurrent(numbers, length, pinned) for length, times in turns)
 
     def _fetch(self, numbers: int, where: Occurrence) -> list[Move]:
         """Parameters as plain numbers."""
@@ -147,6 +152,8 @@ class Blocking:
             fetched = numbers / (reuse * batch)
         elif where.recurrent:
             fetched = self._streamed(numbers, where) * self._share(where)
+        elif self._stay(where):
+            fetched = numbers * self._share(where)
         else:
             fetched = numbers / (self.window(where.steps) * batch)
         return self._weights(fetched, numbers / batch, reuse is not None)
@@ -170,7 +177,7 @@ class Blocking:
     def _outer(self, rows: int, columns: int, where: Occurrence) -> list[Move]:
         """Sums of outer products of vectors."""
         batch, share, window = self.flow.batch_parallel, self._share(where), self.window(where.steps)
-        blocks = max(SMALLEST, int(self._free(where) / self.wide))  # as if factors were as wide as the sums
+        blocks = max(SMALLEST, int(self._left(where) / self.wide))  # as if factors were as wide as the sums
         moved = outer_sums(rows, columns, where.steps, batch, window, blocks)
         used = outer_sums(rows, columns, where.steps, batch, window, self.multipliers)
         factors, sums = moved.factors * share if window > 1 else 0.0, self._accessed(rows * columns, where)
@@ -210,6 +217,20 @@ class Blocking:
     def _free(self, where: Occurrence) -> int:
         """What sums that stay leave of the buffer."""
         return self.buffer - ceil(where.sums * self.wide) if self._resident(where) else self.buffer
+
+    def _stay(self, where: Occurrence) -> bool:
+        """Whether all matrices of a pass stay in the buffer."""
+        return 0 < 2 * where.weights <= self._free(where)
+
+    def _staying(self, where: Occurrence) -> int:
+        """Numbers of matrices that stay in the buffer for the whole pass: all, those of all recurrences, or none."""
+        if self._stay(where):
+            return where.weights
+        return where.recurrences if 2 * where.recurrences <= self._free(where) else 0
+
+    def _left(self, where: Occurrence) -> int:
+        """What is left of the buffer for blocks of products."""
+        return self._free(where) - self._staying(where)
 
     def _share(self, where: Occurrence) -> float:
         """Of a pass, one step of one sequence."""

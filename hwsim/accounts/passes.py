@@ -28,6 +28,8 @@ class Occurrence(NamedTuple):
         steps: of the pass; 1 in a phase.
         recurrent: whether its operands depend on its own result of the step before.
         matrices: numbers in all matrices that the same recurrence reads in a step.
+        recurrences: numbers in all matrices that any recurrence of the pass reads.
+        weights: numbers in all matrices that the pass reads.
         sums: numbers in all sums over the steps of the pass.
         awaited: whether its result is an operand of a product outside of all recurrences, which can take many steps at
             once.
@@ -38,6 +40,8 @@ class Occurrence(NamedTuple):
     matrices: int = 0
     sums: int = 0
     awaited: bool = False
+    recurrences: int = 0
+    weights: int = 0
 
 
 ONCE = Occurrence()
@@ -56,6 +60,14 @@ class Pass:
         self._flows = {number: Flow(trace) for number, trace in traces.items()}
         self._reach = _closure([edges for flow in self._flows.values() for edges in flow.edges.items()])
         self._matrices = self._read_by_each_loop(traces)
+        self._recurrences = sum(self._matrices.values())
+        weights = {
+            _matrix(r): prod(r.size[-2:])
+            for trace in traces.values()
+            for r in trace
+            if r.kind in OF_A_MATRIX and r.format != ANALOG
+        }
+        self._weights = sum(weights.values())
         sums = {r.writes: prod(r.size) for trace in traces.values() for r in trace if r.kind in SUMMED}
         self._sums = sum(sums.values())
         self._known: dict[int, tuple[Occurrence, ...]] = {}
@@ -66,7 +78,15 @@ class Pass:
             loops = [self._loop(trace, slot) for slot in range(len(self._traces[trace]))]
             awaited = self._awaited(trace, loops)
             self._known[trace] = tuple(
-                Occurrence(self.steps, bool(loop), self._matrices.get(loop, 0), self._sums, slot in awaited)
+                Occurrence(
+                    self.steps,
+                    bool(loop),
+                    self._matrices.get(loop, 0),
+                    self._sums,
+                    slot in awaited,
+                    self._recurrences,
+                    self._weights,
+                )
                 for slot, loop in enumerate(loops)
             )
         return self._known[trace]

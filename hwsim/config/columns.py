@@ -61,7 +61,7 @@ COLUMNS: dict[str, str] = {
     "peak_memory_bytes": "the most that was held, for one sequence",
     **{memory_column(kind): f"of it for {kind}" for kind in CLASSES},
     "memory_to_learn_bytes": f"of it for what learning keeps of a sequence: {', '.join(OF_A_SEQUENCE)}",
-    "time_sequence_s": "hardware time of one sequence, all passes",
+    "time_sequence_s": "hardware time per sequence, all passes",
     "time_training_step_s": "hardware time of one batch",
     "passes": "over a sequence, for its gradient",
     "writes_per_device": "the first programming included, the median chip",

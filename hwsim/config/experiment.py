@@ -14,6 +14,7 @@ from hwsim.config import hardware
 from hwsim.documents import ByName, Document, Place
 from hwsim.errors import ConfigError
 from hwsim.learning import update
+from hwsim.machine import digital
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$"
 Name = Annotated[str, Field(pattern=NAME, max_length=80)]
@@ -105,14 +106,25 @@ class Experiment(System):
 
     def systems(self) -> dict[str, System]:
         """All systems by name: the substrate first, then the references."""
-        substrate = System.model_construct(learning=self.learning, machine=self.machine, chips=self.chips)
+        mine = self._at_work(self.machine)
+        substrate = System.model_construct(learning=self.learning, machine=mine, chips=self.chips)
         rest = {
             reference.name: System.model_construct(
-                learning=reference.learning, machine=reference.machine, chips=reference.chips or self.chips
+                learning=reference.learning,
+                machine=self._at_work(reference.machine),
+                chips=reference.chips or self.chips,
             )
             for reference in self.references
         }
         return {self.called: substrate, **rest}
+
+    def _at_work(self, machine: Any) -> Any:
+        """A machine as this experiment can use it: no more sequences at once than a batch has."""
+        part = self.training.batch if self.training else self.gradient_check.sequences if self.gradient_check else None
+        if part is None or not isinstance(machine, digital.Options) or machine.parts.dataflow.batch_parallel <= part:
+            return machine
+        flow = machine.parts.dataflow.model_copy(update={"batch_parallel": part})
+        return machine.model_copy(update={"parts": machine.parts.model_copy(update={"dataflow": flow})})
 
     def resolved(self) -> dict[str, Any]:
         """The experiment as plain data with every default written out; it describes the same experiment again."""

@@ -86,7 +86,7 @@ class Verdict(NamedTuple):
         stated: with constants as their sources state them.
         favourable, unfavourable: with each constant at the end of its range that is best, or worst, for the substrate;
             a constant that the substrate and a reference share is the same in both.
-        bound: as stated, against what is only a bound of a reference's costs, if there is one.
+        bound: as stated, against what is only a bound of a reference's costs, if there is one; of energy alone.
     """
 
     stated: Course
@@ -178,7 +178,7 @@ def breakeven(
             curves.course(name, STATED, exact),
             curves.course(name, FAVOURABLE, exact),
             curves.course(name, UNFAVOURABLE, exact),
-            curves.course(name, STATED, exact, list(curves.bounds)) if curves.bounds else None,
+            curves.course(name, STATED, exact, list(curves.bounds)) if curves.bounds and name == "energy" else None,
         )
         for name, _ in QUANTITIES
     }

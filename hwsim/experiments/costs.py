@@ -79,12 +79,13 @@ class Costs:
         timings = self.scheduler.batch(batch)
         passes = [timing for sweep, timing in zip(batch.sweeps, timings, strict=True) if sweep.kind == PASS]
         whole = sum(timing.makespan for timing in passes)
+        share = ceil(batch.sequences / self.machine.parallel) / batch.sequences
         busy: Counter[str] = Counter()
         for timing in passes:
             busy.update(timing.busy)
         return {
             "hardware_step_s": max((timing.period for timing in passes), default=0) * 1e-12,
-            "sequence_s": whole * 1e-12,
+            "sequence_s": whole * share * 1e-12,
             "training_step_s": sum(self.seconds(batch)),
             "passes": self._shown(batch),
             "utilisation": {unit: time / whole for unit, time in sorted(busy.items()) if time} if whole else {},

@@ -60,16 +60,43 @@ def test_a_recurrent_product_fetches_at_each_step_what_does_not_fit(
     n: int, steps: int, batch: int, buffer: int
 ) -> None:
     found = blocking(buffer, batch_parallel=batch)
-    where = Occurrence(steps, recurrent=True, matrices=n * n, sums=SUMS)
+    where = Occurrence(steps, matrices=n * n, recurrences=n * n, weights=n * n, sums=SUMS)
     each = moved(found, of("read", n, n), where)
-    assert each[WEIGHT_MEMORY, "read"] * steps * batch == close(recurrent(n * n, steps, min(buffer, n * n)))
+    expected = in_turns(n * n, n * n, steps, found.window(steps), buffer)
+    assert each[WEIGHT_MEMORY, "read"] * steps * batch == close(expected)
     assert each[SEQUENCE_MEMORY, "read"] == 0
 
 
+def in_turns(numbers: int, loop: int, steps: int, window: int, buffer: int) -> int:
+    """Numbers of a matrix that come in a pass if recurrences take turns window by window, and one of them needs it."""
+    if 2 * loop <= buffer:
+        return numbers
+    pinned = numbers * min(buffer, loop) // loop
+    return sum(times * recurrent(numbers, length, pinned) for length, times in windows(steps, window))
+
+
+@pytest.mark.parametrize(
+    ("buffer", "recurrent_comes", "other_comes"),
+    [(4_000, 1, 1), (3_999, 1, 5), (1_800, 1, 5), (1_799, 5, 5), (300, 5, 5), (200, 20, 5)],
+)
+def test_matrices_stay_for_a_pass_if_all_of_them_do_with_room_for_blocks(
+    buffer: int, recurrent_comes: int, other_comes: int
+) -> None:
+    """Three recurrences of 300 numbers, and 1100 outside of them; 50 steps in windows of 10."""
+    found = blocking(buffer, together=10)
+    where = Occurrence(50, matrices=300, recurrences=900, weights=2_000, sums=SUMS)
+    inside = moved(found, of("read", 20, 15), where)[WEIGHT_MEMORY, "read"] * 50
+    assert inside == close(300 * recurrent_comes if buffer >= 300 else 5 * 200 + 50 * 100)
+    outside = moved(found, of("read", 20, 15), where._replace(recurrent=False, matrices=0))[WEIGHT_MEMORY, "read"] * 50
+    assert outside == close(300 * other_comes)
+
+
 def test_two_matrices_of_one_recurrence_share_the_buffer() -> None:
-    found, n, steps = blocking(buffer=10_000), 100, 1000
-    alone = moved(found, of("read", n, n), Occurrence(steps, matrices=n * n, sums=SUMS))
-    shared = moved(found, of("read", n, n), Occurrence(steps, matrices=2 * n * n, sums=SUMS))
+    found, n, steps = blocking(buffer=10_000, together="pass"), 100, 1000
+    alone, shared = (
+        moved(found, of("read", n, n), Occurrence(steps, matrices=all_, recurrences=all_, weights=all_, sums=SUMS))
+        for all_ in (n * n, 2 * n * n)
+    )
     assert alone[WEIGHT_MEMORY, "read"] == close(n * n / steps)
     assert shared[WEIGHT_MEMORY, "read"] == close((5000 + steps * 5000) / steps)
 
@@ -129,10 +156,11 @@ def test_the_multipliers_reuse_words_of_the_buffer_as_a_square_of_them_can() -> 
 
 
 def test_a_batch_shares_weights_but_not_operands() -> None:
-    where = Occurrence(10, matrices=10**6, sums=SUMS)
-    one, eight = (moved(blocking(buffer=100, batch_parallel=batch), of("read", 1000, 1000), where) for batch in (1, 8))
+    where = Occurrence(10, matrices=10**6, recurrences=10**6, weights=10**6, sums=SUMS)
+    flows = [blocking(buffer=100, batch_parallel=batch, together="pass") for batch in (1, 8)]
+    one, eight = (moved(each, of("read", 1000, 1000), where) for each in flows)
     assert eight[WEIGHT_MEMORY, "read"] == close(one[WEIGHT_MEMORY, "read"] / 8)
-    bundle = moved(blocking(buffer=100), of("read", 8, 1000, 1000), where)  # eight vectors of one sequence
+    bundle = moved(flows[0], of("read", 8, 1000, 1000), where)  # eight vectors of one sequence
     assert bundle[WEIGHT_MEMORY, "read"] == close(one[WEIGHT_MEMORY, "read"])
 
 
@@ -186,8 +214,8 @@ def test_typed_reuse_of_what_is_no_product(kind: str, recurrent: bool) -> None:
 @pytest.mark.parametrize(("buffer", "pinned"), [(100, 100), (10**6, 300)])
 def test_parameters_as_plain_numbers_are_fetched_like_matrices(buffer: int, pinned: int) -> None:
     """In a recurrence what does not fit comes again at each step; outside of one all of it comes once per window."""
-    found = blocking(buffer, batch_parallel=4)
-    each = moved(found, of("fetch", 20, 15), Occurrence(50, matrices=300, sums=SUMS))
+    found = blocking(buffer, batch_parallel=4, together="pass")
+    each = moved(found, of("fetch", 20, 15), Occurrence(50, matrices=300, recurrences=300, weights=300, sums=SUMS))
     fetched = (pinned + 50 * (300 - pinned)) / (50 * 4)
     assert each == close({(WEIGHT_MEMORY, "read"): fetched, (BUFFER, "write"): fetched, (BUFFER, "read"): 300 / 4})
     each = moved(found, of("fetch", 20, 15), Occurrence(50, recurrent=False, sums=SUMS))
@@ -211,9 +239,9 @@ def test_what_comes_into_the_buffer_for_a_product_and_goes_on_from_it(vectors: i
     operands = inside.b / 80 if together > 1 else 60 * vectors  # a single step hands them over itself
     assert each[BUFFER, "write"] == close(inside.a / 80 + operands)
     assert each[BUFFER, "read"] == close((onwards.a + onwards.b) / 80)
-    again = moved(found, of("read", *size), Occurrence(40, matrices=6_000, sums=SUMS))  # in a recurrence
+    again = moved(found, of("read", *size), Occurrence(40, matrices=6_000, recurrences=6_000, sums=SUMS))
     used = product(50, 2 * vectors, 60, MULTIPLIERS)
-    assert again[BUFFER, "write"] == close(recurrent(3_000, 40, 1_000) / 80 + 60 * vectors)
+    assert again[BUFFER, "write"] == close(in_turns(3_000, 6_000, 40, together, 2_000) / 80 + 60 * vectors)
     assert again[BUFFER, "read"] == close((used.a + used.b) / 2)
 
 

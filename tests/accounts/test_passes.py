@@ -141,6 +141,8 @@ def test_matrices_on_one_way_around_are_of_one_recurrence() -> None:
         "U": (True, 11 * 11),
         "S": (False, 0),
     }
+    loops = 5 * 3 + 3 * 7 + 11 * 11
+    assert {(where.recurrences, where.weights) for where in found} == {(loops, loops + 2 * 13)}
 
 
 def test_a_phase_is_one_step_and_a_long_pass_can_stand_for_a_short_one() -> None:

@@ -4,9 +4,10 @@ import json
 import subprocess
 import sys
 import tracemalloc
+from typing import Any
 
 import pytest
-from conftest import RULES, built, close, machine_options, random_episode, rule
+from conftest import NETWORKS, RULES, built, close, machine_options, random_episode, rule
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
@@ -498,3 +499,33 @@ def test_mistakes_are_told(arguments, said):
     told = hwsim("estimate", "quickstart", *arguments)
     assert told.returncode == 2
     assert said in told.stderr
+
+
+def sequences_at_once(parallel: int, batch: int) -> dict[str, Any]:
+    """What an estimate says of a digital machine that works on so many sequences together."""
+    machine = {"like": "digital_45nm", "name": "d", "parts": {"dataflow": {"batch_parallel": parallel}}}
+    asked = {
+        "name": "batch",
+        "task": {"name": "random", "steps": 12, "width": 2},
+        "network": NETWORKS["tanh"],
+        "learning": {"name": "bptt"},
+        "machine": machine,
+        "training": {"optimizer": {"name": "sgd", "rate": 0.1}, "batch": batch, "steps": 4},
+    }
+    found: dict[str, Any] = estimate(asked).summary["systems"]["substrate"]
+    return found
+
+
+def test_no_more_sequences_are_worked_on_at_once_than_a_batch_has() -> None:
+    few, many = sequences_at_once(4, 4), sequences_at_once(64, 4)
+    for part in ("energy", "memory", "time"):
+        assert many[part] == few[part]
+    assert sequences_at_once(1, 4)["energy"]["training_step_j"] > few["energy"]["training_step_j"]
+
+
+def test_sequences_that_are_worked_on_together_share_the_time() -> None:
+    four, eight = (sequences_at_once(4, batch)["time"] for batch in (4, 8))
+    assert four["sequence_s"] == close(eight["sequence_s"])
+    update = four["training_step_s"] - 4 * four["sequence_s"]
+    assert update > 0
+    assert eight["training_step_s"] - 8 * eight["sequence_s"] == close(update)
