@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import configuration, settings
 
 Lines = dict[str, dict[int, set[str]]]
 """Tests by source file and line."""
@@ -70,7 +70,8 @@ def forget(also: Any) -> None:
 
 
 def make_steady() -> None:
-    """Have tests that draw examples draw the same ones each time, however slow the computer is."""
+    """Have tests that draw examples draw the same ones each time, however slow the computer is, and keep them here."""
+    configuration.set_hypothesis_home_dir(Path.cwd() / ".hypothesis")
     settings.register_profile("steady", deadline=None, database=None, derandomize=True)
     settings.load_profile("steady")
 

@@ -168,6 +168,19 @@ def test_changes_of_memory_come_in_the_order_of_their_moments(process: int) -> N
 
 
 @pytest.mark.parametrize("process", [1, 2])
+def test_energy_is_told_when_a_step_is_issued_and_when_a_pass_is_over(process: int) -> None:
+    one, expected, offset = costs()[process - 1], [], 0
+    assert one.outcome.detail is not None
+    for sweep in one.outcome.detail.batch.sweeps:
+        for _, before, timing in one.scheduler.steps(sweep):
+            expected.append((offset + before + (timing.spans[0].start if timing.spans else 0)) / 1000)
+        offset += one.scheduler.sweep(sweep).makespan
+        expected.append(offset / 1000)
+    assert [time for time, _ in counter(process, "energy_pJ")] == expected
+    assert {time for time, _ in counter(process, "live_memory_bytes")} <= set(expected)
+
+
+@pytest.mark.parametrize("process", [1, 2])
 def test_live_memory_is_what_the_ledger_held_when_steps_were_issued(process: int) -> None:
     one = costs()[process - 1]
     detail = one.outcome.detail

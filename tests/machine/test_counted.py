@@ -66,3 +66,14 @@ def test_solving_takes_operands_and_result_in_double_precision_for_a_while() -> 
     held = right.nbytes + HEADER
     assert sum(numerics.gauge.live.values()) == held
     assert sum(numerics.gauge.restart().values()) == held + 8 * CHIPS * BATCH * 36 + 16 * CHIPS * BATCH * 6
+
+
+def test_operands_of_compiled_kernels_are_copied_where_they_are_narrower() -> None:
+    numerics = Counted()
+    shape = (CHIPS, BATCH, 6)
+    wide, narrow = blank(shape), blank((CHIPS, BATCH, 1))
+    v, w = numerics.alike("gate", wide, narrow, shape)
+    assert v is wide
+    assert w.shape == shape
+    assert sum(numerics.gauge.live.values()) == wide.nbytes + HEADER
+    assert numerics.alike("add", wide, narrow, shape) == (wide, narrow)  # NumPy stretches them itself
