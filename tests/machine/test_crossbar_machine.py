@@ -6,7 +6,7 @@ from conftest import built, close, distance, gradient, gradient_of, machine_opti
 
 from hwsim import learning, machine, networks
 from hwsim.accounts.energy import Tariff, grouped
-from hwsim.errors import ConfigError
+from hwsim.errors import CapabilityError, ConfigError
 from hwsim.initial import Initial
 from hwsim.learning import optimizers
 from hwsim.learning.update import Options as Update
@@ -449,3 +449,17 @@ def test_only_what_is_in_a_memory_makes_it_larger_and_leak():
 def test_a_digital_unit_with_wider_updates_than_analog_values_have_is_refused(format_):
     with pytest.raises(ConfigError, match="at most 24 significant bits"):
         machine_options({"like": "pcm_crossbar", "digital": {"like": "digital_45nm", "update": format_}})
+
+
+def test_a_network_may_take_all_tiles_that_there_are_and_fills_what_it_takes():
+    """One layer of 4 modes, 2 inputs, 5 units, 3 classes: B, V1 and V2, on one tile each."""
+
+    def fill(count):
+        tiles = {"rows": 16, "columns": 16, "count": count}
+        chip = {"like": "pcm_crossbar", "name": "small", "parts": {"tiles": tiles}}
+        return built("lru", rule("one_step"), random_episode(), on=chip).machine.fill
+
+    matrices = 8 * 2 + 5 * 8 + 3 * 5
+    assert fill(3) == fill(100) == close(matrices / (3 * 16 * 16))
+    with pytest.raises(CapabilityError, match="the network needs 3 tiles of 16 by 16"):
+        fill(2)
