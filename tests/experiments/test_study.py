@@ -25,8 +25,8 @@ import pytest
 from scipy import stats
 
 from hwsim import cli, documents
+from hwsim.columns import COLUMNS, GROUPS, METRICS
 from hwsim.config import grid
-from hwsim.config.columns import COLUMNS, GROUPS, METRICS
 from hwsim.config.grid import Grid
 from hwsim.errors import ConfigError, DataError, MemoryEstimateError, OutputError
 from hwsim.experiments import study_folder
