@@ -21,10 +21,7 @@ from hwsim.accounts.crossbar import CrossbarParts
 from hwsim.accounts.digital import DigitalParts
 from hwsim.accounts.periphery import Periphery
 from hwsim.config import experiment, hardware, plausible
-from hwsim.config.choices import opening
-from hwsim.config.constants import Row, constants
 from hwsim.config.experiment import Experiment
-from hwsim.config.keys import Key, Section, sections
 from hwsim.config.plausible import Published
 from hwsim.config.study import Study
 from hwsim.documents import Document
@@ -32,6 +29,9 @@ from hwsim.experiments import calibration
 from hwsim.experiments.calibration import Comparison
 from hwsim.experiments.estimate import estimate
 from hwsim.experiments.one_read import one_read
+from hwsim.guide.choices import opening
+from hwsim.guide.constants import Row, constants
+from hwsim.guide.keys import Key, Section, sections
 from hwsim.machine import MACHINES
 from hwsim.physics import DataSheet
 from hwsim.quantities import si

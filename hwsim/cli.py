@@ -291,7 +291,7 @@ def new(
     out: Annotated[Path | None, typer.Option("--out", help="The file to write; NAME.yaml if nothing is said.")] = None,
 ) -> None:
     """Write a file to start from: valid, quick to run, and with a comment on each key."""
-    from hwsim.config import starting
+    from hwsim.guide import starting
 
     file, start = starting.write(kind, name or f"my_{kind}", out)
     typer.echo(f"{file}: {_a(kind)} to start from, with a comment on each key. Next:")
@@ -306,7 +306,7 @@ def devices(
     ] = None,
 ) -> None:
     """List the parts, machines, references, experiments, studies, rules, cells and tasks there are, or show one."""
-    from hwsim.config.choices import choices, named
+    from hwsim.guide.choices import choices, named
     from hwsim.reports import shelf
 
     console = Console()

@@ -25,12 +25,12 @@ from hwsim import documents, machine, networks
 from hwsim.catalogue import implementation
 from hwsim.cells import CELLS
 from hwsim.config import grid, hardware, plausible
-from hwsim.config.constants import constants
 from hwsim.config.experiment import Experiment
-from hwsim.config.keys import sections
 from hwsim.config.study import Study
 from hwsim.documents import Document, check
 from hwsim.episode import Episode
+from hwsim.guide.constants import constants
+from hwsim.guide.keys import sections
 from hwsim.learning import Rule
 from hwsim.machine import MACHINES, Machine
 from hwsim.networks import Network

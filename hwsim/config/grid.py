@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwsim import documents, streams
+from hwsim.columns import COLUMNS, CURVES, METRICS, NUMBERS, PROGRESS
 from hwsim.config import dotted, hardware, plausible
 from hwsim.config import experiment as config
-from hwsim.config.columns import COLUMNS, CURVES, METRICS, NUMBERS, PROGRESS
 from hwsim.config.dotted import Change
 from hwsim.config.experiment import Experiment
 from hwsim.config.study import Axis, Distribution, Study

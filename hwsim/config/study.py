@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from hwsim.config.columns import PROGRESS
+from hwsim.columns import PROGRESS
 from hwsim.config.experiment import Name, Whole
 
 Key = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$", description="dotted, as in network.layers.0.cell.r_min")]

@@ -13,8 +13,8 @@ import pandas as pd
 
 import hwsim
 from hwsim import documents, tasks
+from hwsim.columns import METRICS
 from hwsim.config import experiment as config
-from hwsim.config.columns import METRICS
 from hwsim.config.experiment import Experiment
 from hwsim.errors import ConfigError
 from hwsim.experiments import costs as accounting

@@ -22,8 +22,8 @@ from hwsim import documents
 from hwsim.accounts.energy import total
 from hwsim.accounts.journal import PASS
 from hwsim.accounts.timeline import TimelineWriter
+from hwsim.columns import METRICS
 from hwsim.config import experiment, plausible
-from hwsim.config.columns import METRICS
 from hwsim.errors import ConfigError, HwsimError, OutputError, ResultsError
 from hwsim.experiments import wear
 from hwsim.experiments.costs import Costs, Row

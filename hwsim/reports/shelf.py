@@ -12,9 +12,9 @@ from rich.table import Column, Table
 
 from hwsim import documents
 from hwsim.config import hardware
-from hwsim.config.choices import Choice
-from hwsim.config.constants import Row, constants
-from hwsim.config.keys import sections
+from hwsim.guide.choices import Choice
+from hwsim.guide.constants import Row, constants
+from hwsim.guide.keys import sections
 
 
 def show(choices: list[Choice], console: Console) -> None:

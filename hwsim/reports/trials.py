@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from hwsim.config.columns import error_column
+from hwsim.columns import error_column
 from hwsim.config.study import Figure
 from hwsim.experiments.study.store import Progress
 from hwsim.experiments.study_folder import StudyFolder

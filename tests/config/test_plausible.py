@@ -22,10 +22,11 @@ from hwsim import cli, documents
 from hwsim.accounts.crossbar import CrossbarParts
 from hwsim.accounts.digital import DigitalParts
 from hwsim.accounts.periphery import Periphery
-from hwsim.config import grid, hardware, starting
+from hwsim.config import grid, hardware
 from hwsim.config.plausible import PUBLISHED, UNBOUNDED, Limit, Published, doubts
 from hwsim.documents import Document
 from hwsim.experiments import run_folder
+from hwsim.guide import starting
 from hwsim.physics import DataSheet
 from hwsim.quantities import Constant
 from hwsim.reports import html

@@ -26,8 +26,8 @@ from conftest import close
 from scipy import stats
 
 from hwsim import cli, documents
+from hwsim.columns import COLUMNS, GROUPS, METRICS
 from hwsim.config import grid
-from hwsim.config.columns import COLUMNS, GROUPS, METRICS
 from hwsim.config.grid import Grid
 from hwsim.errors import ConfigError, DataError, MemoryEstimateError, OutputError
 from hwsim.experiments import study_folder

@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from pydantic import ValidationError
 from rich.console import Console
 
-from hwsim.config.columns import COLUMNS
+from hwsim.columns import COLUMNS
 from hwsim.config.study import Figure
 from hwsim.experiments.study_folder import StudyFolder
 from hwsim.reports import study as report

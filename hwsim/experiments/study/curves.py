@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from hwsim.config.columns import METRICS
+from hwsim.columns import METRICS
 from hwsim.config.grid import Grid
 from hwsim.experiments.study.store import Trials
 

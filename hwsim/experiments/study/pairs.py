@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from hwsim.config.columns import GROUPS
+from hwsim.columns import GROUPS
 from hwsim.config.grid import Grid
 
 COMPARED = ("accuracy", "loss", *(f"cosine_{group}" for group in GROUPS))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hwsim.config.columns import COLUMNS, GROUPS, NUMBERS, OF_A_SEQUENCE, TEXTS, WHOLES, memory_column
+from hwsim.columns import COLUMNS, GROUPS, NUMBERS, OF_A_SEQUENCE, TEXTS, WHOLES, memory_column
 from hwsim.config.grid import Grid
 from hwsim.errors import OutputError
 from hwsim.experiments.study.curves import curves

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from hwsim.config.columns import error_column
+from hwsim.columns import error_column
 from hwsim.config.study import Figure
 
 

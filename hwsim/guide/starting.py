@@ -14,10 +14,10 @@ from hwsim import documents
 from hwsim.accounts.periphery import Periphery
 from hwsim.config import hardware
 from hwsim.config.experiment import NAME, Experiment
-from hwsim.config.keys import Key, Section, sections
 from hwsim.config.study import Study
 from hwsim.documents import Document
 from hwsim.errors import ConfigError, OutputError
+from hwsim.guide.keys import Key, Section, sections
 from hwsim.machine import MACHINES
 from hwsim.physics import DataSheet
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from hwsim import documents
-from hwsim.config import experiment, grid, hardware, settings, starting
-from hwsim.config.starting import KINDS
+from hwsim.config import experiment, grid, hardware, settings
 from hwsim.config.study import Study
 from hwsim.documents import Document
 from hwsim.errors import ConfigError, OutputError
 from hwsim.experiments import run as runs
 from hwsim.experiments.study import trial
+from hwsim.guide import starting
+from hwsim.guide.starting import KINDS
 
 
 def study(document: Document) -> Study:

@@ -1,0 +1,22 @@
+"""YAML documents that remember where everything stands: read, checked against a model, written."""
+
+from hwsim.documents.check import check, nearest, unknown
+from hwsim.documents.document import (
+    ByName,
+    Document,
+    Mark,
+    PartError,
+    Place,
+    Problem,
+    anywhere,
+    collect,
+    complain,
+    refuse,
+)
+from hwsim.documents.reader import load, loads
+from hwsim.documents.writer import dump, fingerprint, inline, plain
+
+__all__ = [
+    "ByName", "Document", "Mark", "PartError", "Place", "Problem", "anywhere", "check", "collect", "complain", "dump",
+    "fingerprint", "inline", "load", "loads", "nearest", "plain", "refuse", "unknown",
+]  # fmt: skip

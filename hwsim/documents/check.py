@@ -1,0 +1,170 @@
+"""Documents as the models that they are to be, or all that is wrong with them."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from hwsim.documents.document import Document, Place, Problem, at, refuse
+
+_LISTED = 32
+"""Names that a message lists in full."""
+
+
+def check(model: type[BaseModel], document: Document) -> Any:
+    """A document as a `model`, or an error that lists all that is wrong with it.
+
+    Raises:
+        ConfigError: each problem as `file:line:column: what, what is allowed`.
+    """
+    problems: list[Problem] = []
+    checked = None
+    try:
+        checked = model.model_validate(document.data, strict=True)
+    except ValidationError as error:
+        problems = _problems(model, document, error)
+    for place in _endless(document.data, ()):
+        said = f"{_name(place)} ({at(document.data, place)}): "
+        if not any(problem.text.startswith(said) for problem in problems):
+            problems.append(document.problem(place, f"{said}must be a finite number"))
+    if problems:
+        raise refuse(problems)
+    return checked
+
+
+def _endless(data: Any, place: Place) -> Iterator[Place]:
+    """Where numbers stand that are infinite, or none."""
+    if isinstance(data, (dict, list)):
+        for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+            yield from _endless(value, (*place, key))
+    elif isinstance(data, float) and not math.isfinite(data):
+        yield place
+
+
+def _problems(model: type[BaseModel], document: Document, error: ValidationError) -> list[Problem]:
+    found = []
+    meant = _meant(model, error)
+    for item in error.errors(include_url=False):
+        where, owner = _resolve(model, item["loc"])
+        kind, value = item["type"], item.get("input")
+        if kind == "extra_forbidden":
+            allowed = _allowed(owner)
+            found.append(document.problem(where, unknown("key", str(where[-1]), allowed), at_key=True))
+        elif kind == "missing" and where not in meant:
+            found.append(document.problem(where[:-1], f"{_name(where)} is missing"))
+        elif kind == "missing":
+            continue
+        elif kind in ("union_tag_invalid", "union_tag_not_found"):
+            names = re.findall(r"'([^']*)'", str(item["ctx"].get("expected_tags", "")))
+            tag = value.get(item["ctx"]["discriminator"].strip("'")) if isinstance(value, dict) else None
+            key = item["ctx"]["discriminator"].strip("'")
+            text = f"{_name(where)} needs a {key!r}" if tag is None else unknown(_name(where), str(tag), names)
+            found.append(document.problem((*where, key) if tag is not None else where, text))
+        elif kind == "literal_error":
+            names = [name.strip("'") for name in re.split(", | or ", item["ctx"]["expected"])]
+            found.append(document.problem(where, unknown(_name(where), str(value), names)))
+        else:
+            said = "" if isinstance(value, (dict, list)) else f" ({_shown(value)})"
+            message = item["msg"].removeprefix("Value error, ")
+            if kind in ("model_type", "model_attributes_type", "dict_type"):
+                message = "must be a mapping of keys"
+            elif kind == "too_short":
+                message = f"needs {item['ctx']['min_length']} or more"
+            message = f"{message[0].lower()}{message[1:]}"
+            where = (*where, *getattr(item.get("ctx", {}).get("error"), "place", ()))
+            whole = kind == "value_error" and not where  # parts that do not fit together
+            found.append(document.problem(where, message if whole else f"{_name(where)}{said}: {message}"))
+    return found
+
+
+def _meant(model: type[BaseModel], error: ValidationError) -> set[Place]:
+    """The keys that misspelt ones were meant to be: they are not missing too."""
+    places = (
+        _resolve(model, item["loc"]) for item in error.errors(include_url=False) if item["type"] == "extra_forbidden"
+    )
+    return {(*where[:-1], *nearest(str(where[-1]), _allowed(owner))) for where, owner in places}
+
+
+def _allowed(owner: type[BaseModel] | None) -> list[str]:
+    """The keys of a mapping."""
+    return [field.alias or name for name, field in owner.model_fields.items()] if owner else []
+
+
+def _resolve(model: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[Place, type[BaseModel] | None]:
+    """A place in the document for a location in pydantic's words, which also name the members of unions."""
+    place: list[str | int] = []
+    owner: Any = model
+    for position, part in enumerate(loc):
+        last = position == len(loc) - 1
+        owner = _only_model(owner)
+        fields = getattr(owner, "model_fields", None)
+        if fields is not None:
+            place.append(part)
+            if not last:
+                owner = fields[part].annotation if part in fields else None
+            continue
+        chosen, kept = _step_into(owner, part)
+        if kept:
+            place.append(part)
+        owner = chosen
+    return tuple(place), owner if hasattr(owner, "model_fields") else None
+
+
+def _only_model(annotation: Any) -> Any:
+    """The model, if that is what the type is but for None."""
+    arguments = [argument for argument in getattr(annotation, "__args__", ()) if argument is not type(None)]
+    is_one = len(arguments) == 1 and type(None) in annotation.__args__ and hasattr(arguments[0], "model_fields")
+    return arguments[0] if is_one else annotation
+
+
+def _step_into(annotation: Any, part: str | int) -> tuple[Any, bool]:
+    """What a type gives for one part of a location, and whether that part stands in the document."""
+    arguments: tuple[Any, ...] = getattr(annotation, "__args__", ())
+    models = [argument for argument in arguments if hasattr(argument, "model_fields")]
+    if isinstance(part, int):
+        return (arguments[0] if arguments else None), True
+    for model in models:
+        name = model.model_fields.get("name") or model.model_fields.get("kind") or model.model_fields.get("law")
+        if part == model.__name__ or (name is not None and part in getattr(name.annotation, "__args__", ())):
+            return model, False
+    for argument in arguments:
+        if getattr(argument, "__args__", ()):
+            inner, kept = _step_into(argument, part)
+            if inner is not None:
+                return inner, kept
+    if getattr(annotation, "__origin__", None) is dict:
+        return arguments[-1], True
+    for model in models:
+        if part in model.model_fields:
+            return model.model_fields[part].annotation, True
+    return None, len(models) == 0 and not str(part).startswith(("function-", "constrained-"))
+
+
+def unknown(what: str, name: str, allowed: list[str]) -> str:
+    """What to say of a name that is none of those allowed; of very many, those that resemble it."""
+    close = nearest(name, allowed)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    shown = sorted(allowed)
+    if close and len(allowed) > _LISTED:
+        shown = difflib.get_close_matches(name, allowed, _LISTED // 4, 0.3)
+        shown.append(f"and {len(allowed) - len(shown)} more")
+    return f"unknown {what} {name!r}; {hint}allowed: {', '.join(shown)}"
+
+
+def nearest(name: str, allowed: list[str]) -> list[str]:
+    """The name that was meant, if one is close."""
+    return difflib.get_close_matches(name, allowed, 1, 0.5)
+
+
+def _name(where: Place) -> str:
+    return ".".join(map(str, where)) or "the document"
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value) if value is None or isinstance(value, (str, bool)) else str(value)

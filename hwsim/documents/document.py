@@ -1,0 +1,165 @@
+"""Plain data that remembers where everything stands in its file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from hwsim.errors import ConfigError
+
+Place = tuple[str | int, ...]
+
+
+class Mark(NamedTuple):
+    """A point in a file, counted from 1; or what is no file but was typed, with lines and columns of 0."""
+
+    file: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in a document: where, what, and what is allowed."""
+
+    file: str
+    line: int
+    column: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.text}" if self.line else f"{self.file}: {self.text}"
+
+
+def refuse(problems: Iterable[Problem]) -> ConfigError:
+    """An error that lists all problems, in the order of the document."""
+    ordered = sorted(dict.fromkeys(problems), key=lambda problem: (problem.file, problem.line, problem.column))
+    return ConfigError("\n".join(map(str, ordered)))
+
+
+class PartError(ValueError):
+    """What a validator of a whole says that is wrong with one of its parts.
+
+    Args:
+        place: the keys that lead from the whole to the part.
+    """
+
+    def __init__(self, place: Place, text: str) -> None:
+        super().__init__(place, text)
+        self.place, self.text = place, text
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class ByName:
+    """Marks a part of a model that a document may give by name, or by what differs from one that it is `like`.
+
+    When a document is checked, the part itself stands in its place; this is for the JSON schema.
+    """
+
+    like: bool = True
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        changed = [{"type": "object", "required": ["like"]}] if self.like else []
+        return {"anyOf": [{"type": "string"}, *changed, handler(core)]}
+
+
+@dataclass
+class Document:
+    """Plain data, with the place of every key and value in its file.
+
+    Attributes:
+        file: the name of the file, as the user gave it.
+        data: nested dictionaries, lists and scalars.
+        marks: where the value at each place stands; a place is the keys and indices that lead to it.
+        keys: where the key itself stands, for places in dictionaries.
+    """
+
+    file: str
+    data: Any
+    marks: dict[Place, Mark] = field(default_factory=dict)
+    keys: dict[Place, Mark] = field(default_factory=dict)
+
+    def problem(self, place: Place, text: str, at_key: bool = False) -> Problem:
+        """A problem at a place, or at the nearest one around it that stands in the file."""
+        table = self.keys if at_key and place in self.keys else self.marks
+        while place not in table and place:
+            place = place[:-1]
+        return Problem(*table.get(place, Mark(self.file, 1, 1)), text)
+
+    def part(self, place: Place) -> Document:
+        """The document that stands at a place of this one."""
+        data, n = at(self.data, place), len(place)
+        marks = {where[n:]: mark for where, mark in self.marks.items() if where[:n] == place}
+        keys = {where[n:]: mark for where, mark in self.keys.items() if where[:n] == place and len(where) > n}
+        return Document(self.file, data, marks, keys)
+
+    def without(self, key: str) -> Document:
+        """The document without one of its keys."""
+        data = {name: value for name, value in self.data.items() if name != key}
+        marks = {place: mark for place, mark in self.marks.items() if place[:1] != (key,)}
+        return Document(self.file, data, marks, self.keys)
+
+    def over(self, base: Document) -> Document:
+        """This document laid over another one: mappings are merged, but for constants; all else is replaced."""
+        merged = Document(self.file, _laid(self.data, base.data), dict(base.marks), dict(base.keys))
+        for place in list(merged.marks):  # what is replaced as a whole takes its parts with it
+            replaced = any(
+                place[:n] in self.marks and not _merges(at(self.data, place[:n])) for n in range(len(place) + 1)
+            )
+            if replaced:
+                del merged.marks[place]
+        merged.marks.update(self.marks)
+        merged.keys.update(self.keys)
+        return merged
+
+
+def _laid(data: Any, base: Any) -> Any:
+    if _merges(data) and isinstance(base, dict):
+        return {**base, **{key: _laid(value, base.get(key)) for key, value in data.items()}}
+    return data
+
+
+def _merges(data: Any) -> bool:
+    """Whether data is laid over what is below it key by key; a value with its source is one thing."""
+    return isinstance(data, dict) and "value" not in data
+
+
+def at(data: Any, place: Place) -> Any:
+    """What stands at a place of nested data."""
+    for step in place:
+        data = data[step]
+    return data
+
+
+def collect(messages: list[str], make: Callable[[], Any], stand_in: Callable[[], Any] = lambda: None) -> Any:
+    """What `make` gives; or, with its complaint noted, a stand-in about which there will be no further ones."""
+    try:
+        return make()
+    except ConfigError as error:
+        messages.append(str(error))
+        return stand_in()
+
+
+def complain(messages: list[str]) -> None:
+    """Raise one error with all that was noted, if anything: each problem once, those of a file in its order."""
+    lines = list(dict.fromkeys(line for message in messages for line in message.splitlines()))
+    files = list(dict.fromkeys(_standing(line)[0] for line in lines))
+    if lines:
+        ordered = sorted(lines, key=lambda line: (files.index(_standing(line)[0]), *_standing(line)[1:]))
+        raise ConfigError("\n".join(ordered))
+
+
+def anywhere(message: str) -> str:
+    """A list of problems without where they stand, which is the same wherever the files lie."""
+    return re.sub(r"^.*?:\d+:\d+: ", "", message, flags=re.MULTILINE)
+
+
+def _standing(line: str) -> tuple[str, int, int]:
+    """Where what a problem's line says stands."""
+    found = re.match(r"(.*?):(\d+):(\d+): ", line)
+    return (found[1], int(found[2]), int(found[3])) if found else ("", 0, 0)
