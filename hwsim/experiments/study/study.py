@@ -27,7 +27,7 @@ from hwsim.experiments.trial import Length
 MANY = 100_000
 """Beyond so many trials a study asks first."""
 
-_A_ROW, _A_TEST = 5_000, 400
+_A_ROW, _A_TEST = 8_000, 400
 """Bytes of a row of the table, and of one of learning curves, with what writing them takes."""
 
 
