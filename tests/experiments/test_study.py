@@ -555,7 +555,7 @@ def test_very_many_trials_need_to_be_confirmed(tmp_path: Path, monkeypatch: pyte
 def test_a_study_whose_tables_would_not_fit_is_refused_before_its_first_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: int
 ) -> None:
-    """Even if it is confirmed: three rows of 5 kB for each of its trials, on a computer with 32 GB."""
+    """Even if it is confirmed: three rows of 8 kB for each of its trials, on a computer with 32 GB."""
     free(monkeypatch, 32e9)
     with pytest.raises(MemoryEstimateError, match=r"small: what its .* trials find would take about .* its tables"):
         run(tmp_path / "s", STUDY.replace("seeds: 3", f"seeds: {seeds}"), yes=True)
