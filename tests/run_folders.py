@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hwsim.experiments.run_folder import RunFolder
+from hwsim.results.run_folder import RunFolder
 
 STACK = {
     "layers": [

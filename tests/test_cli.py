@@ -28,7 +28,7 @@ from hwsim import cli, documents, tasks
 from hwsim.config import hardware
 from hwsim.config.experiment import Experiment
 from hwsim.errors import ConfigError
-from hwsim.experiments import run_folder
+from hwsim.results import run_folder
 from hwsim.tasks import adding, copy, random
 
 TINY = """\
@@ -335,7 +335,7 @@ def test_a_full_disk_leaves_nothing_half_written(command: Command, monkeypatch: 
         path.write_text("system,")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(run_folder, "_table", table)
+    monkeypatch.setattr(run_folder.tables, "write", table)
     assert refused(command, TINY) == "cannot write new/out: No space left on device\n"
 
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from math import isfinite, isnan
 from typing import Any, Literal, NamedTuple
 
-from hwsim.experiments.run_folder import RunFolder
 from hwsim.quantities import si
 from hwsim.reports.efficiency import empty
 from hwsim.reports.figures.canvas import opening
 from hwsim.reports.tables import cosine, diverged, left_out, lost, lost_gradients, missed, reached
+from hwsim.results.run_folder import RunFolder
 
 System = Mapping[str, Any]
 Tone = Literal["good", "unsure", "bad", ""]

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from hwsim import documents
 from hwsim.errors import ResultsError
-from hwsim.experiments.run_folder import RunFolder
 from hwsim.reports.tables import NOTHING, Cell, Line, Table
+from hwsim.results.run_folder import RunFolder
 
 SAME = ("task", "network")
 """What runs have to agree in if their numbers are to be answers to one question."""

@@ -16,8 +16,6 @@ from markupsafe import Markup
 
 import hwsim
 from hwsim.errors import OutputError, ResultsError
-from hwsim.experiments.run_folder import RunFolder
-from hwsim.experiments.study_folder import STUDY, StudyFolder
 from hwsim.reports import answers, efficiency, tables, trials
 from hwsim.reports.comparison import Comparison, differences, doubts, remarks
 from hwsim.reports.figures import study as pictures
@@ -31,6 +29,8 @@ from hwsim.reports.figures.memory import memory
 from hwsim.reports.figures.purposes import purposes
 from hwsim.reports.figures.timeline import timeline
 from hwsim.reports.tables import Table
+from hwsim.results.run_folder import RunFolder
+from hwsim.results.study_folder import STUDY, StudyFolder
 
 
 class Sheet(NamedTuple):

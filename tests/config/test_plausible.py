@@ -25,11 +25,11 @@ from hwsim.accounts.periphery import Periphery
 from hwsim.config import grid, hardware
 from hwsim.config.plausible import PUBLISHED, UNBOUNDED, Limit, Published, doubts
 from hwsim.documents import Document
-from hwsim.experiments import run_folder
 from hwsim.guide import starting
 from hwsim.physics import DataSheet
 from hwsim.quantities import Constant
 from hwsim.reports import html
+from hwsim.results import run_folder
 
 MODELS = (DataSheet, CrossbarParts, Periphery, DigitalParts)
 

@@ -13,9 +13,10 @@ from hwsim.config import experiment as config
 from hwsim.documents import Document
 from hwsim.errors import ConfigError
 from hwsim.experiments import breakeven as experiments
-from hwsim.experiments.breakeven import AXES, Course, Curves, Moved, breakeven, moved
+from hwsim.experiments.breakeven import AXES, Curves, breakeven, moved
 from hwsim.experiments.estimate import estimate
 from hwsim.reports import breakeven as report
+from hwsim.results.breakeven import Course, Moved
 
 DATA = {
     "name": "small",

@@ -17,8 +17,9 @@ from hwsim import networks, tasks
 from hwsim.config.experiment import Experiment
 from hwsim.errors import HwsimError, MemoryEstimateError
 from hwsim.experiments import footprint as module
-from hwsim.experiments.footprint import Footprint, Load, Moment, Part, Scale, check_memory, footprint
+from hwsim.experiments.footprint import Footprint, Load, Moment, Scale, footprint
 from hwsim.experiments.run import simulate
+from hwsim.free_memory import Part, check_memory
 from hwsim.learning.bptt import BPTT
 from hwsim.learning.one_step import OneStep
 from hwsim.machine.counted import HEADER, TAPE, VALUES, WEIGHTS, Gauge

@@ -29,15 +29,16 @@ from hwsim.columns import COLUMNS, GROUPS, METRICS
 from hwsim.config import grid
 from hwsim.config.grid import Grid
 from hwsim.errors import ConfigError, DataError, MemoryEstimateError, OutputError
-from hwsim.experiments import study_folder
 from hwsim.experiments.run import simulate
-from hwsim.experiments.study import store as stores
-from hwsim.experiments.study import study, table
-from hwsim.experiments.study.pairs import pairs
+from hwsim.experiments.study import study
 from hwsim.experiments.study.processes import WorkerError
-from hwsim.experiments.study.store import FILE, LOCK, Kept, Outcome, Progress, Store
 from hwsim.reports import study as report
 from hwsim.reports import trials
+from hwsim.results import study_folder
+from hwsim.results.study import store as stores
+from hwsim.results.study import table
+from hwsim.results.study.pairs import pairs
+from hwsim.results.study.store import FILE, LOCK, Kept, Outcome, Progress, Store
 
 STUDY = """\
 name: small
@@ -428,7 +429,7 @@ def test_two_studies_cannot_write_to_one_folder(tmp_path: Path) -> None:
     path = tmp_path / FILE
     with Store(path), pytest.raises(OutputError, match="another hwsim is at work on the study in"):
         Store(path)
-    code = f"from pathlib import Path; from hwsim.experiments.study.store import Store; s = Store(Path({str(path)!r}))"
+    code = f"from pathlib import Path; from hwsim.results.study.store import Store; s = Store(Path({str(path)!r}))"
     with Store(path):
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert "another hwsim is at work" in other.stderr

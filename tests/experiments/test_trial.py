@@ -11,11 +11,11 @@ from hwsim import networks, tasks
 from hwsim.config import experiment as config
 from hwsim.documents import Document
 from hwsim.errors import CapabilityError, MemoryEstimateError
-from hwsim.experiments import run_folder
 from hwsim.experiments.run import run
 from hwsim.experiments.trial import Trial
 from hwsim.learning.fpe import FPE
 from hwsim.learning.optimizers.sgd import SGD
+from hwsim.results import run_folder
 
 CLEAN = "ideal_crossbar"
 

@@ -15,10 +15,10 @@ import pytest
 from run_folders import KINDS, Folders
 
 from hwsim.errors import OutputError, ResultsError
-from hwsim.experiments import study_folder
-from hwsim.experiments.run_folder import RunFolder
 from hwsim.reports import html
 from hwsim.reports.comparison import compare, differences, remarks
+from hwsim.results import study_folder
+from hwsim.results.run_folder import RunFolder
 
 Pages = Callable[[str], str]
 VOID = {"meta", "link", "br", "hr", "img", "input"}

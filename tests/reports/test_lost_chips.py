@@ -12,14 +12,14 @@ import pandas as pd
 import pytest
 from run_folders import Folders
 
-from hwsim.experiments.run_folder import RunFolder
-from hwsim.experiments.study_folder import StudyFolder
 from hwsim.reports import html, tables, trials
 from hwsim.reports.answers import answers, scores, warnings
 from hwsim.reports.comparison import compare
 from hwsim.reports.figures import learning
 from hwsim.reports.figures.gradient import gradient
 from hwsim.reports.figures.horizon import horizon
+from hwsim.results.run_folder import RunFolder
+from hwsim.results.study_folder import StudyFolder
 
 Ends = dict[str, Sequence[float | None]]
 WELL: Ends = {"substrate": [0.9, 0.88], "digital": [0.9], "exact": [0.9]}

@@ -14,7 +14,7 @@ from hwsim.config.experiment import Experiment
 from hwsim.errors import HwsimError
 from hwsim.experiments import run as experiments
 from hwsim.experiments.footprint import Footprint, footprint
-from hwsim.experiments.study.store import Outcome
+from hwsim.results.study.store import Outcome
 from hwsim.tasks import Dataset
 
 

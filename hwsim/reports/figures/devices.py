@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from hwsim.experiments.run_folder import RunFolder
-from hwsim.experiments.wear import CONDUCTANCE, WRITES
 from hwsim.quantities import si
 from hwsim.reports.figures.canvas import MUTED, PALETTE, SERIES, Drawing, canvas, drawing, legend, quantities, shortened
+from hwsim.results.run_folder import RunFolder
+from hwsim.results.tables import CONDUCTANCE, WRITES
 
 MOST = 12
 """Units in the figure of what is clipped."""

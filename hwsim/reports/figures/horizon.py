@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-from hwsim.experiments.horizon import Horizon
 from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, PAPER, Drawing, canvas, drawing, legend
 from hwsim.reports.tables import reached
+from hwsim.results.horizon import Horizon
 
 _MODULI = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 

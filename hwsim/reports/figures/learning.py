@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from hwsim.experiments.run_folder import RunFolder
 from hwsim.quantities import si
 from hwsim.reports.figures.canvas import DASHES, MARKERS, SERIES, Drawing, canvas, drawing, legend, percent, quantities
+from hwsim.results.run_folder import RunFolder
 
 
 def scores(run: RunFolder) -> pd.DataFrame:

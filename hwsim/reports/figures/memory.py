@@ -22,9 +22,9 @@ from hwsim.accounts.memory import (
     TARGET_REPLAY,
     WEIGHTS,
 )
-from hwsim.experiments.run_folder import RunFolder
 from hwsim.quantities import si
 from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, Drawing, canvas, drawing, quantities, shortened
+from hwsim.results.run_folder import RunFolder
 
 KEPT = (WEIGHTS, MASTER, OPTIMIZER, ACCUMULATORS)
 """Classes that have the size of the parameters, and are there however long a sequence is."""

@@ -22,8 +22,10 @@ from hwsim.config import experiment as config
 from hwsim.config import hardware
 from hwsim.documents import Document
 from hwsim.errors import MemoryEstimateError, ResultsError
-from hwsim.experiments import run_folder, wear
+from hwsim.experiments import wear
 from hwsim.experiments.run import Run, run
+from hwsim.results import run_folder
+from hwsim.results.tables import CONDUCTANCE, WRITES
 
 DATA: dict[str, Any] = {
     "name": "small",
@@ -155,9 +157,9 @@ def test_histograms_count_every_device_and_every_write(made: Run) -> None:
     assert set(bins.system) == {"substrate"}
     for name, array in stage.arrays.items():
         mine = bins[bins.array == name]
-        for quantity in (wear.CONDUCTANCE, wear.WRITES):
+        for quantity in (CONDUCTANCE, WRITES):
             assert mine[mine.quantity == quantity].devices.sum() == 2 * array.plus.size
-        writes = mine[mine.quantity == wear.WRITES]
+        writes = mine[mine.quantity == WRITES]
         assert (writes.low * writes.devices).sum() == array.writes.sum()
     total = sum(array.writes.sum((1, 2, 3)) for array in stage.arrays.values())
     np.testing.assert_array_equal(total, stage.written)
