@@ -2,7 +2,7 @@
 
 >>> import hwsim
 >>> run = hwsim.run("configs/experiments/quickstart.yaml")      # doctest: +SKIP
->>> run.summary["systems"]["substrate"]["accuracy"]["median"]   # doctest: +SKIP
+>>> run.summary.systems["substrate"].accuracy.median   # doctest: +SKIP
 """
 
 from typing import TYPE_CHECKING, Any

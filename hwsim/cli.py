@@ -199,7 +199,7 @@ def estimate(
 
     found = experiments.estimate(config.load(file, settings or []), config.expectations(expect or []))
     if as_json:
-        typer.echo(json.dumps(found.summary, indent=2))
+        typer.echo(found.summary.text(), nl=False)
     else:
         terminal.show(found.summary, Console())
     _warn(plausible.doubts(found.experiment), Console(stderr=as_json))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from hwsim.experiments.one_thread import one_thread
 from hwsim.experiments.trial import Trial
 from hwsim.results import run_folder
 from hwsim.results.horizon import Horizon
+from hwsim.results.summary import SCHEMA_VERSION, Summary
 from hwsim.results.tables import Held, Row
 from hwsim.tasks import Dataset
 
@@ -46,7 +46,7 @@ class Run:
     """
 
     experiment: Experiment
-    summary: dict[str, Any]
+    summary: Summary
     costs: list[Costs]
     folder: Path | None = None
 
@@ -132,14 +132,14 @@ def simulate(
         trial = Trial(experiment, name, system, dataset, target)
         trial.run(lambda what, done, total, name=name: progress(name, what, done, total))  # type: ignore[misc]
         found.append(Costs(trial))
-    systems = {one.trial.name: plain(described(one)) for one in found}
-    return Run(experiment, {**heading(experiment), "systems": systems}, found)
+    systems = {one.trial.name: described(one) for one in found}
+    return Run(experiment, Summary.model_validate({**heading(experiment), "systems": systems}), found)
 
 
 def heading(experiment: Experiment) -> dict[str, Any]:
     """What `summary.json` says of the experiment, before its systems."""
     return {
-        "schema_version": run_folder.SCHEMA_VERSION,
+        "schema_version": SCHEMA_VERSION,
         "name": experiment.name,
         "seed": experiment.seed,
         "hwsim_version": hwsim.__version__,
@@ -196,14 +196,3 @@ def _spread(values: np.ndarray) -> dict[str, Any]:
         "per_chip": [float(value) for value in values],
         "non_finite": len(values) - len(finite),
     }
-
-
-def plain(value: Any) -> Any:
-    """The same with None for what is no number, which JSON does not have."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and not isfinite(value):
-        return None
-    return value

@@ -88,7 +88,7 @@ def of_run(run: RunFolder) -> str:
     ]
     return _page(
         "a run",
-        title=run.summary["name"],
+        title=run.summary.name,
         about=_about(run),
         warnings=[*run.doubts, *answers.warnings(systems)],
         answers=answers.answers(run),
@@ -187,17 +187,17 @@ def _drawn(*drawings: Drawing | None) -> list[Drawing]:
 
 def _about(run: RunFolder) -> str:
     config, first = run.config, next(iter(run.systems.values()))
-    chips = f", {first['chips']} chips" if first["chips"] > 1 else ""
-    return f"{first['rule']} on {first['machine']}{chips} · task {config['task']['name']} · seed {run.summary['seed']}"
+    chips = f", {first.chips} chips" if first.chips > 1 else ""
+    return f"{first.rule} on {first.machine}{chips} · task {config['task']['name']} · seed {run.summary.seed}"
 
 
 def _facts(run: RunFolder) -> list[tuple[str, Any]]:
     summary = run.summary
     return [
-        ("made by", f"hwsim {summary['hwsim_version']}, report by hwsim {hwsim.__version__}"),
-        ("schema of the folder", summary["schema_version"]),
-        ("seed", summary["seed"]),
-        ("SHA-256 of the configuration", summary["config_sha256"]),
+        ("made by", f"hwsim {summary.hwsim_version}, report by hwsim {hwsim.__version__}"),
+        ("schema of the folder", summary.schema_version),
+        ("seed", summary.seed),
+        ("SHA-256 of the configuration", summary.config_sha256),
     ]
 
 

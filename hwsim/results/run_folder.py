@@ -14,16 +14,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import pandas as pd
+from pydantic import ValidationError
 
 from hwsim import documents
 from hwsim.config import experiment, plausible
 from hwsim.errors import ConfigError, HwsimError, OutputError, ResultsError
 from hwsim.free_memory import Part, check_memory
 from hwsim.results import tables
+from hwsim.results.summary import SCHEMA_VERSION, Summary, System
 from hwsim.results.tables import TABLES
-
-SCHEMA_VERSION = 3
-"""Of what stands in a run folder. Folders of version 1 do not say so."""
 
 _TABLE, _EVENTS = 2, 7
 """Bytes in memory for each byte of a table, and of the timeline."""
@@ -84,7 +83,7 @@ def written_whole(folder: Path) -> Iterator[Path]:
 def write(
     folder: Path,
     config: dict[str, Any],
-    summary: dict[str, Any],
+    summary: Summary,
     rows: Mapping[str, Iterable[Any]],
     timeline: Callable[[TextIO], None],
 ) -> None:
@@ -96,7 +95,7 @@ def write(
         timeline: writes the events to the file that it is given.
     """
     (folder / "config.yaml").write_text(documents.dump(config), encoding="utf-8")
-    (folder / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    (folder / "summary.json").write_text(summary.text(), encoding="utf-8")
     for name in TABLES:
         tables.write(folder / name, rows[name])
     with (folder / "timeline.json").open("w", encoding="utf-8") as file:
@@ -114,13 +113,13 @@ class RunFolder:
         config: what stands in `config.yaml`, as plain data.
     """
 
-    def __init__(self, path: Path, summary: dict[str, Any], config: dict[str, Any]) -> None:
+    def __init__(self, path: Path, summary: Summary, config: dict[str, Any]) -> None:
         self.path, self.summary, self.config = path, summary, config
 
     @property
-    def systems(self) -> dict[str, dict[str, Any]]:
+    def systems(self) -> Mapping[str, System]:
         """What is known of each system; the first is the substrate."""
-        return self.summary["systems"]
+        return self.summary.systems
 
     @cached_property
     def doubts(self) -> list[str]:
@@ -180,7 +179,7 @@ def read(path: str | Path) -> RunFolder:
         ResultsError: it is none of that, or may not be read.
     """
     folder = Path(path)
-    summary = _summary(folder)
+    said = _said(folder)
     missing = [name for name in (*FILES, CHECKSUMS) if not (folder / name).is_file()]
     if missing:
         raise ResultsError(f"{folder} is incomplete: {', '.join(missing)} is missing; {_again(folder)}")
@@ -195,11 +194,11 @@ def read(path: str | Path) -> RunFolder:
         config = documents.load(folder / "config.yaml").data
     except HwsimError as error:
         raise ResultsError(str(error)) from None
-    return RunFolder(folder, summary, config)
+    return RunFolder(folder, _typed(folder, said), config)
 
 
-def _summary(folder: Path) -> dict[str, Any]:
-    """`summary.json`, if it is one of a run and of this version."""
+def _said(folder: Path) -> dict[str, Any]:
+    """What `summary.json` says, if it is one of a run and of this version."""
     try:
         there = folder.is_dir()
         exists = there or folder.exists()
@@ -229,6 +228,19 @@ def _summary(folder: Path) -> dict[str, Any]:
             f"{SCHEMA_VERSION}); {_again(folder)}"
         )
     return summary
+
+
+def _typed(folder: Path, said: dict[str, Any]) -> Summary:
+    """The summary, if it has all keys that it has to have, and no other."""
+    try:
+        return Summary.model_validate(said)
+    except ValidationError as error:
+        first, *others = error.errors()
+        more = f", and {len(others)} more like this" if others else ""
+        place = ".".join(map(str, first["loc"]))
+        raise ResultsError(
+            f"{folder / 'summary.json'}: {place}: {first['msg'].lower()}{more}; {_again(folder)}"
+        ) from None
 
 
 def _again(folder: Path) -> str:

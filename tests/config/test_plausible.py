@@ -13,6 +13,7 @@ import data_sheet
 import frozen_against_fresh
 import generate
 import pytest
+import run_folders
 import yaml
 from pydantic import BaseModel
 from typer.testing import CliRunner
@@ -396,7 +397,7 @@ def test_a_study_warns_of_what_it_varies(command: Any) -> None:
 
 
 def test_a_run_of_what_is_refused_today_says_so_in_its_report(command: Any) -> None:
-    found = run_folder.RunFolder(Path("r"), {}, hwsim.load("tiny.yaml").resolved())
+    found = run_folder.RunFolder(Path("r"), run_folders.summary({}), hwsim.load("tiny.yaml").resolved())
     assert len(found.doubts) == 2
     del found.doubts
     found.config["machine"]["device"]["programming"]["step"]["value"] = "0 S"

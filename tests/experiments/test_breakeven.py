@@ -46,7 +46,7 @@ def small(**changes):
 
 def of_estimate(experiment, quantity):
     """The same from whole estimates: the substrate, and the best digital reference."""
-    systems = estimate(experiment).summary["systems"]
+    systems = estimate(experiment).summary.plain()["systems"]
     key, inner = {
         "energy": ("energy", "gradient_j_per_sequence"),
         "memory": ("memory", "peak_bytes"),

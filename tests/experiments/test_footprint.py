@@ -327,7 +327,7 @@ def test_a_rule_with_steps_that_differ_without_saying_so_still_runs(monkeypatch:
 
     monkeypatch.setattr(OneStep, "gradients", counting)
     asked = experiment(learning={"name": "one_step"}, gradient_check={"sequences": 2}, task={"steps": 30})
-    assert simulate(asked).summary["systems"]["substrate"]["gradient"]
+    assert simulate(asked).summary.plain()["systems"]["substrate"]["gradient"]
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_a_trial_says_what_a_run_of_its_experiment_says(whole: Path) -> None:
     import hwsim
 
     made = asked().experiment(3).model_copy(update={"seed": 2})  # 8 bits, 4 steps
-    summary = hwsim.run(made).summary["systems"]["substrate"]
+    summary = hwsim.run(made).summary.plain()["systems"]["substrate"]
     rows = pd.read_parquet(whole / "table.parquet").query(
         "bits == 8 and steps == 4 and seed == 2 and system == 'substrate'"
     )
@@ -218,7 +218,7 @@ def test_learning_curves_are_those_of_the_runs(tmp_path: Path) -> None:
     made = hwsim.run(asked(TRAINED).experiment(1).model_copy(update={"seed": 1}))
     mine = found.query("rate == 1.0 and seed == 1").drop(columns=["rate", "seed"]).reset_index(drop=True)
     pd.testing.assert_frame_equal(mine, made.metrics, check_dtype=False)
-    assert mine["energy_j"].dropna().max() == made.summary["systems"]["substrate"]["energy"]["run_j"]
+    assert mine["energy_j"].dropna().max() == made.summary.plain()["systems"]["substrate"]["energy"]["run_j"]
     priced = (tmp_path / "s" / "figures" / "over_energy.svg").read_text(encoding="utf-8")
     assert "J" in priced
     assert "substrate" in priced
@@ -574,7 +574,7 @@ def test_tests_of_a_training_are_rows_of_the_tables_as_well(monkeypatch: pytest.
 def test_tables_take_what_they_are_taken_for(tmp_path: Path) -> None:
     """Rows of finished trials are read one by one, and written all at once."""
     few, many = (asked(STUDY.replace("seeds: 3", f"seeds: {seeds}")) for seeds in (20, 60))
-    summary = json.dumps(simulate(many.experiment(0)).summary)
+    summary = json.dumps(simulate(many.experiment(0)).summary.plain())
     taken = []
     for found in (few, few, many):  # the first time, what writes them is imported
         found_all = SimpleNamespace(

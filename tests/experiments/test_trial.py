@@ -35,7 +35,7 @@ def experiment(machine="ideal", learner="fpe", network="lru", **changes):
 
 
 def substrate(asked):
-    return run(asked).summary["systems"]["substrate"]
+    return run(asked).summary.plain()["systems"]["substrate"]
 
 
 def against(asked):
@@ -163,7 +163,7 @@ def test_a_system_that_is_lost_has_no_result_and_no_horizon(tmp_path):
     )
     found = run(asked, out=tmp_path / "run")
     for name, chips in (("substrate", 2), ("tape", 1)):
-        system = found.summary["systems"][name]
+        system = found.summary.plain()["systems"][name]
         for quantity in ("accuracy", "loss"):
             assert system[quantity] == {"median": None, "per_chip": [None] * chips, "non_finite": chips}
         assert system["diverged"]["chips"] == list(range(chips))

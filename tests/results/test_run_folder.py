@@ -53,7 +53,7 @@ def folder(made: Run, tmp_path: Path) -> Path:
 def test_what_is_read_is_what_was_found(made: Run) -> None:
     found = run_folder.read(str(made.folder))
     assert found.summary == made.summary
-    assert found.summary["schema_version"] == 3
+    assert found.summary.schema_version == 3
     assert list(found.systems) == ["substrate", "BPTT"]
     assert config.compose(Document("again", found.config)).resolved() == made.experiment.resolved()
     for name in ("energy", "memory", "metrics"):
@@ -169,10 +169,10 @@ def test_histograms_count_every_device_and_every_write(made: Run) -> None:
 
 def test_clipping_by_unit_adds_up_to_the_rates_of_the_summary(made: Run) -> None:
     found = run_folder.read(str(made.folder)).clipping
-    rates = made.summary["systems"]["substrate"]["signal_health"]
+    rates = made.summary.systems["substrate"].signal_health
     for kind, key in (("dac", "dac_clip_rate"), ("adc", "adc_clip_rate"), ("analog", "saturation_rate")):
         rows = found[found.kind == kind]
-        assert rows.clipped.sum() / rows["values"].sum() == rates[key]
+        assert rows.clipped.sum() / rows["values"].sum() == getattr(rates, key)
         assert rows.unit.is_unique
 
 

@@ -44,7 +44,7 @@ def writes(run: RunFolder) -> Drawing | None:
     if bins.empty:
         return None
     most = float(bins.high.max()) - 1
-    mean = (run.systems[name]["weights"] or {}).get("writes_per_device") or 0.0
+    mean = worn.writes_per_device if (worn := run.systems[name].weights) else 0.0
     times = "once" if most == 1 else f"{most:g} times"
     return _histogram(
         bins,

@@ -25,7 +25,7 @@ def scores(run: RunFolder) -> pd.DataFrame:
 
 def measured(run: RunFolder) -> str:
     """What is to be shown of tests."""
-    return "test_loss" if all(system["accuracy"] is None for system in run.systems.values()) else "test_accuracy"
+    return "test_loss" if all(system.accuracy is None for system in run.systems.values()) else "test_accuracy"
 
 
 def learning(made: pd.DataFrame, names: Iterable[str], measure: str) -> Drawing | None:
