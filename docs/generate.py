@@ -10,11 +10,12 @@ import ast
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import typer
 import yaml
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from hwsim import accounts, cli, documents
 from hwsim.accounts.crossbar import CrossbarParts
@@ -36,6 +37,7 @@ from hwsim.machine import MACHINES
 from hwsim.physics import DataSheet
 from hwsim.quantities import si
 from hwsim.reports import efficiency
+from hwsim.results.summary import Part, Summary
 
 ROOT = Path(__file__).parents[1]
 
@@ -94,6 +96,62 @@ def _key(key: Key, where: dict[str, str], texts: dict[str, str]) -> tuple[str, s
 
 def _anchor(title: str) -> str:
     return title.lower().replace(" ", "-")
+
+
+# ---- summaries -----------------------------------------------------------------------------------------------
+
+
+def summary_keys() -> str:
+    """Every key of `summary.json`: what stands there, and what it says."""
+    return "\n".join(_part(model) for model in _parts(Summary, {}))
+
+
+def _parts(model: type[Part], known: dict[type[Part], None]) -> Iterable[type[Part]]:
+    """A model, and those of what stands in it; each where it is first needed."""
+    if model not in known:
+        known[model] = None
+        for field in model.model_fields.values():
+            for inner in _models(field.annotation):
+                _parts(inner, known)
+    return known
+
+
+def _models(kind: Any) -> Iterator[type[Part]]:
+    if isinstance(kind, type) and issubclass(kind, Part):
+        yield kind
+    for inner in get_args(kind):
+        yield from _models(inner)
+
+
+def _part(model: type[Part]) -> str:
+    title, text = _title(model), " ".join(str(model.__doc__).split())
+    rows = ((f"`{name}`", _stands(field), field.description) for name, field in model.model_fields.items())
+    table = _table(("key", "what stands there", "what it says"), rows)
+    return f"### {title} {{ #summary-{_anchor(title)} }}\n\n{text}\n\n{table}"
+
+
+def _stands(field: FieldInfo) -> str:
+    return _value(field.annotation) + ("" if field.is_required() else "; may be lacking")
+
+
+def _title(model: type[Part]) -> str:
+    return re.sub("(?<=[a-z])(?=[A-Z])", " ", model.__name__).capitalize()
+
+
+def _value(kind: Any) -> str:
+    """A type in words, with links to parts."""
+    if isinstance(kind, type) and issubclass(kind, Part):
+        return f"[{_title(kind)}](#summary-{_anchor(_title(kind))})"
+    inner = get_args(kind)
+    if get_origin(kind) is dict:
+        return f"by name: {_value(inner[1])}"
+    if get_origin(kind) is list:
+        return f"list: {_value(inner[0])}"
+    if get_origin(kind) is tuple:
+        return ", ".join(map(_value, inner))
+    if inner:
+        return " or ".join(dict.fromkeys(map(_value, inner)))
+    return {int: "number", float: "number", str: "text", bool: "true or false", type(None): "null"}[kind]
 
 
 # ---- constants -----------------------------------------------------------------------------------------------
@@ -228,9 +286,11 @@ def _training_step(machine: str, rule: str) -> tuple[str, ...]:
         "machine": machine,
         "training": {"optimizer": {"name": "sgd", "rate": 0.1}, "batch": 1, "steps": 2},
     }
-    system = estimate(experiment.load(asked)).summary["systems"]["substrate"]
-    gradient, inference = (system["energy"][f"{part}_j_per_sequence"] / STEPS for part in ("gradient", "inference"))
-    reads = (2 if rule == "bptt" else 1) * 256**2 * system["efficiency"]["energy_per_mac_j"]
+    system = estimate(experiment.load(asked)).summary.systems["substrate"]
+    gradient, inference = (
+        getattr(system.energy, f"{part}_j_per_sequence") / STEPS for part in ("gradient", "inference")
+    )
+    reads = (2 if rule == "bptt" else 1) * 256**2 * system.efficiency.energy_per_mac_j
     return (
         f"`{machine}`",
         rule,
@@ -300,6 +360,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "keys of machines": lambda: keys("machine"),
     "keys of experiments": lambda: keys("experiment"),
     "keys of studies": lambda: keys("study"),
+    "keys of summaries": summary_keys,
     "constants of devices": lambda: constants_of("devices"),
     "constants of peripheries": lambda: constants_of("configs/periphery"),
     "reads of machines": reads,

@@ -43,8 +43,8 @@ def main() -> None:
     title = f"cosine, {'one chip' if small else 'median of 4 chips'}"
     table = Table("bits", *(f"{rule}\n{group}" for rule in RULES for group in GROUPS), title=title)
     for bits in BITS[:1] if small else BITS:
-        systems = hwsim.run({**experiment(bits), **fewer}).summary["systems"].values()
-        cosines = [system["gradient"][group]["recorded"]["cosine"] for system in systems for group in GROUPS]
+        systems = hwsim.run({**experiment(bits), **fewer}).summary.systems.values()
+        cosines = [getattr(system.gradient, group).recorded.cosine for system in systems for group in GROUPS]
         table.add_row(str(bits), *("-" if cosine is None else f"{cosine:.2f}" for cosine in cosines))
     Console(width=110).print(table)
 

@@ -60,9 +60,9 @@ def experiment(steps: int, seed: int) -> dict[str, Any]:
 
 def cosines(steps: int, seed: int) -> pd.DataFrame:
     """The cosine between each system's gradient and the exact one, by group of parameters."""
-    systems = hwsim.run(experiment(steps, seed)).summary["systems"]
+    systems = hwsim.run(experiment(steps, seed)).summary.systems
     rows = (
-        {"group": group, "system": name, "cosine": found["gradient"][group]["target"]["cosine"]}
+        {"group": group, "system": name, "cosine": getattr(found.gradient, group).target.cosine}
         for name, found in systems.items()
         for group in GROUPS
     )

@@ -2,7 +2,7 @@
 
 >>> import hwsim
 >>> run = hwsim.run("configs/experiments/quickstart.yaml")      # doctest: +SKIP
->>> run.summary["systems"]["substrate"]["accuracy"]["median"]   # doctest: +SKIP
+>>> run.summary.systems["substrate"].accuracy.median   # doctest: +SKIP
 """
 
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,10 @@ __all__ = ["Run", "RunFolder", "StudyFolder", "__version__", "load", "read", "ru
 
 if TYPE_CHECKING:
     from hwsim.config.experiment import load
-    from hwsim.experiments.results import read
     from hwsim.experiments.run import Run, run
-    from hwsim.experiments.run_folder import RunFolder
-    from hwsim.experiments.study_folder import StudyFolder
+    from hwsim.results.reading import read
+    from hwsim.results.run_folder import RunFolder
+    from hwsim.results.study_folder import StudyFolder
 
 
 def __dir__() -> list[str]:
@@ -29,9 +29,9 @@ def __getattr__(name: str) -> Any:
 
         return getattr(module, name)
     if name in ("read", "RunFolder", "StudyFolder"):
-        from hwsim.experiments import results
+        from hwsim.results import reading
 
-        return getattr(results, name)
+        return getattr(reading, name)
     if name == "load":
         from hwsim.config.experiment import load
 

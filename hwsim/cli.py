@@ -39,8 +39,8 @@ def run(
     from hwsim.config import experiment as config
     from hwsim.config import plausible
     from hwsim.experiments import run as experiments
-    from hwsim.experiments.run_folder import place
     from hwsim.reports import terminal
+    from hwsim.results.run_folder import place
 
     asked = config.load(file)
     folder = place(out, asked.name)
@@ -123,11 +123,11 @@ def report(
 
     It needs no network.
     """
-    from hwsim.experiments import results
-    from hwsim.experiments.run_folder import RunFolder
     from hwsim.reports import html, trials
+    from hwsim.results import reading
+    from hwsim.results.run_folder import RunFolder
 
-    found = results.read(folder)
+    found = reading.read(folder)
     if isinstance(found, RunFolder):
         page = html.of_run(found)
     else:
@@ -145,8 +145,8 @@ def compare(
     substrates: Annotated[bool, typer.Option("--substrates", help="Leave references out.")] = False,
 ) -> None:
     """Set runs side by side: what differs in what was asked, and what came out; ratios are to the first."""
-    from hwsim.experiments import run_folder
     from hwsim.reports import comparison, tables
+    from hwsim.results import run_folder
 
     if open_ and html_ is None:
         raise typer.BadParameter("needs --html, which says where the page goes", param_hint="--open")
@@ -199,7 +199,7 @@ def estimate(
 
     found = experiments.estimate(config.load(file, settings or []), config.expectations(expect or []))
     if as_json:
-        typer.echo(json.dumps(found.summary, indent=2))
+        typer.echo(found.summary.text(), nl=False)
     else:
         terminal.show(found.summary, Console())
     _warn(plausible.doubts(found.experiment), Console(stderr=as_json))
@@ -226,8 +226,9 @@ def breakeven(
     from hwsim.config import settings as config
     from hwsim.experiments import breakeven as experiments
     from hwsim.experiments.robustness import fragile
-    from hwsim.experiments.run_folder import place
     from hwsim.reports import breakeven as report
+    from hwsim.results.breakeven import QUANTITIES
+    from hwsim.results.run_folder import place
 
     asked = config.load(file, settings or [])
     expected = config.expectations(expect or [])
@@ -236,7 +237,7 @@ def breakeven(
     moved = None
     if robust:
         with _counting("constants halved and doubled") as progress:
-            moved = fragile(found.curves, experiments.QUANTITIES, found.exact, progress)
+            moved = fragile(found.curves, QUANTITIES, found.exact, progress)
     report.show(found, Console(), moved)
     _warn(plausible.doubts(asked), Console())
     if folder is not None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
-from hwsim.experiments.run_folder import RunFolder
+from pydantic import BaseModel
+
+from hwsim.results.run_folder import RunFolder
+from hwsim.results.summary import Summary, System
 
 STACK = {
     "layers": [
@@ -44,3 +48,44 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 Folders = Callable[[str], RunFolder]
+
+
+def system(said: dict[str, Any]) -> System:
+    """A system of which a summary says this; of the rest that it is unknown, nothing or zero."""
+    return System.model_validate(_filled(System, said))
+
+
+def summary(said: dict[str, Any]) -> Summary:
+    """A summary that says this, and as little as it may of the rest."""
+    return Summary.model_validate(_filled(Summary, said))
+
+
+def changed(run: RunFolder, change: Callable[[dict[str, Any]], object]) -> RunFolder:
+    """The same run, had its summary been another; `change` is given its systems as they stand in the file."""
+    said = run.summary.plain()
+    change(said["systems"])
+    found = RunFolder(run.path, Summary.model_validate(said), run.config)
+    found.__dict__.update({name: table for name, table in run.__dict__.items() if name not in found.__dict__})
+    return found
+
+
+def _filled(kind: Any, said: Any) -> Any:
+    """What is said, with the least that a kind of value can be wherever nothing is said."""
+    if get_origin(kind) in (Union, UnionType):
+        parts = [part for part in get_args(kind) if part is not type(None)]
+        return said if said is None or len(parts) > 1 else _filled(parts[0], said)
+    if get_origin(kind) is dict:
+        return {key: _filled(get_args(kind)[1], value) for key, value in said.items()}
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return said
+    fields = kind.model_fields
+    least = {key: _least(field.annotation) for key, field in fields.items() if field.is_required()}
+    return least | {key: _filled(fields[key].annotation, value) for key, value in said.items()}
+
+
+def _least(kind: Any) -> Any:
+    if type(None) in get_args(kind):
+        return None
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return _filled(kind, {})
+    return (get_origin(kind) or kind)() if kind != int | float else 0

@@ -29,7 +29,7 @@ from hwsim import cli, documents, tasks
 from hwsim.config import hardware
 from hwsim.config.experiment import Experiment
 from hwsim.errors import ConfigError
-from hwsim.experiments import run_folder
+from hwsim.results import run_folder
 from hwsim.tasks import adding, copy, random
 
 TINY = """\
@@ -336,7 +336,7 @@ def test_a_full_disk_leaves_nothing_half_written(command: Command, monkeypatch: 
         path.write_text("system,")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(run_folder, "_table", table)
+    monkeypatch.setattr(run_folder.tables, "write", table)
     assert refused(command, TINY) == "cannot write new/out: No space left on device\n"
 
 
@@ -555,7 +555,7 @@ def test_the_tables_are_what_is_written(finished: Path) -> None:
         assert list(table.columns) == list(read.columns)
         numbers = read.select_dtypes("number").columns
         pd.testing.assert_frame_equal(table[numbers].astype(float), read[numbers].astype(float), check_exact=True)
-    assert run.summary == json.loads((finished / "summary.json").read_text())
+    assert run.summary.plain() == json.loads((finished / "summary.json").read_text())
 
 
 def test_the_module_is_the_command_line(tmp_path: Path) -> None:

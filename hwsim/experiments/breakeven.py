@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from math import exp, inf, log
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from hwsim import tasks
@@ -18,105 +18,22 @@ from hwsim.errors import ConfigError
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.estimate import sketched
 from hwsim.machine import Expectations
+from hwsim.results.breakeven import QUANTITIES, Breakeven, Cost, Course, Meeting, Moved, Verdict
 from hwsim.tasks import Dataset
 
 _MANY_TILES = 1 << 40
 _SIZE = re.compile(r" \d+ KiB (read|write)$")
 
 
-class Quantity(NamedTuple):
-    """What is compared, its unit, and the key of its value in a `Cost`."""
-
-    name: str
-    unit: str
-
-
-QUANTITIES = (Quantity("energy", "J"), Quantity("memory", "B"), Quantity("time", "s"))
-
-
-class Moved(NamedTuple):
-    """What can be elsewhere in its range: a constant, and its bounds as multiples of its value.
-
-    Where two machines have the same, as an accelerator and the digital unit of a chip, it is one constant.
-    """
-
-    constant: str
-    low: float
-    high: float
-
-
-class Cost(NamedTuple):
-    """One system at one value: of a gradient of one sequence, as the sources say, and the least and most they allow.
+@dataclass(frozen=True)
+class Search(Breakeven):
+    """What was found, and what is needed to search again with other constants.
 
     Attributes:
-        constants: the energy by what it rests on.
-    """
-
-    energy: tuple[float, float, float]
-    memory: tuple[float, float, float]
-    time: tuple[float, float, float]
-    constants: Mapping[Moved, float] = MappingProxyType({})
-
-
-class Meeting(NamedTuple):
-    """Where the substrate begins, or ceases, to need less than the best digital reference.
-
-    Attributes:
-        value: the first value at which the other one needs less; between known values for axes that are not whole.
-        less: whether the substrate needs less from there on.
-        reference: which one is the best digital reference there.
-    """
-
-    value: float
-    less: bool
-    reference: str
-
-
-class Course(NamedTuple):
-    """How the substrate stands along an axis: whether it needs less at the first value, and where that changes."""
-
-    less: bool
-    meetings: tuple[Meeting, ...]
-
-
-class Verdict(NamedTuple):
-    """The substrate against the best digital reference, in one quantity.
-
-    Attributes:
-        stated: with constants as their sources state them.
-        favourable, unfavourable: with each constant at the end of its range that is best, or worst, for the substrate;
-            a constant that the substrate and a reference share is the same in both.
-        bound: as stated, against what is only a bound of a reference's costs, if there is one; of energy alone.
-    """
-
-    stated: Course
-    favourable: Course
-    unfavourable: Course
-    bound: Course | None
-
-
-class Breakeven(NamedTuple):
-    """Costs along an axis.
-
-    Attributes:
-        name: of the experiment.
-        over: the axis.
-        substrate: what the substrate is called.
-        bounds: references whose costs are only bounds, and what of; they count for no meeting but those of bounds.
-        costs: at each value that was asked for, of each system; the substrate is the first.
-        verdicts: by quantity.
-        notes: what a reader has to know.
         curves: costs at any value.
         exact: whether meetings are searched to the whole number.
     """
 
-    name: str
-    over: str
-    substrate: str
-    bounds: dict[str, str]
-    costs: dict[float, dict[str, Cost]]
-    verdicts: dict[str, Verdict]
-    notes: list[str]
     curves: Curves
     exact: bool
 
@@ -148,7 +65,7 @@ def breakeven(
     highest: float | None = None,
     points: int = 13,
     expected: Expectations | None = None,
-) -> Breakeven:
+) -> Search:
     """Where the substrate of an experiment meets the best of its digital references.
 
     Args:
@@ -183,7 +100,10 @@ def breakeven(
         for name, _ in QUANTITIES
     }
     notes = [AXES[over].note] if AXES[over].note else []
-    return Breakeven(experiment.name, over, curves.substrate, curves.bounds, costs, verdicts, notes, curves, exact)
+    substrate, bounds = curves.substrate, curves.bounds
+    return Search(
+        experiment.name, over, AXES[over].what, substrate, bounds, costs, verdicts, notes, curves=curves, exact=exact
+    )
 
 
 def spaced(bounds: tuple[float, float], lowest: float | None, highest: float | None, points: int) -> Iterator[int]:

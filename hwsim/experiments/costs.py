@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator
 from math import ceil, inf, isfinite
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -15,34 +15,13 @@ from hwsim.accounts.schedule import Scheduler
 from hwsim.accounts.work import total_work, work
 from hwsim.experiments.trial import Detail, Trial
 from hwsim.machine import CrossbarMachine, Machine
+from hwsim.results.tables import Row
 
 PRODUCTS = ("read", "read transposed")
 CONVERSIONS = ("dac", "adc", "tile adc")
 CONVERTERS = ("dac", "adc")
 """What converts, as components of the energy ledger."""
 NO_PRICE = "this machine has no energy model; its operations are counted"
-
-
-class Row(NamedTuple):
-    """A line of energy.csv: energy_j is constant_si times count."""
-
-    system: str
-    part: str
-    epoch: int | None
-    sweep: str | None
-    step: int | None
-    layer: str
-    purpose: str
-    unit: str
-    operation: str
-    component: str
-    constant: str
-    constant_si: float | None
-    count: float  # type: ignore[assignment]
-    energy_j: float | None
-    low_j: float | None
-    high_j: float | None
-    assumed_j: float | None
 
 
 class Costs:

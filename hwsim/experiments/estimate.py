@@ -18,11 +18,12 @@ from hwsim.config import experiment as config
 from hwsim.config.experiment import Experiment, System
 from hwsim.errors import HwsimError
 from hwsim.experiments.costs import Costs
-from hwsim.experiments.run import described, heading, plain
+from hwsim.experiments.run import described, heading
 from hwsim.experiments.trial import TEST_BATCH, Outcome, Trial, Watch
 from hwsim.learning import optimizers
 from hwsim.learning.update import update
 from hwsim.machine import CrossbarMachine, Expectations, Shapes
+from hwsim.results.summary import Summary
 from hwsim.tasks import Dataset
 
 
@@ -39,7 +40,7 @@ class Estimate:
 
     experiment: Experiment
     expected: Expectations
-    summary: dict[str, Any]
+    summary: Summary
     costs: list[Costs]
 
 
@@ -57,8 +58,8 @@ def estimate(experiment: str | Path | Mapping[str, Any] | Experiment, expected: 
     expected = expected or Expectations()
     dataset = tasks.outline(asked.task)
     found = [sketched(asked, name, system, dataset, expected) for name, system in asked.systems().items()]
-    systems = {one.trial.name: plain(_described(one)) for one in found}
-    summary = {**heading(asked), "estimated": expected.model_dump(), "systems": systems}
+    systems = {one.trial.name: _described(one) for one in found}
+    summary = Summary.model_validate({**heading(asked), "estimated": expected.model_dump(), "systems": systems})
     return Estimate(asked, expected, summary, found)
 
 

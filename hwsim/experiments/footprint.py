@@ -15,7 +15,6 @@ from math import ceil, prod
 from typing import NamedTuple
 
 import numpy as np
-import psutil
 
 from hwsim import networks, tasks
 from hwsim.config.experiment import Experiment, System
@@ -23,19 +22,17 @@ from hwsim.episode import Episode, outline
 from hwsim.errors import CausalityError, HwsimError, MemoryEstimateError
 from hwsim.experiments import horizon
 from hwsim.experiments.trial import FEW, TEST_BATCH, Trial
+from hwsim.free_memory import Part, check_memory
 from hwsim.learning import RULES, optimizers
 from hwsim.learning.bptt import BPTT
 from hwsim.learning.update import update
 from hwsim.machine import Counted, CrossbarMachine, Machine
 from hwsim.machine.counted import HEADER, SHOWN, TAPE, VALUES, WEIGHTS, Gauge
 from hwsim.networks import Network
-from hwsim.quantities import si
 from hwsim.tasks import Dataset
 
 _STEPS = 2048
 """Steps that are carried out for a footprint at most; where steps are of more kinds, it is extrapolated."""
-_ALLOCATED = 1.45
-"""What is taken of the computer for each byte that is asked for: holes in between, and compiled code. Measured."""
 _A_NUMBER = 10
 """Bytes of a number of the data, with what making it takes for a while."""
 _A_STEP = 180
@@ -58,14 +55,6 @@ _SHORTER = "smaller batches, shorter sequences or fewer chips"
 _UNCHECKED = "fewer sequences in gradient_check, shorter ones or fewer chips; or no gradient_check"
 
 
-class Part(NamedTuple):
-    """What takes memory: what it is, the bytes that are asked for, and what would make it smaller."""
-
-    what: str
-    size: int
-    advice: str
-
-
 class Moment(NamedTuple):
     """What takes memory at once, at a moment of a run."""
 
@@ -75,7 +64,7 @@ class Moment(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes that are taken of the computer."""
-        return sum(ceil(_ALLOCATED * part.size) for part in self.parts)
+        return sum(part.taken for part in self.parts)
 
 
 class Footprint(NamedTuple):
@@ -94,24 +83,6 @@ class Footprint(NamedTuple):
             MemoryEstimateError: it would not; what is largest at the moment at which most is needed is named.
         """
         check_memory(self.peak.when, *self.peak.parts)
-
-
-def check_memory(what: str, *parts: Part) -> None:
-    """Refuse what would need more memory than is free on this computer.
-
-    Raises:
-        MemoryEstimateError: it would.
-    """
-    free, sizes = psutil.virtual_memory().available, [ceil(_ALLOCATED * part.size) for part in parts]
-    needed, most = sum(sizes), max(sizes)
-    if needed > 0.9 * free:
-        largest = parts[sizes.index(most)]
-        of_it = f", {si(most, 'B')} of it" if len(parts) > 1 else ""
-        of_it += "" if largest.what in what else f" for {largest.what}"
-        raise MemoryEstimateError(
-            f"{what} would take about {si(needed, 'B')} of memory{of_it}, and {si(free, 'B')} are free; "
-            f"use {largest.advice}"
-        )
 
 
 def footprint(experiment: Experiment) -> Footprint:

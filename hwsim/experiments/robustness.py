@@ -6,14 +6,15 @@ import copy
 import re
 from collections.abc import Callable, Iterator
 from math import inf, log
-from typing import Any, NamedTuple
+from typing import Any
 
 from hwsim.accounts.energy import Tariff
 from hwsim.accounts.schedule import Scheduler, recursion
 from hwsim.config.experiment import System
-from hwsim.experiments.breakeven import QUANTITIES, STATED, Cost, Course, Curves, Quantity
+from hwsim.experiments.breakeven import STATED, Curves
 from hwsim.experiments.costs import Costs
 from hwsim.quantities import Constant
+from hwsim.results.breakeven import QUANTITIES, Cost, Course, Fragile, Quantity
 
 FACTORS = (0.5, 2.0)
 MOVED = 1.1
@@ -31,23 +32,6 @@ RESIZING = ("buffer.capacity",)
 
 _SQUARED = "²"
 _MEMORY = re.compile(r"sram_cacti7 .*?( leakage)?$")
-
-
-class Fragile(NamedTuple):
-    """A constant with which a meeting moves, appears or disappears.
-
-    Attributes:
-        quantity: in which.
-        constant: its name.
-        halved, doubled: how the substrate stands along the axis then.
-        by: how far meetings move, as a logarithm; infinite if their number or direction changes.
-    """
-
-    quantity: str
-    constant: str
-    halved: Course
-    doubled: Course
-    by: float
 
 
 def fragile(

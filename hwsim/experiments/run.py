@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,16 @@ from hwsim.config import experiment as config
 from hwsim.config.experiment import Experiment
 from hwsim.errors import ConfigError
 from hwsim.experiments import costs as accounting
-from hwsim.experiments import run_folder
-from hwsim.experiments.costs import Costs, Row
+from hwsim.experiments import recording
+from hwsim.experiments.costs import Costs
 from hwsim.experiments.footprint import Footprint, footprint
 from hwsim.experiments.gradient_check import Gradient
-from hwsim.experiments.horizon import Horizon
 from hwsim.experiments.one_thread import one_thread
 from hwsim.experiments.trial import Trial
+from hwsim.results import run_folder
+from hwsim.results.horizon import Horizon
+from hwsim.results.summary import SCHEMA_VERSION, Summary
+from hwsim.results.tables import Held, Row
 from hwsim.tasks import Dataset
 
 Progress = Callable[[str, str, int, int], None]
@@ -43,7 +46,7 @@ class Run:
     """
 
     experiment: Experiment
-    summary: dict[str, Any]
+    summary: Summary
     costs: list[Costs]
     folder: Path | None = None
 
@@ -55,13 +58,13 @@ class Run:
     @property
     def memory(self) -> pd.DataFrame:
         """What is written to `memory.csv`."""
-        rows = (row for one in self.costs for row in run_folder.held(one))
-        return pd.DataFrame(rows, columns=run_folder.Held._fields)
+        rows = (row for one in self.costs for row in recording.held(one))
+        return pd.DataFrame(rows, columns=Held._fields)
 
     @property
     def metrics(self) -> pd.DataFrame:
         """What is written to `metrics.csv`."""
-        rows = (row for one in self.costs for row in run_folder.metrics(one))
+        rows = (row for one in self.costs for row in recording.metrics(one))
         return pd.DataFrame(rows, columns=METRICS)
 
 
@@ -93,9 +96,10 @@ def run(
     folder = None if out is None else run_folder.place(Path(out), asked.name)
     if folder is None:
         return simulate(asked, data=data, progress=progress)
-    with run_folder.written_whole(folder) as partial:
+    with run_folder.written_whole(folder) as unfinished:
         result = simulate(asked, data=data, progress=progress)
-        run_folder.write(partial, asked.resolved(), result.summary, result.costs)
+        rows, timeline = recording.tables(result.costs), partial(recording.timeline, result.costs)
+        run_folder.write(unfinished, asked.resolved(), result.summary, rows, timeline)
     result.folder = folder
     return result
 
@@ -128,14 +132,14 @@ def simulate(
         trial = Trial(experiment, name, system, dataset, target)
         trial.run(lambda what, done, total, name=name: progress(name, what, done, total))  # type: ignore[misc]
         found.append(Costs(trial))
-    systems = {one.trial.name: plain(described(one)) for one in found}
-    return Run(experiment, {**heading(experiment), "systems": systems}, found)
+    systems = {one.trial.name: described(one) for one in found}
+    return Run(experiment, Summary.model_validate({**heading(experiment), "systems": systems}), found)
 
 
 def heading(experiment: Experiment) -> dict[str, Any]:
     """What `summary.json` says of the experiment, before its systems."""
     return {
-        "schema_version": run_folder.SCHEMA_VERSION,
+        "schema_version": SCHEMA_VERSION,
         "name": experiment.name,
         "seed": experiment.seed,
         "hwsim_version": hwsim.__version__,
@@ -192,14 +196,3 @@ def _spread(values: np.ndarray) -> dict[str, Any]:
         "per_chip": [float(value) for value in values],
         "non_finite": len(values) - len(finite),
     }
-
-
-def plain(value: Any) -> Any:
-    """The same with None for what is no number, which JSON does not have."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and not isfinite(value):
-        return None
-    return value

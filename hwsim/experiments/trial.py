@@ -19,12 +19,13 @@ from hwsim.config.experiment import Experiment, System, Training
 from hwsim.experiments import gradient_check
 from hwsim.experiments.evaluation import Meter, Score, evaluate
 from hwsim.experiments.gradient_check import Gradient
-from hwsim.experiments.horizon import Horizon, horizon
+from hwsim.experiments.horizon import horizon
 from hwsim.experiments.rehearsal import rehearse
 from hwsim.learning import optimizers
 from hwsim.learning.update import update
 from hwsim.machine import EXACT, CrossbarMachine, Machine
 from hwsim.networks import Network
+from hwsim.results.horizon import Horizon
 from hwsim.tasks import Dataset
 
 TEST_BATCH = 256

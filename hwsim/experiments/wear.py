@@ -3,40 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
 from hwsim.machine import CrossbarMachine, Machine
+from hwsim.results.tables import CONDUCTANCE, WRITES, Bin, Clipping
 
 BINS = 40
 """Of a histogram, at most."""
-
-CONDUCTANCE, WRITES = "conductance_s", "writes"
-
-
-class Bin(NamedTuple):
-    """A line of histograms.csv: so many devices of an array, over all chips, have at least `low` and less than `high`.
-
-    The last bin of a histogram contains its `high`.
-    """
-
-    system: str
-    array: str
-    quantity: str
-    low: float
-    high: float
-    devices: int
-
-
-class Clipping(NamedTuple):
-    """A line of clipping.csv: how many values a unit converted or made, and how many of them were beyond full scale."""
-
-    system: str
-    kind: str
-    unit: str
-    values: int
-    clipped: int
 
 
 def histograms(system: str, machine: Machine) -> Iterator[Bin]:

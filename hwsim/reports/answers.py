@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from math import isfinite, isnan
 from typing import Any, Literal, NamedTuple
 
-from hwsim.experiments.run_folder import RunFolder
 from hwsim.quantities import si
 from hwsim.reports.efficiency import empty
 from hwsim.reports.figures.canvas import opening
 from hwsim.reports.tables import cosine, diverged, left_out, lost, lost_gradients, missed, reached
+from hwsim.results.run_folder import RunFolder
+from hwsim.results.summary import System
 
-System = Mapping[str, Any]
 Tone = Literal["good", "unsure", "bad", ""]
 
 NEAR, FAR = 0.02, 0.05
@@ -74,16 +74,16 @@ def warnings(systems: Mapping[str, System]) -> list[str]:
     lines: list[str] = []
     for name, system in systems.items():
         lines += [f"{name}: {said}" for said in left_out(system)]
-        if system["diverged"]:
-            lines.append(f"{name}: {diverged(system['diverged'])}")
+        if system.diverged:
+            lines.append(f"{name}: {diverged(system.diverged)}")
     for name, system in systems.items():
-        reach = system["horizon"]
+        reach = system.horizon
         if reach is None:
             continue
-        if not reach["fits"]:
+        if not reach.fits:
             lines.append(
-                f"{name}: a sequence of {reach['steps']} steps is beyond the horizon of {reached(reach)}; the errors "
-                f"that {system['rule']} carries forward are not to be relied on."
+                f"{name}: a sequence of {reach.steps} steps is beyond the horizon of {reached(reach)}; the errors "
+                f"that {system.rule} carries forward are not to be relied on."
             )
         worst = missed(reach)
         if worst:
@@ -92,12 +92,12 @@ def warnings(systems: Mapping[str, System]) -> list[str]:
                 "counts the circuits that carry errors, not that noise makes forward signals differ from pass to pass."
             )
     for name, system in systems.items():
-        why = system["energy"].get("why_null")
+        why = system.energy.why_null
         if why:
             lines.append(f"{name}: no energy, since {why}.")
-        health = system["signal_health"]
-        if health and health["saturation_rate"] > SATURATED:
-            lines.append(f"{name}: {health['saturation_rate']:.1%} of analog values saturate; widen parts.ranges.")
+        health = system.signal_health
+        if health and health.saturation_rate > SATURATED:
+            lines.append(f"{name}: {health.saturation_rate:.1%} of analog values saturate; widen parts.ranges.")
     return lines
 
 
@@ -107,23 +107,22 @@ def warnings(systems: Mapping[str, System]) -> list[str]:
 def _physicist(run: RunFolder) -> Answer:
     asked = "Device physicist: is the device good enough to learn with?"
     mine = next(iter(run.systems.values()))
-    if not mine["signal_health"]:
-        return Answer(asked, f"There is no device in this run: {mine['machine']} has none.", "", [])
+    if not mine.signal_health:
+        return Answer(asked, f"There is no device in this run: {mine.machine} has none.", "", [])
     because = []
-    chips = [value for value in (mine["accuracy"] or {}).get("per_chip", []) if value is not None]
+    chips = [value for value in (mine.accuracy.per_chip if mine.accuracy else []) if value is not None]
     if len(chips) > 1:
         because.append(f"Over {len(chips)} chips, accuracy is {min(chips):.1%} to {max(chips):.1%}.")
     because += [opening(said) for said in left_out(mine)]
     because += _direction(mine)
-    health = mine["signal_health"]
+    health = mine.signal_health
     because.append(
-        f"{health['saturation_rate']:.2%} of analog values saturate; converters clip {health['dac_clip_rate']:.2%} "
-        f"going in and {health['adc_clip_rate']:.2%} coming out."
+        f"{health.saturation_rate:.2%} of analog values saturate; converters clip {health.dac_clip_rate:.2%} "
+        f"going in and {health.adc_clip_rate:.2%} coming out."
     )
-    if mine["weights"] and mine["weights"]["writes_per_device"]:
+    if mine.weights and mine.weights.writes_per_device:
         because.append(
-            f"A device was written {mine['weights']['writes_per_device']:.3g} times on average; "
-            "endurance is not modelled."
+            f"A device was written {mine.weights.writes_per_device:.3g} times on average; endurance is not modelled."
         )
     return Answer(asked, *_good_enough(run), because)
 
@@ -132,14 +131,14 @@ def _good_enough(run: RunFolder) -> tuple[str, Tone]:
     (first, mine), score = next(iter(run.systems.items())), scores(run)
     own, gone = score.get(first), lost(mine)
     if gone and not (own and own.trained):
-        return f"No: on {len(gone)} of {mine['chips']} chips its answers are not finite.", "bad"
-    if gone or mine["diverged"]:
-        chips = {*gone, *(mine["diverged"]["chips"] if mine["diverged"] else ())}
-        return f"No: learning diverged on {len(chips)} of {mine['chips']} chips.", "bad"
+        return f"No: on {len(gone)} of {mine.chips} chips its answers are not finite.", "bad"
+    if gone or mine.diverged:
+        chips = {*gone, *(mine.diverged.chips if mine.diverged else ())}
+        return f"No: learning diverged on {len(chips)} of {mine.chips} chips.", "bad"
     if own is None or not own.trained:
-        return f"It was not trained in this run{'; look at the gradient' if mine['gradient'] else ''}.", ""
-    digital = [name for name, system in run.systems.items() if name in score and not system["signal_health"]]
-    whole = [name for name in digital if not run.systems[name]["diverged"] and not score[name].lost]
+        return f"It was not trained in this run{'; look at the gradient' if mine.gradient else ''}.", ""
+    digital = [name for name, system in run.systems.items() if name in score and not system.signal_health]
+    whole = [name for name in digital if not run.systems[name].diverged and not score[name].lost]
     if not digital:
         return f"It reaches {own}; there is no digital reference to say what that is worth.", "unsure"
     if not whole:
@@ -164,7 +163,7 @@ def _direction(system: System) -> list[str]:
     said = ", ".join(f"{value:.2f} {group}" for group, value in known.items() if value is not None)
     found = [f"Gradients at the initial weights point along the exact ones with a cosine of {said}."] if said else []
     gone = lost_gradients(system)
-    return [*found, f"On {gone} of {system['chips']} chips gradients are not finite."] if gone else found
+    return [*found, f"On {gone} of {system.chips} chips gradients are not finite."] if gone else found
 
 
 # ---- chip architect ------------------------------------------------------------------------------------------
@@ -173,27 +172,28 @@ def _direction(system: System) -> list[str]:
 def _architect(run: RunFolder) -> Answer:
     asked = "Chip architect: what do energy, memory and latency come to beside digital?"
     (name, mine), *rest = run.systems.items()
-    reference = next(((other, s) for other, s in rest if s["rule"] == "bptt" and not s["signal_health"]), None)
-    joules = mine["energy"]["training_step_j"]
+    reference = next(((other, s) for other, s in rest if s.rule == "bptt" and not s.signal_health), None)
+    joules = mine.energy.training_step_j
     if joules is None:
-        plain = "its values left the range of numbers" if mine["diverged"] else "no training step was noted"
-        why = mine["energy"].get("why_null", plain)
+        plain = "its values left the range of numbers" if mine.diverged else "no training step was noted"
+        why = mine.energy.why_null or plain
         return Answer(asked, f"Unknown: {name} has no energy, since {why}.", "unsure", _memory(mine, reference))
     because = _memory(mine, reference)
-    seconds = mine["time"].get("sequence_s")
+    seconds = mine.time.sequence_s
     tone: Tone = ""
     said = f"A training step takes {si(joules, 'J')}."
     if reference is not None:
         other, system = reference
-        theirs, their_seconds = system["energy"]["training_step_j"], system["time"].get("sequence_s")
+        theirs, their_seconds = system.energy.training_step_j, system.time.sequence_s
         if theirs:
             said = f"A training step takes {si(joules, 'J')}, {compared(joules, theirs, 'less', 'more', other)}"
-            slower = seconds and their_seconds
-            said += f", and a sequence {compared(seconds, their_seconds, 'less time', 'more time')}." if slower else "."
+            if seconds and their_seconds:
+                said += f", and a sequence {compared(seconds, their_seconds, 'less time', 'more time')}"
+            said += "."
             tone = "good" if joules < theirs else "bad"
         mine_shown, theirs_shown = (
-            mine["energy"]["inference_j_per_sequence"],
-            system["energy"]["inference_j_per_sequence"],
+            mine.energy.inference_j_per_sequence,
+            system.energy.inference_j_per_sequence,
         )
         if mine_shown and theirs_shown:
             because.insert(
@@ -201,22 +201,22 @@ def _architect(run: RunFolder) -> Answer:
                 f"Inference takes {si(mine_shown, 'J')} a sequence, "
                 f"{compared(mine_shown, theirs_shown, 'less', 'more', other)} ({si(theirs_shown, 'J')}).",
             )
-    purpose, share = _largest(mine["energy"]["by_purpose"], joules)
-    unit, part = _largest(mine["energy"]["by_unit"], joules)
+    purpose, share = _largest(mine.energy.by_purpose, joules)
+    unit, part = _largest(mine.energy.by_unit, joules)
     because.append(f"{share:.0%} goes to {purpose}; the unit that takes most is {unit}, with {part:.0%}.")
     if fill := empty(mine):
         because.append(f"Weights fill {fill} of the tiles that are read, and a read draws the power of whole tiles.")
-    assumed = mine["energy"]["assumed_fraction"]
+    assumed = mine.energy.assumed_fraction
     if assumed is not None:
         because.append(f"{assumed:.0%} of it rests on assumed constants.")
     return Answer(asked, said, tone, because)
 
 
 def _memory(mine: System, reference: tuple[str, System] | None) -> list[str]:
-    held, seconds = mine["memory"]["peak_bytes"], mine["time"].get("sequence_s")
+    held, seconds = mine.memory.peak_bytes, mine.time.sequence_s
     lines = [f"At its peak it holds {si(held, 'B')}" + (f"; a sequence takes {si(seconds, 's')}." if seconds else ".")]
     if reference is not None:
-        theirs = reference[1]["memory"]["peak_bytes"]
+        theirs = reference[1].memory.peak_bytes
         lines[0] = lines[0].replace(si(held, "B"), f"{si(held, 'B')} ({reference[0]}: {si(theirs, 'B')})", 1)
     return lines
 
@@ -243,16 +243,16 @@ def compared(mine: float, other: float, less: str, more: str, beside: str = "") 
 
 def _researcher(run: RunFolder) -> Answer:
     asked = "Learning researcher: which rule survives?"
-    analog = {name: system for name, system in run.systems.items() if system["signal_health"]}
+    analog = {name: system for name, system in run.systems.items() if system.signal_health}
     judged = analog or dict(run.systems)
-    because = [f"{name} ({system['rule']}): {_said_of(system)}" for name, system in judged.items()]
+    because = [f"{name} ({system.rule}): {_said_of(system)}" for name, system in judged.items()]
     first = next(iter(judged.values()))
-    if first["horizon"]:
-        reach = first["horizon"]
-        before = f", {reached(reach['at_start'])} at the initial ones" if reach["at_start"] else ""
+    if first.horizon:
+        reach = first.horizon
+        before = f", {reached(reach.at_start)} at the initial ones" if reach.at_start else ""
         because.append(
-            f"The horizon of {first['rule']} is {reached(reach)} steps at the last weights{before}; "
-            f"a sequence has {reach['steps']}."
+            f"The horizon of {first.rule} is {reached(reach)} steps at the last weights{before}; "
+            f"a sequence has {reach.steps}."
         )
     score = scores(run)
     trained = {name: score[name] for name in judged if name in score and score[name].trained}
@@ -262,7 +262,7 @@ def _researcher(run: RunFolder) -> Answer:
     alive = [
         name
         for name, each in trained.items()
-        if not judged[name]["diverged"] and not each.lost and best > 0 and each.progress >= SURVIVES * best
+        if not judged[name].diverged and not each.lost and best > 0 and each.progress >= SURVIVES * best
     ]
     dead = [name for name in judged if name not in alive]
     tone: Tone = "good" if not dead else "unsure" if alive else "bad"
@@ -277,7 +277,7 @@ def _researcher(run: RunFolder) -> Answer:
 
 
 def _by_cosine(judged: Mapping[str, System]) -> tuple[str, Tone]:
-    checked = [name for name, system in judged.items() if system["gradient"]]
+    checked = [name for name, system in judged.items() if system.gradient]
     if not checked:
         return "Nothing was trained, and no gradient was checked.", ""
     found = {name: cosine(judged[name], "recurrent") for name in checked if not lost_gradients(judged[name])}
@@ -293,23 +293,23 @@ def _by_cosine(judged: Mapping[str, System]) -> tuple[str, Tone]:
 
 def _rule(judged: Mapping[str, System], name: str) -> str:
     """The rule of a system, with its name where two have the same rule."""
-    rule = judged[name]["rule"]
-    twice = sum(system["rule"] == rule for system in judged.values()) > 1
+    rule = judged[name].rule
+    twice = sum(system.rule == rule for system in judged.values()) > 1
     return f"{rule} ({name})" if twice else str(rule)
 
 
 def _said_of(system: System) -> str:
     parts = []
-    if system["accuracy"] and system["accuracy"]["median"] is not None:
-        parts.append(f"{system['accuracy']['median']:.1%}")
-    elif system["loss"] and system["loss"]["median"] is not None:
-        parts.append(f"a loss of {system['loss']['median']:.3g}")
+    if system.accuracy and system.accuracy.median is not None:
+        parts.append(f"{system.accuracy.median:.1%}")
+    elif system.loss and system.loss.median is not None:
+        parts.append(f"a loss of {system.loss.median:.3g}")
     if lost(system):
-        parts.append(f"{len(lost(system))} of {system['chips']} chips not finite")
+        parts.append(f"{len(lost(system))} of {system.chips} chips not finite")
     value = cosine(system, "recurrent")
     if value is not None:
         parts.append(f"recurrent cosine {value:.2f}")
-    if system["diverged"]:
+    if system.diverged:
         parts.append("diverged")
     return ", ".join(parts) + "." if parts else "not tested."
 
@@ -318,7 +318,7 @@ def scores(run: RunFolder) -> dict[str, Score]:
     """What each system's first and last test say."""
     found = {}
     for name, tests in run.metrics.groupby("system", sort=False):
-        is_accuracy = run.systems[str(name)]["accuracy"] is not None
+        is_accuracy = run.systems[str(name)].accuracy is not None
         medians = tests.groupby("updates")["test_accuracy" if is_accuracy else "test_loss"].median().sort_index()
         gone = int(tests[tests.updates == tests.updates.max()].test_loss.isna().sum())
         ends = float(medians.iloc[0]), float(medians.iloc[-1])

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hwsim.experiments import run_folder
-from hwsim.experiments.breakeven import AXES, QUANTITIES, Breakeven, Course, Quantity
-from hwsim.experiments.robustness import Fragile
 from hwsim.quantities import si
 from hwsim.reports.tables import Cell, Line, Table, put
+from hwsim.results import run_folder
+from hwsim.results.breakeven import QUANTITIES, Breakeven, Course, Fragile, Quantity
 
 MOVES = ("quantity", "constant", "less_as_stated", "less_halved", "less_doubled")
 COLUMNS = ("over", "value", "system", "energy_j", "low_j", "high_j", "peak_bytes", "time_s")
@@ -76,7 +75,7 @@ def table(found: Breakeven) -> Table:
         f"{found.name}: energy of a gradient, a sequence (× is the ratio to the best digital reference); "
         "estimated from shapes, nothing was simulated"
     )
-    return Table(title, tuple(names), tuple(lines), corner=AXES[found.over].what)
+    return Table(title, tuple(names), tuple(lines), corner=found.axis)
 
 
 def sentences(found: Breakeven) -> list[str]:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from hwsim import documents
 from hwsim.errors import ResultsError
-from hwsim.experiments.run_folder import RunFolder
 from hwsim.reports.tables import NOTHING, Cell, Line, Table
+from hwsim.results.run_folder import RunFolder
+from hwsim.results.summary import System
 
 SAME = ("task", "network")
 """What runs have to agree in if their numbers are to be answers to one question."""
@@ -26,7 +27,7 @@ class Comparison(NamedTuple):
     """
 
     runs: dict[str, RunFolder]
-    systems: dict[str, Mapping[str, Any]]
+    systems: dict[str, System]
     columns: dict[str, dict[str, str]]
     repeated: dict[str, list[str]]
 
@@ -47,7 +48,7 @@ def compare(runs: Sequence[RunFolder], *, substrates: bool = False) -> Compariso
     if twice is not None:
         raise ResultsError(f"{twice} stands twice; a comparison is of different runs")
     named = dict(zip(_names(places), runs, strict=True))
-    systems: dict[str, Mapping[str, Any]] = {}
+    systems: dict[str, System] = {}
     columns: dict[str, dict[str, str]] = {}
     repeated: dict[str, list[str]] = {}
     for label, run in named.items():

@@ -11,6 +11,7 @@ import yaml
 
 from hwsim.quantities import si
 from hwsim.reports.tables import NOTHING, Cell, Line, Systems, Table
+from hwsim.results.summary import System
 
 
 class Chip(NamedTuple):
@@ -68,7 +69,7 @@ def efficiency(found: Systems) -> Table:
     """Matrix products of a training step, its power, and the area of all units and of the tiles in use."""
     lines = []
     for label, key, write in ROWS:
-        values = [(system.get("efficiency") or {}).get(key) for system in found.values()]
+        values = [getattr(system.efficiency, key) for system in found.values()]
         cells = [NOTHING if value is None else Cell(write(value), value) for value in values]
         if any(cell is not NOTHING for cell in cells):
             lines.append(Line(label, tuple(cells)))
@@ -78,12 +79,12 @@ def efficiency(found: Systems) -> Table:
     return Table("Efficiency of matrix products, power and area", tuple(found), tuple(lines))
 
 
-def _known_area(system: Mapping[str, Any]) -> Cell:
+def _known_area(system: System) -> Cell:
     """The area that has a source, where some of it has none."""
-    found = system.get("efficiency") or {}
-    if found.get("area_m2") is not None or not found.get("area_by_part_m2"):
+    found = system.efficiency
+    if found.area_m2 is not None or not found.area_by_part_m2:
         return NOTHING
-    known = sum(found["area_by_part_m2"].values())
+    known = sum(area or 0.0 for area in found.area_by_part_m2.values())
     return Cell(f"{known * 1e6:.3g} mm²", known)
 
 
@@ -110,10 +111,10 @@ EMPTY = 0.1
 """The tile fill below which a remark says what that costs."""
 
 
-def empty(system: Mapping[str, Any]) -> str | None:
+def empty(system: System) -> str | None:
     """The tile fill of a system whose tiles are mostly empty and draw power as wholes, in per cent."""
-    fill = (system.get("efficiency") or {}).get("tile_fill")
-    drawn = any("periphery." in constant for constant in system["energy"].get("by_constant") or ())
+    fill = system.efficiency.tile_fill
+    drawn = any("periphery." in constant for constant in system.energy.by_constant)
     return f"{100 * fill:.2g} %" if fill is not None and fill < EMPTY and drawn else None
 
 
@@ -135,7 +136,7 @@ def _no_area(found: Systems) -> list[str]:
     """Why an area is not known as a whole, a line for each reason."""
     reasons: dict[str, list[str]] = {}
     for name, system in found.items():
-        why = (system.get("efficiency") or {}).get("area_why_null")
-        if why and (system.get("efficiency") or {}).get("area_by_part_m2"):
+        why = system.efficiency.area_why_null
+        if why and system.efficiency.area_by_part_m2:
             reasons.setdefault(why, []).append(name)
     return [f"{', '.join(names)}: no area as a whole, since {why}." for why, names in reasons.items()]

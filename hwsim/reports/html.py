@@ -16,8 +16,6 @@ from markupsafe import Markup
 
 import hwsim
 from hwsim.errors import OutputError, ResultsError
-from hwsim.experiments.run_folder import RunFolder
-from hwsim.experiments.study_folder import STUDY, StudyFolder
 from hwsim.reports import answers, efficiency, tables, trials
 from hwsim.reports.comparison import Comparison, differences, doubts, remarks
 from hwsim.reports.figures import study as pictures
@@ -31,6 +29,8 @@ from hwsim.reports.figures.memory import memory
 from hwsim.reports.figures.purposes import purposes
 from hwsim.reports.figures.timeline import timeline
 from hwsim.reports.tables import Table
+from hwsim.results.run_folder import RunFolder
+from hwsim.results.study_folder import STUDY, StudyFolder
 
 
 class Sheet(NamedTuple):
@@ -88,7 +88,7 @@ def of_run(run: RunFolder) -> str:
     ]
     return _page(
         "a run",
-        title=run.summary["name"],
+        title=run.summary.name,
         about=_about(run),
         warnings=[*run.doubts, *answers.warnings(systems)],
         answers=answers.answers(run),
@@ -187,17 +187,17 @@ def _drawn(*drawings: Drawing | None) -> list[Drawing]:
 
 def _about(run: RunFolder) -> str:
     config, first = run.config, next(iter(run.systems.values()))
-    chips = f", {first['chips']} chips" if first["chips"] > 1 else ""
-    return f"{first['rule']} on {first['machine']}{chips} · task {config['task']['name']} · seed {run.summary['seed']}"
+    chips = f", {first.chips} chips" if first.chips > 1 else ""
+    return f"{first.rule} on {first.machine}{chips} · task {config['task']['name']} · seed {run.summary.seed}"
 
 
 def _facts(run: RunFolder) -> list[tuple[str, Any]]:
     summary = run.summary
     return [
-        ("made by", f"hwsim {summary['hwsim_version']}, report by hwsim {hwsim.__version__}"),
-        ("schema of the folder", summary["schema_version"]),
-        ("seed", summary["seed"]),
-        ("SHA-256 of the configuration", summary["config_sha256"]),
+        ("made by", f"hwsim {summary.hwsim_version}, report by hwsim {hwsim.__version__}"),
+        ("schema of the folder", summary.schema_version),
+        ("seed", summary.seed),
+        ("SHA-256 of the configuration", summary.config_sha256),
     ]
 
 

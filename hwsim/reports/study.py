@@ -10,12 +10,12 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from hwsim.config.grid import Grid
-from hwsim.experiments import study_folder
-from hwsim.experiments.study.store import Progress
-from hwsim.experiments.study.table import FILES
 from hwsim.reports import trials
 from hwsim.reports.figures import study as figures
 from hwsim.reports.tables import Table
+from hwsim.results import study_folder
+from hwsim.results.study.store import Progress
+from hwsim.results.study.table import FILES
 
 _LINES = 36
 """Of the table on the screen; `summary.csv` has all."""

@@ -14,9 +14,19 @@ from hwsim.accounts.energy import LEAKAGE
 from hwsim.accounts.memory import CLASSES
 from hwsim.quantities import si
 from hwsim.records import PURPOSES
+from hwsim.results.summary import (
+    Against,
+    Alignment,
+    Diverged,
+    GradientCheck,
+    Horizon,
+    InitialHorizon,
+    Range,
+    Spread,
+    System,
+)
 
-Summary = Mapping[str, Any]
-Systems = Mapping[str, Summary]
+Systems = Mapping[str, System]
 """What is known of each system, by name; ratios are to the first."""
 
 
@@ -102,7 +112,7 @@ def systems(found: Systems, title: str = "Systems side by side (× is the ratio 
 
     def row(
         label: str,
-        get: Callable[[Summary], Any],
+        get: Callable[[System], Any],
         write: Callable[[Any], str],
         *,
         ratio: bool = False,
@@ -121,51 +131,51 @@ def systems(found: Systems, title: str = "Systems side by side (× is the ratio 
         if any(cell is not NOTHING for cell in cells):
             lines.append(Line(label, tuple(cells)))
 
-    row("rule", lambda s: s["rule"], str, number=_none)
-    row("machine", lambda s: s["machine"], str, number=_none)
-    row("costs are", lambda s: s.get("bound") and "a bound", str, number=_none)
-    row("accuracy (min, max)", lambda s: s["accuracy"], _percent, number=lambda spread: spread["median"], range_=_range)
-    row("test loss", lambda s: s["loss"], _loss, number=lambda spread: spread["median"])
+    row("rule", lambda s: s.rule, str, number=_none)
+    row("machine", lambda s: s.machine, str, number=_none)
+    row("costs are", lambda s: s.bound and "a bound", str, number=_none)
+    row("accuracy (min, max)", lambda s: s.accuracy, _percent, number=lambda spread: spread.median, range_=_range)
+    row("test loss", lambda s: s.loss, _loss, number=lambda spread: spread.median)
     row("chips not finite", _lost_of_all, lambda v: f"{v[0]} of {v[1]}", number=lambda v: v[0] / v[1])
     for group in GROUPS:
         row(
             f"cosine, {group}",
             lambda s, g=group: _known(s, g),  # type: ignore[misc]
-            lambda v: NOT_FINITE if v["cosine"] is None else f"{v['cosine']:.3f}",
-            number=lambda v: v["cosine"],
+            lambda v: NOT_FINITE if v.cosine is None else f"{v.cosine:.3f}",
+            number=lambda v: v.cosine,
             range_=_lost_beside,
         )
-    row("energy / inference", lambda s: s["energy"]["inference_j_per_sequence"], _joules, ratio=True)
-    row("energy / gradient", lambda s: s["energy"]["gradient_j_per_sequence"], _joules, ratio=True)
-    row("energy / training step", lambda s: s["energy"]["training_step_j"], _joules, ratio=True)
+    row("energy / inference", lambda s: s.energy.inference_j_per_sequence, _joules, ratio=True)
+    row("energy / gradient", lambda s: s.energy.gradient_j_per_sequence, _joules, ratio=True)
+    row("energy / training step", lambda s: s.energy.training_step_j, _joules, ratio=True)
     row("… lowest to highest", _range_of_step, _span, number=lambda span: span[1])
-    row("… on assumptions", lambda s: s["energy"]["assumed_fraction"], lambda v: f"{v:.0%}")
-    row("… on expected values", lambda s: s["energy"].get("expected_fraction") or None, lambda v: f"{v:.1%}")
-    row("energy, whole run", lambda s: s["energy"]["run_j"], _joules, ratio=True)
-    row("peak memory", lambda s: s["memory"]["peak_bytes"], lambda v: si(v, "B"), ratio=True)
-    row("memory devices", lambda s: s["memory"]["devices"] or None, lambda v: f"{v:,}".replace(",", " "))
-    row("passes", lambda s: s["time"].get("passes"), lambda v: f"{v:.3g}")
-    row("time / sequence", lambda s: s["time"].get("sequence_s") or None, lambda v: si(v, "s"), ratio=True)
-    row("writes / device", lambda s: (s["weights"] or {}).get("writes_per_device"), lambda v: f"{v:.3g}")
-    row("saturated", lambda s: (s["signal_health"] or {}).get("saturation_rate"), lambda v: f"{v:.2%}")
+    row("… on assumptions", lambda s: s.energy.assumed_fraction, lambda v: f"{v:.0%}")
+    row("… on expected values", lambda s: s.energy.expected_fraction or None, lambda v: f"{v:.1%}")
+    row("energy, whole run", lambda s: s.energy.run_j, _joules, ratio=True)
+    row("peak memory", lambda s: s.memory.peak_bytes, lambda v: si(v, "B"), ratio=True)
+    row("memory devices", lambda s: s.memory.devices or None, lambda v: f"{v:,}".replace(",", " "))
+    row("passes", lambda s: s.time.passes, lambda v: f"{v:.3g}")
+    row("time / sequence", lambda s: s.time.sequence_s or None, lambda v: si(v, "s"), ratio=True)
+    row("writes / device", lambda s: s.weights and s.weights.writes_per_device, lambda v: f"{v:.3g}")
+    row("saturated", lambda s: s.signal_health and s.signal_health.saturation_rate, lambda v: f"{v:.2%}")
     return Table(title, tuple(found), tuple(lines))
 
 
 def energy(found: Systems) -> Table:
     """Energy of one training step, or of one gradient if there is no training, by purpose."""
-    parts = {name: system["energy"]["by_purpose"] for name, system in found.items()}
+    parts = {name: system.energy.by_purpose for name, system in found.items()}
     return _breakdown("Energy of a training step, by purpose", "purpose", (*PURPOSES, LEAKAGE), parts, "J")
 
 
 def memory(found: Systems) -> Table:
     """What was held when the most was held, by class."""
-    parts = {name: system["memory"]["peak_by_class"] for name, system in found.items()}
+    parts = {name: system.memory.peak_by_class for name, system in found.items()}
     return _breakdown("Memory at its peak, by class", "class", CLASSES, parts, "B")
 
 
-def constants(name: str, system: Summary) -> Table:
+def constants(name: str, system: System) -> Table:
     """What each constant contributes to a training step, between what it might, and whether it is assumed."""
-    found, total = shares(system), system["energy"]["training_step_j"]
+    found, total = shares(system), system.energy.training_step_j
     lines = []
     for constant, share in found.items():
         part = NOTHING if not total else Cell(f"{share.energy / total:.1%}", share.energy / total)
@@ -189,13 +199,13 @@ def gradients(found: Systems) -> Table:
     """Cosines with exact gradients at the target and at the programmed weights, and along the recorded states."""
     columns, rows = [], dict[str, list[Cell]]()
     for name, system in found.items():
-        if system["gradient"]:
+        if system.gradient:
             for against in ("target", "programmed", "recorded"):
                 columns.append(f"{name}, {against}")
-                for row, each in alignments(system):
-                    value, gone = each[against]["cosine"], each[against].get("non_finite")
-                    nothing = Cell(NOT_FINITE) if gone else NOTHING
-                    cell = nothing if value is None else Cell(f"{value:.3f}", value, _lost_beside(each[against]))
+                for row, each in alignments(system.gradient):
+                    one: Alignment = getattr(each, against)
+                    nothing = Cell(NOT_FINITE) if one.non_finite else NOTHING
+                    cell = nothing if one.cosine is None else Cell(f"{one.cosine:.3f}", one.cosine, _lost_beside(one))
                     rows.setdefault(row, []).append(cell)
     whole = {row: cells for row, cells in rows.items() if len(cells) == len(columns)}
     lines = tuple(Line(row, tuple(cells)) for row, cells in whole.items())
@@ -204,7 +214,7 @@ def gradients(found: Systems) -> Table:
 
 def utilisation(found: Systems) -> Table:
     """How much of a sequence's time each unit works."""
-    busy = {name: system["time"].get("utilisation") or {} for name, system in found.items()}
+    busy = {name: system.time.utilisation or {} for name, system in found.items()}
     units = dict.fromkeys(unit for parts in busy.values() for unit in parts)
     lines = tuple(
         Line(
@@ -234,39 +244,34 @@ class Share(NamedTuple):
         return self.high - self.low if self.low is not None and self.high is not None else 0.0
 
 
-def shares(system: Mapping[str, Any]) -> dict[str, Share]:
+def shares(system: System) -> dict[str, Share]:
     """What each constant contributes to a training step, the largest first."""
     found = {}
-    for name, entry in system["energy"]["by_constant"].items():
-        if isinstance(entry, Mapping):
-            share = Share(entry["energy_j"], entry.get("low_j"), entry.get("high_j"), entry.get("assumed"))
-        else:
-            share = Share(entry)
-        if share.energy is not None:  # where learning diverged it may be no number
-            found[name] = share
+    for name, entry in system.energy.by_constant.items():
+        if entry.energy_j is not None:  # where learning diverged it may be no number
+            found[name] = Share(entry.energy_j, entry.low_j, entry.high_j, entry.assumed)
     return dict(sorted(found.items(), key=lambda item: -item[1].energy))
 
 
-def alignments(system: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """What the gradient check says of each group, over all layers and in each: a label and `{against: …}`."""
-    gradient = system["gradient"]
-    yield "all parameters", gradient["all"]
+def alignments(gradient: GradientCheck) -> Iterator[tuple[str, Against]]:
+    """What the gradient check says of each group, over all layers and in each, with a label."""
+    yield "all parameters", gradient.all
     for group in GROUPS:
-        yield group, gradient[group]
-    layers = gradient["by_layer"]
+        yield group, getattr(gradient, group)
+    layers = gradient.by_layer
     if len(layers) > 1:
         for layer, groups in layers.items():
             for group in GROUPS:
-                yield f"{layer}, {group}", groups[group]
+                yield f"{layer}, {group}", getattr(groups, group)
 
 
-def lost(system: Summary) -> list[int]:
+def lost(system: System) -> list[int]:
     """The chips that have no number in the last test, since an answer of theirs is not finite."""
-    chips = system["loss"]["per_chip"] if system["loss"] else []
+    chips = system.loss.per_chip if system.loss else []
     return [chip for chip, value in enumerate(chips) if value is None]
 
 
-def left_out(system: Summary) -> list[str]:
+def left_out(system: System) -> list[str]:
     """What is to be said of chips whose answers are not finite."""
     found = _lost_of_all(system)
     if found is None:
@@ -281,50 +286,48 @@ def remarks(found: Systems) -> list[str]:
     lines = []
     for name, system in found.items():
         lines += [f"{name}: {said}" for said in left_out(system)]
-        if system.get("bound"):
-            lines.append(f"{name}: {system['bound']}.")
-        reach = system["horizon"]
+        if system.bound:
+            lines.append(f"{name}: {system.bound}.")
+        reach = system.horizon
         if reach is not None:
             lines += _propagation(name, reach)
-        if system["diverged"]:
-            lines.append(f"{name}: {diverged(system['diverged'])}")
-        health = system["signal_health"]
-        if health and health["saturation_rate"] > 0.01:
-            lines.append(f"{name}: {health['saturation_rate']:.1%} of analog values saturate; widen parts.ranges.")
-        if system["energy"].get("why_null"):
-            lines.append(f"{name}: no energy, since {system['energy']['why_null']}.")
+        if system.diverged:
+            lines.append(f"{name}: {diverged(system.diverged)}")
+        health = system.signal_health
+        if health and health.saturation_rate > 0.01:
+            lines.append(f"{name}: {health.saturation_rate:.1%} of analog values saturate; widen parts.ranges.")
+        if system.energy.why_null:
+            lines.append(f"{name}: no energy, since {system.energy.why_null}.")
     return lines
 
 
-def diverged(where: Summary) -> str:
+def diverged(where: Diverged) -> str:
     """When, where and on which chips learning left the range of numbers."""
-    place = f" in {where['storage']}, step {where['step']} of {where['sweep']}" if "storage" in where else ""
-    return f"learning diverged after {where['updates']} updates{place}; chips {where['chips']}."
+    place = f" in {where.storage}, step {where.step} of {where.sweep}" if where.storage is not None else ""
+    return f"learning diverged after {where.updates} updates{place}; chips {where.chips}."
 
 
-def cosine(system: Summary, group: str) -> float | None:
+def cosine(system: System, group: str) -> float | None:
     """Of a group of the gradient with that of exact BPTT at the target weights; None if it was not checked."""
-    return system["gradient"][group]["target"]["cosine"] if system["gradient"] else None
+    return getattr(system.gradient, group).target.cosine if system.gradient else None
 
 
-def reached(reach: Summary) -> str:
+def reached(reach: InitialHorizon) -> str:
     """The shorter of both horizons, in steps."""
-    fresh, frozen = _limit(reach["fresh_steps"]), _limit(reach["frozen_steps"])
+    fresh, frozen = _limit(reach.fresh_steps), _limit(reach.frozen_steps)
     return f"{min(fresh, frozen):.3g}" + (" (by frozen errors)" if frozen < fresh else " (by fresh errors)")
 
 
-def missed(reach: Summary) -> str:
+def missed(reach: Horizon) -> str:
     """By how much errors at the end of a sequence were off, in the layers in which that is more than is tolerated."""
-    off = {
-        layer: value for layer, value in reach["end_residual"].items() if value is None or value > reach["tolerance"]
-    }
+    off = {layer: value for layer, value in reach.end_residual.items() if value is None or value > reach.tolerance}
     return ", ".join(
         f"more than any number in {layer}" if value is None else f"{value:.0%} in {layer}"
         for layer, value in off.items()
     )
 
 
-def _propagation(name: str, reach: Summary) -> list[str]:
+def _propagation(name: str, reach: Horizon) -> list[str]:
     """How well errors were carried forward, the bad news first."""
     lines = []
     worst = missed(reach)
@@ -333,10 +336,10 @@ def _propagation(name: str, reach: Summary) -> list[str]:
             f"{name}: in the last training step, the errors propagated to the end of a sequence were off by {worst}. "
             "Fresh noise makes forward signals differ from pass to pass, which the horizon does not count."
         )
-    verdict = "within" if reach["fits"] else "beyond"
-    before = f"; at the initial weights it was {reached(reach['at_start'])}" if reach["at_start"] else ""
+    verdict = "within" if reach.fits else "beyond"
+    before = f"; at the initial weights it was {reached(reach.at_start)}" if reach.at_start else ""
     lines.append(
-        f"{name}: for the circuits that carry errors, {reach['steps']} steps are {verdict} the horizon of "
+        f"{name}: for the circuits that carry errors, {reach.steps} steps are {verdict} the horizon of "
         f"{reached(reach)}{before}."
     )
     return lines
@@ -365,40 +368,40 @@ def _total(parts: Mapping[str, float | None]) -> float | None:
     return sum(known) if known and len(known) == len(parts) else None
 
 
-def _percent(spread: Summary) -> str:
-    return NOT_FINITE if spread["median"] is None else f"{spread['median']:.1%}"
+def _percent(spread: Spread) -> str:
+    return NOT_FINITE if spread.median is None else f"{spread.median:.1%}"
 
 
-def _loss(spread: Summary) -> str:
-    return NOT_FINITE if spread["median"] is None else f"{spread['median']:.3f}"
+def _loss(spread: Spread) -> str:
+    return NOT_FINITE if spread.median is None else f"{spread.median:.3f}"
 
 
-def _lost_of_all(system: Summary) -> tuple[int, int] | None:
+def _lost_of_all(system: System) -> tuple[int, int] | None:
     """How many chips have no number in the last test, and of how many; None if each has one."""
     gone = len(lost(system))
-    return (gone, len(system["loss"]["per_chip"])) if gone else None
+    return (gone, len(system.loss.per_chip)) if gone and system.loss else None
 
 
-def lost_gradients(system: Summary) -> int:
+def lost_gradients(system: System) -> int:
     """On how many chips the gradient is not finite, in the group in which that is so on most."""
-    groups = (system["gradient"][group]["target"] for group in GROUPS) if system["gradient"] else ()
-    return max((found.get("non_finite", 0) for found in groups), default=0)
+    groups = [getattr(system.gradient, group).target for group in GROUPS] if system.gradient else []
+    return max((found.non_finite for found in groups), default=0)
 
 
-def _known(system: Summary, group: str) -> Summary | None:
+def _known(system: System, group: str) -> Alignment | None:
     """What the gradient check says of a group; None if the cosine is undefined, or was not asked for."""
-    found: Summary | None = system["gradient"] and system["gradient"][group]["target"]
-    return None if not found or (found["cosine"] is None and not found.get("non_finite")) else found
+    found: Alignment | None = getattr(system.gradient, group).target if system.gradient else None
+    return None if not found or (found.cosine is None and not found.non_finite) else found
 
 
-def _lost_beside(found: Summary) -> str:
+def _lost_beside(found: Alignment) -> str:
     """How many chips are in no median, if some are in it."""
-    gone = found.get("non_finite", 0)
-    return f"({gone} {NOT_FINITE})" if gone and found["cosine"] is not None else ""
+    gone = found.non_finite
+    return f"({gone} {NOT_FINITE})" if gone and found.cosine is not None else ""
 
 
-def _range(spread: Summary) -> str:
-    chips = [value for value in spread["per_chip"] if value is not None]
+def _range(spread: Spread) -> str:
+    chips = [value for value in spread.per_chip if value is not None]
     return f"({min(chips):.1%}, {max(chips):.1%})" if len(chips) > 1 else ""
 
 
@@ -410,13 +413,13 @@ def _none(_: Any) -> None:
     return None
 
 
-def _range_of_step(system: Summary) -> list[float] | None:
+def _range_of_step(system: System) -> Range:
     """Between what the energy of a training step lies; None if that is unknown, or no number."""
-    bounds = system["energy"].get("training_step_range_j")
+    bounds = system.energy.training_step_range_j
     return None if bounds is None or None in bounds else bounds
 
 
-def _span(bounds: list[float]) -> str:
+def _span(bounds: Iterable[float]) -> str:
     return " … ".join(map(_joules, bounds))
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from rich.console import Console
 
 from hwsim.reports import efficiency, tables
-from hwsim.reports.tables import Summary, put
+from hwsim.reports.tables import put
+from hwsim.results.summary import Summary
 
 
 def show(summary: Summary, console: Console) -> None:
     """Print the tables of a `summary.json`."""
-    found = summary["systems"]
-    title = f"{summary['name']}: the substrate beside its references (× is the ratio to the substrate)"
-    if "estimated" in summary:
+    found = summary.systems
+    title = f"{summary.name}: the substrate beside its references (× is the ratio to the substrate)"
+    if summary.estimated is not None:
         title = f"{title}; estimated from shapes, nothing was simulated"
     shown = [tables.systems(found, title), tables.energy(found), tables.memory(found), efficiency.efficiency(found)]
-    if "estimated" in summary:  # of a run, the report has it
+    if summary.estimated is not None:  # of a run, the report has it
         shown.append(efficiency.published(brief=True))
     for table in shown:
         put(table, console)

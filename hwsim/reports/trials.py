@@ -12,13 +12,13 @@ from pydantic import ValidationError
 
 from hwsim.columns import error_column
 from hwsim.config.study import Figure
-from hwsim.experiments.study.store import Progress
-from hwsim.experiments.study_folder import StudyFolder
 from hwsim.quantities import si
 from hwsim.reports.answers import Answer
 from hwsim.reports.figures.canvas import opening
 from hwsim.reports.tables import NOT_FINITE, NOTHING, Cell, Line, Table
 from hwsim.reports.words import Words
+from hwsim.results.study.store import Progress
+from hwsim.results.study_folder import StudyFolder
 
 SYSTEM = ("system", "rule", "machine")
 STATISTICS = ("median", "lower_quartile", "upper_quartile", "min", "max", "mean", "deviation", "count", "non_finite")

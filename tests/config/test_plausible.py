@@ -13,6 +13,7 @@ import data_sheet
 import frozen_against_fresh
 import generate
 import pytest
+import run_folders
 import yaml
 from pydantic import BaseModel
 from typer.testing import CliRunner
@@ -25,11 +26,11 @@ from hwsim.accounts.periphery import Periphery
 from hwsim.config import grid, hardware
 from hwsim.config.plausible import PUBLISHED, UNBOUNDED, Limit, Published, doubts
 from hwsim.documents import Document
-from hwsim.experiments import run_folder
 from hwsim.guide import starting
 from hwsim.physics import DataSheet
 from hwsim.quantities import Constant
 from hwsim.reports import html
+from hwsim.results import run_folder
 
 MODELS = (DataSheet, CrossbarParts, Periphery, DigitalParts)
 
@@ -411,7 +412,7 @@ def test_a_study_warns_of_what_it_varies(command: Any) -> None:
 
 
 def test_a_run_of_what_is_refused_today_says_so_in_its_report(command: Any) -> None:
-    found = run_folder.RunFolder(Path("r"), {}, hwsim.load("tiny.yaml").resolved())
+    found = run_folder.RunFolder(Path("r"), run_folders.summary({}), hwsim.load("tiny.yaml").resolved())
     assert len(found.doubts) == 2
     del found.doubts
     found.config["machine"]["device"]["programming"]["step"]["value"] = "0 S"

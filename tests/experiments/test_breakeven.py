@@ -14,9 +14,10 @@ from hwsim.config import experiment as config
 from hwsim.documents import Document
 from hwsim.errors import ConfigError
 from hwsim.experiments import breakeven as experiments
-from hwsim.experiments.breakeven import AXES, Course, Curves, Moved, breakeven, moved
+from hwsim.experiments.breakeven import AXES, Curves, breakeven, moved
 from hwsim.experiments.estimate import estimate
 from hwsim.reports import breakeven as report
+from hwsim.results.breakeven import Course, Moved
 
 DATA = {
     "name": "small",
@@ -46,7 +47,7 @@ def small(**changes):
 
 def of_estimate(experiment, quantity):
     """The same from whole estimates: the substrate, and the best digital reference."""
-    systems = estimate(experiment).summary["systems"]
+    systems = estimate(experiment).summary.plain()["systems"]
     key, inner = {
         "energy": ("energy", "gradient_j_per_sequence"),
         "memory": ("memory", "peak_bytes"),

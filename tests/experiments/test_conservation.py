@@ -74,7 +74,7 @@ def composed(data):
 def test_the_lines_of_the_energy_table_add_up_to_the_summary(data):
     result = experiments.run(composed(data))
     table = result.energy
-    for name, system in result.summary["systems"].items():
+    for name, system in result.summary.plain()["systems"].items():
         mine = table[table.system == name]
         energy = system["energy"]
         np.testing.assert_array_equal(mine.energy_j.astype(float), mine.constant_si.astype(float) * mine["count"])
@@ -312,4 +312,4 @@ def test_the_tables_of_a_run_are_the_files_that_it_writes(tmp_path):
     for name, table in (("energy", result.energy), ("memory", result.memory), ("metrics", result.metrics)):
         written = pd.read_csv(tmp_path / "run" / f"{name}.csv")
         pd.testing.assert_frame_equal(written, table.astype(written.dtypes.to_dict()), rtol=0, atol=0)
-    assert json.loads((tmp_path / "run" / "summary.json").read_text()) == result.summary
+    assert json.loads((tmp_path / "run" / "summary.json").read_text()) == result.summary.plain()

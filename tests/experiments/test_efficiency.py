@@ -30,7 +30,7 @@ def costs(machine, learner="one_step", training=True):
     step = {"optimizer": {"name": "sgd", "rate": 0.01}, "steps": 2, "batch": SEQUENCES}
     data |= {"training": step} if training else {"gradient_check": {"sequences": SEQUENCES}}
     result = experiments.run(config.compose(Document("test", json.loads(json.dumps(data)))))
-    return result.costs[0], result.summary["systems"]["substrate"]["efficiency"], data
+    return result.costs[0], result.summary.plain()["systems"]["substrate"]["efficiency"], data
 
 
 def joules(found: Costs, *operations: str) -> float:
@@ -121,7 +121,7 @@ def test_what_has_no_energy_has_no_efficiency():
 def test_an_estimate_tells_it_too():
     _, _, data = costs("pcm_crossbar", training=False)
     real = costs("pcm_crossbar", training=False)[1]
-    found = estimate(data).summary["systems"]["substrate"]["efficiency"]
+    found = estimate(data).summary.plain()["systems"]["substrate"]["efficiency"]
     for key in ("tile_fill", "area_why_null", "area_by_part_m2"):
         assert found[key] == real[key]
     for key in ("energy_per_mac_j", "tops_per_w", "converter_share", "mean_power_w"):  # but for what devices draw

@@ -381,7 +381,7 @@ def test_a_million_steps_of_4096_units_take_no_memory_here(cell, learner, on):
     asked = composed({**WIDE, "network": {"layers": layers}, "learning": RULES[learner], "machine": on})
     tracemalloc.start()
     try:
-        summary = estimate(asked).summary["systems"]["substrate"]
+        summary = estimate(asked).summary.plain()["systems"]["substrate"]
         assert tracemalloc.get_traced_memory()[1] < 100e6
     finally:
         tracemalloc.stop()
@@ -450,7 +450,7 @@ def small(**changes):
 
 def test_energy_on_expectations_is_in_proportion_to_them():
     def substrate(**shares):
-        return estimate(small(), Expectations(**shares)).summary["systems"]["substrate"]
+        return estimate(small(), Expectations(**shares)).summary.plain()["systems"]["substrate"]
 
     none, half, all_ = (substrate(written=share, input=0, signal=0) for share in (0, 0.5, 1))
     step = [one["energy"]["training_step_j"] for one in (none, half, all_)]
@@ -512,7 +512,7 @@ def sequences_at_once(parallel: int, batch: int) -> dict[str, Any]:
         "machine": machine,
         "training": {"optimizer": {"name": "sgd", "rate": 0.1}, "batch": batch, "steps": 4},
     }
-    found: dict[str, Any] = estimate(asked).summary["systems"]["substrate"]
+    found: dict[str, Any] = estimate(asked).summary.plain()["systems"]["substrate"]
     return found
 
 

@@ -17,8 +17,9 @@ from hwsim import networks, tasks
 from hwsim.config.experiment import Experiment
 from hwsim.errors import HwsimError, MemoryEstimateError
 from hwsim.experiments import footprint as module
-from hwsim.experiments.footprint import Footprint, Load, Moment, Part, Scale, check_memory, footprint
+from hwsim.experiments.footprint import Footprint, Load, Moment, Scale, footprint
 from hwsim.experiments.run import simulate
+from hwsim.free_memory import Part, check_memory
 from hwsim.learning.bptt import BPTT
 from hwsim.learning.one_step import OneStep
 from hwsim.machine.counted import HEADER, TAPE, VALUES, WEIGHTS, Gauge
@@ -326,7 +327,7 @@ def test_a_rule_with_steps_that_differ_without_saying_so_still_runs(monkeypatch:
 
     monkeypatch.setattr(OneStep, "gradients", counting)
     asked = experiment(learning={"name": "one_step"}, gradient_check={"sequences": 2}, task={"steps": 30})
-    assert simulate(asked).summary["systems"]["substrate"]["gradient"]
+    assert simulate(asked).summary.plain()["systems"]["substrate"]["gradient"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from conftest import NETWORKS, built, close, random_episode, rule
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwsim.experiments.horizon import Horizon, forgetting, horizon
+from hwsim.experiments.horizon import forgetting, horizon
+from hwsim.results.horizon import Horizon
 
 SMALL = st.floats(1e-12, 0.1)
 

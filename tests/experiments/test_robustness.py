@@ -8,9 +8,10 @@ from conftest import close
 
 from hwsim.config import experiment as config
 from hwsim.documents import Document
-from hwsim.experiments.breakeven import AXES, QUANTITIES, Course, Curves, Meeting, breakeven
+from hwsim.experiments.breakeven import AXES, Curves, breakeven
 from hwsim.experiments.robustness import SHAPING, Varied, distance, fragile, powers, scaled
 from hwsim.reports import breakeven as report
+from hwsim.results.breakeven import QUANTITIES, Course, Meeting
 
 DATA = {
     "name": "small",
@@ -129,7 +130,7 @@ def test_prices_that_are_products_name_their_constants():
 
 def test_a_meeting_that_moves_is_told(monkeypatch):
     """A substrate of 100 that rests on `a`, and a reference as large as the value, that rests on `b`."""
-    from hwsim.experiments.breakeven import Cost, Moved
+    from hwsim.results.breakeven import Cost, Moved
 
     def at(self, value):
         def cost(name, energy):
@@ -153,7 +154,7 @@ def test_a_meeting_that_moves_is_told(monkeypatch):
 def test_what_disappears_is_told(tmp_path):
     found = breakeven(small(), "steps", 2, 300, 4)
     stated = found.verdicts["time"].stated
-    from hwsim.experiments.robustness import Fragile
+    from hwsim.results.breakeven import Fragile
 
     gone = Fragile("time", "timing.clock", course(not stated.less), course(stated.less, 7), inf)
     line = report.robustness(found, [gone])[-1]

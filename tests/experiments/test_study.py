@@ -30,15 +30,16 @@ from hwsim.columns import COLUMNS, GROUPS, METRICS
 from hwsim.config import grid
 from hwsim.config.grid import Grid
 from hwsim.errors import ConfigError, DataError, MemoryEstimateError, OutputError
-from hwsim.experiments import study_folder
 from hwsim.experiments.run import simulate
-from hwsim.experiments.study import store as stores
-from hwsim.experiments.study import study, table
-from hwsim.experiments.study.pairs import pairs
+from hwsim.experiments.study import study
 from hwsim.experiments.study.processes import WorkerError
-from hwsim.experiments.study.store import FILE, LOCK, Kept, Outcome, Progress, Store
 from hwsim.reports import study as report
 from hwsim.reports import trials
+from hwsim.results import study_folder
+from hwsim.results.study import store as stores
+from hwsim.results.study import table
+from hwsim.results.study.pairs import pairs
+from hwsim.results.study.store import FILE, LOCK, Kept, Outcome, Progress, Store
 
 STUDY = """\
 name: small
@@ -146,7 +147,7 @@ def test_a_trial_says_what_a_run_of_its_experiment_says(whole: Path) -> None:
     import hwsim
 
     made = asked().experiment(3).model_copy(update={"seed": 2})  # 8 bits, 4 steps
-    summary = hwsim.run(made).summary["systems"]["substrate"]
+    summary = hwsim.run(made).summary.plain()["systems"]["substrate"]
     rows = pd.read_parquet(whole / "table.parquet").query(
         "bits == 8 and steps == 4 and seed == 2 and system == 'substrate'"
     )
@@ -218,7 +219,7 @@ def test_learning_curves_are_those_of_the_runs(tmp_path: Path) -> None:
     made = hwsim.run(asked(TRAINED).experiment(1).model_copy(update={"seed": 1}))
     mine = found.query("rate == 1.0 and seed == 1").drop(columns=["rate", "seed"]).reset_index(drop=True)
     pd.testing.assert_frame_equal(mine, made.metrics, check_dtype=False)
-    assert mine["energy_j"].dropna().max() == made.summary["systems"]["substrate"]["energy"]["run_j"]
+    assert mine["energy_j"].dropna().max() == made.summary.plain()["systems"]["substrate"]["energy"]["run_j"]
     priced = (tmp_path / "s" / "figures" / "over_energy.svg").read_text(encoding="utf-8")
     assert "J" in priced
     assert "substrate" in priced
@@ -429,7 +430,7 @@ def test_two_studies_cannot_write_to_one_folder(tmp_path: Path) -> None:
     path = tmp_path / FILE
     with Store(path), pytest.raises(OutputError, match="another hwsim is at work on the study in"):
         Store(path)
-    code = f"from pathlib import Path; from hwsim.experiments.study.store import Store; s = Store(Path({str(path)!r}))"
+    code = f"from pathlib import Path; from hwsim.results.study.store import Store; s = Store(Path({str(path)!r}))"
     with Store(path):
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert "another hwsim is at work" in other.stderr
@@ -574,7 +575,7 @@ def test_tests_of_a_training_are_rows_of_the_tables_as_well(monkeypatch: pytest.
 def test_tables_take_what_they_are_taken_for(tmp_path: Path) -> None:
     """Rows of finished trials are read one by one, and written all at once."""
     few, many = (asked(STUDY.replace("seeds: 3", f"seeds: {seeds}")) for seeds in (20, 60))
-    summary = json.dumps(simulate(many.experiment(0)).summary)
+    summary = json.dumps(simulate(many.experiment(0)).summary.plain())
     taken = []
     for found in (few, few, many):  # the first time, what writes them is imported
         found_all = SimpleNamespace(

@@ -11,11 +11,11 @@ from hwsim import networks, tasks
 from hwsim.config import experiment as config
 from hwsim.documents import Document
 from hwsim.errors import CapabilityError, MemoryEstimateError
-from hwsim.experiments import run_folder
 from hwsim.experiments.run import run
 from hwsim.experiments.trial import Trial
 from hwsim.learning.fpe import FPE
 from hwsim.learning.optimizers.sgd import SGD
+from hwsim.results import run_folder
 
 CLEAN = "ideal_crossbar"
 
@@ -35,7 +35,7 @@ def experiment(machine="ideal", learner="fpe", network="lru", **changes):
 
 
 def substrate(asked):
-    return run(asked).summary["systems"]["substrate"]
+    return run(asked).summary.plain()["systems"]["substrate"]
 
 
 def against(asked):
@@ -163,7 +163,7 @@ def test_a_system_that_is_lost_has_no_result_and_no_horizon(tmp_path):
     )
     found = run(asked, out=tmp_path / "run")
     for name, chips in (("substrate", 2), ("tape", 1)):
-        system = found.summary["systems"][name]
+        system = found.summary.plain()["systems"][name]
         for quantity in ("accuracy", "loss"):
             assert system[quantity] == {"median": None, "per_chip": [None] * chips, "non_finite": chips}
         assert system["diverged"]["chips"] == list(range(chips))

@@ -118,7 +118,7 @@ def test_what_is_written_runs(kind: str, tmp_path: Path) -> None:
     file, _ = starting.write(kind, "mine", tmp_path / "mine.yaml")
     if kind == "experiment":
         result = runs.run(experiment.load(file), out=tmp_path / "run")
-        assert 0.3 < result.summary["systems"]["substrate"]["accuracy"]["median"] <= 1
+        assert 0.3 < result.summary.systems["substrate"].accuracy.median <= 1
     else:
         found = grid.load(file)
         config = json.dumps(found.experiment(0).resolved())
@@ -134,4 +134,4 @@ def test_parts_that_are_written_run_in_an_experiment(kind: str, tmp_path: Path) 
     (tmp_path / "whole.yaml").write_text(text.replace("machine: pcm_crossbar ", f"machine: {part} ", 1), "utf-8")
     without = ["training=null", "test=false", "references=[]", "chips=1"]
     result = runs.run(settings.load(tmp_path / "whole.yaml", without), out=tmp_path / "run")
-    assert result.summary["systems"]["substrate"]["machine"] == "mine"
+    assert result.summary.systems["substrate"].machine == "mine"

@@ -24,9 +24,9 @@ def cosines(steps: int, r_min: float, seeds: int) -> dict[str, list[float | None
     (point,) = (number for number in range(STUDY.points) if STUDY.labels(number) == {"steps": steps, "r_min": r_min})
     found: dict[str, Any] = {GUESS: [], DIRECT: []}
     for seed in range(seeds):
-        systems = hwsim.run(STUDY.experiment(point), seed=seed).summary["systems"]
+        systems = hwsim.run(STUDY.experiment(point), seed=seed).summary.systems
         for name, values in found.items():
-            values.append(systems[name]["gradient"]["all"]["target"]["cosine"])
+            values.append(systems[name].gradient.all.target.cosine)
     return found
 
 

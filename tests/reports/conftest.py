@@ -13,8 +13,8 @@ from run_folders import FULL, KINDS, Folders
 from hwsim.config import experiment as config
 from hwsim.documents import Document
 from hwsim.experiments.run import run
-from hwsim.experiments.run_folder import RunFolder, read
 from hwsim.reports import html
+from hwsim.results.run_folder import RunFolder, read
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import run_folders
 from conftest import close
 
 from hwsim.reports import efficiency
 from hwsim.reports.efficiency import chips, published, remarks, sources
+from hwsim.results.summary import System
 
 KNOWN = {
     "energy_per_mac_j": 3.1e-13,
@@ -19,8 +21,8 @@ KNOWN = {
 }
 
 
-def system(**changed: Any) -> dict[str, Any]:
-    return {"efficiency": KNOWN | changed, "energy": {"by_constant": {"periphery.driver tiles.time": {}}}}
+def system(constant: str = "periphery.driver tiles.time", **changed: Any) -> System:
+    return run_folders.system({"efficiency": KNOWN | changed, "energy": {"by_constant": {constant: {}}}})
 
 
 def cells(table: Any) -> dict[str, list[str]]:
@@ -48,20 +50,19 @@ def test_an_area_that_is_not_known_as_a_whole_is_told_as_far_as_it_is() -> None:
 
 
 def test_tiles_that_are_mostly_empty_are_told_once_for_all_that_have_the_same() -> None:
-    ideal = system() | {"energy": {"by_constant": {"tiles.voltage² g tiles.time": {}}}}
     found = {
         "chip": system(),
         "other": system(),
         "fuller": system(tile_fill=0.12),
-        "bare": ideal,
+        "bare": system("tiles.voltage² g tiles.time"),
         "digital": system(tile_fill=None),
     }
     (line,) = remarks(found)
     assert line.startswith("chip, other: weights fill 0.42 % of the tiles that are read")
 
 
-def test_folders_that_know_nothing_of_it_have_an_empty_table() -> None:
-    assert not efficiency.efficiency({"old": {"energy": {}}}).lines
+def test_where_nothing_is_known_of_it_the_table_is_empty() -> None:
+    assert not efficiency.efficiency({"chip": run_folders.system({})}).lines
 
 
 def test_the_published_chips_are_as_published() -> None:

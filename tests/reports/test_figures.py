@@ -7,6 +7,7 @@ from math import exp, log
 
 import numpy as np
 import pytest
+import run_folders
 from conftest import close
 from run_folders import Folders
 
@@ -55,10 +56,10 @@ def test_energy_until_the_last_test_is_that_of_the_run(folders: Folders) -> None
         assert (np.diff(rows.energy_j) > 0).all()
         parts = run.energy[(run.energy.system == name) & (run.energy.part == "epoch")].groupby("epoch").energy_j.sum()
         np.testing.assert_allclose(rows.energy_j, parts.sort_index().cumsum()[: len(rows)], rtol=1e-12)
-        assert rows.energy_j.iloc[-1] == close(run.systems[name]["energy"]["run_j"], rel=1e-12)
-        accuracy = run.systems[name]["accuracy"]
-        assert rows["median"].iloc[-1] == accuracy["median"]
-        assert rows.highest.iloc[-1] == max(accuracy["per_chip"])
+        assert rows.energy_j.iloc[-1] == close(run.systems[name].energy.run_j, rel=1e-12)
+        accuracy = run.systems[name].accuracy
+        assert rows["median"].iloc[-1] == accuracy.median
+        assert rows.highest.iloc[-1] == max(accuracy.per_chip)
     assert tests[tests.system == "exact"].energy_j.isna().all()
 
 
@@ -67,11 +68,11 @@ def test_the_most_that_is_held_is_the_peak(folders: Folders, name: str) -> None:
     run = folders("full")
     found = held(run, name)
     assert found is not None
-    peak = run.systems[name]["memory"]
+    peak = run.systems[name].memory
     total = found.total(found.bits)
-    assert total.max() / 8 == close(peak["peak_bytes"], abs=1)
+    assert total.max() / 8 == close(peak.peak_bytes, abs=1)
     at = int(total.argmax())
-    for kind, size in peak["peak_by_class"].items():
+    for kind, size in peak.peak_by_class.items():
         assert found.bits[kind][at] / 8 == close(size, abs=1)
     assert found.sweeps[0][1] == 6
 
@@ -89,13 +90,13 @@ def test_what_bptt_adds_grows_with_each_step_and_shrinks_again(folders: Folders)
 
 
 def test_the_boundary_of_the_map_is_the_horizon(folders: Folders) -> None:
-    reach = folders("full").systems["substrate"]["horizon"]
+    reach = folders("full").systems["substrate"].horizon
     point = _point(reach)
-    assert _fresh(point, np.array([point.rate]))[0] == close(reach["fresh_steps"], rel=1e-9)
-    rate, growth = 0.3, (reach["tolerance"] / point.fresh) ** 2
+    assert _fresh(point, np.array([point.rate]))[0] == close(reach.fresh_steps, rel=1e-9)
+    rate, growth = 0.3, (reach.tolerance / point.fresh) ** 2
     found = _fresh(point, np.array([rate]))[0]
     assert found == close(log(1 + 2 * rate * growth) / (2 * rate))
-    assert point.fresh * ((exp(2 * found * rate) - 1) / (2 * rate)) ** 0.5 == close(reach["tolerance"])
+    assert point.fresh * ((exp(2 * found * rate) - 1) / (2 * rate)) ** 0.5 == close(reach.tolerance)
 
 
 def test_a_tornado_has_the_ranges_of_the_constants() -> None:
@@ -104,7 +105,7 @@ def test_a_tornado_has_the_ranges_of_the_constants() -> None:
         "wide": {"energy_j": 2e-9, "low_j": 1e-9, "high_j": 7e-9, "assumed": True},
         "narrow": {"energy_j": 5e-9, "low_j": 4e-9, "high_j": 6e-9, "assumed": False},
     }
-    system = {"energy": {"by_constant": entries, "training_step_j": 8e-9, "assumed_fraction": 0.25}}
+    system = run_folders.system({"energy": {"by_constant": entries, "training_step_j": 8e-9, "assumed_fraction": 0.25}})
     found = shares(system)
     assert list(found) == ["narrow", "wide", "small"]
     assert _reach(found["wide"], 8e-9) == close((7e-9, 13e-9))
@@ -118,8 +119,9 @@ def test_a_tornado_has_the_ranges_of_the_constants() -> None:
 
 
 def test_constants_without_ranges_are_shown_by_what_they_contribute(folders: Folders) -> None:
-    system = {"energy": {"by_constant": {"a": 3e-9, "b": None}, "training_step_j": 4e-9, "assumed_fraction": None}}
-    assert shares(system) == {"a": Share(3e-9)}
+    entries = {"a": {"energy_j": 3e-9}, "b": {}}
+    system = run_folders.system({"energy": {"by_constant": entries, "training_step_j": 4e-9}})
+    assert shares(system) == {"a": Share(3e-9, assumed=False)}
     drawn = constants("chip", system)
     assert drawn is not None
     assert drawn.heading == "The constant a makes 75% of the total"
@@ -133,13 +135,13 @@ def test_answers_are_made_from_the_numbers(folders: Folders) -> None:
     run = folders("full")
     physicist, architect, researcher = answers(run)
     mine, digital = run.systems["substrate"], run.systems["digital"]
-    accuracy = f"{mine['accuracy']['median']:.1%}"
+    accuracy = f"{mine.accuracy.median:.1%}"
     assert accuracy in physicist.said
-    joules, theirs = mine["energy"]["training_step_j"], digital["energy"]["training_step_j"]
+    joules, theirs = mine.energy.training_step_j, digital.energy.training_step_j
     assert f"takes {si(joules, 'J')}, {compared(joules, theirs, 'less', 'more', 'digital')}" in architect.said
     assert architect.tone == ("good" if joules < theirs else "bad")
     assert any(line.startswith("substrate (fpe): " + accuracy) for line in researcher.because)
-    fill = 100 * mine["efficiency"]["tile_fill"]
+    fill = 100 * mine.efficiency.tile_fill
     assert fill < 10
     assert f"Weights fill {fill:.2g} % of the tiles that are read" in " ".join(architect.because)
 

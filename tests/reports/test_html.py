@@ -12,13 +12,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from run_folders import KINDS, Folders
+from run_folders import KINDS, Folders, changed
 
 from hwsim.errors import OutputError, ResultsError
-from hwsim.experiments import study_folder
-from hwsim.experiments.run_folder import RunFolder
 from hwsim.reports import html
 from hwsim.reports.comparison import compare, differences, remarks
+from hwsim.results import study_folder
+from hwsim.results.run_folder import RunFolder
+from hwsim.results.summary import Summary
 
 Pages = Callable[[str], str]
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -114,26 +115,27 @@ def test_a_run_shows_the_figures_that_it_has_the_numbers_for(page: Pages) -> Non
 def test_numbers_of_the_summary_stand_on_the_page(folders: Folders, page: Pages) -> None:
     run, text = folders("full"), page("full")
     for system in run.systems.values():
-        for value in (system["energy"]["training_step_j"], system["memory"]["peak_bytes"]):
+        for value in (system.energy.training_step_j, system.memory.peak_bytes):
             assert value is None or f'data-value="{value}"' in text
-    assert run.summary["config_sha256"] in text
+    assert run.summary.config_sha256 in text
     assert "task:" in text
     assert "assumed" in text
 
 
 def renamed(run: RunFolder, name: str) -> RunFolder:
     """The same run, were everything in it that has a name called otherwise."""
-    found = RunFolder(run.path, copy.deepcopy(run.summary), copy.deepcopy(run.config))
     old = list(run.systems)
     new = {system: f"{name} {place}" for place, system in enumerate(old)}
-    found.summary["name"] = name
-    found.summary["systems"] = {new[system]: copy.deepcopy(run.systems[system]) for system in old}
-    for system in found.summary["systems"].values():
+    said = run.summary.plain()
+    said["name"] = name
+    said["systems"] = {new[system]: said["systems"][system] for system in old}
+    for system in said["systems"].values():
         system["rule"] = system["machine"] = name
         system["energy"]["by_constant"] = {f"{name} {key}": v for key, v in system["energy"]["by_constant"].items()}
         if system["gradient"]:
             layers = system["gradient"]["by_layer"]
             system["gradient"]["by_layer"] = {f"{name} {key}": value for key, value in layers.items()}
+    found = RunFolder(run.path, Summary.model_validate(said), copy.deepcopy(run.config))
     for table in ("energy", "memory", "metrics", "histograms", "clipping"):
         frame = getattr(run, table).copy()
         frame["system"] = frame["system"].map(new)
@@ -188,8 +190,8 @@ def test_runs_side_by_side(folders: Folders) -> None:
 
 def test_what_is_the_same_stands_once(folders: Folders, tmp_path: Path) -> None:
     run = folders("full")
-    other = RunFolder(tmp_path / "copy", copy.deepcopy(run.summary), run.config)
-    other.summary["systems"]["substrate"]["rule"] = "another"
+    changes = changed(run, lambda systems: systems["substrate"].update(rule="another"))
+    other = RunFolder(tmp_path / "copy", changes.summary, run.config)
     found = compare([run, other])
     assert list(found.systems) == ["full", "full: digital", "full: exact", "copy"]
     assert remarks(found) == [
@@ -199,9 +201,8 @@ def test_what_is_the_same_stands_once(folders: Folders, tmp_path: Path) -> None:
 
 def test_references_that_are_alike_are_told_once_and_a_run_may_have_none(folders: Folders) -> None:
     run, bare = folders("full"), folders("bare")
-    twins = copy.deepcopy(run.summary)
-    twins["systems"] |= {"twin": twins["systems"]["digital"], "third": twins["systems"]["digital"]}
-    found = compare([run, RunFolder(run.path / "twins", twins, run.config)])
+    twins = changed(run, lambda systems: systems.update(twin=systems["digital"], third=systems["digital"]))
+    found = compare([run, RunFolder(run.path / "twins", twins.summary, run.config)])
     assert "full: digital is the same in twins, and stands here once." in remarks(found)
     rows = {line.label: [cell.text for cell in line.cells] for line in differences(compare([run, bare])).lines}
     assert rows["references.digital"] == ["bptt on digital_45nm", "-"]

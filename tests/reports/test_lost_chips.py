@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -11,16 +10,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import close
-from run_folders import Folders
+from run_folders import Folders, changed
 
-from hwsim.experiments.run_folder import RunFolder
-from hwsim.experiments.study_folder import StudyFolder
 from hwsim.reports import html, tables, trials
 from hwsim.reports.answers import answers, scores, warnings
 from hwsim.reports.comparison import compare
 from hwsim.reports.figures import learning
 from hwsim.reports.figures.gradient import gradient
 from hwsim.reports.figures.horizon import horizon
+from hwsim.results.run_folder import RunFolder
+from hwsim.results.study_folder import StudyFolder
+from hwsim.results.summary import Summary
 
 Ends = dict[str, Sequence[float | None]]
 WELL: Ends = {"substrate": [0.9, 0.88], "digital": [0.9], "exact": [0.9]}
@@ -32,10 +32,10 @@ def ended(run: RunFolder, ends: Ends, start: float = 0.5) -> RunFolder:
 
     Where there is no accuracy it is 1 - loss.
     """
-    found = RunFolder(run.path, copy.deepcopy(run.summary), run.config)
+    said = run.summary.plain()
     metrics = run.metrics.copy()
     last = metrics.updates == metrics.updates.max()
-    classes = run.systems["substrate"]["accuracy"] is not None
+    classes = run.systems["substrate"].accuracy is not None
     for name, chips in ends.items():
         values = np.array([np.nan if value is None else value for value in chips])
         mine = metrics.system == name
@@ -45,7 +45,7 @@ def ended(run: RunFolder, ends: Ends, start: float = 0.5) -> RunFolder:
                 metrics.loc[rows, "test_accuracy"] = now
         known = [value for value in chips if value is not None]
         spread = {"median": float(np.median(known)) if known else None, "per_chip": list(chips)}
-        system = found.summary["systems"][name]
+        system = said["systems"][name]
         system["loss"] = {
             "median": None if spread["median"] is None else 1 - spread["median"],
             "per_chip": [None if value is None else 1 - value for value in chips],
@@ -56,6 +56,7 @@ def ended(run: RunFolder, ends: Ends, start: float = 0.5) -> RunFolder:
                 system[quantity]["non_finite"] = list(chips).count(None)
         gone = [chip for chip, value in enumerate(chips) if value is None]
         system["diverged"] = {"updates": 4, "chips": gone} if gone else None
+    found = RunFolder(run.path, Summary.model_validate(said), run.config)
     found.metrics = metrics
     return found
 
@@ -96,8 +97,11 @@ def test_a_device_with_lost_chips_is_not_good_enough(
 
 def test_chips_that_learning_lost_and_chips_that_a_test_lost_are_one_count(folders: Folders) -> None:
     run = ended(folders("full"), WELL | {"substrate": [0.9, None]})
-    run.systems["substrate"]["diverged"] = {"updates": 1, "chips": [0]}  # it kept its weights, and answers
-    assert answers(run)[0].said == "No: learning diverged on 2 of 2 chips."
+    kept = {"updates": 1, "chips": [0]}  # it kept its weights, and answers
+    assert (
+        answers(changed(run, lambda systems: systems["substrate"].update(diverged=kept)))[0].said
+        == "No: learning diverged on 2 of 2 chips."
+    )
     untrained = ended(folders("full"), WELL | {"substrate": [0.9, None]})
     untrained.metrics = untrained.metrics[untrained.metrics.updates == 4]
     assert answers(untrained)[0].said == "No: on 1 of 2 chips its answers are not finite."
@@ -118,12 +122,13 @@ def test_a_reference_that_is_lost_is_no_measure_of_progress(folders: Folders) ->
     run = ended(folders("full"), {"substrate": [0.6, 0.6], "digital": [None], "exact": [0.6]})
     assert answers(run)[2].said == "fpe survives on these machines."
     assert answers(ended(folders("full"), {**WELL, "substrate": [0.6, 0.6]}))[2].said.startswith("None on these")
-    digital = copy.deepcopy(folders("full"))
-    two = ended(digital, {"substrate": [1.0, None], "digital": [0.6], "exact": [0.6]})
-    two.systems["digital"]["signal_health"] = two.systems["exact"]["signal_health"] = two.systems["substrate"][
-        "signal_health"
-    ]
-    said = answers(two)[2].said
+    two = ended(folders("full"), {"substrate": [1.0, None], "digital": [0.6], "exact": [0.6]})
+
+    def on_chips(systems: dict[str, Any]) -> None:
+        for system in systems.values():
+            system["signal_health"] = systems["substrate"]["signal_health"]
+
+    said = answers(changed(two, on_chips))[2].said
     assert said == "bptt (digital) and bptt (exact) survive on these machines; fpe does not."
     assert answers(ended(folders("full"), LOST))[2].tone == "bad"
 
@@ -141,12 +146,16 @@ def test_all_scores_of_a_run_are_of_one_kind(folders: Folders) -> None:
 
 
 def test_a_rule_whose_gradient_is_lost_on_a_chip_does_not_point_best(folders: Folders) -> None:
-    run = copy.deepcopy(folders("untrained"))
-    for name, cosine, gone in (("substrate", 0.99, 1), ("digital", 0.5, 0), ("exact", None, 1)):
-        run.systems[name]["signal_health"] = None
-        run.systems[name]["gradient"]["recurrent"]["target"] |= {"cosine": cosine, "non_finite": gone}
-    assert "the gradient of bptt (digital) points best" in answers(run)[2].said
-    run.systems["digital"]["gradient"]["recurrent"]["target"] |= {"cosine": None}
+    def pointing(digital: float | None) -> RunFolder:
+        def change(systems: dict[str, Any]) -> None:
+            for name, cosine, gone in (("substrate", 0.99, 1), ("digital", digital, 0), ("exact", None, 1)):
+                systems[name]["signal_health"] = None
+                systems[name]["gradient"]["recurrent"]["target"] |= {"cosine": cosine, "non_finite": gone}
+
+        return changed(folders("untrained"), change)
+
+    assert "the gradient of bptt (digital) points best" in answers(pointing(0.5))[2].said
+    run = pointing(None)
     assert answers(run)[2].said == "Nothing was trained; no rule has a gradient that points anywhere on all chips."
     drawn = gradient(run.systems)
     assert drawn is not None
@@ -189,13 +198,12 @@ def test_runs_with_and_without_lost_chips_stand_side_by_side(folders: Folders) -
 
 
 def test_a_horizon_may_be_known_at_the_last_weights_alone_and_forget_at_once(folders: Folders) -> None:
-    run = copy.deepcopy(folders("full"))
-    reach = run.systems["substrate"]["horizon"]
+    run = folders("full")
     whole = horizon(run.systems)
     assert whole is not None
     assert "initial weights" in whole.svg
-    reach["at_start"] = None
-    reach |= {"rate": None, "fresh_error": None, "fresh_steps": 0.0, "fits": False}  # a rate without end
+    endless = {"at_start": None, "rate": None, "fresh_error": None, "fresh_steps": 0.0, "fits": False}
+    run = changed(run, lambda systems: systems["substrate"]["horizon"].update(endless))
     drawn = horizon(run.systems)
     assert drawn is not None
     assert "initial weights" not in drawn.svg

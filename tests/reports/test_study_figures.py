@@ -20,13 +20,13 @@ from rich.console import Console
 
 from hwsim.columns import COLUMNS
 from hwsim.config.study import Figure
-from hwsim.experiments.study_folder import StudyFolder
 from hwsim.reports import study as report
 from hwsim.reports import trials
 from hwsim.reports.figures import study as pictures
 from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, PAPER, RULE, canvas
 from hwsim.reports.figures.points import drawn, points
 from hwsim.reports.words import Words
+from hwsim.results.study_folder import StudyFolder
 
 SYSTEMS = ("forward propagation", "one step", "BPTT in the loop")
 FIGURE: dict[str, Any] = {

@@ -8,6 +8,7 @@ from math import inf
 from typing import Any
 
 import pytest
+import run_folders
 from conftest import NETWORKS, close
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from hwsim.experiments.run import run
 from hwsim.quantities import si
 from hwsim.reports import tables, terminal
 from hwsim.reports.tables import Cell, Line, Table, put
+from hwsim.results.summary import Summary
 
 PREFIX = {prefix: 1000.0 ** (power - 6) for power, prefix in enumerate(["a", "f", "p", "n", "µ", "m", "", *"kMGT"])}
 ENERGY = {
@@ -103,12 +105,12 @@ UNKNOWN = {
 }
 
 
-def summary(*found: dict[str, Any]) -> dict[str, Any]:
+def summary(*found: dict[str, Any]) -> Summary:
     names = ["substrate", "first", "second"]
-    return {"name": "a test", "systems": dict(zip(names, found, strict=False))}
+    return run_folders.summary({"name": "a test", "systems": dict(zip(names, found, strict=False))})
 
 
-def printed(found: dict[str, Any]) -> str:
+def printed(found: Summary) -> str:
     out = io.StringIO()
     terminal.show(found, Console(file=out, width=200))
     return out.getvalue()
@@ -118,7 +120,7 @@ def printed(found: dict[str, Any]) -> str:
 
 
 def test_every_number_of_a_system_is_in_its_column() -> None:
-    rows = cells(tables.systems(summary(system())["systems"]))
+    rows = cells(tables.systems(summary(system()).systems))
     assert rows == {
         "rule": ["fpe"],
         "machine": ["pcm_crossbar"],
@@ -147,7 +149,7 @@ def test_ratios_are_to_the_first_system() -> None:
         memory={"peak_bytes": 34567 * 1000},
         time={"sequence_s": 2.25e-8},
     )
-    rows = cells(tables.systems(summary(system(), other, system())["systems"]))
+    rows = cells(tables.systems(summary(system(), other, system()).systems))
     assert rows["energy / inference"] == ["1.5 nJ", "6 nJ (×4)", "1.5 nJ (×1)"]
     assert rows["energy, whole run"] == ["2.5 mJ", "1.25 mJ (×0.5)", "2.5 mJ (×1)"]
     assert rows["peak memory"] == ["34.6 kB", "34.6 MB (×1e+03)", "34.6 kB (×1)"]
@@ -156,7 +158,7 @@ def test_ratios_are_to_the_first_system() -> None:
 
 
 def test_what_is_not_known_is_a_dash_and_has_no_ratio() -> None:
-    rows = cells(tables.systems(summary(system(), system(**UNKNOWN))["systems"]))
+    rows = cells(tables.systems(summary(system(), system(**UNKNOWN)).systems))
     for label, (_, second) in rows.items():
         if label not in ("rule", "machine", "peak memory"):
             assert second == "-", label
@@ -165,17 +167,17 @@ def test_what_is_not_known_is_a_dash_and_has_no_ratio() -> None:
 def test_without_a_first_number_there_is_no_ratio() -> None:
     for nothing in (None, 0.0):
         first = system(energy={"run_j": nothing})
-        rows = cells(tables.systems(summary(first, system())["systems"]))
+        rows = cells(tables.systems(summary(first, system()).systems))
         assert rows["energy, whole run"] == ["-" if nothing is None else "0 J", "2.5 mJ"]
 
 
 def test_a_row_that_nobody_can_fill_is_left_out() -> None:
-    rows = cells(tables.systems(summary(system(**UNKNOWN), system(**UNKNOWN))["systems"]))
+    rows = cells(tables.systems(summary(system(**UNKNOWN), system(**UNKNOWN)).systems))
     assert list(rows) == ["rule", "machine", "peak memory"]
 
 
 def test_one_chip_has_no_range() -> None:
-    rows = cells(tables.systems(summary(system(accuracy={"median": 0.5, "per_chip": [0.5]}))["systems"]))
+    rows = cells(tables.systems(summary(system(accuracy={"median": 0.5, "per_chip": [0.5]})).systems))
     assert rows["accuracy (min, max)"] == ["50.0%"]
 
 
@@ -190,7 +192,7 @@ def test_names_are_printed_as_they_are() -> None:
 
 def test_energy_is_broken_down_by_purpose() -> None:
     other = system(energy={"by_purpose": {"inference": 1e-6, "weight update": 3e-6}})
-    rows = cells(tables.energy(summary(system(), other)["systems"]))
+    rows = cells(tables.energy(summary(system(), other).systems))
     assert rows == {
         "inference": ["30 nJ  20%", "1 µJ  25%"],
         "gradient": ["100 nJ  68%", "-"],
@@ -201,7 +203,7 @@ def test_energy_is_broken_down_by_purpose() -> None:
 
 
 def test_memory_is_broken_down_by_class() -> None:
-    rows = cells(tables.memory(summary(system(), system(memory={"peak_by_class": {"tape": 1000000}}))["systems"]))
+    rows = cells(tables.memory(summary(system(), system(memory={"peak_by_class": {"tape": 1000000}})).systems))
     assert rows == {
         "weights": ["30 kB  87%", "-"],
         "state": ["4.57 kB  13%", "-"],
@@ -213,19 +215,19 @@ def test_memory_is_broken_down_by_class() -> None:
 @pytest.mark.parametrize("known", [{}, {"inference": 1e-9}])
 def test_what_is_known_in_part_has_no_sum_and_no_shares(known: dict[str, float]) -> None:
     parts = {**known, "gradient": None}
-    rows = cells(tables.energy(summary(system(), system(energy={"by_purpose": parts}))["systems"]))
+    rows = cells(tables.energy(summary(system(), system(energy={"by_purpose": parts})).systems))
     assert rows["gradient"] == ["100 nJ  68%", "-"]
     assert rows["inference"] == ["30 nJ  20%", "1 nJ" if known else "-"]
     assert rows["sum"] == ["147 nJ", "-"]
 
 
 def test_where_nothing_was_done_there_is_no_sum() -> None:
-    rows = cells(tables.energy(summary(system(), system(energy={"by_purpose": {}}))["systems"]))
+    rows = cells(tables.energy(summary(system(), system(energy={"by_purpose": {}})).systems))
     assert rows["sum"] == ["147 nJ", "-"]
 
 
 def test_what_costs_nothing_is_zero_and_not_a_dash() -> None:
-    rows = cells(tables.energy(summary(system(energy={"by_purpose": {"inference": 0.0}}))["systems"]))
+    rows = cells(tables.energy(summary(system(energy={"by_purpose": {"inference": 0.0}})).systems))
     assert rows == {"inference": ["0 J"], "sum": ["0 J"]}
 
 
@@ -233,7 +235,7 @@ def test_what_costs_nothing_is_zero_and_not_a_dash() -> None:
 
 
 def remarks(**changes: Any) -> list[str]:
-    return tables.remarks(summary(system(**changes))["systems"])
+    return tables.remarks(summary(system(**changes)).systems)
 
 
 def reach(**changes: Any) -> dict[str, Any]:
@@ -263,7 +265,7 @@ def test_errors_that_miss_their_end_are_remarked_on_first() -> None:
 
 def test_a_system_that_diverged_has_no_numbers_and_is_shown() -> None:
     lost = {"loss": {"median": None, "per_chip": [None] * 3}, "accuracy": {"median": None, "per_chip": [None] * 3}}
-    rows = cells(tables.systems(summary(system(), system(**lost))["systems"]))
+    rows = cells(tables.systems(summary(system(), system(**lost)).systems))
     assert rows["test loss"] == ["0.432", "not finite"]
     assert rows["accuracy (min, max)"] == ["81.2% (75.0%, 87.5%)", "not finite"]
     assert rows["chips not finite"] == ["-", "3 of 3"]
@@ -279,7 +281,7 @@ def test_chips_that_are_lost_are_counted_beside_the_others() -> None:
             for group, cosine, gone in (("recurrent", 0.9, 1), ("input", None, 3), ("readout", None, 0))
         },
     }
-    rows = cells(tables.systems(summary(system(), system(**lost))["systems"]))
+    rows = cells(tables.systems(summary(system(), system(**lost)).systems))
     assert rows["accuracy (min, max)"][1] == "80.0% (70.0%, 90.0%)"
     assert rows["test loss"][1] == "0.450"
     assert rows["chips not finite"] == ["-", "1 of 3"]
@@ -317,7 +319,7 @@ def test_the_reason_for_which_there_is_no_energy_is_given() -> None:
 
 
 @pytest.fixture(scope="module")
-def real() -> dict[str, Any]:
+def real() -> Summary:
     """A short run of a chip beside a digital machine and one that has no prices."""
     data = {
         "name": "tables",
@@ -336,10 +338,10 @@ def real() -> dict[str, Any]:
     return run(config.compose(Document("test", data))).summary
 
 
-def test_the_energies_of_a_run_are_those_of_its_summary(real: dict[str, Any]) -> None:
-    rows, systems = cells(tables.systems(real["systems"])), list(real["systems"].values())
+def test_the_energies_of_a_run_are_those_of_its_summary(real: Summary) -> None:
+    rows, systems = cells(tables.systems(real.systems)), list(real.systems.values())
     for label, key in ENERGY.items():
-        values = [one["energy"][key] for one in systems]
+        values = [getattr(one.energy, key) for one in systems]
         assert number(rows[label][0]) == three_digits(values[0])
         assert number(rows[label][1]) == three_digits(values[1])
         assert ratio(rows[label][1]) == three_digits(values[1] / values[0])
@@ -347,38 +349,38 @@ def test_the_energies_of_a_run_are_those_of_its_summary(real: dict[str, Any]) ->
         assert rows[label][2] == "-"
 
 
-def test_the_other_numbers_of_a_run_are_those_of_its_summary(real: dict[str, Any]) -> None:
-    rows = cells(tables.systems(real["systems"]))
-    for place, one in enumerate(real["systems"].values()):
-        assert number(rows["peak memory"][place]) == three_digits(one["memory"]["peak_bytes"])
-        assert number(rows["passes"][place]) == one["time"]["passes"]
-        assert number(rows["test loss"][place]) == close(one["loss"]["median"], abs=5.1e-4)
-        assert number(rows["accuracy (min, max)"][place]) == close(one["accuracy"]["median"], abs=5.1e-4)
+def test_the_other_numbers_of_a_run_are_those_of_its_summary(real: Summary) -> None:
+    rows = cells(tables.systems(real.systems))
+    for place, one in enumerate(real.systems.values()):
+        assert number(rows["peak memory"][place]) == three_digits(one.memory.peak_bytes)
+        assert number(rows["passes"][place]) == one.time.passes
+        assert number(rows["test loss"][place]) == close(one.loss.median, abs=5.1e-4)
+        assert number(rows["accuracy (min, max)"][place]) == close(one.accuracy.median, abs=5.1e-4)
         for group in ("recurrent", "input", "readout"):
-            cosine = one["gradient"][group]["target"]["cosine"]
+            cosine = getattr(one.gradient, group).target.cosine
             assert number(rows[f"cosine, {group}"][place]) == close(cosine, abs=5.1e-4)
-        if one["time"]["sequence_s"]:
-            assert number(rows["time / sequence"][place]) == three_digits(one["time"]["sequence_s"])
+        if one.time.sequence_s:
+            assert number(rows["time / sequence"][place]) == three_digits(one.time.sequence_s)
 
 
-def test_the_parts_of_a_run_add_up_to_the_whole(real: dict[str, Any]) -> None:
-    by_purpose, by_class = cells(tables.energy(real["systems"])), cells(tables.memory(real["systems"]))
-    for place, one in enumerate(list(real["systems"].values())[:2]):
-        assert number(by_purpose["sum"][place]) == three_digits(one["energy"]["training_step_j"])
-        for purpose, value in one["energy"]["by_purpose"].items():
+def test_the_parts_of_a_run_add_up_to_the_whole(real: Summary) -> None:
+    by_purpose, by_class = cells(tables.energy(real.systems)), cells(tables.memory(real.systems))
+    for place, one in enumerate(list(real.systems.values())[:2]):
+        assert number(by_purpose["sum"][place]) == three_digits(one.energy.training_step_j)
+        for purpose, value in one.energy.by_purpose.items():
             cell = by_purpose[purpose][place]
             assert number(cell) == three_digits(value)
-            assert share(cell) == close(value / one["energy"]["training_step_j"], abs=0.0051)
-        for kind, held in one["memory"]["peak_by_class"].items():
+            assert share(cell) == close(value / one.energy.training_step_j, abs=0.0051)
+        for kind, held in one.memory.peak_by_class.items():
             assert number(by_class[kind][place]) == three_digits(held)
-            whole = sum(one["memory"]["peak_by_class"].values())  # each is rounded up to whole bytes
+            whole = sum(one.memory.peak_by_class.values())  # each is rounded up to whole bytes
             assert share(by_class[kind][place]) == close(held / whole, abs=0.0051)
-    assert by_class["sum"][0].startswith(si(real["systems"]["substrate"]["memory"]["peak_bytes"], "B"))
+    assert by_class["sum"][0].startswith(si(real.systems["substrate"].memory.peak_bytes, "B"))
 
 
-def test_all_of_it_is_printed(real: dict[str, Any]) -> None:
+def test_all_of_it_is_printed(real: Summary) -> None:
     text = printed(real)
-    for table in (tables.systems(real["systems"]), tables.energy(real["systems"]), tables.memory(real["systems"])):
+    for table in (tables.systems(real.systems), tables.energy(real.systems), tables.memory(real.systems)):
         for label, row in cells(table).items():
             assert any(label in line and all(cell in line for cell in row) for line in text.splitlines()), label
     assert "second: no energy, since this machine has no energy model; its operations are counted." in text
@@ -417,9 +419,10 @@ def test_prefixes_by_hand(value: float, text: str) -> None:
 
 
 def test_costs_that_are_a_bound_are_called_so_and_ranges_are_shown() -> None:
-    bounded = system(bound="a lower bound of cost; int8 training is not simulated")
-    bounded["energy"]["training_step_range_j"] = [1e-7, 2e-7]
-    found = {"substrate": system(), "int8": bounded}
+    bounded = system(
+        bound="a lower bound of cost; int8 training is not simulated", energy={"training_step_range_j": [1e-7, 2e-7]}
+    )
+    found = {"substrate": run_folders.system(system()), "int8": run_folders.system(bounded)}
     lines = {line.label: [str(cell) for cell in line.cells] for line in tables.systems(found).lines}
     assert lines["costs are"] == ["-", "a bound"]
     assert lines["… lowest to highest"] == ["-", "100 nJ … 200 nJ"]

@@ -10,8 +10,8 @@ from typing import Any, Self
 import hwsim
 from hwsim.config.study import Cluster as Options
 from hwsim.errors import HwsimError
-from hwsim.experiments.study.store import Outcome
 from hwsim.experiments.study.trial import Job, carry_out
+from hwsim.results.study.store import Outcome
 
 _AHEAD = 3
 """Trials that are handed to the scheduler for each thread of the cluster."""

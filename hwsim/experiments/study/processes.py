@@ -17,9 +17,9 @@ from typing import IO, Self
 import psutil
 
 from hwsim.errors import HwsimError
-from hwsim.experiments.study.store import Outcome
 from hwsim.experiments.study.trial import Job
 from hwsim.experiments.study.worker import ENVIRONMENT
+from hwsim.results.study.store import Outcome
 
 _AHEAD = 2
 """Trials that a worker holds while they are short: the one it is at, and the next one."""

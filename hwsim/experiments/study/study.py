@@ -16,13 +16,13 @@ from hwsim import documents, tasks
 from hwsim.config.grid import Grid
 from hwsim.config.study import Cluster as ClusterOptions
 from hwsim.errors import ConfigError, OutputError
-from hwsim.experiments.footprint import Part, check_memory
-from hwsim.experiments.study import table
 from hwsim.experiments.study.processes import Processes, workers_here
-from hwsim.experiments.study.store import FILE, Outcome, Progress, Store
 from hwsim.experiments.study.trial import Job
-from hwsim.experiments.study_folder import STUDY
 from hwsim.experiments.trial import Length
+from hwsim.free_memory import Part, check_memory
+from hwsim.results.study import table
+from hwsim.results.study.store import FILE, Outcome, Progress, Store
+from hwsim.results.study_folder import STUDY
 
 MANY = 100_000
 """Beyond so many trials a study asks first."""

@@ -14,7 +14,8 @@ from hwsim.config.experiment import Experiment
 from hwsim.errors import HwsimError
 from hwsim.experiments import run as experiments
 from hwsim.experiments.footprint import Footprint, footprint
-from hwsim.experiments.study.store import Outcome
+from hwsim.results.study.store import Outcome
+from hwsim.results.summary import plain
 from hwsim.tasks import Dataset
 
 
@@ -43,8 +44,8 @@ def carry_out(config: str, seed: int, data: str | None = None) -> Outcome:
     except Exception as error:  # the others go on
         said = str(error) if isinstance(error, HwsimError) else f"{type(error).__name__}: {error}"
         return Outcome("failed", said, traceback.format_exc(), wall_s=time.perf_counter() - begun)
-    summary = json.dumps(found.summary, allow_nan=False)
-    metrics = json.dumps(experiments.plain(found.metrics.to_dict("split", index=False)), allow_nan=False)
+    summary = json.dumps(found.summary.plain(), allow_nan=False)
+    metrics = json.dumps(plain(found.metrics.to_dict("split", index=False)), allow_nan=False)
     return Outcome("done", None, None, summary, metrics, time.perf_counter() - begun)
 
 

@@ -6,8 +6,8 @@ import io
 
 import matplotlib as mpl
 
-from hwsim.experiments.breakeven import AXES, QUANTITIES, Breakeven
 from hwsim.reports.figures.canvas import DASHES, INK, SERIES, canvas, legend, quantities
+from hwsim.results.breakeven import QUANTITIES, Breakeven
 
 _LABELS = {"energy": "energy of a gradient", "memory": "memory at its peak", "time": "time of a sequence"}
 
@@ -35,7 +35,7 @@ def svg(found: Breakeven) -> str:
             axes.grid()
             quantities(axes.yaxis, quantity.unit, log=True)
             axes.set_title(_LABELS[quantity.name])
-            axes.set_xlabel(AXES[found.over].what)
+            axes.set_xlabel(found.axis)
         legend(figure, panels[0], columns=len(names))
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     return file.getvalue()

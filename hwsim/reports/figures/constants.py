@@ -8,14 +8,15 @@ from typing import Any
 from hwsim.quantities import si
 from hwsim.reports.figures.canvas import INK, PALETTE, PAPER, Drawing, canvas, drawing, quantities, shortened
 from hwsim.reports.tables import Share, shares
+from hwsim.results.summary import System
 
 MOST = 12
 """Constants in the figure; the table below it has all."""
 
 
-def constants(name: str, system: Mapping[str, Any]) -> Drawing | None:
+def constants(name: str, system: System) -> Drawing | None:
     """A tornado if there are ranges, else what each constant contributes; None without energy."""
-    found, total = shares(system), system["energy"]["training_step_j"]
+    found, total = shares(system), system.energy.training_step_j
     if not found or not total:
         return None
     ranged = any(share.swing for share in found.values())
@@ -84,8 +85,8 @@ def _legend(figure: Any, axes: Any) -> None:
         figure.legend(list(first.values()), list(first), loc="outside upper left", ncols=2)
 
 
-def _heading(name: str, system: Mapping[str, Any], found: Mapping[str, Share], total: float, ranged: bool) -> str:
-    assumed = system["energy"]["assumed_fraction"]
+def _heading(name: str, system: System, found: Mapping[str, Share], total: float, ranged: bool) -> str:
+    assumed = system.energy.assumed_fraction
     rests = f"; {assumed:.0%} of {name}’s energy rests on assumptions" if assumed is not None else ""
     if ranged:
         most = max(found, key=lambda each: found[each].swing)

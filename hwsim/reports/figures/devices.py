@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from hwsim.experiments.run_folder import RunFolder
-from hwsim.experiments.wear import CONDUCTANCE, WRITES
 from hwsim.quantities import si
 from hwsim.reports.figures.canvas import MUTED, PALETTE, SERIES, Drawing, canvas, drawing, legend, quantities, shortened
+from hwsim.results.run_folder import RunFolder
+from hwsim.results.tables import CONDUCTANCE, WRITES
 
 MOST = 12
 """Units in the figure of what is clipped."""
@@ -44,7 +44,7 @@ def writes(run: RunFolder) -> Drawing | None:
     if bins.empty:
         return None
     most = float(bins.high.max()) - 1
-    mean = (run.systems[name]["weights"] or {}).get("writes_per_device") or 0.0
+    mean = worn.writes_per_device if (worn := run.systems[name].weights) else 0.0
     times = "once" if most == 1 else f"{most:g} times"
     return _histogram(
         bins,

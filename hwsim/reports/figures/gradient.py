@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from hwsim.reports.figures.canvas import (
     MARKERS,
@@ -17,12 +16,13 @@ from hwsim.reports.figures.canvas import (
     legend,
     shortened,
 )
-from hwsim.reports.tables import alignments, lost_gradients
+from hwsim.reports.tables import Systems, alignments, lost_gradients
+from hwsim.results.summary import Against
 
 
-def gradient(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
+def gradient(systems: Systems) -> Drawing | None:
     """A row for each group, over all layers and in each; a mark for each system; None if nothing was checked."""
-    checked = {name: dict(alignments(system)) for name, system in systems.items() if system["gradient"]}
+    checked = {name: dict(alignments(system.gradient)) for name, system in systems.items() if system.gradient}
     if not checked:
         return None
     rows = list(dict.fromkeys(row for found in checked.values() for row in found))
@@ -73,22 +73,22 @@ def gradient(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
         )
 
 
-def _cosine(found: Mapping[str, Any]) -> float | None:
-    return found["target"]["cosine"]
+def _cosine(found: Against) -> float | None:
+    return found.target.cosine
 
 
-def _chips(found: Mapping[str, Any]) -> list[float]:
-    return [value for value in found["target"].get("per_chip", []) if value is not None]
+def _chips(found: Against) -> list[float]:
+    return [value for value in found.target.per_chip if value is not None]
 
 
-def _left_out(systems: Mapping[str, Mapping[str, Any]]) -> str:
+def _left_out(systems: Systems) -> str:
     """Which systems have chips that have no mark."""
     gone = {name: count for name, system in systems.items() if (count := lost_gradients(system))}
     said = ", ".join(f"{count} of {name}" for name, count in gone.items())
     return f" Chips whose gradients are not finite are in neither: {said}." if said else ""
 
 
-def _heading(checked: Mapping[str, Mapping[str, Any]]) -> str:
+def _heading(checked: Mapping[str, Mapping[str, Against]]) -> str:
     name, found = next(iter(checked.items()))
     known = {row: value for row, each in found.items() if (value := _cosine(each)) is not None}
     if not known:

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import exp, inf, isfinite
 from typing import Any
 
 import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-from hwsim.experiments.horizon import Horizon
 from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, PAPER, Drawing, canvas, drawing, legend
-from hwsim.reports.tables import reached
+from hwsim.reports.tables import Systems, reached
+from hwsim.results.horizon import Horizon
+from hwsim.results.summary import InitialHorizon
 
 _MODULI = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 
 
-def horizon(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
+def horizon(systems: Systems) -> Drawing | None:
     """Of the first system that has a horizon; None if none has."""
-    name, system = next(((name, s) for name, s in systems.items() if s["horizon"]), ("", {}))
-    if not system:
+    name, reach = next(((name, s.horizon) for name, s in systems.items() if s.horizon), ("", None))
+    if reach is None:
         return None
-    reach = system["horizon"]
-    now, start = _point(reach), _point(reach["at_start"]) if reach["at_start"] else None
+    now, start = _point(reach), _point(reach.at_start) if reach.at_start else None
     known = [point.rate for point in (now, start) if point is not None]
     lowest = min(*known, 0.01) / 2
     highest = max([0.5, *filter(isfinite, known)])
@@ -66,20 +65,20 @@ def horizon(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
         upper.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{exp(-value):.3g}"))
         upper.tick_params("x", length=2)
         legend(figure, axes)
-        verdict = "within" if reach["fits"] else "beyond"
+        verdict = "within" if reach.fits else "beyond"
         return drawing(
             figure,
             "horizon",
             f"{now.steps} steps are {verdict} the horizon of {reached(reach)}, for the circuits that carry errors",
             f"{name} is in reach where its mark lies in the shaded region: there errors at the end of a sequence stay "
-            f"within {reach['tolerance']:.0%}. Fresh errors are drawn at each use and grow the faster the network "
+            f"within {reach.tolerance:.0%}. Fresh errors are drawn at each use and grow the faster the network "
             "forgets; frozen ones are mismatch of circuits, and add up step by step.",
         )
 
 
-def _point(reach: Mapping[str, Any]) -> Horizon:
+def _point(reach: InitialHorizon) -> Horizon:
     """A horizon from a summary, in which what is infinite is null."""
-    fields: Any = {key: inf if reach[key] is None else reach[key] for key in Horizon._fields}
+    fields: Any = {key: inf if (value := getattr(reach, key)) is None else value for key in Horizon._fields}
     return Horizon(**fields)
 
 

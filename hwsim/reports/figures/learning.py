@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from hwsim.experiments.run_folder import RunFolder
 from hwsim.quantities import si
 from hwsim.reports.figures.canvas import DASHES, MARKERS, SERIES, Drawing, canvas, drawing, legend, percent, quantities
+from hwsim.results.run_folder import RunFolder
 
 
 def scores(run: RunFolder) -> pd.DataFrame:
@@ -25,7 +25,7 @@ def scores(run: RunFolder) -> pd.DataFrame:
 
 def measured(run: RunFolder) -> str:
     """What is to be shown of tests."""
-    return "test_loss" if all(system["accuracy"] is None for system in run.systems.values()) else "test_accuracy"
+    return "test_loss" if all(system.accuracy is None for system in run.systems.values()) else "test_accuracy"
 
 
 def learning(made: pd.DataFrame, names: Iterable[str], measure: str) -> Drawing | None:

@@ -22,9 +22,9 @@ from hwsim.accounts.memory import (
     TARGET_REPLAY,
     WEIGHTS,
 )
-from hwsim.experiments.run_folder import RunFolder
 from hwsim.quantities import si
 from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, Drawing, canvas, drawing, quantities, shortened
+from hwsim.results.run_folder import RunFolder
 
 KEPT = (WEIGHTS, MASTER, OPTIMIZER, ACCUMULATORS)
 """Classes that have the size of the parameters, and are there however long a sequence is."""
@@ -132,7 +132,7 @@ def memory(run: RunFolder) -> Drawing | None:
     lines = {
         other: found
         for other, system in run.systems.items()
-        if other != name and system["rule"] == "bptt" and (found := held(run, other)) is not None
+        if other != name and system.rule == "bptt" and (found := held(run, other)) is not None
     }
     added = [kind for kind in CLASSES if kind not in KEPT]
     with canvas(430) as figure:
@@ -158,7 +158,7 @@ def memory(run: RunFolder) -> Drawing | None:
             figure,
             "memory",
             _heading(name, mine, lines, added),
-            f"Areas are what {name} ({substrate['rule']}) holds for one sequence, by class; broken lines are what BPTT "
+            f"Areas are what {name} ({substrate.rule}) holds for one sequence, by class; broken lines are what BPTT "
             "holds in its own passes. Dotted uprights part the passes. Grey is what has the size of the parameters; "
             "below it is left out, and one sees whether the rest grows with the length of the sequence.",
         )

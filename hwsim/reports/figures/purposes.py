@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from hwsim.accounts.energy import LEAKAGE
 from hwsim.quantities import si
@@ -19,22 +18,24 @@ from hwsim.reports.figures.canvas import (
     legend,
     quantities,
 )
+from hwsim.reports.tables import Systems
 
 
-def purposes(systems: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
+def purposes(systems: Systems) -> Drawing | None:
     """A row for each purpose, a mark for each system."""
-    found = {name: system["energy"]["by_purpose"] for name, system in systems.items()}
-    shown = [key for key in (*PURPOSES, LEAKAGE) if any(parts.get(key) for parts in found.values())]
+    found = {name: system.energy.by_purpose for name, system in systems.items()}
+    known = {name: {key: value for key, value in parts.items() if value} for name, parts in found.items()}
+    shown = [key for key in (*PURPOSES, LEAKAGE) if any(key in parts for parts in known.values())]
     if not shown:
         return None
     with canvas(60 + 26 * len(shown) + 16 * ((len(found) + 1) // 2)) as figure:
         axes = figure.subplots()
         axes.set_xscale("log")
         for row, key in enumerate(shown):
-            values = [parts[key] for parts in found.values() if parts.get(key)]
+            values = [parts[key] for parts in known.values() if key in parts]
             axes.plot([min(values), max(values)], [row, row], color=RULE, linewidth=3, zorder=1)
-        for place, (name, parts) in enumerate(found.items()):
-            rows = [row for row, key in enumerate(shown) if parts.get(key)]
+        for place, (name, parts) in enumerate(known.items()):
+            rows = [row for row, key in enumerate(shown) if key in parts]
             shift = (place - (len(found) - 1) / 2) * min(0.16, 0.7 / len(found))  # marks do not cover each other
             axes.plot(
                 [parts[shown[row]] for row in rows],

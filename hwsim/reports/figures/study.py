@@ -20,11 +20,11 @@ from matplotlib.transforms import ScaledTranslation
 
 from hwsim.config.study import Figure
 from hwsim.errors import OutputError
-from hwsim.experiments.study.table import replace
 from hwsim.reports.figures.canvas import INK, MARKERS, MUTED, PAPER, SERIES, Decades, Drawing, canvas, drawing, written
 from hwsim.reports.figures.header import Header
 from hwsim.reports.figures.points import Point, drawn, levels, points
 from hwsim.reports.words import Words
+from hwsim.results.study.table import replace
 
 _ACROSS = 3
 """Panels side by side, if there are no rows of them."""

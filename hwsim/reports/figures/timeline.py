@@ -7,10 +7,10 @@ from typing import Any
 
 from matplotlib.patches import Patch
 
-from hwsim.experiments.run_folder import RunFolder
 from hwsim.quantities import si
 from hwsim.records import PURPOSES
 from hwsim.reports.figures.canvas import INK, MUTED, SERIES, Drawing, canvas, drawing, quantities, shortened
+from hwsim.results.run_folder import RunFolder
 
 STEPS, LANES = 3, 26
 """How many steps are shown, and how many units: those that work most."""

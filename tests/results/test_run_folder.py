@@ -22,8 +22,10 @@ from hwsim.config import experiment as config
 from hwsim.config import hardware
 from hwsim.documents import Document
 from hwsim.errors import MemoryEstimateError, ResultsError
-from hwsim.experiments import run_folder, wear
+from hwsim.experiments import wear
 from hwsim.experiments.run import Run, run
+from hwsim.results import run_folder
+from hwsim.results.tables import CONDUCTANCE, WRITES
 
 DATA: dict[str, Any] = {
     "name": "small",
@@ -51,7 +53,7 @@ def folder(made: Run, tmp_path: Path) -> Path:
 def test_what_is_read_is_what_was_found(made: Run) -> None:
     found = run_folder.read(str(made.folder))
     assert found.summary == made.summary
-    assert found.summary["schema_version"] == 3
+    assert found.summary.schema_version == 3
     assert list(found.systems) == ["substrate", "BPTT"]
     assert config.compose(Document("again", found.config)).resolved() == made.experiment.resolved()
     for name in ("energy", "memory", "metrics"):
@@ -155,9 +157,9 @@ def test_histograms_count_every_device_and_every_write(made: Run) -> None:
     assert set(bins.system) == {"substrate"}
     for name, array in stage.arrays.items():
         mine = bins[bins.array == name]
-        for quantity in (wear.CONDUCTANCE, wear.WRITES):
+        for quantity in (CONDUCTANCE, WRITES):
             assert mine[mine.quantity == quantity].devices.sum() == 2 * array.plus.size
-        writes = mine[mine.quantity == wear.WRITES]
+        writes = mine[mine.quantity == WRITES]
         assert (writes.low * writes.devices).sum() == array.writes.sum()
     total = sum(array.writes.sum((1, 2, 3)) for array in stage.arrays.values())
     np.testing.assert_array_equal(total, stage.written)
@@ -167,10 +169,10 @@ def test_histograms_count_every_device_and_every_write(made: Run) -> None:
 
 def test_clipping_by_unit_adds_up_to_the_rates_of_the_summary(made: Run) -> None:
     found = run_folder.read(str(made.folder)).clipping
-    rates = made.summary["systems"]["substrate"]["signal_health"]
+    rates = made.summary.systems["substrate"].signal_health
     for kind, key in (("dac", "dac_clip_rate"), ("adc", "adc_clip_rate"), ("analog", "saturation_rate")):
         rows = found[found.kind == kind]
-        assert rows.clipped.sum() / rows["values"].sum() == rates[key]
+        assert rows.clipped.sum() / rows["values"].sum() == getattr(rates, key)
         assert rows.unit.is_unique
 
 

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from itertools import groupby
 from math import ceil
-from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TextIO
 
 import pandas as pd
+from pydantic import ValidationError
 
 from hwsim import documents
-from hwsim.accounts.energy import total
-from hwsim.accounts.journal import PASS
-from hwsim.accounts.timeline import TimelineWriter
-from hwsim.columns import METRICS
 from hwsim.config import experiment, plausible
 from hwsim.errors import ConfigError, HwsimError, OutputError, ResultsError
-from hwsim.experiments import wear
-from hwsim.experiments.costs import Costs, Row
-from hwsim.experiments.footprint import Part, check_memory
-
-SCHEMA_VERSION = 3
-"""Of what stands in a run folder. Folders of version 1 do not say so."""
+from hwsim.free_memory import Part, check_memory
+from hwsim.results import tables
+from hwsim.results.summary import SCHEMA_VERSION, Summary, System
+from hwsim.results.tables import TABLES
 
 _TABLE, _EVENTS = 2, 7
 """Bytes in memory for each byte of a table, and of the timeline."""
@@ -38,31 +30,7 @@ _TABLE, _EVENTS = 2, 7
 CHECKSUMS = "SHA256SUMS"
 """The file with the checksum of each of the others, as `sha256sum --check` reads it."""
 
-FILES = (
-    "config.yaml",
-    "summary.json",
-    "energy.csv",
-    "memory.csv",
-    "metrics.csv",
-    "histograms.csv",
-    "clipping.csv",
-    "timeline.json",
-)
-
-
-class Held(NamedTuple):
-    """A line of memory.csv: what changed, and what was held then."""
-
-    system: str
-    sweep: str | None
-    step: int | None
-    holder: str
-    memory_class: str
-    technology: str
-    values: int
-    bits_per_value: int
-    change_bits: int
-    live_bits: int
+FILES = ("config.yaml", "summary.json", *TABLES, "timeline.json")
 
 
 def place(out: Path | None, name: str) -> Path:
@@ -112,21 +80,26 @@ def written_whole(folder: Path) -> Iterator[Path]:
                 parent.rmdir()
 
 
-def write(folder: Path, config: dict[str, Any], summary: dict[str, Any], costs: list[Costs]) -> None:
-    """Write what a run found into an empty folder."""
+def write(
+    folder: Path,
+    config: dict[str, Any],
+    summary: Summary,
+    rows: Mapping[str, Iterable[Any]],
+    timeline: Callable[[TextIO], None],
+) -> None:
+    """Write what a run found into an empty folder.
+
+    Args:
+        config: the resolved experiment.
+        rows: of each table, by the name of its file.
+        timeline: writes the events to the file that it is given.
+    """
     (folder / "config.yaml").write_text(documents.dump(config), encoding="utf-8")
-    (folder / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    _table(folder / "energy.csv", Row._fields, (row for one in costs for row in one.rows()))
-    _table(folder / "memory.csv", Held._fields, (row for one in costs for row in held(one)))
-    _table(folder / "metrics.csv", METRICS, (row for one in costs for row in metrics(one)))
-    worn = [(one.trial.name, one.machine) for one in costs]
-    _table(folder / "histograms.csv", wear.Bin._fields, (row for one in worn for row in wear.histograms(*one)))
-    _table(folder / "clipping.csv", wear.Clipping._fields, (row for one in worn for row in wear.clipping(*one)))
+    (folder / "summary.json").write_text(summary.text(), encoding="utf-8")
+    for name in TABLES:
+        tables.write(folder / name, rows[name])
     with (folder / "timeline.json").open("w", encoding="utf-8") as file:
-        writer = TimelineWriter(file)
-        for number, one in enumerate(costs, 1):
-            _timeline(writer, number, one)
-        writer.close()
+        timeline(file)
     sums = (f"{_checksum(folder / name)}  {name}\n" for name in FILES)
     (folder / CHECKSUMS).write_text("".join(sums), encoding="utf-8")
 
@@ -140,13 +113,13 @@ class RunFolder:
         config: what stands in `config.yaml`, as plain data.
     """
 
-    def __init__(self, path: Path, summary: dict[str, Any], config: dict[str, Any]) -> None:
+    def __init__(self, path: Path, summary: Summary, config: dict[str, Any]) -> None:
         self.path, self.summary, self.config = path, summary, config
 
     @property
-    def systems(self) -> dict[str, dict[str, Any]]:
+    def systems(self) -> Mapping[str, System]:
         """What is known of each system; the first is the substrate."""
-        return self.summary["systems"]
+        return self.summary.systems
 
     @cached_property
     def doubts(self) -> list[str]:
@@ -206,7 +179,7 @@ def read(path: str | Path) -> RunFolder:
         ResultsError: it is none of that, or may not be read.
     """
     folder = Path(path)
-    summary = _summary(folder)
+    said = _said(folder)
     missing = [name for name in (*FILES, CHECKSUMS) if not (folder / name).is_file()]
     if missing:
         raise ResultsError(f"{folder} is incomplete: {', '.join(missing)} is missing; {_again(folder)}")
@@ -221,11 +194,11 @@ def read(path: str | Path) -> RunFolder:
         config = documents.load(folder / "config.yaml").data
     except HwsimError as error:
         raise ResultsError(str(error)) from None
-    return RunFolder(folder, summary, config)
+    return RunFolder(folder, _typed(folder, said), config)
 
 
-def _summary(folder: Path) -> dict[str, Any]:
-    """`summary.json`, if it is one of a run and of this version."""
+def _said(folder: Path) -> dict[str, Any]:
+    """What `summary.json` says, if it is one of a run and of this version."""
     try:
         there = folder.is_dir()
         exists = there or folder.exists()
@@ -257,6 +230,19 @@ def _summary(folder: Path) -> dict[str, Any]:
     return summary
 
 
+def _typed(folder: Path, said: dict[str, Any]) -> Summary:
+    """The summary, if it has all keys that it has to have, and no other."""
+    try:
+        return Summary.model_validate(said)
+    except ValidationError as error:
+        first, *others = error.errors()
+        more = f", and {len(others)} more like this" if others else ""
+        place = ".".join(map(str, first["loc"]))
+        raise ResultsError(
+            f"{folder / 'summary.json'}: {place}: {first['msg'].lower()}{more}; {_again(folder)}"
+        ) from None
+
+
 def _again(folder: Path) -> str:
     return f"run its config.yaml again: hwsim run {folder / 'config.yaml'}"
 
@@ -276,60 +262,3 @@ def _checksum(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def metrics(costs: Costs) -> Iterator[list[Any]]:
-    """A row for each test and chip, with the energy that was spent until the test was over."""
-    tests = groupby(costs.outcome.metrics, itemgetter("updates"))
-    for (_, chips), spent in zip(tests, costs.spent(), strict=False):  # what is untested is spent, too
-        for row in chips:
-            yield [spent if key == "energy_j" else row[key] for key in METRICS]
-
-
-def held(costs: Costs) -> Iterator[Held]:
-    """What was held when one batch began, and every change in it."""
-    name, detail = costs.trial.name, costs.outcome.detail
-    if detail is None:
-        return
-    live = 0
-    for holding in detail.before:
-        live += holding.total_bits
-        yield Held(
-            name, None, None, *holding[:2], holding.technology, holding.values, holding.bits, holding.total_bits, live
-        )
-    names = [sweep.name for sweep in detail.batch.sweeps]
-    for change in detail.changes:
-        live += change.bits
-        sweep = names[change.sweep - 1] if change.sweep <= len(names) else "end"
-        bits = abs(change.bits // change.values) if change.values else 0
-        row = change.name, change.kind, change.technology, change.values, bits, change.bits, live
-        yield Held(name, sweep, change.step, *row)
-
-
-def _timeline(writer: TimelineWriter, number: int, costs: Costs) -> None:
-    detail = costs.outcome.detail
-    if detail is None or not any(timing.makespan for timing in costs.scheduler.batch(detail.batch)):
-        return
-
-    def joules() -> Iterator[float]:
-        for sweep, _, ledger in costs.steps(detail):
-            share = detail.batch.sequences if detail.batch.sweeps[sweep].kind == PASS else 1
-            yield (total(ledger).energy or 0.0) / share
-
-    live = sum(holding.total_bits for holding in detail.before)
-    writer.system(number, costs.trial.name, costs.scheduler, detail.batch, joules(), live, detail.changes)
-
-
-def _table(path: Path, header: Iterable[str], rows: Iterable[Any]) -> None:
-    """Stream rows to a CSV file; numbers keep all their digits, what is unknown or no number stays empty."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        for row in rows:
-            writer.writerow(map(_entry, row))
-
-
-def _entry(value: Any) -> Any:
-    if value is None or value != value:  # not a number
-        return ""
-    return repr(value) if isinstance(value, float) else value

@@ -9,7 +9,7 @@ import pandas as pd
 
 from hwsim.columns import METRICS
 from hwsim.config.grid import Grid
-from hwsim.experiments.study.store import Trials
+from hwsim.results.study.store import Trials
 
 
 def curves(grid: Grid, trials: Trials) -> pd.DataFrame:

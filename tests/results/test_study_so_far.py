@@ -21,10 +21,11 @@ import hwsim
 from hwsim import documents
 from hwsim.config import grid
 from hwsim.errors import ResultsError
-from hwsim.experiments.study import reader, study
-from hwsim.experiments.study.store import FILE, LOCK, Outcome, Progress, Store, Trials
+from hwsim.experiments.study import study
 from hwsim.reports import html
 from hwsim.reports import study as report
+from hwsim.results.study import reader
+from hwsim.results.study.store import FILE, LOCK, Outcome, Progress, Store, Trials
 
 STUDY = """\
 name: small
@@ -83,7 +84,7 @@ def held() -> Iterator[tuple[Path, subprocess.Popen[str]]]:
     code = f"""\
 import sys
 from pathlib import Path
-from hwsim.experiments.study.store import Outcome, Store
+from hwsim.results.study.store import Outcome, Store
 with Store(Path({str(path)!r})) as store:
     for number in range(10**6):
         store.keep([number], str(number), Outcome("done", summary="x" * 9000))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hwsim.experiments import run_folder, study_folder
-from hwsim.experiments.run_folder import RunFolder
-from hwsim.experiments.study_folder import StudyFolder
+from hwsim.results import run_folder, study_folder
+from hwsim.results.run_folder import RunFolder
+from hwsim.results.study_folder import StudyFolder
 
 
 def read(path: str | Path) -> RunFolder | StudyFolder:

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from hwsim.errors import ResultsError
-from hwsim.experiments.study.store import Trials
+from hwsim.results.study.store import Trials
 
 Found = TypeVar("Found")
 

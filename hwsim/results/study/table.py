@@ -14,9 +14,9 @@ import pandas as pd
 from hwsim.columns import COLUMNS, GROUPS, NUMBERS, OF_A_SEQUENCE, TEXTS, WHOLES, memory_column
 from hwsim.config.grid import Grid
 from hwsim.errors import OutputError
-from hwsim.experiments.study.curves import curves
-from hwsim.experiments.study.pairs import pairs
-from hwsim.experiments.study.store import Kept, Trials
+from hwsim.results.study.curves import curves
+from hwsim.results.study.pairs import pairs
+from hwsim.results.study.store import Kept, Trials
 
 Row = dict[str, Any]
 

@@ -15,9 +15,9 @@ from hwsim import documents
 from hwsim.config import grid
 from hwsim.config.study import Figure
 from hwsim.errors import HwsimError, ResultsError
-from hwsim.experiments.study import reader
-from hwsim.experiments.study import table as tables
-from hwsim.experiments.study.store import FILE, Progress, Trials
+from hwsim.results.study import reader
+from hwsim.results.study import table as tables
+from hwsim.results.study.store import FILE, Progress, Trials
 
 STUDY = "study.yaml"
 _OTHERS = (tables.SUMMARY, tables.PAIRS, tables.CURVES)

@@ -1,0 +1,77 @@
+"""What is recorded of a run: the rows of its tables, and the events of its timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, TextIO
+
+from hwsim.accounts.energy import total
+from hwsim.accounts.journal import PASS
+from hwsim.accounts.timeline import TimelineWriter
+from hwsim.columns import METRICS
+from hwsim.experiments import wear
+from hwsim.experiments.costs import Costs
+from hwsim.results.tables import Held
+
+
+def tables(found: Sequence[Costs]) -> Mapping[str, Iterable[Any]]:
+    """The rows of each table, by the name of its file; the first system's come first."""
+    return {
+        "energy.csv": (row for one in found for row in one.rows()),
+        "memory.csv": (row for one in found for row in held(one)),
+        "metrics.csv": (row for one in found for row in metrics(one)),
+        "histograms.csv": (row for one in found for row in wear.histograms(one.trial.name, one.machine)),
+        "clipping.csv": (row for one in found for row in wear.clipping(one.trial.name, one.machine)),
+    }
+
+
+def timeline(found: Sequence[Costs], file: TextIO) -> None:
+    """Write the events of all systems, in the trace-event format."""
+    writer = TimelineWriter(file)
+    for number, one in enumerate(found, 1):
+        _timeline(writer, number, one)
+    writer.close()
+
+
+def metrics(costs: Costs) -> Iterator[list[Any]]:
+    """A row for each test and chip, with the energy that was spent until the test was over."""
+    tests = groupby(costs.outcome.metrics, itemgetter("updates"))
+    for (_, chips), spent in zip(tests, costs.spent(), strict=False):  # what is untested is spent, too
+        for row in chips:
+            yield [spent if key == "energy_j" else row[key] for key in METRICS]
+
+
+def held(costs: Costs) -> Iterator[Held]:
+    """What was held when one batch began, and every change in it."""
+    name, detail = costs.trial.name, costs.outcome.detail
+    if detail is None:
+        return
+    live = 0
+    for holding in detail.before:
+        live += holding.total_bits
+        yield Held(
+            name, None, None, *holding[:2], holding.technology, holding.values, holding.bits, holding.total_bits, live
+        )
+    names = [sweep.name for sweep in detail.batch.sweeps]
+    for change in detail.changes:
+        live += change.bits
+        sweep = names[change.sweep - 1] if change.sweep <= len(names) else "end"
+        bits = abs(change.bits // change.values) if change.values else 0
+        row = change.name, change.kind, change.technology, change.values, bits, change.bits, live
+        yield Held(name, sweep, change.step, *row)
+
+
+def _timeline(writer: TimelineWriter, number: int, costs: Costs) -> None:
+    detail = costs.outcome.detail
+    if detail is None or not any(timing.makespan for timing in costs.scheduler.batch(detail.batch)):
+        return
+
+    def joules() -> Iterator[float]:
+        for sweep, _, ledger in costs.steps(detail):
+            share = detail.batch.sequences if detail.batch.sweeps[sweep].kind == PASS else 1
+            yield (total(ledger).energy or 0.0) / share
+
+    live = sum(holding.total_bits for holding in detail.before)
+    writer.system(number, costs.trial.name, costs.scheduler, detail.batch, joules(), live, detail.changes)

@@ -1,0 +1,103 @@
+"""The tables of a run folder: what a row of each says, and how it is written."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hwsim.columns import METRICS
+
+
+class Row(NamedTuple):
+    """A line of energy.csv: energy_j is constant_si times count."""
+
+    system: str
+    part: str
+    epoch: int | None
+    sweep: str | None
+    step: int | None
+    layer: str
+    purpose: str
+    unit: str
+    operation: str
+    component: str
+    constant: str
+    constant_si: float | None
+    count: float  # type: ignore[assignment]
+    energy_j: float | None
+    low_j: float | None
+    high_j: float | None
+    assumed_j: float | None
+
+
+class Held(NamedTuple):
+    """A line of memory.csv: what changed, and what was held then."""
+
+    system: str
+    sweep: str | None
+    step: int | None
+    holder: str
+    memory_class: str
+    technology: str
+    values: int
+    bits_per_value: int
+    change_bits: int
+    live_bits: int
+
+
+CONDUCTANCE, WRITES = "conductance_s", "writes"
+"""What is counted in histograms.csv."""
+
+
+class Bin(NamedTuple):
+    """A line of histograms.csv: so many devices of an array, over all chips, have at least `low` and less than `high`.
+
+    The last bin of a histogram contains its `high`.
+    """
+
+    system: str
+    array: str
+    quantity: str
+    low: float
+    high: float
+    devices: int
+
+
+class Clipping(NamedTuple):
+    """A line of clipping.csv: how many values a unit converted or made, and how many of them were beyond full scale."""
+
+    system: str
+    kind: str
+    unit: str
+    values: int
+    clipped: int
+
+
+TABLES: dict[str, tuple[str, ...]] = {
+    "energy.csv": Row._fields,
+    "memory.csv": Held._fields,
+    "metrics.csv": METRICS,
+    "histograms.csv": Bin._fields,
+    "clipping.csv": Clipping._fields,
+}
+"""The columns of each."""
+
+
+def write(path: Path, rows: Iterable[Any]) -> None:
+    """Stream the rows of one of the tables to its file.
+
+    Numbers keep all their digits, what is unknown or no number stays empty.
+    """
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(TABLES[path.name])
+        for row in rows:
+            writer.writerow(map(_entry, row))
+
+
+def _entry(value: Any) -> Any:
+    if value is None or value != value:  # not a number
+        return ""
+    return repr(value) if isinstance(value, float) else value
