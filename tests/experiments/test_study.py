@@ -351,7 +351,7 @@ def test_it_can_be_stopped_by_a_signal(tmp_path: Path, number: int, code: int) -
         time.sleep(0.01)
     children = psutil.Process(process.pid).children()
     os.killpg(process.pid, number)  # as a terminal does: the workers get it too
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == code
     assert said == f"stopped; {len(kept(folder))} of 16000 trials are kept; run the same command again to go on\n"
     assert len(kept(folder)) > 0
