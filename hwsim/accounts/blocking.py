@@ -62,8 +62,8 @@ class Blocking:
     sequences. Products of a recurrence are taken step by step. Sums that take no more than half of the buffer stay
     there for the whole pass; so do matrices that take no more than half of the rest, all of them, or else those of all
     recurrences. Otherwise the recurrences take turns: each has the buffer for a window, and as much of its matrices as
-    fits stays there meanwhile. Behind the buffer the multipliers hold
-    a block of results in the same way, so the same counts hold for reads of the buffer.
+    fits stays there meanwhile. Behind the buffer the multipliers hold a block of results in the same way, so the same
+    counts hold for reads of the buffer.
 
     Args:
         buffer: numbers that the local buffer holds.

@@ -6,12 +6,12 @@ Whether it does follows from the records: they say what each operation reads and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from math import prod
 from typing import NamedTuple
 
 from hwsim.accounts.journal import PASS, Sweep
-from hwsim.records import ANALOG, Record, Trace
+from hwsim.records import ANALOG, Trace
 
 MULTIPLIED = ("read", "read transposed", "outer", "project", "solve")
 """Operations of the systolic array; the vector unit does the others."""
@@ -60,16 +60,14 @@ class Pass:
         self._flows = {number: Flow(trace) for number, trace in traces.items()}
         self._reach = _closure([edges for flow in self._flows.values() for edges in flow.edges.items()])
         self._matrices = self._read_by_each_loop(traces)
-        self._recurrences = sum(self._matrices.values())
-        weights = {
-            _matrix(r): prod(r.size[-2:])
-            for trace in traces.values()
-            for r in trace
-            if r.kind in OF_A_MATRIX and r.format != ANALOG
-        }
-        self._weights = sum(weights.values())
+        weights = {name: size for trace in traces.values() for _, name, size in _matrices(trace)}
         sums = {r.writes: prod(r.size) for trace in traces.values() for r in trace if r.kind in SUMMED}
-        self._sums = sum(sums.values())
+        self._whole = Occurrence(
+            steps,
+            sums=sum(sums.values()),
+            recurrences=sum(self._matrices.values()),
+            weights=sum(weights.values()),
+        )
         self._known: dict[int, tuple[Occurrence, ...]] = {}
 
     def occurrences(self, trace: int) -> tuple[Occurrence, ...]:
@@ -78,14 +76,8 @@ class Pass:
             loops = [self._loop(trace, slot) for slot in range(len(self._traces[trace]))]
             awaited = self._awaited(trace, loops)
             self._known[trace] = tuple(
-                Occurrence(
-                    self.steps,
-                    bool(loop),
-                    self._matrices.get(loop, 0),
-                    self._sums,
-                    slot in awaited,
-                    self._recurrences,
-                    self._weights,
+                self._whole._replace(
+                    recurrent=bool(loop), matrices=self._matrices.get(loop, 0), awaited=slot in awaited
                 )
                 for slot, loop in enumerate(loops)
             )
@@ -123,11 +115,10 @@ class Pass:
         """Numbers in the matrices of each recurrence; a matrix that is read in several ways counts once."""
         found: dict[frozenset[str], dict[str, int]] = {}
         for number, trace in traces.items():
-            for slot, record in enumerate(trace):
-                if record.kind in OF_A_MATRIX and record.format != ANALOG:
-                    loop = self._loop(number, slot)
-                    if loop:
-                        found.setdefault(loop, {})[_matrix(record)] = prod(record.size[-2:])
+            for slot, name, size in _matrices(trace):
+                loop = self._loop(number, slot)
+                if loop:
+                    found.setdefault(loop, {})[name] = size
         return {loop: sum(sizes.values()) for loop, sizes in found.items()}
 
 
@@ -185,9 +176,12 @@ class Passes:
         return self._sweeps[sweep]
 
 
-def _matrix(record: Record) -> str:
-    """What a record that needs a matrix calls it."""
-    return next((read for read in record.reads if isinstance(read, str)), record.unit)
+def _matrices(trace: Trace) -> Iterator[tuple[int, str, int]]:
+    """The slots of a step that need a whole matrix from memory, each with its name and the numbers in it."""
+    for slot, record in enumerate(trace):
+        if record.kind in OF_A_MATRIX and record.format != ANALOG:
+            name = next((read for read in record.reads if isinstance(read, str)), record.unit)
+            yield slot, name, prod(record.size[-2:])
 
 
 def _closure(edges: Iterable[tuple[str, frozenset[str]]]) -> dict[str, set[str]]:

@@ -43,8 +43,7 @@ class Costs:
 
     def seconds(self, batch: Batch) -> list[float]:
         """How long each sweep of a batch takes for all sequences, one after another or as many as run together."""
-        rounds = ceil(batch.sequences / self.machine.parallel)
-        timings = self.scheduler.batch(batch)
+        rounds, timings = self._rounds(batch), self.scheduler.batch(batch)
         return [
             timing.makespan * 1e-12 * (rounds if sweep.kind == PASS else 1)
             for sweep, timing in zip(batch.sweeps, timings, strict=True)
@@ -58,17 +57,20 @@ class Costs:
         timings = self.scheduler.batch(batch)
         passes = [timing for sweep, timing in zip(batch.sweeps, timings, strict=True) if sweep.kind == PASS]
         whole = sum(timing.makespan for timing in passes)
-        share = ceil(batch.sequences / self.machine.parallel) / batch.sequences
         busy: Counter[str] = Counter()
         for timing in passes:
             busy.update(timing.busy)
         return {
             "hardware_step_s": max((timing.period for timing in passes), default=0) * 1e-12,
-            "sequence_s": whole * share * 1e-12,
+            "sequence_s": whole * self._rounds(batch) / batch.sequences * 1e-12,
             "training_step_s": sum(self.seconds(batch)),
             "passes": self._shown(batch),
             "utilisation": {unit: time / whole for unit, time in sorted(busy.items()) if time} if whole else {},
         }
+
+    def _rounds(self, batch: Batch) -> int:
+        """How often a pass is carried out until all sequences had it."""
+        return ceil(batch.sequences / self.machine.parallel)
 
     def _shown(self, batch: Batch) -> float:
         """How often each step of the sequences was worked on; passes over a part of them count as that part."""

@@ -15,7 +15,6 @@ import numpy as np
 
 from hwsim.circuits.crossbar import Share
 from hwsim.circuits.formats import Format
-from hwsim.circuits.noise import Moment, Source
 from hwsim.machine.numerics import COMPILED, Numerics
 from hwsim.machine.shapes import Alike, BlankCrossbar, Expectations, Shapes, blank
 from hwsim.physics import DataSheet
@@ -206,18 +205,8 @@ class Counted(Shapes):
     def crossbar(self, sheet: DataSheet, w_max: float, step: np.ndarray, devices: np.ndarray) -> Any:
         return CountedCrossbar(sheet, w_max, step.shape, self.expected, self.gauge)
 
-    def tiles(
-        self,
-        array: Any,
-        share: Share,
-        v: np.ndarray,
-        scale: float,
-        noise: float,
-        limit: float,
-        source: Source,
-        moment: Moment,
-    ) -> tuple[np.ndarray, np.ndarray, int]:
-        y, drawn, beyond = super().tiles(array, share, v, scale, noise, limit, source, moment)
+    def tiles(self, array: Any, share: Share, v: np.ndarray, *words: Any) -> tuple[np.ndarray, np.ndarray, int]:
+        y, drawn, beyond = super().tiles(array, share, v, *words)
         self.gauge.count(y)
         self.gauge.pass_by(v.nbytes + y.nbytes)  # squares, and the variance that they give
         return y, drawn, beyond
