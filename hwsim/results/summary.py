@@ -7,34 +7,12 @@ from __future__ import annotations
 
 import json
 from math import isfinite
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 SCHEMA_VERSION = 3
 """Of what stands in a run folder. Folders of version 1 do not say so."""
-
-Number = int | float
-"""What JSON has of numbers; one that is not finite is None."""
-Range = tuple[Number | None, Number | None] | None
-
-
-class Part(BaseModel):
-    """A part of a summary: it does not change, has the keys that are described, and no other.
-
-    Keys with a default may be lacking, and are not written then.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _finite(cls, data: Any) -> Any:
-        return plain(data)
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON has it, with the keys that were given."""
-        return self.model_dump(mode="json", exclude_unset=True)
 
 
 def plain(value: Any) -> Any:
@@ -48,13 +26,33 @@ def plain(value: Any) -> Any:
     return value
 
 
+Number = int | float
+"""What JSON has of numbers; never infinite, or none."""
+Known = Annotated[Number | None, BeforeValidator(plain)]
+"""A number, or None where there is none, or where it is not finite."""
+Range = tuple[Known, Known] | None
+
+
+class Part(BaseModel):
+    """A part of a summary: it does not change, has the keys that are described, and no other.
+
+    Keys with a default may be lacking, and are not written then.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it, with the keys that were given."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
 class Spread(Part):
     """A quantity of the test set over the chips."""
 
-    median: Number | None = Field(
+    median: Known = Field(
         description="That of the chips that have a number; null if none has, so read it together with `non_finite`."
     )
-    per_chip: list[Number | None] = Field(
+    per_chip: list[Known] = Field(
         description="Of each chip. Null if an answer of the chip, or its loss, is not finite; an answer is an output "
         "at a step that carries a loss."
     )
@@ -64,15 +62,15 @@ class Spread(Part):
 class Alignment(Part):
     """How a gradient compares with an exact one."""
 
-    cosine: Number | None = Field(
+    cosine: Known = Field(
         description="Of the angle between them, median over the chips that have one. Null if none has: it is not "
         "finite, or one of the two is all zero."
     )
-    relative_error: Number | None = Field(
+    relative_error: Known = Field(
         description="Of the gradient, median over the chips that have one; 1 for a gradient that is all zero."
     )
-    per_chip: list[Number | None] = Field(description="The cosine of each chip.")
-    relative_error_per_chip: list[Number | None] = Field(description="The relative error of each chip.")
+    per_chip: list[Known] = Field(description="The cosine of each chip.")
+    relative_error_per_chip: list[Known] = Field(description="The relative error of each chip.")
     non_finite: int = Field(
         description="On how many chips the gradient is not finite; they have null in both, and are in no median."
     )
@@ -112,19 +110,19 @@ class InitialHorizon(Part):
     """
 
     steps: int = Field(description="Of a sequence.")
-    rate: Number | None = Field(
+    rate: Known = Field(
         description="ln(1/|λ|) of the mode that forgets fastest, or the mean logarithmic shrinkage of a dense "
         "Jacobian; null where a mode is forgotten at once."
     )
-    fresh: Number | None = Field(description="Relative error of one step, drawn at each use.")
-    frozen: Number | None = Field(description="Relative error of one step, the same in all of them.")
+    fresh: Known = Field(description="Relative error of one step, drawn at each use.")
+    frozen: Known = Field(description="Relative error of one step, the same in all of them.")
     tolerance: Number = Field(description="The relative error at the end that is accepted.")
-    fresh_error: Number | None = Field(description="What `fresh` makes of `steps` steps.")
-    frozen_error: Number | None = Field(description="What `frozen` makes of `steps` steps.")
-    fresh_steps: Number | None = Field(
+    fresh_error: Known = Field(description="What `fresh` makes of `steps` steps.")
+    frozen_error: Known = Field(description="What `frozen` makes of `steps` steps.")
+    fresh_steps: Known = Field(
         description="How many steps would stay within `tolerance` with fresh errors; null without limit."
     )
-    frozen_steps: Number | None = Field(
+    frozen_steps: Known = Field(
         description="How many steps would stay within `tolerance` with frozen errors; null without limit."
     )
     fits: bool = Field(description="Whether that is enough.")
@@ -133,7 +131,7 @@ class InitialHorizon(Part):
 class Horizon(InitialHorizon):
     """The horizon at the last weights, what was measured there, and the one at the start."""
 
-    end_residual: dict[str, Number | None] = Field(
+    end_residual: dict[str, Known] = Field(
         description="The relative error at the end of a sequence that was measured in the last training step, by "
         "layer; null where it is more than any number."
     )
@@ -145,9 +143,9 @@ class Horizon(InitialHorizon):
 class Contribution(Part):
     """What one constant contributes to the energy of a training step."""
 
-    energy_j: Number | None = Field(description="Joules; null if it is not finite.")
-    low_j: Number | None = Field(description="With the constant at the lowest of its range.")
-    high_j: Number | None = Field(description="With the constant at the highest of its range.")
+    energy_j: Known = Field(description="Joules; null if it is not finite.")
+    low_j: Known = Field(description="With the constant at the lowest of its range.")
+    high_j: Known = Field(description="With the constant at the highest of its range.")
     assumed: bool = Field(description="Whether the constant is assumed.")
 
 
@@ -159,23 +157,21 @@ class Energy(Part):
     What is broken down is of one training step in the middle of training, for its whole batch.
     """
 
-    inference_j_per_sequence: Number | None = Field(description="Of the last test.")
-    gradient_j_per_sequence: Number | None = Field(description="Of finding the gradient.")
-    training_step_j: Number | None = Field(description="Of one training step, for its whole batch.")
-    run_j: Number | None = Field(description="Of everything, tests and the first programming included.")
+    inference_j_per_sequence: Known = Field(description="Of the last test.")
+    gradient_j_per_sequence: Known = Field(description="Of finding the gradient.")
+    training_step_j: Known = Field(description="Of one training step, for its whole batch.")
+    run_j: Known = Field(description="Of everything, tests and the first programming included.")
     inference_range_j_per_sequence: Range = Field(description="The lowest and the highest.")
     gradient_range_j_per_sequence: Range = Field(description="The lowest and the highest.")
     training_step_range_j: Range = Field(description="The lowest and the highest.")
     run_range_j: Range = Field(description="The lowest and the highest.")
-    by_purpose: dict[str, Number | None] = Field(description="The training step, by purpose.")
-    by_unit: dict[str, Number | None] = Field(description="The training step, by what draws the energy.")
+    by_purpose: dict[str, Known] = Field(description="The training step, by purpose.")
+    by_unit: dict[str, Known] = Field(description="The training step, by what draws the energy.")
     by_constant: dict[str, Contribution] = Field(description="The training step, by constant; the largest first.")
-    assumed_fraction: Number | None = Field(
-        description="The share of the training step that rests on assumed constants."
-    )
+    assumed_fraction: Known = Field(description="The share of the training step that rests on assumed constants.")
     operations: dict[str, Number] = Field(description="How many elementary ones there were in the training step.")
     why_null: str | None = Field(None, description="Why there is no energy; only there where a constant has no value.")
-    expected_fraction: Number | None = Field(
+    expected_fraction: Known = Field(
         None,
         description="The share of the training step that depends on what was expected of values; only there in "
         "estimates.",
@@ -193,12 +189,10 @@ class Memory(Part):
 class Time(Part):
     """Hardware time of that training step; no key is there if no step was noted."""
 
-    hardware_step_s: Number | None = Field(None, description="Seconds from step to step.")
-    sequence_s: Number | None = Field(
-        None, description="Seconds per sequence, all passes; shared by those worked on at once."
-    )
-    training_step_s: Number | None = Field(None, description="Seconds of the whole batch.")
-    passes: Number | None = Field(None, description="How often each step of a sequence was worked on.")
+    hardware_step_s: Known = Field(None, description="Seconds from step to step.")
+    sequence_s: Known = Field(None, description="Seconds per sequence, all passes; shared by those worked on at once.")
+    training_step_s: Known = Field(None, description="Seconds of the whole batch.")
+    passes: Known = Field(None, description="How often each step of a sequence was worked on.")
     utilisation: dict[str, Number] | None = Field(
         None, description="The share of the time of a sequence that each unit and each memory is at work."
     )
@@ -207,20 +201,18 @@ class Time(Part):
 class Efficiency(Part):
     """Of the products with matrices of a training step. [The model](model.md#area) says what is in an area."""
 
-    energy_per_mac_j: Number | None = Field(
+    energy_per_mac_j: Known = Field(
         description="All that reading the matrix draws, with the conversions of a chip, per multiply-accumulate "
         "that was asked for."
     )
-    tops_per_w: Number | None = Field(description="Tera-operations per joule, two for each multiply-accumulate.")
-    converter_share: Number | None = Field(description="The part of that energy that converters draw.")
-    tile_fill: Number | None = Field(
+    tops_per_w: Known = Field(description="Tera-operations per joule, two for each multiply-accumulate.")
+    converter_share: Known = Field(description="The part of that energy that converters draw.")
+    tile_fill: Known = Field(
         description="The share of the weights of all tiles in use that matrices take; null without tiles."
     )
-    mean_power_w: Number | None = Field(description="Of the training step.")
-    area_m2: Number | None = Field(
-        description="Of the machine; null where a part has no source, which `area_why_null` names."
-    )
-    area_by_part_m2: dict[str, Number | None] = Field(description="Of each part that has a source.")
+    mean_power_w: Known = Field(description="Of the training step.")
+    area_m2: Known = Field(description="Of the machine; null where a part has no source, which `area_why_null` names.")
+    area_by_part_m2: dict[str, Known] = Field(description="Of each part that has a source.")
     area_why_null: str | None = Field(description="Why the area is not known as a whole.")
 
 
@@ -237,7 +229,7 @@ class SignalHealth(Part):
     dac_clip_rate: Number = Field(description="The share of values beyond full scale that converters clip going in.")
     adc_clip_rate: Number = Field(description="The share of values beyond full scale that converters clip coming out.")
     saturation_rate: Number = Field(description="The share of analog values that saturate.")
-    effective_bits: dict[str, Number | None] = Field(description="What noise leaves of the bits of an analog value.")
+    effective_bits: dict[str, Known] = Field(description="What noise leaves of the bits of an analog value.")
 
 
 class Diverged(Part):
