@@ -1,4 +1,4 @@
-"""Experiments of many kinds, small ones, whose run folders have to be read and shown."""
+"""Experiments of many kinds, small ones, whose run folders have to be read and shown, and a study."""
 
 from __future__ import annotations
 
@@ -46,6 +46,28 @@ KINDS: dict[str, dict[str, Any]] = {
     "regression": {"task": {"name": "adding", "steps": 6, "train": 8, "test": 4}},
     "one step": {"learning": {"name": "one_step"}, "references": FULL["references"][:1]},
 }
+
+STUDY = """\
+name: small
+experiment:
+  name: tiny
+  task: {name: random, steps: 3, width: 2, train: 4, test: 4}
+  network: {layers: [{cell: {name: lru, modes: 3, r_min: 0.9}}]}
+  learning: {name: fpe}
+  machine: pcm_crossbar
+  chips: 2
+  gradient_check: {sequences: 2}
+  test: false
+  references:
+    - {name: BPTT, learning: {name: bptt}, machine: ideal}
+vary:
+  bits: {key: machine.parts.adc.bits, values: [4, 8]}
+  steps: {key: task.steps, values: [2, 4]}
+seeds: 3
+figures:
+  - {name: cosine, x: steps, y: cosine_all, hue: bits, facet: system}
+"""
+"""Twelve trials of two systems each."""
 
 Folders = Callable[[str], RunFolder]
 

@@ -23,6 +23,7 @@ import pandas as pd
 import psutil
 import pytest
 from conftest import close
+from run_folders import STUDY
 from scipy import stats
 
 from hwsim import cli, documents
@@ -41,26 +42,6 @@ from hwsim.results.study import table
 from hwsim.results.study.pairs import pairs
 from hwsim.results.study.store import FILE, LOCK, Kept, Outcome, Progress, Store
 
-STUDY = """\
-name: small
-experiment:
-  name: tiny
-  task: {name: random, steps: 3, width: 2, train: 4, test: 4}
-  network: {layers: [{cell: {name: lru, modes: 3, r_min: 0.9}}]}
-  learning: {name: fpe}
-  machine: pcm_crossbar
-  chips: 2
-  gradient_check: {sequences: 2}
-  test: false
-  references:
-    - {name: BPTT, learning: {name: bptt}, machine: ideal}
-vary:
-  bits: {key: machine.parts.adc.bits, values: [4, 8]}
-  steps: {key: task.steps, values: [2, 4]}
-seeds: 3
-figures:
-  - {name: cosine, x: steps, y: cosine_all, hue: bits, facet: system}
-"""
 TRIALS = 12
 TABLES = ("table.csv", "table.parquet", "summary.csv", "pairs.csv", "study.yaml", "figures/cosine.svg")
 
@@ -218,7 +199,7 @@ def test_learning_curves_are_those_of_the_runs(tmp_path: Path) -> None:
     assert list(found.columns) == ["rate", "seed", *METRICS]
     made = hwsim.run(asked(TRAINED).experiment(1).model_copy(update={"seed": 1}))
     mine = found.query("rate == 1.0 and seed == 1").drop(columns=["rate", "seed"]).reset_index(drop=True)
-    pd.testing.assert_frame_equal(mine, made.metrics, check_dtype=False)
+    pd.testing.assert_frame_equal(mine, made.metrics, check_dtype=False, check_exact=True)
     assert mine["energy_j"].dropna().max() == made.summary.plain()["systems"]["substrate"]["energy"]["run_j"]
     priced = (tmp_path / "s" / "figures" / "over_energy.svg").read_text(encoding="utf-8")
     assert "J" in priced
@@ -292,7 +273,7 @@ def test_points_that_are_alike_are_carried_out_once(tmp_path: Path) -> None:
     assert len(kept(tmp_path / "s")) == 4
     found = pd.read_csv(tmp_path / "s" / "table.csv")
     same = [found[found["steps"] == label].drop(columns="steps").reset_index(drop=True) for label in ("a", "b")]
-    pd.testing.assert_frame_equal(*same)
+    pd.testing.assert_frame_equal(*same, check_exact=True)
 
 
 # ---- stopped, killed, resumed ------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import run_folders
 
 import hwsim
 from hwsim import documents
@@ -27,26 +28,7 @@ from hwsim.reports import study as report
 from hwsim.results.study import reader
 from hwsim.results.study.store import FILE, LOCK, Outcome, Progress, Store, Trials
 
-STUDY = """\
-name: small
-experiment:
-  name: tiny
-  task: {name: random, steps: 3, width: 2, train: 4, test: 4}
-  network: {layers: [{cell: {name: lru, modes: 3, r_min: 0.9}}]}
-  learning: {name: fpe}
-  machine: pcm_crossbar
-  chips: 2
-  gradient_check: {sequences: 2}
-  test: false
-  references:
-    - {name: BPTT, learning: {name: bptt}, machine: ideal}
-vary:
-  bits: {key: machine.parts.adc.bits, values: [4, 8]}
-  steps: {key: task.steps, values: [2, 4]}
-seeds: 2
-figures:
-  - {name: cosine, x: steps, y: cosine_all, hue: bits, facet: system}
-"""
+STUDY = run_folders.STUDY.replace("seeds: 3", "seeds: 2")
 TRIALS = 8
 TABLES = ("table.csv", "table.parquet", "summary.csv", "figures/cosine.svg")
 DONE = Outcome("done", summary='{"systems": {}}')
@@ -275,7 +257,7 @@ def test_what_is_known_so_far_is_what_the_tables_will_say(whole: Path, tmp_path:
     assert found.progress == Progress(found.progress.over, 0, TRIALS)
     assert 5 <= found.progress.over == found.table["config_sha256"].nunique() < TRIALS
     same = finished.table[finished.table["config_sha256"].isin(found.table["config_sha256"])]
-    pd.testing.assert_frame_equal(found.table, same.reset_index(drop=True), check_dtype=False)
+    pd.testing.assert_frame_equal(found.table, same.reset_index(drop=True), check_dtype=False, check_exact=True)
     assert set(found.summary["quantity"]) == set(finished.summary["quantity"])
     run(tmp_path / "s")
     assert [(tmp_path / "s" / name).read_bytes() for name in TABLES] == [(whole / name).read_bytes() for name in TABLES]
