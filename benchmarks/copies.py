@@ -17,17 +17,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-LIBRARIES: tuple[str, ...] = (
-    "autograd.numpy",
-    "hypothesis",
-    "jsonschema",
-    "numba",
-    "pandas",
-    "pyarrow",
-    "pydantic",
-    "pytest",
-)
-LIBRARIES += ("scipy.stats", "simpy", "yaml", "rich.console", "typer", "matplotlib.pyplot")
+LIBRARIES = (
+    "autograd.numpy", "hypothesis", "jsonschema", "matplotlib.pyplot", "numba", "pandas", "pyarrow", "pydantic",
+    "pytest", "rich.console", "scipy.stats", "simpy", "typer", "yaml",
+)  # fmt: skip
 """What takes long to import, and is not under test."""
 
 TAKEN = ("hwsim", "tests", "configs", "devices", "benchmarks", "docs", "examples")

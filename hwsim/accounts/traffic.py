@@ -72,7 +72,8 @@ def product(m: int, n: int, k: int, words: int, added: bool = False) -> Words:
 def block(m: int, n: int, words: int) -> tuple[int, int]:
     """Rows and columns of the block of C `(m, n)` that moves the fewest words of A and B through the buffer.
 
-    Beside the block the buffer holds a line of one operand, the shorter one, and a number of the other.
+    Beside the block the buffer holds a line of one operand, the shorter one, and a number of the other. Of blocks that
+    move as few, it is the one of the fewest rows.
     """
     best, found = None, (1, 1)
     for rows in range(1, min(m, words - 2) + 1):

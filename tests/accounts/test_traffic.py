@@ -2,7 +2,7 @@
 
 from collections import Counter
 from itertools import product as combinations
-from math import sqrt
+from math import ceil, sqrt
 
 import pytest
 from conftest import close
@@ -284,3 +284,22 @@ def test_the_square_is_the_largest_that_fits_with_a_line_and_a_number(words):
 @pytest.mark.parametrize(("words", "side"), [(3, 1), (6, 1), (7, 2), (12, 2), (13, 3), (273, 16)])
 def test_squares_by_hand(words, side):
     assert square(words) == side
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(3, 200))
+def test_of_blocks_that_move_as_few_words_it_is_the_one_of_the_fewest_rows(m: int, n: int, words: int) -> None:
+    """Which one it is says how much of what moves is A, and how much B."""
+
+    def moved(rows: int, columns: int) -> int:
+        return ceil(n / columns) * m + ceil(m / rows) * n
+
+    fitting = [
+        (rows, columns)
+        for rows in range(1, m + 1)
+        for columns in range(1, n + 1)
+        if rows * columns + min(rows, columns) + 1 <= words
+    ]
+    rows, columns = block(m, n, words)
+    best = min(moved(*each) for each in fitting)
+    assert moved(rows, columns) == best
+    assert rows == min(rows for rows, columns in fitting if moved(rows, columns) == best)
