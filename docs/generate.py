@@ -273,7 +273,7 @@ STEPS = 1000
 
 def training_steps() -> str:
     """What a step of the gradient takes in a layer of 256 units."""
-    head = ("machine", "rule", "matrix products", "inference", "gradient", "gradient / inference")
+    head = ("machine", "rule", "inference", "gradient", "gradient / inference")
     return _table(head, (_training_step(*each) for each in TRAINING))
 
 
@@ -286,17 +286,10 @@ def _training_step(machine: str, rule: str) -> tuple[str, ...]:
         "machine": machine,
         "training": {"optimizer": {"name": "sgd", "rate": 0.1}, "batch": 1, "steps": 2},
     }
-    system = estimate(experiment.load(asked)).summary.systems["substrate"]
-    gradient, inference = (
-        getattr(system.energy, f"{part}_j_per_sequence") / STEPS for part in ("gradient", "inference")
-    )
-    reads = (2 if rule == "bptt" else 1) * 256**2 * system.efficiency.energy_per_mac_j
-    return (
-        f"`{machine}`",
-        rule,
-        *(si(each, "J") for each in (reads, inference, gradient)),
-        f"{gradient / inference:.2g}",
-    )
+    energy = estimate(experiment.load(asked)).summary.systems["substrate"].energy
+    both = energy.gradient_j_per_sequence, energy.inference_j_per_sequence
+    gradient, inference = (each / STEPS for each in both if each is not None)
+    return f"`{machine}`", rule, si(inference, "J"), si(gradient, "J"), f"{gradient / inference:.2g}"
 
 
 def sources_of_reads() -> str:
