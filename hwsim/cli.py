@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -94,7 +95,7 @@ def study(
     cluster = scheduler or (asked.study.dask and asked.study.dask.scheduler)
     if cluster and not quiet:
         Console(stderr=True).print(f"going to the Dask scheduler at {cluster}", highlight=False)
-    with _trials(quiet) as progress:
+    with _trials(quiet, folder) as progress:
         ended = experiments.run(
             asked,
             folder,
@@ -380,8 +381,8 @@ def _counting(what: str) -> Iterator[Any]:
 
 
 @contextmanager
-def _trials(quiet: bool) -> Iterator[Any]:
-    """A progress bar for the trials of a study; when it is stopped, what is kept."""
+def _trials(quiet: bool, folder: Path) -> Iterator[Any]:
+    """A progress bar for the trials of a study; when it is stopped, what is kept in its folder."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -398,9 +399,9 @@ def _trials(quiet: bool) -> Iterator[Any]:
 
         def progress(now: Any) -> None:
             nonlocal task
-            _when_stopped[:] = [
-                f"stopped; {now.over} of {now.total} trials are kept; run the same command again to go on"
-            ]
+            _when_stopped[:] = [partial(_kept, folder, now.total)]
+            if _signals:
+                raise Stopped
             failed = f"{now.failed} failed" if now.failed else ""
             if task is None:
                 if now.over and not quiet:
@@ -411,8 +412,17 @@ def _trials(quiet: bool) -> Iterator[Any]:
         yield progress
 
 
-_when_stopped: list[str] = []
-"""What to say instead of `interrupted`, by a command that keeps what it has."""
+def _kept(folder: Path, total: int) -> str:
+    """What is to be said of a study that was stopped: how many trials it has, of which the last may not be told yet."""
+    from hwsim.results.study import reader
+    from hwsim.results.study.store import FILE
+
+    over = reader.read(folder / FILE, lambda trials: trials.count().total())
+    return f"stopped; {over} of {total} trials are kept; run the same command again to go on"
+
+
+_when_stopped: list[Callable[[], str]] = []
+"""What says what to say instead of `interrupted`, by a command that keeps what it has."""
 
 
 class Stopped(BaseException):
@@ -443,7 +453,8 @@ def main() -> None:
         app()
     except BaseException as error:
         if _signals:  # whatever it has become on its way, such as a SystemError of a compiler that was at work
-            print(*(_when_stopped or ["interrupted; nothing was written"]), file=sys.stderr)
+            said = _when_stopped[0]() if _when_stopped else "interrupted; nothing was written"
+            print(said, file=sys.stderr)
             sys.exit(128 + _signals[0])
         if isinstance(error, HwsimError):
             print(error, file=sys.stderr)

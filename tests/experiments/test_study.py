@@ -332,11 +332,23 @@ def test_it_can_be_stopped_by_a_signal(tmp_path: Path, number: int, code: int) -
         time.sleep(0.01)
     children = psutil.Process(process.pid).children()
     os.killpg(process.pid, number)  # as a terminal does: the workers get it too
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=20)
     assert process.returncode == code
     assert said == f"stopped; {len(kept(folder))} of 16000 trials are kept; run the same command again to go on\n"
     assert len(kept(folder)) > 0
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_signal_that_came_to_nothing_stops_a_study_at_its_next_trial(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Callbacks of the compiler do not pass on what a signal raises. What is kept counts, not what was told last."""
+    monkeypatch.setattr(cli, "_signals", [signal.SIGTERM])
+    monkeypatch.setattr(cli, "_when_stopped", [])
+    with pytest.raises(cli.Stopped), cli._trials(True, whole) as progress:
+        progress(Progress(TRIALS - 1, 0, TRIALS))
+    (said,) = cli._when_stopped
+    assert said() == f"stopped; {TRIALS} of {TRIALS} trials are kept; run the same command again to go on"
 
 
 def test_a_worker_that_dies_is_replaced_and_its_trial_carried_out_again(whole: Path, tmp_path: Path) -> None:
