@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
 import yaml
@@ -143,6 +143,8 @@ def _value(kind: Any) -> str:
     if isinstance(kind, type) and issubclass(kind, Part):
         return f"[{_title(kind)}](#summary-{_anchor(_title(kind))})"
     inner = get_args(kind)
+    if get_origin(kind) is Annotated:
+        return _value(inner[0])
     if get_origin(kind) is dict:
         return f"by name: {_value(inner[1])}"
     if get_origin(kind) is list:
