@@ -133,7 +133,7 @@ class LRU(Cell):
         return complex_product(product, g)
 
     def accumulate(self, at: At, delta: Signal, drive: Signal, recurrent: bool = True) -> None:
-        with self.machine.serving(GRADIENT):
+        with self.machine.part(purpose=GRADIENT):
             if recurrent:
                 self.eigenvalue_gradient.add(conjugate_product(delta, at.h))
             self.log_gamma.gradient.add(pair_dot(delta, at.driven))
@@ -156,7 +156,7 @@ class LRU(Cell):
         return sensitivities
 
     def accumulate_along(self, sensitivities: Traces, g: Signal) -> None:
-        with self.machine.serving(GRADIENT):
+        with self.machine.part(purpose=GRADIENT):
             self.eigenvalue_gradient.add(conjugate_product(g, sensitivities.eigenvalue))
             self.log_gamma.gradient.add(pair_dot(g, sensitivities.gamma))
             self.b.gradient.add(conjugate_product(g, sensitivities.bias))

@@ -123,15 +123,15 @@ class BPTT(Rule):
         """The backward pass over a segment, along the states that the registers (the last ones) and the tapes hold."""
         machine, layers = network.machine, network.layers
         for step in machine.backward_pass("backward", segment):
-            machine.purpose = ERROR
-            output, seen = network.recall(states, step, tapes, self.options.recall)
-            error = network.loss_error(output, step)
+            with machine.part(purpose=ERROR):
+                output, seen = network.recall(states, step, tapes, self.options.recall)
+                error = network.loss_error(output, step)
             for layer, (at, readout), later in reversed(list(zip(layers, seen, carried, strict=True))):
-                machine.layer = layer.name
-                delta = later.load()  # J_tᵀ δ_{t+1}
-                if error is not None:
-                    delta = delta + layer.readout.back(readout, error, learn=True)  # + g_t
-                drive = layer.cell.drive_error(at, delta)
-                layer.cell.accumulate(at, delta, drive)  # F_tᵀ δ_t
-                later.store(layer.cell.transposed(at, delta, drive))
-                error = layer.cell.input_error(drive) if layer is not layers[0] else None
+                with machine.part(layer.name, ERROR):
+                    delta = later.load()  # J_tᵀ δ_{t+1}
+                    if error is not None:
+                        delta = delta + layer.readout.back(readout, error, learn=True)  # + g_t
+                    drive = layer.cell.drive_error(at, delta)
+                    layer.cell.accumulate(at, delta, drive)  # F_tᵀ δ_t
+                    later.store(layer.cell.transposed(at, delta, drive))
+                    error = layer.cell.input_error(drive) if layer is not layers[0] else None

@@ -76,15 +76,15 @@ class FPE(Rule):
                     errors[warming] = Errors(warming, workspace, self.options, top=number == 1)
                 for step in machine.forward_pass(f"pass {number}"):
                     output, seen = network.step(states, step)
-                    machine.purpose = ERROR
-                    error = network.loss_error(output, step)
+                    with machine.part(purpose=ERROR):
+                        error = network.loss_error(output, step)
                     for layer in errors:
-                        machine.layer = layer.name
                         points = seen[layers.index(layer)]
                         if layer is warming:
-                            machine.purpose = WARM_UP
-                            errors[layer].warm_up(points, error, step)
-                        else:
+                            with machine.part(layer.name, WARM_UP):
+                                errors[layer].warm_up(points, error, step)
+                            continue
+                        with machine.part(layer.name, ERROR):
                             error = errors[layer].propagate(points, error, step, layer is learning, layer is layers[0])
                 if warming:
                     errors[warming].end_warm_up()

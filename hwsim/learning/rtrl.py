@@ -42,13 +42,14 @@ class RTRL(Rule):
             traces = [layer.cell.traces(workspace) for layer in layers]
             for step in machine.forward_pass("forward"):
                 output, seen = network.step(states, step)
-                machine.purpose = ERROR
-                error = network.loss_error(output, step)
+                with machine.part(purpose=ERROR):
+                    error = network.loss_error(output, step)
                 for layer, (at, readout), trace in reversed(list(zip(layers, seen, traces, strict=True))):
-                    machine.layer, machine.purpose = layer.name, GRADIENT
-                    sensitivities = layer.cell.advance(trace, at)
-                    if error is not None:
-                        machine.purpose = ERROR
+                    with machine.part(layer.name, GRADIENT):
+                        sensitivities = layer.cell.advance(trace, at)
+                    if error is None:
+                        continue
+                    with machine.part(layer.name, ERROR):
                         g = layer.readout.back(readout, error, learn=True)
                         layer.cell.accumulate_along(sensitivities, g)
                         drive = layer.cell.drive_error(at, g)

@@ -65,14 +65,14 @@ class Instantaneous(Rule):
             states = network.states(workspace)
             for step in machine.forward_pass("forward"):
                 output, seen = network.step(states, step)
-                machine.purpose = ERROR
-                error = network.loss_error(output, step)
+                with machine.part(purpose=ERROR):
+                    error = network.loss_error(output, step)
                 for layer, (at, readout) in reversed(list(zip(layers, seen, strict=True))):
                     if error is None:
                         break
-                    machine.layer = layer.name
-                    g = layer.readout.back(readout, error, learn=True)
-                    drive = layer.cell.drive_error(at, g)
-                    layer.cell.accumulate(at, g, drive, recurrent=self.recurrent)
-                    error = layer.cell.input_error(drive) if layer is not layers[0] else None
+                    with machine.part(layer.name, ERROR):
+                        g = layer.readout.back(readout, error, learn=True)
+                        drive = layer.cell.drive_error(at, g)
+                        layer.cell.accumulate(at, g, drive, recurrent=self.recurrent)
+                        error = layer.cell.input_error(drive) if layer is not layers[0] else None
         network.finish_gradient()

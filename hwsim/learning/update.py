@@ -46,15 +46,16 @@ def update(network: Network, optimizer: Optimizer, options: Options, done: float
     """
     machine = network.machine
     for _ in machine.phase("update"):
-        machine.purpose = UPDATE
-        gradients = {trainable: (1 / summed) * trainable.gradient.load() for trainable in network.trainables}
-        factor = _clipping(list(gradients.values()), options.clip, machine.update) if options.clip else None
+        with machine.part(purpose=UPDATE):
+            gradients = {trainable: (1 / summed) * trainable.gradient.load() for trainable in network.trainables}
+            factor = _clipping(list(gradients.values()), options.clip, machine.update) if options.clip else None
         for trainable, gradient in gradients.items():
-            machine.layer = trainable.layer
-            now = rate(options, done) * (options.recurrent_factor if trainable.group == "recurrent" else 1.0)
-            clipped = gradient if factor is None else gradient * factor
-            trainable.master.store(optimizer.updated(trainable, clipped, now))
-        network.clear_gradients()
+            with machine.part(trainable.layer, UPDATE):
+                now = rate(options, done) * (options.recurrent_factor if trainable.group == "recurrent" else 1.0)
+                clipped = gradient if factor is None else gradient * factor
+                trainable.master.store(optimizer.updated(trainable, clipped, now))
+        with machine.part(network.trainables[-1].layer, UPDATE):
+            network.clear_gradients()
     optimizer.iteration += 1
     network.program()
 

@@ -292,13 +292,13 @@ class CrossbarMachine(DigitalMachine):
 
     def accumulate(self, sums: Accumulator, x: Signal) -> None:
         if x._analog:
-            with self.serving(GRADIENT):
+            with self.part(purpose=GRADIENT):
                 x = self.digital(x)
         super().accumulate(sums, x)
 
     def accumulate_outer(self, sums: Accumulator, error: Signal, x: Signal) -> None:
         if error._analog or x._analog:
-            with self.serving(GRADIENT):
+            with self.part(purpose=GRADIENT):
                 error, x = self.digital(error), self.digital(x)
         super().accumulate_outer(sums, error, x)
 

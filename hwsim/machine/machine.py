@@ -320,7 +320,7 @@ class Machine(Sequencer):
             if not per_step:
                 self._there.add(what)
         if self._shown or (what in self._there and not per_step):
-            with self.serving(REPLAY if self._shown else self._purpose):
+            with self.part(purpose=REPLAY if self._shown else None):
                 return self.emit(self._heads["replay", kept.port], value, value.shape, (kept.name,), size)
         self._there.add(what)
         signal = self.emit(self._heads[what, what], value, value.shape, (), size)

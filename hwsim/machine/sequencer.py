@@ -58,17 +58,20 @@ class _NoEntries(list[Entry]):
 _NO_ENTRIES = _NoEntries()
 
 
-class Serving:
-    """A purpose for the operations of a `with` block."""
+class Part:
+    """What the operations of a `with` block serve; afterwards it is what it was before."""
 
-    def __init__(self, machine: Sequencer, purpose: str) -> None:
-        self._machine, self._purpose = machine, purpose
+    __slots__ = ("_before", "_machine", "_now")
+
+    def __init__(self, machine: Sequencer, layer: str, purpose: str) -> None:
+        self._machine, self._now = machine, (layer, purpose)
 
     def __enter__(self) -> None:
-        self._before, self._machine.purpose = self._machine.purpose, self._purpose
+        self._before = self._machine.serves
+        self._machine.serve(*self._now)
 
     def __exit__(self, *exc: object) -> None:
-        self._machine.purpose = self._before
+        self._machine.serve(*self._before)
 
 
 class Sequencer(ABC):
@@ -128,24 +131,24 @@ class Sequencer(ABC):
         """The part of the network that the operations that follow serve."""
         return self._layer
 
-    @layer.setter
-    def layer(self, layer: str) -> None:
-        self._layer = layer
-        self._enter_context()
-
     @property
     def purpose(self) -> str:
         """What the operations that follow are for."""
         return self._purpose
 
-    @purpose.setter
-    def purpose(self, purpose: str) -> None:
-        self._purpose = purpose
-        self._enter_context()
+    def part(self, layer: str | None = None, purpose: str | None = None) -> Part:
+        """Enter a layer, a purpose, or both into the records of the operations inside: `with machine.part("loss"): …`."""
+        return Part(self, layer or self._layer, purpose or self._purpose)
 
-    def serving(self, purpose: str) -> Serving:
-        """Enter `purpose` into the records of the operations inside."""
-        return Serving(self, purpose)
+    @property
+    def serves(self) -> tuple[str, str]:
+        """Layer and purpose of the operations that follow."""
+        return self._layer, self._purpose
+
+    def serve(self, layer: str, purpose: str) -> None:
+        """Have the operations that follow serve a layer and a purpose; rules say `with machine.part(…)`."""
+        self._layer, self._purpose = layer, purpose
+        self._enter_context()
 
     def _enter_context(self) -> None:
         context = self._layer, self._purpose, self._in_pass

@@ -56,15 +56,15 @@ class Layer:
         self, machine: Machine, name: str, options: LayerOptions, inputs: int, outputs: int, uses: frozenset[str]
     ) -> None:
         self.machine, self.name, self.inputs = machine, name, inputs
-        machine.layer = name
-        self.cell = cells.build(machine, name, options.cell, inputs, uses)
-        self.readout = Readout(machine, name, options.readout, self.cell.width, outputs)
+        with machine.part(name):
+            self.cell = cells.build(machine, name, options.cell, inputs, uses)
+            self.readout = Readout(machine, name, options.readout, self.cell.width, outputs)
         self.trainables = self.cell.trainables + self.readout.trainables
 
     def program(self) -> None:
-        self.machine.layer = self.name
-        self.cell.program()
-        self.readout.program()
+        with self.machine.part(self.name):
+            self.cell.program()
+            self.readout.program()
 
 
 class States(NamedTuple):
@@ -89,7 +89,6 @@ class Network:
             width = outputs if last else layer.readout.width or _same_width(layer)
             self.layers.append(Layer(machine, f"layer {number}", layer, inputs, width, uses))
             inputs = width
-        machine.layer = "network"
 
     @property
     def trainables(self) -> list[Trainable]:
@@ -120,15 +119,14 @@ class Network:
         """
         x, seen = step.input, []
         for number, (layer, register) in enumerate(zip(self.layers, states.layers, strict=True)):
-            self.machine.layer = layer.name
-            before = checkpoints[number].pop() if checkpoints else register.load()
-            if tapes:
-                tapes[number].push(before)
-            h, at = layer.cell.step(before, x)
-            register.store(h)
-            x, kept = layer.readout.forward(h)
+            with self.machine.part(layer.name):
+                before = checkpoints[number].pop() if checkpoints else register.load()
+                if tapes:
+                    tapes[number].push(before)
+                h, at = layer.cell.step(before, x)
+                register.store(h)
+                x, kept = layer.readout.forward(h)
             seen.append(Seen(at, kept))
-        self.machine.layer = "network"
         if states.pooled is not None:
             mean = checkpoints[-1].pop() if checkpoints else states.pooled.load()
             if tapes:
@@ -145,13 +143,12 @@ class Network:
         """
         x, seen = step.input, []
         for layer, register, tape in zip(self.layers, states.layers, tapes, strict=False):
-            self.machine.layer = layer.name
-            h, before = register.load(), tape.pop()
-            register.store(before)
-            at = layer.cell.recall(before, x, h) if by == "state" else layer.cell.step(before, x)[1]
-            x, kept = layer.readout.forward(h)
+            with self.machine.part(layer.name):
+                h, before = register.load(), tape.pop()
+                register.store(before)
+                at = layer.cell.recall(before, x, h) if by == "state" else layer.cell.step(before, x)[1]
+                x, kept = layer.readout.forward(h)
             seen.append(Seen(at, kept))
-        self.machine.layer = "network"
         if states.pooled is not None:
             x = states.pooled.load()
             states.pooled.store(tapes[-1].pop())
@@ -165,14 +162,12 @@ class Network:
         """
         if not step.carries_loss:
             return None
-        self.machine.layer = "loss"
-        scaled = output if self.scale == 1 else self.scale * output
-        answer = softmax(scaled) if self.machine.episode.classes else scaled
-        self.machine.probe("answer", answer)
-        error = answer - step.target
-        error = error if self.scale == 1 else self.scale * error
-        self.machine.layer = "network"
-        return error
+        with self.machine.part("loss"):
+            scaled = output if self.scale == 1 else self.scale * output
+            answer = softmax(scaled) if self.machine.episode.classes else scaled
+            self.machine.probe("answer", answer)
+            error = answer - step.target
+            return error if self.scale == 1 else self.scale * error
 
     def infer(self) -> None:
         """Show the episode once; outputs of steps that carry a loss go to who watches `"output"`."""
@@ -188,10 +183,9 @@ class Network:
     def program(self) -> None:
         """Bring all units to the master values."""
         for _ in self.machine.phase("programming"):
-            with self.machine.serving(WEIGHT_WRITE):
+            with self.machine.part(purpose=WEIGHT_WRITE):
                 for layer in self.layers:
                     layer.program()
-                self.machine.layer = "network"
 
     def begin_training(self) -> None:
         """Allocate gradients."""
@@ -208,11 +202,9 @@ class Network:
     def finish_gradient(self) -> None:
         """What is left to do to the gradient after the passes."""
         for _ in self.machine.phase("finish gradient"):
-            with self.machine.serving(GRADIENT):
-                for layer in self.layers:
-                    self.machine.layer = layer.name
+            for layer in self.layers:
+                with self.machine.part(layer.name, GRADIENT):
                     layer.cell.finish_gradient()
-                self.machine.layer = "network"
 
 
 def parameters(options: Options, inputs: int, outputs: int) -> int:

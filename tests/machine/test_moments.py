@@ -89,7 +89,7 @@ class Bench:
             self.line = workspace.register("line", self.W.shape[1], STATE, initial=(held,))
             self.error_line = workspace.register("error line", self.W.shape[0], LEARNING, initial=(held,))
             for _ in stage.forward_pass("pass"):
-                stage.purpose = purpose
+                stage.serve(stage.layer, purpose)
                 stage.probe("result", act(self, x.load()))
         return np.array(found)
 
@@ -296,7 +296,7 @@ def test_converters_have_levels_up_to_the_range_of_their_signals(what: str) -> N
         given, zero = workspace.register("given", values.size, kind), workspace.register("zero", values.size, STATE)
         given.value = values.astype(np.float32)[None, None]
         for step in stage.forward_pass("pass"):
-            stage.purpose = purpose
+            stage.serve(stage.layer, purpose)
             if what == "inputs":
                 stage.probe("result", step.input)
             elif converter == "dac":
