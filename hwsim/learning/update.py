@@ -54,7 +54,7 @@ def update(network: Network, optimizer: Optimizer, options: Options, done: float
                 now = rate(options, done) * (options.recurrent_factor if trainable.group == "recurrent" else 1.0)
                 clipped = gradient if factor is None else gradient * factor
                 trainable.master.store(optimizer.updated(trainable, clipped, now))
-        with machine.part(network.trainables[-1].layer, UPDATE):
+        with machine.part(purpose=UPDATE):
             network.clear_gradients()
     optimizer.iteration += 1
     network.program()

@@ -137,7 +137,7 @@ class Sequencer(ABC):
         return self._purpose
 
     def part(self, layer: str | None = None, purpose: str | None = None) -> Part:
-        """Enter a layer, a purpose, or both into the records of the operations inside: `with machine.part("loss"): …`."""
+        """Enter a layer, a purpose or both into the records of a block: `with machine.part("loss"): …`."""
         return Part(self, layer or self._layer, purpose or self._purpose)
 
     @property
