@@ -18,9 +18,6 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from hwsim import accounts, cli, documents
-from hwsim.accounts.crossbar import CrossbarParts
-from hwsim.accounts.digital import DigitalParts
-from hwsim.accounts.periphery import Periphery
 from hwsim.config import experiment, hardware, plausible
 from hwsim.config.experiment import Experiment
 from hwsim.config.plausible import Published
@@ -33,11 +30,14 @@ from hwsim.experiments.one_read import one_read
 from hwsim.guide.choices import opening
 from hwsim.guide.constants import Row, constants
 from hwsim.guide.keys import Key, Section, sections
-from hwsim.machine import MACHINES
+from hwsim.machines import MACHINES
+from hwsim.machines.crossbar import CrossbarParts
 from hwsim.physics import DataSheet
 from hwsim.quantities import si
 from hwsim.reports import efficiency
 from hwsim.results.summary import Part, Summary
+from hwsim.units.periphery import Periphery
+from hwsim.units.processor import DigitalParts
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from hwsim import documents, learning, machine, networks
+from hwsim import documents, learning, machines, networks
 from hwsim.config import hardware
 from hwsim.episode import Episode
 from hwsim.machine import Machine
@@ -81,7 +81,7 @@ def built(
     uses: frozenset[str] = frozenset(),
 ) -> Network:
     """A network, programmed and ready to learn."""
-    stage = stage or machine.build(machine_options(on), chips=chips, seed=seed, strict=strict)
+    stage = stage or machines.build(machine_options(on), chips=chips, seed=seed, strict=strict)
     options = networks.Options.model_validate(NETWORKS[network] if isinstance(network, str) else network)
     made = Network(stage, options, episode.width, episode.outputs, learner.uses | uses)
     made.begin_training()

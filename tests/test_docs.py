@@ -21,7 +21,7 @@ import yaml
 from conftest import built, close, distance, gradient, gradient_of, machine_options, random_episode, rule
 
 import hwsim
-from hwsim import documents, machine, networks
+from hwsim import documents, machines, networks
 from hwsim.catalogue import implementation
 from hwsim.cells import CELLS
 from hwsim.config import grid, hardware, plausible
@@ -32,7 +32,8 @@ from hwsim.episode import Episode
 from hwsim.guide.constants import constants
 from hwsim.guide.keys import sections
 from hwsim.learning import Rule
-from hwsim.machine import MACHINES, Machine
+from hwsim.machine import Machine
+from hwsim.machines import MACHINES
 from hwsim.networks import Network
 from hwsim.networks.readout import Options as ReadoutOptions
 from hwsim.physics import DataSheet
@@ -85,7 +86,7 @@ def rectified(monkeypatch: pytest.MonkeyPatch) -> Any:
     options = networks.Options.model_construct(layers=[layer, layer], pooling="none", output_scale=1.0)
 
     def build(learner: Rule, episode: Episode, on: str = "ideal", strict: bool = False) -> Network:
-        stage = machine.build(machine_options(on), chips=1, seed=2, strict=strict)
+        stage = machines.build(machine_options(on), chips=1, seed=2, strict=strict)
         made = Network(stage, options, episode.width, episode.outputs, learner.uses)
         made.begin_training()
         made.program()

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
-from hwsim import documents, learning, machine, networks, tasks
+from hwsim import documents, learning, machines, networks, tasks
 from hwsim.config import hardware
 from hwsim.documents import ByName, Document, Place
 from hwsim.errors import ConfigError
 from hwsim.learning import update
-from hwsim.machine import digital
+from hwsim.machines import digital
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$"
 Name = Annotated[str, Field(pattern=NAME, max_length=80)]
@@ -47,7 +47,7 @@ class System(BaseModel, extra="forbid"):
 
     learning: Annotated[learning.AnyOptions, Field(description="the learning rule")]
     machine: Annotated[
-        machine.AnyOptions, ByName(), Field(description="a machine by name, a path, or keys to change `like` one")
+        machines.AnyOptions, ByName(), Field(description="a machine by name, a path, or keys to change `like` one")
     ]
     chips: Annotated[
         Whole, Field(description="instances, each with its own device variation; alike ones are made once")

@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from hwsim import documents
-from hwsim.accounts.periphery import Periphery
 from hwsim.documents import Document, Place
-from hwsim.machine import MACHINES
+from hwsim.machines import MACHINES
 from hwsim.physics import DataSheet
+from hwsim.units.periphery import Periphery
 
 _CALLED = {"devices": "device", "configs/periphery": "periphery", "configs/references": "set of references"}
 """What files of a kind are called, where it is not a machine."""

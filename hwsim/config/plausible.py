@@ -15,15 +15,15 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel
 
-from hwsim.accounts.crossbar import CrossbarParts
-from hwsim.accounts.digital import DigitalParts
-from hwsim.accounts.periphery import Periphery
-from hwsim.accounts.sram import StaticMemory
 from hwsim.config import dotted
 from hwsim.documents import Document, Place, Problem
-from hwsim.machine import digital
+from hwsim.machines import digital
+from hwsim.machines.crossbar import CrossbarParts
 from hwsim.physics import DataSheet
 from hwsim.quantities import Constant, si
+from hwsim.units.periphery import Periphery
+from hwsim.units.processor import DigitalParts
+from hwsim.units.sram import StaticMemory
 
 
 class Limit(NamedTuple):

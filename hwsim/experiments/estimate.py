@@ -22,7 +22,7 @@ from hwsim.experiments.run import described, heading
 from hwsim.experiments.trial import TEST_BATCH, Outcome, Trial, Watch
 from hwsim.learning import optimizers
 from hwsim.learning.update import update
-from hwsim.machine import CrossbarMachine, Expectations, Shapes
+from hwsim.machine import Expectations, Shapes
 from hwsim.results.summary import Summary
 from hwsim.tasks import Dataset
 
@@ -129,10 +129,11 @@ class Sketch(Trial):
             self.outcome.detail = watch.detail
 
         found = self._tested(1)
-        before = stage.written.copy() if isinstance(stage, CrossbarMachine) else 0
+        devices = stage.devices
+        before = 0 if devices is None else devices.written.copy()
         found += self._repeated(learn, updates)
-        if isinstance(stage, CrossbarMachine):
-            stage.written = before + updates * (stage.written - before) / min(updates, 2)
+        if devices is not None:
+            devices.written = before + updates * (devices.written - before) / min(updates, 2)
         return found + self._tested(ceil(updates / every))
 
     def _tested(self, times: int) -> Totals:

@@ -26,7 +26,7 @@ from hwsim.free_memory import Part, check_memory
 from hwsim.learning import RULES, optimizers
 from hwsim.learning.bptt import BPTT
 from hwsim.learning.update import update
-from hwsim.machine import Counted, CrossbarMachine, Machine
+from hwsim.machine import Counted, Machine
 from hwsim.machine.counted import HEADER, SHOWN, TAPE, VALUES, WEIGHTS, Gauge
 from hwsim.networks import Network
 from hwsim.tasks import Dataset
@@ -294,8 +294,8 @@ class Scale(Trial):
             yield whens[stage], [*_parts(found.peak, advice), detail, results, *kept]
         after = [*_parts(load.after, _SHORTER), detail, results, *kept]
         yield from self._horizon(after)
-        if isinstance(self.machine, CrossbarMachine):
-            devices = sum(2 * array.plus.size for array in self.machine.arrays.values())
+        if self.machine.devices is not None:
+            devices = self.machine.chips * self.machine.devices.count
             yield "to write its results", [*after, Part("histograms of devices", devices * _A_DEVICE, _SMALLER)]
         kept[:] = [part for part in kept if part.what == "exact gradients"] + [detail, results]
         self.left = sum(load.after.values())
@@ -364,7 +364,7 @@ class Scale(Trial):
             gauge.add(SHOWN, shape.targets.nbytes if shape.classes else 0)  # one-hot, and kept with the batch
             return shape
 
-        network.machine.after_step = look
+        network.machine.sequencer.after_step = look
         gauge.restart()
         stages = {name: Stage(gauge.restart(), *_noted(network.machine)) for name in work(network, show)}
         return Load(stages, dict(gauge.live))

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwsim import machine
+from hwsim import machines
 from hwsim.accounts.energy import Tariff, grouped, total
 from hwsim.accounts.passes import Occurrence
 from hwsim.accounts.schedule import Scheduler
 from hwsim.episode import Episode
 from hwsim.initial import Initial
-from hwsim.machine import CrossbarMachine, Matrix
+from hwsim.machine import Machine, Matrix
 from hwsim.records import Head, Record
 
 SIZE = 256
@@ -46,8 +46,8 @@ def one_read(options: Any) -> Read:
 
     A machine without tiles takes a matrix of 256 by 256, in a pass over 256 vectors outside of any recurrence.
     """
-    stage = machine.build(options)
-    if not isinstance(stage, CrossbarMachine):
+    stage = machines.build(options)
+    if stage.devices is None:
         return _one_product(stage)
     tiles = stage.parts.tiles
     matrix = _matrix(stage, tiles.rows, tiles.columns)
@@ -82,6 +82,6 @@ def _one_product(stage: Any) -> Read:
     return Read(SIZE, SIZE, energy, occupied.duration * 1e-12, parts)
 
 
-def _matrix(stage: machine.Machine, rows: int, columns: int) -> Matrix:
+def _matrix(stage: Machine, rows: int, columns: int) -> Matrix:
     weights = np.linspace(-1, 1, rows * columns).reshape(rows, columns)
     return Matrix(stage, "W", "readout", Initial(weights.shape, lambda: weights))

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hwsim import learning, machine
+from hwsim import learning, machines
 from hwsim.accounts.passes import Passes
 from hwsim.accounts.schedule import Scheduler
 from hwsim.config.experiment import Experiment, System
 from hwsim.episode import Episode
 from hwsim.errors import HwsimError
-from hwsim.machine import Hold
 from hwsim.networks import Network
+from hwsim.units.register import Hold
 
 STEPS = 8
 """Steps that are rehearsed, if that is enough for all kinds of passes: enough for a schedule to repeat itself."""
@@ -34,7 +34,7 @@ def rehearse(experiment: Experiment, name: str, system: System, episode: Episode
     rule = learning.build(system.learning)
     zeros = _zeros(episode, min(episode.steps, max(STEPS, rule.shortest)))
     try:
-        stage = machine.build(system.machine, seed=experiment.seed)
+        stage = machines.build(system.machine, seed=experiment.seed)
         network = Network(stage, experiment.network, episode.width, episode.outputs, rule.uses)
         rule.check(network)
         network.begin_training()

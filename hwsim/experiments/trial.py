@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from hwsim import learning, machine
+from hwsim import learning, machines
 from hwsim.accounts.journal import Batch, Done, Sweep, Totals
 from hwsim.accounts.memory import Change, Holding
 from hwsim.config.experiment import Experiment, System, Training
@@ -23,7 +23,7 @@ from hwsim.experiments.horizon import horizon
 from hwsim.experiments.rehearsal import rehearse
 from hwsim.learning import optimizers
 from hwsim.learning.update import update
-from hwsim.machine import EXACT, CrossbarMachine, Machine
+from hwsim.machine import EXACT, Machine
 from hwsim.networks import Network
 from hwsim.results.horizon import Horizon
 from hwsim.tasks import Dataset
@@ -174,9 +174,8 @@ class Trial:
 
     def _built(self, system: System, chips: int, holds: Any, learns: bool, strict: bool = False) -> Network:
         seed, numerics = self.experiment.seed, self.numerics
-        stage = machine.build(system.machine, chips=chips, seed=seed, strict=strict, numerics=numerics)
-        if isinstance(stage, CrossbarMachine) and stage.parts.registers.retention is not None:
-            stage.holds = holds
+        stage = machines.build(system.machine, chips=chips, seed=seed, strict=strict, numerics=numerics)
+        stage.holds = holds
         train = self.dataset.train
         uses = self.rule.uses | (set() if system is self.system else {"transposed"})
         network = Network(stage, self.experiment.network, train.width, train.outputs, uses)
@@ -193,7 +192,7 @@ class Trial:
 
     def _exact(self, chips: int) -> Network:
         """The same network on an ideal machine."""
-        options = machine.MACHINES["ideal"].Options(kind="ideal", name="ideal")
+        options = machines.MACHINES["ideal"].Options(kind="ideal", name="ideal")
         system = System.model_construct(learning=self.system.learning, machine=options)
         return self._built(system, chips, {}, learns=True)
 
@@ -300,17 +299,17 @@ class Trial:
 
     def _stop_diverged_chips(self, updates: int) -> None:
         """Chips whose gradient is no longer a number keep their weights; where it was lost is noted once."""
-        sums = self.machine.accumulators()
+        sums = self.machine.holdings.accumulators()
         lost = np.zeros(self.machine.chips, bool)
         for storage in sums:
-            lost |= ~np.isfinite(self.machine.loaded(storage).reshape(len(lost), -1)).all(1)
+            lost |= ~np.isfinite(storage.loaded.reshape(len(lost), -1)).all(1)
         if lost.any():
             for storage in sums:
                 storage.value[lost] = 0
             self._note_divergence(updates, [int(chip) for chip in np.flatnonzero(lost)])
 
     def _note_divergence(self, updates: int, chips: list[int] | None = None) -> None:
-        where = self.machine.divergence
+        where = self.machine.holdings.divergence
         if self.outcome.diverged is None and (where is not None or chips):
             noted = {} if where is None else where._asdict()
             self.outcome.diverged = {"updates": updates, **noted, "chips": chips or list(where.chips)}  # type: ignore[union-attr]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hwsim.machine import CrossbarMachine, Machine
+from hwsim.machine import Machine
 from hwsim.results.tables import CONDUCTANCE, WRITES, Bin, Clipping
 
 BINS = 40
@@ -18,26 +18,26 @@ def histograms(system: str, machine: Machine) -> Iterator[Bin]:
 
     All arrays of a machine have the same bins.
     """
-    if not isinstance(machine, CrossbarMachine) or not machine.arrays:
+    if not machine.devices:
         return
-    conductances = {
-        name: np.stack([array.plus, array.minus]).ravel().astype(float) for name, array in machine.arrays.items()
-    }
+    arrays = {name: tiles.devices for name, tiles in machine.devices.items()}
+    conductances = {name: np.stack([array.plus, array.minus]).ravel() for name, array in arrays.items()}
     conductances = {name: values[np.isfinite(values)] for name, values in conductances.items()}
-    largest = max([machine.sheet.conductance.max.value, *(values.max(initial=0.0) for values in conductances.values())])
+    sheet = next(iter(arrays.values())).mapping.sheet
+    largest = max([sheet.conductance.max.value, *(values.max(initial=0.0) for values in conductances.values())])
     edges = np.linspace(0.0, largest, BINS + 1)
     for name, values in conductances.items():
         yield from _bins(system, name, CONDUCTANCE, values, edges)
-    most = max(int(array.writes.max(initial=0)) for array in machine.arrays.values())
+    most = max(int(array.writes.max(initial=0)) for array in arrays.values())
     width = -(-(most + 1) // BINS)  # 0, 1, … have a bin each, or, if that were too many, so many share one
     edges = np.arange(0, most + width + 1, width, dtype=float)
-    for name, array in machine.arrays.items():
+    for name, array in arrays.items():
         yield from _bins(system, name, WRITES, array.writes, edges)
 
 
 def clipping(system: str, machine: Machine) -> Iterator[Clipping]:
     """For each unit with a full scale, in all that the machine did."""
-    if isinstance(machine, CrossbarMachine):
+    if machine.clipped is not None:
         for kind, units in machine.clipped.items():
             for unit, (values, beyond) in units.items():
                 yield Clipping(system, kind, unit, values, beyond)

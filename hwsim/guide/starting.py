@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from hwsim import documents
-from hwsim.accounts.periphery import Periphery
 from hwsim.config import hardware
 from hwsim.config.experiment import NAME, Experiment
 from hwsim.config.study import Study
 from hwsim.documents import Document
 from hwsim.errors import ConfigError, OutputError
 from hwsim.guide.keys import Key, Section, sections
-from hwsim.machine import MACHINES
+from hwsim.machines import MACHINES
 from hwsim.physics import DataSheet
+from hwsim.units.periphery import Periphery
 
 _COLUMN = 42
 """Where comments begin."""

@@ -9,10 +9,11 @@ from pydantic import BaseModel, Field
 from hwsim import cells
 from hwsim.accounts.memory import STATE
 from hwsim.cells import AnyOptions
-from hwsim.machine import Machine, Register, Signal, Step, Tape, Trainable, Workspace, softmax
+from hwsim.machine import Machine, Register, Signal, Step, Tape, Trainable, Workspace
 from hwsim.networks.readout import Options as ReadoutOptions
 from hwsim.networks.readout import Readout
 from hwsim.networks.readout import parameters as readout_parameters
+from hwsim.operations import softmax
 from hwsim.records import GRADIENT, WEIGHT_WRITE
 
 
@@ -196,7 +197,7 @@ class Network:
 
     def clear_gradients(self) -> None:
         """In a phase: set all sums to zero."""
-        for sums in self.machine.accumulators():
+        for sums in self.machine.holdings.accumulators():
             sums.clear()
 
     def finish_gradient(self) -> None:

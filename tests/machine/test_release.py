@@ -56,7 +56,7 @@ def test_values_are_gone_when_their_step_is_over(on: str) -> None:
         alive.append(sum(id(value) not in held for value in there))
         of_steps.append([])
 
-    stage.emit, stage.after_step = noting(spare[0]), look
+    stage.emit, stage.sequencer.after_step = noting(spare[0]), look
     if spare[1] is not None:
         stage.emit_analog = noting(spare[1])
     of_steps.append([])

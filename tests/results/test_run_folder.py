@@ -16,8 +16,7 @@ import psutil
 import pytest
 
 import hwsim
-from hwsim import machine
-from hwsim.circuits.crossbar import Crossbar
+from hwsim import machines
 from hwsim.config import experiment as config
 from hwsim.config import hardware
 from hwsim.documents import Document
@@ -26,6 +25,8 @@ from hwsim.experiments import wear
 from hwsim.experiments.run import Run, run
 from hwsim.results import run_folder
 from hwsim.results.tables import CONDUCTANCE, WRITES
+from hwsim.units.devices import Devices
+from hwsim.units.mapping import Mapping
 
 DATA: dict[str, Any] = {
     "name": "small",
@@ -177,14 +178,14 @@ def test_clipping_by_unit_adds_up_to_the_rates_of_the_summary(made: Run) -> None
 
 
 def test_machines_without_devices_have_neither() -> None:
-    plain = machine.build(hardware.machine(Document("test", "ideal")))
+    plain = machines.build(hardware.machine(Document("test", "ideal")))
     assert list(wear.histograms("a", plain)) == []
     assert list(wear.clipping("a", plain)) == []
 
 
 def test_writes_are_counted_however_many_there_are() -> None:
     sheet = hardware.machine(Document("test", "pcm_crossbar")).device
-    array = Crossbar(sheet, 1.0, np.full((1, 1, 1), np.nan), np.zeros((1, 1, 1)), np.zeros((1, 1, 1)))
+    array = Devices(Mapping(sheet, 1.0), np.full((1, 1, 1), np.nan), np.zeros((1, 2, 1, 1)))
     draws = [np.random.default_rng(0)]
     array._programmed = array_most = np.iinfo(np.uint16).max - 2
     array.writes[:] = array_most
