@@ -112,6 +112,8 @@ class Blocking:
             case Traffic.DECOMPOSITION:  # n³/3 products
                 n = size[-1]
                 return self._within(n * n + n, product(n, n, max(1, n // 3), self.multipliers))
+            case Traffic.ORTHOGONALISATION:  # k² n products
+                return self._within(prod(size), product(size[-2], size[-2], size[-1], self.multipliers))
         return []
 
     # ---- products with matrices ------------------------------------------------------------------------------

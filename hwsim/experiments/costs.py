@@ -16,7 +16,6 @@ from hwsim.accounts.work import total_work, work
 from hwsim.experiments.trial import Detail, Trial
 from hwsim.machine import Machine
 from hwsim.results.tables import Row
-from hwsim.units.register import effective_bits
 
 PRODUCTS = ("read", "read transposed")
 CONVERSIONS = ("dac", "adc", "tile adc")
@@ -208,16 +207,12 @@ def health(machine: Machine) -> dict[str, Any] | None:
     """How well analog signals fit their ranges; None for machines that have none."""
     if machine.clipped is None:
         return None
-    parts = machine.parts
     rates = {kind: _rate(units.values()) for kind, units in machine.clipped.items()}
     return {
         "dac_clip_rate": rates["dac"],
         "adc_clip_rate": rates["adc"],
         "saturation_rate": rates["analog"],
-        "effective_bits": {
-            "tile output": min(parts.adc.bits, effective_bits(parts.tiles.output_noise) or machine.format.bits),
-            "register": effective_bits(parts.registers.noise) or machine.format.bits,
-        },
+        "effective_bits": machine.effective_bits,
     }
 
 

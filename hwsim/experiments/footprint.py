@@ -350,7 +350,7 @@ class Scale(Trial):
     ) -> Load:
         self.numerics = Counted()
         network, gauge, done = build(), self.numerics.gauge, 0
-        network.machine.leaps, gauge.kind = leaps, VALUES
+        network.machine.sequencer.skips, gauge.kind = leaps, VALUES
 
         def look() -> None:
             nonlocal done

@@ -49,7 +49,7 @@ def one_read(options: Any) -> Read:
     stage = machines.build(options)
     if stage.devices is None:
         return _one_product(stage)
-    tiles = stage.parts.tiles
+    tiles = stage.devices.options
     matrix = _matrix(stage, tiles.rows, tiles.columns)
     for _ in stage.phase("programming"):
         matrix.program()

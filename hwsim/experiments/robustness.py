@@ -123,8 +123,7 @@ class Varied(Curves):
 def repriced(costs: Costs, options: Any) -> Costs:
     """What was done, at the prices of a machine with other constants."""
     found = copy.copy(costs)
-    found.machine = costs.machine.with_options(options)
-    prices, traces, passes = found.machine.prices(), found.machine.journal.traces, costs.tariff.passes
+    prices, traces, passes = costs.machine.prices(options), costs.machine.journal.traces, costs.tariff.passes
     found.tariff = Tariff(traces, prices, passes)
     found.scheduler = Scheduler(traces, prices.occupied, recursion, passes=passes)
     return found

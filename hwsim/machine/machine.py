@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from copy import copy
 from types import MappingProxyType
-from typing import Any, NamedTuple, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from hwsim import formats
 from hwsim.accounts.energy import NoPrices, Prices
 from hwsim.accounts.memory import WEIGHTS
-from hwsim.episode import Episode
 from hwsim.errors import CausalityError, SingularJacobianError
 from hwsim.machine.holder import Weights, Words
 from hwsim.machine.holdings import Holdings
 from hwsim.machine.numerics import EXACT, Numerics
 from hwsim.machine.parameters import Coefficients, Matrix
 from hwsim.machine.port import Port
+from hwsim.machine.presenter import NOTHING_SHOWN
 from hwsim.machine.sequencer import Sequencer
 from hwsim.machine.signal import Signal
-from hwsim.machine.storage import Storage, Workspace
+from hwsim.machine.storage import Storage
 from hwsim.operations import Held, Operation, moves, wire
+from hwsim.operations.noise import Source
 from hwsim.records import GRADIENT, INFERENCE, Entry, Head, Shape, Trace
 
 OUTSIDE = "operations happen within a step of a pass, or in a phase"
@@ -64,7 +63,8 @@ class Machine:
         numerics: what its operations do to values.
         strict: overwrite every value with NaN when its step ends, so that one smuggled out poisons what uses it.
         sequencer: passes, phases and steps.
-        showing, forward_pass, backward_pass, phase, rounds: those of the sequencer.
+        showing, forward_pass, backward_pass, phase, rounds, workspace: those of the sequencer.
+        episode: what is being shown.
         journal, memory: what was done, and what is held.
         storages: what is held, by name.
         units: what holds parameters, in the order in which they were made.
@@ -96,6 +96,8 @@ class Machine:
     """Where it holds weights in devices: these, by matrix; None without that capability."""
     clipped: Any = None
     """Where signals have a full scale: counts of values and of those beyond it, by what clips them and unit."""
+    effective_bits: dict[str, int] | None = None
+    """Bits of ideal quantisers that are as noisy as its analog signals are, by what they come from."""
     holds: Mapping[str, Any] = MappingProxyType({})
     """How long registers hold their values in each pass, for those that leak."""
 
@@ -108,14 +110,17 @@ class Machine:
         self.finishes = strict
         self.units: list[Matrix | Coefficients] = []
         self.watchers: dict[str, Callable[..., None]] = {}
-        self._values, self._now, self._entries = numerics.functions, -1, _NO_ENTRIES
+        self._values, self._now = numerics.functions, -1
+        self._entries: list[Entry] = _NO_ENTRIES
         self._made: list[np.ndarray] = []
+        self._randoms: dict[str, Source] = {}
         self._contexts: dict[tuple[str, str, bool], Heads] = {}
         self.holdings, self.sequencer = Holdings(self), Sequencer(self, skips=not numerics.exact)
         self.storages, self.memory, self.journal = self.holdings.storages, self.holdings.ledger, self.sequencer.journal
         self.showing, self.forward_pass = self.sequencer.showing, self.sequencer.forward_pass
         self.backward_pass = self.sequencer.backward_pass
         self.phase, self.rounds = self.sequencer.phase, self.sequencer.rounds
+        self.workspace, self.episode = self.sequencer.presenter.workspace, NOTHING_SHOWN
         self.serve("network", INFERENCE)
 
     # ---- operations ------------------------------------------------------------------------------------------
@@ -154,7 +159,9 @@ class Machine:
         """
         signals = tuple(each for each in operands if each.__class__ is self.signal_type)
         constants = operands[len(signals) :]
-        self._require(signals)
+        for signal in signals:
+            if signal._step != self._now:
+                self.refuse(*signals)
         unit, signals = (None, signals) if self.uniform else self.place(operation, signals)
         if unit is not None:
             return unit.carry_out(operation, signals, constants)
@@ -188,10 +195,25 @@ class Machine:
 
     def fetch(self, operation: Held, holder: Matrix | Coefficients, values: np.ndarray) -> Signal:
         """What a unit holds as a signal, the same for every sequence."""
-        value = self._values[operation](values, self.batch)
+        batch = self.episode.batch
+        value = self._values[operation](values, batch)
         key = (operation, holder.storage.port.name) if isinstance(holder, Coefficients) else operation
-        size = None if operation.size is None else operation.size(holder.shape, self.batch)
+        size = None if operation.size is None else operation.size(holder.shape, batch)
         return self.emit(self.heads[key], value, (holder.name,), size)
+
+    def make(self, operation: Operation, *constants: Any) -> Signal:
+        """A signal that is made of nothing: constants, random signs."""
+        like = np.empty((self.chips, self.episode.batch, 0), self.dtype)
+        return self.emit(self.heads[operation], self._values[operation](like, *constants), ())
+
+    def draws(self, name: str) -> Callable[[int], np.ndarray]:
+        """So many standard normal numbers per chip, from the named stream at the present step."""
+        source = self._randoms.get(name)
+        if source is None:
+            source = self._randoms[name] = Source(self.seed, name, self.chips)
+        at = self.sequencer
+        moment = source.moment(self._now, at.batch_number, at.sweep_number, at.step_index)
+        return lambda count: source.draw(count, moment)
 
     def digital(self, x: Signal) -> Signal:
         """A signal as a number; every signal of this machine is one."""
@@ -240,37 +262,15 @@ class Machine:
         """
         return 0
 
-    def prices(self) -> Prices:
-        """What its operations cost: here they are only counted."""
+    def prices(self, options: Any = None) -> Prices:
+        """What its operations cost, by other options than its own if some are given: here they are only counted."""
         return NoPrices()
-
-    def with_options(self, options: Any) -> Self:
-        """The same machine with all that it did, and the prices of other options."""
-        other = copy(self)
-        other.options = options
-        return other
 
     def precision(self, size: Callable[[], float]) -> Precision:
         """The errors that its operations make in errors of this size (root mean square; slow to find)."""
         return Precision(float(np.finfo(self.dtype).eps) / 2, 0.0)
 
     # ---- what is shown, and what operations serve ------------------------------------------------------------
-
-    @property
-    def episode(self) -> Episode:
-        """What is being shown."""
-        if self.sequencer.presenter.episode is None:
-            raise CausalityError("no episode is being shown: use `with machine.showing(episode)`")
-        return self.sequencer.presenter.episode
-
-    @property
-    def batch(self) -> int:
-        """Sequences that are shown side by side."""
-        return self.episode.batch
-
-    def workspace(self, *, keep_inputs: bool = False) -> AbstractContextManager[Workspace]:
-        """Storage for one batch. To show the input in more than one pass it must be kept, and that is charged."""
-        return self.sequencer.presenter.workspace(keep_inputs)
 
     def part(self, layer: str | None = None, purpose: str | None = None) -> Part:
         """Enter a layer, a purpose or both into the records of a block: `with machine.part("loss"): …`."""
@@ -324,12 +324,6 @@ class Machine:
         if signal._step != self._now:
             self.refuse(signal)
         return signal._value
-
-    def _require(self, signals: tuple[Signal, ...]) -> None:
-        """Refuse signals of other steps."""
-        for signal in signals:
-            if signal._step != self._now:
-                self.refuse(*signals)
 
     def refuse(self, *signals: Signal) -> NoReturn:
         """Say why signals cannot be used now."""

@@ -92,6 +92,10 @@ class Matrix:
         """The target weights as a bundle of columns, read as plain numbers; they come from digital memory."""
         return self.machine.fetch(held.columns, self, self.trainable.values)
 
+    def diagonal(self) -> Signal:
+        """The diagonal of the target weights, read as plain numbers; they come from digital memory."""
+        return self.machine.fetch(held.main_diagonal, self, self.trainable.values)
+
     def program(self) -> None:
         """In a phase: bring the unit to the master values."""
         self.machine.sequencer.require_phase(f"{self.name}: weights are written")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn, cast
 
 import numpy as np
 
@@ -19,11 +19,20 @@ from hwsim.operations import moves
 from hwsim.records import REPLAY
 
 
+class _NothingShown:
+    """Stands where an episode stands while one is shown."""
+
+    def __getattr__(self, _: str) -> NoReturn:
+        raise CausalityError("no episode is being shown: use `with machine.showing(episode)`")
+
+
+NOTHING_SHOWN = cast("Episode", _NothingShown())
+
+
 class Presenter:
     """Shows an episode to a machine.
 
     Attributes:
-        episode: what is being shown, if anything is.
         kept_from: the first step whose input is kept.
         again: whether the pass under way shows steps that have been shown.
         backward: whether it goes from later steps to earlier ones.
@@ -31,7 +40,6 @@ class Presenter:
 
     def __init__(self, machine: Stage) -> None:
         self._machine = machine
-        self.episode: Episode | None = None
         self.kept_from, self.again, self.backward = 0, False, False
         self._kept: dict[str, Storage] = {}
         self._there: set[str] = set()  # what has been shown in this workspace, and kept if it is to be
@@ -41,17 +49,17 @@ class Presenter:
     def showing(self, episode: Episode) -> Iterator[None]:
         """Have steps show this episode."""
         machine, numerics = self._machine, self._machine.numerics
-        self.episode = episode
+        machine.episode = episode
         self._inputs = machine.received(numerics.shown(episode.inputs, machine.dtype))
         self._targets = numerics.contiguous(episode.targets.swapaxes(0, 1), machine.dtype)
         try:
             yield
         finally:
-            self.episode = None
+            machine.episode = NOTHING_SHOWN
             self._inputs = self._targets = np.empty(0)
 
     @contextmanager
-    def workspace(self, keep_inputs: bool) -> Iterator[Workspace]:
+    def workspace(self, *, keep_inputs: bool = False) -> Iterator[Workspace]:
         """Storage for one batch. To show the input in more than one pass it must be kept, and that is charged."""
         machine, episode = self._machine, self._machine.episode
         with Workspace(machine) as workspace:

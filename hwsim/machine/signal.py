@@ -13,7 +13,7 @@ from hwsim.operations import Operation, add, divide, multiply, negate, plus, rec
 class Carrier(Protocol):
     """What carries out operations on signals: a machine."""
 
-    def one(self, operation: Operation, x: Any, *constants: float) -> Any:
+    def one(self, operation: Operation, x: Any, constant: float | None = None) -> Any:
         """An operation on one signal."""
 
     def two(self, operation: Operation, x: Any, y: Any) -> Any:

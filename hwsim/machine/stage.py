@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,17 +26,14 @@ class Stage(Carrier, Protocol):
     uniform: bool
     master_class: str
     layer: str
+    episode: Episode
     holdings: Any
     sequencer: Any
     units: list[Any]
-    heads: Mapping[Any, Head]
+    heads: Any
     devices: Any
     input_bits: int | None
     input_full_scale: float | None
-
-    @property
-    def batch(self) -> int:
-        """Sequences that are shown side by side."""
 
     def apply(self, operation: Held, holder: Any, x: Signal) -> Signal:
         """An operation on a signal with what a unit holds."""
@@ -71,10 +67,6 @@ class Stage(Carrier, Protocol):
 
     def received(self, inputs: np.ndarray) -> np.ndarray:
         """Inputs as they arrive from outside."""
-
-    @property
-    def episode(self) -> Episode:
-        """What is being shown."""
 
     def begin_step(self, clock: int) -> None:
         """Take operations from now on."""

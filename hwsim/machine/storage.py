@@ -204,7 +204,9 @@ class Tape(Storage):
 
     def __init__(self, machine: Stage, name: str, size: tuple[int, ...]) -> None:
         require_addressable(machine, f"the tape {name!r}")
-        super().__init__(machine, name, TAPE, size, np.zeros((0, machine.chips, machine.batch, *size), machine.dtype))
+        super().__init__(
+            machine, name, TAPE, size, np.zeros((0, machine.chips, machine.episode.batch, *size), machine.dtype)
+        )
         self.entries = machine.numerics.recorded(self.value)
 
     @property
@@ -273,14 +275,14 @@ class Workspace:
             resets: whether it starts again from `initial` at each forward pass from the first step on.
         """
         machine = self._machine
-        lead = machine.chips, machine.batch
+        lead = machine.chips, machine.episode.batch
         first = machine.numerics.repeated(initial, width, bundle, lead, machine.dtype)
         return self._keep(Register(machine, name, kind, first, resets=resets))
 
     def delay_line(self, name: str, width: int, length: int, *, resets: bool = False) -> DelayLine:
         """A line of `length` vectors of `width` values, all zero."""
         machine = self._machine
-        empty = machine.numerics.zeros((machine.chips, machine.batch, length, width), machine.dtype)
+        empty = machine.numerics.zeros((machine.chips, machine.episode.batch, length, width), machine.dtype)
         return self._keep(DelayLine(machine, name, DELAY, empty, resets=resets))
 
     def tape(self, name: str, width: int) -> Tape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from math import hypot, sqrt
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from hwsim.units.function import Circuits, FunctionCircuits, Wiring
 from hwsim.units.mapping import tiles
 from hwsim.units.multiplier import Multipliers
 from hwsim.units.register import AnalogRegister, effective_bits, leak
-from hwsim.units.tile import TileArray, Tiles
+from hwsim.units.tile import DeviceArrays, TileArray
 
 
 class Wire(Signal):
@@ -39,30 +39,6 @@ class Wire(Signal):
 
     def __init__(self) -> None:
         self._analog, self._full_scale, self._twin = False, None, None
-
-
-class DeviceArrays(dict[str, TileArray]):
-    """The tiles of a chip, by the matrix that they hold.
-
-    Attributes:
-        written: devices written on each chip.
-        used: tiles in use.
-    """
-
-    def __init__(self, chips: int, options: Tiles) -> None:
-        super().__init__()
-        self._options, self.written, self.used = options, np.zeros(chips), 0
-
-    @property
-    def count(self) -> int:
-        """Devices on one chip that hold weights."""
-        return sum(array.devices.count for array in self.values())
-
-    @property
-    def fill(self) -> float | None:
-        """Weights on tiles, as a share of those that the tiles in use could hold; None if none is in use."""
-        room = self.used * self._options.rows * self._options.columns
-        return self.count / (2 * room) if room else None
 
 
 class Chip(DigitalMachine):
@@ -98,6 +74,10 @@ class Chip(DigitalMachine):
         self.circuits, self.wiring = Circuits(self, seed), Wiring(self)
         self.functions = FunctionCircuits(self, parts.functions, self.circuits)
         self.clipped = {kind: defaultdict[str, list[int]](lambda: [0, 0]) for kind in ("dac", "adc", "analog")}
+        tile, register = (
+            effective_bits(noise) or self.format.bits for noise in (parts.tiles.output_noise, parts.registers.noise)
+        )
+        self.effective_bits = {"tile output": min(parts.adc.bits, tile), "register": register}
         self._measured: list[np.ndarray] = []
 
     # ---- where things go -------------------------------------------------------------------------------------
@@ -224,14 +204,10 @@ class Chip(DigitalMachine):
 
     # ---- what it costs, and how exact it is ------------------------------------------------------------------
 
-    def prices(self) -> ChipPrices:  # type: ignore[override]
-        analog = bool(self.circuits.banks) or bool(self.parts.registers.classes)
-        return ChipPrices(self.chip, super().prices(), self.devices.used, analog)
-
-    def with_options(self, options: Any) -> Self:
-        other = super().with_options(options.digital_unit)
-        other.chip, other.parts, other.sheet = options, options.parts, options.device
-        return other
+    def prices(self, options: Any = None) -> ChipPrices:
+        options = options or self.chip
+        analog = bool(self.circuits.banks) or bool(options.parts.registers.classes)
+        return ChipPrices(options, self.digital_prices(options.digital_unit), self.devices.used, analog)
 
     def precision(self, size: Callable[[], float]) -> Precision:
         """Fresh: noise of the tile that sends an error back, of subtraction, of the inverse multipliers and of storing.

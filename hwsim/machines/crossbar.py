@@ -10,8 +10,8 @@ from hwsim import formats
 from hwsim.documents import ByName
 from hwsim.formats import FormatName
 from hwsim.machine.machine import Machine
-from hwsim.machines import digital
 from hwsim.machines.chip import Chip
+from hwsim.machines.digital import Options as DigitalOptions
 from hwsim.machines.host import HostedChip
 from hwsim.physics import DataSheet
 from hwsim.quantities import Constant, Energy
@@ -60,7 +60,7 @@ class Options(BaseModel, extra="forbid"):
         Field(description="circuits around the devices, from configs/periphery/, by name"),
     ]
     digital: Annotated[
-        digital.Options, ByName(), Field(description="a digital machine, by name: the chip's digital unit")
+        DigitalOptions, ByName(), Field(description="a digital machine, by name: the chip's digital unit")
     ]
     parts: Annotated[CrossbarParts, Field(description="what it is made of")]
     sharing: Annotated[Sharing, Field(description="which multipliers are the same circuits")] = Sharing()
@@ -84,7 +84,7 @@ class Options(BaseModel, extra="forbid"):
         return self
 
     @property
-    def digital_unit(self) -> digital.Options:
+    def digital_unit(self) -> DigitalOptions:
         """The digital unit of the chip, which takes its products step by step if it has no addressable memory."""
         unit, flow = self.digital, self.digital.parts.dataflow
         if self.attached != "nothing" or flow.together is not None:

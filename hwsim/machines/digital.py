@@ -154,21 +154,19 @@ class DigitalMachine(Machine):
 
     # ---- what it costs, and how exact it is ------------------------------------------------------------------
 
-    def prices(self) -> Prices:
-        """What its operations cost, with memories as large as they had to be so far."""
+    def prices(self, options: Options | None = None) -> Prices:
+        return self.digital_prices(options)
+
+    def digital_prices(self, options: Options | None = None) -> DigitalPrices:
+        """What digital operations cost, with memories as large as they had to be so far."""
         return DigitalPrices(
-            self.priced_parts,
+            self.priced_parts if options is None else options.priced_parts(),
             self.memory.most,
             self.priced_format,
             self.priced_accumulator,
             self.memory.widths,
             self._between_passes_priced(),
         )
-
-    def with_options(self, options: Options) -> Self:
-        other = super().with_options(options)
-        other.priced_parts = options.priced_parts()
-        return other
 
     def _between_passes_priced(self) -> tuple[str, Priced] | None:
         """The format of updates by name, if it has a price of its own."""

@@ -151,6 +151,15 @@ columns = Held(
     named=True,
 )
 """The target weights as a bundle of columns, the same for every sequence."""
+main_diagonal = Held(
+    "main diagonal",
+    lambda weights, batch: np.repeat(np.diagonal(weights, axis1=1, axis2=2)[:, None], batch, 1),
+    kind="fetch",
+    shape=lambda held, batch: (held[0], batch, min(held[1:])),
+    traffic=Traffic.MATRIX,
+    named=True,
+)
+"""The diagonal of the target weights, the same for every sequence."""
 mode_factors = Held(
     "mode factors",
     lambda g, batch: _spread(g, np.ones((len(g), batch, 1), g.dtype))[:, :, 0],

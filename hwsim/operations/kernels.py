@@ -187,6 +187,56 @@ def gate(x: np.ndarray, by: np.ndarray) -> np.ndarray:
 
 
 @compiled
+def greater(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """1 where x is above y, else 0; not a number is above nothing."""
+    _same(x, y)
+    out = np.empty(x.shape, x.dtype)
+    a, b, o = x.ravel(), y.ravel(), out.ravel()
+    for i in range(a.size):
+        o[i] = 1 if a[i] > b[i] else 0
+    return out
+
+
+@compiled
+def above(x: np.ndarray, number: float) -> np.ndarray:
+    """1 where x is above a number, else 0."""
+    out = np.empty(x.shape, x.dtype)
+    a, o = x.ravel(), out.ravel()
+    for i in range(a.size):
+        o[i] = 1 if a[i] > number else 0
+    return out
+
+
+def spike(x: np.ndarray) -> np.ndarray:
+    """1 where x is positive, else 0."""
+    return above(x, 0.0)
+
+
+@compiled
+def spike_slope(x: np.ndarray, height: float) -> np.ndarray:
+    """height max(0, 1 - |x|)."""
+    out = np.empty(x.shape, x.dtype)
+    a, o, h = x.ravel(), out.ravel(), x.dtype.type(height)
+    for i in range(a.size):
+        o[i] = h * max(1 - abs(a[i]), a[i] * 0)
+    return out
+
+
+@compiled
+def where(mask: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x where the mask is not zero, else y; a mask of one wire is for all wires."""
+    _same(x, y)
+    if mask.shape[:-1] != x.shape[:-1] or mask.shape[-1] not in (1, x.shape[-1]):
+        raise ValueError("a mask has one wire, or as many as what it chooses from")
+    out = np.empty(x.shape, x.dtype)
+    m, a, b, o = mask.ravel(), x.ravel(), y.ravel(), out.ravel()
+    wires = x.shape[-1] // mask.shape[-1]
+    for i in range(a.size):
+        o[i] = a[i] if m[i // wires] != 0 else b[i]
+    return out
+
+
+@compiled
 def softmax(x: np.ndarray) -> np.ndarray:
     """exp(x - max x) over its sum, along the last axis."""
     out = np.empty(x.shape, x.dtype)

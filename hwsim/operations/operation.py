@@ -82,6 +82,7 @@ class Traffic(Enum):
     OUTER_SUMS = "sums, to add outer products"
     DOT_PRODUCTS = "nothing, but every operand is used in a product"
     DECOMPOSITION = "nothing, but a matrix made in the step is decomposed"
+    ORTHOGONALISATION = "nothing, but vectors made in the step are made orthogonal"
 
 
 class Operation:
@@ -152,7 +153,7 @@ class Unary(Operation):
 
     __slots__ = ()
 
-    def __call__(self, x: S, *constant: float) -> S:  # type: ignore[override]
+    def __call__(self, x: S, *constant: float) -> S:
         signal: S = x._machine.one(self, x, *constant)
         return signal
 
@@ -162,6 +163,6 @@ class Binary(Operation):
 
     __slots__ = ()
 
-    def __call__(self, x: S, y: S) -> S:  # type: ignore[override]
+    def __call__(self, x: S, y: S) -> S:
         signal: S = x._machine.two(self, x, y)
         return signal

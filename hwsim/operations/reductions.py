@@ -104,6 +104,26 @@ def _solve_work(size: Size) -> Work:
     return {"mac": n * (n - 1) * (2 * n - 1) // 6 + n * (n - 1), "divide": n * (n - 1) // 2 + n}
 
 
+def _qr_work(size: Size) -> Work:
+    """Householder's decomposition of k vectors of n numbers, and its orthonormal factor (Golub and Van Loan, 5.2)."""
+    k, n = size
+    macs_ = 2 * (n * k * k - k**3 // 3)
+    return {"mac": macs_, "root": k, "divide": k}
+
+
+def _orthogonalised(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    q, r = np.linalg.qr(v.swapaxes(2, 3))
+    return np.ascontiguousarray(q.swapaxes(2, 3)), np.ascontiguousarray(r.swapaxes(2, 3))
+
+
+def _placed(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    n, k = rows.shape[-1], columns.shape[-1]
+    value = np.zeros((*rows.shape[:-1], n, k, n), rows.dtype)
+    wires = np.arange(n)
+    value[..., wires, :, wires] = np.moveaxis(rows[..., None] * columns[..., None, :], -2, 0)
+    return value.reshape(*rows.shape[:-1], n * k, n)
+
+
 def _plus_identity(v: np.ndarray, factor: float) -> Any:
     return v + factor * np.eye(v.shape[-1], dtype=v.dtype)
 
@@ -118,6 +138,32 @@ project = Operation(
     traffic=Traffic.DOT_PRODUCTS,
 )
 """The dot products of each of a bundle's k vectors with one vector: k numbers."""
+gather = Operation(
+    "gather",
+    lambda v: v.sum(2),
+    shape=lambda bundle: (*bundle[:2], bundle[-1]),
+    size=_vectors,
+    work=lambda size: {"add": (size[0] - 1) * size[1]},
+)
+"""The sum of a bundle's vectors."""
+place = Operation(
+    "place",
+    _placed,
+    shape=lambda rows, columns: (*rows[:-1], rows[-1] * columns[-1], rows[-1]),
+    size=lambda rows, columns: (rows[-1], columns[-1]),
+    work=each(multiply=1),
+)
+"""The bundle of the n k vectors r_i c_j e_i, j fastest: the derivative of diag(r) W c by W."""
+qr = Operation(
+    "qr",
+    _orthogonalised,
+    second=lambda bundle: (*bundle[:-1], bundle[-2]),
+    size=_vectors,
+    work=_qr_work,
+    product=True,
+    traffic=Traffic.ORTHOGONALISATION,
+)
+"""Q and R for a bundle V of k vectors on n wires, V = R Q with orthonormal vectors in Q and R lower triangular."""
 plus_identity = Operation(
     "plus identity", _plus_identity, kind="offset", shape=same, size=lambda bundle: bundle[2:-1], work=each(add=1)
 )

@@ -183,7 +183,7 @@ class FunctionCircuits:
         """The exact result, made imperfect."""
         machine, values = self._machine, [x._value for x in operands]
         if len(values) == 2 and values[0].shape != values[1].shape:
-            values = list(meet(operation, *values, machine.numerics))
+            values = list(meet(operation, values[0], values[1], machine.numerics))
         function: Callable[..., np.ndarray] = machine.numerics.functions[operation]
         value, circuit = function(*values, *constants), operation.circuit
         assert circuit is not None

@@ -334,3 +334,28 @@ class TileArray(Weights):
                 self._cut(self.devices, transposed, part) for part in splits(inputs, lines)
             ]
         return cuts
+
+
+class DeviceArrays(dict[str, TileArray]):
+    """The tiles of a chip, by the matrix that they hold.
+
+    Attributes:
+        options: of the tiles.
+        written: devices written on each chip.
+        used: tiles in use.
+    """
+
+    def __init__(self, chips: int, options: Tiles) -> None:
+        super().__init__()
+        self.options, self.written, self.used = options, np.zeros(chips), 0
+
+    @property
+    def count(self) -> int:
+        """Devices on one chip that hold weights."""
+        return sum(array.devices.count for array in self.values())
+
+    @property
+    def fill(self) -> float | None:
+        """Weights on tiles, as a share of those that the tiles in use could hold; None if none is in use."""
+        room = self.used * self.options.rows * self.options.columns
+        return self.count / (2 * room) if room else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Protocol
 
 import numpy as np
@@ -28,7 +27,7 @@ class AnalogStage(Stage, Protocol):
     """
 
     full_scale: float
-    analog_heads: Mapping[Any, Head]
+    analog_heads: Any
 
     def analog(self, x: Signal) -> Signal:
         """A signal as a voltage."""

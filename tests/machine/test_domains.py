@@ -421,10 +421,15 @@ def test_each_way_to_write_an_operation_with_a_number_is_what_it_means(tried: tu
     stage, _ = tried
     x = np.random.default_rng(4).uniform(0.3, 1.5, (CHIPS, 1, WIRES)).astype(np.float32)
     exact = {
-        "Signal.__add__ number": x + np.float32(0.3), "Signal.__radd__": x + np.float32(0.3),
-        "Signal.__sub__ number": x - np.float32(0.3), "Signal.__rsub__": 1 - x, "Signal.__mul__ number": x * np.float32(0.7),
-        "Signal.__truediv__ number": x / np.float32(0.7), "Signal.__rtruediv__": np.float32(0.7) / x, "Signal.__pow__": x**2,
-    }  # fmt: skip
+        "Signal.__add__ number": x + np.float32(0.3),
+        "Signal.__radd__": x + np.float32(0.3),
+        "Signal.__sub__ number": x - np.float32(0.3),
+        "Signal.__rsub__": 1 - x,
+        "Signal.__mul__ number": x * np.float32(0.7),
+        "Signal.__truediv__ number": x / np.float32(0.7),
+        "Signal.__rtruediv__": np.float32(0.7) / x,
+        "Signal.__pow__": x**2,
+    }
     for name, expected in exact.items():
         (value,) = carried_out(stage, CASES[name], ("digital",), [x], back=False).values
         np.testing.assert_allclose(value, expected, rtol=3e-7)
