@@ -20,7 +20,7 @@ def histograms(system: str, machine: Machine) -> Iterator[Bin]:
     """
     if not machine.devices:
         return
-    arrays = {name: tiles.devices for name, tiles in machine.devices.items()}
+    arrays = machine.devices.arrays
     conductances = {name: np.stack([array.plus, array.minus]).ravel() for name, array in arrays.items()}
     conductances = {name: values[np.isfinite(values)] for name, values in conductances.items()}
     sheet = next(iter(arrays.values())).mapping.sheet

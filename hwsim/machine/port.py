@@ -80,7 +80,13 @@ class Port:
         machine.note(machine.heads[moves.push, self.name], value.shape, (x._slot,), tape.name)
 
     def pop(self, tape: Tape) -> Signal:
-        """Take a signal off a tape."""
+        """Take a signal off a tape.
+
+        Raises:
+            CausalityError: it is empty.
+        """
+        if not tape.entries:
+            raise CausalityError(f"{tape.name} is empty")
         value = tape.entries.pop()
         self.machine.holdings.grow(tape, -1)
         return self.machine.emit(self.machine.heads[moves.pop, self.name], value, (tape.name,))

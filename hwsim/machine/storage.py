@@ -232,8 +232,6 @@ class Tape(Storage):
 
     def pop(self) -> Signal:
         """Take the latest value off the tape."""
-        if not self.entries:
-            raise CausalityError(f"{self.name} is empty")
         return self.port.pop(self)
 
 

@@ -202,6 +202,11 @@ class Chip(DigitalMachine):
         if hold and retention is not None:
             leak(self.holdings.registers(), {register.name for register in settled}, hold, retention.value)
 
+    def release(self) -> None:
+        super().release()
+        self.devices.clear()
+        self.circuits.banks.clear()
+
     # ---- what it costs, and how exact it is ------------------------------------------------------------------
 
     def prices(self, options: Any = None) -> ChipPrices:

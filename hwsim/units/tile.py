@@ -350,6 +350,11 @@ class DeviceArrays(dict[str, TileArray]):
         self.options, self.written, self.used = options, np.zeros(chips), 0
 
     @property
+    def arrays(self) -> dict[str, Devices]:
+        """The devices of each matrix."""
+        return {name: tiles.devices for name, tiles in self.items()}
+
+    @property
     def count(self) -> int:
         """Devices on one chip that hold weights."""
         return sum(array.devices.count for array in self.values())

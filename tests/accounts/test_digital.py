@@ -323,7 +323,7 @@ def test_only_the_memory_for_sequences_is_bounded() -> None:
     """The others hold whatever they have to."""
     most = dict.fromkeys(MEMORIES, 4 * MIB)
     found = prices(most=most, sram={"capacity": {"value": "1 MiB", "assumed": "a test"}})
-    assert {name: store.outside for name, store in found.stores.items()} == {
+    assert {name: store.outside for name, store in found.memory.stores.items()} == {
         "weight memory": 0,
         "gradient memory": 0,
         "state memory": 0,
@@ -339,7 +339,7 @@ def test_only_the_memory_for_sequences_is_bounded() -> None:
 
 def test_memories_are_sized_for_all_classes_that_they_hold() -> None:
     found = prices(most={"weight memory": 40 * KIB})
-    assert found.stores["weight memory"].macro.bits == 128 * KIB
+    assert found.memory.stores["weight memory"].macro.bits == 128 * KIB
 
 
 # ---- leakage -------------------------------------------------------------------------------------------------

@@ -44,6 +44,16 @@ ELEMENTARY = {"mac", "multiply", "add", "compare", "divide", "root", "exp", "tan
         ("tanh slope", (5,), {"multiply": 5, "add": 5}),  # 1 - y y
         ("relu", (5,), {"compare": 5}),
         ("gate", (5,), {"compare": 5}),
+        ("greater", (5,), {"compare": 5}),
+        ("where", (5,), {"compare": 5}),
+        ("spike", (5,), {"compare": 5}),
+        ("spike slope", (5,), {"add": 5, "compare": 5, "multiply": 5}),  # 1 - |x|, not below 0, times its height
+        ("sigmoid", (2, 5), {"tanh": 10, "add": 10}),  # half a tanh, and a half
+        ("sigmoid slope", (5,), {"multiply": 5, "add": 5}),  # y (1 - y)
+        ("signs", (5,), {"add": 5}),
+        ("gather", (3, 5), {"add": 10}),
+        ("place", (3, 4), {"multiply": 12}),
+        ("qr", (1, 5), {"mac": 10, "root": 1, "divide": 1}),  # a norm, and a vector over it
         ("at most", (1,), {"compare": 1}),
         ("at least", (5,), {"compare": 5}),
         ("larger", (5,), {"compare": 5}),
@@ -113,7 +123,7 @@ def test_solving_takes_as_much_as_the_loops_of_a_textbook(n: int) -> None:
     [
         kind
         for kind in BY_KIND
-        if kind not in ("solve", "standardise", "standardise error")  # these take no bundles
+        if kind not in ("solve", "standardise", "standardise error", "qr", "gather")  # of one vector, or a whole bundle
     ],
 )
 def test_a_bundle_of_three_vectors_is_three_times_the_work(kind: str) -> None:
@@ -185,7 +195,20 @@ def test_every_operation_of_every_optimizer_has_its_work(on: str, optimizer: str
 def test_no_kind_of_work_is_never_done() -> None:
     done = {record.kind for on in MACHINES for stage in learned(on) for record in records(stage)}
     done |= {record.kind for name in optimizers.OPTIMIZERS for record in records(updated("ideal", name))}
-    assert set(BY_KIND) - done == {"sum"}  # a word for rules and cells of one's own
+    own = {
+        "sum",
+        "greater",
+        "where",
+        "spike",
+        "spike slope",
+        "sigmoid",
+        "sigmoid slope",
+        "signs",
+        "gather",
+        "place",
+        "qr",
+    }
+    assert set(BY_KIND) - done == own  # words for rules and cells of one's own
     assert done <= set(BY_KIND)
 
 

@@ -10,7 +10,9 @@ from hwsim.episode import Episode
 from hwsim.initial import Initial
 from hwsim.machine import Counted, Matrix
 from hwsim.machine.counted import HEADER, VALUES, WEIGHTS
+from hwsim.machine.machine import meet
 from hwsim.machine.shapes import blank
+from hwsim.operations import add, gate, solve
 from hwsim.units.devices import KEPT, MAKE, PROGRAM
 from hwsim.units.function import GAINS, MAKE_BANK
 from hwsim.units.mapping import Mapping
@@ -67,8 +69,8 @@ def test_drawing_a_bank_of_circuits_takes_more_for_a_while_than_the_bank() -> No
 
 def test_solving_takes_operands_and_result_in_double_precision_for_a_while() -> None:
     numerics = Counted()
-    jacobian, right = blank((CHIPS, BATCH, 6, 6)), blank((CHIPS, BATCH, 6, 1))
-    solution = numerics.solve(jacobian, right)
+    jacobian, right = blank((CHIPS, BATCH, 6, 6)), blank((CHIPS, BATCH, 6))
+    solution = numerics.functions[solve](jacobian, right)
     assert (solution.shape, solution.dtype) == (right.shape, right.dtype)
     held = right.nbytes + HEADER
     assert sum(numerics.gauge.live.values()) == held
@@ -79,8 +81,10 @@ def test_operands_of_compiled_kernels_are_copied_where_they_are_narrower() -> No
     numerics = Counted()
     shape = (CHIPS, BATCH, 6)
     wide, narrow = blank(shape), blank((CHIPS, BATCH, 1))
-    v, w = numerics.alike("gate", wide, narrow, shape)
+    v, w = numerics.alike(gate, wide, narrow)
     assert v is wide
     assert w.shape == shape
     assert sum(numerics.gauge.live.values()) == wide.nbytes + HEADER
-    assert numerics.alike("add", wide, narrow, shape) == (wide, narrow)  # NumPy stretches them itself
+    before = sum(numerics.gauge.live.values())
+    assert meet(add, wide, narrow, numerics) == (wide, narrow)  # NumPy stretches them itself
+    assert sum(numerics.gauge.live.values()) == before

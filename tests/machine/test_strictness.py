@@ -336,7 +336,7 @@ def test_input_and_target_are_those_of_the_step(on):
     def body(stage, made, workspace):
         kept = None
         for step in stage.forward_pass("forward"):
-            for look in (stage.present_input, stage.present_target):
+            for look in (stage.sequencer.presenter.input, stage.sequencer.presenter.target):
                 for other in {0, 1, 2, 6} - {step.index}:
                     with pytest.raises(CausalityError, match=f"of step {other} .* in step {step.index} of 'forward'"):
                         look(other)

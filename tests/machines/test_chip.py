@@ -12,7 +12,7 @@ from hwsim.learning import optimizers
 from hwsim.learning.update import Options as Update
 from hwsim.learning.update import update
 from hwsim.machine import Matrix
-from hwsim.units.register import Hold
+from hwsim.units.register import Hold, effective_bits
 
 CLEAN = "ideal_crossbar"
 
@@ -131,17 +131,17 @@ def test_only_devices_that_moved_are_written_and_paid_for():
     episode, learned = random_episode(), rule("one_step")
     made = built("lru", learned, episode, on="pcm_crossbar", chips=2)
     stage = made.machine
-    devices = sum(2 * array.plus[0].size for array in stage.arrays.values())
-    assert (stage.written == devices).all()  # at first all of them
+    devices = sum(2 * array.plus[0].size for array in stage.devices.arrays.values())
+    assert (stage.devices.written == devices).all()  # at first all of them
     options = Update.model_validate({"optimizer": {"name": "sgd", "rate": 0.02}})
     slots = optimizers.build(options.optimizer, made)
-    before = {name: (array.step.copy(), array.plus.copy()) for name, array in stage.arrays.items()}
+    before = {name: (array.step.copy(), array.plus.copy()) for name, array in stage.devices.arrays.items()}
     stage.journal.collect()
     with stage.showing(episode):
         learned.gradients(made)
         update(made, slots, options, 0.0, 1)
     expected = np.zeros(2)
-    for name, array in stage.arrays.items():
+    for name, array in stage.devices.arrays.items():
         old, plus = before[name]
         positive = np.maximum(array.step, 0) != np.maximum(old, 0)
         negative = np.minimum(array.step, 0) != np.minimum(old, 0)
@@ -149,7 +149,7 @@ def test_only_devices_that_moved_are_written_and_paid_for():
         np.testing.assert_array_equal(array.plus[~positive], plus[~positive])
         np.testing.assert_array_equal(array.writes, 1 + np.stack([positive, negative], 1))  # at first each of them once
     assert 0 < expected.min() < devices / 2
-    np.testing.assert_array_equal(stage.written - devices, expected)
+    np.testing.assert_array_equal(stage.devices.written - devices, expected)
     ledger = Tariff(stage.journal.traces, stage.prices()).of_totals(stage.journal.totals, 0.0)
     write, verify = stage.sheet.write, stage.parts.verify.value
     each = write.pulses.value * (write.voltage.value * write.current.value * write.time.value + verify)
@@ -180,7 +180,7 @@ def test_the_largest_initial_weight_lies_on_a_step(device, weight_range, step, w
             made.program()
     array = stage.devices["W"].devices
     assert array.step[0, 0, 1] == -step
-    assert array.w_max == 0.7 * w_max
+    assert array.mapping.w_max == 0.7 * w_max
 
 
 def test_factors_are_fetched_from_the_registers_that_hold_them():
@@ -374,8 +374,9 @@ def test_registers_can_be_digital_and_then_are_converted():
 
 def test_effective_bits_follow_from_noise_and_range():
     stage = machines.build(machine_options("pcm_crossbar"))
-    assert stage.effective_bits(0.002) == 8  # log2(2 / (0.002 √12)) = 8.17
-    assert stage.effective_bits(0.0005) == 10
+    assert effective_bits(0.002) == 8  # log2(2 / (0.002 √12)) = 8.17
+    assert effective_bits(0.0005) == 10
+    assert effective_bits(0) is None
     held = dict(zip(("bits", "technology"), stage.held_as("state"), strict=True))
     assert held == {"bits": 10, "technology": "analog registers"}
 
@@ -443,7 +444,7 @@ def test_only_what_is_in_a_memory_makes_it_larger_and_leak():
     gradient_of(made, learned, episode)
     ledger = made.machine.memory
     assert ledger.most["weight memory"] < sum(h.total_bits for h in ledger.peak_holdings() if "weight" in h.kind)
-    assert made.machine.prices().digital.stores["state memory"].banks == 0
+    assert made.machine.prices().digital.memory.stores["state memory"].banks == 0
 
 
 @pytest.mark.parametrize("format_", ["float64", "fixed<32,24>"])
@@ -458,7 +459,7 @@ def test_a_network_may_take_all_tiles_that_there_are_and_fills_what_it_takes():
     def fill(count):
         tiles = {"rows": 16, "columns": 16, "count": count}
         chip = {"like": "pcm_crossbar", "name": "small", "parts": {"tiles": tiles}}
-        return built("lru", rule("one_step"), random_episode(), on=chip).machine.fill
+        return built("lru", rule("one_step"), random_episode(), on=chip).machine.devices.fill
 
     matrices = 8 * 2 + 5 * 8 + 3 * 5
     assert fill(3) == fill(100) == close(matrices / (3 * 16 * 16))

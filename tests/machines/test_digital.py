@@ -26,8 +26,8 @@ def test_every_result_is_a_number_of_the_format(name):
     stage, format_ = made.machine, formats.parse(name)
     emit, seen = stage.emit, []
 
-    def checked(head, value, shape, reads, worked=None):
-        signal = emit(head, value, shape, reads, worked)
+    def checked(head, value, reads, size=None):
+        signal = emit(head, value, reads, size)
         if head.kind not in ("load", "replay", "target", "input"):  # sums are in another format
             seen.append(head.kind)
             rounded = signal._value if format_.round is None else format_.round(signal._value)

@@ -156,14 +156,14 @@ def test_histograms_count_every_device_and_every_write(made: Run) -> None:
     bins = run_folder.read(str(made.folder)).histograms
     stage = made.costs[0].machine
     assert set(bins.system) == {"substrate"}
-    for name, array in stage.arrays.items():
+    for name, array in stage.devices.arrays.items():
         mine = bins[bins.array == name]
         for quantity in (CONDUCTANCE, WRITES):
             assert mine[mine.quantity == quantity].devices.sum() == 2 * array.plus.size
         writes = mine[mine.quantity == WRITES]
         assert (writes.low * writes.devices).sum() == array.writes.sum()
-    total = sum(array.writes.sum((1, 2, 3)) for array in stage.arrays.values())
-    np.testing.assert_array_equal(total, stage.written)
+    total = sum(array.writes.sum((1, 2, 3)) for array in stage.devices.arrays.values())
+    np.testing.assert_array_equal(total, stage.devices.written)
     for quantity, found in bins.groupby("quantity"):
         assert (found.high - found.low).round(12).nunique() == 1, quantity
 

@@ -225,8 +225,9 @@ def test_a_read_multiplies_with_the_conductances_there_are() -> None:
     array = programmed(shipped("pcm_gst_90nm"), weights(), 1.2)
     scale = 1.2 / (24.75 * MICRO)
     np.testing.assert_allclose(array.weights, (array.plus - array.minus) * scale, rtol=1e-6)
-    np.testing.assert_allclose(array.column_conductance, (array.plus + array.minus).sum(1), rtol=1e-6)
-    np.testing.assert_allclose(array.row_conductance, (array.plus + array.minus).sum(2), rtol=1e-6)
+    for transposed, axis in ((False, 1), (True, 2)):
+        lit = array.cut(transposed, slice(0, array.weights.shape[3 - axis])).conductance
+        np.testing.assert_allclose(lit, (array.plus + array.minus).sum(axis), rtol=1e-6)
 
 
 def test_the_spread_of_a_weight_is_that_of_reads_of_both_devices() -> None:
@@ -241,21 +242,21 @@ def test_the_spread_of_a_weight_is_that_of_reads_of_both_devices() -> None:
 
 @pytest.mark.parametrize("lines", [1, 2, 3, 5, 7, 256])
 @pytest.mark.parametrize("transposed", [False, True])
-def test_the_shares_of_tiles_are_what_the_matrix_was_last_programmed_to(transposed: bool, lines: int) -> None:
+def test_the_cuts_of_tiles_are_what_the_matrix_was_last_programmed_to(transposed: bool, lines: int) -> None:
     array = programmed(device(noise=0.01), weights())
     for targets in (weights(), -weights(seed=2)):
         array.program(targets, draws(2))
-        array.shares(transposed, 4)  # cut in another way
-        shares = array.shares(transposed, lines)
+        size = array.weights.shape[1 if transposed else 2]
+        cuts = [array.cut(transposed, part) for part in splits(size, lines)]
         for whole, parts in (
-            (array.weights, [share.weights for share in shares]),
-            (array.spread, [share.spread for share in shares]),
+            (array.weights, [cut.weights for cut in cuts]),
+            (array.spread, [cut.spread for cut in cuts]),
         ):
             found = np.concatenate(parts, 1)
             np.testing.assert_array_equal(found if transposed else found.swapaxes(1, 2), whole)
         lit = (array.plus + array.minus).sum(2 if transposed else 1)
-        np.testing.assert_allclose(np.concatenate([share.conductance for share in shares], 1), lit, rtol=1e-6)
-        assert all(share.weights.shape[1] <= lines for share in shares)
+        np.testing.assert_allclose(np.concatenate([cut.conductance for cut in cuts], 1), lit, rtol=1e-6)
+        assert all(cut.weights.shape[1] <= lines for cut in cuts)
 
 
 def on_tiles(
@@ -299,11 +300,11 @@ def test_a_matrix_on_several_tiles_is_the_one_on_a_single_tile(rows: int, column
     inputs = np.random.default_rng(3).uniform(-1, 1, (50, 7))
     whole = on_tiles(described(error=("1 uS",)), weights()[0], inputs)
     parts = on_tiles(described(error=("1 uS",)), weights()[0], inputs, tiles={"rows": rows, "columns": columns})
-    assert parts[0].arrays["W"].plus.tobytes() == whole[0].arrays["W"].plus.tobytes()
+    assert parts[0].devices.arrays["W"].plus.tobytes() == whole[0].devices.arrays["W"].plus.tobytes()
     for mine, other in zip(parts[1:], whole[1:], strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-4)
-    assert parts[0].tiles_used == -(-5 // rows) * -(-7 // columns)
-    assert whole[0].tiles_used == 1
+    assert parts[0].devices.used == -(-5 // rows) * -(-7 // columns)
+    assert whole[0].devices.used == 1
 
 
 READS = 20_000
@@ -316,7 +317,7 @@ def test_a_read_is_as_noisy_as_its_devices() -> None:
     one = np.array([0.9, -0.5, 0.25, 0, 0.75, -1, 0.1])
     stage, x, y, z = on_tiles(described(error=("1 uS",), noise=0.05), weights()[0], np.tile(one, (READS, 1)))
     array = stage.devices["W"].devices
-    scale = array.w_max / (20 * MICRO)
+    scale = array.mapping.w_max / (20 * MICRO)
     each = (0.05 * scale) ** 2 * (array.plus[0] ** 2 + array.minus[0] ** 2)
     ratio = y[0].var(0, ddof=1, dtype=np.float64) / (each @ x[0, 0] ** 2)
     assert (CHI[0] < ratio).all()
