@@ -27,6 +27,15 @@ NETWORKS = {
     "tanh": {"layers": [TANH]},
     "tanh stack": {"layers": [TANH, TANH], "pooling": "last"},
 }
+MIXED: dict[str, Any] = {
+    "layers": [
+        {**LRU, "readout": {"project": 7, "norm": True, "hidden": [5, 6], "width": 3}},
+        {"cell": {"name": "leaky_tanh", "units": 4}, "readout": {"norm": True}},
+        {**NORMED, "readout": {"project": 6, "norm": True}},
+        TANH,
+    ]
+}
+"""Cells of both kinds, with readouts of all kinds between them."""
 RULES = {
     "bptt": {"name": "bptt"},
     "bptt checkpoints": {"name": "bptt", "checkpoints": 2},

@@ -133,27 +133,27 @@ class RunFolder:
     @cached_property
     def energy(self) -> pd.DataFrame:
         """`energy.csv`."""
-        return pd.read_csv(self._fitting("energy.csv", _TABLE))
+        return tables.read(self._fitting("energy.csv", _TABLE))
 
     @cached_property
     def memory(self) -> pd.DataFrame:
         """`memory.csv`."""
-        return pd.read_csv(self._fitting("memory.csv", _TABLE))
+        return tables.read(self._fitting("memory.csv", _TABLE))
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """`metrics.csv`."""
-        return pd.read_csv(self._fitting("metrics.csv", _TABLE))
+        return tables.read(self._fitting("metrics.csv", _TABLE))
 
     @cached_property
     def histograms(self) -> pd.DataFrame:
         """`histograms.csv`."""
-        return pd.read_csv(self._fitting("histograms.csv", _TABLE))
+        return tables.read(self._fitting("histograms.csv", _TABLE))
 
     @cached_property
     def clipping(self) -> pd.DataFrame:
         """`clipping.csv`."""
-        return pd.read_csv(self._fitting("clipping.csv", _TABLE))
+        return tables.read(self._fitting("clipping.csv", _TABLE))
 
     @cached_property
     def timeline(self) -> list[dict[str, Any]]:

@@ -125,6 +125,9 @@ def _so_far(folder: Path, study: Any) -> StudyFolder:
 
 
 def _table(file: Path | StringIO, kinds: pd.DataFrame) -> pd.DataFrame:
-    """A table in CSV, with columns of the same kinds as those of another one; CSV tells no null from a word."""
-    known = kinds.dtypes.drop("non_finite", errors="ignore").to_dict()
+    """A table in CSV, with columns of the same kinds as those of another one.
+
+    CSV tells no name from a number, or from nothing: a system may be called `1` or `null`.
+    """
+    known = kinds.dtypes.drop("non_finite", errors="ignore").to_dict() | {"first": "string", "second": "string"}
     return pd.read_csv(file, dtype=known, keep_default_na=False, na_values=[""])

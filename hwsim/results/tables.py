@@ -1,4 +1,4 @@
-"""The tables of a run folder: what a row of each says, and how it is written."""
+"""The tables of a run folder: what a row of each says, and how it is written and read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import pandas as pd
 
 from hwsim.columns import METRICS
 
@@ -84,6 +86,12 @@ TABLES: dict[str, tuple[str, ...]] = {
 }
 """The columns of each."""
 
+WORDS = (
+    "system", "part", "sweep", "layer", "purpose", "unit", "operation", "component", "constant", "holder",
+    "memory_class", "technology", "array", "quantity", "kind",
+)  # fmt: skip
+"""Columns of names; all others hold numbers."""
+
 
 def write(path: Path, rows: Iterable[Any]) -> None:
     """Stream the rows of one of the tables to its file.
@@ -95,6 +103,12 @@ def write(path: Path, rows: Iterable[Any]) -> None:
         writer.writerow(TABLES[path.name])
         for row in rows:
             writer.writerow(map(_entry, row))
+
+
+def read(path: Path) -> pd.DataFrame:
+    """One of the tables as a frame. CSV tells no name from a number, or from nothing: a system may be called `null`."""
+    names = dict.fromkeys((column for column in TABLES[path.name] if column in WORDS), str)
+    return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
 
 
 def _entry(value: Any) -> Any:

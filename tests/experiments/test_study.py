@@ -39,8 +39,7 @@ from hwsim.reports import trials
 from hwsim.results import study_folder
 from hwsim.results.study import store as stores
 from hwsim.results.study import table
-from hwsim.results.study.pairs import pairs
-from hwsim.results.study.store import FILE, LOCK, Kept, Outcome, Progress, Store
+from hwsim.results.study.store import FILE, LOCK, Kept, Progress, Store
 
 TRIALS = 12
 TABLES = ("table.csv", "table.parquet", "summary.csv", "pairs.csv", "study.yaml", "figures/cosine.svg")
@@ -419,25 +418,6 @@ def test_a_scheduler_that_is_not_there(tmp_path: Path, monkeypatch: pytest.Monke
 # ---- the folder --------------------------------------------------------------------------------------------------
 
 
-def test_two_studies_cannot_write_to_one_folder(tmp_path: Path) -> None:
-    path = tmp_path / FILE
-    with Store(path), pytest.raises(OutputError, match="another hwsim is at work on the study in"):
-        Store(path)
-    code = f"from pathlib import Path; from hwsim.results.study.store import Store; s = Store(Path({str(path)!r}))"
-    with Store(path):
-        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        assert "another hwsim is at work" in other.stderr
-    command = [sys.executable, "-c", f"{code}; print(flush=True); input()"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        with pytest.raises(OutputError, match="another hwsim is at work on the study in"):
-            Store(path)
-        holder.kill()
-    with Store(path):  # a lock dies with its process
-        pass
-
-
 def test_folders_that_are_no_study_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x")
@@ -457,17 +437,6 @@ def test_folders_that_are_no_study_are_left_alone(tmp_path: Path) -> None:
             run(tmp_path / name)
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "x"
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
-
-
-def test_other_schema_versions_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Store(tmp_path / FILE):
-        pass
-    monkeypatch.setattr(stores, "SCHEMA", stores.SCHEMA + 1)
-    with pytest.raises(OutputError, match=r"by an older hwsim, which reads it \(schema version 1; this one has 2"):
-        Store(tmp_path / FILE)
-    monkeypatch.setattr(stores, "SCHEMA", stores.SCHEMA - 2)
-    with pytest.raises(OutputError, match="written by a newer hwsim"):
-        Store(tmp_path / FILE)
 
 
 def test_a_changed_study_is_explained_and_goes_on_only_if_told_to(whole: Path, tmp_path: Path) -> None:
@@ -655,63 +624,3 @@ def test_what_learning_lost_is_counted_in_every_table_and_drawn(tmp_path: Path) 
     assert not any(quantity.startswith("cosine") for quantity, _ in summary.index)  # no gradient was checked
     said = trials.answers(study_folder.read(folder))
     assert said[0].said == "Substrate has at no point accuracy that is finite on all chips."
-
-
-def chips_of(values: dict[tuple[int, str], list[float | None]], gone: bool = True) -> pd.DataFrame:
-    """The table of a study without axes: the accuracies of chips by seed and system."""
-    rows = [
-        {"seed": seed, "system": system, "chip": chip, "status": "done", "accuracy": value}
-        for (seed, system), chips in values.items()
-        for chip, value in enumerate(chips)
-    ]
-    found = pd.DataFrame(rows).reindex(columns=[*COLUMNS])
-    return found.assign(non_finite=found["accuracy"].isna() & gone, accuracy=found["accuracy"].astype(float))
-
-
-def test_seeds_with_lost_chips_are_in_no_difference_but_counted() -> None:
-    one = asked(STUDY.split("vary:")[0] + "seeds: 3\n")
-    both = {("A", "accuracy"), ("B", "accuracy")}
-    values: dict[tuple[int, str], list[float | None]] = {
-        (0, "A"): [0.5, 0.7], (0, "B"): [0.4, 0.4],
-        (1, "A"): [0.9, 0.7], (1, "B"): [0.6, 0.6],
-        (2, "A"): [1.0, None], (2, "B"): [0.1, 0.1],  # the chip that is left is no mean
-    }  # fmt: skip
-    (line,) = pairs(one, chips_of(values), both).to_dict("records")
-    assert (line["mean"], line["leads"], line["count"], line["non_finite"]) == (close(0.2), 2, 2, 1)
-    (line,) = pairs(one, chips_of(values, gone=False), both).to_dict("records")  # without a value, but not lost
-    assert (line["mean"], line["leads"], line["count"], line["non_finite"]) == (close(1.3 / 3), 3, 3, 0)
-    values[1, "B"] = [None, None]
-    (line,) = pairs(one, chips_of(values), both).to_dict("records")
-    assert (line["leads"], line["count"], line["non_finite"]) == (1, 1, 2)
-    assert all(np.isnan(line[name]) for name in ("mean", "low", "high"))  # one seed says nothing
-    assert pairs(one, chips_of(values), {("A", "accuracy")}).empty
-    assert pairs(one, chips_of({(0, "A"): [None], (0, "B"): [0.5]}), both).empty  # nor would it if all were finite
-
-
-def test_the_worst_residual_is_the_one_beyond_all_numbers() -> None:
-    assert table._worst([0.5, 2.0, 0.1]) == 2.0
-    assert table._worst([0.5, None, 0.1]) is None
-    assert table._worst([]) is None
-
-
-def test_a_chip_whose_gradient_alone_is_lost_is_known_by_its_own_error() -> None:
-    """The medians over chips are those of the others, and do not say so."""
-    against = {"cosine": 0.9, "relative_error": 0.2, "per_chip": [0.9, None, None], "non_finite": 1}
-    against["relative_error_per_chip"] = [0.2, None, 1.0]  # of the third it is all zero
-    gradient = {group: {"target": against, "recorded": against} for group in GROUPS}
-    system = {"accuracy": None, "loss": None, "diverged": None, "gradient": gradient}
-    assert [table._of_chip(system, chip)["non_finite"] for chip in range(3)] == [False, True, False]
-
-
-def test_outcomes_survive_the_store(tmp_path: Path) -> None:
-    with Store(tmp_path / FILE) as store:
-        store.keep([3, 1], "a", Outcome("done", summary="{}", wall_s=1.0))
-        store.keep([2], "b", Outcome("failed", "no", "trace"))
-        assert [(one.number, one.id, one.status, one.error) for one in store.kept()] == [
-            (1, "a", "done", None),
-            (2, "b", "failed", "no"),
-            (3, "a", "done", None),
-        ]
-        assert store.count() == {"done": 2, "failed": 1}
-        store.forget_failed()
-        assert store.count() == {"done": 2}
