@@ -53,7 +53,7 @@ PRICED: dict[str, tuple[int, list[Charge]]] = {
     "spike": (1, [SPIKED]),
     "add": (0, [CONVERTED, READ]),
     "wire": (0, []),
-    "access": (0, [UNKNOWN, READ]),
+    "push": (0, [UNKNOWN, READ]),
 }
 """By kind of record: how many activities it has, and what it is charged for."""
 MEASURED = {
@@ -335,7 +335,7 @@ def test_leakage_is_power_times_time_and_serves_no_layer() -> None:
 
 
 def test_one_constant_without_a_value_makes_the_sum_unknown_and_is_named() -> None:
-    made = journal([(2, [Done(PASS, [Step((("access", "layer 1", INFERENCE), ("add", "layer 1", INFERENCE)), 0)])])])
+    made = journal([(2, [Done(PASS, [Step((("push", "layer 1", INFERENCE), ("add", "layer 1", INFERENCE)), 0)])])])
     ledger = of(made, made.totals, 1.0, [Leak("wires", "drift", None, False)])
     spent = total(ledger)
     assert (spent.energy, spent.range, spent.unknown) == (None, None, {"access", "drift"})

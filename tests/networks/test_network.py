@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from hwsim import machines, networks
+from hwsim import networks
 from hwsim.accounts.journal import PASS, PHASE
 from hwsim.accounts.memory import STATE
 from hwsim.episode import Episode
-from hwsim.machine import Diagonal, Matrix, Register, Signal, Step
+from hwsim.machine import Diagonal, Machine, Matrix, Register, Signal, Step
 from hwsim.networks import Network, Seen
 from hwsim.records import ERROR, GRADIENT, INFERENCE, PURPOSES, REPLAY, WEIGHT_WRITE, Record
 
@@ -212,7 +212,7 @@ def test_a_step_that_is_recalled_is_the_step_that_was_taken(case: str, by: str) 
             output, seen = found.step(held, step, tapes)
             look(errors, seen, output)
         ahead, taken = taken, []
-        sums = {each.name: each.value.copy() for each in stage.accumulators()}
+        sums = {each.name: each.value.copy() for each in stage.holdings.accumulators()}
         for step in stage.backward_pass("backward"):
             output, seen = found.recall(held, step, tapes, by)
             look(errors, seen, output)
@@ -224,7 +224,7 @@ def test_a_step_that_is_recalled_is_the_step_that_was_taken(case: str, by: str) 
         for mine, theirs in zip(one, other, strict=True):
             np.testing.assert_allclose(theirs, mine, rtol=1e-11, atol=1e-12)
     assert any(each.any() for each in sums.values())
-    for each in stage.accumulators():
+    for each in stage.holdings.accumulators():
         np.testing.assert_allclose(each.value, 2 * sums[each.name], rtol=1e-11, atol=1e-11)
 
 
@@ -346,7 +346,7 @@ def test_parameters_are_as_many_as_the_equations_have(layers: list[dict[str, Any
         counted += 2 * (out.get("project") or state) * out["norm"]
     options = networks.Options.model_validate({"layers": layers})
     assert networks.parameters(options, inputs, answers) == counted
-    found = Network(machine.Machine(), options, inputs, answers, frozenset())
+    found = Network(Machine(), options, inputs, answers, frozenset())
     assert sum(trainable.values[0].size for trainable in found.trainables) == counted
     assert len({trainable.name for trainable in found.trainables}) == len(found.trainables)
 
@@ -359,7 +359,7 @@ def test_masters_reach_every_unit_when_they_are_programmed_and_not_before(on: st
 
     def held() -> dict[str, np.ndarray]:
         apart = [unit for unit in stage.units if on == "pcm_crossbar" or isinstance(unit, Matrix | Diagonal)]
-        return {unit.name: stage.programmed(unit).copy() for unit in apart}
+        return {unit.name: unit.programmed.copy() for unit in apart}
 
     before = held()
     assert len(before) == units

@@ -13,7 +13,6 @@ from conftest import random_episode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwsim import machines
 from hwsim.machine import Machine, Register, Signal
 from hwsim.networks.readout import Options, Readout, parameters
 from hwsim.records import GRADIENT
@@ -35,7 +34,7 @@ class Found(NamedTuple):
 
 def built(options: dict[str, Any], chips: int = 1) -> tuple[Machine, Readout]:
     """A readout of which no parameter is zero."""
-    stage = machine.Machine(chips=chips, seed=4)
+    stage = Machine(chips=chips, seed=4)
     made = Readout(stage, "r", Options.model_validate(options), WIDTH, ANSWERS)
     draw = np.random.default_rng(5)
     for trainable in made.trainables:
