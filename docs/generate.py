@@ -27,11 +27,11 @@ from hwsim.config.plausible import Published
 from hwsim.config.study import Study
 from hwsim.documents import Document
 from hwsim.experiments import calibration
-from hwsim.experiments.calibration import Comparison
+from hwsim.experiments.calibration import ReadComparison
 from hwsim.experiments.estimate import estimate
 from hwsim.experiments.one_read import one_read
 from hwsim.guide.choices import opening
-from hwsim.guide.constants import Row, constants
+from hwsim.guide.constants import ListedConstant, constants
 from hwsim.guide.keys import Key, Section, sections
 from hwsim.machine import MACHINES
 from hwsim.physics import DataSheet
@@ -52,8 +52,8 @@ def _shown(match: re.Match[str]) -> str:
     path, name = match.groups()
     code = (ROOT / path).read_text(encoding="utf-8")
     if name:
-        found = next(node for node in ast.parse(code).body if getattr(node, "name", None) == name)
-        code = str(ast.get_source_segment(code, found))
+        node = next(node for node in ast.parse(code).body if getattr(node, "name", None) == name)
+        code = str(ast.get_source_segment(code, node))
     return f'```python title="{path}"\n{code.strip()}\n```'
 
 
@@ -70,8 +70,8 @@ ROOTS = {
 
 def keys(page: str) -> str:
     """Every key of a kind of document: what may stand there, its default, what it is for."""
-    found = iter(sections(*(model for models in ROOTS.values() for model in models)).values())
-    pages = {name: [section for _ in models for section in next(found)] for name, models in ROOTS.items()}
+    groups = iter(sections(*(model for models in ROOTS.values() for model in models)).values())
+    pages = {name: [section for _ in models for section in next(groups)] for name, models in ROOTS.items()}
     where = {
         section.title: f"{'' if name == page else f'{name}.md'}#{_anchor(section.title)}"
         for name, group in pages.items()
@@ -173,7 +173,7 @@ def _constants(path: Path) -> str:
     return f"{text}\n{_table(('constant', 'value', 'range', 'where it comes from'), map(_constant, rows))}"
 
 
-def _constant(row: Row) -> tuple[str, str, str, str]:
+def _constant(row: ListedConstant) -> tuple[str, str, str, str]:
     origin = {
         "source": row.source + (f" ({row.because})" if row.because else ""),
         "assumed": f"**assumed**: {row.because}",
@@ -227,20 +227,20 @@ def reads() -> str:
 
 
 def _read(name: str) -> tuple[str, str, str, str, str]:
-    found = one_read(hardware.machine(Document(name, name)))
-    size = f"{found.rows} × {found.columns}"
-    if found.per_mac is None:
+    product = one_read(hardware.machine(Document(name, name)))
+    size = f"{product.rows} × {product.columns}"
+    if product.per_mac is None:
         return f"`{name}`", size, "operations are counted only", "", ""
     if name not in PEERS:
-        return f"`{name}`", size, si(found.per_mac, "J"), "none in this format", ""
+        return f"`{name}`", size, si(product.per_mac, "J"), "none in this format", ""
     peer, why = PEERS[name]
     published = efficiency.chips()[peer].energy_per_mac_pj * 1e-12
     return (
         f"`{name}`",
         size,
-        si(found.per_mac, "J"),
+        si(product.per_mac, "J"),
         f"{peer}: {si(published, 'J')} ({why})",
-        f"×{found.per_mac / published:.2f}",
+        f"×{product.per_mac / published:.2f}",
     )
 
 
@@ -250,7 +250,7 @@ def comparisons() -> str:
     return _table(columns, map(_comparison, calibration.comparisons()))
 
 
-def _comparison(made: Comparison) -> tuple[str, ...]:
+def _comparison(made: ReadComparison) -> tuple[str, ...]:
     asked = made.published
     on = f"`{asked.like}`" + (f" with `{asked.periphery}`" if asked.periphery else "")
     said = f"**missed**: {asked.because}" if asked.is_ == "missed" else asked.is_
@@ -296,8 +296,8 @@ def _training_step(machine: str, rule: str) -> tuple[str, ...]:
 
 def sources_of_reads() -> str:
     """Citations of published reads and chips."""
-    found = {**efficiency.sources(), **calibration.sources()}
-    return "\n".join(f"- *{key}*: {text}" for key, text in sorted(found.items()))
+    citations = {**efficiency.sources(), **calibration.sources()}
+    return "\n".join(f"- *{key}*: {text}" for key, text in sorted(citations.items()))
 
 
 # ---- commands ------------------------------------------------------------------------------------------------

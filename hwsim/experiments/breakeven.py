@@ -18,7 +18,7 @@ from hwsim.errors import ConfigError
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.estimate import sketched
 from hwsim.machine import Expectations
-from hwsim.results.breakeven import QUANTITIES, Breakeven, Cost, Course, Meeting, Moved, Verdict
+from hwsim.results.breakeven import QUANTITIES, Breakeven, Course, Meeting, MovedConstant, SystemCost, Verdict
 from hwsim.tasks import Dataset
 
 _MANY_TILES = 1 << 40
@@ -34,7 +34,7 @@ class Search(Breakeven):
         exact: whether meetings are searched to the whole number.
     """
 
-    curves: Curves
+    curves: CostCurves
     exact: bool
 
 
@@ -42,7 +42,7 @@ STATED, FAVOURABLE, UNFAVOURABLE = 0, -1, 1
 """Where constants are in their ranges."""
 
 
-class Axis(NamedTuple):
+class BreakevenAxis(NamedTuple):
     """One way to vary an experiment.
 
     Attributes:
@@ -87,7 +87,7 @@ def breakeven(
     if not values:
         known = f"; allowed: {', '.join(map(str, nodes()))}" if over == "node" else ""
         raise ConfigError(f"--over {over}: there is nothing from {low:g} to {high:g}{known}")
-    curves = Curves(experiment, AXES[over], values, expected)
+    curves = CostCurves(experiment, AXES[over], values, expected)
     costs = {float(value): curves.at(value) for value in values}
     exact = over != "node"
     verdicts = {
@@ -120,7 +120,7 @@ _MOST = 1e8
 """Of anything: what has more of it cannot be described by shapes of arrays."""
 
 
-class Curves:
+class CostCurves:
     """Costs along an axis, each estimated once.
 
     Attributes:
@@ -128,7 +128,9 @@ class Curves:
         bounds: references whose costs are only bounds, and what of.
     """
 
-    def __init__(self, experiment: Experiment, axis: Axis, values: list[int], expected: Expectations | None) -> None:
+    def __init__(
+        self, experiment: Experiment, axis: BreakevenAxis, values: list[int], expected: Expectations | None
+    ) -> None:
         self.experiment, self.axis, self.values, self.expected = experiment, axis, values, expected
         self.dataset = tasks.outline(experiment.task)
         changed, _ = axis.at(experiment, self.dataset, values[0])
@@ -145,10 +147,10 @@ class Curves:
                 f"{experiment.name}: there is no digital reference to compare the substrate with; name a shipped set "
                 "of them, `references: strong`, in the file or with --set references=strong"
             )
-        self._known: dict[int, dict[str, Cost]] = {}
+        self._known: dict[int, dict[str, SystemCost]] = {}
         self._costs: dict[tuple[int, str], Costs] = {}
 
-    def at(self, value: int) -> dict[str, Cost]:
+    def at(self, value: int) -> dict[str, SystemCost]:
         """What each system costs at a value."""
         if value not in self._known:
             names = [self.substrate, *self.references, *self.bounds]
@@ -167,11 +169,11 @@ class Curves:
         experiment, dataset = self.axis.at(self.experiment, self.dataset, value)
         return experiment, experiment.systems()[name], dataset
 
-    def cost(self, experiment: Experiment, name: str, system: System, dataset: Dataset) -> Cost:
+    def cost(self, experiment: Experiment, name: str, system: System, dataset: Dataset) -> SystemCost:
         """What a system costs."""
         return self.read(name, sketched(experiment, name, system, dataset, self.expected))
 
-    def read(self, name: str, costs: Costs) -> Cost:
+    def read(self, name: str, costs: Costs) -> SystemCost:
         """What ledgers say of a gradient.
 
         Raises:
@@ -182,14 +184,14 @@ class Curves:
             raise ConfigError(f"{name}: {costs.energy()['why_null']}, so there is no break-even")
         assert costs.outcome.detail is not None
         sequences = costs.outcome.detail.batch.sequences
-        constants: dict[Moved, float] = {}
+        constants: dict[MovedConstant, float] = {}
         for constant, share in spent.by_constant.items():
             if share.energy:  # static memories of all sizes share one scale, and are one constant
                 bounds = (round(bound / share.energy, 9) for bound in (share.low, share.high))
-                each = Moved(_SIZE.sub("", constant), *bounds)
-                constants[each] = constants.get(each, 0.0) + share.energy / sequences
+                moved_constant = MovedConstant(_SIZE.sub("", constant), *bounds)
+                constants[moved_constant] = constants.get(moved_constant, 0.0) + share.energy / sequences
         energy = spent.known / sequences, spent.low / sequences, spent.high / sequences
-        return Cost(energy, (memory,) * 3, (time,) * 3, constants)
+        return SystemCost(energy, (memory,) * 3, (time,) * 3, constants)
 
     def lead(self, quantity: str, value: int, end: int, other: str) -> float:
         """The logarithm of what the substrate needs, relative to another system."""
@@ -229,17 +231,17 @@ class Curves:
         return Course(lead(self.values[0]) < 0, tuple(meetings))
 
 
-def moved(mine: Mapping[Moved, float], other: Mapping[Moved, float], end: int) -> tuple[float, float]:
+def moved(mine: Mapping[MovedConstant, float], other: Mapping[MovedConstant, float], end: int) -> tuple[float, float]:
     """Two energies with each constant at the end of its range that is best for mine, or, unfavourably, worst.
 
     Constants that both rest on are moved together: to where they make the difference least, or most.
     """
     totals = [0.0, 0.0]
-    for each in mine.keys() | other.keys():
-        one, two = mine.get(each, 0.0), other.get(each, 0.0)
-        factor = each.low if (one - two) * end < 0 else each.high
-        totals[0] += one * factor
-        totals[1] += two * factor
+    for constant in mine.keys() | other.keys():
+        substrate, reference = mine.get(constant, 0.0), other.get(constant, 0.0)
+        factor = constant.low if (substrate - reference) * end < 0 else constant.high
+        totals[0] += substrate * factor
+        totals[1] += reference * factor
     return totals[0], totals[1]
 
 
@@ -314,8 +316,8 @@ def _with_tiles(experiment: Experiment) -> Experiment:
 
 def nodes() -> list[int]:
     """Technology nodes of the shipped digital machines, in nm."""
-    found = (re.fullmatch(r"digital_(\d+)nm", name) for name in hardware.names("configs/hardware"))
-    return sorted(int(match[1]) for match in found if match)
+    matches = (re.fullmatch(r"digital_(\d+)nm", name) for name in hardware.names("configs/hardware"))
+    return sorted(int(match[1]) for match in matches if match)
 
 
 def _node(experiment: Experiment, dataset: Dataset, value: int) -> tuple[Experiment, Dataset]:
@@ -342,15 +344,17 @@ def _at_node(own: Any, value: int) -> Any:
 
 
 AXES = {
-    "steps": Axis("steps of a sequence", (10, 1e6), _steps, "As many steps as before carry a loss, or all of them."),
-    "width": Axis(
+    "steps": BreakevenAxis(
+        "steps of a sequence", (10, 1e6), _steps, "As many steps as before carry a loss, or all of them."
+    ),
+    "width": BreakevenAxis(
         "units or modes of the first layer",
         (16, 4096),
         _width,
         "All cells and readouts grow in proportion, and the substrate has as many tiles as it needs.",
     ),
-    "batch": Axis("sequences for each update", (1, 1024), _batch),
-    "node": Axis(
+    "batch": BreakevenAxis("sequences for each update", (1, 1024), _batch),
+    "node": BreakevenAxis(
         "technology node of all that is digital, nm",
         (1, 1000),
         _node,

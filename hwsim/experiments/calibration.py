@@ -60,7 +60,7 @@ class PublishedRead(BaseModel, extra="forbid"):
         return None if self.tops is None else self.cores * operations / (self.tops * 1e12)
 
 
-class Comparison(NamedTuple):
+class ReadComparison(NamedTuple):
     """A published read beside the same one here.
 
     Attributes:
@@ -71,7 +71,7 @@ class Comparison(NamedTuple):
     """
 
     published: PublishedRead
-    found: Read
+    simulated: Read
     energy: float
     published_energy: float
     published_time: float | None
@@ -82,20 +82,20 @@ class Comparison(NamedTuple):
         return self.energy / self.published_energy
 
 
-def comparisons() -> list[Comparison]:
+def comparisons() -> list[ReadComparison]:
     """All published reads, those that are missed included."""
     return [compared(published) for published in published_reads()]
 
 
-def compared(published: PublishedRead) -> Comparison:
+def compared(published: PublishedRead) -> ReadComparison:
     """A published read beside the same one here."""
-    found = one_read(published.machine())
-    operations = 2 * found.rows * found.columns * published.times
-    assert found.energy is not None
-    return Comparison(
+    simulated = one_read(published.machine())
+    operations = 2 * simulated.rows * simulated.columns * published.times
+    assert simulated.energy is not None
+    return ReadComparison(
         published,
-        found,
-        found.energy * published.times,
+        simulated,
+        simulated.energy * published.times,
         published.energy(operations),
         published.time(operations),
     )
@@ -103,7 +103,7 @@ def compared(published: PublishedRead) -> Comparison:
 
 def published_reads() -> list[PublishedRead]:
     """As the file lists them."""
-    return [PublishedRead.model_validate(each) for each in _file()["reads"]]
+    return [PublishedRead.model_validate(read) for read in _file()["reads"]]
 
 
 def sources() -> Mapping[str, str]:

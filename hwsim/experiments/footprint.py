@@ -22,7 +22,7 @@ from hwsim.episode import Episode, outline
 from hwsim.errors import CausalityError, HwsimError, MemoryEstimateError
 from hwsim.experiments import horizon
 from hwsim.experiments.trial import FEW, TEST_BATCH, Trial
-from hwsim.free_memory import Part, check_memory
+from hwsim.free_memory import MemoryNeed, check_memory
 from hwsim.learning import RULES, optimizers
 from hwsim.learning.bptt import BPTT
 from hwsim.learning.update import update
@@ -59,7 +59,7 @@ class Moment(NamedTuple):
     """What takes memory at once, at a moment of a run."""
 
     when: str
-    parts: tuple[Part, ...]
+    parts: tuple[MemoryNeed, ...]
 
     @property
     def size(self) -> int:
@@ -93,24 +93,24 @@ def footprint(experiment: Experiment) -> Footprint:
         HwsimError: a rule and its machine do not fit each other.
     """
     task = experiment.task
-    data = Part(f"the data of {task.name}", tasks.numbers(task) * _A_NUMBER, "fewer or shorter sequences")
+    data = MemoryNeed(f"the data of {task.name}", tasks.numbers(task) * _A_NUMBER, "fewer or shorter sequences")
     check_memory(f"task: {data.what}", data)  # shapes of arrays have their limits
     dataset, moments = tasks.outline(task), [Moment(f"task: {data.what}", (data,))]
     held = [data._replace(size=sum(values.nbytes for part in dataset for values in _arrays(part)))]
-    references: dict[tuple[int, int], Load] = {}
+    references: dict[tuple[int, int], WorkMemory] = {}
     for name, system in experiment.systems().items():
         weights = networks.parameters(experiment.network, dataset.train.width, dataset.train.outputs)
-        check_memory(f"{name}: simulating it", Part(_OF_WEIGHTS, weights * system.chips * _LEAST, _SMALLER))
-        scale = Scale(experiment, name, system, dataset, references)
+        check_memory(f"{name}: simulating it", MemoryNeed(_OF_WEIGHTS, weights * system.chips * _LEAST, _SMALLER))
+        trial = FootprintTrial(experiment, name, system, dataset, references)
         try:
-            found = [(when, (*parts, *held)) for when, parts in scale.moments()]
+            system_moments = [(when, (*parts, *held)) for when, parts in trial.moments()]
         except ValueError as error:  # of NumPy, since no array can have such a shape
             if "too big" not in str(error):
                 raise
             vast = f"{name}: simulating it would take arrays larger than any memory"
             raise MemoryEstimateError(f"{vast}; use {_SMALLER}, or {_SHORTER}") from None
-        moments += [Moment(f"{name}: {when}, simulating it", parts) for when, parts in found]
-        held.append(Part(f"what {name} leaves to be written", scale.left, _SMALLER))
+        moments += [Moment(f"{name}: {when}, simulating it", parts) for when, parts in system_moments]
+        held.append(MemoryNeed(f"what {name} leaves to be written", trial.left, _SMALLER))
     return Footprint(tuple(moments))
 
 
@@ -122,7 +122,7 @@ Bytes = dict[str, int]
 """By what arrays are."""
 
 
-class Stage(NamedTuple):
+class StageMemory(NamedTuple):
     """A part of some work.
 
     Attributes:
@@ -135,21 +135,21 @@ class Stage(NamedTuple):
     detail: int
     activities: int
 
-    def further(self, other: Stage, times: float) -> Stage:
+    def further(self, other: StageMemory, times: float) -> StageMemory:
         detail = ceil(self.detail + times * (other.detail - self.detail))
-        return Stage(_further(self.peak, other.peak, times), detail, other.activities)
+        return StageMemory(_further(self.peak, other.peak, times), detail, other.activities)
 
 
-class Load(NamedTuple):
+class WorkMemory(NamedTuple):
     """What some work takes, by its stages, and what is there when it is over."""
 
-    stages: dict[str, Stage]
+    stages: dict[str, StageMemory]
     after: Bytes
 
-    def further(self, other: Load, times: float) -> Load:
+    def further(self, other: WorkMemory, times: float) -> WorkMemory:
         """So many times the way from this load to another one, beyond this one."""
         stages = {name: stage.further(other.stages[name], times) for name, stage in self.stages.items()}
-        return Load(stages, _further(self.after, other.after, times))
+        return WorkMemory(stages, _further(self.after, other.after, times))
 
 
 def _further(one: Bytes, other: Bytes, times: float) -> Bytes:
@@ -166,7 +166,7 @@ class _Long(Exception):  # noqa: N818
     """More steps would have to be carried out than a footprint is worth."""
 
 
-class Scale(Trial):
+class FootprintTrial(Trial):
     """A trial on counted shapes.
 
     Args:
@@ -182,30 +182,30 @@ class Scale(Trial):
         name: str,
         system: System,
         dataset: Dataset,
-        references: dict[tuple[int, int], Load],
+        references: dict[tuple[int, int], WorkMemory],
     ) -> None:
         super().__init__(experiment, name, system, dataset, {})
         self.left, self._references = 0, references
 
-    def moments(self) -> Iterator[tuple[str, list[Part]]]:
+    def moments(self) -> Iterator[tuple[str, list[MemoryNeed]]]:
         """When most may be needed, and what for.
 
         Raises:
             HwsimError: the rule and the machine do not fit each other.
         """
         training, check = self.experiment.training, self.experiment.gradient_check
-        kept: list[Part] = []
+        kept: list[MemoryNeed] = []
         if check:
             yield from self._checked(min(check.sequences, self.dataset.train.batch), kept)
         if training:
             yield from self._trained(kept)
         elif self.experiment.test:
-            load = self._load(lambda: self._made(learns=check is not None), self._test_work)
-            yield "in a test", [*_parts(load.stages["test"].peak, _SMALLER), *kept]
-            self.left = max(self.left, sum(load.after.values()))
+            memory = self._memory_of(lambda: self._made(learns=check is not None), self._test_work)
+            yield "in a test", [*_parts(memory.stages["test"].peak, _SMALLER), *kept]
+            self.left = max(self.left, sum(memory.after.values()))
         self.left += sum(part.size for part in kept)
 
-    def _checked(self, sequences: int, kept: list[Part]) -> Iterator[tuple[str, list[Part]]]:
+    def _checked(self, sequences: int, kept: list[MemoryNeed]) -> Iterator[tuple[str, list[MemoryNeed]]]:
         chips = self.chips
 
         def work(network: Network, show: Show) -> Iterator[str]:
@@ -213,18 +213,18 @@ class Scale(Trial):
                 self.rule.gradients(network)
             yield "gradient"
 
-        own = self._load(lambda: self._made(learns=True, strict=True), work)
-        exact, parameters = self.machine.exact, sum(prod(one.shape) for one in self.network.trainables)
-        states = Part("states that are recorded for the gradient check", 0, _UNCHECKED)
+        own = self._memory_of(lambda: self._made(learns=True, strict=True), work)
+        exact, parameters = self.machine.exact, sum(prod(parameter.shape) for parameter in self.network.trainables)
+        states = MemoryNeed("states that are recorded for the gradient check", 0, _UNCHECKED)
         if not exact:
             states = states._replace(size=self._recorded(sequences))
-        target = Part("exact gradients", 8 * parameters, _SMALLER)
-        detail = Part("its steps one by one", own.stages["gradient"].detail, "shorter sequences")
+        target = MemoryNeed("exact gradients", 8 * parameters, _SMALLER)
+        detail = MemoryNeed("its steps one by one", own.stages["gradient"].detail, "shorter sequences")
         yield "in the gradient check", [*_parts(own.stages["gradient"].peak, _UNCHECKED), states, target, detail]
         after = _parts(own.after, _UNCHECKED)
         yield from self._horizon(after)
         reference = self._exactly(1 if exact else chips, sequences).stages["gradient"]
-        compared = Part("gradients that are compared", 8 * parameters * (3 * chips + 5), _SMALLER)
+        compared = MemoryNeed("gradients that are compared", 8 * parameters * (3 * chips + 5), _SMALLER)
         yield (
             "in the gradient check",
             [*_parts(reference.peak, _UNCHECKED, " of the exact gradient"), *after, states, target, detail, compared],
@@ -239,7 +239,7 @@ class Scale(Trial):
         of_a_step = sum(8 * self.chips * sequences * width + HEADER for width in widths) + _A_STEP
         return self.dataset.train.steps * of_a_step
 
-    def _horizon(self, beside: list[Part]) -> Iterator[tuple[str, list[Part]]]:
+    def _horizon(self, beside: list[MemoryNeed]) -> Iterator[tuple[str, list[MemoryNeed]]]:
         """The horizon, for rules that have one."""
         if getattr(self.rule.options, "tolerance", None) is None:
             return
@@ -252,13 +252,13 @@ class Scale(Trial):
                 horizon.extend(network, workspace, products)
             yield "products"
 
-        products = self._load(lambda: self._exact(1), work).stages["products"]
+        products = self._memory_of(lambda: self._exact(1), work).stages["products"]
         errors = self._exactly(1, min(FEW, self.dataset.train.batch)).stages["gradient"]
         for stage in (products, errors):
             hint = "shorter sequences or a smaller network"
             yield "to find its horizon", [*_parts(stage.peak, hint, " of the horizon"), *beside]
 
-    def _trained(self, kept: list[Part]) -> Iterator[tuple[str, list[Part]]]:
+    def _trained(self, kept: list[MemoryNeed]) -> Iterator[tuple[str, list[MemoryNeed]]]:
         training, train = self.experiment.training, self.dataset.train
         assert training is not None
         length, optimizer = self._length(training), list[optimizers.Optimizer]()
@@ -275,30 +275,31 @@ class Scale(Trial):
                 self.rule.gradients(network)
                 yield "gradient"
                 gauge.kind = WEIGHTS
-                gauge.pass_by(self.chips * max(prod(one.shape) for one in network.trainables))  # whether all is finite
+                largest = max(prod(parameter.shape) for parameter in network.trainables)
+                gauge.pass_by(self.chips * largest)  # the check whether all is finite
                 update(network, optimizer[0], training, 0.0, episode.batch * episode.loss_steps)
             yield "update"
             if self.experiment.test:
                 gauge.kind = VALUES
                 yield from self._test_work(network, show)
 
-        load = self._load(build, work)
-        done = load.stages["update"]
-        detail = Part("the steps of a training step one by one", done.detail, "shorter sequences")
+        memory = self._memory_of(build, work)
+        done = memory.stages["update"]
+        detail = MemoryNeed("the steps of a training step one by one", done.detail, "shorter sequences")
         tests = length.tests if self.experiment.test else 1
         rows = tests * (_A_TEST + self.chips * (_A_ROW + 8 * done.activities))
-        results = Part("what is kept of tests", rows, "fewer of them: a larger training.test_every")
+        results = MemoryNeed("what is kept of tests", rows, "fewer of them: a larger training.test_every")
         whens = {"gradient": "in a training step", "update": "to update its weights", "test": "in a test"}
-        for stage, found in load.stages.items():
+        for stage, stage_memory in memory.stages.items():
             advice = _SMALLER if stage == "test" else _SHORTER
-            yield whens[stage], [*_parts(found.peak, advice), detail, results, *kept]
-        after = [*_parts(load.after, _SHORTER), detail, results, *kept]
+            yield whens[stage], [*_parts(stage_memory.peak, advice), detail, results, *kept]
+        after = [*_parts(memory.after, _SHORTER), detail, results, *kept]
         yield from self._horizon(after)
         if isinstance(self.machine, CrossbarMachine):
             devices = sum(2 * array.plus.size for array in self.machine.arrays.values())
-            yield "to write its results", [*after, Part("histograms of devices", devices * _A_DEVICE, _SMALLER)]
+            yield "to write its results", [*after, MemoryNeed("histograms of devices", devices * _A_DEVICE, _SMALLER)]
         kept[:] = [part for part in kept if part.what == "exact gradients"] + [detail, results]
-        self.left = sum(load.after.values())
+        self.left = sum(memory.after.values())
 
     def _test_work(self, network: Network, show: Show) -> Iterator[str]:
         gauge = _gauge(network)
@@ -307,7 +308,7 @@ class Scale(Trial):
             network.infer()
         yield "test"
 
-    def _exactly(self, chips: int, sequences: int) -> Load:
+    def _exactly(self, chips: int, sequences: int) -> WorkMemory:
         """Exact backpropagation through time on an ideal machine."""
 
         def work(network: Network, show: Show) -> Iterator[str]:
@@ -316,7 +317,7 @@ class Scale(Trial):
             yield "gradient"
 
         if (chips, sequences) not in self._references:
-            self._references[chips, sequences] = self._load(lambda: self._exact(chips), work)
+            self._references[chips, sequences] = self._memory_of(lambda: self._exact(chips), work)
         return self._references[chips, sequences]
 
     def _made(self, learns: bool, strict: bool = False) -> Network:
@@ -327,7 +328,7 @@ class Scale(Trial):
 
     # ---- weighing --------------------------------------------------------------------------------------------
 
-    def _load(self, build: Callable[[], Network], work: Work) -> Load:
+    def _memory_of(self, build: Callable[[], Network], work: Work) -> WorkMemory:
         """What work takes on a network that is built for it.
 
         Between landmarks all steps are alike, and are leapt over. Where they are not, and there are very many, the work
@@ -347,7 +348,7 @@ class Scale(Trial):
 
     def _weighed(
         self, build: Callable[[], Network], work: Work, steps: int, leaps: bool, most: int | None = None
-    ) -> Load:
+    ) -> WorkMemory:
         self.numerics = Counted()
         network, gauge, done = build(), self.numerics.gauge, 0
         network.machine.leaps, gauge.kind = leaps, VALUES
@@ -366,17 +367,17 @@ class Scale(Trial):
 
         network.machine.after_step = look
         gauge.restart()
-        stages = {name: Stage(gauge.restart(), *_noted(network.machine)) for name in work(network, show)}
-        return Load(stages, dict(gauge.live))
+        stages = {name: StageMemory(gauge.restart(), *_noted(network.machine)) for name in work(network, show)}
+        return WorkMemory(stages, dict(gauge.live))
 
 
-def _parts(load: Bytes, advice: str, of: str = "") -> list[Part]:
+def _parts(live: Bytes, advice: str, of: str = "") -> list[MemoryNeed]:
     """The parts of a load."""
     return [
-        Part(f"{_OF_WEIGHTS}{of}", load[WEIGHTS], _SMALLER),
-        Part(f"inputs and targets{of}", load[SHOWN], advice),
-        Part(f"the tape{of}", load[TAPE], advice),
-        Part(f"values of a step and in registers{of}", load[VALUES], advice),
+        MemoryNeed(f"{_OF_WEIGHTS}{of}", live[WEIGHTS], _SMALLER),
+        MemoryNeed(f"inputs and targets{of}", live[SHOWN], advice),
+        MemoryNeed(f"the tape{of}", live[TAPE], advice),
+        MemoryNeed(f"values of a step and in registers{of}", live[VALUES], advice),
     ]
 
 

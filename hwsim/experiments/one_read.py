@@ -46,42 +46,42 @@ def one_read(options: Any) -> Read:
 
     A machine without tiles takes a matrix of 256 by 256, in a pass over 256 vectors outside of any recurrence.
     """
-    stage = machine.build(options)
-    if not isinstance(stage, CrossbarMachine):
-        return _one_product(stage)
-    tiles = stage.parts.tiles
-    matrix = _matrix(stage, tiles.rows, tiles.columns)
-    for _ in stage.phase("programming"):
+    chip = machine.build(options)
+    if not isinstance(chip, CrossbarMachine):
+        return _one_product(chip)
+    tiles = chip.parts.tiles
+    matrix = _matrix(chip, tiles.rows, tiles.columns)
+    for _ in chip.phase("programming"):
         matrix.program()
-    stage.journal.close_batch(1)
-    stage.journal.collect()
+    chip.journal.close_batch(1)
+    chip.journal.collect()
     signs = np.where(np.arange(tiles.columns) % 2, 1.0, -1.0)
-    with stage.showing(Episode(signs[None, None, :], labels=np.zeros(1, int), classes=2)), stage.workspace():
-        for step in stage.forward_pass("read"):
-            stage.digital(matrix @ step.input)
-    totals, prices = stage.journal.totals, stage.prices()
-    ledger = Tariff(stage.journal.traces, prices).of_totals(totals, 0.0)
+    with chip.showing(Episode(signs[None, None, :], labels=np.zeros(1, int), classes=2)), chip.workspace():
+        for step in chip.forward_pass("read"):
+            chip.digital(matrix @ step.input)
+    totals, prices = chip.journal.totals, chip.prices()
+    ledger = Tariff(chip.journal.traces, prices).of_totals(totals, 0.0)
     reads = {line: entry for line, entry in ledger.items() if line.operation in ("dac", "read", "adc", "tile adc")}
     (batch,) = totals.batches
-    (timing,) = Scheduler(stage.journal.traces, prices.occupied).batch(batch)
+    (timing,) = Scheduler(chip.journal.traces, prices.occupied).batch(batch)
     parts = {component: spent.known for component, spent in grouped(reads, "component").items()}
     return Read(tiles.rows, tiles.columns, total(reads).energy, timing.busy[f"{matrix.name} tiles"] * 1e-12, parts)
 
 
-def _one_product(stage: Any) -> Read:
-    _matrix(stage, SIZE, SIZE)
-    head: Head = stage.head("read")._replace(format=str(getattr(stage.options, "format", stage.dtype)))  # of passes
+def _one_product(chip: Any) -> Read:
+    _matrix(chip, SIZE, SIZE)
+    head: Head = chip.head("read")._replace(format=str(getattr(chip.options, "format", chip.dtype)))  # of passes
     record = Record(*head, (SIZE, SIZE), SIZE, (0, "W"), 1)
     where = Occurrence(steps=SIZE, recurrent=False)
-    charges, occupied = stage.prices().charges(record, where), stage.prices().occupied(record, where)
+    charges, occupied = chip.prices().charges(record, where), chip.prices().occupied(record, where)
     parts: dict[str, float] = {}
-    for each in charges:
-        if each.energy is not None:
-            parts[each.component] = parts.get(each.component, 0.0) + each.energy * each.amount
-    energy = None if any(each.energy is None for each in charges) else sum(parts.values())
+    for charge in charges:
+        if charge.energy is not None:
+            parts[charge.component] = parts.get(charge.component, 0.0) + charge.energy * charge.amount
+    energy = None if any(charge.energy is None for charge in charges) else sum(parts.values())
     return Read(SIZE, SIZE, energy, occupied.duration * 1e-12, parts)
 
 
-def _matrix(stage: machine.Machine, rows: int, columns: int) -> Matrix:
+def _matrix(chip: machine.Machine, rows: int, columns: int) -> Matrix:
     weights = np.linspace(-1, 1, rows * columns).reshape(rows, columns)
-    return Matrix(stage, "W", "readout", Initial(weights.shape, lambda: weights))
+    return Matrix(chip, "W", "readout", Initial(weights.shape, lambda: weights))

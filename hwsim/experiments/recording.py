@@ -16,22 +16,22 @@ from hwsim.experiments.costs import Costs
 from hwsim.results.tables import Held
 
 
-def tables(found: Sequence[Costs]) -> Mapping[str, Iterable[Any]]:
+def tables(ledgers: Sequence[Costs]) -> Mapping[str, Iterable[Any]]:
     """The rows of each table, by the name of its file; the first system's come first."""
     return {
-        "energy.csv": (row for one in found for row in one.rows()),
-        "memory.csv": (row for one in found for row in held(one)),
-        "metrics.csv": (row for one in found for row in metrics(one)),
-        "histograms.csv": (row for one in found for row in wear.histograms(one.trial.name, one.machine)),
-        "clipping.csv": (row for one in found for row in wear.clipping(one.trial.name, one.machine)),
+        "energy.csv": (row for costs in ledgers for row in costs.rows()),
+        "memory.csv": (row for costs in ledgers for row in held(costs)),
+        "metrics.csv": (row for costs in ledgers for row in metrics(costs)),
+        "histograms.csv": (row for costs in ledgers for row in wear.histograms(costs.trial.name, costs.machine)),
+        "clipping.csv": (row for costs in ledgers for row in wear.clipping(costs.trial.name, costs.machine)),
     }
 
 
-def timeline(found: Sequence[Costs], file: TextIO) -> None:
+def timeline(ledgers: Sequence[Costs], file: TextIO) -> None:
     """Write the events of all systems, in the trace-event format."""
     writer = TimelineWriter(file)
-    for number, one in enumerate(found, 1):
-        _timeline(writer, number, one)
+    for number, costs in enumerate(ledgers, 1):
+        _timeline(writer, number, costs)
     writer.close()
 
 

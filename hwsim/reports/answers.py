@@ -161,9 +161,11 @@ def _direction(system: System) -> list[str]:
     """How well gradients point where exact ones do."""
     known = {group: cosine(system, group) for group in ("recurrent", "input", "readout")}
     said = ", ".join(f"{value:.2f} {group}" for group, value in known.items() if value is not None)
-    found = [f"Gradients at the initial weights point along the exact ones with a cosine of {said}."] if said else []
+    sentences = (
+        [f"Gradients at the initial weights point along the exact ones with a cosine of {said}."] if said else []
+    )
     gone = lost_gradients(system)
-    return [*found, f"On {gone} of {system.chips} chips gradients are not finite."] if gone else found
+    return [*sentences, f"On {gone} of {system.chips} chips gradients are not finite."] if gone else sentences
 
 
 # ---- chip architect ------------------------------------------------------------------------------------------
@@ -280,8 +282,8 @@ def _by_cosine(judged: Mapping[str, System]) -> tuple[str, Tone]:
     checked = [name for name, system in judged.items() if system.gradient]
     if not checked:
         return "Nothing was trained, and no gradient was checked.", ""
-    found = {name: cosine(judged[name], "recurrent") for name in checked if not lost_gradients(judged[name])}
-    known = {name: value for name, value in found.items() if value is not None}
+    cosines = {name: cosine(judged[name], "recurrent") for name in checked if not lost_gradients(judged[name])}
+    known = {name: value for name, value in cosines.items() if value is not None}
     if not known:
         return "Nothing was trained; no rule has a gradient that points anywhere on all chips.", ""
     best = max(known, key=lambda name: known[name])
@@ -316,14 +318,14 @@ def _said_of(system: System) -> str:
 
 def scores(run: RunFolder) -> dict[str, Score]:
     """What each system's first and last test say."""
-    found = {}
+    by_system = {}
     for name, tests in run.metrics.groupby("system", sort=False):
         is_accuracy = run.systems[str(name)].accuracy is not None
         medians = tests.groupby("updates")["test_accuracy" if is_accuracy else "test_loss"].median().sort_index()
         gone = int(tests[tests.updates == tests.updates.max()].test_loss.isna().sum())
         ends = float(medians.iloc[0]), float(medians.iloc[-1])
-        found[str(name)] = Score(*ends, is_accuracy, len(medians) > 1, gone)
-    return found
+        by_system[str(name)] = Score(*ends, is_accuracy, len(medians) > 1, gone)
+    return by_system
 
 
 def _listed(names: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from hwsim import documents
 from hwsim.errors import ResultsError
-from hwsim.reports.tables import NOTHING, Cell, Line, Table
+from hwsim.reports.tables import NOTHING, Table, TableCell, TableRow
 from hwsim.results.run_folder import RunFolder
 from hwsim.results.summary import System
 
@@ -91,42 +91,42 @@ def doubts(comparison: Comparison) -> list[str]:
 def differences(comparison: Comparison) -> Table:
     """Each key in which the runs differ, as dotted name, with its value in each; a line for a part that some lack."""
     flat = {label: dict(_flat(run.config)) for label, run in comparison.runs.items()}
-    keys = list(dict.fromkeys(key for found in flat.values() for key in found if key != "name"))
-    lines, told = [], list[str]()
+    keys = list(dict.fromkeys(key for config in flat.values() for key in config if key != "name"))
+    rows, told = [], list[str]()
     for key in keys:
-        values = [found.get(key) for found in flat.values()]
+        values = [config.get(key) for config in flat.values()]
         if all(value == values[0] for value in values) or any(key.startswith(f"{part}.") for part in told):
             continue
         part = _lacking(key, flat)
         owner, _, last = key.rpartition(".")
         if part:
             told.append(part)
-            key, values = part, [_called(found, part) for found in flat.values()]
+            key, values = part, [_called(config, part) for config in flat.values()]
         elif last in ("name", "kind") and owner:  # another machine has other keys altogether
             told.append(owner)
-        cells = tuple(NOTHING if value is None else Cell(documents.inline(value)) for value in values)
-        lines.append(Line(key, cells))
-    return Table("What differs in what was asked", tuple(flat), tuple(lines), corner="key")
+        cells = tuple(NOTHING if value is None else TableCell(documents.inline(value)) for value in values)
+        rows.append(TableRow(key, cells))
+    return Table("What differs in what was asked", tuple(flat), tuple(rows), corner="key")
 
 
 def _lacking(key: str, flat: Mapping[str, Mapping[str, Any]]) -> str:
     """The outermost part around a key that some of the runs have not at all, and that can be called something."""
     steps = key.split(".")
     parts = [".".join(steps[:depth]) for depth in range(1, len(steps))]
-    lacking = (part for part in parts if any(not _has(found, part) for found in flat.values()))
-    return next((part for part in lacking if any(_called(found, part) for found in flat.values())), "")
+    lacking = (part for part in parts if any(not _has(config, part) for config in flat.values()))
+    return next((part for part in lacking if any(_called(config, part) for config in flat.values())), "")
 
 
-def _has(found: Mapping[str, Any], part: str) -> bool:
-    return any(key.startswith(f"{part}.") for key in found)
+def _has(config: Mapping[str, Any], part: str) -> bool:
+    return any(key.startswith(f"{part}.") for key in config)
 
 
-def _called(found: Mapping[str, Any], part: str) -> str | None:
+def _called(config: Mapping[str, Any], part: str) -> str | None:
     """What a part is, in short: of a system its rule and machine, or else its name; None if it has none."""
-    rule, machine = found.get(f"{part}.learning.name"), found.get(f"{part}.machine.name")
+    rule, machine = config.get(f"{part}.learning.name"), config.get(f"{part}.machine.name")
     if rule and machine:
         return f"{rule} on {machine}"
-    names = (found.get(f"{part}.{key}") for key in ("name", "kind", "cell.name"))
+    names = (config.get(f"{part}.{key}") for key in ("name", "kind", "cell.name"))
     return next((str(name) for name in names if name is not None), None)
 
 
@@ -136,7 +136,7 @@ def _flat(data: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         for key in sorted(data, key=lambda key: (key != "name", key != "kind")):
             yield from _flat(data[key], f"{prefix}.{key}" if prefix else str(key))
     elif (
-        isinstance(data, list) and (data or prefix == "references") and all(isinstance(each, Mapping) for each in data)
+        isinstance(data, list) and (data or prefix == "references") and all(isinstance(item, Mapping) for item in data)
     ):
         for place, item in enumerate(data):
             yield from _flat(item, f"{prefix}.{item.get('name', place) if prefix == 'references' else place}")

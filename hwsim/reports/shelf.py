@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from hwsim import documents
 from hwsim.config import hardware
 from hwsim.guide.choices import Choice
-from hwsim.guide.constants import Row, constants
+from hwsim.guide.constants import ListedConstant, constants
 from hwsim.guide.keys import sections
 
 
@@ -56,7 +56,7 @@ def _constants(path: Path, console: Console) -> None:
     console.print(f" in {Path(*path.parts[-2:])}", highlight=False, soft_wrap=True)
 
 
-def _origin(row: Row) -> str:
+def _origin(row: ListedConstant) -> str:
     if row.kind == "source":
         return escape(f"{row.key}, {row.because}" if row.because else row.key)
     return f"[yellow]{row.kind}[/yellow]" + (f": {escape(row.because)}" if row.because else "")

@@ -14,7 +14,7 @@ from hwsim.reports import trials
 from hwsim.reports.figures import study as figures
 from hwsim.reports.tables import Table
 from hwsim.results import study_folder
-from hwsim.results.study.store import Progress
+from hwsim.results.study.store import StudyProgress
 from hwsim.results.study.table import FILES
 
 _LINES = 36
@@ -25,9 +25,9 @@ _WORD = 14
 
 def outline(grid: Grid) -> str:
     """How many trials there are, and of what."""
-    parts = [f"{line.size} of {', '.join(line.columns)}" for line in grid.lines]
+    counts = [f"{dimension.size} of {', '.join(dimension.columns)}" for dimension in grid.dimensions]
     seeds = f"{len(grid.seeds):,} seed{'s' if len(grid.seeds) > 1 else ''}"
-    return f"{grid.study.name}: {' × '.join([*parts, seeds])} = {grid.trials:,} trial{'s' if grid.trials > 1 else ''}"
+    return f"{grid.study.name}: {' × '.join([*counts, seeds])} = {grid.trials:,} trial{'s' if grid.trials > 1 else ''}"
 
 
 def draw(grid: Grid, folder: Path) -> list[Path]:
@@ -39,7 +39,7 @@ def draw(grid: Grid, folder: Path) -> list[Path]:
     return [path for path in paths if path is not None]
 
 
-def show(folder: Path, ended: Progress, drawn: list[Path], console: Console) -> None:
+def show(folder: Path, ended: StudyProgress, drawn: list[Path], console: Console) -> None:
     """Print what the figures show as tables, what failed, and where everything is."""
     study = study_folder.read(folder)
     compared = trials.differences(study)
@@ -75,9 +75,9 @@ def _printable(table: Table) -> RichTable:
     for number, name in enumerate([table.corner, *table.columns]):
         longest = max(map(len, name.split()), default=0)
         drawn.add_column(escape(name), justify="right" if number else "left", min_width=min(longest, _WORD))
-    for line in table.lines[:_LINES]:
-        drawn.add_row(escape(line.label), *(escape(str(cell)) for cell in line.cells))
-    if len(table.lines) > _LINES:
-        drawn.caption = f"{len(table.lines) - _LINES} more lines in the tables of the folder"
+    for row in table.rows[:_LINES]:
+        drawn.add_row(escape(row.label), *(escape(str(cell)) for cell in row.cells))
+    if len(table.rows) > _LINES:
+        drawn.caption = f"{len(table.rows) - _LINES} more lines in the tables of the folder"
         drawn.caption_justify = "left"
     return drawn

@@ -30,7 +30,7 @@ Systems = Mapping[str, System]
 """What is known of each system, by name; ratios are to the first."""
 
 
-class Cell(NamedTuple):
+class TableCell(NamedTuple):
     """What stands in a table, the number that it is sorted by, if there is one, and what stands beside it."""
 
     text: str
@@ -41,11 +41,11 @@ class Cell(NamedTuple):
         return f"{self.text} {self.beside}" if self.beside else self.text
 
 
-class Line(NamedTuple):
+class TableRow(NamedTuple):
     """A row of a table."""
 
     label: str
-    cells: tuple[Cell, ...]
+    cells: tuple[TableCell, ...]
 
 
 class Table(NamedTuple):
@@ -58,14 +58,14 @@ class Table(NamedTuple):
 
     title: str
     columns: tuple[str, ...]
-    lines: tuple[Line, ...]
-    total: Line | None = None
+    rows: tuple[TableRow, ...]
+    total: TableRow | None = None
     corner: str = ""
 
 
 GROUPS = ("recurrent", "input", "readout")
 
-NOTHING = Cell("-")
+NOTHING = TableCell("-")
 NOT_FINITE = "not finite"
 
 
@@ -78,13 +78,13 @@ def put(table: Table, console: Console) -> None:
         if console.measure(printable(table), options=unbounded).maximum <= console.width
         else math.ceil(len(table.columns) / fitting)
     )
-    each = math.ceil(len(table.columns) / max(1, blocks))
-    for first in range(0, len(table.columns), max(1, each)):
-        part = slice(first, first + each)
-        lines = tuple(Line(line.label, line.cells[part]) for line in table.lines)
-        total = table.total and Line(table.total.label, table.total.cells[part])
+    width = math.ceil(len(table.columns) / max(1, blocks))
+    for first in range(0, len(table.columns), max(1, width)):
+        part = slice(first, first + width)
+        rows = tuple(TableRow(row.label, row.cells[part]) for row in table.rows)
+        total = table.total and TableRow(table.total.label, table.total.cells[part])
         title = f"{table.title}, continued" if first else table.title
-        console.print(printable(table._replace(title=title, columns=table.columns[part], lines=lines, total=total)))
+        console.print(printable(table._replace(title=title, columns=table.columns[part], rows=rows, total=total)))
 
 
 _LABEL, _NARROWEST = 16, 15
@@ -97,18 +97,18 @@ def printable(table: Table) -> RichTable:
     drawn.add_column(table.corner, overflow="fold")
     for name in table.columns:
         drawn.add_column(escape(name), justify="right", overflow="fold")
-    for line in table.lines:
-        drawn.add_row(escape(line.label), *(escape(str(cell)) for cell in line.cells))
+    for row in table.rows:
+        drawn.add_row(escape(row.label), *(escape(str(cell)) for cell in row.cells))
     if table.total is not None:
         drawn.add_section()
         drawn.add_row(table.total.label, *(escape(str(cell)) for cell in table.total.cells))
     return drawn
 
 
-def systems(found: Systems, title: str = "Systems side by side (× is the ratio to the first)") -> Table:
+def systems(systems: Systems, title: str = "Systems side by side (× is the ratio to the first)") -> Table:
     """What there is to know of each system, a line for each quantity; in brackets the ratio to the first."""
-    first = next(iter(found.values()))
-    lines: list[Line] = []
+    first = next(iter(systems.values()))
+    rows: list[TableRow] = []
 
     def row(
         label: str,
@@ -121,15 +121,15 @@ def systems(found: Systems, title: str = "Systems side by side (× is the ratio 
     ) -> None:
         cells = []
         base = get(first)
-        for system in found.values():
+        for system in systems.values():
             value = get(system)
             if value is None:
                 cells.append(NOTHING)
                 continue
             beside = f"(×{value / base:.3g})" if ratio and system is not first and base else range_(value)
-            cells.append(Cell(write(value), number(value), beside))
+            cells.append(TableCell(write(value), number(value), beside))
         if any(cell is not NOTHING for cell in cells):
-            lines.append(Line(label, tuple(cells)))
+            rows.append(TableRow(label, tuple(cells)))
 
     row("rule", lambda s: s.rule, str, number=_none)
     row("machine", lambda s: s.machine, str, number=_none)
@@ -158,75 +158,81 @@ def systems(found: Systems, title: str = "Systems side by side (× is the ratio 
     row("time / sequence", lambda s: s.time.sequence_s or None, lambda v: si(v, "s"), ratio=True)
     row("writes / device", lambda s: s.weights and s.weights.writes_per_device, lambda v: f"{v:.3g}")
     row("saturated", lambda s: s.signal_health and s.signal_health.saturation_rate, lambda v: f"{v:.2%}")
-    return Table(title, tuple(found), tuple(lines))
+    return Table(title, tuple(systems), tuple(rows))
 
 
-def energy(found: Systems) -> Table:
+def energy(systems: Systems) -> Table:
     """Energy of one training step, or of one gradient if there is no training, by purpose."""
-    parts = {name: system.energy.by_purpose for name, system in found.items()}
+    parts = {name: system.energy.by_purpose for name, system in systems.items()}
     return _breakdown("Energy of a training step, by purpose", "purpose", (*PURPOSES, LEAKAGE), parts, "J")
 
 
-def memory(found: Systems) -> Table:
+def memory(systems: Systems) -> Table:
     """What was held when the most was held, by class."""
-    parts = {name: system.memory.peak_by_class for name, system in found.items()}
+    parts = {name: system.memory.peak_by_class for name, system in systems.items()}
     return _breakdown("Memory at its peak, by class", "class", CLASSES, parts, "B")
 
 
 def constants(name: str, system: System) -> Table:
     """What each constant contributes to a training step, between what it might, and whether it is assumed."""
-    found, total = shares(system), system.energy.training_step_j
-    lines = []
-    for constant, share in found.items():
-        part = NOTHING if not total else Cell(f"{share.energy / total:.1%}", share.energy / total)
-        ends = tuple(NOTHING if end is None else Cell(si(end, "J"), end) for end in (share.low, share.high))
-        said = NOTHING if share.assumed is None else Cell("assumed" if share.assumed else "from a source")
-        lines.append(Line(constant, (Cell(si(share.energy, "J"), share.energy), part, *ends, said)))
-    known = [any(line.cells[column] != NOTHING for line in lines) for column in range(5)]
+    contributions, total = shares(system), system.energy.training_step_j
+    rows = []
+    for constant, share in contributions.items():
+        part = NOTHING if not total else TableCell(f"{share.energy / total:.1%}", share.energy / total)
+        ends = tuple(NOTHING if end is None else TableCell(si(end, "J"), end) for end in (share.low, share.high))
+        said = NOTHING if share.assumed is None else TableCell("assumed" if share.assumed else "from a source")
+        rows.append(TableRow(constant, (TableCell(si(share.energy, "J"), share.energy), part, *ends, said)))
+    known = [any(row.cells[column] != NOTHING for row in rows) for column in range(5)]
     columns = ("energy", "share", "lowest", "highest", "value")
     return Table(
         f"Constants of {name}, by what they contribute to a training step",
         tuple(column for column, filled in zip(columns, known, strict=True) if filled),
         tuple(
-            Line(line.label, tuple(cell for cell, filled in zip(line.cells, known, strict=True) if filled))
-            for line in lines
+            TableRow(row.label, tuple(cell for cell, filled in zip(row.cells, known, strict=True) if filled))
+            for row in rows
         ),
         corner="constant",
     )
 
 
-def gradients(found: Systems) -> Table:
+def gradients(systems: Systems) -> Table:
     """Cosines with exact gradients at the target and at the programmed weights, and along the recorded states."""
-    columns, rows = [], dict[str, list[Cell]]()
-    for name, system in found.items():
+    columns, cells_by_row = [], dict[str, list[TableCell]]()
+    for name, system in systems.items():
         if system.gradient:
-            for against in ("target", "programmed", "recorded"):
-                columns.append(f"{name}, {against}")
-                for row, each in alignments(system.gradient):
-                    one: Alignment = getattr(each, against)
-                    nothing = Cell(NOT_FINITE) if one.non_finite else NOTHING
-                    cell = nothing if one.cosine is None else Cell(f"{one.cosine:.3f}", one.cosine, _lost_beside(one))
-                    rows.setdefault(row, []).append(cell)
-    whole = {row: cells for row, cells in rows.items() if len(cells) == len(columns)}
-    lines = tuple(Line(row, tuple(cells)) for row, cells in whole.items())
-    return Table("Cosine with exact gradients", tuple(columns), lines, corner="parameters")
+            for exact in ("target", "programmed", "recorded"):
+                columns.append(f"{name}, {exact}")
+                for row, group in alignments(system.gradient):
+                    alignment: Alignment = getattr(group, exact)
+                    nothing = TableCell(NOT_FINITE) if alignment.non_finite else NOTHING
+                    cell = (
+                        nothing
+                        if alignment.cosine is None
+                        else TableCell(f"{alignment.cosine:.3f}", alignment.cosine, _lost_beside(alignment))
+                    )
+                    cells_by_row.setdefault(row, []).append(cell)
+    whole = {row: cells for row, cells in cells_by_row.items() if len(cells) == len(columns)}
+    rows = tuple(TableRow(row, tuple(cells)) for row, cells in whole.items())
+    return Table("Cosine with exact gradients", tuple(columns), rows, corner="parameters")
 
 
-def utilisation(found: Systems) -> Table:
+def utilisation(systems: Systems) -> Table:
     """How much of a sequence's time each unit works."""
-    busy = {name: system.time.utilisation or {} for name, system in found.items()}
+    busy = {name: system.time.utilisation or {} for name, system in systems.items()}
     units = dict.fromkeys(unit for parts in busy.values() for unit in parts)
-    lines = tuple(
-        Line(
+    rows = tuple(
+        TableRow(
             unit,
-            tuple(Cell(f"{parts[unit]:.1%}", parts[unit]) if unit in parts else NOTHING for parts in busy.values()),
+            tuple(
+                TableCell(f"{parts[unit]:.1%}", parts[unit]) if unit in parts else NOTHING for parts in busy.values()
+            ),
         )
         for unit in units
     )
-    return Table("Utilisation of each unit", tuple(busy), lines, corner="unit")
+    return Table("Utilisation of each unit", tuple(busy), rows, corner="unit")
 
 
-class Share(NamedTuple):
+class EnergyShare(NamedTuple):
     """What one constant contributes, and between what it might lie; None where its source gives no range.
 
     Attributes:
@@ -244,13 +250,13 @@ class Share(NamedTuple):
         return self.high - self.low if self.low is not None and self.high is not None else 0.0
 
 
-def shares(system: System) -> dict[str, Share]:
+def shares(system: System) -> dict[str, EnergyShare]:
     """What each constant contributes to a training step, the largest first."""
-    found = {}
+    by_constant = {}
     for name, entry in system.energy.by_constant.items():
         if entry.energy_j is not None:  # where learning diverged it may be no number
-            found[name] = Share(entry.energy_j, entry.low_j, entry.high_j, entry.assumed)
-    return dict(sorted(found.items(), key=lambda item: -item[1].energy))
+            by_constant[name] = EnergyShare(entry.energy_j, entry.low_j, entry.high_j, entry.assumed)
+    return dict(sorted(by_constant.items(), key=lambda item: -item[1].energy))
 
 
 def alignments(gradient: GradientCheck) -> Iterator[tuple[str, Against]]:
@@ -273,18 +279,18 @@ def lost(system: System) -> list[int]:
 
 def left_out(system: System) -> list[str]:
     """What is to be said of chips whose answers are not finite."""
-    found = _lost_of_all(system)
-    if found is None:
+    counts = _lost_of_all(system)
+    if counts is None:
         return []
-    gone, chips = found
+    gone, chips = counts
     rest = ", so its test has no result" if gone == chips else "; its medians are those of the others"
     return [f"on {gone} of {chips} chips answers are not finite{rest}."]
 
 
-def remarks(found: Systems) -> list[str]:
+def remarks(systems: Systems) -> list[str]:
     """What a reader should know besides the numbers."""
     lines = []
-    for name, system in found.items():
+    for name, system in systems.items():
         lines += [f"{name}: {said}" for said in left_out(system)]
         if system.bound:
             lines.append(f"{name}: {system.bound}.")
@@ -346,20 +352,20 @@ def _propagation(name: str, reach: Horizon) -> list[str]:
 
 
 def _breakdown(
-    title: str, corner: str, order: Iterable[str], found: Mapping[str, Mapping[str, float | None]], unit: str
+    title: str, corner: str, order: Iterable[str], breakdowns: Mapping[str, Mapping[str, float | None]], unit: str
 ) -> Table:
-    totals = {name: _total(parts) for name, parts in found.items()}
-    lines = []
+    totals = {name: _total(parts) for name, parts in breakdowns.items()}
+    rows = []
     for key in order:
-        if any(key in parts for parts in found.values()):
+        if any(key in parts for parts in breakdowns.values()):
             cells = []
-            for name, parts in found.items():
+            for name, parts in breakdowns.items():
                 value, whole = parts.get(key), totals[name]
                 share = "" if value is None or not whole else f"{value / whole:4.0%}"
-                cells.append(NOTHING if value is None else Cell(si(value, unit), value, share))
-            lines.append(Line(key, tuple(cells)))
-    sums = (NOTHING if total is None else Cell(si(total, unit), total) for total in totals.values())
-    return Table(title, tuple(found), tuple(lines), Line("sum", tuple(sums)), corner)
+                cells.append(NOTHING if value is None else TableCell(si(value, unit), value, share))
+            rows.append(TableRow(key, tuple(cells)))
+    sums = (NOTHING if total is None else TableCell(si(total, unit), total) for total in totals.values())
+    return Table(title, tuple(breakdowns), tuple(rows), TableRow("sum", tuple(sums)), corner)
 
 
 def _total(parts: Mapping[str, float | None]) -> float | None:
@@ -385,19 +391,19 @@ def _lost_of_all(system: System) -> tuple[int, int] | None:
 def lost_gradients(system: System) -> int:
     """On how many chips the gradient is not finite, in the group in which that is so on most."""
     groups = [getattr(system.gradient, group).target for group in GROUPS] if system.gradient else []
-    return max((found.non_finite for found in groups), default=0)
+    return max((alignment.non_finite for alignment in groups), default=0)
 
 
 def _known(system: System, group: str) -> Alignment | None:
     """What the gradient check says of a group; None if the cosine is undefined, or was not asked for."""
-    found: Alignment | None = getattr(system.gradient, group).target if system.gradient else None
-    return None if not found or (found.cosine is None and not found.non_finite) else found
+    alignment: Alignment | None = getattr(system.gradient, group).target if system.gradient else None
+    return None if not alignment or (alignment.cosine is None and not alignment.non_finite) else alignment
 
 
-def _lost_beside(found: Alignment) -> str:
+def _lost_beside(alignment: Alignment) -> str:
     """How many chips are in no median, if some are in it."""
-    gone = found.non_finite
-    return f"({gone} {NOT_FINITE})" if gone and found.cosine is not None else ""
+    gone = alignment.non_finite
+    return f"({gone} {NOT_FINITE})" if gone and alignment.cosine is not None else ""
 
 
 def _range(spread: Spread) -> str:

@@ -11,13 +11,13 @@ import pandas as pd
 from pydantic import ValidationError
 
 from hwsim.columns import error_column
-from hwsim.config.study import Figure
+from hwsim.config.study import FigureOptions
 from hwsim.quantities import si
 from hwsim.reports.answers import Answer
 from hwsim.reports.figures.canvas import opening
-from hwsim.reports.tables import NOT_FINITE, NOTHING, Cell, Line, Table
-from hwsim.reports.words import Words
-from hwsim.results.study.store import Progress
+from hwsim.reports.tables import NOT_FINITE, NOTHING, Table, TableCell, TableRow
+from hwsim.reports.vocabulary import Vocabulary
+from hwsim.results.study.store import StudyProgress
 from hwsim.results.study_folder import StudyFolder
 
 SYSTEM = ("system", "rule", "machine")
@@ -46,7 +46,7 @@ _FEW = 12
 
 _COLUMNS = 8
 """Values of a hue that find room side by side."""
-UNDEFINED = Cell("undefined")
+UNDEFINED = TableCell("undefined")
 """The cosine of a gradient that is all zero, on each chip."""
 
 
@@ -67,7 +67,7 @@ def outline(study: StudyFolder) -> str:
     return f"{' × '.join(parts) or 'one point'}{seeds} · {study.table['system'].nunique()} systems"
 
 
-def how_far(progress: Progress) -> str:
+def how_far(progress: StudyProgress) -> str:
     """How far a study is that is not finished."""
     failed = f", {progress.failed:,} of them failed" if progress.failed else ""
     return f"{progress.over:,} of {progress.total:,} trials are over{failed}; what stands here is provisional"
@@ -99,55 +99,55 @@ def pivots(study: StudyFolder) -> list[Table]:
     return [_pivot(study, name, asked.get(name)) for name in dict.fromkeys(known or _shown(study)[:2])]
 
 
-def drawn(study: StudyFolder) -> list[Figure]:
+def drawn(study: StudyFolder) -> list[FigureOptions]:
     """The figures that the study asks for; those that this version does not understand are left out."""
-    found = []
+    figures = []
     for asked in study.study.get("figures") or []:
         with suppress(ValidationError):
-            found.append(Figure.model_validate(asked))
-    return found
+            figures.append(FigureOptions.model_validate(asked))
+    return figures
 
 
-def _pivot(study: StudyFolder, quantity: str, figure: Figure | None) -> Table:
-    words = Words() if figure is None else Words(figure.names, figure.units)
+def _pivot(study: StudyFolder, quantity: str, figure: FigureOptions | None) -> Table:
+    words = Vocabulary() if figure is None else Vocabulary(figure.names, figure.units)
     mean = figure is not None and figure.center == "mean" and "mean" in study.summary
     middle = "mean" if mean else "median"
     gradient = error_column(quantity) if quantity.startswith("cosine_") else quantity
-    rows = study.summary[study.summary.quantity.isin([quantity, gradient])]
+    values = study.summary[study.summary.quantity.isin([quantity, gradient])]
     across = _across(study, figure)
     columns = [name for name in study.table[across].dropna().unique() if name in set(study.summary[across])]
     varied = [name for name in axes(study) if study.summary[name].nunique(dropna=False) > 1 and name != across]
-    lines = []
-    for key, part in rows.groupby(varied, sort=False, dropna=False) if varied else [((), rows)]:
+    rows = []
+    for key, part in values.groupby(varied, sort=False, dropna=False) if varied else [((), values)]:
         at = [words.value(name, value, bare=True) for name, value in zip(varied, key, strict=True)]
-        point = [Cell(said, _sortable(value)) for said, value in zip(at, key, strict=True)]
+        point = [TableCell(said, _sortable(value)) for said, value in zip(at, key, strict=True)]
         known = part.assign(column=part[across])[part.quantity == quantity]
-        found = {row.column: row for row in known.itertuples()}
-        nothing = dict.fromkeys(set(part[across]) - set(found), UNDEFINED)
-        cells = (nothing.get(name) or _middle(words, quantity, middle, found.get(name)) for name in columns)
-        lines.append(Line(at[0] if at else "", (*point[1:], *cells)))
+        by_column = {row.column: row for row in known.itertuples()}
+        undefined = dict.fromkeys(set(part[across]) - set(by_column), UNDEFINED)
+        cells = (undefined.get(name) or _middle(words, quantity, middle, by_column.get(name)) for name in columns)
+        rows.append(TableRow(at[0] if at else "", (*point[1:], *cells)))
     what = opening(figure.y_label if figure is not None and figure.y_label else words.column(quantity))
     heads = (*map(words.column, varied[1:]), *(words.value(across, name) for name in columns))
     corner = words.column(varied[0]) if varied else ""
-    return Table(f"{what}: {middle} over chips and seeds", heads, tuple(lines), corner=corner)
+    return Table(f"{what}: {middle} over chips and seeds", heads, tuple(rows), corner=corner)
 
 
-def _across(study: StudyFolder, figure: Figure | None) -> str:
+def _across(study: StudyFolder, figure: FigureOptions | None) -> str:
     """What has a column for each of its values: systems, or the few hues of the figure if there is but one system."""
     hue = "" if figure is None else str(figure.hue)
     alone = study.summary.system.nunique() == 1 and hue in axes(study)
     return hue if alone and study.summary[hue].nunique() <= _COLUMNS else "system"
 
 
-def _middle(words: Words, quantity: str, middle: str, row: Any) -> Cell:
+def _middle(words: Vocabulary, quantity: str, middle: str, row: Any) -> TableCell:
     """A value; what is not finite or undefined is said to be so."""
     if row is None:
         return NOTHING
     lost, value = int(getattr(row, "non_finite", 0) or 0), getattr(row, middle)
     if pd.isna(value):
-        return Cell(NOT_FINITE) if lost else NOTHING
+        return TableCell(NOT_FINITE) if lost else NOTHING
     text = f"{value:.3f}" if quantity.startswith("cosine") else words.value(quantity, float(value))
-    return Cell(text.replace("-", "−"), float(value), f"({lost} {NOT_FINITE})" if lost else "")
+    return TableCell(text.replace("-", "−"), float(value), f"({lost} {NOT_FINITE})" if lost else "")
 
 
 def _sortable(value: Any) -> float | None:
@@ -161,23 +161,23 @@ def differences(study: StudyFolder) -> Table | None:
     if quantity not in known:
         return None
     words, varied = _words(study), axes(study)
-    rows, lines = study.pairs[study.pairs["quantity"] == quantity], []
-    if len(rows) > _FEW:
-        rows = rows[rows["first"] == rows["first"].iloc[0]]
-    for row in rows.to_dict("records"):
-        point = (Cell(words.value(name, row[name], bare=True), _sortable(row[name])) for name in varied)
-        mean, low, high = (_signed(quantity, row[name]) for name in ("mean", "low", "high"))
-        gone = row.get("non_finite", 0)
+    pairs, rows = study.pairs[study.pairs["quantity"] == quantity], []
+    if len(pairs) > _FEW:
+        pairs = pairs[pairs["first"] == pairs["first"].iloc[0]]
+    for pair in pairs.to_dict("records"):
+        point = (TableCell(words.value(name, pair[name], bare=True), _sortable(pair[name])) for name in varied)
+        mean, low, high = (_signed(quantity, pair[name]) for name in ("mean", "low", "high"))
+        gone = pair.get("non_finite", 0)
         beside = f"({gone} {NOT_FINITE})" if gone else ""
-        if row["count"] > 1:
-            told = Cell(mean, row["mean"]), Cell(f"{low} to {high}", row["low"])
+        if pair["count"] > 1:
+            told = TableCell(mean, pair["mean"]), TableCell(f"{low} to {high}", pair["low"])
         else:
-            told = Cell(NOT_FINITE), NOTHING
-        leads = Cell(f"{row['leads']} of {row['count']}", row["leads"], beside)
-        lines.append(Line(f"{row['first']} − {row['second']}", (*point, *told, leads)))
+            told = TableCell(NOT_FINITE), NOTHING
+        leads = TableCell(f"{pair['leads']} of {pair['count']}", pair["leads"], beside)
+        rows.append(TableRow(f"{pair['first']} − {pair['second']}", (*point, *told, leads)))
     unit = " (points)" if quantity == "accuracy" else ""
     heads = (*map(words.column, varied), f"mean{unit}", f"95 % interval{unit}", "higher in")
-    return Table(f"{opening(quantity)}: differences within seeds", heads, tuple(lines), corner="difference")
+    return Table(f"{opening(quantity)}: differences within seeds", heads, tuple(rows), corner="difference")
 
 
 def _signed(quantity: str, value: float) -> str:
@@ -188,26 +188,28 @@ def _signed(quantity: str, value: float) -> str:
 def medians(study: StudyFolder) -> Table:
     """A line for each system at each point, a column for each of the first quantities that are known."""
     shown, varied = _shown(study), axes(study)
-    lines = []
-    for system, point, rows in _points(study):
-        values = rows.drop_duplicates("quantity").set_index("quantity")
+    rows = []
+    for system, point, statistics in _points(study):
+        values = statistics.drop_duplicates("quantity").set_index("quantity")
         cells = (_cell(name, values["median"].get(name), _lost(values).get(name, 0)) for name in shown)
-        lines.append(Line(system, (*point, *cells)))
+        rows.append(TableRow(system, (*point, *cells)))
     columns = (*varied, *(_said(name) for name in shown))
-    return Table("Medians over chips and seeds", columns, tuple(lines), corner="system")
+    return Table("Medians over chips and seeds", columns, tuple(rows), corner="system")
 
 
 def spreads(study: StudyFolder) -> Iterator[Table]:
     """A table for each of the first quantities: its median, quartiles and range at each point."""
-    statistics, varied = [name for name in STATISTICS if name in study.summary], axes(study)
+    names, varied = [name for name in STATISTICS if name in study.summary], axes(study)
     for quantity in _shown(study):
-        lines = []
-        for system, point, rows in _points(study._replace(summary=study.summary[study.summary.quantity == quantity])):
-            row = rows.iloc[0]
-            cells = (_cell("" if name in ("count", "non_finite") else quantity, row[name]) for name in statistics)
-            lines.append(Line(system, (*point, *cells)))
-        columns = (*varied, *(name.replace("_", " ") for name in statistics))
-        yield Table(opening(_said(quantity)), columns, tuple(lines), corner="system")
+        rows = []
+        for system, point, of_point in _points(
+            study._replace(summary=study.summary[study.summary.quantity == quantity])
+        ):
+            statistics = of_point.iloc[0]
+            cells = (_cell("" if name in ("count", "non_finite") else quantity, statistics[name]) for name in names)
+            rows.append(TableRow(system, (*point, *cells)))
+        columns = (*varied, *(name.replace("_", " ") for name in names))
+        yield Table(opening(_said(quantity)), columns, tuple(rows), corner="system")
 
 
 def _shown(study: StudyFolder) -> list[str]:
@@ -277,27 +279,27 @@ def _researcher(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
         return Answer(asked, _UNMEASURED, "", [])
     name, largest = measure
     rows = study.summary[study.summary.quantity == name]
-    found: dict[str, pd.Series[float]] = {}
+    finite: dict[str, pd.Series[float]] = {}
     lost: dict[str, tuple[int, int]] = {}
     for (name_of, system), part in rows.groupby(["rule", "system"], sort=False):
         rule = f"{name_of} ({system})"
         whole = _lost(part) == 0
         lost[rule] = int((~whole).sum()), len(part)
         if part["median"][whole].notna().any():
-            found[rule] = part["median"][whole].dropna()
+            finite[rule] = part["median"][whole].dropna()
     gone = [f"{rule}: not finite at {few} of {of} points." for rule, (few, of) in lost.items() if few]
-    if not found:
+    if not finite:
         return Answer(asked, f"No {_said(name)} is finite on all chips.", "bad", gone)
-    fewest = min(lost[rule][0] for rule in found)
+    fewest = min(lost[rule][0] for rule in finite)
     best = (max if largest else min)(
-        (rule for rule in found if lost[rule][0] == fewest), key=lambda rule: float(found[rule].median())
+        (rule for rule in finite if lost[rule][0] == fewest), key=lambda rule: float(finite[rule].median())
     )
-    middle = _number(name, float(found[best].median()))
+    middle = _number(name, float(finite[best].median()))
     over = "the points at which it is finite on all chips" if fewest else "all points"
     said = f"By its median over {over}, {best} does best: {_said(name)} {middle}."
     because = [
         f"{rule}: {_number(name, float(values.min()))} to {_number(name, float(values.max()))}."
-        for rule, values in found.items()
+        for rule, values in finite.items()
     ]
     how = (
         ["What is finite at more points is better, then what has the better median."] if gone and len(lost) > 1 else []
@@ -316,20 +318,20 @@ def _measure(study: StudyFolder) -> tuple[str, bool] | None:
     return None
 
 
-def _points(study: StudyFolder) -> Iterator[tuple[str, tuple[Cell, ...], pd.DataFrame]]:
+def _points(study: StudyFolder) -> Iterator[tuple[str, tuple[TableCell, ...], pd.DataFrame]]:
     """Each system at each point: its name, where the point lies, and its rows."""
     varied = axes(study)
     for key, rows in study.summary.groupby([*varied, "system"], sort=False, dropna=False):
         *point, system = key
         numbers = (value if isinstance(value, (int, float)) and not pd.isna(value) else None for value in point)
-        yield str(system), tuple(map(Cell, map(_short, point), numbers)), rows
+        yield str(system), tuple(map(TableCell, map(_short, point), numbers)), rows
 
 
-def _words(study: StudyFolder) -> Words:
+def _words(study: StudyFolder) -> Vocabulary:
     """As its figures have them."""
     figures = drawn(study)
     names = {key: value for figure in figures for key, value in figure.names.items()}
-    return Words(names, {key: value for figure in figures for key, value in figure.units.items()})
+    return Vocabulary(names, {key: value for figure in figures for key, value in figure.units.items()})
 
 
 def _where(study: StudyFolder, row: Any) -> str:
@@ -348,10 +350,10 @@ def _said(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _cell(name: str, value: Any, lost: int = 0) -> Cell:
+def _cell(name: str, value: Any, lost: int = 0) -> TableCell:
     if value is None or pd.isna(value):
-        return Cell(NOT_FINITE) if lost else NOTHING
-    return Cell(_number(name, float(value)), float(value), f"({lost} {NOT_FINITE})" if lost else "")
+        return TableCell(NOT_FINITE) if lost else NOTHING
+    return TableCell(_number(name, float(value)), float(value), f"({lost} {NOT_FINITE})" if lost else "")
 
 
 def _lost(rows: pd.DataFrame) -> pd.Series[int]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Quantity(NamedTuple):
-    """What is compared, its unit, and the key of its value in a `Cost`."""
+    """What is compared, its unit, and the key of its value in a `SystemCost`."""
 
     name: str
     unit: str
@@ -18,18 +18,18 @@ class Quantity(NamedTuple):
 QUANTITIES = (Quantity("energy", "J"), Quantity("memory", "B"), Quantity("time", "s"))
 
 
-class Moved(NamedTuple):
+class MovedConstant(NamedTuple):
     """What can be elsewhere in its range: a constant, and its bounds as multiples of its value.
 
     Where two machines have the same, as an accelerator and the digital unit of a chip, it is one constant.
     """
 
-    constant: str
+    name: str
     low: float
     high: float
 
 
-class Cost(NamedTuple):
+class SystemCost(NamedTuple):
     """One system at one value: of a gradient of one sequence, as the sources say, and the least and most they allow.
 
     Attributes:
@@ -39,7 +39,7 @@ class Cost(NamedTuple):
     energy: tuple[float, float, float]
     memory: tuple[float, float, float]
     time: tuple[float, float, float]
-    constants: Mapping[Moved, float] = MappingProxyType({})
+    constants: Mapping[MovedConstant, float] = MappingProxyType({})
 
 
 class Meeting(NamedTuple):
@@ -99,23 +99,23 @@ class Breakeven:
     axis: str
     substrate: str
     bounds: dict[str, str]
-    costs: dict[float, dict[str, Cost]]
+    costs: dict[float, dict[str, SystemCost]]
     verdicts: dict[str, Verdict]
     notes: list[str]
 
 
-class Fragile(NamedTuple):
+class FragileConstant(NamedTuple):
     """A constant with which a meeting moves, appears or disappears.
 
     Attributes:
         quantity: in which.
-        constant: its name.
+        name: of the constant.
         halved, doubled: how the substrate stands along the axis then.
         by: how far meetings move, as a logarithm; infinite if their number or direction changes.
     """
 
     quantity: str
-    constant: str
+    name: str
     halved: Course
     doubled: Course
     by: float

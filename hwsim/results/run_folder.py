@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from hwsim import documents
 from hwsim.config import experiment, plausible
 from hwsim.errors import ConfigError, HwsimError, OutputError, ResultsError
-from hwsim.free_memory import Part, check_memory
+from hwsim.free_memory import MemoryNeed, check_memory
 from hwsim.results import tables
 from hwsim.results.summary import SCHEMA_VERSION, Summary, System
 from hwsim.results.tables import TABLES
@@ -167,7 +167,9 @@ class RunFolder:
             MemoryEstimateError: it does not; of long sequences every step has its rows.
         """
         path = self.path / name
-        rows = Part("its rows", ceil(times * path.stat().st_size), "shorter sequences, or what reads it row by row")
+        rows = MemoryNeed(
+            "its rows", ceil(times * path.stat().st_size), "shorter sequences, or what reads it row by row"
+        )
         check_memory(f"{path}: reading it", rows)
         return path
 

@@ -13,11 +13,11 @@ import pandas as pd
 
 from hwsim import documents
 from hwsim.config import grid
-from hwsim.config.study import Figure
+from hwsim.config.study import FigureOptions
 from hwsim.errors import HwsimError, ResultsError
 from hwsim.results.study import reader
 from hwsim.results.study import table as tables
-from hwsim.results.study.store import FILE, Progress, Trials
+from hwsim.results.study.store import FILE, StudyProgress, Trials
 
 STUDY = "study.yaml"
 _OTHERS = (tables.SUMMARY, tables.PAIRS, tables.CURVES)
@@ -46,17 +46,17 @@ class StudyFolder(NamedTuple):
     figures: dict[str, str]
     pairs: pd.DataFrame = pd.DataFrame()
     curves: pd.DataFrame = pd.DataFrame()
-    progress: Progress | None = None
+    progress: StudyProgress | None = None
 
     @property
     def doubts(self) -> list[str]:
         """What is implausible in what was asked; nothing where this version would not take it any more."""
         try:
-            return grid.load(self.path / STUDY).doubts()
+            return grid.load_study(self.path / STUDY).doubts()
         except HwsimError:
             return []
 
-    def rows(self, figure: Figure) -> pd.DataFrame:
+    def rows(self, figure: FigureOptions) -> pd.DataFrame:
         """The table that a figure is about."""
         return self.curves if figure.over_training else self.table
 
@@ -80,7 +80,7 @@ def read(path: str | Path) -> StudyFolder:
         if not is_study(folder):
             raise ResultsError(f"{folder} is not the folder of a study: it has no {STUDY}")
         study = documents.load(folder / STUDY).data
-        found = _finished(folder, study) or _so_far(folder, study)
+        results = _finished(folder, study) or _so_far(folder, study)
     except OSError as error:
         raise ResultsError(f"{error.filename or folder}: cannot be read: {error.strerror}") from None
     except ResultsError:
@@ -89,11 +89,11 @@ def read(path: str | Path) -> StudyFolder:
         raise ResultsError(str(error)) from None
     except ValueError as error:  # of pandas, and of bytes that are no text
         raise ResultsError(f"{folder}: a table or figure is damaged ({error})") from None
-    lacking = {"system", "status"} - set(found.table) | {"system", "quantity", "median"} - set(found.summary)
+    lacking = {"system", "status"} - set(results.table) | {"system", "quantity", "median"} - set(results.summary)
     if lacking or not isinstance(study, dict):
         said = f"its tables lack {', '.join(sorted(lacking))}" if lacking else f"its {STUDY} is no mapping"
         raise ResultsError(f"{folder} is not the folder of a study: {said}")
-    return found
+    return results
 
 
 def _finished(folder: Path, study: Any) -> StudyFolder | None:
@@ -104,7 +104,7 @@ def _finished(folder: Path, study: Any) -> StudyFolder | None:
     summary, pairs, curves = (
         _table(folder / name, table) if (folder / name).is_file() else pd.DataFrame() for name in _OTHERS
     )
-    figures = {each.stem: each.read_text(encoding="utf-8") for each in sorted(folder.glob("figures/*.svg"))}
+    figures = {file.stem: file.read_text(encoding="utf-8") for file in sorted(folder.glob("figures/*.svg"))}
     return StudyFolder(folder, study, table, summary, figures, pairs, curves)
 
 
@@ -112,14 +112,14 @@ def _so_far(folder: Path, study: Any) -> StudyFolder:
     """What is known of the trials that are over; drawings that lie there may be of others."""
     if not (folder / FILE).is_file():
         raise ResultsError(f"{folder} is a study without results: it has neither its tables nor {FILE}")
-    asked = grid.load(folder / STUDY)
+    asked = grid.load_study(folder / STUDY)
 
-    def look(trials: Trials) -> tuple[Progress, dict[str, pd.DataFrame]]:
-        return Progress.of(trials.count(), asked.trials), tables.tables(asked, trials)
+    def look(trials: Trials) -> tuple[StudyProgress, dict[str, pd.DataFrame]]:
+        return StudyProgress.of(trials.count(), asked.trials), tables.tables(asked, trials)
 
-    progress, found = reader.read(folder / FILE, look)
-    table = found[tables.TABLE]
-    files = (StringIO(found[name].to_csv(index=False)) for name in _OTHERS)  # to be read as those of a finished study
+    progress, frames = reader.read(folder / FILE, look)
+    table = frames[tables.TABLE]
+    files = (StringIO(frames[name].to_csv(index=False)) for name in _OTHERS)  # to be read as those of a finished study
     summary, pairs, curves = (_table(file, table) for file in files)
     return StudyFolder(folder, study, table, summary, {}, pairs, curves, progress)
 

@@ -160,7 +160,7 @@ def test_a_rule_whose_gradient_is_lost_on_a_chip_does_not_point_best(folders: Fo
     drawn = gradient(run.systems)
     assert drawn is not None
     assert "not finite are in neither: 1 of substrate, 1 of exact." in drawn.caption
-    rows = {line.label: line.cells for line in tables.gradients(run.systems).lines}
+    rows = {line.label: line.cells for line in tables.gradients(run.systems).rows}
     assert [str(cell) for cell in rows["recurrent"]][::3] == ["0.990 (1 not finite)", "-", "not finite"]
 
 
@@ -238,7 +238,7 @@ def test_a_point_with_lost_chips_is_neither_the_best_nor_the_worst_of_a_study() 
         "By its median over the points at which it is finite on all chips, a (A) does best: accuracy 65.0%."
     )
     assert "a (A): not finite at 2 of 4 points." in researcher.because
-    cells = [line.cells for line in trials.medians(study).lines]
+    cells = [line.cells for line in trials.medians(study).rows]
     assert [str(row[-1]) for row in cells] == ["50.0%", "99.0% (3 not finite)", "not finite", "80.0%"]
 
 
@@ -271,7 +271,7 @@ def test_a_study_in_which_all_is_lost_says_so() -> None:
     assert (physicist.said, physicist.tone) == ("A has at no point accuracy that is finite on all chips.", "bad")
     assert (researcher.said, researcher.tone) == ("No accuracy is finite on all chips.", "bad")
     (table,) = trials.pivots(study)
-    assert {str(cell) for line in table.lines for cell in line.cells} == {"not finite"}
+    assert {str(cell) for line in table.rows for cell in line.cells} == {"not finite"}
 
 
 def test_differences_say_how_many_seeds_are_lost() -> None:
@@ -283,7 +283,7 @@ def test_differences_say_how_many_seeds_are_lost() -> None:
     ]
     table = trials.differences(study._replace(pairs=pd.DataFrame(lines), curves=pd.DataFrame([{"updates": 1}])))
     assert table is not None
-    said = [[str(cell) for cell in line.cells] for line in table.lines]
+    said = [[str(cell) for cell in line.cells] for line in table.rows]
     assert said == [
         ["4", "+10.00", "+5.00 to +15.00", "3 of 3 (2 not finite)"],
         ["8", "not finite", "-", "0 of 0 (5 not finite)"],

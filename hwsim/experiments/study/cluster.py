@@ -8,10 +8,10 @@ from contextlib import suppress
 from typing import Any, Self
 
 import hwsim
-from hwsim.config.study import Cluster as Options
+from hwsim.config.study import ClusterOptions
 from hwsim.errors import HwsimError
 from hwsim.experiments.study.trial import Job, carry_out
-from hwsim.results.study.store import Outcome
+from hwsim.results.study.store import TrialResult
 
 _AHEAD = 3
 """Trials that are handed to the scheduler for each thread of the cluster."""
@@ -29,7 +29,7 @@ class Cluster:
     Trials of workers that die are carried out by others; Dask gives one up after it has lost several workers.
     """
 
-    def __init__(self, options: Options, data: str | None = None) -> None:
+    def __init__(self, options: ClusterOptions, data: str | None = None) -> None:
         self._data = data
         self._futures: dict[Any, Job] = {}
         self._local: Any = None
@@ -60,7 +60,7 @@ class Cluster:
             with suppress(Exception):
                 getattr(self, opened).close()
 
-    def carry_out(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, Outcome]]:
+    def carry_out(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, TrialResult]]:
         """Each job with its outcome, as they end."""
         from distributed import as_completed
 
@@ -80,19 +80,19 @@ class Cluster:
         fill()
         for future in ended:
             job = self._futures.pop(future)
-            yield job, self._outcome(future)
+            yield job, self._result(future)
             fill()
 
-    def _outcome(self, future: Any) -> Outcome:
+    def _result(self, future: Any) -> TrialResult:
         from distributed import KilledWorker
 
         if future.status == "finished":
-            return Outcome(*future.result())
+            return TrialResult(*future.result())
         if future.status in ("cancelled", "lost"):
             raise ClusterError("the Dask scheduler is gone")
         error = future.exception()
         if isinstance(error, KilledWorker):
-            return Outcome("failed", "each Dask worker that carried it out died; out of memory, perhaps")
+            return TrialResult("failed", "each Dask worker that carried it out died; out of memory, perhaps")
         raise ClusterError(f"a Dask worker cannot carry trials out: {type(error).__name__}: {error}")
 
     def _check(self) -> None:

@@ -19,7 +19,7 @@ import psutil
 from hwsim.errors import HwsimError
 from hwsim.experiments.study.trial import Job
 from hwsim.experiments.study.worker import ENVIRONMENT
-from hwsim.results.study.store import Outcome
+from hwsim.results.study.store import TrialResult
 
 _AHEAD = 2
 """Trials that a worker holds while they are short: the one it is at, and the next one."""
@@ -105,19 +105,19 @@ class Processes:
         for worker in self._workers:
             worker.end()
 
-    def carry_out(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, Outcome]]:
+    def carry_out(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, TrialResult]]:
         """Each job with its outcome, as they end."""
         alone: list[Job] = []
-        for job, outcome in self._spread(jobs, self._count):
-            if outcome.status == "died" or (self._count > 1 and _crowded(outcome)):
+        for job, result in self._spread(jobs, self._count):
+            if result.status == "died" or (self._count > 1 and _crowded(result)):
                 alone.append(job)
             else:
-                yield job, outcome
+                yield job, result
         if alone:
-            for job, outcome in self._spread(iter(alone), 1):
-                yield job, outcome._replace(status="failed") if outcome.status == "died" else outcome
+            for job, result in self._spread(iter(alone), 1):
+                yield job, result._replace(status="failed") if result.status == "died" else result
 
-    def _spread(self, jobs: Iterator[Job], count: int) -> Iterator[tuple[Job, Outcome]]:
+    def _spread(self, jobs: Iterator[Job], count: int) -> Iterator[tuple[Job, TrialResult]]:
         """As `carry_out`, with the status `died` where a worker did."""
         again: deque[Job] = deque()
         ahead = _AHEAD
@@ -145,15 +145,15 @@ class Processes:
                 if worker.jobs:
                     at = worker.jobs.popleft()
                     again.extend(worker.jobs)
-                    yield at, Outcome("died", f"the process that carried it out ended twice: {died}")
+                    yield at, TrialResult("died", f"the process that carried it out ended twice: {died}")
             elif not worker.ready:
                 worker.ready = True
             else:
-                outcome = Outcome(*json.loads(line))
-                ahead = _AHEAD if (outcome.wall_s or 0) < _SHORT else 1
-                yield worker.jobs.popleft(), outcome
+                result = TrialResult(*json.loads(line))
+                ahead = _AHEAD if (result.wall_s or 0) < _SHORT else 1
+                yield worker.jobs.popleft(), result
 
 
-def _crowded(outcome: Outcome) -> bool:
+def _crowded(result: TrialResult) -> bool:
     """Whether it failed for lack of memory, and so may go better with nothing else beside it."""
-    return any(kind in (outcome.traceback or "") for kind in ("MemoryEstimateError", "MemoryError"))
+    return any(kind in (result.traceback or "") for kind in ("MemoryEstimateError", "MemoryError"))

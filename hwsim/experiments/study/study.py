@@ -14,14 +14,14 @@ import numpy
 import hwsim
 from hwsim import documents, tasks
 from hwsim.config.grid import Grid
-from hwsim.config.study import Cluster as ClusterOptions
+from hwsim.config.study import ClusterOptions
 from hwsim.errors import ConfigError, OutputError
 from hwsim.experiments.study.processes import Processes, workers_here
 from hwsim.experiments.study.trial import Job
 from hwsim.experiments.trial import Length
-from hwsim.free_memory import Part, check_memory
+from hwsim.free_memory import MemoryNeed, check_memory
 from hwsim.results.study import table
-from hwsim.results.study.store import FILE, Outcome, Progress, Store
+from hwsim.results.study.store import FILE, StudyProgress, TrialResult, TrialStore
 from hwsim.results.study_folder import STUDY
 
 MANY = 100_000
@@ -34,7 +34,7 @@ _A_ROW, _A_TEST = 8_000, 400
 class Executor(Protocol):
     """Carries trials out somewhere."""
 
-    def carry_out(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, Outcome]]:
+    def carry_out(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, TrialResult]]:
         """Each job with its outcome, as they end."""
 
 
@@ -47,8 +47,8 @@ def run(
     data: str | Path | None = None,
     yes: bool = False,
     retry: bool = False,
-    progress: Callable[[Progress], None] = lambda progress: None,
-) -> Progress:
+    progress: Callable[[StudyProgress], None] = lambda progress: None,
+) -> StudyProgress:
     """Run a study into a folder, or go on with it, and write its tables.
 
     Args:
@@ -73,7 +73,7 @@ def run(
         _compare(store, asked, folder, yes)
         if retry:
             store.forget_failed()
-        now = Progress.of(store.count(), grid.trials)
+        now = StudyProgress.of(store.count(), grid.trials)
         if now.over < grid.trials:
             table.remove(folder)
         _write_study(folder, grid)
@@ -84,7 +84,7 @@ def run(
                 for now in _carry_out(grid, store, executor):
                     progress(now)
         table.write(folder, grid, store)
-        return Progress.of(store.count(), grid.trials)
+        return StudyProgress.of(store.count(), grid.trials)
 
 
 def check_tables(grid: Grid) -> None:
@@ -94,7 +94,7 @@ def check_tables(grid: Grid) -> None:
         MemoryEstimateError: they would not.
     """
     rows = tests = 0
-    for experiment in grid.some():
+    for experiment in grid.representatives():
         systems = experiment.systems().values()
         chips = sum(system.chips if system.machine.kind == "crossbar" else 1 for system in systems)
         rows = max(rows, chips)
@@ -103,10 +103,10 @@ def check_tables(grid: Grid) -> None:
             tests = max(tests, chips * Length.of(experiment.training, sequences).tests)
     size = grid.trials * (rows * _A_ROW + tests * _A_TEST + 1)
     advice = "fewer points, seeds, chips or tests"
-    check_memory(f"{grid.study.name}: what its {grid.trials:,} trials find", Part("its tables", size, advice))
+    check_memory(f"{grid.study.name}: what its {grid.trials:,} trials find", MemoryNeed("its tables", size, advice))
 
 
-def opened(folder: Path) -> Store:
+def opened(folder: Path) -> TrialStore:
     """The store of a study's folder, which may be new.
 
     Raises:
@@ -121,7 +121,7 @@ def opened(folder: Path) -> Store:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror}; choose another folder with --out") from None
-    return Store(path)
+    return TrialStore(path)
 
 
 def _executor(
@@ -137,16 +137,16 @@ def _executor(
     return Processes(workers, where)
 
 
-def _carry_out(grid: Grid, store: Store, executor: Executor) -> Iterator[Progress]:
+def _carry_out(grid: Grid, store: TrialStore, executor: Executor) -> Iterator[StudyProgress]:
     """Carry out what is not over, and keep it; how far the study is after each trial."""
     over, ended = bytearray(grid.trials), store.count()
     for number in store.numbers():
         over[number] = 1
     flying: dict[str, Job] = {}
 
-    def keep(numbers: list[int], trial: str, outcome: Outcome) -> None:
-        store.keep(numbers, trial, outcome)
-        ended[outcome.status] += len(numbers)  # counting them again takes longer than a short trial
+    def keep(numbers: list[int], trial: str, result: TrialResult) -> None:
+        store.keep(numbers, trial, result)
+        ended[result.status] += len(numbers)  # counting them again takes longer than a short trial
 
     def jobs() -> Iterator[Job]:
         """Seed by seed, so that the whole grid is there early."""
@@ -160,7 +160,7 @@ def _carry_out(grid: Grid, store: Store, executor: Executor) -> Iterator[Progres
                 except ConfigError as error:  # parts that do not fit together
                     said = documents.anywhere(str(error))
                     trial = documents.fingerprint({"labels": grid.labels(point), "seed": seed, "error": said})
-                    keep([number], trial, Outcome("failed", said))
+                    keep([number], trial, TrialResult("failed", said))
                     continue
                 if trial in flying:
                     flying[trial].numbers.append(number)
@@ -170,10 +170,10 @@ def _carry_out(grid: Grid, store: Store, executor: Executor) -> Iterator[Progres
                     flying[trial] = Job([number], trial, config, seed)
                     yield flying[trial]
 
-    for job, outcome in executor.carry_out(jobs()):
-        keep(job.numbers, job.id, outcome)
+    for job, result in executor.carry_out(jobs()):
+        keep(job.numbers, job.id, result)
         del flying[job.id]
-        yield Progress.of(ended, grid.trials)
+        yield StudyProgress.of(ended, grid.trials)
 
 
 def identity(grid: Grid, point: int, seed: int) -> tuple[str, str]:
@@ -190,7 +190,7 @@ def _asked(grid: Grid) -> dict[str, Any]:
     return {"study": study, "files": grid.check(), "software": software}
 
 
-def _compare(store: Store, asked: dict[str, Any], folder: Path, yes: bool) -> None:
+def _compare(store: TrialStore, asked: dict[str, Any], folder: Path, yes: bool) -> None:
     before = store.asked
     if before is None:
         store.ask(asked)

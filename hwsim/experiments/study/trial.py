@@ -14,7 +14,7 @@ from hwsim.config.experiment import Experiment
 from hwsim.errors import HwsimError
 from hwsim.experiments import run as experiments
 from hwsim.experiments.footprint import Footprint, footprint
-from hwsim.results.study.store import Outcome
+from hwsim.results.study.store import TrialResult
 from hwsim.results.summary import plain
 from hwsim.tasks import Dataset
 
@@ -35,18 +35,18 @@ class Job(NamedTuple):
     seed: int
 
 
-def carry_out(config: str, seed: int, data: str | None = None) -> Outcome:
+def carry_out(config: str, seed: int, data: str | None = None) -> TrialResult:
     """Run a resolved experiment with a seed; whatever goes wrong in it is its outcome."""
     begun = time.perf_counter()
     try:
         experiment = _experiment(config).model_copy(update={"seed": seed})
-        found = experiments.simulate(experiment, _dataset, data, needed=_footprint(config))
+        result = experiments.simulate(experiment, _dataset, data, needed=_footprint(config))
     except Exception as error:  # the others go on
         said = str(error) if isinstance(error, HwsimError) else f"{type(error).__name__}: {error}"
-        return Outcome("failed", said, traceback.format_exc(), wall_s=time.perf_counter() - begun)
-    summary = json.dumps(found.summary.plain(), allow_nan=False)
-    metrics = json.dumps(plain(found.metrics.to_dict("split", index=False)), allow_nan=False)
-    return Outcome("done", None, None, summary, metrics, time.perf_counter() - begun)
+        return TrialResult("failed", said, traceback.format_exc(), wall_s=time.perf_counter() - begun)
+    summary = json.dumps(result.summary.plain(), allow_nan=False)
+    metrics = json.dumps(plain(result.metrics.to_dict("split", index=False)), allow_nan=False)
+    return TrialResult("done", None, None, summary, metrics, time.perf_counter() - begun)
 
 
 @lru_cache(64)
@@ -66,8 +66,8 @@ _latest: dict[str, Dataset] = {}
 def _dataset(options: Any, seed: int, folder: Path | None) -> Dataset:
     """The data of a task, kept for the next trial with the same."""
     key = f"{options.model_dump_json()} {seed} {folder}"
-    found = _latest.get(key)
-    if found is None:
+    dataset = _latest.get(key)
+    if dataset is None:
         _latest.clear()
-        found = _latest[key] = tasks.load(options, seed, folder)
-    return found
+        dataset = _latest[key] = tasks.load(options, seed, folder)
+    return dataset

@@ -198,7 +198,7 @@ def _inline(svg: str, name: str, label: str) -> str:
             if key in ("style", "fill", "stroke"):
                 value = _in_variables(value)
             if key in ("d", "transform", "x", "y", "width", "height", "points"):
-                value = re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), value)
+                value = re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), value)
             value = value.replace("url(#", f"url(#{name}-")
             element.set(key, f"#{name}-{value[1:]}" if key.endswith("href") else value)
     for key in ("width", "height", "version"):
@@ -233,8 +233,11 @@ class Decades(LogLocator):
     def tick_values(self, vmin: float, vmax: float) -> Any:
         """Where ticks stand between two values."""
         low = vmin if self._least is None else self._least
-        for found in (super().tick_values(low, vmax), MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, vmax)):
-            ticks = [tick for tick in map(float, found) if low <= tick <= vmax]
+        for candidates in (
+            super().tick_values(low, vmax),
+            MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, vmax),
+        ):
+            ticks = [tick for tick in map(float, candidates) if low <= tick <= vmax]
             if len(ticks) > 1:
                 break
         return ticks if self._least is None else [0.0, *ticks]

@@ -25,24 +25,27 @@ def gradient(systems: Systems) -> Drawing | None:
     checked = {name: dict(alignments(system.gradient)) for name, system in systems.items() if system.gradient}
     if not checked:
         return None
-    rows = list(dict.fromkeys(row for found in checked.values() for row in found))
+    rows = list(dict.fromkeys(row for groups in checked.values() for row in groups))
     values = [
-        value for found in checked.values() for each in found.values() for value in (_cosine(each), *_chips(each))
+        value
+        for groups in checked.values()
+        for against in groups.values()
+        for value in (_cosine(against), *_chips(against))
     ]
     with canvas(70 + 27 * len(rows) + 16 * ((len(checked) + 1) // 2)) as figure:
         axes = figure.subplots()
         for row in range(len(rows)):
             axes.axhline(row, color=RULE, linewidth=0.7, zorder=0)
-        for place, (name, found) in enumerate(checked.items()):
+        for place, (name, groups) in enumerate(checked.items()):
             colour, shift = (
                 SERIES[place % len(SERIES)],
                 (place - (len(checked) - 1) / 2) * min(0.17, 0.8 / len(checked)),
             )
             for row, label in enumerate(rows):
-                chips = _chips(found[label]) if label in found else []
+                chips = _chips(groups[label]) if label in groups else []
                 if len(chips) > 1:
                     axes.plot([min(chips), max(chips)], [row + shift] * 2, color=colour, linewidth=1.2, alpha=0.7)
-            marks = [(row, _cosine(found[label])) for row, label in enumerate(rows) if label in found]
+            marks = [(row, _cosine(groups[label])) for row, label in enumerate(rows) if label in groups]
             known = [(row + shift, value) for row, value in marks if value is not None]
             axes.plot(
                 [value for _, value in known],
@@ -73,12 +76,12 @@ def gradient(systems: Systems) -> Drawing | None:
         )
 
 
-def _cosine(found: Against) -> float | None:
-    return found.target.cosine
+def _cosine(against: Against) -> float | None:
+    return against.target.cosine
 
 
-def _chips(found: Against) -> list[float]:
-    return [value for value in found.target.per_chip if value is not None]
+def _chips(against: Against) -> list[float]:
+    return [value for value in against.target.per_chip if value is not None]
 
 
 def _left_out(systems: Systems) -> str:
@@ -89,8 +92,8 @@ def _left_out(systems: Systems) -> str:
 
 
 def _heading(checked: Mapping[str, Mapping[str, Against]]) -> str:
-    name, found = next(iter(checked.items()))
-    known = {row: value for row, each in found.items() if (value := _cosine(each)) is not None}
+    name, groups = next(iter(checked.items()))
+    known = {row: value for row, against in groups.items() if (value := _cosine(against)) is not None}
     if not known:
         return f"The gradients of {name} have no direction to compare"
     worst = min(known, key=lambda row: known[row])

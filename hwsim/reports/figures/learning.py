@@ -17,10 +17,10 @@ def scores(run: RunFolder) -> pd.DataFrame:
     Columns: system, updates, energy_j (NaN where it is unknown), median, lowest, highest, which are those of the chips
     that have a number, and lost, how many have none.
     """
-    made = run.metrics.groupby(["system", "updates"], sort=False)
-    of_chips = made[measured(run)].agg(median="median", lowest="min", highest="max")
-    lost = made.test_loss.agg(lambda losses: int(losses.isna().sum())).rename("lost")
-    return pd.concat([made.energy_j.first(), of_chips, lost], axis=1).reset_index()
+    tests = run.metrics.groupby(["system", "updates"], sort=False)
+    of_chips = tests[measured(run)].agg(median="median", lowest="min", highest="max")
+    lost = tests.test_loss.agg(lambda losses: int(losses.isna().sum())).rename("lost")
+    return pd.concat([tests.energy_j.first(), of_chips, lost], axis=1).reset_index()
 
 
 def measured(run: RunFolder) -> str:
@@ -28,7 +28,7 @@ def measured(run: RunFolder) -> str:
     return "test_loss" if all(system.accuracy is None for system in run.systems.values()) else "test_accuracy"
 
 
-def learning(made: pd.DataFrame, names: Iterable[str], measure: str) -> Drawing | None:
+def learning(tests: pd.DataFrame, names: Iterable[str], measure: str) -> Drawing | None:
     """A line for each system whose energy is known, as far as it is; over updates if none is.
 
     None without at least two tests, or if no chip has a number in any.
@@ -38,12 +38,12 @@ def learning(made: pd.DataFrame, names: Iterable[str], measure: str) -> Drawing 
         names: of all systems, whose places decide on colours.
         measure: `test_accuracy` or `test_loss`.
     """
-    if made.updates.nunique() < 2 or made["median"].isna().all():
+    if tests.updates.nunique() < 2 or tests["median"].isna().all():
         return None
     accuracy = measure == "test_accuracy"
-    known = made[made.groupby("system").energy_j.transform(lambda column: column.notna().any())]
+    known = tests[tests.groupby("system").energy_j.transform(lambda column: column.notna().any())]
     priced = bool(known["median"].notna().any())
-    shown = known if priced else made
+    shown = known if priced else tests
     over = "energy_j" if priced else "updates"
     wide = priced and _far_apart(shown)
     with canvas(290) as figure:

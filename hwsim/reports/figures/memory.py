@@ -45,7 +45,7 @@ COLOURS = {
 """Colour and opacity: grey for what has the size of the parameters."""
 
 
-class Held(NamedTuple):
+class Occupancy(NamedTuple):
     """The most that one system held during each step of a training step.
 
     Attributes:
@@ -64,7 +64,7 @@ class Held(NamedTuple):
         return sum(count for _, count in self.sweeps)
 
 
-def held(run: RunFolder, system: str) -> Held | None:
+def occupancy_of(run: RunFolder, system: str) -> Occupancy | None:
     """The most that a system held during each step, by class; None if no step was noted."""
     steps, rows = run.energy[(run.energy.system == system) & (run.energy.part == "step")], run.memory
     rows = rows[rows.system == system]
@@ -106,43 +106,43 @@ def held(run: RunFolder, system: str) -> Held | None:
         now[kind] += change
         note(place)
     note(length)
-    return Held(sweeps, {kind: bits for kind, bits in most.items() if bits.any()})
+    return Occupancy(sweeps, {kind: bits for kind, bits in most.items() if bits.any()})
 
 
 def _sweeps(steps: pd.DataFrame) -> tuple[tuple[str, int], ...]:
     """The passes and phases of a training step in order, and how many steps each has."""
-    found: list[tuple[str, int]] = []
+    sweeps: list[tuple[str, int]] = []
     last = -1.0
     moments = steps.loc[steps.step.notna(), ["sweep", "step"]].drop_duplicates()
     for name, step in zip(moments.sweep, moments.step, strict=True):
-        if found and found[-1][0] == name and step != last:
-            found[-1] = name, found[-1][1] + 1
+        if sweeps and sweeps[-1][0] == name and step != last:
+            sweeps[-1] = name, sweeps[-1][1] + 1
         else:
-            found.append((name, 1))
+            sweeps.append((name, 1))
         last = step
-    return tuple(found)
+    return tuple(sweeps)
 
 
 def memory(run: RunFolder) -> Drawing | None:
     """The substrate, all of it and what a sequence adds, with the lines of systems that learn by BPTT."""
     name, substrate = next(iter(run.systems.items()))
-    mine = held(run, name)
+    mine = occupancy_of(run, name)
     if mine is None:
         return None
     lines = {
-        other: found
+        other: occupancy
         for other, system in run.systems.items()
-        if other != name and system.rule == "bptt" and (found := held(run, other)) is not None
+        if other != name and system.rule == "bptt" and (occupancy := occupancy_of(run, other)) is not None
     }
     added = [kind for kind in CLASSES if kind not in KEPT]
     with canvas(430) as figure:
         whole, part = figure.subplots(2, 1, sharex=True)
         _stack(whole, mine, [*KEPT, *added])
         _stack(part, mine, added)
-        for dash, (other, found) in zip(("--", ":", "-."), lines.items(), strict=False):
-            x = np.arange(found.steps + 1)
-            whole.plot(x, found.total(CLASSES) / 8, dash, color=INK, label=other, drawstyle="steps-pre")
-            part.plot(x, found.total(added) / 8, dash, color=INK, drawstyle="steps-pre")
+        for dash, (other, occupancy) in zip(("--", ":", "-."), lines.items(), strict=False):
+            x = np.arange(occupancy.steps + 1)
+            whole.plot(x, occupancy.total(CLASSES) / 8, dash, color=INK, label=other, drawstyle="steps-pre")
+            part.plot(x, occupancy.total(added) / 8, dash, color=INK, drawstyle="steps-pre")
         whole.set_ylabel("all that is held")
         part.set_ylabel("without parameters")
         for axes in (whole, part):
@@ -151,7 +151,7 @@ def memory(run: RunFolder) -> Drawing | None:
             quantities(axes.yaxis, "B")
             _mark_sweeps(axes, mine, named=axes is whole)
         part.set_xlabel("steps of one training step, pass after pass")
-        part.set_xlim(0, max([mine.steps, *(found.steps for found in lines.values())]))
+        part.set_xlim(0, max([mine.steps, *(occupancy.steps for occupancy in lines.values())]))
         handles, labels = whole.get_legend_handles_labels()
         figure.legend(handles, [shortened(label) for label in labels], loc="outside upper left", ncols=2)
         return drawing(
@@ -164,7 +164,7 @@ def memory(run: RunFolder) -> Drawing | None:
         )
 
 
-def _stack(axes: Any, mine: Held, classes: list[str]) -> None:
+def _stack(axes: Any, mine: Occupancy, classes: list[str]) -> None:
     shown = [kind for kind in classes if kind in mine.bits]
     x = np.arange(mine.steps + 1)
     below = np.zeros(mine.steps + 1)
@@ -174,7 +174,7 @@ def _stack(axes: Any, mine: Held, classes: list[str]) -> None:
         below = above
 
 
-def _mark_sweeps(axes: Any, mine: Held, *, named: bool) -> None:
+def _mark_sweeps(axes: Any, mine: Occupancy, *, named: bool) -> None:
     at = 0
     for name, count in mine.sweeps:
         if named and count > mine.steps / 8:
@@ -192,9 +192,9 @@ def _mark_sweeps(axes: Any, mine: Held, *, named: bool) -> None:
         axes.axvline(at, color=MUTED, linestyle=(0, (1, 3)), linewidth=1)
 
 
-def _heading(name: str, mine: Held, lines: Mapping[str, Held], added: list[str]) -> str:
+def _heading(name: str, mine: Occupancy, lines: Mapping[str, Occupancy], added: list[str]) -> str:
     most = float(mine.total(added).max()) / 8
     said = f"For a sequence {name} holds {si(most, 'B')} beside its parameters"
-    for other, found in lines.items():
-        return f"{said}, {other} {si(float(found.total(added).max()) / 8, 'B')}"
+    for other, occupancy in lines.items():
+        return f"{said}, {other} {si(float(occupancy.total(added).max()) / 8, 'B')}"
     return said

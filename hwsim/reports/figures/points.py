@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hwsim.columns import error_column
-from hwsim.config.study import Figure
+from hwsim.config.study import FigureOptions
 
 
 class Point(NamedTuple):
@@ -35,7 +35,7 @@ class Point(NamedTuple):
     hollow: bool = False
 
 
-def drawn(figure: Figure, table: pd.DataFrame) -> pd.DataFrame:
+def drawn(figure: FigureOptions, table: pd.DataFrame) -> pd.DataFrame:
     """The rows that a figure is about: of trials that are done, where y was asked for, of systems that have it."""
     if not {figure.y, *figure.placing} <= set(table):
         return table.iloc[:0]
@@ -51,7 +51,7 @@ def drawn(figure: Figure, table: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["system"].isin(rows.loc[known, "system"].unique())]
 
 
-def points(figure: Figure, rows: pd.DataFrame) -> Iterator[Point]:
+def points(figure: FigureOptions, rows: pd.DataFrame) -> Iterator[Point]:
     """One for each value of x; on a learning curve, for each test."""
     lost, hollow = _lost(rows), _condition(figure)
     by = "updates" if figure.over_training else figure.x
@@ -69,17 +69,17 @@ def points(figure: Figure, rows: pd.DataFrame) -> Iterator[Point]:
 
 def levels(rows: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:
     """The values of columns that there are: numbers by size, names in the order of the table."""
-    found = rows[columns].drop_duplicates().dropna()
+    combinations = rows[columns].drop_duplicates().dropna()
     order = {column: _order(rows[column]) for column in columns}
     return sorted(
-        found.itertuples(index=False, name=None),
+        combinations.itertuples(index=False, name=None),
         key=lambda level: [order[column][value] for column, value in zip(columns, level, strict=True)],
     )
 
 
 def _order(values: pd.Series[Any]) -> dict[Any, int]:
-    found = list(values.dropna().unique())
-    ordered = sorted(found) if pd.api.types.is_numeric_dtype(values) else found
+    distinct = list(values.dropna().unique())
+    ordered = sorted(distinct) if pd.api.types.is_numeric_dtype(values) else distinct
     return {value: place for place, value in enumerate(ordered)}
 
 
@@ -92,7 +92,7 @@ def _lost(rows: pd.DataFrame) -> pd.Series[bool]:
     return pd.Series(False, rows.index)
 
 
-def _condition(figure: Figure) -> Any:
+def _condition(figure: FigureOptions) -> Any:
     """Whether the median of a column is beyond the bound that makes marks hollow."""
     for column, bound in figure.hollow.items():
         side, number = bound.split()
@@ -102,7 +102,7 @@ def _condition(figure: Figure) -> Any:
     return lambda rows: False
 
 
-def _spread(figure: Figure, values: pd.Series[float]) -> tuple[float, float, float]:
+def _spread(figure: FigureOptions, values: pd.Series[float]) -> tuple[float, float, float]:
     """Lower end, centre and upper end."""
     middle = float(values.median() if figure.center == "median" else values.mean())
     half = 0.0

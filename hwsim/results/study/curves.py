@@ -21,8 +21,8 @@ def curves(grid: Grid, trials: Trials) -> pd.DataFrame:
     for number, metrics in trials.metrics():
         point, at = divmod(number, len(grid.seeds))
         labels: dict[str, Any] = {**grid.labels(point), "seed": grid.seeds[at]}
-        made = pd.DataFrame(**json.loads(metrics))
-        if made["updates"].any():
-            parts.append(made.assign(**labels))
+        tests = pd.DataFrame(**json.loads(metrics))
+        if tests["updates"].any():
+            parts.append(tests.assign(**labels))
     columns = [*grid.columns, "seed", *METRICS]
     return (pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()).reindex(columns=columns)

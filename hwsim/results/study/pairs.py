@@ -18,7 +18,7 @@ COMPARED = ("accuracy", "loss", *(f"cosine_{group}" for group in GROUPS))
 STATISTICS = ("mean", "low", "high", "leads", "count", "non_finite")
 
 
-def pairs(grid: Grid, found: pd.DataFrame, asked: Collection[tuple[str, str]]) -> pd.DataFrame:
+def pairs(grid: Grid, table: pd.DataFrame, asked: Collection[tuple[str, str]]) -> pd.DataFrame:
     """How much each system has more of something than each other one, at each point: first − second.
 
     A seed gives one difference, of the means over chips; it gives none where a chip of either system has no finite
@@ -29,7 +29,7 @@ def pairs(grid: Grid, found: pd.DataFrame, asked: Collection[tuple[str, str]]) -
         found: the table of the study.
         asked: the quantities of each system.
     """
-    known = found[found["status"] == "done"]
+    known = table[table["status"] == "done"]
     at = known.groupby(grid.columns, sort=False, dropna=False).ngroup() if grid.columns else known["chip"] * 0
     by = [at.rename("point"), known["seed"], known["system"]]
     places = known[grid.columns].groupby(at).first()
@@ -56,6 +56,6 @@ def _over_seeds(differences: pd.Series[float], lost: pd.Series[bool]) -> pd.Data
     count, leads = seeds.count(), (differences > 0).groupby(level="point").sum()
     mean = seeds.mean().where(count > 1)
     half = stats.t.ppf(0.975, np.maximum(count - 1, 1)) * seeds.std(ddof=1) / np.sqrt(count)
-    found = (mean, mean - half, mean + half, leads, count, gone)
-    made = pd.DataFrame(dict(zip(STATISTICS, found, strict=True)))
-    return made[(count > 1) | ((gone > 0) & (count + gone > 1))]
+    columns = (mean, mean - half, mean + half, leads, count, gone)
+    statistics = pd.DataFrame(dict(zip(STATISTICS, columns, strict=True)))
+    return statistics[(count > 1) | ((gone > 0) & (count + gone > 1))]

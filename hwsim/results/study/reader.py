@@ -17,12 +17,12 @@ from typing import TypeVar
 from hwsim.errors import ResultsError
 from hwsim.results.study.store import Trials
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 _LOG, _INDEX = "-wal", "-shm"
 
 
-def read(path: Path, look: Callable[[Trials], Found]) -> Found:
+def read(path: Path, look: Callable[[Trials], Result]) -> Result:
     """What `look` finds in the trials of a study, all of it at one moment. Nothing is written beside them.
 
     Raises:
@@ -32,13 +32,13 @@ def read(path: Path, look: Callable[[Trials], Found]) -> Found:
         before = _beside(path)
         try:
             with _opened(path, before) as trials:
-                found = look(trials)
+                result = look(trials)
         except (ResultsError, OSError):
             if _beside(path) == before:
                 raise
         else:
             if before == {_LOG, _INDEX} or _beside(path) == before:
-                return found  # else a study began or ended meanwhile, and nothing kept it from changing what was read
+                return result  # else a study began or ended meanwhile, and nothing kept it from changing what was read
 
 
 def _beside(path: Path) -> set[str]:

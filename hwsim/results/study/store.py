@@ -30,7 +30,7 @@ CREATE TABLE plan (number INTEGER PRIMARY KEY, id TEXT NOT NULL);
 """
 
 
-class Outcome(NamedTuple):
+class TrialResult(NamedTuple):
     """How a trial ended.
 
     Attributes:
@@ -48,7 +48,7 @@ class Outcome(NamedTuple):
     wall_s: float | None = None
 
 
-class Kept(NamedTuple):
+class KeptTrial(NamedTuple):
     """A trial of the plan and its outcome."""
 
     number: int
@@ -58,7 +58,7 @@ class Kept(NamedTuple):
     summary: str | None
 
 
-class Progress(NamedTuple):
+class StudyProgress(NamedTuple):
     """How far a study is: trials that are over, and how many of them failed, of all."""
 
     over: int
@@ -82,10 +82,10 @@ class Trials:
         query = "SELECT status, COUNT(*) FROM plan JOIN trials USING (id) GROUP BY status"
         return Counter(dict(self._rows(query)))
 
-    def kept(self) -> Iterator[Kept]:
+    def kept(self) -> Iterator[KeptTrial]:
         """The trials of the plan that are over, by number."""
         query = "SELECT number, id, status, error, summary FROM plan JOIN trials USING (id) ORDER BY number"
-        return map(Kept._make, self._rows(query))
+        return map(KeptTrial._make, self._rows(query))
 
     def metrics(self) -> Iterator[tuple[int, str]]:
         """How learning went in the trials of the plan that are done, by number."""
@@ -124,7 +124,7 @@ class Trials:
         return ResultsError(f"{self.path}: cannot be read: {error}")
 
 
-class Store(Trials):
+class TrialStore(Trials):
     """The trials of one study, written by this process alone; others may look on. It is a context."""
 
     def __init__(self, path: Path) -> None:
@@ -175,8 +175,8 @@ class Store(Trials):
     @property
     def asked(self) -> dict[str, Any] | None:
         """What decides the trials, as it was when the study began; None for a new one."""
-        found = list(self._rows("SELECT what FROM asked"))
-        return json.loads(found[0][0]) if found else None
+        stored = list(self._rows("SELECT what FROM asked"))
+        return json.loads(stored[0][0]) if stored else None
 
     def ask(self, what: dict[str, Any]) -> None:
         """Begin, or go on with something else: trials that are the same are kept."""
@@ -191,16 +191,16 @@ class Store(Trials):
 
     def know(self, number: int, trial: str) -> str | None:
         """The status of a trial that is over, perhaps under another number, in which case its number is noted."""
-        found = list(self._rows("SELECT status FROM trials WHERE id = ?", (trial,)))
-        if not found:
+        statuses = list(self._rows("SELECT status FROM trials WHERE id = ?", (trial,)))
+        if not statuses:
             return None
         self._write(("INSERT OR IGNORE INTO plan VALUES (?, ?)", (number, trial)))
-        return str(found[0][0])
+        return str(statuses[0][0])
 
-    def keep(self, numbers: list[int], trial: str, outcome: Outcome) -> None:
+    def keep(self, numbers: list[int], trial: str, result: TrialResult) -> None:
         """Note how a trial ended, for good."""
         plan = [("INSERT OR REPLACE INTO plan VALUES (?, ?)", (number, trial)) for number in numbers]
-        self._write(("INSERT OR REPLACE INTO trials VALUES (?, ?, ?, ?, ?, ?, ?)", (trial, *outcome)), *plan)
+        self._write(("INSERT OR REPLACE INTO trials VALUES (?, ?, ?, ?, ?, ?, ?)", (trial, *result)), *plan)
 
     def forget_failed(self) -> None:
         """Let failed trials run again."""

@@ -16,9 +16,9 @@ from hwsim.config.grid import Grid
 from hwsim.errors import OutputError
 from hwsim.results.study.curves import curves
 from hwsim.results.study.pairs import pairs
-from hwsim.results.study.store import Kept, Trials
+from hwsim.results.study.store import KeptTrial, Trials
 
-Row = dict[str, Any]
+Fields = dict[str, Any]
 
 OF_SYSTEM = ("system", "rule", "machine")
 FILES = TABLE, TYPED, SUMMARY, PAIRS, CURVES = "table.csv", "table.parquet", "summary.csv", "pairs.csv", "curves.csv"
@@ -35,12 +35,12 @@ def write(folder: Path, grid: Grid, trials: Trials) -> None:
         OutputError: there is no place for them.
     """
     try:
-        found = tables(grid, trials)
-        replace(folder / TABLE, _csv(found[TABLE]))
-        replace(folder / TYPED, found[TABLE].to_parquet(index=False, engine="pyarrow"))
-        _optional(folder / PAIRS, found[PAIRS])
-        _optional(folder / CURVES, found[CURVES])
-        replace(folder / SUMMARY, _csv(found[SUMMARY]))
+        frames = tables(grid, trials)
+        replace(folder / TABLE, _csv(frames[TABLE]))
+        replace(folder / TYPED, frames[TABLE].to_parquet(index=False, engine="pyarrow"))
+        _optional(folder / PAIRS, frames[PAIRS])
+        _optional(folder / CURVES, frames[CURVES])
+        replace(folder / SUMMARY, _csv(frames[SUMMARY]))
     except OSError as error:
         raise OutputError(
             f"cannot write the tables in {folder}: {error.strerror or error}; all trials are kept, and the "
@@ -63,11 +63,11 @@ def remove(folder: Path) -> None:
 
 def tables(grid: Grid, trials: Trials) -> dict[str, pd.DataFrame]:
     """All that is known of the trials that are over, by the names of files."""
-    found, asked = frame(grid, trials)
+    table, asked = frame(grid, trials)
     return {
-        TABLE: found,
-        SUMMARY: summary(grid, found, asked),
-        PAIRS: pairs(grid, found, asked),
+        TABLE: table,
+        SUMMARY: summary(grid, table, asked),
+        PAIRS: pairs(grid, table, asked),
         CURVES: curves(grid, trials),
     }
 
@@ -92,7 +92,7 @@ def frame(grid: Grid, trials: Trials) -> tuple[pd.DataFrame, Asked]:
     return pd.DataFrame({name: _typed(name, values) for name, values in columns.items()}), asked
 
 
-def rows(kept: Kept, labels: Row) -> Iterator[Row]:
+def rows(kept: KeptTrial, labels: Fields) -> Iterator[Fields]:
     """What is known of each system and chip of a trial; one row if it failed."""
     begin = {**labels, "status": kept.status, "error": kept.error, "config_sha256": kept.id}
     if kept.summary is None:
@@ -104,11 +104,11 @@ def rows(kept: Kept, labels: Row) -> Iterator[Row]:
             yield {**whole, **_of_chip(system, chip)}
 
 
-def _of_system(system: Row) -> Row:
+def _of_system(system: Fields) -> Fields:
     """What is alike on all chips, as far as it is known."""
     energy, memory, time = system["energy"], system["memory"], system["time"]
     reach = system["horizon"] or {}
-    found = {
+    values = {
         "rule": system["rule"],
         "machine": system["machine"],
         "end_residual": _worst(reach.get("end_residual", {}).values()),
@@ -125,10 +125,10 @@ def _of_system(system: Row) -> Row:
         **{memory_column(kind): held for kind, held in memory["peak_by_class"].items()},
         "memory_to_learn_bytes": sum(memory["peak_by_class"].get(kind, 0) for kind in OF_A_SEQUENCE),
     }
-    found = {name: value for name, value in found.items() if value is not None}
+    values = {name: value for name, value in values.items() if value is not None}
     for group in GROUPS if system["gradient"] else ():
-        found[f"relative_error_{group}"] = system["gradient"][group]["target"]["relative_error"]
-    return found
+        values[f"relative_error_{group}"] = system["gradient"][group]["target"]["relative_error"]
+    return values
 
 
 def _worst(residuals: Iterable[float | None]) -> float | None:
@@ -137,9 +137,9 @@ def _worst(residuals: Iterable[float | None]) -> float | None:
     return None if None in known else max(known, default=None)  # type: ignore[type-var]
 
 
-def _energies(energy: Row) -> Row:
+def _energies(energy: Fields) -> Fields:
     """Each energy, and between what it may lie."""
-    found: Row = {}
+    energies: Fields = {}
     for part, unit in (
         ("inference", "j_per_sequence"),
         ("gradient", "j_per_sequence"),
@@ -147,42 +147,42 @@ def _energies(energy: Row) -> Row:
         ("run", "j"),
     ):
         low, high = energy.get(f"{part}_range_{unit}") or (None, None)
-        found |= {
+        energies |= {
             f"energy_{part}_j": energy[f"{part}_{unit}"],
             f"energy_{part}_low_j": low,
             f"energy_{part}_high_j": high,
         }
-    return found
+    return energies
 
 
-def _of_chip(system: Row, chip: int) -> Row:
+def _of_chip(system: Fields, chip: int) -> Fields:
     """What differs from chip to chip, and whether any of it is no number although it was asked for."""
-    found: Row = {"chip": chip}
+    values: Fields = {"chip": chip}
     lost = bool(system["diverged"]) and chip in system["diverged"]["chips"]
     for quantity in ("accuracy", "loss"):
         if system[quantity] is not None:
-            found[quantity] = system[quantity]["per_chip"][chip]
-            lost |= found[quantity] is None
+            values[quantity] = system[quantity]["per_chip"][chip]
+            lost |= values[quantity] is None
     for group in GROUPS if system["gradient"] else ():
         for against, column in (("target", "cosine"), ("recorded", "cosine_recorded")):
-            one = system["gradient"][group][against]
-            found[f"{column}_{group}"] = one["per_chip"][chip]
-            errors = one.get("relative_error_per_chip")  # trials of earlier versions do not have it
-            error = errors[chip] if errors else one["relative_error"]
-            lost |= one["per_chip"][chip] is None and error is None
-    return {**found, "non_finite": lost}
+            alignment = system["gradient"][group][against]
+            values[f"{column}_{group}"] = alignment["per_chip"][chip]
+            errors = alignment.get("relative_error_per_chip")  # trials of earlier versions do not have it
+            error = errors[chip] if errors else alignment["relative_error"]
+            lost |= alignment["per_chip"][chip] is None and error is None
+    return {**values, "non_finite": lost}
 
 
-def summary(grid: Grid, found: pd.DataFrame, asked: Asked) -> pd.DataFrame:
+def summary(grid: Grid, table: pd.DataFrame, asked: Asked) -> pd.DataFrame:
     """Median and spread of each quantity over chips and seeds, at each point for each system.
 
     Args:
         found: the table of the study.
         asked: the quantities of each system.
     """
-    known = found[found["status"] == "done"]
+    known = table[table["status"] == "done"]
     by = [*grid.columns, *OF_SYSTEM]
-    lines: list[Row] = []
+    lines: list[Fields] = []
     for key, rows in known.groupby(by, sort=False, dropna=False):
         where = dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))
         for name in NUMBERS:
@@ -222,12 +222,12 @@ def replace(path: Path, content: bytes) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _optional(path: Path, found: pd.DataFrame) -> None:
+def _optional(path: Path, table: pd.DataFrame) -> None:
     """Write a table that may be empty, in which case there is none."""
-    if found.empty:
+    if table.empty:
         path.unlink(missing_ok=True)
     else:
-        replace(path, _csv(found))
+        replace(path, _csv(table))
 
 
 def _typed(name: str, values: list[Any]) -> pd.Series[Any]:
@@ -249,6 +249,6 @@ def _typed(name: str, values: list[Any]) -> pd.Series[Any]:
     return pd.Series([str(value) for value in values], dtype="string")
 
 
-def _csv(found: pd.DataFrame) -> bytes:
+def _csv(table: pd.DataFrame) -> bytes:
     """As CSV; numbers keep all their digits, what is unknown stays empty."""
-    return found.to_csv(index=False, lineterminator="\n").encode()
+    return table.to_csv(index=False, lineterminator="\n").encode()

@@ -31,7 +31,7 @@ _LONG = 1e12
 _SHARES = ("accuracy", "test_accuracy", "assumed_fraction", "saturation_rate")
 
 
-class Words(NamedTuple):
+class Vocabulary(NamedTuple):
     """How to say columns and values.
 
     Attributes:
