@@ -131,7 +131,7 @@ def _part(model: type[Part]) -> str:
 
 
 def _stands(field: FieldInfo) -> str:
-    return _value(field.annotation) + ("" if field.is_required() else "; may be lacking")
+    return _value(field.annotation) + ("" if field.is_required() else "; optional")
 
 
 def _title(model: type[Part]) -> str:

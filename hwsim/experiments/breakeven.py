@@ -1,4 +1,4 @@
-"""Break-even: along an axis, where the substrate meets the best of its digital references, from estimates."""
+"""Break-even: where the substrate meets the best of its digital references along an axis, from estimates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hwsim.errors import ConfigError
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.estimate import sketched
 from hwsim.machine import Expectations
-from hwsim.results.breakeven import QUANTITIES, Breakeven, Course, Meeting, MovedConstant, SystemCost, Verdict
+from hwsim.results.breakeven import QUANTITIES, Breakeven, Course, Meeting, RangedConstant, SystemCost, Verdict
 from hwsim.tasks import Dataset
 
 _MANY_TILES = 1 << 40
@@ -27,7 +27,7 @@ _SIZE = re.compile(r" \d+ KiB (read|write)$")
 
 @dataclass(frozen=True)
 class Search(Breakeven):
-    """What was found, and what is needed to search again with other constants.
+    """The result of a search, and what is needed to repeat it with other constants.
 
     Attributes:
         curves: costs at any value.
@@ -39,17 +39,17 @@ class Search(Breakeven):
 
 
 STATED, FAVOURABLE, UNFAVOURABLE = 0, -1, 1
-"""Where constants are in their ranges."""
+"""Positions of constants in their ranges."""
 
 
 class BreakevenAxis(NamedTuple):
-    """One way to vary an experiment.
+    """An axis along which an experiment varies.
 
     Attributes:
-        what: it is.
-        bounds: the first and last value if nothing else is asked for.
-        at: the experiment and the shapes of its data at a value.
-        note: what else changes with it.
+        what: the axis in words.
+        bounds: the default of its first and last value.
+        at: gives the experiment and the shapes of its data at a value.
+        note: what else changes along the axis.
     """
 
     what: str
@@ -72,7 +72,7 @@ def breakeven(
         over: a key of `AXES`.
         lowest: where the axis begins.
         highest: where it ends.
-        points: how many values lie on it, evenly spaced on a log scale.
+        points: the number of values, evenly spaced on a log scale.
 
     Raises:
         ConfigError: there is no such axis, no digital reference, no gradient, or nothing between the ends.
@@ -117,7 +117,7 @@ def spaced(bounds: tuple[float, float], lowest: float | None, highest: float | N
 
 
 _MOST = 1e8
-"""Of anything: what has more of it cannot be described by shapes of arrays."""
+"""Largest value of an axis; shapes of arrays cannot be larger."""
 
 
 class CostCurves:
@@ -125,7 +125,7 @@ class CostCurves:
 
     Attributes:
         substrate, references: names of what is compared.
-        bounds: references whose costs are only bounds, and what of.
+        bounds: references whose costs are only bounds, and what they bound.
     """
 
     def __init__(
@@ -151,10 +151,10 @@ class CostCurves:
         self._costs: dict[tuple[int, str], Costs] = {}
 
     def at(self, value: int) -> dict[str, SystemCost]:
-        """What each system costs at a value."""
+        """The costs of each system at a value."""
         if value not in self._known:
             names = [self.substrate, *self.references, *self.bounds]
-            self._known[value] = {name: self.read(name, self.costs(value, name)) for name in names}
+            self._known[value] = {name: self.cost_of(name, self.costs(value, name)) for name in names}
         return self._known[value]
 
     def costs(self, value: int, name: str) -> Costs:
@@ -170,11 +170,11 @@ class CostCurves:
         return experiment, experiment.systems()[name], dataset
 
     def cost(self, experiment: Experiment, name: str, system: System, dataset: Dataset) -> SystemCost:
-        """What a system costs."""
-        return self.read(name, sketched(experiment, name, system, dataset, self.expected))
+        """The costs of a system, from a new estimate."""
+        return self.cost_of(name, sketched(experiment, name, system, dataset, self.expected))
 
-    def read(self, name: str, costs: Costs) -> SystemCost:
-        """What ledgers say of a gradient.
+    def cost_of(self, name: str, costs: Costs) -> SystemCost:
+        """The costs of a gradient, from the ledgers of a system.
 
         Raises:
             ConfigError: there is no energy.
@@ -184,17 +184,17 @@ class CostCurves:
             raise ConfigError(f"{name}: {costs.energy()['why_null']}, so there is no break-even")
         assert costs.outcome.detail is not None
         sequences = costs.outcome.detail.batch.sequences
-        constants: dict[MovedConstant, float] = {}
+        constants: dict[RangedConstant, float] = {}
         for constant, share in spent.by_constant.items():
             if share.energy:  # static memories of all sizes share one scale, and are one constant
                 bounds = (round(bound / share.energy, 9) for bound in (share.low, share.high))
-                moved_constant = MovedConstant(_SIZE.sub("", constant), *bounds)
-                constants[moved_constant] = constants.get(moved_constant, 0.0) + share.energy / sequences
+                ranged = RangedConstant(_SIZE.sub("", constant), *bounds)
+                constants[ranged] = constants.get(ranged, 0.0) + share.energy / sequences
         energy = spent.known / sequences, spent.low / sequences, spent.high / sequences
         return SystemCost(energy, (memory,) * 3, (time,) * 3, constants)
 
     def lead(self, quantity: str, value: int, end: int, other: str) -> float:
-        """The logarithm of what the substrate needs, relative to another system."""
+        """The logarithm of the ratio between what the substrate and another system need."""
         costs = self.at(value)
         mine, its = costs[self.substrate], costs[other]
         if quantity == "energy" and end != STATED:
@@ -206,11 +206,11 @@ class CostCurves:
     def course(
         self, quantity: str, end: int, exact: bool, others: list[str] | None = None, within: float = 1.0
     ) -> Course:
-        """How the substrate stands against the best of others.
+        """How the substrate compares with the best of others.
 
         Args:
             exact: search meetings to the whole number.
-            within: between values that are closer than this factor the lead is taken for a straight line.
+            within: the lead is interpolated between values that are closer than this factor.
         """
         names = others or self.references
 
@@ -231,10 +231,10 @@ class CostCurves:
         return Course(lead(self.values[0]) < 0, tuple(meetings))
 
 
-def moved(mine: Mapping[MovedConstant, float], other: Mapping[MovedConstant, float], end: int) -> tuple[float, float]:
-    """Two energies with each constant at the end of its range that is best for mine, or, unfavourably, worst.
+def moved(mine: Mapping[RangedConstant, float], other: Mapping[RangedConstant, float], end: int) -> tuple[float, float]:
+    """Two energies with each constant at the end of its range that is best, or worst, for the first energy.
 
-    Constants that both rest on are moved together: to where they make the difference least, or most.
+    A constant that both depend on has one value: the end that makes their difference smallest, or largest.
     """
     totals = [0.0, 0.0]
     for constant in mine.keys() | other.keys():
@@ -246,20 +246,20 @@ def moved(mine: Mapping[MovedConstant, float], other: Mapping[MovedConstant, flo
 
 
 def _closer(lead: Callable[[int], float], low: int, high: int, halve: bool) -> tuple[int, int]:
-    """Ends closer to where the lead changes: by a straight line in logarithms, and by halves in turn."""
+    """A smaller interval around the change of lead: by linear interpolation in logarithms, or by bisection."""
     middle = _between(low, high, 0.5 if halve else _crossing(lead, low, high))
     middle = min(max(middle, low + 1), high - 1)
     return (middle, high) if (lead(middle) < 0) == (lead(low) < 0) else (low, middle)
 
 
 def _crossing(lead: Callable[[int], float], low: int, high: int) -> float:
-    """How far between two values the lead changes, if it is a straight line in logarithms."""
+    """The relative position of the change of lead between two values, interpolated in logarithms."""
     a, b = lead(low), lead(high)
     return 0.5 if a == b else a / (a - b)
 
 
 def _between(low: int, high: int, share: float) -> int:
-    """A whole number so far between two, in logarithms."""
+    """The whole number at a relative position between two others, in logarithms."""
     return round(exp(log(low) + share * (log(high) - log(low))))
 
 
@@ -305,7 +305,7 @@ def _width(experiment: Experiment, dataset: Dataset, value: int) -> tuple[Experi
 
 
 def _with_tiles(experiment: Experiment) -> Experiment:
-    """The same with as many tiles on the substrate as it needs."""
+    """The experiment with as many tiles on the substrate as it needs."""
     machine = experiment.machine
     if machine.kind != "crossbar":
         return experiment
@@ -321,7 +321,7 @@ def nodes() -> list[int]:
 
 
 def _node(experiment: Experiment, dataset: Dataset, value: int) -> tuple[Experiment, Dataset]:
-    """Digital references, and the digital unit of a chip, at a node; references that are alike there once."""
+    """The experiment with digital references, and the chip's digital unit, of a node; equal references are merged."""
     references: list[Reference] = []
     for reference in filter(_digital, experiment.references):
         moved = reference.model_copy(update={"machine": _at_node(reference.machine, value)})
@@ -336,7 +336,7 @@ def _node(experiment: Experiment, dataset: Dataset, value: int) -> tuple[Experim
 
 
 def _at_node(own: Any, value: int) -> Any:
-    """The shipped digital machine of a node, with the format and the dataflow of another one."""
+    """The shipped digital machine of a node, with the format and the dataflow of `own`."""
     there = hardware.machine(Document("--over node", f"digital_{value}nm"))
     kept = {key: getattr(own, key) for key in ("format", "accumulator", "update", "priced_as")}
     parts = there.parts.model_copy(update={"dataflow": own.parts.dataflow})
@@ -370,7 +370,7 @@ def _digital(system: System) -> bool:
 
 
 def _outlined(episode: Episode, **changed: int) -> Episode:
-    each = episode.labels is not None and episode.labels.ndim == 2
+    per_step = episode.labels is not None and episode.labels.ndim == 2
     values = 0 if episode.values is None else episode.outputs
     shape = {"batch": episode.batch, "steps": episode.steps, "width": episode.width, "loss_from": episode.loss_from}
-    return outline(classes=episode.classes, values=values, each=each, **{**shape, **changed})
+    return outline(classes=episode.classes, values=values, each=per_step, **{**shape, **changed})

@@ -1,9 +1,9 @@
-"""The footprint of a run: how much memory of this computer the simulation takes, and when, before any of it is taken.
+"""The footprint of a run: the memory of this computer that the simulation will need, and when.
 
-All that a run does is done once on counted shapes, which take no memory themselves: networks are built as the run
-builds them, gradients found, weights updated and tests made, at the run's own sizes. Passes leap over steps that are
-alike, so a long sequence takes no longer than a short one. What is not in arrays of a machine is added: the data, the
-states that the gradient check records, the gradients that it compares, and what is kept of steps and of tests.
+The run is carried out once on counted shapes, which take no memory: networks are built as the run builds them,
+gradients are computed, weights updated and tests made, at the run's own sizes. Passes leap over equal steps, so a long
+sequence takes no longer than a short one. Memory outside of a machine's arrays is added: the data, the states that the
+gradient check records, the gradients that it compares, and the records of steps and of tests.
 
 `benchmarks/footprint.py` compares footprints with the memory that runs really took.
 """
@@ -32,23 +32,23 @@ from hwsim.networks import Network
 from hwsim.tasks import Dataset
 
 _STEPS = 2048
-"""Steps that are carried out for a footprint at most; where steps are of more kinds, it is extrapolated."""
+"""Largest number of steps that are carried out for a footprint; beyond it, memory is extrapolated."""
 _A_NUMBER = 10
-"""Bytes of a number of the data, with what making it takes for a while."""
+"""Bytes per value of the data, including temporary memory."""
 _A_STEP = 180
-"""Bytes of a step in detail, or of one whose states are recorded, beside the arrays in it."""
+"""Bytes per step that is recorded in detail, or with its states, besides its arrays."""
 _A_CHANGE = 220
-"""Bytes of a line of the memory ledger's history."""
+"""Bytes per change in the memory ledger."""
 _A_PASS = 600
-"""Bytes of a pass in the journal and in its schedule."""
+"""Bytes per pass in the journal and in its schedule."""
 _A_TEST = 5_000
-"""Bytes of what is kept between two tests, beside activities and rows."""
+"""Bytes that are kept per interval between tests, besides activities and rows."""
 _A_ROW = 450
-"""Bytes of a row of metrics, with its copies in a table."""
+"""Bytes per row of metrics, including its copies in a table."""
 _A_DEVICE = 30
-"""Bytes that histograms take of a device for a while."""
+"""Temporary bytes of histograms per device."""
 _LEAST = 24
-"""Bytes that a parameter takes at least on each chip: its value, its gradient, and what a product reads."""
+"""Least bytes per parameter and chip: its value, its gradient, and the copy that a product reads."""
 
 _SMALLER = "fewer chips or a smaller network"
 _SHORTER = "smaller batches, shorter sequences or fewer chips"
@@ -56,19 +56,19 @@ _UNCHECKED = "fewer sequences in gradient_check, shorter ones or fewer chips; or
 
 
 class Moment(NamedTuple):
-    """What takes memory at once, at a moment of a run."""
+    """A moment of a run, and the parts that need memory then."""
 
     when: str
     parts: tuple[MemoryNeed, ...]
 
     @property
     def size(self) -> int:
-        """Bytes that are taken of the computer."""
+        """Bytes that the process takes."""
         return sum(part.taken for part in self.parts)
 
 
 class Footprint(NamedTuple):
-    """The moments of a run at which most may be needed."""
+    """The moments of a run at which memory may peak."""
 
     moments: tuple[Moment, ...]
 
@@ -77,24 +77,24 @@ class Footprint(NamedTuple):
         return max(self.moments, key=lambda moment: moment.size)
 
     def check(self) -> None:
-        """Refuse a run that would not fit.
+        """Refuse a run that needs too much memory.
 
         Raises:
-            MemoryEstimateError: it would not; what is largest at the moment at which most is needed is named.
+            MemoryEstimateError: it needs more than is free; the message names the largest part at the peak.
         """
         check_memory(self.peak.when, *self.peak.parts)
 
 
 def footprint(experiment: Experiment) -> Footprint:
-    """What a run takes, moment by moment; it does not depend on the seed.
+    """The memory that a run needs, moment by moment; it does not depend on the seed.
 
     Raises:
-        MemoryEstimateError: something is so large that it is not even worth to look at the rest.
-        HwsimError: a rule and its machine do not fit each other.
+        MemoryEstimateError: one part alone needs more than is free.
+        HwsimError: a rule and its machine do not fit together.
     """
     task = experiment.task
     data = MemoryNeed(f"the data of {task.name}", tasks.numbers(task) * _A_NUMBER, "fewer or shorter sequences")
-    check_memory(f"task: {data.what}", data)  # shapes of arrays have their limits
+    check_memory(f"task: {data.what}", data)  # first: shapes of arrays have limits
     dataset, moments = tasks.outline(task), [Moment(f"task: {data.what}", (data,))]
     held = [data._replace(size=sum(values.nbytes for part in dataset for values in _arrays(part)))]
     references: dict[tuple[int, int], WorkMemory] = {}
@@ -104,7 +104,7 @@ def footprint(experiment: Experiment) -> Footprint:
         trial = FootprintTrial(experiment, name, system, dataset, references)
         try:
             system_moments = [(when, (*parts, *held)) for when, parts in trial.moments()]
-        except ValueError as error:  # of NumPy, since no array can have such a shape
+        except ValueError as error:  # from NumPy: no array can have such a shape
             if "too big" not in str(error):
                 raise
             vast = f"{name}: simulating it would take arrays larger than any memory"
@@ -119,16 +119,16 @@ def footprint(experiment: Experiment) -> Footprint:
 _OF_WEIGHTS = "weights, and what is kept of each"
 
 Bytes = dict[str, int]
-"""By what arrays are."""
+"""Bytes by kind of array."""
 
 
 class StageMemory(NamedTuple):
-    """A part of some work.
+    """The memory of one stage of some work.
 
     Attributes:
-        peak: the most that it takes.
-        detail: bytes of the steps of the batch that is over, one by one.
-        activities: measured numbers that are kept of that batch.
+        peak: bytes at its peak.
+        detail: bytes of the step-by-step records of the last batch.
+        activities: the number of activities that are kept of that batch.
     """
 
     peak: Bytes
@@ -141,13 +141,13 @@ class StageMemory(NamedTuple):
 
 
 class WorkMemory(NamedTuple):
-    """What some work takes, by its stages, and what is there when it is over."""
+    """The memory of some work: by stage, and the bytes that remain at its end."""
 
     stages: dict[str, StageMemory]
     after: Bytes
 
     def further(self, other: WorkMemory, times: float) -> WorkMemory:
-        """So many times the way from this load to another one, beyond this one."""
+        """Linear extrapolation: this memory plus `times` the difference to another one."""
         stages = {name: stage.further(other.stages[name], times) for name, stage in self.stages.items()}
         return WorkMemory(stages, _further(self.after, other.after, times))
 
@@ -157,23 +157,23 @@ def _further(one: Bytes, other: Bytes, times: float) -> Bytes:
 
 
 Show = Callable[[Episode, int], Episode]
-"""Gives the shape of so many sequences of an episode, at most."""
+"""Gives the shape of an episode with at most a number of sequences."""
 Work = Callable[[Network, Show], Iterator[str]]
-"""Says when each of its stages is over."""
+"""Works on a network; yields the name of each stage when it is over."""
 
 
 class _Long(Exception):  # noqa: N818
-    """More steps would have to be carried out than a footprint is worth."""
+    """More than `_STEPS` steps would have to be carried out."""
 
 
 class FootprintTrial(Trial):
     """A trial on counted shapes.
 
     Args:
-        references: exact gradients that were weighed already, by chips and sequences; all systems share them.
+        references: the known memory of exact gradients, by chips and sequences; all systems share it.
 
     Attributes:
-        left: bytes that are there when it is over.
+        left: bytes that remain at its end.
     """
 
     def __init__(
@@ -188,10 +188,10 @@ class FootprintTrial(Trial):
         self.left, self._references = 0, references
 
     def moments(self) -> Iterator[tuple[str, list[MemoryNeed]]]:
-        """When most may be needed, and what for.
+        """The moments at which memory may peak, and the parts that need it.
 
         Raises:
-            HwsimError: the rule and the machine do not fit each other.
+            HwsimError: the rule and the machine do not fit together.
         """
         training, check = self.experiment.training, self.experiment.gradient_check
         kept: list[MemoryNeed] = []
@@ -240,7 +240,7 @@ class FootprintTrial(Trial):
         return self.dataset.train.steps * of_a_step
 
     def _horizon(self, beside: list[MemoryNeed]) -> Iterator[tuple[str, list[MemoryNeed]]]:
-        """The horizon, for rules that have one."""
+        """The memory for the horizon, for rules that have one."""
         if getattr(self.rule.options, "tolerance", None) is None:
             return
 
@@ -248,7 +248,7 @@ class FootprintTrial(Trial):
             gauge = _gauge(network)
             with network.machine.showing(show(self.dataset.train, FEW)), network.machine.workspace() as workspace:
                 products = [layer.cell.product(workspace, f"{layer.name} product") for layer in network.layers]
-                gauge.pass_by(4 * sum(product.value.nbytes for product in products))  # to keep them orthogonal
+                gauge.pass_by(4 * sum(product.value.nbytes for product in products))  # for their orthogonalisation
                 horizon.extend(network, workspace, products)
             yield "products"
 
@@ -270,7 +270,7 @@ class FootprintTrial(Trial):
 
         def work(network: Network, show: Show) -> Iterator[str]:
             gauge, episode = _gauge(network), show(train, length.size)
-            gauge.add(SHOWN, sum(values.nbytes for values in _arrays(episode)))  # batches are taken at random: copies
+            gauge.add(SHOWN, sum(values.nbytes for values in _arrays(episode)))  # batches are copies
             with network.machine.showing(episode):
                 self.rule.gradients(network)
                 yield "gradient"
@@ -309,7 +309,7 @@ class FootprintTrial(Trial):
         yield "test"
 
     def _exactly(self, chips: int, sequences: int) -> WorkMemory:
-        """Exact backpropagation through time on an ideal machine."""
+        """The memory of exact backpropagation through time on an ideal machine."""
 
         def work(network: Network, show: Show) -> Iterator[str]:
             with network.machine.showing(show(self.dataset.train, sequences)):
@@ -326,27 +326,27 @@ class FootprintTrial(Trial):
         self._adopt(network)
         return network
 
-    # ---- weighing --------------------------------------------------------------------------------------------
+    # ---- measuring -------------------------------------------------------------------------------------------
 
     def _memory_of(self, build: Callable[[], Network], work: Work) -> WorkMemory:
-        """What work takes on a network that is built for it.
+        """The memory of work on a network that is built for it.
 
-        Between landmarks all steps are alike, and are leapt over. Where they are not, and there are very many, the work
-        is done on two shorter sequences, and what it takes is drawn out in a straight line.
+        Equal steps between landmarks are leapt over. If too many steps differ, the work is done on two shorter
+        sequences, and its memory is extrapolated linearly.
         """
         steps, few = self.dataset.train.steps, max(_STEPS // 8, self.rule.shortest)
         try:
             try:
-                return self._weighed(build, work, steps, leaps=True, most=_STEPS)
-            except CausalityError:  # steps differ that say the same of themselves
-                return self._weighed(build, work, steps, leaps=False, most=_STEPS)
+                return self._measured(build, work, steps, leaps=True, most=_STEPS)
+            except CausalityError:  # steps with equal records differ
+                return self._measured(build, work, steps, leaps=False, most=_STEPS)
         except _Long:
-            one, two = (self._weighed(build, work, number, leaps=False) for number in (few, 2 * few))
+            one, two = (self._measured(build, work, number, leaps=False) for number in (few, 2 * few))
             return one.further(two, (steps - few) / few)
         except HwsimError as error:
             raise type(error)(f"{self.name}: {error}") from None
 
-    def _weighed(
+    def _measured(
         self, build: Callable[[], Network], work: Work, steps: int, leaps: bool, most: int | None = None
     ) -> WorkMemory:
         self.numerics = Counted()
@@ -367,12 +367,12 @@ class FootprintTrial(Trial):
 
         network.machine.after_step = look
         gauge.restart()
-        stages = {name: StageMemory(gauge.restart(), *_noted(network.machine)) for name in work(network, show)}
+        stages = {name: StageMemory(gauge.restart(), *_recorded_batch(network.machine)) for name in work(network, show)}
         return WorkMemory(stages, dict(gauge.live))
 
 
 def _parts(live: Bytes, advice: str, of: str = "") -> list[MemoryNeed]:
-    """The parts of a load."""
+    """The parts of the live bytes."""
     return [
         MemoryNeed(f"{_OF_WEIGHTS}{of}", live[WEIGHTS], _SMALLER),
         MemoryNeed(f"inputs and targets{of}", live[SHOWN], advice),
@@ -382,12 +382,12 @@ def _parts(live: Bytes, advice: str, of: str = "") -> list[MemoryNeed]:
 
 
 def _shorter(episode: Episode, sequences: int, steps: int) -> Episode:
-    """The shape of so many sequences of so many steps, with as many that carry a loss, or all of them."""
+    """The shape of an episode with other numbers of sequences and steps; as many steps carry a loss, or all."""
     values = 0 if episode.values is None else episode.outputs
-    each = episode.values is None and episode.target_per_step
+    per_step = episode.values is None and episode.target_per_step
     loss_from = max(0, steps - episode.loss_steps) if episode.loss_from else 0
     return outline(
-        sequences, steps, episode.width, classes=episode.classes, values=values, each=each, loss_from=loss_from
+        sequences, steps, episode.width, classes=episode.classes, values=values, each=per_step, loss_from=loss_from
     )
 
 
@@ -401,9 +401,9 @@ def _gauge(network: Network) -> Gauge:
     return numerics.gauge
 
 
-def _noted(stage: Machine) -> tuple[int, int]:
-    """Bytes of the steps of the last batch one by one, and how many activities its kinds of steps have together."""
-    batch, prices, journal = stage.journal.latest, stage.prices(), stage.journal
+def _recorded_batch(machine: Machine) -> tuple[int, int]:
+    """Bytes of the step-by-step records of the last batch, and the number of activities of its distinct steps."""
+    batch, prices, journal = machine.journal.latest, machine.prices(), machine.journal
     if batch is None:
         return 0, 0
     total, kinds = _A_PASS * len(batch.sweeps), dict[int, int]()
@@ -411,6 +411,6 @@ def _noted(stage: Machine) -> tuple[int, int]:
         if trace not in kinds:
             kinds[trace] = sum(prices.activities(record) for record in journal.traces[trace])
         changes = sum(record.kind in ("push", "pop") for record in journal.traces[trace])
-        measured = 2 * HEADER + 8 * kinds[trace] * stage.chips if kinds[trace] else 0
+        measured = 2 * HEADER + 8 * kinds[trace] * machine.chips if kinds[trace] else 0
         total += count * (_A_STEP + measured + changes * _A_CHANGE)
     return total, sum(kinds.values())

@@ -1,4 +1,4 @@
-"""One read: what a machine takes to multiply a matrix by a vector, to be held against what published chips take."""
+"""One read: energy and time of a matrix-vector product on a machine, to compare with published chips."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from hwsim.machine import CrossbarMachine, Matrix
 from hwsim.records import Head, Record
 
 SIZE = 256
-"""Rows and columns of the matrix that a machine without tiles multiplies by as many vectors as it has rows."""
+"""Rows and columns of the matrix for a machine without tiles, and the number of vectors that it is multiplied by."""
 
 
 class Read(NamedTuple):
-    """A read, or one product of many.
+    """A read of a tile; on a machine without tiles, one product of a pass.
 
     Attributes:
-        rows, columns: of the matrix.
+        rows, columns: the shape of the matrix.
         energy: in joules; None if a constant has no value.
         time: in seconds.
-        by_component: the energy by what spends it.
+        by_component: the energy by component.
     """
 
     rows: int
@@ -42,9 +42,9 @@ class Read(NamedTuple):
 
 
 def one_read(options: Any) -> Read:
-    """The matrix that fills a tile, read once with its conversions, every input at full scale, weights evenly spread.
+    """One read of a matrix that fills a tile, with conversions; inputs are at full scale, weights evenly spread.
 
-    A machine without tiles takes a matrix of 256 by 256, in a pass over 256 vectors outside of any recurrence.
+    A machine without tiles multiplies a matrix of 256 by 256 by 256 vectors in a pass, outside of any recurrence.
     """
     chip = machine.build(options)
     if not isinstance(chip, CrossbarMachine):

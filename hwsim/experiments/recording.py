@@ -1,4 +1,4 @@
-"""What is recorded of a run: the rows of its tables, and the events of its timeline."""
+"""The records of a run: the rows of its tables, and the events of its timeline."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def timeline(ledgers: Sequence[Costs], file: TextIO) -> None:
 
 
 def metrics(costs: Costs) -> Iterator[list[Any]]:
-    """A row for each test and chip, with the energy that was spent until the test was over."""
+    """A row per test and chip, with the energy spent until the end of the test."""
     tests = groupby(costs.outcome.metrics, itemgetter("updates"))
-    for (_, chips), spent in zip(tests, costs.spent(), strict=False):  # what is untested is spent, too
+    for (_, chips), spent in zip(tests, costs.spent(), strict=False):  # energy after the last test has no row
         for row in chips:
             yield [spent if key == "energy_j" else row[key] for key in METRICS]
 
 
 def held(costs: Costs) -> Iterator[Held]:
-    """What was held when one batch began, and every change in it."""
+    """The memory held when a batch began, and every change during the batch."""
     name, detail = costs.trial.name, costs.outcome.detail
     if detail is None:
         return

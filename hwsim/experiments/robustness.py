@@ -1,4 +1,4 @@
-"""Robustness of a break-even: its search again, with each named constant halved and doubled."""
+"""Robustness of a break-even: the search is repeated with each named constant halved and doubled."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from hwsim.results.breakeven import QUANTITIES, Course, FragileConstant, Quantit
 
 FACTORS = (0.5, 2.0)
 MOVED = 1.1
-"""A meeting has moved if it is elsewhere by more than this factor."""
+"""A meeting has moved if its value changes by more than this factor."""
 
 AHEAD = 4
-"""A reference that needs so many times as much as the best one stays behind, whatever constant is halved or doubled."""
+"""A reference that needs this many times as much as the best one cannot become the best by one constant."""
 
 CAPACITIES = ("sram.capacity", "sram.bank", "buffer.capacity", "buffer.bank")
 TIMES = ("dram.time", "timing.clock", "timing.macs", "timing.lanes", "tiles.time")
 SHAPING = (*CAPACITIES, *TIMES)
-"""Constants that do more than set a price: they decide how much is moved, or how long it takes."""
+"""Constants that do more than set a price: they determine traffic, or time."""
 RESIZING = ("buffer.capacity",)
-"""Those that decide how much waits, so that memory has to be sketched anew."""
+"""Constants that determine how much data waits, so that memory needs a new estimate."""
 
 _SQUARED = "²"
 _MEMORY = re.compile(r"sram_cacti7 .*?( leakage)?$")
@@ -40,14 +40,14 @@ def fragile(
     exact: bool,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[FragileConstant]:
-    """The constants that a break-even hangs on, the ones that move it most first.
+    """The constants that a break-even depends on, those that move it most first.
 
-    Between the values of the axis the lead of a system is taken for a straight line in logarithms.
+    Between the values of the axis, the lead of a system is interpolated linearly in logarithms.
 
     Args:
         curves: the costs along the axis, as their sources state them.
         exact: whether meetings are searched to the whole number.
-        progress: told how many constants are done, and how many there are.
+        progress: called with the number of constants that are done, and their total.
     """
     names, moving = [*SHAPING, *_priced(curves)], list[FragileConstant]()
     for number, name in enumerate(names):
@@ -77,7 +77,7 @@ def distance(first: Course, second: Course) -> float:
 
 
 class VariedCurves(CostCurves):
-    """The same curves with one constant multiplied by a factor."""
+    """Cost curves with one constant multiplied by a factor."""
 
     def __init__(self, base: CostCurves, constant: str, factor: float) -> None:
         self.__dict__.update(base.__dict__)
@@ -107,8 +107,8 @@ class VariedCurves(CostCurves):
         if self.constant not in SHAPING:
             more = sum(
                 energy * (self.factor**power - 1)
-                for moved_constant, energy in stated.constants.items()
-                if (power := powers(moved_constant.name).get(self.constant))
+                for ranged, energy in stated.constants.items()
+                if (power := powers(ranged.name).get(self.constant))
             )
             return stated._replace(energy=(stated.energy[0] + more, *stated.energy[1:]))
         experiment, system, dataset = self.base.system(value, name)
@@ -118,11 +118,11 @@ class VariedCurves(CostCurves):
         if self.constant in RESIZING:
             other = System.model_construct(learning=system.learning, machine=options, chips=system.chips)
             return self.base.cost(experiment, name, other, dataset)
-        return self.base.read(name, repriced(self.base.costs(value, name), options))
+        return self.base.cost_of(name, repriced(self.base.costs(value, name), options))
 
 
 def repriced(costs: Costs, options: Any) -> Costs:
-    """What was done, at the prices of a machine with other constants."""
+    """The ledgers of a system at the prices of a machine with other constants."""
     changed = copy.copy(costs)
     changed.machine = costs.machine.with_options(options)
     prices, traces, passes = changed.machine.prices(), changed.machine.journal.traces, costs.tariff.passes
@@ -132,7 +132,7 @@ def repriced(costs: Costs, options: Any) -> Costs:
 
 
 def scaled(options: Any, name: str, factor: float) -> tuple[Any, bool]:
-    """A machine's options with a constant of its parts, or of its digital unit's, multiplied; and whether it has it."""
+    """A machine's options with a constant multiplied, also in its digital unit; and whether it has that constant."""
     parts, changed = _scaled(options.parts, name.split("."), factor)
     update = {"parts": parts} if changed else {}
     if hasattr(options, "digital"):
@@ -157,7 +157,7 @@ def _scaled(model: Any, path: list[str], factor: float) -> tuple[Any, bool]:
 
 
 def powers(constant: str) -> dict[str, int]:
-    """The named constants of a price that is a product of them, each with its power.
+    """The named constants whose product is a price, each with its power.
 
     >>> powers("tiles.voltage² tiles.time")
     {'tiles.voltage': 2, 'tiles.time': 1}

@@ -17,7 +17,7 @@ from hwsim.experiments import breakeven as experiments
 from hwsim.experiments.breakeven import AXES, CostCurves, breakeven, moved
 from hwsim.experiments.estimate import estimate
 from hwsim.reports import breakeven as report
-from hwsim.results.breakeven import Course, MovedConstant
+from hwsim.results.breakeven import Course, RangedConstant
 
 DATA = {
     "name": "small",
@@ -89,7 +89,7 @@ def test_bands_come_from_the_ranges_of_energies(monkeypatch, shared, found):
 
     def at(self, value):
         def cost(name, energy):
-            parts = {MovedConstant(shared or name, 0.5, 2.0): energy}
+            parts = {RangedConstant(shared or name, 0.5, 2.0): energy}
             return experiments.SystemCost((energy, energy / 2, energy * 2), (1, 1, 1), (1, 1, 1), parts)
 
         energies = {"substrate": 100.0, "BPTT": float(value), "checkpoints": 1e9}
@@ -115,7 +115,7 @@ bounds = st.tuples(st.floats(0.1, 1), st.floats(1, 10))
 @given(energies, energies, st.fixed_dictionaries(dict.fromkeys("abcd", bounds)))
 def test_constants_are_moved_to_where_the_difference_is_least_or_most(mine, other, limits):
     def keyed(parts):
-        return {MovedConstant(name, *limits[name]): energy for name, energy in parts.items()}
+        return {RangedConstant(name, *limits[name]): energy for name, energy in parts.items()}
 
     names = sorted(mine.keys() | other.keys())
     corners = itertools.product(*(limits[name] for name in names))

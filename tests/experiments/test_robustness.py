@@ -130,11 +130,11 @@ def test_prices_that_are_products_name_their_constants():
 
 def test_a_meeting_that_moves_is_told(monkeypatch):
     """A substrate of 100 that rests on `a`, and a reference as large as the value, that rests on `b`."""
-    from hwsim.results.breakeven import MovedConstant, SystemCost
+    from hwsim.results.breakeven import RangedConstant, SystemCost
 
     def at(self, value):
         def cost(name, energy):
-            return SystemCost((energy,) * 3, (1, 1, 1), (1, 1, 1), {MovedConstant(name, 1.0, 1.0): energy})
+            return SystemCost((energy,) * 3, (1, 1, 1), (1, 1, 1), {RangedConstant(name, 1.0, 1.0): energy})
 
         return {"substrate": cost("a", 100.0), "BPTT": cost("b", float(value)), "checkpoints": cost("c", 1e9)}
 

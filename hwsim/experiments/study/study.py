@@ -1,4 +1,4 @@
-"""Run a study: carry out the trials that are not over yet, keep each as it ends, and write what was found."""
+"""Running a study: carry out its remaining trials, store each as it ends, and write the tables."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from hwsim.results.study.store import FILE, StudyProgress, TrialResult, TrialSto
 from hwsim.results.study_folder import STUDY
 
 MANY = 100_000
-"""Beyond so many trials a study asks first."""
+"""Largest number of trials that a study runs without `yes`."""
 
 _A_ROW, _A_TEST = 8_000, 400
-"""Bytes of a row of the table, and of one of learning curves, with what writing them takes."""
+"""Bytes per row of the table, and per row of the learning curves, including what writing takes."""
 
 
 class Executor(Protocol):
-    """Carries trials out somewhere."""
+    """Carries out trials: processes, or a cluster."""
 
     def carry_out(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, TrialResult]]:
-        """Each job with its outcome, as they end."""
+        """Each job with its result, in the order in which jobs end."""
 
 
 def run(
@@ -53,17 +53,17 @@ def run(
 
     Args:
         grid: the trials.
-        folder: a new one, or one with the same study.
-        workers: processes on this computer, one for each core by default; none where a Dask cluster is named.
-        scheduler: the address of a Dask scheduler, instead.
+        folder: a new folder, or the folder of the same study.
+        workers: the number of processes on this computer, by default one per core; not used with a Dask cluster.
+        scheduler: the address of a Dask scheduler, which replaces the processes.
         data: the folder with the data sets that are not shipped.
-        yes: go on with very many trials, or with a study that has changed.
-        retry: run trials that failed again.
-        progress: told first what was there already, and then of each trial.
+        yes: accept more than `MANY` trials, or a study that has changed.
+        retry: run failed trials again.
+        progress: called with the progress at the start, and after each trial.
 
     Raises:
-        HwsimError: something is wrong with the study, the folder, the data or the cluster. Trials that are over are
-            kept.
+        HwsimError: the study is invalid, or the folder, the data or the cluster cannot be used. Trials that are over
+            are kept.
     """
     if grid.trials > MANY and not yes:
         raise ConfigError(f"{grid.study.name}: {grid.trials:,} trials; if that is what you want, add --yes")
@@ -88,10 +88,10 @@ def run(
 
 
 def check_tables(grid: Grid) -> None:
-    """Refuse a study whose tables would not fit this computer, before any trial.
+    """Refuse a study whose tables would need too much memory of this computer.
 
     Raises:
-        MemoryEstimateError: they would not.
+        MemoryEstimateError: they need more than is free.
     """
     rows = tests = 0
     for experiment in grid.representatives():
@@ -138,18 +138,18 @@ def _executor(
 
 
 def _carry_out(grid: Grid, store: TrialStore, executor: Executor) -> Iterator[StudyProgress]:
-    """Carry out what is not over, and keep it; how far the study is after each trial."""
+    """Carry out the remaining trials and store them; yields the progress after each trial."""
     over, ended = bytearray(grid.trials), store.count()
     for number in store.numbers():
         over[number] = 1
-    flying: dict[str, Job] = {}
+    running: dict[str, Job] = {}
 
     def keep(numbers: list[int], trial: str, result: TrialResult) -> None:
         store.keep(numbers, trial, result)
-        ended[result.status] += len(numbers)  # counting them again takes longer than a short trial
+        ended[result.status] += len(numbers)  # a new count takes longer than a short trial
 
     def jobs() -> Iterator[Job]:
-        """Seed by seed, so that the whole grid is there early."""
+        """The remaining jobs, seed by seed, so that the whole grid has results early."""
         for at, seed in enumerate(grid.seeds):
             for point in range(grid.points):
                 number = point * len(grid.seeds) + at
@@ -162,29 +162,29 @@ def _carry_out(grid: Grid, store: TrialStore, executor: Executor) -> Iterator[St
                     trial = documents.fingerprint({"labels": grid.labels(point), "seed": seed, "error": said})
                     keep([number], trial, TrialResult("failed", said))
                     continue
-                if trial in flying:
-                    flying[trial].numbers.append(number)
-                elif known := store.know(number, trial):
+                if trial in running:
+                    running[trial].numbers.append(number)
+                elif known := store.status_of(number, trial):
                     ended[known] += 1
                 else:
-                    flying[trial] = Job([number], trial, config, seed)
-                    yield flying[trial]
+                    running[trial] = Job([number], trial, config, seed)
+                    yield running[trial]
 
     for job, result in executor.carry_out(jobs()):
         keep(job.numbers, job.id, result)
-        del flying[job.id]
+        del running[job.id]
         yield StudyProgress.of(ended, grid.trials)
 
 
 def identity(grid: Grid, point: int, seed: int) -> tuple[str, str]:
-    """The hash of all that decides a trial's results, and its experiment as JSON."""
+    """The hash of all data that determines a trial's results, and its experiment as JSON."""
     resolved = grid.experiment(point).resolved()
     trial = documents.fingerprint({"hwsim": hwsim.__version__, "config": {**resolved, "seed": seed}})
     return trial, json.dumps(resolved)
 
 
 def _asked(grid: Grid) -> dict[str, Any]:
-    """What decides the trials of a study, to be compared when it goes on."""
+    """The data that determines the trials of a study; it is compared when the study goes on."""
     study = {key: value for key, value in grid.resolved().items() if key not in ("figures", "dask", "name")}
     software = {"hwsim": hwsim.__version__, "numpy": numpy.__version__, "numba": numba.__version__}
     return {"study": study, "files": grid.check(), "software": software}

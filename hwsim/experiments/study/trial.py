@@ -1,4 +1,4 @@
-"""One trial, carried out in whichever process: text in, text out."""
+"""One trial, carried out in any process: the experiment and the result are text."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Job(NamedTuple):
     """A trial to be carried out.
 
     Attributes:
-        numbers: of the plan that it answers; more than one where points are alike.
-        id: the hash of its resolved config.
-        config: the resolved experiment as JSON, with any seed.
+        numbers: its numbers in the plan; several if points are equal.
+        id: the hash of its resolved experiment.
+        config: the resolved experiment as JSON; its seed is not used.
         seed: the seed of this trial.
     """
 
@@ -36,12 +36,12 @@ class Job(NamedTuple):
 
 
 def carry_out(config: str, seed: int, data: str | None = None) -> TrialResult:
-    """Run a resolved experiment with a seed; whatever goes wrong in it is its outcome."""
+    """Run a resolved experiment with a seed; an error becomes part of the result."""
     begun = time.perf_counter()
     try:
         experiment = _experiment(config).model_copy(update={"seed": seed})
         result = experiments.simulate(experiment, _dataset, data, needed=_footprint(config))
-    except Exception as error:  # the others go on
+    except Exception as error:  # other trials go on
         said = str(error) if isinstance(error, HwsimError) else f"{type(error).__name__}: {error}"
         return TrialResult("failed", said, traceback.format_exc(), wall_s=time.perf_counter() - begun)
     summary = json.dumps(result.summary.plain(), allow_nan=False)
@@ -56,7 +56,7 @@ def _experiment(config: str) -> Experiment:
 
 @lru_cache(64)
 def _footprint(config: str) -> Footprint:
-    """That of an experiment with any seed."""
+    """The footprint of an experiment, which does not depend on its seed."""
     return footprint(_experiment(config))
 
 
@@ -64,7 +64,7 @@ _latest: dict[str, Dataset] = {}
 
 
 def _dataset(options: Any, seed: int, folder: Path | None) -> Dataset:
-    """The data of a task, kept for the next trial with the same."""
+    """The data of a task, cached for the next trial with the same data."""
     key = f"{options.model_dump_json()} {seed} {folder}"
     dataset = _latest.get(key)
     if dataset is None:

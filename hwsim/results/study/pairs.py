@@ -1,4 +1,4 @@
-"""Systems of a study compared within its seeds, in which they start from the same weights and see the same data."""
+"""Systems of a study compared within seeds: with one seed, all start from the same weights and see the same data."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from hwsim.columns import GROUPS
 from hwsim.config.grid import Grid
 
 COMPARED = ("accuracy", "loss", *(f"cosine_{group}" for group in GROUPS))
-"""What systems are compared by."""
+"""The quantities that are compared."""
 
 STATISTICS = ("mean", "low", "high", "leads", "count", "non_finite")
 
 
 def pairs(grid: Grid, table: pd.DataFrame, asked: Collection[tuple[str, str]]) -> pd.DataFrame:
-    """How much each system has more of something than each other one, at each point: first − second.
+    """The differences between each two systems at each point: first − second.
 
-    A seed gives one difference, of the means over chips; it gives none where a chip of either system has no finite
-    value, which is so in `non_finite` seeds. `mean` is that of the differences, `low` and `high` are the bounds of its
-    95 % interval by Student's t, `leads` says in how many of `count` seeds the difference is positive.
+    A seed gives one difference, between the means over chips. A seed gives none if a chip of either system has no
+    finite value; `non_finite` counts such seeds. `mean` is the mean difference, `low` and `high` are the bounds of its
+    95 % interval by Student's t, and `leads` is the number of seeds, of `count`, with a positive difference.
 
     Args:
-        found: the table of the study.
-        asked: the quantities of each system.
+        table: the table of the study.
+        asked: pairs of a system and a quantity that was asked of it.
     """
     known = table[table["status"] == "done"]
     at = known.groupby(grid.columns, sort=False, dropna=False).ngroup() if grid.columns else known["chip"] * 0

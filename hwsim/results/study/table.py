@@ -1,4 +1,4 @@
-"""The table of a study: a row for each trial, system and chip; and medians and spread over chips and seeds."""
+"""The tables of a study: a row per trial, system and chip; and statistics over chips and seeds."""
 
 from __future__ import annotations
 
@@ -22,17 +22,16 @@ Fields = dict[str, Any]
 
 OF_SYSTEM = ("system", "rule", "machine")
 FILES = TABLE, TYPED, SUMMARY, PAIRS, CURVES = "table.csv", "table.parquet", "summary.csv", "pairs.csv", "curves.csv"
-"""What a study that is over may have found; the last two only where there is something to compare, and training."""
+"""The tables of a finished study; the last two exist only if there are systems to compare, and training."""
 
 
 def write(folder: Path, grid: Grid, trials: Trials) -> None:
-    """Write `table.csv`, `table.parquet` and `summary.csv`, each whole or not at all, and the summary last.
+    """Write `table.csv`, `table.parquet` and `summary.csv`, each atomically, and the summary last.
 
-    Where there are several seeds and systems `pairs.csv` compares them, and where something was trained `curves.csv`
-    says how that went.
+    `pairs.csv` is written if there are several seeds and systems, and `curves.csv` if there was training.
 
     Raises:
-        OutputError: there is no place for them.
+        OutputError: a file cannot be written.
     """
     try:
         frames = tables(grid, trials)
@@ -49,10 +48,10 @@ def write(folder: Path, grid: Grid, trials: Trials) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Take away tables of a study that goes on: they are of other trials, or of fewer.
+    """Remove the tables of a study that goes on: they are of other trials, or of fewer.
 
     Raises:
-        OutputError: they may not be taken away.
+        OutputError: a file cannot be removed.
     """
     try:
         for name in FILES:
@@ -62,7 +61,7 @@ def remove(folder: Path) -> None:
 
 
 def tables(grid: Grid, trials: Trials) -> dict[str, pd.DataFrame]:
-    """All that is known of the trials that are over, by the names of files."""
+    """The tables of the trials that are over, by the names of their files."""
     table, asked = frame(grid, trials)
     return {
         TABLE: table,
@@ -73,13 +72,13 @@ def tables(grid: Grid, trials: Trials) -> dict[str, pd.DataFrame]:
 
 
 Asked = set[tuple[str, str]]
-"""Systems and the quantities that are asked of them, be their values finite or not."""
+"""Pairs of a system and a quantity that was asked of it, whether its values are finite or not."""
 
 
 def frame(grid: Grid, trials: Trials) -> tuple[pd.DataFrame, Asked]:
-    """The table of the trials that are over, and what was asked of each system.
+    """The table of the trials that are over, and the quantities that were asked of each system.
 
-    Points are in the order of the file, then seeds, systems and chips.
+    Rows are in the order of points, seeds, systems and chips.
     """
     columns: dict[str, list[Any]] = {column: [] for column in (*grid.columns, *COLUMNS)}
     asked: Asked = set()
@@ -93,7 +92,7 @@ def frame(grid: Grid, trials: Trials) -> tuple[pd.DataFrame, Asked]:
 
 
 def rows(kept: KeptTrial, labels: Fields) -> Iterator[Fields]:
-    """What is known of each system and chip of a trial; one row if it failed."""
+    """The rows of a trial, one per system and chip; one row if it failed."""
     begin = {**labels, "status": kept.status, "error": kept.error, "config_sha256": kept.id}
     if kept.summary is None:
         yield begin
@@ -105,7 +104,7 @@ def rows(kept: KeptTrial, labels: Fields) -> Iterator[Fields]:
 
 
 def _of_system(system: Fields) -> Fields:
-    """What is alike on all chips, as far as it is known."""
+    """The known values that are the same on all chips."""
     energy, memory, time = system["energy"], system["memory"], system["time"]
     reach = system["horizon"] or {}
     values = {
@@ -132,13 +131,13 @@ def _of_system(system: Fields) -> Fields:
 
 
 def _worst(residuals: Iterable[float | None]) -> float | None:
-    """The largest; None if there is none, or one that is more than any number."""
+    """The largest residual; None if there is none, or if one is too large for a number."""
     known = list(residuals)
     return None if None in known else max(known, default=None)  # type: ignore[type-var]
 
 
 def _energies(energy: Fields) -> Fields:
-    """Each energy, and between what it may lie."""
+    """Each energy with its lowest and its highest value."""
     energies: Fields = {}
     for part, unit in (
         ("inference", "j_per_sequence"),
@@ -156,7 +155,7 @@ def _energies(energy: Fields) -> Fields:
 
 
 def _of_chip(system: Fields, chip: int) -> Fields:
-    """What differs from chip to chip, and whether any of it is no number although it was asked for."""
+    """The values of one chip, and whether one that was asked for is not finite."""
     values: Fields = {"chip": chip}
     lost = bool(system["diverged"]) and chip in system["diverged"]["chips"]
     for quantity in ("accuracy", "loss"):
@@ -174,11 +173,11 @@ def _of_chip(system: Fields, chip: int) -> Fields:
 
 
 def summary(grid: Grid, table: pd.DataFrame, asked: Asked) -> pd.DataFrame:
-    """Median and spread of each quantity over chips and seeds, at each point for each system.
+    """Statistics of each quantity over chips and seeds, per point and system.
 
     Args:
-        found: the table of the study.
-        asked: the quantities of each system.
+        table: the table of the study.
+        asked: pairs of a system and a quantity that was asked of it.
     """
     known = table[table["status"] == "done"]
     by = [*grid.columns, *OF_SYSTEM]
@@ -191,7 +190,7 @@ def summary(grid: Grid, table: pd.DataFrame, asked: Asked) -> pd.DataFrame:
             values = rows[name].dropna()
             if len(values) or rows["non_finite"].any():
                 low, middle, high = values.quantile([0.25, 0.5, 0.75])
-                with np.errstate(over="ignore"):  # errors that have grown large have squares that are not finite
+                with np.errstate(over="ignore"):  # squares of large errors overflow
                     deviation = values.std(ddof=1)
                 lines.append(
                     {
@@ -213,7 +212,7 @@ def summary(grid: Grid, table: pd.DataFrame, asked: Asked) -> pd.DataFrame:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file atomically."""
     partial = path.with_name(f".{path.name}.partial")
     try:
         partial.write_bytes(content)
@@ -223,7 +222,7 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def _optional(path: Path, table: pd.DataFrame) -> None:
-    """Write a table that may be empty, in which case there is none."""
+    """Write a table; an empty one has no file."""
     if table.empty:
         path.unlink(missing_ok=True)
     else:
@@ -250,5 +249,5 @@ def _typed(name: str, values: list[Any]) -> pd.Series[Any]:
 
 
 def _csv(table: pd.DataFrame) -> bytes:
-    """As CSV; numbers keep all their digits, what is unknown stays empty."""
+    """The table as CSV: numbers keep all their digits, unknown values are empty."""
     return table.to_csv(index=False, lineterminator="\n").encode()
