@@ -1,6 +1,6 @@
-"""What a run answers, in plain words: is the device good enough, what does learning cost, which rule survives.
+"""The answers of a run in plain words: is the device good enough, what does learning cost, which rule survives?
 
-Every sentence is made from numbers of the run folder; what they do not say is said to be open.
+Every sentence is made from numbers of the run folder; an answer says so if they do not decide.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from hwsim.results.summary import System
 Tone = Literal["good", "unsure", "bad", ""]
 
 NEAR, FAR = 0.02, 0.05
-"""Accuracy that a chip may lose to its reference and be good enough, or nearly so."""
+"""Largest loss of accuracy, against the reference, of a chip that is good enough, and nearly so."""
 
 SURVIVES = 0.9
-"""Share of the best system's progress on the test that a rule makes if it is said to survive."""
+"""Least share of the best system's progress on the test that a surviving rule makes."""
 
 SATURATED = 0.01
-"""Share of analog values beyond full scale from which ranges are said to be too narrow."""
+"""Share of analog values beyond full scale from which ranges count as too narrow."""
 
 
 class Answer(NamedTuple):
-    """An answer to one reader: the question, the answer, how good that is, and what it rests on."""
+    """An answer to one reader: the question, the answer, its tone, and its reasons."""
 
     asked: str
     said: str
@@ -41,10 +41,10 @@ class Score(NamedTuple):
     """How well a system does on the test, by accuracy if there is one, else by loss.
 
     Attributes:
-        start, end: of the first and the last test, medians over the chips that have a number; NaN if none has.
+        start, end: medians of the first and the last test, over the chips that have a number; NaN if none has.
         is_accuracy: whether they are accuracies.
         trained: whether there was more than one test.
-        lost: chips that have no number in the last test.
+        lost: the number of chips without a number in the last test.
     """
 
     start: float
@@ -55,7 +55,7 @@ class Score(NamedTuple):
 
     @property
     def progress(self) -> float:
-        """What was gained since the start; negative if it was lost."""
+        """The improvement since the start; negative if the system became worse."""
         return self.end - self.start if self.is_accuracy else self.start - self.end
 
     def __str__(self) -> str:
@@ -65,12 +65,12 @@ class Score(NamedTuple):
 
 
 def answers(run: RunFolder) -> list[Answer]:
-    """To the device physicist, the chip architect and the learning researcher."""
+    """The answers to the device physicist, the chip architect and the learning researcher."""
     return [_physicist(run), _architect(run), _researcher(run)]
 
 
 def warnings(systems: Mapping[str, System]) -> list[str]:
-    """What a reader has to know before believing anything else, the worst first."""
+    """Warnings to read before anything else, the worst first."""
     lines: list[str] = []
     for name, system in systems.items():
         lines += [f"{name}: {said}" for said in left_out(system)]
@@ -158,7 +158,7 @@ def _good_enough(run: RunFolder) -> tuple[str, Tone]:
 
 
 def _direction(system: System) -> list[str]:
-    """How well gradients point where exact ones do."""
+    """How well gradients agree in direction with exact ones."""
     known = {group: cosine(system, group) for group in ("recurrent", "input", "readout")}
     said = ", ".join(f"{value:.2f} {group}" for group, value in known.items() if value is not None)
     sentences = (
@@ -317,7 +317,7 @@ def _said_of(system: System) -> str:
 
 
 def scores(run: RunFolder) -> dict[str, Score]:
-    """What each system's first and last test say."""
+    """The score of each system."""
     by_system = {}
     for name, tests in run.metrics.groupby("system", sort=False):
         is_accuracy = run.systems[str(name)].accuracy is not None

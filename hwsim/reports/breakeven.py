@@ -1,4 +1,4 @@
-"""Break-even, for people: sentences and a table for a terminal, a CSV file and a figure."""
+"""The report of a break-even: sentences and a table for a terminal, CSV files and a figure."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ COLUMNS = ("over", "value", "system", "energy_j", "low_j", "high_j", "peak_bytes
 
 
 LISTED = 8
-"""Constants of a quantity that are named, the ones that move it most."""
+"""Largest number of constants that are explained per quantity, those that move it most."""
 
 
 def show(result: Breakeven, console: Console, fragile: Sequence[FragileConstant] | None = None) -> None:
-    """Print what was found, and what it hangs on if that was asked."""
+    """Print a break-even and, if given, the constants that it depends on."""
     put(table(result), console)
     for line in sentences(result):
         console.print(line, markup=False, highlight=False)
@@ -32,21 +32,21 @@ def show(result: Breakeven, console: Console, fragile: Sequence[FragileConstant]
 
 
 def robustness(result: Breakeven, fragile: Sequence[FragileConstant]) -> list[str]:
-    """What each meeting hangs on, a line for each constant that moves it."""
+    """The constants that meetings depend on, one line per constant."""
     lines = []
     for quantity, _ in QUANTITIES:
         mine = [constant for constant in fragile if constant.quantity == quantity]
         if not mine:
             lines.append(f"{quantity}: robust; no constant moves it by more than 10 % when it is halved or doubled.")
         for constant in mine[:LISTED]:
-            lines.append(f"{quantity}: not robust: {_hangs(result.verdicts[quantity].stated, constant)}.")
+            lines.append(f"{quantity}: not robust: {_dependence(result.verdicts[quantity].stated, constant)}.")
         if len(mine) > LISTED:
             others = ", ".join(constant.name for constant in mine[LISTED:])
             lines.append(f"{quantity}: it moves with {others} too.")
     return lines
 
 
-def _hangs(stated: Course, moved: FragileConstant) -> str:
+def _dependence(stated: Course, moved: FragileConstant) -> str:
     """How meetings move with a constant."""
     courses = moved.halved, moved.doubled
     if moved.by < inf and len(stated.meetings) == 1:
@@ -60,7 +60,7 @@ def _hangs(stated: Course, moved: FragileConstant) -> str:
 
 
 def table(result: Breakeven) -> Table:
-    """The energy of a gradient at each value, and how much less or more the substrate needs than the best reference."""
+    """The energy of a gradient at each value, and the ratio of the substrate to the best reference."""
     names = list(next(iter(result.costs.values())))
     rows = []
     for value, costs in result.costs.items():
@@ -78,7 +78,7 @@ def table(result: Breakeven) -> Table:
 
 
 def sentences(result: Breakeven) -> list[str]:
-    """Where the substrate meets the best digital reference, quantity by quantity, and what to know of it."""
+    """Where the substrate meets the best digital reference, by quantity, and remarks."""
     bounds = [f"{name!r} is no best reference: {bound}." for name, bound in result.bounds.items()]
     costs = (
         "These are costs alone: whether a rule still learns there is not asked. How many steps forward propagation "
@@ -129,7 +129,7 @@ def _whole(value: float) -> str:
 
 
 def write(result: Breakeven, folder: Path, fragile: Sequence[FragileConstant] | None = None) -> None:
-    """Write `breakeven.csv` and `breakeven.svg` into a new folder, and `robustness.csv` if that was asked.
+    """Write `breakeven.csv` and `breakeven.svg` into a new folder, and, if constants are given, `robustness.csv`.
 
     Raises:
         OutputError: it cannot be written.

@@ -1,4 +1,4 @@
-"""Several runs beside each other: their systems as columns, and what differs in what was asked of them."""
+"""Several runs side by side: their systems as columns, and the differences of their configurations."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from hwsim.results.run_folder import RunFolder
 from hwsim.results.summary import System
 
 SAME = ("task", "network")
-"""What runs have to agree in if their numbers are to be answers to one question."""
+"""Parts of the configuration that must agree, or numbers answer different questions."""
 
 
 class Comparison(NamedTuple):
     """Several runs.
 
     Attributes:
-        runs: by what they are called here.
-        systems: by the names of their columns; systems that are the same in several runs stand there once.
-        columns: of each run, its systems and the columns that they stand in.
-        repeated: columns that stand for systems of several runs, and those runs.
+        runs: the runs by their labels.
+        systems: the systems by their columns; a system that is the same in several runs has one column.
+        columns: for each run, the column of each of its systems.
+        repeated: the columns with systems of several runs, and these runs.
     """
 
     runs: dict[str, RunFolder]
@@ -33,13 +33,13 @@ class Comparison(NamedTuple):
 
 
 def compare(runs: Sequence[RunFolder], *, substrates: bool = False) -> Comparison:
-    """Set runs beside each other; ratios are to the first.
+    """Compare runs side by side; ratios are to the first.
 
     Args:
-        substrates: leave their references out.
+        substrates: leave references out.
 
     Raises:
-        ResultsError: it is fewer than two runs, or one of them twice.
+        ResultsError: there are fewer than two runs, or a run is given twice.
     """
     if len(runs) < 2:
         raise ResultsError("a comparison needs two runs or more")
@@ -67,7 +67,7 @@ def compare(runs: Sequence[RunFolder], *, substrates: bool = False) -> Compariso
 
 
 def remarks(comparison: Comparison) -> list[str]:
-    """What keeps the runs from being compared, and what stands for several of them."""
+    """Remarks: why runs are not comparable, and which columns stand for several runs."""
     configs = {label: run.config for label, run in comparison.runs.items()}
     lines = []
     for part in SAME:
@@ -84,12 +84,12 @@ def remarks(comparison: Comparison) -> list[str]:
 
 
 def doubts(comparison: Comparison) -> list[str]:
-    """What is implausible in what was asked, in any of the runs."""
+    """Warnings about implausible values in any of the runs."""
     return list(dict.fromkeys(line for run in comparison.runs.values() for line in run.doubts))
 
 
 def differences(comparison: Comparison) -> Table:
-    """Each key in which the runs differ, as dotted name, with its value in each; a line for a part that some lack."""
+    """The dotted keys in which runs differ, with their values; a part that some runs lack has one row."""
     flat = {label: dict(_flat(run.config)) for label, run in comparison.runs.items()}
     keys = list(dict.fromkeys(key for config in flat.values() for key in config if key != "name"))
     rows, told = [], list[str]()
@@ -110,7 +110,7 @@ def differences(comparison: Comparison) -> Table:
 
 
 def _lacking(key: str, flat: Mapping[str, Mapping[str, Any]]) -> str:
-    """The outermost part around a key that some of the runs have not at all, and that can be called something."""
+    """The outermost part around a key that some runs lack and that has a short name; empty if there is none."""
     steps = key.split(".")
     parts = [".".join(steps[:depth]) for depth in range(1, len(steps))]
     lacking = (part for part in parts if any(not _has(config, part) for config in flat.values()))
@@ -122,7 +122,7 @@ def _has(config: Mapping[str, Any], part: str) -> bool:
 
 
 def _called(config: Mapping[str, Any], part: str) -> str | None:
-    """What a part is, in short: of a system its rule and machine, or else its name; None if it has none."""
+    """A short name of a part: rule and machine of a system, otherwise its own name; None if it has none."""
     rule, machine = config.get(f"{part}.learning.name"), config.get(f"{part}.machine.name")
     if rule and machine:
         return f"{rule} on {machine}"

@@ -1,4 +1,4 @@
-"""How well matrix products are done: systems side by side, and the published chips beside them."""
+"""The efficiency of matrix products: systems side by side, and published chips."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from hwsim.results.summary import System
 
 
 class PublishedChip(NamedTuple):
-    """A published chip; what its source does not say is None.
+    """A published chip; values that its source does not give are None.
 
     Attributes:
-        energy_per_mac_pj: of a multiply-accumulate, converters included.
-        power_mw, area_mm2: of what the energy is of.
-        source: its key.
+        energy_per_mac_pj: energy per multiply-accumulate, converters included.
+        power_mw, area_mm2: power and area of the circuits that the energy includes.
+        source: the key of its source.
     """
 
     name: str
@@ -38,7 +38,7 @@ def chips() -> dict[str, PublishedChip]:
 
 
 def sources() -> Mapping[str, str]:
-    """Their citations, by key."""
+    """The citations of published chips, by key."""
     return _file()["sources"]
 
 
@@ -66,7 +66,7 @@ MEASURES = (
 
 
 def efficiency(systems: Systems) -> Table:
-    """Matrix products of a training step, its power, and the area of all units and of the tiles in use."""
+    """The efficiency of the matrix products of a training step, its mean power, and the area of the system."""
     rows = []
     for label, key, write in MEASURES:
         values = [getattr(system.efficiency, key) for system in systems.values()]
@@ -80,7 +80,7 @@ def efficiency(systems: Systems) -> Table:
 
 
 def _known_area(system: System) -> TableCell:
-    """The area that has a source, where some of it has none."""
+    """The sum of the areas that have a source, if some have none."""
     measured = system.efficiency
     if measured.area_m2 is not None or not measured.area_by_part_m2:
         return NOTHING
@@ -89,7 +89,7 @@ def _known_area(system: System) -> TableCell:
 
 
 def published(brief: bool = False) -> Table:
-    """The published chips; in brief without their power and area."""
+    """The published chips; `brief` leaves out their power and area."""
     rows = []
     for chip in chips().values():
         power = NOTHING if chip.power_mw is None else TableCell(si(chip.power_mw / 1e3, "W"), chip.power_mw)
@@ -103,23 +103,23 @@ def published(brief: bool = False) -> Table:
 
 
 def remarks(systems: Systems) -> list[str]:
-    """Which systems read tiles that are mostly empty, and why areas are not known as a whole; a line for each."""
+    """Remarks about tiles that are mostly empty, and about areas that are not known as a whole."""
     return _empty(systems) + _no_area(systems)
 
 
 EMPTY = 0.1
-"""The tile fill below which a remark says what that costs."""
+"""The tile fill below which a remark explains its cost."""
 
 
 def empty(system: System) -> str | None:
-    """The tile fill of a system whose tiles are mostly empty and draw power as wholes, in per cent."""
+    """The tile fill in per cent, if tiles are mostly empty and draw the power of whole tiles; else None."""
     fill = system.efficiency.tile_fill
     drawn = any("periphery." in constant for constant in system.energy.by_constant)
     return f"{100 * fill:.2g} %" if fill is not None and fill < EMPTY and drawn else None
 
 
 def _empty(systems: Systems) -> list[str]:
-    """Tiles that are read for few weights, where their periphery draws power."""
+    """Remarks about systems whose tiles are mostly empty, one per tile fill."""
     fills: dict[str, list[str]] = {}
     for name, system in systems.items():
         fill = empty(system)
@@ -133,7 +133,7 @@ def _empty(systems: Systems) -> list[str]:
 
 
 def _no_area(systems: Systems) -> list[str]:
-    """Why an area is not known as a whole, a line for each reason."""
+    """Remarks about areas that are not known as a whole, one per reason."""
     reasons: dict[str, list[str]] = {}
     for name, system in systems.items():
         why = system.efficiency.area_why_null

@@ -1,4 +1,4 @@
-"""A report: one HTML file that needs nothing else, from what a run folder says."""
+"""Reports: one self-contained HTML file, made from the folder of a run or a study, or from a comparison."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class PageSection(NamedTuple):
     """A part of a page.
 
     Attributes:
-        more: tables that are shown when asked for.
+        more: tables that are folded at first.
     """
 
     name: str
@@ -99,7 +99,7 @@ def of_run(run: RunFolder) -> str:
 
 
 def of_comparison(comparison: Comparison) -> str:
-    """The page of several runs beside each other."""
+    """The report of a comparison of runs."""
     systems = comparison.systems
     all_tests = []
     for label, run in comparison.runs.items():
@@ -153,7 +153,7 @@ def of_study(study: StudyFolder) -> str:
 
 
 def _figures(study: StudyFolder) -> list[Drawing]:
-    """The figures that the study asks for, drawn for the page; and other drawings that lie beside them."""
+    """The study's figures, drawn for the page; and the other drawings in its folder."""
     drawings, beside = [], dict(study.figures)
     for figure in trials.drawn(study):
         rows = study.rows(figure)
@@ -179,7 +179,7 @@ def _adopted(name: str, svg: str) -> Drawing:
 
 
 def _filled(*candidates: Table | None) -> list[Sheet]:
-    """Tables that have lines."""
+    """The tables that have rows, each on a sheet."""
     return [Sheet(table) for table in candidates if table is not None and table.rows]
 
 
@@ -211,10 +211,10 @@ def _text(path: Path) -> str:
 
 
 def write(path: str | Path, page: str) -> None:
-    """Write a report, whole or not at all; one that is there already is replaced.
+    """Write a report atomically; an existing one is replaced.
 
     Raises:
-        OutputError: there is no place to write.
+        OutputError: the file cannot be written.
     """
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
@@ -238,7 +238,9 @@ def _page(what: str, *, sections: list[PageSection], **content: Any) -> str:
     )
     folder = Path(__file__).with_name("page")
     for name, file in (("style", "style.css"), ("script", "sort.js")):
-        environment.globals[name] = Markup((folder / file).read_text(encoding="utf-8"))  # our own
+        environment.globals[name] = Markup(
+            (folder / file).read_text(encoding="utf-8")
+        )  # trusted: files of this package
     environment.globals["version"] = hwsim.__version__
     shown = [section for section in sections if section.tables or section.drawings or section.more]
     return environment.get_template("report.html.jinja").render(what=what, sections=shown, **content)

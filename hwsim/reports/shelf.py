@@ -1,4 +1,4 @@
-"""What there is to choose from, and what stands in it."""
+"""The choices of a document on a terminal: a list of all, or the details of one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hwsim.guide.keys import sections
 
 
 def show(choices: list[Choice], console: Console) -> None:
-    """Print names with a line on each, under the key that names them."""
+    """Print all names, each with a description, under the key that names them."""
     width = max(len(choice.name) for choice in choices)
     for where, group in groupby(choices, lambda choice: choice.where):
         table = Table(title=f"[b]{escape(where)}[/b]", title_justify="left", box=None, show_header=False)

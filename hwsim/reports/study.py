@@ -1,4 +1,4 @@
-"""What a study says: the outline of its trials, its figures, and the table that ends it."""
+"""The report of a study on a terminal: the outline of its trials, its figures, and its tables."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from hwsim.results.study.store import StudyProgress
 from hwsim.results.study.table import FILES
 
 _LINES = 36
-"""Of the table on the screen; `summary.csv` has all."""
+"""Largest number of rows of a table on the screen; `summary.csv` has all."""
 _WORD = 14
-"""Letters of a word that is not broken."""
+"""Longest word that is not broken, in letters."""
 
 
 def outline(grid: Grid) -> str:
-    """How many trials there are, and of what."""
+    """The number of trials, as the product of axes and seeds."""
     counts = [f"{dimension.size} of {', '.join(dimension.columns)}" for dimension in grid.dimensions]
     seeds = f"{len(grid.seeds):,} seed{'s' if len(grid.seeds) > 1 else ''}"
     return f"{grid.study.name}: {' × '.join([*counts, seeds])} = {grid.trials:,} trial{'s' if grid.trials > 1 else ''}"
 
 
 def draw(grid: Grid, folder: Path) -> list[Path]:
-    """The figures that the study asks for, as SVG files; one without anything to draw is left out."""
+    """Draw the study's figures as SVG files; a figure without data is left out."""
     if not grid.study.figures:
         return []
     study = study_folder.read(folder)
@@ -40,7 +40,7 @@ def draw(grid: Grid, folder: Path) -> list[Path]:
 
 
 def show(folder: Path, ended: StudyProgress, drawn: list[Path], console: Console) -> None:
-    """Print what the figures show as tables, what failed, and where everything is."""
+    """Print the values of the figures as tables, the failed trials, and the files."""
     study = study_folder.read(folder)
     compared = trials.differences(study)
     for table in (*trials.pivots(study), *([compared] if compared else [])):
@@ -65,7 +65,7 @@ def show(folder: Path, ended: StudyProgress, drawn: list[Path], console: Console
 
 
 def _printable(table: Table) -> RichTable:
-    """As narrow as may be: words are not broken, and no rules stand between columns."""
+    """The table for a terminal, as narrow as possible: no broken words, no rules between columns."""
     drawn = RichTable(
         box=box.SIMPLE_HEAD,
         show_edge=False,

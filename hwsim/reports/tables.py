@@ -27,11 +27,11 @@ from hwsim.results.summary import (
 )
 
 Systems = Mapping[str, System]
-"""What is known of each system, by name; ratios are to the first."""
+"""The systems by name; ratios are to the first."""
 
 
 class TableCell(NamedTuple):
-    """What stands in a table, the number that it is sorted by, if there is one, and what stands beside it."""
+    """A cell of a table: its text, the number that it is sorted by, if any, and a remark beside the text."""
 
     text: str
     value: float | None = None
@@ -42,7 +42,7 @@ class TableCell(NamedTuple):
 
 
 class TableRow(NamedTuple):
-    """A row of a table."""
+    """A row of a table: its label and its cells."""
 
     label: str
     cells: tuple[TableCell, ...]
@@ -52,8 +52,8 @@ class Table(NamedTuple):
     """A table with a column for each system.
 
     Attributes:
-        total: the last line, which stays where it is however the others are sorted.
-        corner: what the labels of the lines are.
+        total: the last row, which is not sorted with the others.
+        corner: the heading of the labels.
     """
 
     title: str
@@ -70,7 +70,7 @@ NOT_FINITE = "not finite"
 
 
 def put(table: Table, console: Console) -> None:
-    """Print a table; one that is too wide goes on below with its other columns."""
+    """Print a table; a table that is too wide continues below with its other columns."""
     fitting = max(1, (console.width - _LABEL) // _NARROWEST)
     unbounded = console.options.update(max_width=10_000)
     blocks = (
@@ -88,7 +88,7 @@ def put(table: Table, console: Console) -> None:
 
 
 _LABEL, _NARROWEST = 16, 15
-"""Characters that labels and columns of a table need at least, with the lines between them."""
+"""Least width of labels and of columns, in characters, with the lines between them."""
 
 
 def printable(table: Table) -> RichTable:
@@ -106,7 +106,7 @@ def printable(table: Table) -> RichTable:
 
 
 def systems(systems: Systems, title: str = "Systems side by side (× is the ratio to the first)") -> Table:
-    """What there is to know of each system, a line for each quantity; in brackets the ratio to the first."""
+    """The systems side by side, a row per quantity; ratios to the first system are in parentheses."""
     first = next(iter(systems.values()))
     rows: list[TableRow] = []
 
@@ -168,13 +168,13 @@ def energy(systems: Systems) -> Table:
 
 
 def memory(systems: Systems) -> Table:
-    """What was held when the most was held, by class."""
+    """Memory at its peak, by class."""
     parts = {name: system.memory.peak_by_class for name, system in systems.items()}
     return _breakdown("Memory at its peak, by class", "class", CLASSES, parts, "B")
 
 
 def constants(name: str, system: System) -> Table:
-    """What each constant contributes to a training step, between what it might, and whether it is assumed."""
+    """The contribution of each constant to a training step, its range, and whether the constant is assumed."""
     contributions, total = shares(system), system.energy.training_step_j
     rows = []
     for constant, share in contributions.items():
@@ -217,7 +217,7 @@ def gradients(systems: Systems) -> Table:
 
 
 def utilisation(systems: Systems) -> Table:
-    """How much of a sequence's time each unit works."""
+    """The share of a sequence's time in which each unit works."""
     busy = {name: system.time.utilisation or {} for name, system in systems.items()}
     units = dict.fromkeys(unit for parts in busy.values() for unit in parts)
     rows = tuple(
@@ -233,7 +233,7 @@ def utilisation(systems: Systems) -> Table:
 
 
 class EnergyShare(NamedTuple):
-    """What one constant contributes, and between what it might lie; None where its source gives no range.
+    """The energy that one constant contributes, and its range; None if its source gives no range.
 
     Attributes:
         assumed: whether the constant is assumed; None if the run folder does not say.
@@ -246,21 +246,21 @@ class EnergyShare(NamedTuple):
 
     @property
     def swing(self) -> float:
-        """How much of the total hangs on where in its range the constant lies."""
+        """The change of the total between the ends of the constant's range."""
         return self.high - self.low if self.low is not None and self.high is not None else 0.0
 
 
 def shares(system: System) -> dict[str, EnergyShare]:
-    """What each constant contributes to a training step, the largest first."""
+    """The contribution of each constant to a training step, the largest first."""
     by_constant = {}
     for name, entry in system.energy.by_constant.items():
-        if entry.energy_j is not None:  # where learning diverged it may be no number
+        if entry.energy_j is not None:  # None where learning diverged
             by_constant[name] = EnergyShare(entry.energy_j, entry.low_j, entry.high_j, entry.assumed)
     return dict(sorted(by_constant.items(), key=lambda item: -item[1].energy))
 
 
 def alignments(gradient: GradientCheck) -> Iterator[tuple[str, Against]]:
-    """What the gradient check says of each group, over all layers and in each, with a label."""
+    """The gradient check of each group, over all layers and per layer, with labels."""
     yield "all parameters", gradient.all
     for group in GROUPS:
         yield group, getattr(gradient, group)
@@ -272,13 +272,13 @@ def alignments(gradient: GradientCheck) -> Iterator[tuple[str, Against]]:
 
 
 def lost(system: System) -> list[int]:
-    """The chips that have no number in the last test, since an answer of theirs is not finite."""
+    """The chips that have no number in the last test: one of their answers is not finite."""
     chips = system.loss.per_chip if system.loss else []
     return [chip for chip, value in enumerate(chips) if value is None]
 
 
 def left_out(system: System) -> list[str]:
-    """What is to be said of chips whose answers are not finite."""
+    """The remark about chips whose answers are not finite."""
     counts = _lost_of_all(system)
     if counts is None:
         return []
@@ -288,7 +288,7 @@ def left_out(system: System) -> list[str]:
 
 
 def remarks(systems: Systems) -> list[str]:
-    """What a reader should know besides the numbers."""
+    """Remarks about the systems, besides the numbers."""
     lines = []
     for name, system in systems.items():
         lines += [f"{name}: {said}" for said in left_out(system)]
@@ -308,13 +308,13 @@ def remarks(systems: Systems) -> list[str]:
 
 
 def diverged(where: Diverged) -> str:
-    """When, where and on which chips learning left the range of numbers."""
+    """When, where and on which chips learning reached values that are not finite."""
     place = f" in {where.storage}, step {where.step} of {where.sweep}" if where.storage is not None else ""
     return f"learning diverged after {where.updates} updates{place}; chips {where.chips}."
 
 
 def cosine(system: System, group: str) -> float | None:
-    """Of a group of the gradient with that of exact BPTT at the target weights; None if it was not checked."""
+    """The cosine of a group of the gradient with exact BPTT at the target weights; None if it was not checked."""
     return getattr(system.gradient, group).target.cosine if system.gradient else None
 
 
@@ -325,7 +325,7 @@ def reached(reach: InitialHorizon) -> str:
 
 
 def missed(reach: Horizon) -> str:
-    """By how much errors at the end of a sequence were off, in the layers in which that is more than is tolerated."""
+    """The relative errors at the end of a sequence, in the layers where they exceed the tolerance."""
     off = {layer: value for layer, value in reach.end_residual.items() if value is None or value > reach.tolerance}
     return ", ".join(
         f"more than any number in {layer}" if value is None else f"{value:.0%} in {layer}"
@@ -334,7 +334,7 @@ def missed(reach: Horizon) -> str:
 
 
 def _propagation(name: str, reach: Horizon) -> list[str]:
-    """How well errors were carried forward, the bad news first."""
+    """Remarks about how well errors were carried forward, the worst first."""
     lines = []
     worst = missed(reach)
     if worst:
@@ -369,7 +369,7 @@ def _breakdown(
 
 
 def _total(parts: Mapping[str, float | None]) -> float | None:
-    """The sum of what is known, if that is all, and something."""
+    """The sum of the parts; None if a part is unknown, or if there are none."""
     known = [value for value in parts.values() if value is not None]
     return sum(known) if known and len(known) == len(parts) else None
 
@@ -383,25 +383,25 @@ def _loss(spread: Spread) -> str:
 
 
 def _lost_of_all(system: System) -> tuple[int, int] | None:
-    """How many chips have no number in the last test, and of how many; None if each has one."""
+    """The number of chips without a number in the last test, and of all chips; None if each has one."""
     gone = len(lost(system))
     return (gone, len(system.loss.per_chip)) if gone and system.loss else None
 
 
 def lost_gradients(system: System) -> int:
-    """On how many chips the gradient is not finite, in the group in which that is so on most."""
+    """The number of chips whose gradient is not finite, in the group with most such chips."""
     groups = [getattr(system.gradient, group).target for group in GROUPS] if system.gradient else []
     return max((alignment.non_finite for alignment in groups), default=0)
 
 
 def _known(system: System, group: str) -> Alignment | None:
-    """What the gradient check says of a group; None if the cosine is undefined, or was not asked for."""
+    """The gradient check of a group; None if the cosine is undefined, or was not checked."""
     alignment: Alignment | None = getattr(system.gradient, group).target if system.gradient else None
     return None if not alignment or (alignment.cosine is None and not alignment.non_finite) else alignment
 
 
 def _lost_beside(alignment: Alignment) -> str:
-    """How many chips are in no median, if some are in it."""
+    """The remark about chips that the median leaves out; empty if there are none, or if all are left out."""
     gone = alignment.non_finite
     return f"({gone} {NOT_FINITE})" if gone and alignment.cosine is not None else ""
 
@@ -420,7 +420,7 @@ def _none(_: Any) -> None:
 
 
 def _range_of_step(system: System) -> Range:
-    """Between what the energy of a training step lies; None if that is unknown, or no number."""
+    """The range of the energy of a training step; None if it is unknown or not finite."""
     bounds = system.energy.training_step_range_j
     return None if bounds is None or None in bounds else bounds
 

@@ -1,4 +1,4 @@
-"""What a run or an estimate prints when it is over."""
+"""The output of a run or an estimate on a terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def show(summary: Summary, console: Console) -> None:
         tables.memory(systems),
         efficiency.efficiency(systems),
     ]
-    if summary.estimated is not None:  # of a run, the report has it
+    if summary.estimated is not None:  # the report of a run has it
         shown.append(efficiency.published(brief=True))
     for table in shown:
         put(table, console)

@@ -1,4 +1,4 @@
-"""What a study says in words and tables: its points, medians and spread over chips and seeds, and what failed."""
+"""The results of a study in words and tables: medians and spread over chips and seeds, and failures."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ FIRST = (
     "writes_per_device",
     "saturation_rate",
 )
-"""Quantities of the tables, as far as a study knows them; `summary.csv` has all."""
+"""Quantities in the tables, if a study has them; `summary.csv` has all."""
 
 _FEW = 12
-"""Differences up to which all are shown; `pairs.csv` has all."""
+"""Largest number of differences that are all shown; `pairs.csv` has all."""
 
 _COLUMNS = 8
-"""Values of a hue that find room side by side."""
+"""Largest number of values of a hue that fit side by side."""
 UNDEFINED = TableCell("undefined")
-"""The cosine of a gradient that is all zero, on each chip."""
+"""The cell for a cosine that is undefined: the gradient is all zero on each chip."""
 
 
 def axes(study: StudyFolder) -> list[str]:
@@ -56,7 +56,7 @@ def axes(study: StudyFolder) -> list[str]:
 
 
 def outline(study: StudyFolder) -> str:
-    """How many trials there were, and along which axes."""
+    """The numbers of values per axis, of seeds and of systems."""
     done = study.table[study.table.status == "done"]
     if done.empty:
         return "no trial is done"
@@ -68,13 +68,13 @@ def outline(study: StudyFolder) -> str:
 
 
 def how_far(progress: StudyProgress) -> str:
-    """How far a study is that is not finished."""
+    """The progress of a study that is not finished."""
     failed = f", {progress.failed:,} of them failed" if progress.failed else ""
     return f"{progress.over:,} of {progress.total:,} trials are over{failed}; what stands here is provisional"
 
 
 def warnings(study: StudyFolder) -> list[str]:
-    """How far it is unless it is finished, what failed, what was not finite, and what was asked and is implausible."""
+    """Warnings: the study is not finished, trials failed, values are not finite, or values are implausible."""
     lines = [] if study.progress is None else [f"{how_far(study.progress)}."]
     failed = study.table[study.table.status == "failed"]
     if len(failed):
@@ -92,7 +92,7 @@ def warnings(study: StudyFolder) -> list[str]:
 
 
 def pivots(study: StudyFolder) -> list[Table]:
-    """What the figures show, or the first quantities: a line for each point, a column for each system or hue."""
+    """The values of the figures, or of the first quantities: a row per point, a column per system or hue."""
     figures = drawn(study)
     asked = {figure.y: figure for figure in reversed(figures)}
     known = [figure.y for figure in figures if figure.y in set(study.summary.quantity)]
@@ -100,7 +100,7 @@ def pivots(study: StudyFolder) -> list[Table]:
 
 
 def drawn(study: StudyFolder) -> list[FigureOptions]:
-    """The figures that the study asks for; those that this version does not understand are left out."""
+    """The options of the study's figures; those that this version does not accept are left out."""
     figures = []
     for asked in study.study.get("figures") or []:
         with suppress(ValidationError):
@@ -155,7 +155,7 @@ def _sortable(value: Any) -> float | None:
 
 
 def differences(study: StudyFolder) -> Table | None:
-    """What was trained compared within seeds: the first system with each other one, or all of them if they are few."""
+    """Differences of trained systems within seeds: all pairs if they are few, else those with the first system."""
     known = set(study.pairs["quantity"]) if len(study.curves) and len(study.pairs) else set()
     quantity = "accuracy" if "accuracy" in known else "loss"
     if quantity not in known:
@@ -186,7 +186,7 @@ def _signed(quantity: str, value: float) -> str:
 
 
 def medians(study: StudyFolder) -> Table:
-    """A line for each system at each point, a column for each of the first quantities that are known."""
+    """A row per system and point, a column per known quantity of `FIRST`."""
     shown, varied = _shown(study), axes(study)
     rows = []
     for system, point, statistics in _points(study):
@@ -198,7 +198,7 @@ def medians(study: StudyFolder) -> Table:
 
 
 def spreads(study: StudyFolder) -> Iterator[Table]:
-    """A table for each of the first quantities: its median, quartiles and range at each point."""
+    """A table per known quantity of `FIRST`: its median, quartiles and range at each point."""
     names, varied = [name for name in STATISTICS if name in study.summary], axes(study)
     for quantity in _shown(study):
         rows = []
@@ -218,7 +218,7 @@ def _shown(study: StudyFolder) -> list[str]:
 
 
 def answers(study: StudyFolder) -> list[Answer]:
-    """To the device physicist, the chip architect and the learning researcher."""
+    """The answers to the device physicist, the chip architect and the learning researcher."""
     measure = _measure(study)
     return [_physicist(study, measure), _architect(study), _researcher(study, measure)]
 
@@ -244,7 +244,7 @@ def _physicist(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
 
 
 def _not_judged(study: StudyFolder, rows: pd.DataFrame) -> list[str]:
-    """The points of a system at which something is not finite: they are neither the best nor the worst."""
+    """Remarks on points with values that are not finite: they are neither the best nor the worst."""
     lines = []
     for (_, row), lost in zip(rows.iterrows(), _lost(rows), strict=True):
         if lost:
@@ -308,10 +308,10 @@ def _researcher(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
 
 
 def _measure(study: StudyFolder) -> tuple[str, bool] | None:
-    """By what systems are judged, and whether more of it is better."""
+    """The quantity by which systems are judged, and whether larger values are better."""
     known = set(study.summary.quantity)
     for name in (figure.y for figure in drawn(study) if figure.y in known and figure.y.startswith("cosine")):
-        return name, True  # what the study is about
+        return name, True  # the subject of the study
     for name, largest in (("accuracy", True), ("cosine_all", True), ("cosine_recurrent", True), ("loss", False)):
         if name in known:
             return name, largest
@@ -319,7 +319,7 @@ def _measure(study: StudyFolder) -> tuple[str, bool] | None:
 
 
 def _points(study: StudyFolder) -> Iterator[tuple[str, tuple[TableCell, ...], pd.DataFrame]]:
-    """Each system at each point: its name, where the point lies, and its rows."""
+    """Each system at each point: its name, the cells of the point, and its rows."""
     varied = axes(study)
     for key, rows in study.summary.groupby([*varied, "system"], sort=False, dropna=False):
         *point, system = key
@@ -328,7 +328,7 @@ def _points(study: StudyFolder) -> Iterator[tuple[str, tuple[TableCell, ...], pd
 
 
 def _words(study: StudyFolder) -> Vocabulary:
-    """As its figures have them."""
+    """The vocabulary of the study's figures."""
     figures = drawn(study)
     names = {key: value for figure in figures for key, value in figure.names.items()}
     return Vocabulary(names, {key: value for figure in figures for key, value in figure.units.items()})
@@ -357,7 +357,7 @@ def _cell(name: str, value: Any, lost: int = 0) -> TableCell:
 
 
 def _lost(rows: pd.DataFrame) -> pd.Series[int]:
-    """How many values of each row of a summary are not finite, and so in no median."""
+    """The number of values per row of a summary that are not finite, and therefore in no median."""
     return rows["non_finite"].fillna(0).astype(int) if "non_finite" in rows else pd.Series(0, rows.index)
 
 

@@ -13,7 +13,7 @@ _LABELS = {"energy": "energy of a gradient", "memory": "memory at its peak", "ti
 
 
 def svg(result: Breakeven) -> str:
-    """Three panels, a line for each system; a thin upright line is where the substrate meets the best reference."""
+    """Three panels with a line per system; a vertical line marks where the substrate meets the best reference."""
     values, file = list(result.costs), io.StringIO()
     names = list(result.costs[values[0]])
     with canvas(300, 940) as figure, mpl.rc_context({"svg.hashsalt": "breakeven"}):

@@ -1,4 +1,4 @@
-"""The constants that the energy of a training step rests on: what it would be if each had another published value."""
+"""The tornado chart: the energy of a training step with each constant at the ends of its range."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hwsim.reports.tables import EnergyShare, shares
 from hwsim.results.summary import System
 
 MOST = 12
-"""Constants in the figure; the table below it has all."""
+"""Largest number of constants in the figure; the table below it has all."""
 
 
 def constants(name: str, system: System) -> Drawing | None:
-    """A tornado if there are ranges, else what each constant contributes; None without energy."""
+    """A tornado chart if there are ranges, else the contribution of each constant; None without energy."""
     contributions, total = shares(system), system.energy.training_step_j
     if not contributions or not total:
         return None
@@ -60,7 +60,7 @@ def constants(name: str, system: System) -> Drawing | None:
                 textcoords="offset points",
                 va="bottom",
                 fontsize=9.5,
-                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.6},  # lines end behind words
+                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.6},  # lines end before words
             )
         if ranged:
             axes.axvline(total, color=INK, linewidth=1)
@@ -103,7 +103,7 @@ def _heading(name: str, system: System, contributions: Mapping[str, EnergyShare]
 def _caption(ranged: bool) -> str:
     if ranged:
         return (
-            "The upright is the total; each bar is where it would lie between the lowest and the highest value of that "
-            "constant, all others as they are. Beside each name stands its share of the total."
+            "The vertical line is the total. Each bar spans the total from the lowest to the highest value of one "
+            "constant, with all others unchanged. Beside each name stands its share of the total."
         )
     return "Each bar is the energy that is charged by one constant; beside its name stands its share of the total."

@@ -1,4 +1,4 @@
-"""How well gradients point where exact ones do, by group and layer, all systems beside each other."""
+"""The direction of gradients beside exact ones, by group and layer, all systems side by side."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hwsim.results.summary import Against
 
 
 def gradient(systems: Systems) -> Drawing | None:
-    """A row for each group, over all layers and in each; a mark for each system; None if nothing was checked."""
+    """A row per group, over all layers and per layer; a mark per system; None if nothing was checked."""
     checked = {name: dict(alignments(system.gradient)) for name, system in systems.items() if system.gradient}
     if not checked:
         return None
@@ -85,7 +85,7 @@ def _chips(against: Against) -> list[float]:
 
 
 def _left_out(systems: Systems) -> str:
-    """Which systems have chips that have no mark."""
+    """The remark about chips that have no mark."""
     gone = {name: count for name, system in systems.items() if (count := lost_gradients(system))}
     said = ", ".join(f"{count} of {name}" for name, count in gone.items())
     return f" Chips whose gradients are not finite are in neither: {said}." if said else ""

@@ -1,4 +1,4 @@
-"""What stands above the panels of a figure: its title, how to read it, and what its lines and marks are."""
+"""The header of a figure: title, caption and legends above its panels."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from matplotlib.font_manager import FontProperties
 from hwsim.reports.figures.canvas import INK, MUTED
 
 _GAP = 7
-"""Between one thing and the next, in points."""
+"""Gap between two elements, in points."""
 _TOP = 3
-"""Above the first one: letters may reach beyond the line that is measured."""
+"""Space above the first element: letters may exceed the measured line."""
 _LETTER = 10
 """Width of a letter of a legend, in pixels; some room is left for its mark."""
 
 
 class Header:
-    """Stacks text and legends at the top of a figure, and makes the figure so much higher."""
+    """A stack of text and legends at the top of a figure, which becomes higher by the stack."""
 
     def __init__(self, figure: Figure) -> None:
         self._figure = figure
         self._stack: list[tuple[Any, float]] = []
-        figure.draw_without_rendering()  # for what measures text
+        figure.draw_without_rendering()  # creates the renderer, which measures text
         self._renderer: Any = figure._get_renderer()  # type: ignore[attr-defined]
 
     def text(self, text: str, size: float = 11, *, bold: bool = False, muted: bool = False, gap: float = _GAP) -> None:
@@ -38,7 +38,7 @@ class Header:
         self._add(artist, gap)
 
     def legend(self, handles: Sequence[Artist], labels: Sequence[str], title: str | None = None) -> None:
-        """What lines and marks are, in as many columns as there is room for."""
+        """A legend of lines and marks, in as many columns as fit."""
         wide = self._figure.bbox.width
         labels = [textwrap.fill(label, int(wide / _LETTER)) for label in labels]
         for columns in range(len(labels), 0, -1):
@@ -52,7 +52,7 @@ class Header:
         self._add(artist, _GAP)
 
     def settle(self) -> None:
-        """Put everything in its place, and the panels below."""
+        """Place all elements, and the panels below them."""
         width, body = self._figure.get_size_inches() * 72
         scale = 72 / self._figure.dpi
         heights = [artist.get_window_extent(self._renderer).height * scale for artist, _ in self._stack]

@@ -1,4 +1,4 @@
-"""What is held in memory step by step through a training step, stacked by class, with the line of BPTT in it."""
+"""Memory during a training step, step by step, stacked by class, with lines for BPTT."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, Drawing, canvas, d
 from hwsim.results.run_folder import RunFolder
 
 KEPT = (WEIGHTS, MASTER, OPTIMIZER, ACCUMULATORS)
-"""Classes that have the size of the parameters, and are there however long a sequence is."""
+"""Classes that have the size of the parameters, whatever the length of a sequence."""
 
 COLOURS = {
     WEIGHTS: (PALETTE["slate"], 0.85),
@@ -46,11 +46,11 @@ COLOURS = {
 
 
 class Occupancy(NamedTuple):
-    """The most that one system held during each step of a training step.
+    """The peak memory of one system in each step of a training step.
 
     Attributes:
         sweeps: its passes and phases, and how many steps each has.
-        bits: of each class, `(steps + 1,)`; the first is before the first step.
+        bits: bits by class, `(steps + 1,)`; the first value is from before the first step.
     """
 
     sweeps: tuple[tuple[str, int], ...]
@@ -65,7 +65,7 @@ class Occupancy(NamedTuple):
 
 
 def occupancy_of(run: RunFolder, system: str) -> Occupancy | None:
-    """The most that a system held during each step, by class; None if no step was noted."""
+    """The peak memory of a system in each step, by class; None if no step was recorded."""
     steps, rows = run.energy[(run.energy.system == system) & (run.energy.part == "step")], run.memory
     rows = rows[rows.system == system]
     sweeps = _sweeps(steps)
@@ -124,7 +124,7 @@ def _sweeps(steps: pd.DataFrame) -> tuple[tuple[str, int], ...]:
 
 
 def memory(run: RunFolder) -> Drawing | None:
-    """The substrate, all of it and what a sequence adds, with the lines of systems that learn by BPTT."""
+    """The memory of the substrate, in total and without parameters, with lines for systems that learn by BPTT."""
     name, substrate = next(iter(run.systems.items()))
     mine = occupancy_of(run, name)
     if mine is None:
@@ -159,8 +159,8 @@ def memory(run: RunFolder) -> Drawing | None:
             "memory",
             _heading(name, mine, lines, added),
             f"Areas are what {name} ({substrate.rule}) holds for one sequence, by class; broken lines are what BPTT "
-            "holds in its own passes. Dotted uprights part the passes. Grey is what has the size of the parameters; "
-            "below it is left out, and one sees whether the rest grows with the length of the sequence.",
+            "holds in its own passes. Dotted vertical lines separate the passes. Grey areas have the size of the "
+            "parameters; the lower panel leaves them out, and shows whether the rest grows with the sequence.",
         )
 
 

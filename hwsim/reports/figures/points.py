@@ -1,4 +1,4 @@
-"""The points of a study's figure: the middle of chips and seeds, how far they spread, and what is missing."""
+"""The points of a study's figure: centre and spread over chips and seeds, and missing values."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Point(NamedTuple):
     """One mark of a figure.
 
     Attributes:
-        x: where it is.
-        low, middle, high: of the values; None if there is none.
-        total: how many chips and seeds there are.
-        lost: how many of them are not finite.
-        undefined: how many have no value, such as the cosine of a gradient that is all zero.
+        x: its position.
+        low, middle, high: centre and spread of the values; None if there are none.
+        total: the number of values, over chips and seeds.
+        lost: the number of values that are not finite.
+        undefined: the number of undefined values, such as the cosine of a gradient that is all zero.
         hollow: whether the figure's condition for hollow marks holds.
     """
 
@@ -36,7 +36,7 @@ class Point(NamedTuple):
 
 
 def drawn(figure: FigureOptions, table: pd.DataFrame) -> pd.DataFrame:
-    """The rows that a figure is about: of trials that are done, where y was asked for, of systems that have it."""
+    """The rows that a figure shows: of trials that are done, and of systems that were asked for y."""
     if not {figure.y, *figure.placing} <= set(table):
         return table.iloc[:0]
     rows = table[table["status"] == "done"] if "status" in table else table
@@ -52,7 +52,7 @@ def drawn(figure: FigureOptions, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def points(figure: FigureOptions, rows: pd.DataFrame) -> Iterator[Point]:
-    """One for each value of x; on a learning curve, for each test."""
+    """The points of a line: one per value of x, or one per test of a learning curve."""
     lost, hollow = _lost(rows), _condition(figure)
     by = "updates" if figure.over_training else figure.x
     for x, mine in rows.groupby(by, sort=pd.api.types.is_numeric_dtype(rows[by])):
@@ -68,7 +68,7 @@ def points(figure: FigureOptions, rows: pd.DataFrame) -> Iterator[Point]:
 
 
 def levels(rows: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:
-    """The values of columns that there are: numbers by size, names in the order of the table."""
+    """The combinations of values of columns: numbers by size, names in the order of the table."""
     combinations = rows[columns].drop_duplicates().dropna()
     order = {column: _order(rows[column]) for column in columns}
     return sorted(
@@ -84,7 +84,7 @@ def _order(values: pd.Series[Any]) -> dict[Any, int]:
 
 
 def _lost(rows: pd.DataFrame) -> pd.Series[bool]:
-    """Of which rows something is not finite: on a learning curve, of which tests, or of the training before them."""
+    """The rows with a value that is not finite; for learning curves, in the test or in the training before it."""
     if "non_finite" in rows:
         return rows["non_finite"].astype("boolean").fillna(False).astype(bool)
     if "updates" in rows:
@@ -93,7 +93,7 @@ def _lost(rows: pd.DataFrame) -> pd.Series[bool]:
 
 
 def _condition(figure: FigureOptions) -> Any:
-    """Whether the median of a column is beyond the bound that makes marks hollow."""
+    """The condition for hollow marks: the median of a column is beyond a bound."""
     for column, bound in figure.hollow.items():
         side, number = bound.split()
         if side == "below":

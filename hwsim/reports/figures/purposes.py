@@ -1,4 +1,4 @@
-"""Energy of a training step by purpose, on a logarithmic axis, all systems beside each other."""
+"""Energy of a training step by purpose, on a logarithmic axis, all systems side by side."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hwsim.reports.tables import Systems
 
 
 def purposes(systems: Systems) -> Drawing | None:
-    """A row for each purpose, a mark for each system."""
+    """A row per purpose, a mark per system."""
     breakdowns = {name: system.energy.by_purpose for name, system in systems.items()}
     known = {name: {key: value for key, value in parts.items() if value} for name, parts in breakdowns.items()}
     shown = [key for key in (*PURPOSES, LEAKAGE) if any(key in parts for parts in known.values())]
@@ -66,7 +66,7 @@ def purposes(systems: Systems) -> Drawing | None:
 
 
 def _heading(breakdowns: Mapping[str, Mapping[str, float | None]]) -> str:
-    """What the first system with a whole sum spends most on."""
+    """The purpose that takes most, for the first system whose energies are all known."""
     for name, parts in breakdowns.items():
         known = {key: value for key, value in parts.items() if value is not None}
         if known and len(known) == len(parts) and sum(known.values()):

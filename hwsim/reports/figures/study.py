@@ -1,7 +1,7 @@
-"""Figures of a study: a quantity along an axis, in the middle of chips and seeds and with their spread.
+"""Figures of a study: a quantity along an axis, with centre and spread over chips and seeds.
 
-One look for the file and for the page; the same table gives the same bytes. What has no value is not left out: it has a
-mark of its own, which the legend explains.
+The file and the page have the same look; the same table gives the same bytes. A missing value has a mark of its own,
+which the legend explains.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ from hwsim.reports.vocabulary import Vocabulary
 from hwsim.results.study.table import replace
 
 _ACROSS = 3
-"""Panels side by side, if there are no rows of them."""
+"""Largest number of panels side by side, in a figure without rows of panels."""
 _FEW = 4
-"""Values of x up to which spread is drawn as bars beside each other, and not as bands."""
+"""Largest number of values of x with spread as bars; with more, spread is a band."""
 _FOOT = 0.05
-"""Where marks of what has no value stand, as a share of a panel."""
+"""Height of the marks for missing values, as a share of a panel."""
 _TICKS = 8
-"""Values of x up to which each has its tick."""
+"""Largest number of values of x that have a tick each."""
 _SIDE = {1: 520, 2: 620, 3: 800}
-"""Width of a figure by panels side by side; more take the width of a page."""
+"""Width of a figure by the number of panels side by side; more panels take the width of a page."""
 _LEAST = 120
-"""Width of a panel, however many there are."""
+"""Least width of a panel."""
 _NUMBER = 5
 """Letters of a number, with some room."""
 _LONG = 28
-"""Letters of a name that does not fit beside its line."""
+"""Longest name beside a line, in letters."""
 _BESIDE = 12
-"""Letters of a line at the side of a row."""
+"""Letters per line of text beside a row of panels."""
 _LETTER = 6.4
 """Width of a letter, in points."""
 _SHORT = 8
-"""Letters of a line below which names along x are upright."""
+"""Least letters per line; names along x that have less room are vertical."""
 _APART, _ALL_APART = 7, 48
-"""Between colours at one value of x, and between the first and the last of them, in points."""
+"""Distance between colours at one value of x, and largest distance of the first and the last, in points."""
 
 _ALONE = 420
 """Width of a single panel on a page, which a phone may show."""
@@ -65,7 +65,7 @@ class Series(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """One panel: what stands above it, at its side, and its series."""
+    """One panel: the text above it, the text beside it, and its series."""
 
     across: str
     down: str
@@ -73,10 +73,10 @@ class Panel(NamedTuple):
 
 
 def draw(figure: FigureOptions, table: pd.DataFrame, folder: Path) -> Path | None:
-    """Draw a figure of a study's table into a folder; None if there is nothing in it.
+    """Draw a figure of a study's table into a folder; None if there is nothing to draw.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     if drawn(figure, table).empty:
         return None
@@ -93,7 +93,7 @@ def draw(figure: FigureOptions, table: pd.DataFrame, folder: Path) -> Path | Non
 
 
 def on_a_page(figure: FigureOptions, table: pd.DataFrame, name: str) -> Drawing | None:
-    """The figure for a report, which has its title and how to read it beside it; None if there is nothing in it."""
+    """The figure for a report, which has title and caption outside of it; None if there is nothing to draw."""
     if drawn(figure, table).empty:
         return None
     with canvas(0.1) as sheet:
@@ -112,7 +112,7 @@ def _compose(sheet: Figure, figure: FigureOptions, table: pd.DataFrame, *, title
     grid = bool(figure.down)
     height = {1: 290, 2: 170}.get(down, 140)
     width = _SIDE.get(across, max(940, _LEAST * across)) if titled or across > 1 else _ALONE
-    room = width / across / _LETTER - _SHORT  # letters that are as wide as a panel
+    room = width / across / _LETTER - _SHORT  # width of a panel, in letters
     sheet.set_size_inches(width / 72, (34 + height * down) / 72)
     engine: Any = sheet.get_layout_engine()
     engine.set(wspace=0.03, hspace=0.04)
@@ -194,7 +194,7 @@ def _at(rows: pd.DataFrame, columns: list[str], values: list[Any]) -> pd.DataFra
 
 
 def _lines(text: str, letters: float) -> str:
-    """Text in lines of so many letters; what three of them do not hold is left out."""
+    """Text in at most three lines with a number of letters; the rest is left out."""
     text = text.replace(" %", "\N{NO-BREAK SPACE}%")
     return "\n".join(textwrap.wrap(text, max(int(letters), _SHORT), max_lines=3, placeholder=" …"))
 
@@ -218,11 +218,11 @@ def _panel(ax: Axes, figure: FigureOptions, panel: Panel, ticks: list[Any]) -> N
 
 
 def _reach(ax: Axes, figure: FigureOptions, panel: Panel, ticks: list[Any]) -> None:
-    """Make room for all points: Matplotlib takes no account of what is drawn a little aside of its place."""
+    """Make room for all points: Matplotlib does not count marks that are shifted aside."""
     even = _even(figure, ticks)
     for point in (point for series in panel.series for point in series.points):
         x = ticks.index(point.x) if even else point.x
-        ax.update_datalim([(x, 1)], updatey=False)  # also of one that has no value
+        ax.update_datalim([(x, 1)], updatey=False)  # also for a missing value
         for y in (point.low, point.middle, point.high, figure.not_finite if point.lost else None):
             if y is not None:
                 ax.update_datalim([(x, y)])
@@ -293,14 +293,14 @@ def _even(figure: FigureOptions, ticks: list[Any]) -> bool:
 
 
 def _named(ticks: list[Any]) -> bool:
-    """Whether values of x are names, and no numbers."""
+    """Whether values of x are names, not numbers."""
     return any(isinstance(tick, str) or pd.api.types.is_bool(tick) for tick in ticks)
 
 
 def _scales(
     ax: Axes, figure: FigureOptions, ticks: list[Any], words: Vocabulary, panels: list[Panel], room: float
 ) -> None:
-    """Axes in units that are said; a tick for each value of x if there are few."""
+    """Scales, units and ticks of the axes; each value of x has a tick if there are few."""
     if _even(figure, ticks):
         names, letters = [words.value(figure.x, tick, bare=True) for tick in ticks], room / len(ticks)
         upright = letters < _SHORT and max(map(len, names)) > letters
@@ -311,7 +311,7 @@ def _scales(
         _scaled(ax.xaxis, figure.x_scale, ticks)
         if len(ticks) <= _TICKS:
             places = [float(place) for place in ax.xaxis.get_transform().transform(ticks)]
-            ax.xaxis.set_major_locator(FixedLocator([ticks[number] for number in _told(places, room)]))
+            ax.xaxis.set_major_locator(FixedLocator([ticks[number] for number in _ticked(places, room)]))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.value(figure.x, _whole(value), bare=True)))
         ax.margins(x=0.12 if len(ticks) <= _FEW else 0.06)
     marks = [point for panel in panels for series in panel.series for point in series.points]
@@ -327,8 +327,8 @@ def _scales(
     ax.spines["left"].set_visible(False)
 
 
-def _told(places: list[float], room: float) -> list[int]:
-    """Which of the places along an axis have their ticks: those that leave room for numbers of some letters."""
+def _ticked(places: list[float], room: float) -> list[int]:
+    """The places along an axis that get a tick: those with enough room for a number."""
     told = [0]
     for number, place in enumerate(places):
         if (place - places[told[-1]]) * room > _NUMBER * (places[-1] - places[0]):
@@ -337,7 +337,7 @@ def _told(places: list[float], room: float) -> list[int]:
 
 
 def _scaled(axis: Axis, scale: str, values: list[float]) -> None:
-    """A scale with its ticks; a logarithmic one of values that are not all above zero is linear below the least."""
+    """Set a scale and its ticks; a logarithmic scale with values of zero or below is linear near zero."""
     least = min((abs(value) for value in values if value), default=None)
     down = least is not None and min(values) <= 0
     put = axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale
@@ -353,18 +353,18 @@ def _whole(value: float) -> float | int:
     return int(value) if float(value).is_integer() else float(f"{value:.9g}")
 
 
-# ---- what is what ------------------------------------------------------------------------------------------------
+# ---- legends ----------------------------------------------------------------------------------------------------
 
 
 def _marks_of_lines(ax: Axes, figure: FigureOptions) -> None:
-    """Names of the lines across, in the panel at the upper right."""
+    """Write the names of horizontal lines, in the panel at the upper right."""
     for name, level in figure.lines.items():
         ax.annotate(name, (1, level), (-2, 4), xycoords=("axes fraction", "data"), textcoords="offset points",
                     ha="right", va="bottom", fontsize=9, color=MUTED)  # fmt: skip
 
 
 def _labelled_at_ends(ax: Axes, figure: FigureOptions, panel: Panel, ticks: list[Any], height: float) -> bool:
-    """Write beside the end of each line what it is, unless that is long or too many end at one place."""
+    """Write names at the ends of lines, unless names are long or ends too close; whether it was done."""
     even = _even(figure, ticks)
     ends = [
         (
@@ -402,7 +402,7 @@ def _labelled_at_ends(ax: Axes, figure: FigureOptions, panel: Panel, ticks: list
 
 
 def _apart(wanted: dict[str, float], least: float) -> dict[str, float]:
-    """Heights near the wanted ones, so far apart at least: neighbours that are too near move as one group."""
+    """Heights near the wanted ones, at least `least` apart: neighbours that are too close move as a group."""
     groups: list[list[tuple[str, float]]] = []
     for label_and_height in sorted(wanted.items(), key=lambda item: item[1]):
         groups.append([label_and_height])
@@ -422,7 +422,7 @@ def _start(group: list[tuple[str, float]], least: float) -> float:
 def _explained(
     figure: FigureOptions, panels: list[Panel], words: Vocabulary, rows: pd.DataFrame
 ) -> list[tuple[Line2D, str]]:
-    """What marks mean that not every figure has, and of how many chips and seeds."""
+    """Legend entries for special marks, with the numbers of chips and seeds."""
     marks = [point for panel in panels for series in panel.series for point in series.points]
     told = []
     for column, bound in figure.hollow.items():
@@ -449,6 +449,6 @@ def _of(numbers: list[tuple[int, int]], what: str) -> str:
 
 
 def _of_what(rows: pd.DataFrame) -> str:
-    """What a point is the middle of."""
+    """What a point is the centre of: chips, seeds, or both."""
     several = [name for name in ("chip", "seed") if name in rows and rows[name].nunique() > 1]
     return " and ".join(f"{name}s" for name in several) or "chips"
