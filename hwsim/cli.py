@@ -45,14 +45,14 @@ def run(
     from hwsim.reports import terminal
     from hwsim.results.run_folder import place
 
-    asked = config.load(file)
-    folder = place(out, asked.name)
+    experiment = config.load(file)
+    folder = place(out, experiment.name)
     with _reporting(quiet) as progress:
-        result = experiments.run(asked, out=folder, seed=seed, data=data, progress=progress)
+        result = experiments.run(experiment, out=folder, seed=seed, data=data, progress=progress)
     if not quiet:
         console = Console()
         terminal.show(result.summary, console)
-        _warn(plausible.doubts(asked), console)
+        _warn(plausible.doubts(experiment), console)
         console.print(f"Results are in {result.folder}", highlight=False)
 
 
@@ -84,25 +84,25 @@ def study(
     from hwsim.experiments.study import study as experiments
     from hwsim.reports import study as report
 
-    asked = grid.load_study(file)
-    folder = out or Path("studies") / asked.study.name.replace(" ", "_")
+    plan = grid.load_study(file)
+    folder = out or Path("studies") / plan.study.name.replace(" ", "_")
     console = Console()
     if dry_run:
-        asked.check()
-        experiments.check_tables(asked)
-        console.print(report.outline(asked), highlight=False)
-        _warn(asked.doubts(), console)
-        if asked.trials > experiments.MANY:
+        plan.check()
+        experiments.check_tables(plan)
+        console.print(report.outline(plan), highlight=False)
+        _warn(plan.doubts(), console)
+        if plan.trials > experiments.MANY:
             console.print("so many trials need --yes", highlight=False)
         if folder.exists():
             console.print(f"{folder} exists already; the study goes on where it stopped", highlight=False)
         return
-    cluster = scheduler or (asked.study.dask and asked.study.dask.scheduler)
+    cluster = scheduler or (plan.study.dask and plan.study.dask.scheduler)
     if cluster and not quiet:
         Console(stderr=True).print(f"connecting to the Dask scheduler at {cluster}", highlight=False)
     with _trials(quiet, folder) as progress:
         ended = experiments.run(
-            asked,
+            plan,
             folder,
             workers=workers,
             scheduler=scheduler,
@@ -111,10 +111,10 @@ def study(
             retry=retry,
             progress=progress,
         )
-    figures = report.draw(asked, folder)
+    figures = report.draw(plan, folder)
     if not quiet:
         report.show(folder, ended, figures, console)
-        _warn(asked.doubts(), console)
+        _warn(plan.doubts(), console)
     if ended.failed == ended.total:
         raise typer.Exit(1)
 
@@ -239,16 +239,16 @@ def breakeven(
     from hwsim.results.breakeven import QUANTITIES
     from hwsim.results.run_folder import place
 
-    asked = config.load_with_settings(file, settings or [])
+    experiment = config.load_with_settings(file, settings or [])
     expected = config.expectations(expect or [])
-    folder = None if out is None else place(out, asked.name)
-    result = experiments.breakeven(asked, over, lowest, highest, points, expected)
+    folder = None if out is None else place(out, experiment.name)
+    result = experiments.breakeven(experiment, over, lowest, highest, points, expected)
     moved = None
     if robust:
         with _counting("constants halved and doubled") as progress:
             moved = fragile(result.curves, QUANTITIES, result.exact, progress)
     report.show(result, Console(), moved)
-    _warn(plausible.doubts(asked), Console())
+    _warn(plausible.doubts(experiment), Console())
     if folder is not None:
         report.write(result, folder, moved)
         typer.echo(f"The figure and the tables are in {folder}")
@@ -275,13 +275,13 @@ def validate(
             model = hardware.machine(document)
             what, doubts = f"machine {model.name}", plausible.located(hardware.inherited(again), model)
         case "study":
-            trials = grid.compose(document)
-            trials.check()
-            what = f"study {trials.study.name} of {_many(trials.trials, 'trial')}"
-            doubts = [f"{file}: warning: {text}" for text in trials.doubts()]
+            plan = grid.compose(document)
+            plan.check()
+            what = f"study {plan.study.name} of {_many(plan.trials, 'trial')}"
+            doubts = [f"{file}: warning: {text}" for text in plan.doubts()]
         case _:
-            asked = config.compose(document)
-            what, doubts = f"experiment {asked.name}", plausible.located(again, asked)
+            experiment = config.compose(document)
+            what, doubts = f"experiment {experiment.name}", plausible.located(again, experiment)
     for line in (f"{file}: a valid {what}", *doubts):
         typer.echo(line)
 

@@ -105,7 +105,7 @@ class Constant(BaseModel, Generic[T], extra="forbid", frozen=True):
             if not low <= self.value <= high:  # type: ignore[operator]
                 raise ValueError("range: the value must lie between the lowest and the highest, given in this order")
             if not self.value:
-                raise ValueError("range: a value of zero has none")
+                raise ValueError("range: a value of zero cannot have one")
         return self
 
     @property

@@ -203,7 +203,7 @@ class Grid:
                     mark for change in dimension.at(index).changes for mark in (change.key_mark, change.value_mark)
                 ]
                 places = tuple(f"{mark.file}:{mark.line}:{mark.column}: " for mark in marks)
-                wrong += [said for said in str(error).splitlines() if index == 0 or said.startswith(places)]
+                wrong += [line for line in str(error).splitlines() if index == 0 or line.startswith(places)]
                 resolved.append(str(error))
         if not self.dimensions:
             resolved.append(self.experiment(0).resolved())
@@ -212,8 +212,8 @@ class Grid:
 
     def doubts(self) -> list[str]:
         """Warnings about implausible values, in the experiment and along each axis; invalid points are left out."""
-        said = (doubt.text for experiment in self.representatives() for doubt in plausible.doubts(experiment))
-        return list(dict.fromkeys(said))
+        texts = (doubt.text for experiment in self.representatives() for doubt in plausible.doubts(experiment))
+        return list(dict.fromkeys(texts))
 
     def representatives(self) -> Iterator[Experiment]:
         """The first experiment, and the one at each value of an axis; invalid points are left out."""

@@ -100,8 +100,8 @@ def doubts(model: BaseModel) -> list[Doubt]:
                 if text is not None:
                     key = ".".join(map(str, (*own, *where)))
                     what = " reaches" if ends else f" {row.what} is" if row.what else " is"
-                    said = f"{owner}: {key}{what} {written(value, row.unit)}, {text}{_IMPLAUSIBLE}"
-                    by_text.setdefault(said, Doubt((*place, *where), said))
+                    text_of_doubt = f"{owner}: {key}{what} {written(value, row.unit)}, {text}{_IMPLAUSIBLE}"
+                    by_text.setdefault(text_of_doubt, Doubt((*place, *where), text_of_doubt))
         if isinstance(part, digital.Options) and (half := _half_scaled(part)):
             by_text.setdefault(half, Doubt((*place, "parts", "sram", "node_nm"), half))
     return list(by_text.values())

@@ -30,9 +30,9 @@ def check(model: type[BaseModel], document: Document) -> Any:
     except ValidationError as error:
         problems = _problems(model, document, error)
     for place in _not_finite(document.data, ()):
-        said = f"{_name(place)} ({at(document.data, place)}): "
-        if not any(problem.text.startswith(said) for problem in problems):
-            problems.append(document.problem(place, f"{said}must be a finite number"))
+        start = f"{_name(place)} ({at(document.data, place)}): "
+        if not any(problem.text.startswith(start) for problem in problems):
+            problems.append(document.problem(place, f"{start}must be a finite number"))
     if problems:
         raise refuse(problems)
     return checked
@@ -70,7 +70,7 @@ def _problems(model: type[BaseModel], document: Document, error: ValidationError
             names = [name.strip("'") for name in re.split(", | or ", item["ctx"]["expected"])]
             problems.append(document.problem(where, unknown(_name(where), str(value), names)))
         else:
-            said = "" if isinstance(value, (dict, list)) else f" ({_shown(value)})"
+            shown = "" if isinstance(value, (dict, list)) else f" ({_shown(value)})"
             message = item["msg"].removeprefix("Value error, ")
             if kind in ("model_type", "model_attributes_type", "dict_type"):
                 message = "must be a mapping of keys"
@@ -79,7 +79,7 @@ def _problems(model: type[BaseModel], document: Document, error: ValidationError
             message = f"{message[0].lower()}{message[1:]}"
             where = (*where, *getattr(item.get("ctx", {}).get("error"), "place", ()))
             whole = kind == "value_error" and not where  # parts that do not fit together
-            problems.append(document.problem(where, message if whole else f"{_name(where)}{said}: {message}"))
+            problems.append(document.problem(where, message if whole else f"{_name(where)}{shown}: {message}"))
     return problems
 
 

@@ -196,11 +196,11 @@ class CostCurves:
     def lead(self, quantity: str, value: int, end: int, other: str) -> float:
         """The logarithm of the ratio between what the substrate and another system need."""
         costs = self.at(value)
-        mine, its = costs[self.substrate], costs[other]
+        own, its = costs[self.substrate], costs[other]
         if quantity == "energy" and end != STATED:
-            substrate, digital = moved(mine.constants, its.constants, end)
+            substrate, digital = moved(own.constants, its.constants, end)
         else:
-            substrate, digital = getattr(mine, quantity)[0], getattr(its, quantity)[0]
+            substrate, digital = getattr(own, quantity)[0], getattr(its, quantity)[0]
         return log(substrate / digital) if substrate and digital else 0.0
 
     def course(
@@ -231,17 +231,19 @@ class CostCurves:
         return Course(lead(self.values[0]) < 0, tuple(meetings))
 
 
-def moved(mine: Mapping[RangedConstant, float], other: Mapping[RangedConstant, float], end: int) -> tuple[float, float]:
+def moved(
+    first: Mapping[RangedConstant, float], second: Mapping[RangedConstant, float], end: int
+) -> tuple[float, float]:
     """Two energies with each constant at the end of its range that is best, or worst, for the first energy.
 
     A constant that both depend on has one value: the end that makes their difference smallest, or largest.
     """
     totals = [0.0, 0.0]
-    for constant in mine.keys() | other.keys():
-        substrate, reference = mine.get(constant, 0.0), other.get(constant, 0.0)
-        factor = constant.low if (substrate - reference) * end < 0 else constant.high
-        totals[0] += substrate * factor
-        totals[1] += reference * factor
+    for constant in first.keys() | second.keys():
+        first_energy, second_energy = first.get(constant, 0.0), second.get(constant, 0.0)
+        factor = constant.low if (first_energy - second_energy) * end < 0 else constant.high
+        totals[0] += first_energy * factor
+        totals[1] += second_energy * factor
     return totals[0], totals[1]
 
 
@@ -337,10 +339,10 @@ def _node(experiment: Experiment, dataset: Dataset, value: int) -> tuple[Experim
 
 def _at_node(own: Any, value: int) -> Any:
     """The shipped digital machine of a node, with the format and the dataflow of `own`."""
-    there = hardware.machine(Document("--over node", f"digital_{value}nm"))
+    shipped = hardware.machine(Document("--over node", f"digital_{value}nm"))
     kept = {key: getattr(own, key) for key in ("format", "accumulator", "update", "priced_as")}
-    parts = there.parts.model_copy(update={"dataflow": own.parts.dataflow})
-    return there.model_copy(update={**kept, "parts": parts})
+    parts = shipped.parts.model_copy(update={"dataflow": own.parts.dataflow})
+    return shipped.model_copy(update={**kept, "parts": parts})
 
 
 AXES = {

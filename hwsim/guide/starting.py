@@ -86,7 +86,7 @@ def machine(name: str) -> Start:
     forward = {key: parts["diagonals"]["forward"][key] for key in ("mismatch", "noise")}
     return Start(
         MACHINES["crossbar"].Options,
-        "A machine: what differs from pcm_crossbar, which so far is nothing but the name. Change what your chip does "
+        "A machine like pcm_crossbar, which so far differs in nothing but its name. Change what your chip does "
         "differently. `bits` of a converter change its values and, by `energy_per_bits`, its energy; give its time.",
         {
             "like": "pcm_crossbar",
@@ -263,7 +263,7 @@ def _mapping(
             yield f"# {name}: {_left_out(name, base, key, known)}", _about(key, known)
 
 
-_OTHERS = {"like": "everything of that machine, but for what follows"}
+_OTHERS = {"like": "all keys of that machine, except those that follow"}
 """Keys that are resolved before the model is checked, with their comments."""
 
 

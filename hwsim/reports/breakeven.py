@@ -35,13 +35,13 @@ def robustness(result: Breakeven, fragile: Sequence[FragileConstant]) -> list[st
     """The constants that meetings depend on, one line per constant."""
     lines = []
     for quantity, _ in QUANTITIES:
-        mine = [constant for constant in fragile if constant.quantity == quantity]
-        if not mine:
+        constants = [constant for constant in fragile if constant.quantity == quantity]
+        if not constants:
             lines.append(f"{quantity}: robust; no constant moves it by more than 10 % when it is halved or doubled.")
-        for constant in mine[:LISTED]:
+        for constant in constants[:LISTED]:
             lines.append(f"{quantity}: not robust: {_dependence(result.verdicts[quantity].stated, constant)}.")
-        if len(mine) > LISTED:
-            others = ", ".join(constant.name for constant in mine[LISTED:])
+        if len(constants) > LISTED:
+            others = ", ".join(constant.name for constant in constants[LISTED:])
             lines.append(f"{quantity}: it moves with {others} too.")
     return lines
 
@@ -71,7 +71,7 @@ def table(result: Breakeven) -> Table:
             cells.append(TableCell(si(cost.energy[0], "J"), cost.energy[0], ratio))
         rows.append(TableRow(_whole(value), tuple(cells)))
     title = (
-        f"{result.name}: energy of a gradient, a sequence (× is the ratio to the best digital reference); "
+        f"{result.name}: energy of the gradient per sequence (× is the ratio to the best digital reference); "
         "estimated from shapes, nothing was simulated"
     )
     return Table(title, tuple(names), tuple(rows), corner=result.axis)
@@ -91,22 +91,22 @@ def _sentence(result: Breakeven, quantity: Quantity) -> str:
     verdict, what = result.verdicts[quantity.name], result.over
     stated, values = verdict.stated, list(result.costs)
     if not stated.meetings:
-        said = (
+        text = (
             f"at all values of {what} from {_whole(values[0])} to {_whole(values[-1])} the substrate needs "
             f"{'less' if stated.less else 'more'} than the best digital reference"
         )
     else:
-        said = "; ".join(
+        text = "; ".join(
             f"from {what} = {_whole(meeting.value)} on the substrate needs {'less' if meeting.less else 'more'} "
             f"than the best digital reference, {meeting.reference!r}"
             for meeting in stated.meetings
         )
     if not verdict.favourable == verdict.unfavourable == stated:
         best, worst = _where(verdict.favourable), _where(verdict.unfavourable)
-        said += f"; within the sources' ranges it needs less {best} at best, {worst} at worst"
+        text += f"; within the sources' ranges it needs less {best} at best, {worst} at worst"
     if verdict.bound is not None:
-        said += f"; less than the lowest bound it needs {_where(verdict.bound)}"
-    return f"{quantity.name}: {said}."
+        text += f"; less than the lowest bound it needs {_where(verdict.bound)}"
+    return f"{quantity.name}: {text}."
 
 
 def _where(course: Course) -> str:

@@ -74,9 +74,9 @@ def remarks(comparison: Comparison) -> list[str]:
         first, *others = configs
         unlike = [label for label in others if configs[label].get(part) != configs[first].get(part)]
         if unlike:
-            said = ", ".join(unlike)
             lines.append(
-                f"The {part} of {said} is another than that of {first}: their numbers answer different questions."
+                f"The {part} of {', '.join(unlike)} is another than that of {first}: "
+                "their numbers answer different questions."
             )
     for column, labels in comparison.repeated.items():
         lines.append(f"{column} is the same in {', '.join(dict.fromkeys(labels))}, and stands here once.")
@@ -92,18 +92,18 @@ def differences(comparison: Comparison) -> Table:
     """The dotted keys in which runs differ, with their values; a part that some runs lack has one row."""
     flat = {label: dict(_flat(run.config)) for label, run in comparison.runs.items()}
     keys = list(dict.fromkeys(key for config in flat.values() for key in config if key != "name"))
-    rows, told = [], list[str]()
+    rows, lacked = [], list[str]()
     for key in keys:
         values = [config.get(key) for config in flat.values()]
-        if all(value == values[0] for value in values) or any(key.startswith(f"{part}.") for part in told):
+        if all(value == values[0] for value in values) or any(key.startswith(f"{part}.") for part in lacked):
             continue
         part = _lacking(key, flat)
         owner, _, last = key.rpartition(".")
         if part:
-            told.append(part)
+            lacked.append(part)
             key, values = part, [_called(config, part) for config in flat.values()]
         elif last in ("name", "kind") and owner:  # another machine has other keys altogether
-            told.append(owner)
+            lacked.append(owner)
         cells = tuple(NOTHING if value is None else TableCell(documents.inline(value)) for value in values)
         rows.append(TableRow(key, cells))
     return Table("What differs in what was asked", tuple(flat), tuple(rows), corner="key")

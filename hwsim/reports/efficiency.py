@@ -99,7 +99,7 @@ def published(brief: bool = False) -> Table:
         cells = TableCell(si(energy * 1e-12, "J"), energy), TableCell(f"{tops:.3g}", tops), *more, TableCell(chip.what)
         rows.append(TableRow(chip.name, cells))
     columns = ("energy / MAC", "TOPS/W", *(() if brief else ("power", "area")), "what")
-    return Table("Published chips, beside which to look at it", columns, tuple(rows), corner="chip")
+    return Table("Published chips, for comparison", columns, tuple(rows), corner="chip")
 
 
 def remarks(systems: Systems) -> list[str]:

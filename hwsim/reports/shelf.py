@@ -64,7 +64,7 @@ def _origin(row: ListedConstant) -> str:
 
 def _keys(choice: Choice) -> Table:
     section = next(iter(sections(choice.origin.Options).values()))[0]  # type: ignore[union-attr]
-    table = Table("key", "what stands there", "default", "what it is for")
+    table = Table("key", "allowed values", "default", "what it is for")
     for key in section.keys:
         default = "required" if key.default is None else key.default
         table.add_row(key.name, escape(key.kind), escape(default), escape(key.text))

@@ -57,8 +57,8 @@ def show(folder: Path, ended: StudyProgress, drawn: list[Path], console: Console
         if figure.file not in there:
             rows = study.rows(figure)
             lacking = [name for name in (figure.y, *figure.placing) if name not in rows or rows[name].isna().all()]
-            said = f"no trial has {lacking[0]}" if lacking else "no row of the table has all that it asks for"
-            console.print(f"{escape(figure.name)} is not drawn: {said}", highlight=False)
+            reason = f"no trial has {lacking[0]}" if lacking else "no row of the table has all that it asks for"
+            console.print(f"{escape(figure.name)} is not drawn: {reason}", highlight=False)
     tables = [name for name in FILES if (folder / name).is_file()]
     names = [*tables, *(str(path.relative_to(folder)) for path in drawn)]
     console.print(f"Results are in {folder}: {', '.join(names)}", highlight=False)

@@ -180,8 +180,8 @@ def constants(name: str, system: System) -> Table:
     for constant, share in contributions.items():
         part = NOTHING if not total else TableCell(f"{share.energy / total:.1%}", share.energy / total)
         ends = tuple(NOTHING if end is None else TableCell(si(end, "J"), end) for end in (share.low, share.high))
-        said = NOTHING if share.assumed is None else TableCell("assumed" if share.assumed else "from a source")
-        rows.append(TableRow(constant, (TableCell(si(share.energy, "J"), share.energy), part, *ends, said)))
+        origin = NOTHING if share.assumed is None else TableCell("assumed" if share.assumed else "from a source")
+        rows.append(TableRow(constant, (TableCell(si(share.energy, "J"), share.energy), part, *ends, origin)))
     known = [any(row.cells[column] != NOTHING for row in rows) for column in range(5)]
     columns = ("energy", "share", "lowest", "highest", "value")
     return Table(
@@ -282,16 +282,16 @@ def left_out(system: System) -> list[str]:
     counts = _lost_of_all(system)
     if counts is None:
         return []
-    gone, chips = counts
-    rest = ", so its test has no result" if gone == chips else "; its medians are those of the others"
-    return [f"on {gone} of {chips} chips answers are not finite{rest}."]
+    lost_chips, chips = counts
+    rest = ", so its test has no result" if lost_chips == chips else "; its medians are those of the others"
+    return [f"on {lost_chips} of {chips} chips answers are not finite{rest}."]
 
 
 def remarks(systems: Systems) -> list[str]:
     """Remarks about the systems, besides the numbers."""
     lines = []
     for name, system in systems.items():
-        lines += [f"{name}: {said}" for said in left_out(system)]
+        lines += [f"{name}: {remark}" for remark in left_out(system)]
         if system.bound:
             lines.append(f"{name}: {system.bound}.")
         reach = system.horizon
@@ -384,8 +384,8 @@ def _loss(spread: Spread) -> str:
 
 def _lost_of_all(system: System) -> tuple[int, int] | None:
     """The number of chips without a number in the last test, and of all chips; None if each has one."""
-    gone = len(lost(system))
-    return (gone, len(system.loss.per_chip)) if gone and system.loss else None
+    lost_chips = len(lost(system))
+    return (lost_chips, len(system.loss.per_chip)) if lost_chips and system.loss else None
 
 
 def lost_gradients(system: System) -> int:
@@ -402,8 +402,8 @@ def _known(system: System, group: str) -> Alignment | None:
 
 def _lost_beside(alignment: Alignment) -> str:
     """The remark about chips that the median leaves out; empty if there are none, or if all are left out."""
-    gone = alignment.non_finite
-    return f"({gone} {NOT_FINITE})" if gone and alignment.cosine is not None else ""
+    lost_chips = alignment.non_finite
+    return f"({lost_chips} {NOT_FINITE})" if lost_chips and alignment.cosine is not None else ""
 
 
 def _range(spread: Spread) -> str:

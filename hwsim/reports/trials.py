@@ -94,17 +94,17 @@ def warnings(study: StudyFolder) -> list[str]:
 def pivots(study: StudyFolder) -> list[Table]:
     """The values of the figures, or of the first quantities: a row per point, a column per system or hue."""
     figures = drawn(study)
-    asked = {figure.y: figure for figure in reversed(figures)}
+    figure_of = {figure.y: figure for figure in reversed(figures)}
     known = [figure.y for figure in figures if figure.y in set(study.summary.quantity)]
-    return [_pivot(study, name, asked.get(name)) for name in dict.fromkeys(known or _shown(study)[:2])]
+    return [_pivot(study, name, figure_of.get(name)) for name in dict.fromkeys(known or _shown(study)[:2])]
 
 
 def drawn(study: StudyFolder) -> list[FigureOptions]:
     """The options of the study's figures; those that this version does not accept are left out."""
     figures = []
-    for asked in study.study.get("figures") or []:
+    for options in study.study.get("figures") or []:
         with suppress(ValidationError):
-            figures.append(FigureOptions.model_validate(asked))
+            figures.append(FigureOptions.model_validate(options))
     return figures
 
 
@@ -119,13 +119,13 @@ def _pivot(study: StudyFolder, quantity: str, figure: FigureOptions | None) -> T
     varied = [name for name in axes(study) if study.summary[name].nunique(dropna=False) > 1 and name != across]
     rows = []
     for key, part in values.groupby(varied, sort=False, dropna=False) if varied else [((), values)]:
-        at = [words.value(name, value, bare=True) for name, value in zip(varied, key, strict=True)]
-        point = [TableCell(said, _sortable(value)) for said, value in zip(at, key, strict=True)]
+        texts = [words.value(name, value, bare=True) for name, value in zip(varied, key, strict=True)]
+        point = [TableCell(text, _sortable(value)) for text, value in zip(texts, key, strict=True)]
         known = part.assign(column=part[across])[part.quantity == quantity]
         by_column = {row.column: row for row in known.itertuples()}
         undefined = dict.fromkeys(set(part[across]) - set(by_column), UNDEFINED)
         cells = (undefined.get(name) or _middle(words, quantity, middle, by_column.get(name)) for name in columns)
-        rows.append(TableRow(at[0] if at else "", (*point[1:], *cells)))
+        rows.append(TableRow(texts[0] if texts else "", (*point[1:], *cells)))
     what = opening(figure.y_label if figure is not None and figure.y_label else words.column(quantity))
     heads = (*map(words.column, varied[1:]), *(words.value(across, name) for name in columns))
     corner = words.column(varied[0]) if varied else ""
@@ -133,14 +133,14 @@ def _pivot(study: StudyFolder, quantity: str, figure: FigureOptions | None) -> T
 
 
 def _across(study: StudyFolder, figure: FigureOptions | None) -> str:
-    """What has a column for each of its values: systems, or the few hues of the figure if there is but one system."""
+    """The column whose values get columns of the table: the system, or a hue with few values of a single system."""
     hue = "" if figure is None else str(figure.hue)
     alone = study.summary.system.nunique() == 1 and hue in axes(study)
     return hue if alone and study.summary[hue].nunique() <= _COLUMNS else "system"
 
 
 def _middle(words: Vocabulary, quantity: str, middle: str, row: Any) -> TableCell:
-    """A value; what is not finite or undefined is said to be so."""
+    """The cell of a value; its text says if the value is not finite or undefined."""
     if row is None:
         return NOTHING
     lost, value = int(getattr(row, "non_finite", 0) or 0), getattr(row, middle)
@@ -167,22 +167,22 @@ def differences(study: StudyFolder) -> Table | None:
     for pair in pairs.to_dict("records"):
         point = (TableCell(words.value(name, pair[name], bare=True), _sortable(pair[name])) for name in varied)
         mean, low, high = (_signed(quantity, pair[name]) for name in ("mean", "low", "high"))
-        gone = pair.get("non_finite", 0)
-        beside = f"({gone} {NOT_FINITE})" if gone else ""
+        lost = pair.get("non_finite", 0)
+        beside = f"({lost} {NOT_FINITE})" if lost else ""
         if pair["count"] > 1:
-            told = TableCell(mean, pair["mean"]), TableCell(f"{low} to {high}", pair["low"])
+            statistics = TableCell(mean, pair["mean"]), TableCell(f"{low} to {high}", pair["low"])
         else:
-            told = TableCell(NOT_FINITE), NOTHING
+            statistics = TableCell(NOT_FINITE), NOTHING
         leads = TableCell(f"{pair['leads']} of {pair['count']}", pair["leads"], beside)
-        rows.append(TableRow(f"{pair['first']} − {pair['second']}", (*point, *told, leads)))
+        rows.append(TableRow(f"{pair['first']} − {pair['second']}", (*point, *statistics, leads)))
     unit = " (points)" if quantity == "accuracy" else ""
     heads = (*map(words.column, varied), f"mean{unit}", f"95 % interval{unit}", "higher in")
     return Table(f"{opening(quantity)}: differences within seeds", heads, tuple(rows), corner="difference")
 
 
 def _signed(quantity: str, value: float) -> str:
-    said = f"{100 * value:+.2f}" if quantity == "accuracy" else f"{value:+.4g}"
-    return said.replace("-", "−")
+    text = f"{100 * value:+.2f}" if quantity == "accuracy" else f"{value:+.4g}"
+    return text.replace("-", "−")
 
 
 def medians(study: StudyFolder) -> Table:
@@ -224,23 +224,23 @@ def answers(study: StudyFolder) -> list[Answer]:
 
 
 def _physicist(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
-    asked = "Device physicist: where is the device good enough to learn with?"
+    question = "Device physicist: where is the device good enough to learn with?"
     if measure is None:
-        return Answer(asked, _UNMEASURED, "", [])
+        return Answer(question, _UNMEASURED, "", [])
     name, largest = measure
     first = study.summary.system.iloc[0]
     rows = study.summary[(study.summary.quantity == name) & (study.summary.system == first)]
-    whole, because = rows[_lost(rows) == 0].dropna(subset=["median"]), _not_judged(study, rows)
+    whole, reasons = rows[_lost(rows) == 0].dropna(subset=["median"]), _not_judged(study, rows)
     if whole.empty:
-        said = f"{opening(str(first))} has at no point {_said(name)} that is finite on all chips."
-        return Answer(asked, said, "bad", because)
+        text = f"{opening(str(first))} has at no point {_said(name)} that is finite on all chips."
+        return Answer(question, text, "bad", reasons)
     whole = whole.sort_values("median", ascending=not largest, kind="stable")
     best, worst = whole.iloc[0], whole.iloc[-1]
     if len(rows) == 1:
-        return Answer(asked, f"{opening(str(first))} has {_said(name)} {_number(name, best['median'])}.", "", [])
-    said = f"{opening(str(first))} does best{_where(study, best)}: {_said(name)} {_number(name, best['median'])}."
+        return Answer(question, f"{opening(str(first))} has {_said(name)} {_number(name, best['median'])}.", "", [])
+    text = f"{opening(str(first))} does best{_where(study, best)}: {_said(name)} {_number(name, best['median'])}."
     ends = [f"It does worst{_where(study, worst)}: {_number(name, worst['median'])}."] if len(whole) > 1 else []
-    return Answer(asked, said, "", [*ends, *because])
+    return Answer(question, text, "", [*ends, *reasons])
 
 
 def _not_judged(study: StudyFolder, rows: pd.DataFrame) -> list[str]:
@@ -248,35 +248,35 @@ def _not_judged(study: StudyFolder, rows: pd.DataFrame) -> list[str]:
     lines = []
     for (_, row), lost in zip(rows.iterrows(), _lost(rows), strict=True):
         if lost:
-            of = lost + int(row["count"])
-            lines.append(f"Not judged{_where(study, row)}: {lost} of {of} are not finite.")
+            total = lost + int(row["count"])
+            lines.append(f"Not judged{_where(study, row)}: {lost} of {total} are not finite.")
     more = len(lines) - _FEW
     return lines if more <= 0 else [*lines[:_FEW], f"Nor at {more} more points."]
 
 
 def _architect(study: StudyFolder) -> Answer:
-    asked = "Chip architect: what do energy, memory and latency come to?"
+    question = "Chip architect: what do energy, memory and latency amount to?"
     energy = study.summary[study.summary.quantity == "energy_training_step_j"].dropna(subset=["median"])
     if energy.empty:
-        return Answer(asked, "No system of this study has a known energy.", "", [])
+        return Answer(question, "No system of this study has a known energy.", "", [])
     energy = energy.sort_values("median", kind="stable")
     least, most = energy.iloc[0], energy.iloc[-1]
-    said = f"A training step takes {si(least['median'], 'J')} to {si(most['median'], 'J')}."
-    because = [
+    text = f"A training step takes {si(least['median'], 'J')} to {si(most['median'], 'J')}."
+    reasons = [
         f"The least is that of {least['system']}{_where(study, least)}.",
         f"The most is that of {most['system']}{_where(study, most)}.",
     ]
     for quantity, what, unit in (("peak_memory_bytes", "Memory", "B"), ("time_sequence_s", "A sequence", "s")):
         values = study.summary[study.summary.quantity == quantity]["median"].dropna()
         if len(values) and values.max() > 0:
-            because.append(f"{what} takes {si(values.min(), unit)} to {si(values.max(), unit)}.")
-    return Answer(asked, said, "", because)
+            reasons.append(f"{what} takes {si(values.min(), unit)} to {si(values.max(), unit)}.")
+    return Answer(question, text, "", reasons)
 
 
 def _researcher(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
-    asked = "Learning researcher: which rule survives?"
+    question = "Learning researcher: which rule survives?"
     if measure is None:
-        return Answer(asked, _UNMEASURED, "", [])
+        return Answer(question, _UNMEASURED, "", [])
     name, largest = measure
     rows = study.summary[study.summary.quantity == name]
     finite: dict[str, pd.Series[float]] = {}
@@ -287,24 +287,27 @@ def _researcher(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
         lost[rule] = int((~whole).sum()), len(part)
         if part["median"][whole].notna().any():
             finite[rule] = part["median"][whole].dropna()
-    gone = [f"{rule}: not finite at {few} of {of} points." for rule, (few, of) in lost.items() if few]
+    not_finite = [
+        f"{rule}: not finite at {lost_points} of {points} points."
+        for rule, (lost_points, points) in lost.items()
+        if lost_points
+    ]
     if not finite:
-        return Answer(asked, f"No {_said(name)} is finite on all chips.", "bad", gone)
+        return Answer(question, f"No {_said(name)} is finite on all chips.", "bad", not_finite)
     fewest = min(lost[rule][0] for rule in finite)
     best = (max if largest else min)(
         (rule for rule in finite if lost[rule][0] == fewest), key=lambda rule: float(finite[rule].median())
     )
     middle = _number(name, float(finite[best].median()))
     over = "the points at which it is finite on all chips" if fewest else "all points"
-    said = f"By its median over {over}, {best} does best: {_said(name)} {middle}."
-    because = [
+    text = f"By its median over {over}, {best} does best: {_said(name)} {middle}."
+    reasons = [
         f"{rule}: {_number(name, float(values.min()))} to {_number(name, float(values.max()))}."
         for rule, values in finite.items()
     ]
-    how = (
-        ["What is finite at more points is better, then what has the better median."] if gone and len(lost) > 1 else []
-    )
-    return Answer(asked, said, "", [*because, *gone, *how])
+    how = ["What is finite at more points is better, then what has the better median."]
+    how = how if not_finite and len(lost) > 1 else []
+    return Answer(question, text, "", [*reasons, *not_finite, *how])
 
 
 def _measure(study: StudyFolder) -> tuple[str, bool] | None:

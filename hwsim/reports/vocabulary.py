@@ -78,12 +78,12 @@ class Vocabulary(NamedTuple):
 
     def level(self, column: str, value: Any) -> str:
         """A value, with the name of its column unless the value says what it is."""
-        said = self.value(column, value)
+        text = self.value(column, value)
         plain = _is_word(value) or str(value) in self.names
         unit = self.unit(column)
         if plain or (unit and unit != "%" and unit not in _PREFIXED):
-            return said
-        return f"{self.column(column)} {said}"
+            return text
+        return f"{self.column(column)} {text}"
 
 
 def _is_word(value: Any) -> bool:

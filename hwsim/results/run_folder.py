@@ -207,8 +207,8 @@ def _summary_data(folder: Path) -> dict[str, Any]:
     except OSError as error:
         raise ResultsError(f"{folder}: cannot be read: {error.strerror}") from None
     if not there:
-        said = "is a file, not the folder of a run" if exists else "no such folder"
-        raise ResultsError(f"{folder}: {said}; `hwsim run FILE` makes one")
+        reason = "is a file, not the folder of a run" if exists else "no such folder"
+        raise ResultsError(f"{folder}: {reason}; `hwsim run FILE` makes one")
     path = folder / "summary.json"
     try:
         summary = json.loads(_text(path))

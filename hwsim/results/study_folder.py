@@ -91,8 +91,8 @@ def read(path: str | Path) -> StudyFolder:
         raise ResultsError(f"{folder}: a table or figure is damaged ({error})") from None
     lacking = {"system", "status"} - set(results.table) | {"system", "quantity", "median"} - set(results.summary)
     if lacking or not isinstance(study, dict):
-        said = f"its tables lack {', '.join(sorted(lacking))}" if lacking else f"its {STUDY} is no mapping"
-        raise ResultsError(f"{folder} is not the folder of a study: {said}")
+        reason = f"its tables lack {', '.join(sorted(lacking))}" if lacking else f"its {STUDY} is no mapping"
+        raise ResultsError(f"{folder} is not the folder of a study: {reason}")
     return results
 
 
@@ -112,10 +112,10 @@ def _so_far(folder: Path, study: Any) -> StudyFolder:
     """The results of the trials so far. Figures in the folder are left out: they may be of other trials."""
     if not (folder / FILE).is_file():
         raise ResultsError(f"{folder} is a study without results: it has neither its tables nor {FILE}")
-    asked = grid.load_study(folder / STUDY)
+    plan = grid.load_study(folder / STUDY)
 
     def look(trials: Trials) -> tuple[StudyProgress, dict[str, pd.DataFrame]]:
-        return StudyProgress.of(trials.count(), asked.trials), tables.tables(asked, trials)
+        return StudyProgress.of(trials.count(), plan.trials), tables.tables(plan, trials)
 
     progress, frames = reader.read(folder / FILE, look)
     table = frames[tables.TABLE]

@@ -43,12 +43,12 @@ def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:
 
     def episode(kind: str, count: int) -> Episode:
         steps = 2 * options.length + options.delay
-        said = streams.generator(seed, "copy", kind).integers(options.symbols, size=(count, options.length))
+        symbols = streams.generator(seed, "copy", kind).integers(options.symbols, size=(count, options.length))
         shown = np.full((count, steps), options.symbols)
-        shown[:, : options.length] = said
+        shown[:, : options.length] = symbols
         shown[:, options.length + options.delay] = options.symbols + 1
         labels = np.zeros((count, steps), np.int64)
-        labels[:, options.length + options.delay :] = said
+        labels[:, options.length + options.delay :] = symbols
         inputs = (shown[:, :, None] == np.arange(options.symbols + 2)).astype(float)
         return Episode(inputs, labels, classes=options.symbols, loss_from=options.length + options.delay)
 

@@ -552,7 +552,9 @@ def test_a_study_whose_tables_would_not_fit_is_refused_before_its_first_trial(
 ) -> None:
     """Even if it is confirmed: three rows of 8 kB for each of its trials, on a computer with 32 GB."""
     free(monkeypatch, 32e9)
-    with pytest.raises(MemoryEstimateError, match=r"small: what its .* trials find would take about .* its tables"):
+    with pytest.raises(
+        MemoryEstimateError, match=r"small: the results of its .* trials would take about .* its tables"
+    ):
         run(tmp_path / "s", STUDY.replace("seeds: 3", f"seeds: {seeds}"), yes=True)
     assert not (tmp_path / "s").exists()
 

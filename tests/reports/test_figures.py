@@ -136,26 +136,26 @@ def test_answers_are_made_from_the_numbers(folders: Folders) -> None:
     physicist, architect, researcher = answers(run)
     mine, digital = run.systems["substrate"], run.systems["digital"]
     accuracy = f"{mine.accuracy.median:.1%}"
-    assert accuracy in physicist.said
+    assert accuracy in physicist.text
     joules, theirs = mine.energy.training_step_j, digital.energy.training_step_j
-    assert f"takes {si(joules, 'J')}, {compared(joules, theirs, 'less', 'more', 'digital')}" in architect.said
+    assert f"takes {si(joules, 'J')}, {compared(joules, theirs, 'less', 'more', 'digital')}" in architect.text
     assert architect.tone == ("good" if joules < theirs else "bad")
-    assert any(line.startswith("substrate (fpe): " + accuracy) for line in researcher.because)
+    assert any(line.startswith("substrate (fpe): " + accuracy) for line in researcher.reasons)
     fill = 100 * mine.efficiency.tile_fill
     assert fill < 10
-    assert f"Weights fill {fill:.2g} % of the tiles that are read" in " ".join(architect.because)
+    assert f"Weights fill {fill:.2g} % of the tiles that are read" in " ".join(architect.reasons)
 
 
 def test_what_is_not_known_is_not_said(folders: Folders) -> None:
     physicist, architect, _ = answers(folders("ideal"))
-    assert physicist.said == "There is no device in this run: ideal has none."
-    assert architect.said.startswith("Unknown: substrate has no energy, since this machine has no energy model")
-    assert answers(folders("untrained"))[0].said == "It was not trained in this run; look at the gradient."
-    assert answers(folders("bare"))[0].said == "It was not trained in this run."
-    assert answers(folders("bare"))[1].said.endswith("has no energy, since no training step was noted.")
-    lost = answers(folders("diverged"))[1].said
+    assert physicist.text == "There is no device in this run: ideal has none."
+    assert architect.text.startswith("Unknown: substrate has no energy, since this machine has no energy model")
+    assert answers(folders("untrained"))[0].text == "It was not trained in this run; look at the gradient."
+    assert answers(folders("bare"))[0].text == "It was not trained in this run."
+    assert answers(folders("bare"))[1].text.endswith("has no energy, since no training step was noted.")
+    lost = answers(folders("diverged"))[1].text
     assert lost.endswith("has no energy, since its values left the range of numbers.")
-    assert answers(folders("bare"))[2].said == "Nothing was trained, and no gradient was checked."
+    assert answers(folders("bare"))[2].text == "Nothing was trained, and no gradient was checked."
 
 
 @pytest.mark.parametrize(

@@ -403,6 +403,6 @@ def test_values_are_said_in_words(column: str, value: Any, said: str) -> None:
 
 def test_the_columns_that_the_documentation_lists_are_those_of_the_table() -> None:
     page = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
-    begin = page.index("| `seed` | of the trial |")
+    begin = page.index("| `seed` | seed of the trial |")
     listed = re.findall(r"^\| `(\w+)` \| (.*) \|$", page[begin:], re.M)
     assert dict(listed[: len(COLUMNS)]) == COLUMNS

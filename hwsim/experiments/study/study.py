@@ -103,7 +103,9 @@ def check_tables(grid: Grid) -> None:
             tests = max(tests, chips * Length.of(experiment.training, sequences).tests)
     size = grid.trials * (rows * _A_ROW + tests * _A_TEST + 1)
     advice = "fewer points, seeds, chips or tests"
-    check_memory(f"{grid.study.name}: what its {grid.trials:,} trials find", MemoryNeed("its tables", size, advice))
+    check_memory(
+        f"{grid.study.name}: the results of its {grid.trials:,} trials", MemoryNeed("its tables", size, advice)
+    )
 
 
 def opened(folder: Path) -> TrialStore:

@@ -86,9 +86,9 @@ def _chips(against: Against) -> list[float]:
 
 def _left_out(systems: Systems) -> str:
     """The remark about chips that have no mark."""
-    gone = {name: count for name, system in systems.items() if (count := lost_gradients(system))}
-    said = ", ".join(f"{count} of {name}" for name, count in gone.items())
-    return f" Chips whose gradients are not finite are in neither: {said}." if said else ""
+    lost = {name: count for name, system in systems.items() if (count := lost_gradients(system))}
+    listed = ", ".join(f"{count} of {name}" for name, count in lost.items())
+    return f" Chips whose gradients are not finite are in neither: {listed}." if listed else ""
 
 
 def _heading(checked: Mapping[str, Mapping[str, Against]]) -> str:

@@ -21,7 +21,7 @@ _LETTER = 10
 
 
 class Header:
-    """A stack of text and legends at the top of a figure, which becomes higher by the stack."""
+    """A stack of text and legends at the top of a figure; the height of the stack is added to the figure."""
 
     def __init__(self, figure: Figure) -> None:
         self._figure = figure

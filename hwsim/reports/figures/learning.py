@@ -104,5 +104,5 @@ def _heading(shown: pd.DataFrame, priced: bool, accuracy: bool) -> str:
 def _left_out(shown: pd.DataFrame) -> str:
     """The remark about chips that are on no line."""
     most = shown.groupby("system", sort=False).lost.max()
-    said = ", ".join(f"{count} of {system}" for system, count in most.items() if count)
-    return f" Chips whose answers are not finite are in neither: {said}." if said else ""
+    listed = ", ".join(f"{count} of {system}" for system, count in most.items() if count)
+    return f" Chips whose answers are not finite are in neither: {listed}." if listed else ""

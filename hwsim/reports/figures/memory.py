@@ -126,58 +126,58 @@ def _sweeps(steps: pd.DataFrame) -> tuple[tuple[str, int], ...]:
 def memory(run: RunFolder) -> Drawing | None:
     """The memory of the substrate, in total and without parameters, with lines for systems that learn by BPTT."""
     name, substrate = next(iter(run.systems.items()))
-    mine = occupancy_of(run, name)
-    if mine is None:
+    occupancy = occupancy_of(run, name)
+    if occupancy is None:
         return None
     lines = {
-        other: occupancy
+        other: reference
         for other, system in run.systems.items()
-        if other != name and system.rule == "bptt" and (occupancy := occupancy_of(run, other)) is not None
+        if other != name and system.rule == "bptt" and (reference := occupancy_of(run, other)) is not None
     }
     added = [kind for kind in CLASSES if kind not in KEPT]
     with canvas(430) as figure:
         whole, part = figure.subplots(2, 1, sharex=True)
-        _stack(whole, mine, [*KEPT, *added])
-        _stack(part, mine, added)
-        for dash, (other, occupancy) in zip(("--", ":", "-."), lines.items(), strict=False):
-            x = np.arange(occupancy.steps + 1)
-            whole.plot(x, occupancy.total(CLASSES) / 8, dash, color=INK, label=other, drawstyle="steps-pre")
-            part.plot(x, occupancy.total(added) / 8, dash, color=INK, drawstyle="steps-pre")
+        _stack(whole, occupancy, [*KEPT, *added])
+        _stack(part, occupancy, added)
+        for dash, (other, reference) in zip(("--", ":", "-."), lines.items(), strict=False):
+            x = np.arange(reference.steps + 1)
+            whole.plot(x, reference.total(CLASSES) / 8, dash, color=INK, label=other, drawstyle="steps-pre")
+            part.plot(x, reference.total(added) / 8, dash, color=INK, drawstyle="steps-pre")
         whole.set_ylabel("all that is held")
         part.set_ylabel("without parameters")
         for axes in (whole, part):
             axes.set_ylim(0)
             axes.grid(axis="y")
             quantities(axes.yaxis, "B")
-            _mark_sweeps(axes, mine, named=axes is whole)
+            _mark_sweeps(axes, occupancy, named=axes is whole)
         part.set_xlabel("steps of one training step, pass after pass")
-        part.set_xlim(0, max([mine.steps, *(occupancy.steps for occupancy in lines.values())]))
+        part.set_xlim(0, max([occupancy.steps, *(reference.steps for reference in lines.values())]))
         handles, labels = whole.get_legend_handles_labels()
         figure.legend(handles, [shortened(label) for label in labels], loc="outside upper left", ncols=2)
         return drawing(
             figure,
             "memory",
-            _heading(name, mine, lines, added),
+            _heading(name, occupancy, lines, added),
             f"Areas are what {name} ({substrate.rule}) holds for one sequence, by class; broken lines are what BPTT "
             "holds in its own passes. Dotted vertical lines separate the passes. Grey areas have the size of the "
             "parameters; the lower panel leaves them out, and shows whether the rest grows with the sequence.",
         )
 
 
-def _stack(axes: Any, mine: Occupancy, classes: list[str]) -> None:
-    shown = [kind for kind in classes if kind in mine.bits]
-    x = np.arange(mine.steps + 1)
-    below = np.zeros(mine.steps + 1)
+def _stack(axes: Any, occupancy: Occupancy, classes: list[str]) -> None:
+    shown = [kind for kind in classes if kind in occupancy.bits]
+    x = np.arange(occupancy.steps + 1)
+    below = np.zeros(occupancy.steps + 1)
     for kind in shown:
-        above, (colour, opacity) = below + mine.bits[kind] / 8, COLOURS[kind]
+        above, (colour, opacity) = below + occupancy.bits[kind] / 8, COLOURS[kind]
         axes.fill_between(x, below, above, step="pre", color=colour, alpha=opacity, linewidth=0, label=kind)
         below = above
 
 
-def _mark_sweeps(axes: Any, mine: Occupancy, *, named: bool) -> None:
+def _mark_sweeps(axes: Any, occupancy: Occupancy, *, named: bool) -> None:
     at = 0
-    for name, count in mine.sweeps:
-        if named and count > mine.steps / 8:
+    for name, count in occupancy.sweeps:
+        if named and count > occupancy.steps / 8:
             axes.annotate(
                 name,
                 (at + count / 2, 1),
@@ -192,9 +192,9 @@ def _mark_sweeps(axes: Any, mine: Occupancy, *, named: bool) -> None:
         axes.axvline(at, color=MUTED, linestyle=(0, (1, 3)), linewidth=1)
 
 
-def _heading(name: str, mine: Occupancy, lines: Mapping[str, Occupancy], added: list[str]) -> str:
-    most = float(mine.total(added).max()) / 8
-    said = f"For a sequence {name} holds {si(most, 'B')} beside its parameters"
-    for other, occupancy in lines.items():
-        return f"{said}, {other} {si(float(occupancy.total(added).max()) / 8, 'B')}"
-    return said
+def _heading(name: str, occupancy: Occupancy, lines: Mapping[str, Occupancy], added: list[str]) -> str:
+    most = float(occupancy.total(added).max()) / 8
+    text = f"For a sequence {name} holds {si(most, 'B')} beside its parameters"
+    for other, reference in lines.items():
+        return f"{text}, {other} {si(float(reference.total(added).max()) / 8, 'B')}"
+    return text

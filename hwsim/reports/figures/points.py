@@ -55,16 +55,16 @@ def points(figure: FigureOptions, rows: pd.DataFrame) -> Iterator[Point]:
     """The points of a line: one per value of x, or one per test of a learning curve."""
     lost, hollow = _lost(rows), _condition(figure)
     by = "updates" if figure.over_training else figure.x
-    for x, mine in rows.groupby(by, sort=pd.api.types.is_numeric_dtype(rows[by])):
+    for x, group in rows.groupby(by, sort=pd.api.types.is_numeric_dtype(rows[by])):
         if figure.over_training:
-            x = float(mine[figure.x].median())
+            x = float(group[figure.x].median())
             if isnan(x):
                 continue
-        values = mine[figure.y].dropna()
-        missing = mine[figure.y].isna()
+        values = group[figure.y].dropna()
+        missing = group[figure.y].isna()
         low, middle, high = _spread(figure, values) if len(values) else (None, None, None)
-        gone = int((missing & lost[mine.index]).sum())
-        yield Point(x, low, middle, high, len(mine), gone, int(missing.sum()) - gone, hollow(mine))
+        lost_values = int((missing & lost[group.index]).sum())
+        yield Point(x, low, middle, high, len(group), lost_values, int(missing.sum()) - lost_values, hollow(group))
 
 
 def levels(rows: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:

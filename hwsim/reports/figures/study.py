@@ -166,24 +166,24 @@ def _head(
 
 
 def _panels(figure: FigureOptions, rows: pd.DataFrame, words: Vocabulary) -> tuple[list[Panel], int]:
-    """The panels row by row, and how many stand side by side."""
+    """The panels row by row, and the number of panels side by side."""
     across = levels(rows, figure.across) if figure.across else [()]
     down = levels(rows, figure.down) if figure.down else [()]
     hues = [level[0] for level in levels(rows, [figure.hue])] if figure.hue else [None]
     panels = []
     for row in down:
         for column in across:
-            mine = _at(rows, [*figure.down, *figure.across], [*row, *column])
+            rows_of_panel = _at(rows, [*figure.down, *figure.across], [*row, *column])
             series = []
             for number, hue in enumerate(hues):
-                own = mine if figure.hue is None else mine[mine[figure.hue] == hue]
-                name = words.value if figure.hue_label else words.level  # under its label a number goes without saying
+                rows_of_series = _at(rows_of_panel, [figure.hue], [hue]) if figure.hue else rows_of_panel
+                name = words.value if figure.hue_label else words.level  # the label names the numbers below it
                 label = "" if figure.hue is None else name(figure.hue, hue)
                 look = SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
-                series.append(Series(label, *look, list(points(figure, own))))
+                series.append(Series(label, *look, list(points(figure, rows_of_series))))
             above = ", ".join(words.level(name, value) for name, value in zip(figure.across, column, strict=True))
             beside = (words.level(name, value) for name, value in zip(figure.down, row, strict=True))
-            panels.append(Panel(above, "\n".join(_lines(said, _BESIDE) for said in beside), series))
+            panels.append(Panel(above, "\n".join(_lines(text, _BESIDE) for text in beside), series))
     return panels, len(across) if figure.down else min(len(across), _ACROSS)
 
 
@@ -203,7 +203,7 @@ def _lines(text: str, letters: float) -> str:
 
 
 def _panel(ax: Axes, figure: FigureOptions, panel: Panel, ticks: list[Any]) -> None:
-    """Lines or marks with their spread; marks of colours stand beside each other where there is room for that."""
+    """Draw lines or marks with their spread; marks of different colours are side by side if there is room."""
     lines = figure.kind == "line" or (figure.kind == "auto" and not _named(ticks))
     even, few = _even(figure, ticks), len(ticks) <= _FEW or not lines
     for level in figure.lines.values():
@@ -263,7 +263,7 @@ def _values(
 
 
 def _missing(ax: Axes, figure: FigureOptions, series: Series, at: list[tuple[Any, Point]], apart: float) -> None:
-    """A cross for what is not finite, an open diamond for what is undefined; faint where some have a value."""
+    """Draw a cross for values that are not finite, an open diamond for undefined ones; faint if others exist."""
     for kind, style in (("lost", _LOST), ("undefined", _UNDEFINED)):
         for place, point in at:
             number = getattr(point, kind)
@@ -329,11 +329,11 @@ def _scales(
 
 def _ticked(places: list[float], room: float) -> list[int]:
     """The places along an axis that get a tick: those with enough room for a number."""
-    told = [0]
+    ticked = [0]
     for number, place in enumerate(places):
-        if (place - places[told[-1]]) * room > _NUMBER * (places[-1] - places[0]):
-            told.append(number)
-    return told
+        if (place - places[ticked[-1]]) * room > _NUMBER * (places[-1] - places[0]):
+            ticked.append(number)
+    return ticked
 
 
 def _scaled(axis: Axis, scale: str, values: list[float]) -> None:
@@ -424,19 +424,19 @@ def _explained(
 ) -> list[tuple[Line2D, str]]:
     """Legend entries for special marks, with the numbers of chips and seeds."""
     marks = [point for panel in panels for series in panel.series for point in series.points]
-    told = []
+    entries = []
     for column, bound in figure.hollow.items():
         if any(point.hollow for point in marks):
             mark = Line2D([], [], marker="o", markerfacecolor=PAPER, markeredgewidth=1.5, color=INK, linestyle="none")
-            told.append((mark, f"hollow: {words.column(column)} {bound}"))
+            entries.append((mark, f"hollow: {words.column(column)} {bound}"))
     nothing = "undefined, the gradient being all zero" if figure.y.startswith("cosine_") else "no value"
     for kind, style, text in (("lost", _LOST, "not finite"), ("undefined", _UNDEFINED, nothing)):
         numbers = [(getattr(point, kind), point.total) for point in marks if getattr(point, kind)]
         if numbers:
-            told.append(
+            entries.append(
                 (Line2D([], [], color=INK, linestyle="none", **style), f"{text}: {_of(numbers, _of_what(rows))}")
             )
-    return told
+    return entries
 
 
 def _of(numbers: list[tuple[int, int]], what: str) -> str:

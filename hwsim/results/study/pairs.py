@@ -37,9 +37,9 @@ def pairs(grid: Grid, table: pd.DataFrame, asked: Collection[tuple[str, str]]) -
     for quantity in COMPARED:
         systems = [system for system in known["system"].unique() if (system, quantity) in asked]
         values, missing = known[quantity], known[quantity].isna() & known["non_finite"].astype(bool)
-        gone = missing.groupby(by, sort=False).any()
-        means = values.groupby(by, sort=False).mean().mask(gone).unstack("system")
-        lost = gone.unstack("system", fill_value=False)
+        lost_chips = missing.groupby(by, sort=False).any()
+        means = values.groupby(by, sort=False).mean().mask(lost_chips).unstack("system")
+        lost = lost_chips.unstack("system", fill_value=False)
         for first, second in combinations(systems, 2):
             part = _over_seeds(means[first] - means[second], lost[first] | lost[second])
             what = {"quantity": quantity, "first": first, "second": second}
@@ -52,10 +52,10 @@ def pairs(grid: Grid, table: pd.DataFrame, asked: Collection[tuple[str, str]]) -
 
 def _over_seeds(differences: pd.Series[float], lost: pd.Series[bool]) -> pd.DataFrame:
     """The statistics at each point where at least two seeds have a difference, or would if all were finite."""
-    seeds, gone = differences.groupby(level="point"), lost.groupby(level="point").sum()
+    seeds, lost_seeds = differences.groupby(level="point"), lost.groupby(level="point").sum()
     count, leads = seeds.count(), (differences > 0).groupby(level="point").sum()
     mean = seeds.mean().where(count > 1)
     half = stats.t.ppf(0.975, np.maximum(count - 1, 1)) * seeds.std(ddof=1) / np.sqrt(count)
-    columns = (mean, mean - half, mean + half, leads, count, gone)
+    columns = (mean, mean - half, mean + half, leads, count, lost_seeds)
     statistics = pd.DataFrame(dict(zip(STATISTICS, columns, strict=True)))
-    return statistics[(count > 1) | ((gone > 0) & (count + gone > 1))]
+    return statistics[(count > 1) | ((lost_seeds > 0) & (count + lost_seeds > 1))]
