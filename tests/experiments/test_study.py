@@ -657,7 +657,7 @@ def test_what_learning_lost_is_counted_in_every_table_and_drawn(tmp_path: Path) 
     assert list(summary.loc["accuracy", "non_finite"]) == [4, 2]
     assert not any(quantity.startswith("cosine") for quantity, _ in summary.index)  # no gradient was checked
     said = trials.answers(study_folder.read(folder))
-    assert said[0].said == "Substrate has at no point accuracy that is finite on all chips."
+    assert said[0].text == "Substrate has at no point accuracy that is finite on all chips."
 
 
 def chips_of(values: dict[tuple[int, str], list[float | None]], gone: bool = True) -> pd.DataFrame:
