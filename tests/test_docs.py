@@ -219,7 +219,7 @@ def test_every_shipped_crossbar_machine_is_held_against_a_published_chip() -> No
 
 def test_the_study_that_is_shown_is_valid(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(blocks("docs/studies.md", "yaml")[0])
-    shown = grid.load(tmp_path / "study.yaml")
+    shown = grid.load_study(tmp_path / "study.yaml")
     shown.check()
     assert shown.trials == 2 * 2 * 2 * 20 * 5
 

@@ -1,4 +1,4 @@
-"""What a run left on its devices and showed of its circuits: conductances, writes, values that were clipped."""
+"""Wear and clipping: final conductances and writes of devices, and values that circuits clipped."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from hwsim.machine import Machine
 from hwsim.results.tables import CONDUCTANCE, WRITES, Bin, Clipping
 
 BINS = 40
-"""Of a histogram, at most."""
+"""Largest number of bins of a histogram."""
 
 
 def histograms(system: str, machine: Machine) -> Iterator[Bin]:
-    """Of the conductances at the end, and of how often each device was written, by array; without empty bins.
+    """Histograms of final conductances and of writes per device, by array; empty bins are left out.
 
     All arrays of a machine have the same bins.
     """
@@ -29,14 +29,14 @@ def histograms(system: str, machine: Machine) -> Iterator[Bin]:
     for name, values in conductances.items():
         yield from _bins(system, name, CONDUCTANCE, values, edges)
     most = max(int(array.writes.max(initial=0)) for array in arrays.values())
-    width = -(-(most + 1) // BINS)  # 0, 1, … have a bin each, or, if that were too many, so many share one
+    width = -(-(most + 1) // BINS)  # one count of writes per bin, or `width` counts if there are too many
     edges = np.arange(0, most + width + 1, width, dtype=float)
     for name, array in arrays.items():
         yield from _bins(system, name, WRITES, array.writes, edges)
 
 
 def clipping(system: str, machine: Machine) -> Iterator[Clipping]:
-    """For each unit with a full scale, in all that the machine did."""
+    """The clipping of each unit with a full scale, over the whole run."""
     if machine.clipped is not None:
         for kind, units in machine.clipped.items():
             for unit, (values, beyond) in units.items():

@@ -1,4 +1,4 @@
-"""The horizon of a sequence: how far fresh and frozen errors of one step let errors be carried."""
+"""The horizon: how many steps errors can be carried forward, given the fresh and frozen errors of one step."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from math import expm1, inf, log1p, sqrt
 from typing import NamedTuple
 
 TOLERANCE = 0.2
-"""Relative error of the errors at the end of a sequence that leaves their direction: a cosine of 0.98."""
+"""Accepted relative error of the errors at the end of a sequence; it leaves them a cosine of 0.98."""
 
 
 class Horizon(NamedTuple):
-    """How long a sequence errors can be carried forward, against how long it is.
+    """How many steps errors can be carried forward, beside the length of the sequence.
 
-    An error made at one step grows by exp(rate) with each further one. Fresh errors of relative size ε add up at
-    random, to ε √((exp(2 T rate) - 1) / (2 rate)) after T steps; frozen ones in step, to about T ε.
+    An error made in one step grows by exp(rate) per further step. Fresh errors of relative size ε add up at random, to
+    ε √((exp(2 T rate) - 1) / (2 rate)) after T steps; frozen errors add up coherently, to about T ε.
 
     Attributes:
         steps: T, the length of the sequence.
-        rate: ln(1/|λ|min): how fast the recurrence forgets along the direction that it forgets fastest; infinite where
-            one is forgotten at once.
-        fresh, frozen: ε of one step, drawn at each use, or the same in all of them.
+        rate: ln(1/|λ|min): the rate of forgetting in the direction that is forgotten fastest; infinite if a direction
+            is forgotten at once.
+        fresh, frozen: ε of one step, for errors drawn at each use, and for errors that are the same in all steps.
         tolerance: the relative error at the end that is accepted.
     """
 
@@ -44,7 +44,7 @@ class Horizon(NamedTuple):
 
     @property
     def fresh_steps(self) -> float:
-        """The longest sequence that fresh errors allow; any, where they shrink before they add up to so much."""
+        """The longest sequence that fresh errors allow; infinite if they shrink before they reach the tolerance."""
         ratio, rate = (self.tolerance / self.fresh) ** 2, self.rate
         if rate == inf or not rate:
             return 0.0 if rate else ratio

@@ -49,7 +49,7 @@ def test_a_range_is_two_quantities_of_the_same_unit(span: Any) -> None:
 
 
 def test_zero_has_no_range() -> None:
-    with pytest.raises(ValidationError, match="a value of zero has none"):
+    with pytest.raises(ValidationError, match="a value of zero cannot have one"):
         constant(0, 0, 1)
 
 

@@ -220,7 +220,7 @@ def test_no_shipped_set_of_references_is_warned_of(name: str) -> None:
 
 @pytest.mark.parametrize("name", hardware.names("configs/studies"))
 def test_no_shipped_study_is_warned_of(name: str) -> None:
-    assert grid.load(hardware.shelf("configs/studies") / f"{name}.yaml").doubts() == []
+    assert grid.load_study(hardware.shelf("configs/studies") / f"{name}.yaml").doubts() == []
 
 
 def test_no_example_is_warned_of() -> None:

@@ -20,16 +20,16 @@ from hypothesis import strategies as st
 from hwsim.errors import OutputError, ResultsError
 from hwsim.results.study import reader
 from hwsim.results.study import store as stores
-from hwsim.results.study.store import FILE, LOCK, Kept, Outcome, Progress, Store, Trials
+from hwsim.results.study.store import FILE, LOCK, KeptTrial, StudyProgress, TrialResult, Trials, TrialStore
 
 LOG = f"{FILE}-wal"
 
 
-def done(what: str = "{}", metrics: str | None = None) -> Outcome:
-    return Outcome("done", summary=what, metrics=metrics, wall_s=1.0)
+def done(what: str = "{}", metrics: str | None = None) -> TrialResult:
+    return TrialResult("done", summary=what, metrics=metrics, wall_s=1.0)
 
 
-def all_of(trials: Trials) -> list[Kept]:
+def all_of(trials: Trials) -> list[KeptTrial]:
     return list(trials.kept())
 
 
@@ -37,9 +37,9 @@ def all_of(trials: Trials) -> list[Kept]:
 
 
 def test_outcomes_survive_the_store(tmp_path: Path) -> None:
-    with Store(tmp_path / FILE) as store:
-        store.keep([3, 1], "a", Outcome("done", summary="{}", wall_s=1.0))
-        store.keep([2], "b", Outcome("failed", "no", "trace"))
+    with TrialStore(tmp_path / FILE) as store:
+        store.keep([3, 1], "a", TrialResult("done", summary="{}", wall_s=1.0))
+        store.keep([2], "b", TrialResult("failed", "no", "trace"))
         assert [(one.number, one.id, one.status, one.error) for one in store.kept()] == [
             (1, "a", "done", None),
             (2, "b", "failed", "no"),
@@ -84,19 +84,21 @@ acts = st.one_of(
 @example([Keep([0], "a", "done"), Keep([1], "b", "done"), Know(0, "b"), Know(2, "b"), Again(False)])
 def test_a_store_is_a_plan_of_numbers_and_the_outcome_of_each_trial(history: list[Keep | Know | Again]) -> None:
     plan: dict[int, str] = {}
-    ended: dict[str, Outcome] = {}
+    ended: dict[str, TrialResult] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / FILE
-        store = Store(path)
+        store = TrialStore(path)
         for number, act in enumerate(history):
             if isinstance(act, Keep):
-                outcome = Outcome(act.status, error=f"error {number}", summary=f"summary {number}", metrics=f"{number}")
+                outcome = TrialResult(
+                    act.status, error=f"error {number}", summary=f"summary {number}", metrics=f"{number}"
+                )
                 store.keep(act.numbers, act.trial, outcome)
                 ended[act.trial] = outcome
                 plan.update(dict.fromkeys(act.numbers, act.trial))
             elif isinstance(act, Know):
                 known = ended.get(act.trial)
-                assert store.know(act.number, act.trial) == (known.status if known else None)
+                assert store.status_of(act.number, act.trial) == (known.status if known else None)
                 if known:
                     plan.setdefault(act.number, act.trial)
             else:
@@ -105,9 +107,9 @@ def test_a_store_is_a_plan_of_numbers_and_the_outcome_of_each_trial(history: lis
                     plan = {number: trial for number, trial in plan.items() if ended[trial].status == "done"}
                     ended = {trial: outcome for trial, outcome in ended.items() if outcome.status == "done"}
                 store.__exit__()
-                store = Store(path)
+                store = TrialStore(path)
         wanted = [
-            Kept(number, trial, ended[trial].status, ended[trial].error, ended[trial].summary)
+            KeptTrial(number, trial, ended[trial].status, ended[trial].error, ended[trial].summary)
             for number, trial in sorted(plan.items())
         ]
         progress = [(kept.number, ended[kept.id].metrics) for kept in wanted if kept.status == "done"]
@@ -121,41 +123,41 @@ def test_a_store_is_a_plan_of_numbers_and_the_outcome_of_each_trial(history: lis
 
 
 def test_what_was_asked_is_kept_and_changed_without_losing_trials(tmp_path: Path) -> None:
-    with Store(tmp_path / FILE) as store:
+    with TrialStore(tmp_path / FILE) as store:
         assert store.asked is None
         store.ask({"name": "one", "seeds": [0, 1]})
         store.keep([0], "a", done())
-    with Store(tmp_path / FILE) as store:
+    with TrialStore(tmp_path / FILE) as store:
         assert store.asked == {"name": "one", "seeds": [0, 1]}
         store.ask({"name": "other"})
         assert store.asked == {"name": "other"}
         assert store.count() == {}  # none of the new plan yet
-        assert store.know(7, "a") == "done"
+        assert store.status_of(7, "a") == "done"
         assert [one.number for one in store.kept()] == [7]
 
 
 def test_a_trial_is_kept_with_all_its_numbers_or_not_at_all(tmp_path: Path) -> None:
-    with Store(tmp_path / FILE) as store:
+    with TrialStore(tmp_path / FILE) as store:
         store.keep([0], "a", done())
         with pytest.raises(OutputError, match="cannot use"):
             store.keep([1, "second"], "b", done())  # type: ignore[list-item]
         assert [(one.number, one.id) for one in store.kept()] == [(0, "a")]
-        assert store.know(1, "b") is None
+        assert store.status_of(1, "b") is None
         store.keep([1], "b", done())  # and it goes on
         assert store.count() == {"done": 2}
 
 
 def test_texts_come_back_as_they_were(tmp_path: Path) -> None:
     text = "ε ≤ 10⁻³\n\x00'; DROP TABLE trials; --" + "x" * 300_000
-    with Store(tmp_path / FILE) as store:
-        store.keep([0], "a", Outcome("failed", text, text, text, text, 0.1))
+    with TrialStore(tmp_path / FILE) as store:
+        store.keep([0], "a", TrialResult("failed", text, text, text, text, 0.1))
     ((_, _, _, error, summary),) = reader.read(tmp_path / FILE, all_of)
     assert (error, summary) == (text, text)
 
 
 def test_progress_counts_what_is_over_and_what_of_it_failed() -> None:
-    assert Progress.of(Counter(done=3, failed=2), 12) == Progress(5, 2, 12)
-    assert Progress.of(Counter(), 12) == Progress(0, 0, 12)
+    assert StudyProgress.of(Counter(done=3, failed=2), 12) == StudyProgress(5, 2, 12)
+    assert StudyProgress.of(Counter(), 12) == StudyProgress(0, 0, 12)
 
 
 # ---- torn, killed, full --------------------------------------------------------------------------------------------
@@ -174,7 +176,7 @@ def torn(path: Path, change: bytes) -> Iterator[Path]:
 def written(tmp_path: Path) -> Iterator[Path]:
     """Twelve trials, most of which stand in the log alone."""
     path = tmp_path / FILE
-    with Store(path) as store:
+    with TrialStore(path) as store:
         store.ask({"name": "one"})
         for number in range(12):
             store.keep([number], f"trial {number}", done("x" * (700 * number)))
@@ -192,7 +194,7 @@ def test_a_log_that_was_cut_off_holds_every_trial_before_the_cut(written: Path, 
             found = reader.read(path, all_of)
             assert [one.id for one in found] == [f"trial {number}" for number in range(len(found))]
             assert all(one.summary == "x" * (700 * one.number) for one in found)
-            with Store(path) as store:
+            with TrialStore(path) as store:
                 assert all_of(store) == found
                 store.keep([99], "more", done())
             assert [one.id for one in reader.read(path, all_of)] == [*(one.id for one in found), "more"]
@@ -225,7 +227,7 @@ def test_a_byte_that_changed_in_the_log_loses_what_follows_and_invents_nothing(w
 
 def test_two_readers_and_a_writer_do_not_disturb_each_other(tmp_path: Path) -> None:
     path = tmp_path / FILE
-    with Store(path) as store:
+    with TrialStore(path) as store:
         store.keep([0], "a", done())
 
         def outer(first: Trials) -> tuple[int, int, int]:
@@ -239,10 +241,11 @@ def test_two_readers_and_a_writer_do_not_disturb_each_other(tmp_path: Path) -> N
 
 def test_two_studies_cannot_write_to_one_folder(tmp_path: Path) -> None:
     path = tmp_path / FILE
-    with Store(path), pytest.raises(OutputError, match="another hwsim is at work on the study in"):
-        Store(path)
-    code = f"from pathlib import Path; from hwsim.results.study.store import Store; s = Store(Path({str(path)!r}))"
-    with Store(path):
+    with TrialStore(path), pytest.raises(OutputError, match="another hwsim is at work on the study in"):
+        TrialStore(path)
+    code = "from pathlib import Path; from hwsim.results.study.store import TrialStore; "
+    code += f"s = TrialStore(Path({str(path)!r}))"
+    with TrialStore(path):
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert "another hwsim is at work" in other.stderr
     command = [sys.executable, "-c", f"{code}; print(flush=True); input()"]
@@ -250,9 +253,9 @@ def test_two_studies_cannot_write_to_one_folder(tmp_path: Path) -> None:
         assert holder.stdout is not None
         holder.stdout.readline()
         with pytest.raises(OutputError, match="another hwsim is at work on the study in"):
-            Store(path)
+            TrialStore(path)
         holder.kill()
-    with Store(path):  # a lock dies with its process
+    with TrialStore(path):  # a lock dies with its process
         pass
 
 
@@ -260,16 +263,16 @@ def test_two_studies_cannot_write_to_one_folder(tmp_path: Path) -> None:
 
 
 def test_other_schema_versions_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Store(tmp_path / FILE):
+    with TrialStore(tmp_path / FILE):
         pass
     monkeypatch.setattr(stores, "SCHEMA", stores.SCHEMA + 1)
     with pytest.raises(OutputError, match=r"by an older hwsim, which reads it \(schema version 1; this one has 2"):
-        Store(tmp_path / FILE)
+        TrialStore(tmp_path / FILE)
     with pytest.raises(ResultsError, match="by an older hwsim"):
         reader.read(tmp_path / FILE, all_of)
     monkeypatch.setattr(stores, "SCHEMA", stores.SCHEMA - 2)
     with pytest.raises(OutputError, match="written by a newer hwsim"):
-        Store(tmp_path / FILE)
+        TrialStore(tmp_path / FILE)
 
 
 def test_a_database_of_somebody_else_is_left_as_it_is(tmp_path: Path) -> None:
@@ -278,13 +281,13 @@ def test_a_database_of_somebody_else_is_left_as_it_is(tmp_path: Path) -> None:
         base.execute("CREATE TABLE trials (x)")
     before = path.read_bytes()
     with pytest.raises(OutputError, match="is not hwsim's; choose another folder with --out"):
-        Store(path)
+        TrialStore(path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == [FILE]  # not even a lock
 
 
 def test_a_store_that_is_closed_is_one_file_and_its_lock(tmp_path: Path) -> None:
-    with Store(tmp_path / FILE) as store:
+    with TrialStore(tmp_path / FILE) as store:
         store.keep([0], "a", done())
     assert sorted(file.name for file in tmp_path.iterdir()) == [LOCK, FILE]
     assert reader.read(tmp_path / FILE, Trials.count) == {"done": 1}
@@ -292,4 +295,4 @@ def test_a_store_that_is_closed_is_one_file_and_its_lock(tmp_path: Path) -> None
 
 def test_a_folder_that_may_not_be_written_says_so(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot use"):
-        Store(tmp_path / "nowhere" / FILE)
+        TrialStore(tmp_path / "nowhere" / FILE)

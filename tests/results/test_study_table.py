@@ -23,7 +23,7 @@ from hwsim.config.grid import Grid
 from hwsim.errors import OutputError, ResultsError
 from hwsim.results.study import table
 from hwsim.results.study.pairs import COMPARED, pairs
-from hwsim.results.study.store import FILE, Kept, Outcome, Store
+from hwsim.results.study.store import FILE, KeptTrial, TrialResult, TrialStore
 from hwsim.results.study_folder import STUDY, StudyFolder
 
 CHIPS = {"substrate": 3, "BPTT": 1}
@@ -103,13 +103,15 @@ def metrics(number: int, updates: tuple[int, ...] = (0, 5)) -> str:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path) -> Iterator[TrialStore]:
     """All trials but number 4, which failed, and number 7, which is not over; kept in another order."""
     (tmp_path / "s").mkdir()
-    with Store(tmp_path / "s" / FILE) as made:
+    with TrialStore(tmp_path / "s" / FILE) as made:
         for number in (9, 2, 0, 11, 1, 3, 5, 6, 8, 10):
-            made.keep([number], f"trial {number}", Outcome("done", summary=summary(number), metrics=metrics(number)))
-        made.keep([4], "trial 4", Outcome("failed", "too few tiles", "Traceback"))
+            made.keep(
+                [number], f"trial {number}", TrialResult("done", summary=summary(number), metrics=metrics(number))
+            )
+        made.keep([4], "trial 4", TrialResult("failed", "too few tiles", "Traceback"))
         yield made
 
 
@@ -124,7 +126,7 @@ def place(number: int) -> tuple[int, int, int]:
 # ---- the table ---------------------------------------------------------------------------------------------------
 
 
-def test_rows_are_trials_systems_and_chips_in_the_order_of_the_file(store: Store) -> None:
+def test_rows_are_trials_systems_and_chips_in_the_order_of_the_file(store: TrialStore) -> None:
     found, _ = table.frame(asked(), store)
     assert list(found.columns) == ["bits", "steps", *COLUMNS]
     wanted = [
@@ -138,7 +140,7 @@ def test_rows_are_trials_systems_and_chips_in_the_order_of_the_file(store: Store
     assert list(rows.where(rows.notna(), None).itertuples(index=False, name=None)) == wanted
 
 
-def test_each_row_says_what_was_found_of_its_chip(store: Store) -> None:
+def test_each_row_says_what_was_found_of_its_chip(store: TrialStore) -> None:
     found, _ = table.frame(asked(), store)
     for row in found[found["status"] == "done"].to_dict("records"):
         number = int(row["config_sha256"].removeprefix("trial "))
@@ -158,7 +160,7 @@ def test_each_row_says_what_was_found_of_its_chip(store: Store) -> None:
     assert found.loc[found["status"] == "failed", list(NUMBERS)].isna().all(axis=None)
 
 
-def test_columns_have_the_type_of_what_stands_in_them(store: Store) -> None:
+def test_columns_have_the_type_of_what_stands_in_them(store: TrialStore) -> None:
     found, _ = table.frame(asked(), store)
     kinds = {
         "bits": "int64", "seed": "Int64", "chip": "Int64", "system": "string", "error": "string",
@@ -174,9 +176,9 @@ def test_columns_have_the_type_of_what_stands_in_them(store: Store) -> None:
 def test_an_axis_has_the_type_of_its_points(values: str, kind: str, tmp_path: Path) -> None:
     labels = f"values: [4, 8], labels: {values}" if "true" not in values else f"values: {values}"
     study = asked(run_folders.STUDY.replace("values: [4, 8]", labels).replace("machine.parts.adc.bits", "test"))
-    with Store(tmp_path / FILE) as made:
+    with TrialStore(tmp_path / FILE) as made:
         for number in (0, 6):
-            made.keep([number], f"trial {number}", Outcome("done", summary=summary(number)))
+            made.keep([number], f"trial {number}", TrialResult("done", summary=summary(number)))
         found, _ = table.frame(study, made)
     assert str(found["bits"].dtype) == kind
 
@@ -186,13 +188,13 @@ def test_a_chip_is_lost_where_something_that_was_asked_of_it_is_no_number() -> N
         "accuracy": spread([0.5, None, 0.5]),
         "gradient": checked([0.9, 0.9, None], [0.2, 0.2, 1.0]),  # of the third it is all zero, which has no angle
     }
-    kept = Kept(0, "a", "done", None, summary(0, **lost))
+    kept = KeptTrial(0, "a", "done", None, summary(0, **lost))
     mine = [row for row in table.rows(kept, {"seed": 0}) if row["system"] == "substrate"]
     assert [row["non_finite"] for row in mine] == [False, True, False]
     assert [row["cosine_all"] for row in mine] == [0.9, 0.9, None]
     assert {row["relative_error_input"] for row in mine} == {0.2}
     gone = {"diverged": {"updates": 3, "chips": [0]}, "gradient": checked([0.9, None, 0.9], [0.2, None, 0.2])}
-    kept = Kept(0, "a", "done", None, summary(0, **gone))
+    kept = KeptTrial(0, "a", "done", None, summary(0, **gone))
     mine = [row for row in table.rows(kept, {"seed": 0}) if row["system"] == "substrate"]
     assert [row["non_finite"] for row in mine] == [True, True, False]
 
@@ -202,14 +204,14 @@ def test_a_chip_is_lost_where_something_that_was_asked_of_it_is_no_number() -> N
     [({"layer 1": 0.5, "layer 2": 2.0}, 2.0), ({"layer 1": None, "layer 2": 2.0}, None), ({}, None)],
 )
 def test_the_worst_residual_is_the_one_beyond_all_numbers(residuals: dict[str, Any], worst: float | None) -> None:
-    kept = Kept(0, "a", "done", None, summary(0, horizon={"end_residual": residuals}))
+    kept = KeptTrial(0, "a", "done", None, summary(0, horizon={"end_residual": residuals}))
     assert {row.get("end_residual") for row in table.rows(kept, {}) if row["system"] == "substrate"} == {worst}
 
 
 # ---- the summary -------------------------------------------------------------------------------------------------
 
 
-def test_a_line_of_the_summary_is_over_the_chips_and_seeds_of_its_point(store: Store) -> None:
+def test_a_line_of_the_summary_is_over_the_chips_and_seeds_of_its_point(store: TrialStore) -> None:
     study = asked()
     found, quantities = table.frame(study, store)
     lines = table.summary(study, found, quantities)
@@ -233,8 +235,8 @@ def test_a_line_of_the_summary_is_over_the_chips_and_seeds_of_its_point(store: S
 
 def test_chips_without_a_number_are_counted_and_left_out_of_statistics(tmp_path: Path) -> None:
     study = asked()
-    with Store(tmp_path / FILE) as made:
-        made.keep([0], "a", Outcome("done", summary=summary(0, accuracy=spread([0.5, None, 0.7]))))
+    with TrialStore(tmp_path / FILE) as made:
+        made.keep([0], "a", TrialResult("done", summary=summary(0, accuracy=spread([0.5, None, 0.7]))))
         found, quantities = table.frame(study, made)
     lines = table.summary(study, found, quantities)
     (line,) = lines[(lines["quantity"] == "accuracy") & (lines["system"] == "substrate")].to_dict("records")
@@ -244,7 +246,7 @@ def test_chips_without_a_number_are_counted_and_left_out_of_statistics(tmp_path:
 # ---- pairs of systems ----------------------------------------------------------------------------------------------
 
 
-def test_pairs_are_students_t_within_seeds_at_each_point(store: Store) -> None:
+def test_pairs_are_students_t_within_seeds_at_each_point(store: TrialStore) -> None:
     study = asked()
     found = table.tables(study, store)[table.PAIRS]
     assert list(found.columns[:5]) == ["bits", "steps", "quantity", "first", "second"]
@@ -314,11 +316,13 @@ def test_each_two_systems_are_compared_once_and_in_their_order() -> None:
 
 def test_curves_are_the_tests_of_trials_in_which_something_was_trained(tmp_path: Path) -> None:
     study = asked()
-    with Store(tmp_path / FILE) as made:
-        made.keep([8], "b", Outcome("done", summary=summary(8), metrics=metrics(8)))
-        made.keep([0], "a", Outcome("done", summary=summary(0), metrics=metrics(0)))
-        made.keep([1], "c", Outcome("done", summary=summary(1), metrics=metrics(1, (0,))))  # tested, but not trained
-        made.keep([2], "d", Outcome("failed", "no"))
+    with TrialStore(tmp_path / FILE) as made:
+        made.keep([8], "b", TrialResult("done", summary=summary(8), metrics=metrics(8)))
+        made.keep([0], "a", TrialResult("done", summary=summary(0), metrics=metrics(0)))
+        made.keep(
+            [1], "c", TrialResult("done", summary=summary(1), metrics=metrics(1, (0,)))
+        )  # tested, but not trained
+        made.keep([2], "d", TrialResult("failed", "no"))
         found = table.tables(study, made)[table.CURVES]
     assert list(found.columns) == ["bits", "steps", "seed", *METRICS]
     wanted = [
@@ -338,13 +342,13 @@ def test_curves_are_the_tests_of_trials_in_which_something_was_trained(tmp_path:
 # ---- files ---------------------------------------------------------------------------------------------------------
 
 
-def folder_of(store: Store, study: Grid) -> Path:
+def folder_of(store: TrialStore, study: Grid) -> Path:
     folder = store.path.parent
     (folder / STUDY).write_text(documents.dump(study.resolved()), encoding="utf-8")
     return folder
 
 
-def test_what_is_written_is_read_as_the_same_tables(store: Store) -> None:
+def test_what_is_written_is_read_as_the_same_tables(store: TrialStore) -> None:
     study = asked()
     folder, wanted = folder_of(store, study), table.tables(study, store)
     before = hwsim.read(folder)
@@ -369,13 +373,13 @@ def test_what_is_written_is_read_as_the_same_tables(store: Store) -> None:
 def test_systems_whose_names_look_like_numbers_or_nothing_keep_them(names: list[str], tmp_path: Path) -> None:
     study = asked()
     (tmp_path / "s").mkdir()
-    with Store(tmp_path / "s" / FILE) as made:
+    with TrialStore(tmp_path / "s" / FILE) as made:
         for number in range(3):
             said = {name: {**system(number, "substrate"), "rule": "none"} for name in names}
             text = run_folders.summary({"systems": said}).text()
             data = [[name, 0, 5, 0, *[None] * 4, *[None] * 2] for name in names]
             curve = json.dumps({"columns": list(METRICS), "data": data})
-            made.keep([number], f"{number}", Outcome("done", summary=text, metrics=curve))
+            made.keep([number], f"{number}", TrialResult("done", summary=text, metrics=curve))
         folder = folder_of(made, study)
         for written in (False, True):
             if written:
@@ -390,12 +394,12 @@ def test_systems_whose_names_look_like_numbers_or_nothing_keep_them(names: list[
             assert both == [(one, other) for at, one in enumerate(names) for other in names[at + 1 :]]
 
 
-def test_tables_with_nothing_in_them_are_not_written_and_old_ones_go(store: Store, tmp_path: Path) -> None:
+def test_tables_with_nothing_in_them_are_not_written_and_old_ones_go(store: TrialStore, tmp_path: Path) -> None:
     study = asked()
     table.write(tmp_path / "s", study, store)
     assert all((tmp_path / "s" / name).is_file() for name in table.FILES)
-    with Store(tmp_path / "other.sqlite") as one:
-        one.keep([0], "a", Outcome("done", summary=summary(0), metrics=metrics(0, (0,))))
+    with TrialStore(tmp_path / "other.sqlite") as one:
+        one.keep([0], "a", TrialResult("done", summary=summary(0), metrics=metrics(0, (0,))))
         table.write(tmp_path / "s", study, one)
     there = {name for name in table.FILES if (tmp_path / "s" / name).is_file()}
     assert there == {table.TABLE, table.TYPED, table.SUMMARY}  # one seed has no pairs, and nothing was trained
@@ -404,7 +408,7 @@ def test_tables_with_nothing_in_them_are_not_written_and_old_ones_go(store: Stor
     table.remove(tmp_path / "s")
 
 
-def test_a_table_that_cannot_be_written_says_that_all_trials_are_kept(store: Store, tmp_path: Path) -> None:
+def test_a_table_that_cannot_be_written_says_that_all_trials_are_kept(store: TrialStore, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="all trials are kept, and the same command writes them again"):
         table.write(tmp_path / "nowhere", asked(), store)
 
@@ -424,7 +428,7 @@ def test_a_table_that_cannot_be_written_says_that_all_trials_are_kept(store: Sto
         (lambda f: [(f / n).unlink() for n in (table.SUMMARY, FILE)], "is a study without results"),
     ],
 )
-def test_study_folders_that_are_damaged_are_refused(store: Store, spoil: Any, said: str) -> None:
+def test_study_folders_that_are_damaged_are_refused(store: TrialStore, spoil: Any, said: str) -> None:
     study = asked()
     folder = folder_of(store, study)
     table.write(folder, study, store)

@@ -1,4 +1,4 @@
-"""What figures and tables of a study call columns and their values: in words, with units."""
+"""The vocabulary of a study's figures and tables: names of columns, and values with units."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ _NAMES = {
     "energy_j": "energy spent since the start",
 }
 _LONG = 1e12
-"""From where on whole numbers have powers of ten."""
+"""Smallest whole number that is written with a power of ten."""
 _SHARES = ("accuracy", "test_accuracy", "assumed_fraction", "saturation_rate")
 
 
-class Words(NamedTuple):
-    """How to say columns and values.
+class Vocabulary(NamedTuple):
+    """Names and units of columns and values.
 
     Attributes:
-        names: of columns and of values, where they are not to be called what they are called in the table.
-        units: of columns; `%` takes shares, SI units get prefixes, anything else stands behind the number.
+        names: names of columns and of values that differ from those in the table.
+        units: units by column: `%` is for shares, SI units get prefixes, other words follow the number.
     """
 
     names: Mapping[str, str] = {}
     units: Mapping[str, str] = {}
 
     def column(self, name: str) -> str:
-        """What a column holds."""
+        """The name of a column."""
         plain = name
         for ending in ("_bytes", "_j", "_s"):
             plain = plain.removesuffix(ending)
@@ -58,7 +58,7 @@ class Words(NamedTuple):
         return next(known, "%" if column in _SHARES else "")
 
     def value(self, column: str, value: Any, *, bare: bool = False) -> str:
-        """A value with its unit; bare without one that is a word."""
+        """A value with its unit; `bare` leaves out a unit that is a word."""
         if value is None or pd.isna(value):
             return "-"
         if str(value) in self.names:
@@ -77,13 +77,13 @@ class Words(NamedTuple):
         return number if bare or not unit else f"{number} {unit}"
 
     def level(self, column: str, value: Any) -> str:
-        """A value, and of what if that does not go without saying."""
-        said = self.value(column, value)
+        """A value, with the name of its column unless the value says what it is."""
+        text = self.value(column, value)
         plain = _is_word(value) or str(value) in self.names
         unit = self.unit(column)
         if plain or (unit and unit != "%" and unit not in _PREFIXED):
-            return said
-        return f"{self.column(column)} {said}"
+            return text
+        return f"{self.column(column)} {text}"
 
 
 def _is_word(value: Any) -> bool:
