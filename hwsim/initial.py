@@ -29,6 +29,12 @@ def ones(size: int) -> Initial:
     return Initial((size,), lambda: np.ones(size))
 
 
+def ones_between(size: int, start: int, stop: int) -> Initial:
+    """Zeros, but for ones at these places."""
+    places = np.arange(size)
+    return Initial((size,), lambda: ((places >= start) & (places < stop)).astype(float))
+
+
 def normal(seed: int, name: str, rows: int, columns: int, gain: float = 1.0) -> Initial:
     """Independent normal entries with standard deviation gain / √columns."""
 

@@ -26,6 +26,8 @@ NETWORKS = {
     "lru stack": {"layers": [LRU, NORMED], "pooling": "cumulative_mean"},
     "tanh": {"layers": [TANH]},
     "tanh stack": {"layers": [TANH, TANH], "pooling": "last"},
+    "gru": {"layers": [{"cell": {"name": "gru", "units": 4}, "readout": {"hidden": [5]}}]},
+    "lstm": {"layers": [{"cell": {"name": "lstm", "units": 3}, "readout": {"hidden": [5]}}]},
 }
 MIXED: dict[str, Any] = {
     "layers": [

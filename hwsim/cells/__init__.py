@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from hwsim.catalogue import choice, implementation, members
-from hwsim.cells.cell import Cell
+from hwsim.cells.cell import Cell, Size
 from hwsim.machine import Machine
 
 CELLS = members(__name__, __path__)
@@ -23,10 +23,10 @@ def build(machine: Machine, name: str, options: Any, inputs: int, uses: frozense
     return cell
 
 
-def size(options: Any, inputs: int) -> tuple[int, int]:
-    """Wires of the state, and number of parameters, of the cell that `options` describe."""
-    found: tuple[int, int] = CELLS[options.name].size(options, inputs)
-    return found
+def size(options: Any, inputs: int) -> Size:
+    """How large the cell is that `options` describe."""
+    size: Size = CELLS[options.name].size(options, inputs)
+    return size
 
 
-__all__ = ["CELLS", "AnyOptions", "Cell", "build", "size"]
+__all__ = ["CELLS", "AnyOptions", "Cell", "Size", "build", "size"]

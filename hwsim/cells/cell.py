@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, NamedTuple
 
+from hwsim.accounts.memory import LEARNING
 from hwsim.errors import CapabilityError
 from hwsim.machine import Machine, Register, Signal, Trainable, Workspace
+from hwsim.operations import identity, project, solve
+
+
+class Size(NamedTuple):
+    """How large a cell is.
+
+    Attributes:
+        width: wires of the state.
+        visible: how many of them, the first ones, the readout sees.
+        parameters: how many there are.
+        units: units or modes, each of which may have several wires.
+    """
+
+    width: int
+    visible: int
+    parameters: int
+    units: int
 
 
 class Cell(ABC):
@@ -14,6 +32,8 @@ class Cell(ABC):
 
     Every method works within one step. `at` is the point at which the cell's derivatives are taken, as `step` or
     `recall` gave it: signals of this step. Errors δ are ∂L/∂h, for complex states ∂L/∂Re h + i ∂L/∂Im h.
+
+    Every module of a cell has a function `size(options, inputs)`, from which all widths are taken.
 
     Attributes:
         width: wires of the state.
@@ -37,35 +57,43 @@ class Cell(ABC):
         """The point of the derivatives, from a state, the input, and the state `h` that they led to."""
 
     @abstractmethod
-    def drive_error(self, at: Any, delta: Signal) -> Signal:
-        """The error at the sum of recurrent and external input; both F and ∂f/∂x begin with it."""
+    def drive_error(self, at: Any, delta: Signal) -> Any:
+        """The error at the drive, where the state and the input meet; both F and ∂f/∂x begin with it.
+
+        It is opaque, as `at` is: rules hand it to the methods below.
+        """
 
     @abstractmethod
-    def input_error(self, drive: Signal) -> Signal:
+    def input_error(self, drive: Any) -> Signal:
         """(∂f/∂x)ᵀ δ, from the error at the drive."""
 
     @abstractmethod
-    def transposed(self, at: Any, delta: Signal, drive: Signal | None = None) -> Signal:
+    def transposed(self, at: Any, delta: Signal, drive: Any = None) -> Signal:
         """Jᵀ δ; `drive` is the error at the drive, if it is known already."""
 
     @abstractmethod
-    def inverse_transposed(self, at: Any, v: Signal) -> Signal:
-        """J⁻ᵀ v."""
+    def along(self, at: Any, v: Signal) -> Signal:
+        """J v, for a vector or each vector of a bundle."""
 
-    @abstractmethod
+    def inverse_transposed(self, at: Any, v: Signal) -> Signal:
+        """J⁻ᵀ v; by a linear system with the Jacobian as a whole, unless a cell has something better."""
+        columns = self.along(at, identity(self.machine, self.width))  # vector k of this bundle is J e_k
+        return solve(columns, v)
+
     def product(self, workspace: Workspace, name: str) -> Register:
         """A register for a product P of transposed Jacobians, holding the identity."""
+        return workspace.register(name, self.width, LEARNING, bundle=self.width, initial=(1.0,))
 
-    @abstractmethod
     def extend(self, product: Signal, at: Any) -> Signal:
-        """P Jᵀ."""
+        """P Jᵀ; vector k of the bundle P is row k of the matrix."""
+        return self.along(at, product)
 
-    @abstractmethod
     def through(self, product: Signal, g: Signal) -> Signal:
         """P g."""
+        return project(product, g)
 
     @abstractmethod
-    def accumulate(self, at: Any, delta: Signal, drive: Signal, recurrent: bool = True) -> None:
+    def accumulate(self, at: Any, delta: Signal, drive: Any, recurrent: bool = True) -> None:
         """Add Fᵀ δ to the gradient; not for the recurrent factor unless `recurrent`."""
 
     def traces(self, workspace: Workspace) -> Any:

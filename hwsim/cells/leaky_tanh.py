@@ -7,10 +7,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from hwsim import initial
-from hwsim.accounts.memory import LEARNING
-from hwsim.cells.cell import Cell
-from hwsim.machine import Bias, Machine, Matrix, Register, Signal, Workspace
-from hwsim.operations import plus_identity, project, solve, tanh, tanh_slope
+from hwsim.cells.cell import Cell, Size
+from hwsim.machine import Bias, Machine, Matrix, Signal
+from hwsim.operations import plus_identity, solve, tanh, tanh_slope
 
 
 class Options(BaseModel, extra="forbid"):
@@ -23,9 +22,10 @@ class Options(BaseModel, extra="forbid"):
     recurrence: Annotated[Literal["normal", "orthogonal"], Field(description="how W starts")] = "normal"
 
 
-def size(options: Options, inputs: int) -> tuple[int, int]:
-    """Wires of the state, and number of parameters: W, U and b."""
-    return options.units, options.units * (options.units + inputs + 1)
+def size(options: Options, inputs: int) -> Size:
+    """N wires, all visible; W, U and b."""
+    n = options.units
+    return Size(n, n, n * (n + inputs + 1), n)
 
 
 class At:
@@ -88,14 +88,8 @@ class LeakyTanh(Cell):
             transposed = plus_identity(transposed, 1 - self.leak)
         return solve(transposed, v)
 
-    def product(self, workspace: Workspace, name: str) -> Register:
-        return workspace.register(name, self.width, LEARNING, bundle=self.width, initial=(1.0,))
-
-    def extend(self, product: Signal, at: At) -> Signal:
-        return self._leaky(product, at.slope * (self.W @ product))
-
-    def through(self, product: Signal, g: Signal) -> Signal:
-        return project(product, g)
+    def along(self, at: At, v: Signal) -> Signal:
+        return self._leaky(v, at.slope * (self.W @ v))
 
     def accumulate(self, at: At, delta: Signal, drive: Signal, recurrent: bool = True) -> None:
         if recurrent:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from hwsim import initial
 from hwsim.accounts.memory import LEARNING
-from hwsim.cells.cell import Cell
+from hwsim.cells.cell import Cell, Size
 from hwsim.machine import (
     Accumulator,
     Bias,
@@ -54,9 +54,10 @@ class Options(BaseModel, extra="forbid"):
         return self
 
 
-def size(options: Options, inputs: int) -> tuple[int, int]:
-    """Wires of the state, and number of parameters: ν, θ, log γ, b and B."""
-    return 2 * options.modes, options.modes * (3 + 2 + 2 * inputs)
+def size(options: Options, inputs: int) -> Size:
+    """2N wires, all visible; ν, θ, log γ, b and B."""
+    n = options.modes
+    return Size(2 * n, 2 * n, n * (3 + 2 + 2 * inputs), n)
 
 
 class At(NamedTuple):
@@ -124,6 +125,9 @@ class LRU(Cell):
     def inverse_transposed(self, at: At, v: Signal) -> Signal:
         assert self.inverse is not None, "a rule that needs the inverse says so in `uses`"
         return self.inverse * v
+
+    def along(self, at: At, v: Signal) -> Signal:
+        return self.eigenvalues * v
 
     def product(self, workspace: Workspace, name: str) -> Register:
         return workspace.register(name, self.width, LEARNING, initial=(1.0, 0.0))

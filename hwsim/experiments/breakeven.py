@@ -9,7 +9,7 @@ from itertools import pairwise
 from math import exp, inf, log
 from typing import Any, NamedTuple
 
-from hwsim import tasks
+from hwsim import cells, tasks
 from hwsim.config import hardware
 from hwsim.config.experiment import Experiment, Reference, System
 from hwsim.documents import Document, unknown
@@ -289,7 +289,7 @@ def _batch(experiment: Experiment, dataset: Dataset, value: int) -> tuple[Experi
 def _width(experiment: Experiment, dataset: Dataset, value: int) -> tuple[Experiment, Dataset]:
     network = experiment.network
     first = network.layers[0].cell
-    factor = value / (getattr(first, "units", None) or first.modes)
+    factor = value / cells.size(first, 1).units
 
     def scaled(size: int | None) -> int | None:
         return size and max(1, round(size * factor))

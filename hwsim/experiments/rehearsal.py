@@ -1,4 +1,4 @@
-"""The rehearsal: a few steps of everything with one chip and one sequence of zeros, before anything large is made.
+"""The rehearsal: a few steps of everything on shapes, with one chip and one sequence, before anything large is made.
 
 It finds out whether the rule fits the machine, and how long registers hold their values, which leak needs.
 """
@@ -15,6 +15,7 @@ from hwsim.accounts.schedule import Scheduler
 from hwsim.config.experiment import Experiment, System
 from hwsim.episode import Episode
 from hwsim.errors import HwsimError
+from hwsim.machine import Shapes
 from hwsim.networks import Network
 from hwsim.units.register import Hold
 
@@ -34,13 +35,13 @@ def rehearse(experiment: Experiment, name: str, system: System, episode: Episode
     rule = learning.build(system.learning)
     zeros = _zeros(episode, min(episode.steps, max(STEPS, rule.shortest)))
     try:
-        stage = machines.build(system.machine, seed=experiment.seed)
+        stage = machines.build(system.machine, seed=experiment.seed, numerics=Shapes())
         network = Network(stage, experiment.network, episode.width, episode.outputs, rule.uses)
         rule.check(network)
         network.begin_training()
         network.program()
         stage.journal.close_batch(1)
-        with np.errstate(all="ignore"), stage.showing(zeros):
+        with stage.showing(zeros):
             rule.gradients(network)
         with stage.showing(zeros):
             network.infer()

@@ -59,7 +59,8 @@ class Layer:
         self.machine, self.name, self.inputs = machine, name, inputs
         with machine.part(name):
             self.cell = cells.build(machine, name, options.cell, inputs, uses)
-            self.readout = Readout(machine, name, options.readout, self.cell.width, outputs)
+            seen = cells.size(options.cell, inputs)
+            self.readout = Readout(machine, name, options.readout, seen.width, seen.visible, outputs)
         self.trainables = self.cell.trainables + self.readout.trainables
 
     def program(self) -> None:
@@ -213,12 +214,12 @@ def parameters(options: Options, inputs: int, outputs: int) -> int:
     total = 0
     for number, layer in enumerate(options.layers, 1):
         width = outputs if number == len(options.layers) else layer.readout.width or _same_width(layer)
-        state, count = cells.size(layer.cell, inputs)
-        total += count + readout_parameters(layer.readout, state, width)
+        size = cells.size(layer.cell, inputs)
+        total += size.parameters + readout_parameters(layer.readout, size.visible, width)
         inputs = width
     return total
 
 
 def _same_width(layer: LayerOptions) -> int:
     """The width of a readout that names none: as many as the cell has units or modes."""
-    return getattr(layer.cell, "units", None) or layer.cell.modes
+    return cells.size(layer.cell, 1).units

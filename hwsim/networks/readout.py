@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from hwsim import initial
 from hwsim.machine import Bias, Gain, Machine, Matrix, Signal, Trainable
-from hwsim.operations import gate, relu, standardise, standardise_error
+from hwsim.operations import gate, pad, relu, standardise, standardise_error, take
 
 
 class Options(BaseModel, extra="forbid"):
@@ -99,12 +99,25 @@ class Norm(Block):
         self.b.program()
 
 
+class Visible(Block):
+    """The wires of a state that are seen from outside: the first ones."""
+
+    def __init__(self, width: int, visible: int) -> None:
+        self._width, self._visible, self.trainables = width, visible, []
+
+    def forward(self, x: Signal) -> tuple[Signal, None]:
+        return take(x, 0, self._visible), None
+
+    def back(self, seen: None, error: Signal, learn: bool, onward: bool) -> Signal | None:
+        return pad(error, 0, self._width - self._visible) if onward else None
+
+
 class Readout:
     """A chain of blocks: what a layer computes from its state without memory."""
 
-    def __init__(self, machine: Machine, name: str, options: Options, inputs: int, outputs: int) -> None:
-        self.blocks: list[Block] = []
-        width = inputs
+    def __init__(self, machine: Machine, name: str, options: Options, state: int, visible: int, outputs: int) -> None:
+        self.blocks: list[Block] = [] if visible == state else [Visible(state, visible)]
+        width = visible
         if options.project is not None:
             self.blocks.append(Dense(machine, f"{name} C", width, options.project))
             width = options.project

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.operations import kernels
+from hwsim.operations.derivative import Elementwise, Linear
 from hwsim.operations.operation import Operation, Size, Traffic, each, last, macs, mode
 from hwsim.records import Shape
 
@@ -67,6 +68,9 @@ read = Held(
     product=True,
     traffic=Traffic.PRODUCT,
     named=True,
+    derivative=Linear(
+        lambda node, position, error: node.holder.T @ error, lambda node, position, change: node.holder @ change
+    ),
 )
 """W x, for a vector or each vector of a bundle."""
 read_transposed = Held(
@@ -78,6 +82,9 @@ read_transposed = Held(
     product=True,
     traffic=Traffic.TRANSPOSED_PRODUCT,
     named=True,
+    derivative=Linear(
+        lambda node, position, error: node.holder @ error, lambda node, position, change: node.holder.T @ change
+    ),
 )
 """Wᵀ e, for a vector or each vector of a bundle."""
 
@@ -95,9 +102,12 @@ def _vectors(kernel: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
     return values
 
 
-bias = Held("bias", _vectors(kernels.bias), work=each(add=1), circuit="add")
+_ITSELF = Linear(lambda node, position, error: node.holder * error, lambda node, position, change: node.holder * change)
+"""The derivative of a product with real factors."""
+
+bias = Held("bias", _vectors(kernels.bias), work=each(add=1), circuit="add", derivative=Elementwise(1))
 """x + b."""
-gain = Held("gain", _vectors(kernels.gain), work=each(multiply=1), circuit="multiply")
+gain = Held("gain", _vectors(kernels.gain), work=each(multiply=1), circuit="multiply", derivative=_ITSELF)
 """g x."""
 mode_gain = Held(
     "mode gain",
@@ -105,6 +115,7 @@ mode_gain = Held(
     work=each(multiply=1),
     circuit="multiply",
     traffic=Traffic.MODE_COEFFICIENTS,
+    derivative=_ITSELF,
 )
 """g h with one real factor per mode."""
 
@@ -124,7 +135,15 @@ spread = Held(
     circuit="multiply",
 )
 """For each wire j the vector g x_j on the real wires of the modes."""
-diagonal = Held("diagonal", _vectors(kernels.diagonal), work=mode(multiply=4, add=2), multiplier="forward")
+diagonal = Held(
+    "diagonal",
+    _vectors(kernels.diagonal),
+    work=mode(multiply=4, add=2),
+    multiplier="forward",
+    derivative=Linear(
+        lambda node, position, error: node.holder.T * error, lambda node, position, change: node.holder * change
+    ),
+)
 """λ h with one complex factor per mode."""
 conjugate_diagonal = Held(
     "conjugate diagonal", _vectors(kernels.conjugate_diagonal), work=mode(multiply=4, add=2), multiplier="transposed"

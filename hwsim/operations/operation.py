@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from hwsim.operations.derivative import Elementwise, Linear
 from hwsim.records import Shape
 
 Size = tuple[int, ...]
@@ -103,11 +104,12 @@ class Operation:
         product: whether the systolic array of a digital machine carries it out, and not the vector unit.
         traffic: what it fetches from memories.
         aligned: whether `values` takes operands of one shape only.
+        derivative: what its Jacobian does, in operations; None if it has none that is declared.
     """
 
     __slots__ = (
-        "aligned", "circuit", "kind", "name", "product", "second", "shape", "size", "traffic", "values", "wiring",
-        "work",
+        "aligned", "circuit", "derivative", "kind", "name", "product", "second", "shape", "size", "traffic", "values",
+        "wiring", "work",
     )  # fmt: skip
 
     def __init__(
@@ -125,11 +127,12 @@ class Operation:
         product: bool = False,
         traffic: Traffic = Traffic.NONE,
         aligned: bool = False,
+        derivative: Elementwise | Linear | None = None,
     ) -> None:
         self.name, self.kind, self.values = name, kind or name, values
         self.shape, self.second, self.size = shape, second, size
         self.work, self.circuit, self.wiring = work, circuit, wiring
-        self.product, self.traffic, self.aligned = product, traffic, aligned
+        self.product, self.traffic, self.aligned, self.derivative = product, traffic, aligned, derivative
         if name in BY_NAME:
             raise ValueError(f"there is an operation {name!r} already")
         BY_NAME[name] = self

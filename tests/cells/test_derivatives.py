@@ -33,12 +33,37 @@ def states(cell, p, xs):
             h = (1 - a) * h + a * anp.tanh(p["W"] @ h + p["U"] @ x + p["b"])
             yield h
         return
+    if cell["name"] in ("gru", "lstm"):
+        width = cell["units"] * (2 if cell["name"] == "lstm" else 1)
+        h = anp.zeros(width)
+        for x in xs:
+            h = gated(cell["name"], p, h, x)
+            yield h[: cell["units"]]
+        return
     eigenvalues = anp.exp(-anp.exp(p["nu"]) + 1j * anp.exp(p["theta"]))
     h = anp.zeros(cell["modes"]) * 1j
     for x in xs:
         drive = p["B"] @ x + p["b"]
         h = eigenvalues * h + anp.exp(p["log gamma"]) * (drive[::2] + 1j * drive[1::2])
         yield anp.ravel(anp.stack([anp.real(h), anp.imag(h)], 1))
+
+
+def gated(name, p, h, x):
+    """A step of a GRU (reset behind the product) or an LSTM, gate by gate."""
+    n = p["W"].shape[1]
+    W, U, b = (anp.split(p[kind], range(n, p["W"].shape[0], n)) for kind in ("W", "U", "b"))
+
+    def sigmoid(v):
+        return 1 / (1 + anp.exp(-v))
+
+    if name == "gru":
+        z, r = (sigmoid(W[k] @ h + U[k] @ x + b[k]) for k in (0, 1))
+        c = anp.tanh(U[2] @ x + b[2] + r * (W[2] @ h))
+        return (1 - z) * h + z * c
+    h, c = h[:n], h[n:]
+    i, f, o = (sigmoid(W[k] @ h + U[k] @ x + b[k]) for k in range(3))
+    c = f * c + i * anp.tanh(W[3] @ h + U[3] @ x + b[3])
+    return anp.concatenate([o * anp.tanh(c), c])
 
 
 def readout(options, p, h):
@@ -98,7 +123,7 @@ def perturb(made):
     made.program()
 
 
-@pytest.mark.parametrize("case", ["lru", "tanh"])
+@pytest.mark.parametrize("case", ["lru", "tanh", "gru", "lstm"])
 def test_products_with_the_jacobian_are_those_of_the_step(case):
     """Jᵀ v, J⁻ᵀ v, P Jᵀ, Fᵀ δ and (∂f/∂x)ᵀ δ of one step against autograd's Jacobian of it, complex or not."""
     options, learner = CASES[case], rule("fpe")
@@ -132,6 +157,8 @@ def test_products_with_the_jacobian_are_those_of_the_step(case):
 
     def step(h, x, values):
         p = {name.removeprefix("layer 1 "): value for name, value in values.items()}
+        if case in ("gru", "lstm"):
+            return gated(case, p, h, x)
         if case == "tanh":
             return 0.7 * h + 0.3 * anp.tanh(p["W"] @ h + p["U"] @ x + p["b"])
         eigenvalues = anp.exp(-anp.exp(p["nu"]) + 1j * anp.exp(p["theta"]))
@@ -145,7 +172,7 @@ def test_products_with_the_jacobian_are_those_of_the_step(case):
     np.testing.assert_allclose(first["transposed"], j.T @ v, atol=1e-12)
     np.testing.assert_allclose(first["inverse"], np.linalg.solve(j.T, v), atol=1e-10)
     np.testing.assert_allclose(first["input"], jacobian(step, 1)(before, x, parameters).T @ v, atol=1e-12)
-    if case == "tanh":
+    if cell.dense:
         np.testing.assert_allclose(first["extended"], j.T, atol=1e-12)
     else:
         modes = first["extended"][::2] + 1j * first["extended"][1::2]
@@ -178,9 +205,11 @@ def test_a_network_has_as_many_parameters_as_is_said_before_it_is_built(case):
     sizes = [trainable.values[0].size for trainable in made.trainables]
     assert networks.parameters(options, episode.width, episode.outputs) == sum(sizes)
     for layer, cell in zip(options.layers, (layer.cell for layer in made.layers), strict=True):
-        inputs = (cell.U if layer.cell.name == "leaky_tanh" else cell.B).shape[1]
+        inputs = (cell.B if layer.cell.name == "lru" else cell.U).shape[1]
         sizes = [trainable.values[0].size for trainable in cell.trainables]
-        assert cells.size(layer.cell, inputs) == (cell.width, sum(sizes))
+        size = cells.size(layer.cell, inputs)
+        assert (size.width, size.parameters) == (cell.width, sum(sizes))
+        assert size.visible == (cell.width // 2 if layer.cell.name == "lstm" else cell.width)
 
 
 @pytest.mark.parametrize(("leak", "forward", "backward"), [(1.0, 0, 0), (0.3, 2, 4)])
