@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,22 @@ def result(name: str, values: list[np.ndarray]) -> np.ndarray:
     return found[0]
 
 
+def taken(
+    name: str, position: int, change: np.ndarray, error: np.ndarray, found: dict[str, np.ndarray],
+    stage: Stage, operands: list[Any], node: Any,
+) -> None:  # fmt: skip
+    """Take a change of an operand along, and an error back to it."""
+    delta, moved = (
+        stage.machine.emit(stage.machine.heads[words.scale], each.reshape(1, 1, -1), ()) for each in (error, change)
+    )
+    if name == "read transposed":
+        moved = stage.W @ moved  # it is read behind a product
+    found["along"] = node.operation.derivative.along(node, position, moved)._value.ravel()
+    back = node.operation.derivative.back(node, position, delta)
+    assert back.width == node.operands[position].width
+    found["back"] = (stage.W.T @ back if name == "read transposed" else back)._value.ravel()
+
+
 @pytest.mark.parametrize("name", sorted(set(DECLARED) - NO_SLOPE))
 def test_the_declared_derivative_is_the_slope_of_the_values(name: str) -> None:
     """Along a change, and back from an error: both against central differences, for each operand."""
@@ -84,24 +101,12 @@ def test_the_declared_derivative_is_the_slope_of_the_values(name: str) -> None:
     values = [draw.uniform(0.3, 1.6, WIRES) for _ in range(OPERANDS.get(name, 1))]
     error = draw.normal(size=result(name, values).size)
     for position in range(len(values)):
-        change, found = draw.normal(size=WIRES), {}
+        change = draw.normal(size=WIRES)
+        found: dict[str, np.ndarray] = {}
         steps = [[v + s * STEP * change if k == position else v for k, v in enumerate(values)] for s in (1, -1)]
         slope = (result(name, steps[0]) - result(name, steps[1])) / (2 * STEP)
 
-        def look(stage: Stage, operands: list[Any], node: Any, at: int = position) -> None:
-            before = node.operands[at].width
-            delta = stage.machine.emit(stage.machine.heads[words.scale], error.reshape(1, 1, -1), ())
-            moved = stage.machine.emit(stage.machine.heads[words.scale], change.reshape(1, 1, -1), ())
-            if name == "read transposed":
-                moved = stage.W @ moved  # it is read behind a product
-            found["along"] = node.operation.derivative.along(node, at, moved)._value.ravel()
-            back = node.operation.derivative.back(node, at, delta)
-            assert back.width == before
-            if name == "read transposed":
-                back = stage.W.T @ back
-            found["back"] = back._value.ravel()
-
-        shown(name, values, look)
+        shown(name, values, partial(taken, name, position, change, error, found))
         np.testing.assert_allclose(found["along"], slope, atol=1e-8)
         np.testing.assert_allclose(found["back"] @ change, error @ slope, atol=1e-8)
 
