@@ -33,7 +33,7 @@ from copies import LIBRARIES, Copy, Job, import_libraries, side_by_side
 from faults import Fault, drawn, faults, is_compiled
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ["machine", "accounts", "circuits", "physics", "cells"]
+ROOMS = ["machine", "machines", "units", "operations", "accounts", "physics", "cells"]
 LEFT_OUT = {
     "test_docs.py": "carries all pages out",
     "test_scripts.py": "runs this script",
@@ -188,7 +188,7 @@ def compiled_anew(root: Path) -> None:
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir()
     for folder in kept.glob("*"):
-        if not folder.name.startswith("circuits_"):
+        if not folder.name.startswith(("units_", "operations_")):
             shutil.copytree(folder, own / folder.name, copy_function=os.link)
     os.environ["NUMBA_CACHE_DIR"] = str(own)
     import numba
@@ -285,8 +285,8 @@ def small() -> None:
         os.environ.setdefault("NUMBA_CACHE_DIR", f"{folder}/compiled")
         import_libraries("hypothesis", "numba", "pydantic")
         copies = [Copy(ROOT, Path(folder) / "copy")]
-        parts = mapped(copies, ["tests/circuits/test_formats.py"], Path(folder) / "covered", 60)
-        sample = list(enumerate(drawn(faults(ROOT, ["hwsim/circuits/formats.py"]), 4, seed=1)))
+        parts = mapped(copies, ["tests/test_formats.py"], Path(folder) / "covered", 60)
+        sample = list(enumerate(drawn(faults(ROOT, ["hwsim/formats.py"]), 4, seed=1)))
         results = list(judged(copies, sample, Meeting(parts, ROOT), 60))
     for result in results:
         print(said(result))

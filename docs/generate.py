@@ -17,7 +17,8 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from hwsim import accounts, cli, documents
+from hwsim import cli, documents, units
+from hwsim import operations as words
 from hwsim.config import experiment, hardware, plausible
 from hwsim.config.experiment import Experiment
 from hwsim.config.plausible import Published
@@ -32,6 +33,7 @@ from hwsim.guide.constants import ListedConstant, constants
 from hwsim.guide.keys import Key, Section, sections
 from hwsim.machines import MACHINES
 from hwsim.machines.crossbar import CrossbarParts
+from hwsim.operations import Operation, held, moves
 from hwsim.physics import DataSheet
 from hwsim.quantities import si
 from hwsim.reports import efficiency
@@ -199,7 +201,7 @@ def _published(row: Published) -> tuple[str, str, str, str]:
 
 def memories() -> str:
     """The table of static memories."""
-    path = Path(str(accounts.__file__)).with_name("sram_cacti7.yaml")
+    path = Path(str(units.__file__)).with_name("sram_cacti7.yaml")
     table = yaml.safe_load(path.read_text(encoding="utf-8"))
     return f"{opening(path)} Source: {table['source']}.\n\n{_table(table['columns'], table['rows'])}"
 
@@ -350,7 +352,57 @@ def _cell(value: Any) -> str:
     return "".join(part if part.startswith("`") else part.replace("<", "&lt;") for part in parts)
 
 
+# ---- operations ----------------------------------------------------------------------------------------------
+
+
+def operations() -> str:
+    """Every operation: how it is written, its elementary work, and the analog circuit that can carry it out."""
+    rows = (
+        (f"`{word}`", operation.kind, _work(operation), _circuit(operation), "yes" if operation.derivative else "")
+        for word, operation in sorted(_words())
+    )
+    return _table(("written", "record", "elementary operations", "circuit on a chip", "derivative"), rows)
+
+
+def _words() -> Iterator[tuple[str, Operation]]:
+    """Operations, by the word that cells and rules import, or by what they write."""
+    yield from ((name, each) for name, each in vars(words).items() if isinstance(each, Operation))
+    written = {
+        "W @ x": held.read, "W.T @ e": held.read_transposed, "x + b": held.bias, "g * x": held.gain,
+        "gamma * h": held.mode_gain, "gamma.spread(x)": held.spread, "d * h": held.diagonal,
+        "d.T * e": held.conjugate_diagonal, "inverse * e": held.inverse_diagonal, "W.columns()": held.columns,
+        "W.diagonal()": held.main_diagonal, "gradient.add(x)": moves.accumulate,
+        "gradient.add_outer(e, x)": moves.outer,
+    }  # fmt: skip
+    yield from written.items()
+
+
+def _work(operation: Operation) -> str:
+    """Counts per wire where they are proportional to wires, else for eight wires, or a matrix of eight by eight."""
+    if operation.wiring or operation.kind == "fetch":
+        return "none"
+    try:
+        once, twice = operation.work((8,)), operation.work((16,))
+        proportional = all(twice[name] == 2 * count and count % 8 == 0 for name, count in once.items())
+    except (ValueError, IndexError):
+        once, proportional = operation.work((8, 8)), False
+    if operation.product or not proportional:
+        once = operation.work((8, 8)) if operation.product else once
+        size = "8 × 8" if operation.product else "8 wires"
+        return ", ".join(f"{count} {name}" for name, count in once.items() if count) + f" ({size})"
+    return ", ".join(f"{count // 8} {name}" for name, count in once.items()) + " per wire" if once else "none"
+
+
+def _circuit(operation: Operation) -> str:
+    if operation.wiring:
+        return "wires"
+    if isinstance(operation, held.Held) and operation.multiplier:
+        return f"{operation.multiplier} multipliers"
+    return "tiles" if operation in (held.read, held.read_transposed) else operation.circuit or ""
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "operations": operations,
     "keys of data sheets": lambda: keys("device"),
     "keys of machines": lambda: keys("machine"),
     "keys of experiments": lambda: keys("experiment"),

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,8 +23,11 @@ from conftest import built, close, distance, gradient, gradient_of, machine_opti
 
 import hwsim
 from hwsim import documents, machines, networks
+from hwsim.accounts.memory import OPTIMIZER
+from hwsim.accounts.work import work
 from hwsim.catalogue import implementation
 from hwsim.cells import CELLS
+from hwsim.cells.derived import Derived
 from hwsim.config import grid, hardware, plausible
 from hwsim.config.experiment import Experiment
 from hwsim.config.study import Study
@@ -32,12 +36,14 @@ from hwsim.episode import Episode
 from hwsim.guide.constants import constants
 from hwsim.guide.keys import sections
 from hwsim.learning import Rule
-from hwsim.machine import Machine
+from hwsim.machine import Machine, Signal
 from hwsim.machines import MACHINES
+from hwsim.machines.chip import Chip
 from hwsim.networks import Network
 from hwsim.networks.readout import Options as ReadoutOptions
+from hwsim.operations import BY_NAME
 from hwsim.physics import DataSheet
-from hwsim.records import Record
+from hwsim.records import Head, Record
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))
@@ -135,6 +141,74 @@ def test_the_cell_that_is_shown_runs_on_a_chip(rectified: Any) -> None:
     learner, episode = rule("one_step"), random_episode(3)
     found = gradient_of(rectified(learner, episode, on="pcm_crossbar", strict=True), learner, episode)
     assert all(np.isfinite(value).all() for value in found.values())
+
+
+# ---- a unit, and an operation ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _forgotten() -> Iterator[None]:
+    """Operations that were declared in a test are forgotten when it is over."""
+    before = set(BY_NAME)
+    yield
+    for name in set(BY_NAME) - before:
+        BY_NAME[name].forget()
+
+
+@pytest.mark.usefixtures("_forgotten")
+@pytest.mark.parametrize("on", ["ideal", "digital_45nm", "pcm_crossbar"])
+def test_the_operation_that_is_shown_is_carried_out_charged_and_derived(on: str) -> None:
+    softplus = shown("docs/operations.md", "softplus").softplus
+
+    class Soft(Derived):
+        width = 4
+
+        def next(self, h: Signal, x: Signal) -> Signal:
+            signal: Signal = softplus(h)
+            return signal
+
+    stage, seen = machines.build(machine_options(on), seed=1), []
+    cell, episode = Soft(stage, "layer 1"), Episode(np.zeros((1, 1, 4)), values=np.zeros((1, 1, 1)))
+    stage.watchers["seen"] = lambda *arrays: seen.extend(array.ravel().astype(float) for array in arrays)
+    with stage.showing(episode), stage.workspace() as workspace:
+        h = workspace.register("h", 4, OPTIMIZER)  # a number on every machine
+        h.value = np.array([-1.0, 0.0, 0.5, 2.0]).reshape(1, 1, 4).astype(stage.dtype)
+        for _ in stage.forward_pass("once"):
+            x = h.load()
+            new, at = cell.step(x, x)
+            stage.probe("seen", x, new, cell.transposed(at, x))
+    x, y, error = seen
+    np.testing.assert_allclose(y, np.log1p(np.exp(x)), rtol=1e-6)
+    np.testing.assert_allclose(error, x / (1 + np.exp(-x)), rtol=1e-6)
+    record = next(record for record in stage.journal.traces[-1] if record.kind == "softplus")
+    assert work(record) == {"exp": 4, "add": 4}
+    charges = stage.prices().charges(record)
+    assert ("functions.exp" in {charge.constant for charge in charges}) == (on != "ideal")
+
+
+def test_the_unit_that_is_shown_is_placed_on_a_chip_and_charged_as_a_sum() -> None:
+    """Sums of states and drives lie on its grid; on the shipped chip they do not."""
+    module, episode, learner = shown("docs/own_unit.md", "grid_adder"), random_episode(), rule("one_step")
+    options, sums, priced = machine_options("pcm_crossbar"), {}, {}
+    for kind in (module.GridChip, Chip):
+        stage = kind(options, seed=2)
+        emit, found = stage.emit_analog, sums.setdefault(kind, [])
+
+        def noting(head: Head, value: np.ndarray, *others: Any, emit: Any = emit, found: Any = found) -> Signal:
+            if head.kind == "add":
+                found.append(value.copy())
+            signal: Signal = emit(head, value, *others)
+            return signal
+
+        stage.emit_analog = noting
+        gradient_of(built("lru", learner, episode, stage=stage), learner, episode)
+        record = next(r for trace in stage.journal.traces for r in trace if r.kind == "add" and r.format == "analog")
+        assert record.unit.endswith("grid adder") == (kind is module.GridChip)
+        priced[kind] = stage.prices().charges(record)
+    on_grid = {kind: all((value * 64 == np.round(value * 64)).all() for value in found) for kind, found in sums.items()}
+    assert list(on_grid.values()) == [True, False]
+    mine, shipped = priced.values()
+    assert mine == shipped
 
 
 def shown_machine(bits: int, **kinds: Any) -> Machine:

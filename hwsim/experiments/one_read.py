@@ -13,6 +13,7 @@ from hwsim.accounts.schedule import Scheduler
 from hwsim.episode import Episode
 from hwsim.initial import Initial
 from hwsim.machine import Machine, Matrix
+from hwsim.operations import held
 from hwsim.records import Head, Record
 
 SIZE = 256
@@ -70,7 +71,7 @@ def one_read(options: Any) -> Read:
 
 def _one_product(chip: Any) -> Read:
     _matrix(chip, SIZE, SIZE)
-    head: Head = chip.head("read")._replace(format=str(getattr(chip.options, "format", chip.dtype)))  # of passes
+    head: Head = chip.head(held.read)._replace(format=str(getattr(chip.options, "format", chip.dtype)))  # of passes
     record = Record(*head, (SIZE, SIZE), SIZE, (0, "W"), 1)
     where = Occurrence(steps=SIZE, recurrent=False)
     charges, occupied = chip.prices().charges(record, where), chip.prices().occupied(record, where)

@@ -36,6 +36,7 @@ def rehearse(experiment: Experiment, name: str, system: System, episode: Episode
     zeros = _zeros(episode, min(episode.steps, max(STEPS, rule.shortest)))
     try:
         stage = machines.build(system.machine, seed=experiment.seed, numerics=Shapes())
+        stage.sequencer.skips = False  # a rule may have steps that differ without saying so
         network = Network(stage, experiment.network, episode.width, episode.outputs, rule.uses)
         rule.check(network)
         network.begin_training()

@@ -145,7 +145,7 @@ class BlankDevices:
         chips, rows, columns = self.shape
         weights = blank((chips, lines.stop - lines.start, columns if transposed else rows))
         each = 2 * weights.shape[-1] * self._typical
-        return Cut(lines, weights, blank(weights.shape), np.full(weights.shape[:2], each))
+        return Cut(lines, weights, blank(weights.shape), np.full((chips, 1), each))
 
 
 _PROGRAMMED = 72

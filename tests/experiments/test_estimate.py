@@ -247,7 +247,7 @@ def gradient(learned, steps, on="digital_45nm", network="lru stack", shapes=True
         episode = random_episode(steps=steps, target="each", loss_from=loss_from)
     numerics = {"numerics": Shapes()} if shapes else {}
     stage = machines.build(machine_options(on), **numerics)
-    stage.leaps = shapes and leaps
+    stage.sequencer.skips = shapes and leaps
     made, carried_out = built(network, learned, episode, stage=stage), []
     stage.sequencer.after_step = lambda: carried_out.append(stage.sequencer.step_index)
     with stage.showing(episode):
