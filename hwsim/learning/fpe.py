@@ -10,8 +10,8 @@ from hwsim.accounts.memory import LEARNING
 from hwsim.errors import ConfigError
 from hwsim.learning.rule import Rule
 from hwsim.machine import Register, Signal, Step, Workspace
-from hwsim.networks import Layer, Network, Seen
-from hwsim.records import ERROR, WARM_UP
+from hwsim.networks import Layer, Level, Network
+from hwsim.records import WARM_UP
 
 
 class Options(BaseModel, extra="forbid"):
@@ -76,16 +76,12 @@ class FPE(Rule):
                     errors[warming] = Errors(warming, workspace, self.options, top=number == 1)
                 for step in machine.forward_pass(f"pass {number}"):
                     output, seen = network.step(states, step)
-                    with machine.part(purpose=ERROR):
-                        error = network.loss_error(output, step)
-                    for layer in errors:
-                        points = seen[layers.index(layer)]
-                        if layer is warming:
-                            with machine.part(layer.name, WARM_UP):
-                                errors[layer].warm_up(points, error, step)
-                            continue
-                        with machine.part(layer.name, ERROR):
-                            error = errors[layer].propagate(points, error, step, layer is learning, layer is layers[0])
+                    for level in network.downward(network.loss_error(output, step), seen):
+                        if level.layer is warming:
+                            with machine.part(purpose=WARM_UP):
+                                errors[warming].warm_up(level, step)
+                        elif level.layer in errors:
+                            errors[level.layer].propagate(level, step, learn=level.layer is learning)
                 if warming:
                     errors[warming].end_warm_up()
         network.finish_gradient()
@@ -101,13 +97,13 @@ class Errors:
         if options.warm_up == "seed":
             self._open()
 
-    def warm_up(self, seen: Seen, error: Signal | None, step: Step) -> None:
+    def warm_up(self, level: Level, step: Step) -> None:
         """One step of the warm-up pass: P ← P Jᵀ, δ_0 ← δ_0 + P g, or a trial run of the recursion."""
-        cell, g = self.layer.cell, self._loss_gradient(seen, error, learn=True)
-        product = cell.extend(self.product.load(), seen.at)
+        cell, g = level.cell, level.g()
+        product = cell.extend(self.product.load(), level.at)
         self.product.store(product)
         if self.options.warm_up == "seed":
-            trial = self._advance(seen.at, step)
+            trial = self._advance(level.at, step)
             self._remember(trial, g, step)
             if step.last:
                 assert g is not None, "the last step carries a loss"
@@ -120,15 +116,14 @@ class Errors:
         if self.options.warm_up == "direct":
             self._open()
 
-    def propagate(self, seen: Seen, error: Signal | None, step: Step, learn: bool, lowest: bool) -> Signal | None:
+    def propagate(self, level: Level, step: Step, learn: bool) -> None:
         """One step of a later pass: the error at the layer's output becomes that at its input."""
-        cell = self.layer.cell
-        delta = self._advance(seen.at, step)
-        self._remember(delta, self._loss_gradient(seen, error, learn=False), step)
-        drive = cell.drive_error(seen.at, delta)
+        delta = self._advance(level.at, step)
+        self._remember(delta, level.g(learn=False), step)
         if learn:
-            cell.accumulate(seen.at, delta, drive)  # F_tᵀ δ_t
-        return None if lowest else cell.input_error(drive)
+            level.learn(delta)  # F_tᵀ δ_t
+        else:
+            level.send(delta)
 
     def _advance(self, at: Any, step: Step) -> Signal:
         """δ_t = J_{t-1}⁻ᵀ (δ_{t-1} - g_{t-1}), kept for the next step."""
@@ -145,10 +140,6 @@ class Errors:
             self.g.store(g)
             if step.last:
                 self.layer.machine.probe(f"{self.layer.name} residual", delta, g)
-
-    def _loss_gradient(self, seen: Seen, error: Signal | None, learn: bool) -> Signal | None:
-        """g_t, through the readout; None where no loss reaches the layer."""
-        return None if error is None else self.layer.readout.back(seen.readout, error, learn=learn)
 
     def _inverse_transposed(self, at: Any, v: Signal) -> Signal:
         """J⁻ᵀ v, or (2I - Jᵀ) v."""

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from hwsim.networks import Network
-from hwsim.records import ERROR
 
 
 class Rule(ABC):
@@ -60,19 +59,13 @@ class Instantaneous(Rule):
     recurrent: bool
 
     def gradients(self, network: Network) -> None:
-        machine, layers = network.machine, network.layers
+        machine = network.machine
         with machine.workspace() as workspace:
             states = network.states(workspace)
             for step in machine.forward_pass("forward"):
                 output, seen = network.step(states, step)
-                with machine.part(purpose=ERROR):
-                    error = network.loss_error(output, step)
-                for layer, (at, readout) in reversed(list(zip(layers, seen, strict=True))):
-                    if error is None:
-                        break
-                    with machine.part(layer.name, ERROR):
-                        g = layer.readout.back(readout, error, learn=True)
-                        drive = layer.cell.drive_error(at, g)
-                        layer.cell.accumulate(at, g, drive, recurrent=self.recurrent)
-                        error = layer.cell.input_error(drive) if layer is not layers[0] else None
+                for level in network.downward(network.loss_error(output, step), seen):
+                    g = level.g()
+                    if g is not None:
+                        level.learn(g, self.recurrent)
         network.finish_gradient()

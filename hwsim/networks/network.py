@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field
@@ -10,10 +11,11 @@ from hwsim import cells
 from hwsim.accounts.memory import STATE
 from hwsim.cells import AnyOptions
 from hwsim.machine import Machine, Register, Signal, Step, Tape, Trainable, Workspace, softmax
+from hwsim.networks.downward import Level, downward
 from hwsim.networks.readout import Options as ReadoutOptions
 from hwsim.networks.readout import Readout
 from hwsim.networks.readout import parameters as readout_parameters
-from hwsim.records import GRADIENT, WEIGHT_WRITE
+from hwsim.records import ERROR, GRADIENT, WEIGHT_WRITE
 
 
 class LayerOptions(BaseModel, extra="forbid"):
@@ -154,6 +156,15 @@ class Network:
             states.pooled.store(tapes[-1].pop())
         return x, seen
 
+    def downward(self, error: Signal | None, seen: list[Seen]) -> Iterator[Level]:
+        """The layers from the last to the first, for an error that goes down through them in this step.
+
+        Args:
+            error: at the output, from `loss_error`; None if there is none in this step.
+            seen: what `step` or `recall` kept.
+        """
+        return downward(self.layers, error, seen)
+
     def loss_error(self, output: Signal, step: Step) -> Signal | None:
         """∂l_t/∂(output), or None if this step carries no loss.
 
@@ -162,7 +173,7 @@ class Network:
         """
         if not step.carries_loss:
             return None
-        with self.machine.part("loss"):
+        with self.machine.part("loss", ERROR):
             scaled = output if self.scale == 1 else self.scale * output
             answer = softmax(scaled) if self.machine.episode.classes else scaled
             self.machine.probe("answer", answer)
