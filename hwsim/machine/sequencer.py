@@ -251,8 +251,8 @@ class Sequencer(ABC):
     def phase(self, name: str) -> Iterator[None]:
         """One step outside passes, without input: `for _ in machine.phase("update"): ...`."""
         self.sweep_number += 1
-        if self._snapshot and self.sweep_number <= self._snapshot.sweep:
-            return
+        if self._snapshot and (self._episode is None or self.sweep_number <= self._snapshot.sweep):
+            return  # it was over when the snapshot was taken; what it set is restored
         self._open_sweep(name, PHASE)
         self._steps_made.append((self._clock + 1, name, range(1)))
         self._begin_step(0, 0)
