@@ -85,6 +85,7 @@ def built(
     options = networks.Options.model_validate(NETWORKS[network] if isinstance(network, str) else network)
     made = Network(stage, options, episode.width, episode.outputs, learner.uses | uses)
     made.begin_training()
+    learner.prepare(made)
     made.program()
     stage.journal.close_batch(1)
     return made

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from math import ceil, prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from hwsim.experiments.trial import FEW, TEST_BATCH, Trial
 from hwsim.free_memory import Part, check_memory
 from hwsim.learning import RULES, optimizers
 from hwsim.learning.bptt import BPTT
-from hwsim.learning.update import update
+from hwsim.learning.update import Regularise, Update
 from hwsim.machine import Counted, CrossbarMachine, Machine
 from hwsim.machine.counted import HEADER, SHOWN, TAPE, VALUES, WEIGHTS, Gauge
 from hwsim.networks import Network
@@ -152,14 +152,18 @@ class Load(NamedTuple):
         return Load(stages, _further(self.after, other.after, times))
 
 
+def _largest(*peaks: Bytes) -> Bytes:
+    return max(peaks, key=lambda peak: sum(peak.values()))
+
+
 def _further(one: Bytes, other: Bytes, times: float) -> Bytes:
     return {kind: ceil(size + times * (other[kind] - size)) for kind, size in one.items()}
 
 
 Show = Callable[[Episode, int], Episode]
 """Gives the shape of so many sequences of an episode, at most."""
-Work = Callable[[Network, Show], Iterator[str]]
-"""Says when each of its stages is over."""
+Work = Callable[[Network, Show], Iterator[tuple[str, list[Bytes]]]]
+"""Says when each of its stages is over, and the peaks of its parts, if those were weighed apart."""
 
 
 class _Long(Exception):  # noqa: N818
@@ -208,10 +212,10 @@ class Scale(Trial):
     def _checked(self, sequences: int, kept: list[Part]) -> Iterator[tuple[str, list[Part]]]:
         chips = self.chips
 
-        def work(network: Network, show: Show) -> Iterator[str]:
+        def work(network: Network, show: Show) -> Iterator[tuple[str, list[Bytes]]]:
             with network.machine.showing(show(self.dataset.train, sequences)):
-                self.rule.gradients(network)
-            yield "gradient"
+                self.rule.at(0, self.updates).gradients(network)
+            yield "gradient", []
 
         own = self._load(lambda: self._made(learns=True, strict=True), work)
         exact, parameters = self.machine.exact, sum(prod(one.shape) for one in self.network.trainables)
@@ -244,13 +248,13 @@ class Scale(Trial):
         if getattr(self.rule.options, "tolerance", None) is None:
             return
 
-        def work(network: Network, show: Show) -> Iterator[str]:
+        def work(network: Network, show: Show) -> Iterator[tuple[str, list[Bytes]]]:
             gauge = _gauge(network)
             with network.machine.showing(show(self.dataset.train, FEW)), network.machine.workspace() as workspace:
                 products = [layer.cell.product(workspace, f"{layer.name} product") for layer in network.layers]
                 gauge.pass_by(4 * sum(product.value.nbytes for product in products))  # to keep them orthogonal
                 horizon.extend(network, workspace, products)
-            yield "products"
+            yield "products", []
 
         products = self._load(lambda: self._exact(1), work).stages["products"]
         errors = self._exactly(1, min(FEW, self.dataset.train.batch)).stages["gradient"]
@@ -262,24 +266,21 @@ class Scale(Trial):
         training, train = self.experiment.training, self.dataset.train
         assert training is not None
         length, optimizer = self._length(training), list[optimizers.Optimizer]()
+        rule = self.rule.at(length.updates - 1, length.updates)  # the last, as in the rehearsal
 
         def build() -> Network:
             network = self._made(learns=True)
             optimizer[:] = [optimizers.build(training.optimizer, network)]
             return network
 
-        def work(network: Network, show: Show) -> Iterator[str]:
+        def work(network: Network, show: Show) -> Iterator[tuple[str, list[Bytes]]]:
             gauge, episode = _gauge(network), show(train, length.size)
             gauge.add(SHOWN, sum(values.nbytes for values in _arrays(episode)))  # batches are taken at random: copies
             with network.machine.showing(episode):
-                self.rule.gradients(network)
-                yield "gradient"
-                gauge.kind = WEIGHTS
-                gauge.pass_by(self.chips * max(prod(one.shape) for one in network.trainables))  # whether all is finite
-                update(network, optimizer[0], training, 0.0, episode.batch * episode.loss_steps)
-            yield "update"
+                rule.learn(network, update := Weighed(network, optimizer[0], training))
+            yield "gradient", update.passes
+            yield "update", update.peaks
             if self.experiment.test:
-                gauge.kind = VALUES
                 yield from self._test_work(network, show)
 
         load = self._load(build, work)
@@ -300,28 +301,27 @@ class Scale(Trial):
         kept[:] = [part for part in kept if part.what == "exact gradients"] + [detail, results]
         self.left = sum(load.after.values())
 
-    def _test_work(self, network: Network, show: Show) -> Iterator[str]:
+    def _test_work(self, network: Network, show: Show) -> Iterator[tuple[str, list[Bytes]]]:
         gauge = _gauge(network)
         network.machine.watchers["output"] = lambda value: gauge.pass_by(4 * 8 * value.size)  # scores, in float64
         with network.machine.showing(show(self.dataset.test, TEST_BATCH)):
             network.infer()
-        yield "test"
+        yield "test", []
 
     def _exactly(self, chips: int, sequences: int) -> Load:
         """Exact backpropagation through time on an ideal machine."""
 
-        def work(network: Network, show: Show) -> Iterator[str]:
+        def work(network: Network, show: Show) -> Iterator[tuple[str, list[Bytes]]]:
             with network.machine.showing(show(self.dataset.train, sequences)):
                 BPTT(RULES["bptt"].Options(name="bptt")).gradients(network)
-            yield "gradient"
+            yield "gradient", []
 
         if (chips, sequences) not in self._references:
             self._references[chips, sequences] = self._load(lambda: self._exact(chips), work)
         return self._references[chips, sequences]
 
     def _made(self, learns: bool, strict: bool = False) -> Network:
-        network = self._built(self.system, self.chips, {}, learns=learns, strict=strict)
-        self.rule.check(network)
+        network = self._built(self.chips, {}, learns=learns, strict=strict)
         self._adopt(network)
         return network
 
@@ -366,8 +366,34 @@ class Scale(Trial):
 
         network.machine.after_step = look
         gauge.restart()
-        stages = {name: Stage(gauge.restart(), *_noted(network.machine)) for name in work(network, show)}
+        stages = {}
+        for name, apart in work(network, show):
+            whole = gauge.restart()
+            stages[name] = Stage(_largest(*(apart or [whole])), *_noted(network.machine))
         return Load(stages, dict(gauge.live))
+
+
+class Weighed(Update):
+    """Updates whose peaks are taken apart from those of passes, and in which arrays count as those of parameters.
+
+    Attributes:
+        passes: the peak before each update, since the one before.
+        peaks: the peak of each update.
+    """
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.passes: list[Bytes] = []
+        self.peaks: list[Bytes] = []
+
+    def __call__(self, losses: int, regularise: Regularise | None = None) -> None:
+        gauge, machine = _gauge(self.network), self.network.machine
+        self.passes.append(gauge.restart())
+        gauge.kind = WEIGHTS
+        gauge.pass_by(machine.chips * max(prod(one.shape) for one in self.network.trainables))  # whether all is finite
+        super().__call__(losses, regularise)
+        gauge.kind = VALUES
+        self.peaks.append(gauge.restart())
 
 
 def _parts(load: Bytes, advice: str, of: str = "") -> list[Part]:

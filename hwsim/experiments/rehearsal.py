@@ -1,6 +1,7 @@
 """The rehearsal: a few steps of everything with one chip and one sequence of zeros, before anything large is made.
 
-It finds out whether the rule fits the machine, and how long registers hold their values, which leak needs.
+It finds out whether the rule, as it is at the end of training, fits the machine, and how long registers hold their
+values, which leak needs.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from hwsim.accounts.schedule import Scheduler
 from hwsim.config.experiment import Experiment, System
 from hwsim.episode import Episode
 from hwsim.errors import HwsimError
+from hwsim.experiments.length import Length
+from hwsim.learning import optimizers
+from hwsim.learning.update import Update
 from hwsim.machine import Hold
 from hwsim.networks import Network
 
@@ -31,17 +35,23 @@ def rehearse(experiment: Experiment, name: str, system: System, episode: Episode
     Raises:
         HwsimError: the rule and the machine do not fit each other.
     """
-    rule = learning.build(system.learning)
-    zeros = _zeros(episode, min(episode.steps, max(STEPS, rule.shortest)))
+    rule, training = learning.build(system.learning), experiment.training
+    updates = Length.of(training, episode.batch).updates if training else 0
+    last = rule.at(max(updates - 1, 0), updates)
+    zeros = _zeros(episode, min(episode.steps, max(STEPS, last.shortest)))
     try:
         stage = machine.build(system.machine, seed=experiment.seed)
         network = Network(stage, experiment.network, episode.width, episode.outputs, rule.uses)
-        rule.check(network)
+        last.check(network)
         network.begin_training()
+        last.prepare(network)
         network.program()
         stage.journal.close_batch(1)
         with np.errstate(all="ignore"), stage.showing(zeros):
-            rule.gradients(network)
+            if training:
+                last.learn(network, Update(network, optimizers.build(training.optimizer, network), training))
+            else:
+                last.gradients(network)
         with stage.showing(zeros):
             network.infer()
     except HwsimError as error:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import compress, count
-from math import ceil, inf
-from typing import Any, NamedTuple, Self
+from math import inf
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,9 +20,10 @@ from hwsim.experiments import gradient_check
 from hwsim.experiments.evaluation import Meter, Score, evaluate
 from hwsim.experiments.gradient_check import Gradient
 from hwsim.experiments.horizon import horizon
+from hwsim.experiments.length import Length
 from hwsim.experiments.rehearsal import rehearse
 from hwsim.learning import optimizers
-from hwsim.learning.update import update
+from hwsim.learning.update import Update
 from hwsim.machine import EXACT, CrossbarMachine, Machine
 from hwsim.networks import Network
 from hwsim.results.horizon import Horizon
@@ -62,32 +63,6 @@ class Detail(NamedTuple):
             if chosen[done.sweep] and done.activities is not None:
                 activities[done.trace] = activities.get(done.trace, 0) + done.activities
         return Totals(Counter({part: 1}), activities)
-
-
-class Length(NamedTuple):
-    """How long a training is.
-
-    Attributes:
-        size: sequences for each update.
-        updates: of the weights.
-        every: updates from one test to the next.
-    """
-
-    size: int
-    updates: int
-    every: int
-
-    @classmethod
-    def of(cls, training: Training, sequences: int) -> Self:
-        """That of a training on so many sequences."""
-        size = min(training.batch, sequences)
-        updates = training.steps or (training.epochs or 0) * (sequences // size)
-        return cls(size, updates, training.test_every or sequences // size)
-
-    @property
-    def tests(self) -> int:
-        """How many tests there are, with the one before training."""
-        return ceil(self.updates / self.every) + 1
 
 
 @dataclass
@@ -156,11 +131,11 @@ class Trial:
                 if experiment.gradient_check:
                     self.machine.release()
                     del self.network
-                self._adopt(self._built(self.system, self.chips, holds, learns=True))
+                self._adopt(self._built(self.chips, holds, learns=True))
                 self._train(training, progress)
             else:
                 if not experiment.gradient_check:
-                    self._adopt(self._built(self.system, self.chips, holds, learns=False))
+                    self._adopt(self._built(self.chips, holds, learns=False))
                 self._test(0, 0, None)
             self.outcome.totals.append(self.machine.journal.collect())
         return self.outcome
@@ -172,37 +147,48 @@ class Trial:
         """Machines without variation are all alike, so one of them is enough."""
         return self.system.chips if self.system.machine.kind == "crossbar" else 1
 
-    def _built(self, system: System, chips: int, holds: Any, learns: bool, strict: bool = False) -> Network:
-        seed, numerics = self.experiment.seed, self.numerics
-        stage = machine.build(system.machine, chips=chips, seed=seed, strict=strict, numerics=numerics)
+    def _built(self, chips: int, holds: Any, learns: bool, strict: bool = False) -> Network:
+        """The network on the machine, if the rule fits both; the rule has prepared itself if it is to learn."""
+        stage = machine.build(
+            self.system.machine, chips=chips, seed=self.experiment.seed, strict=strict, numerics=self.numerics
+        )
         if isinstance(stage, CrossbarMachine) and stage.parts.registers.retention is not None:
             stage.holds = holds
-        train = self.dataset.train
-        uses = self.rule.uses | (set() if system is self.system else {"transposed"})
-        network = Network(stage, self.experiment.network, train.width, train.outputs, uses)
+        network = self._placed(stage, self.rule.uses)
+        self.rule.check(network)
         if learns:
             network.begin_training()
-        network.program()
-        stage.journal.close_batch(1)
+            self.rule.prepare(network)
+        self._program(network)
         return network
 
-    def _adopt(self, network: Network) -> None:
-        """Take a network as the one that runs, if the rule fits it."""
-        self.rule.check(network)
-        self.network, self.machine = network, network.machine
-
     def _exact(self, chips: int) -> Network:
-        """The same network on an ideal machine."""
+        """The same network on an ideal machine, for exact backpropagation through time."""
         options = machine.MACHINES["ideal"].Options(kind="ideal", name="ideal")
-        system = System.model_construct(learning=self.system.learning, machine=options)
-        return self._built(system, chips, {}, learns=True)
+        stage = machine.build(options, chips=chips, seed=self.experiment.seed, numerics=self.numerics)
+        network = self._placed(stage, self.rule.uses | {"transposed"})
+        network.begin_training()
+        self._program(network)
+        return network
+
+    def _placed(self, stage: Machine, uses: frozenset[str]) -> Network:
+        train = self.dataset.train
+        return Network(stage, self.experiment.network, train.width, train.outputs, uses)
+
+    def _program(self, network: Network) -> None:
+        network.program()
+        network.machine.journal.close_batch(1)
+
+    def _adopt(self, network: Network) -> None:
+        """Take a network as the one that runs."""
+        self.network, self.machine = network, network.machine
 
     # ---- checking --------------------------------------------------------------------------------------------
 
     def _check_gradient(self, sequences: int, holds: Any) -> None:
         """In strict mode, on a machine of its own with the same devices: nothing can be smuggled out of a step."""
         episode = self.dataset.train.select(slice(0, sequences))
-        self._adopt(self._built(self.system, self.chips, holds, learns=True, strict=True))
+        self._adopt(self._built(self.chips, holds, learns=True, strict=True))
         self._watch_residuals()
         self._note_horizon()
         if not self._target:
@@ -210,7 +196,8 @@ class Trial:
             self._target.update(gradient_check.at_target(exact, episode))
             exact.machine.release()
         with Watch(self.machine) as watch:
-            self.outcome.gradient = gradient_check.check(self.network, self.rule, self._exact, self._target, episode)
+            rule = self.rule.at(0, self.updates)
+            self.outcome.gradient = gradient_check.check(self.network, rule, self._exact, self._target, episode)
         self.outcome.detail = watch.detail
         self._note_divergence(0)
 
@@ -241,6 +228,12 @@ class Trial:
     def _length(self, training: Training) -> Length:
         return Length.of(training, self.dataset.train.batch)
 
+    @property
+    def updates(self) -> int:
+        """Batches that are learned from; 0 without training."""
+        training = self.experiment.training
+        return self._length(training).updates if training else 0
+
     def _train(self, training: Training, progress: Progress) -> None:
         network, stage = self.network, self.machine
         size, updates, every = self._length(training)
@@ -254,10 +247,10 @@ class Trial:
             for episode in self.dataset.batches(size, self.experiment.seed, epoch):
                 meter = Meter(stage, episode)
                 stage.watchers["answer"] = meter.see
+                stop = partial(self._stop_diverged_chips, done)
+                update = Update(network, optimizer, training, done / updates, before=stop)
                 with Watch(stage, wanted=done == updates // 2) as watch, stage.showing(episode):
-                    self.rule.gradients(network)
-                    self._stop_diverged_chips(done)
-                    update(network, optimizer, training, done / updates, episode.batch * episode.loss_steps)
+                    self.rule.at(done, updates).learn(network, update)
                 self._note_divergence(done)
                 self.outcome.detail = watch.detail or self.outcome.detail
                 losses, done = losses + meter.loss / (episode.batch * episode.loss_steps), done + 1

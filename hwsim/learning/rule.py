@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
+from hwsim.learning.update import Update
 from hwsim.networks import Network
 
 
 class Rule(ABC):
-    """Turns the episode that the network's machine is showing into gradients.
+    """Turns the episode that the network's machine is showing into gradients, and these into updates.
 
     The contract: within a pass a rule sees the input in order, and keeps what is to survive a step in registers of the
     workspace that it opens; it may branch on the step, the pass and its options, never on values; it adds the gradient
     of the loss, summed over sequences and steps, to the accumulators of the network's parameters, and ends with
     `network.finish_gradient()`.
+
+    A rule that gives `gradients` alone makes one update of each batch. The other methods are for rules that need more:
+    `prepare` for what outlives a batch, `learn` for other updates, `at` for options that change while training goes on.
     """
 
     needs_tape = False
@@ -44,9 +49,36 @@ class Rule(ABC):
     def check(self, network: Network) -> None:
         """Refuse a network or machine that the rule does not fit, before anything runs."""
 
+    def prepare(self, network: Network) -> None:
+        """Make what lives longer than a batch: averages of weights, fixed feedback matrices.
+
+        Called once for each network that is to learn, before its first episode, when its gradients are allocated. What
+        is made here is charged until the machine is given back; values are set in phases.
+        """
+
+    def at(self, update: int, updates: int) -> Rule:
+        """The rule at a stage of training, for a batch before which so many of all `updates` batches were learned from.
+
+        A pure function of both numbers, so that costs of equal stages are found once. Rules whose options change with
+        them return `self.but(option=value)`. Without training both are 0.
+        """
+        return self
+
+    def but(self, **options: Any) -> Self:
+        """The same rule, with all that it prepared, and other values of some options."""
+        other = copy(self)
+        other.options = self.options.model_copy(update=options)
+        return other
+
+    def learn(self, network: Network, update: Update) -> None:
+        """Learn from the episode that is being shown: find gradients, and call `update`; here once, at the end."""
+        episode = network.machine.episode
+        self.gradients(network)
+        update(episode.batch * episode.loss_steps)
+
     @abstractmethod
     def gradients(self, network: Network) -> None:
-        """Add the gradient of the episode being shown."""
+        """Add the gradient of the episode being shown. The gradient check compares it with the exact one."""
 
 
 class Instantaneous(Rule):
