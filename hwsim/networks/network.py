@@ -98,12 +98,19 @@ class Network:
 
     # ---- dynamics --------------------------------------------------------------------------------------------
 
-    def states(self, workspace: Workspace) -> States:
-        """Registers for the dynamics; they start from zero in every forward pass."""
-        layers = [workspace.register(f"{each.name} h", each.cell.width, STATE, resets=True) for each in self.layers]
-        pooled = None
-        if self.pooling == "cumulative_mean":
-            pooled = workspace.register("pooled output", self.outputs, STATE, resets=True)
+    def states(self, workspace: Workspace, prefix: str = "") -> States:
+        """Registers for the dynamics; they start from zero in every forward pass over the first step.
+
+        Args:
+            prefix: of the names of a second set, for a rule that follows the dynamics at two places at once.
+        """
+        begin = f"{prefix} " if prefix else ""
+
+        def register(name: str, width: int) -> Register:
+            return workspace.register(f"{begin}{name}", width, STATE, resets=True)
+
+        layers = [register(f"{each.name} h", each.cell.width) for each in self.layers]
+        pooled = register("pooled output", self.outputs) if self.pooling == "cumulative_mean" else None
         return States(layers, pooled)
 
     def step(
@@ -137,23 +144,28 @@ class Network:
             states.pooled.store(x)
         return x, seen
 
-    def recall(self, states: States, step: Step, tapes: list[Tape], by: str) -> tuple[Signal, list[Seen]]:
+    def recall(
+        self, states: States, step: Step, tapes: list[Tape], by: str, behind: States | None = None
+    ) -> tuple[Signal, list[Seen]]:
         """A step of the past again, one step further back each time it is called: the registers hold its new states.
 
         Args:
             by: `"state"` finds the derivatives from the states before and after, `"input"` carries the step out again.
+            behind: a second set of registers that goes back instead, from where `states` are when the pass begins;
+                `states` stay there, and the dynamics can go on from them.
         """
         x, seen = step.input, []
-        for layer, register, tape in zip(self.layers, states.layers, tapes, strict=False):
+        now, back = states if behind is None or step.begins else behind, behind or states
+        for layer, register, other, tape in zip(self.layers, now.layers, back.layers, tapes, strict=False):
             with self.machine.part(layer.name):
                 h, before = register.load(), tape.pop()
-                register.store(before)
+                other.store(before)
                 at = layer.cell.recall(before, x, h) if by == "state" else layer.cell.step(before, x)[1]
                 x, kept = layer.readout.forward(h)
             seen.append(Seen(at, kept))
-        if states.pooled is not None:
-            x = states.pooled.load()
-            states.pooled.store(tapes[-1].pop())
+        if now.pooled is not None and back.pooled is not None:
+            x = now.pooled.load()
+            back.pooled.store(tapes[-1].pop())
         return x, seen
 
     def downward(self, error: Signal | None, seen: list[Seen]) -> Iterator[Level]:

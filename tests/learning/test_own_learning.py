@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import built, close, distance, gradient_of, machine_options, random_episode, rule
+from conftest import built, close, distance, gradient, gradient_of, machine_options, random_episode, rule
 from pydantic import BaseModel
 
 from hwsim import initial, learning, machine
@@ -16,6 +16,7 @@ from hwsim.experiments.run import run
 from hwsim.experiments.stages import stages
 from hwsim.experiments.trial import Trial
 from hwsim.learning import optimizers
+from hwsim.learning.bptt import BPTT
 from hwsim.learning.rule import Instantaneous, Rule
 from hwsim.learning.update import Options as Training
 from hwsim.learning.update import Update
@@ -293,6 +294,53 @@ def test_a_rule_checks_the_network_in_the_run_too(monkeypatch):
     rehearse(asked, name, system, data.train)  # with one chip
     with pytest.raises(CapabilityError, match="too many chips"):
         Trial(asked, name, system, data, {}).run(lambda *_: None)
+
+
+# ---- a second set of states ----------------------------------------------------------------------------------
+
+
+class Blocks(BPTT):
+    """Errors are cut at the borders of blocks of k steps; the states go on."""
+
+    def __init__(self, k):
+        super().__init__(learning.RULES["bptt"].Options(name="bptt"))
+        self.k = k
+
+    def gradients(self, network):
+        machine, steps = network.machine, network.machine.episode.steps
+        with machine.workspace(keep_inputs=True) as workspace:
+            states, tapes = self.open(network, workspace)
+            behind = network.states(workspace, "behind")
+            carried = self.errors(network, workspace)
+            for block in machine.rounds([range(at, min(at + self.k, steps)) for at in range(0, steps, self.k)]):
+                for step in machine.forward_pass("forward", block):
+                    network.step(states, step, tapes)
+                for step in machine.backward_pass("backward", block):
+                    output, seen = network.recall(states, step, tapes, "state", behind)
+                    for level in network.downward(network.loss_error(output, step), seen):
+                        later = carried[level.layer]
+                        delta = level.g() if step.begins else level.plus_g(later.load())
+                        later.store(level.cell.transposed(level.at, delta, level.learn(delta)))
+        network.finish_gradient()
+
+
+@pytest.mark.parametrize("network", ["lru stack", "tanh stack"])
+def test_states_go_on_while_a_second_set_goes_back(network):
+    """Cut after each step, errors are those of one step; never cut, those of backpropagation, to the last bit."""
+    episode = random_episode()
+    found = {k: gradient_of(built(network, Blocks(k), episode), Blocks(k), episode) for k in (1, 7)}
+    assert distance(found[1], gradient(network, "one_step", episode)) < 1e-13
+    assert distance(found[7], gradient(network, "bptt", episode)) == 0
+    assert distance(found[1], found[7]) > 0.01
+
+
+def test_a_second_set_of_states_has_names_of_its_own():
+    episode, learned = random_episode(), rule("one_step")
+    made = built("lru stack", learned, episode)
+    with made.machine.showing(episode), made.machine.workspace() as workspace:
+        names = [[each.name for each in made.states(workspace, prefix).all()] for prefix in ("", "behind")]
+    assert names[0] == ["layer 1 h", "layer 2 h", "pooled output"]
+    assert names[1] == [f"behind {name}" for name in names[0]]
 
 
 # ---- stages of training --------------------------------------------------------------------------------------
