@@ -245,7 +245,7 @@ class Trial:
         done, losses = 0, np.zeros(stage.chips)
         for epoch in count(1):
             for episode in self.dataset.batches(size, self.experiment.seed, epoch):
-                meter = Meter(stage, episode)
+                meter = Meter(network, episode, answers=True)
                 stage.watchers["answer"] = meter.see
                 stop = partial(self._stop_diverged_chips, done)
                 update = Update(network, optimizer, training, done / updates, before=stop)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field
@@ -10,8 +10,10 @@ from pydantic import BaseModel, Field
 from hwsim import cells
 from hwsim.accounts.memory import STATE
 from hwsim.cells import AnyOptions
-from hwsim.machine import Machine, Register, Signal, Step, Tape, Trainable, Workspace, softmax
+from hwsim.episode import Episode
+from hwsim.machine import Machine, Register, Signal, Step, Tape, Trainable, Workspace
 from hwsim.networks.downward import Level, downward
+from hwsim.networks.loss import Loss, usual
 from hwsim.networks.readout import Options as ReadoutOptions
 from hwsim.networks.readout import Readout
 from hwsim.networks.readout import parameters as readout_parameters
@@ -80,11 +82,16 @@ class States(NamedTuple):
 
 
 class Network:
-    """Layers on one machine, with what the loss sees of their output."""
+    """Layers on one machine, with what the loss sees of their output.
+
+    Attributes:
+        loss_for: the loss that the outputs for an episode are judged by.
+    """
 
     def __init__(self, machine: Machine, options: Options, inputs: int, outputs: int, uses: frozenset[str]) -> None:
         self.machine, self.pooling, self.outputs = machine, options.pooling, outputs
         self.scale = options.output_scale
+        self.loss_for: Callable[[Episode], Loss] = usual
         self.layers: list[Layer] = []
         for number, layer in enumerate(options.layers, 1):
             last = number == len(options.layers)
@@ -177,19 +184,27 @@ class Network:
         """
         return downward(self.layers, error, seen)
 
+    @property
+    def loss(self) -> Loss:
+        """What the outputs for the episode that is being shown are judged by."""
+        return self.loss_for(self.machine.episode)
+
     def loss_error(self, output: Signal, step: Step) -> Signal | None:
         """∂l_t/∂(output), or None if this step carries no loss.
 
-        Cross-entropy of the softmax for classes, half the squared distance otherwise. The mean over the outputs so far
-        counts as straight-through: its error is that of the current output (Zucchet et al. 2026, their repository).
+        The mean over the outputs so far counts as straight-through: its error is that of the current output (Zucchet et
+        al. 2026, their repository).
         """
         if not step.carries_loss:
             return None
+        loss = self.loss
         with self.machine.part("loss", ERROR):
             scaled = output if self.scale == 1 else self.scale * output
-            answer = softmax(scaled) if self.machine.episode.classes else scaled
+            answer = loss.answer(scaled)
             self.machine.probe("answer", answer)
-            error = answer - step.target
+            error = loss.error(answer, step.target)
+            if loss.weight is not None:
+                return self.scale * loss.weight(step.index, self.machine.episode.steps) * error
             return error if self.scale == 1 else self.scale * error
 
     def infer(self) -> None:
