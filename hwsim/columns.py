@@ -29,6 +29,13 @@ def error_column(cosine: str) -> str:
     return f"relative_error_{cosine.rpartition('_')[2]}"
 
 
+REPORTED = {
+    "end_residual": "relative error at the end of a sequence, of the worst layer",
+    "horizon_fresh_steps": "steps that fresh errors allow",
+    "horizon_frozen_steps": "steps that frozen errors allow",
+}
+"""Diagnostics that have a column, by the names that rules give them; of several numbers the largest counts."""
+
 COLUMNS: dict[str, str] = {
     "seed": "of the trial",
     "system": "`substrate`, or what `called` says, or the name of a reference",
@@ -45,9 +52,7 @@ COLUMNS: dict[str, str] = {
     },
     **{f"relative_error_{group}": "of that gradient, median over chips" for group in GROUPS},
     **{f"cosine_recorded_{group}": "with exact BPTT along the recorded trajectory, this chip" for group in GROUPS},
-    "end_residual": "relative error at the end of a sequence, of the worst layer",
-    "horizon_fresh_steps": "steps that fresh errors allow",
-    "horizon_frozen_steps": "steps that frozen errors allow",
+    **REPORTED,
     **{
         column: text
         for part, what in ENERGIES.items()
@@ -75,6 +80,9 @@ TEXTS = ("system", "rule", "machine", "status", "config_sha256", "error")
 WHOLES = ("seed", "chip")
 NUMBERS = tuple(name for name in COLUMNS if name not in (*TEXTS, *WHOLES, "non_finite"))
 
+REPORTED_AT_TESTS = ("horizon_fresh_steps", "horizon_frozen_steps")
+"""Diagnostics that have a column for each test."""
+
 CURVES: dict[str, str] = {
     "updates": "done before the test",
     "epoch": "in which it was",
@@ -82,8 +90,7 @@ CURVES: dict[str, str] = {
     "train_loss": "since the test before, of this chip",
     "test_loss": "of this chip",
     "test_accuracy": "of this chip",
-    "horizon_fresh_steps": "at the weights of then",
-    "horizon_frozen_steps": "at the weights of then",
+    **dict.fromkeys(REPORTED_AT_TESTS, "at the weights of then"),
 }
 """What is known of each test of a training."""
 

@@ -11,7 +11,7 @@ states that the gradient check records, the gradients that it compares, and what
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import ceil, prod
+from math import ceil, nan, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,13 +20,14 @@ from hwsim import networks, tasks
 from hwsim.config.experiment import Experiment, System
 from hwsim.episode import Episode, outline
 from hwsim.errors import CausalityError, HwsimError, MemoryEstimateError
-from hwsim.experiments import horizon
+from hwsim.experiments.forgetting import extend
 from hwsim.experiments.trial import FEW, TEST_BATCH, Trial
 from hwsim.free_memory import Part, check_memory
 from hwsim.learning import RULES, optimizers
 from hwsim.learning.bptt import BPTT
+from hwsim.learning.diagnostics import Look
 from hwsim.learning.update import Regularise, Update
-from hwsim.machine import Counted, CrossbarMachine, Machine
+from hwsim.machine import Counted, CrossbarMachine, Machine, Precision
 from hwsim.machine.counted import HEADER, SHOWN, TAPE, VALUES, WEIGHTS, Gauge
 from hwsim.networks import Network
 from hwsim.tasks import Dataset
@@ -226,7 +227,7 @@ class Scale(Trial):
         detail = Part("its steps one by one", own.stages["gradient"].detail, "shorter sequences")
         yield "in the gradient check", [*_parts(own.stages["gradient"].peak, _UNCHECKED), states, target, detail]
         after = _parts(own.after, _UNCHECKED)
-        yield from self._horizon(after)
+        yield from self._reports(after)
         reference = self._exactly(1 if exact else chips, sequences).stages["gradient"]
         compared = Part("gradients that are compared", 8 * parameters * (3 * chips + 5), _SMALLER)
         yield (
@@ -243,22 +244,26 @@ class Scale(Trial):
         of_a_step = sum(8 * self.chips * sequences * width + HEADER for width in widths) + _A_STEP
         return self.dataset.train.steps * of_a_step
 
-    def _horizon(self, beside: list[Part]) -> Iterator[tuple[str, list[Part]]]:
-        """The horizon, for rules that have one."""
-        if getattr(self.rule.options, "tolerance", None) is None:
-            return
+    def _reports(self, beside: list[Part]) -> Iterator[tuple[str, list[Part]]]:
+        """What the rule reports of itself takes a look at the network, for rules that ask for one."""
+        asked = Asked(self.dataset.train.steps)
+        self.rule.horizon(asked)
+        self.rule.diagnostics(asked)
 
         def work(network: Network, show: Show) -> Iterator[tuple[str, list[Bytes]]]:
             gauge = _gauge(network)
             with network.machine.showing(show(self.dataset.train, FEW)), network.machine.workspace() as workspace:
                 products = [layer.cell.product(workspace, f"{layer.name} product") for layer in network.layers]
                 gauge.pass_by(4 * sum(product.value.nbytes for product in products))  # to keep them orthogonal
-                horizon.extend(network, workspace, products)
+                extend(network, workspace, products)
             yield "products", []
 
-        products = self._load(lambda: self._exact(1), work).stages["products"]
-        errors = self._exactly(1, min(FEW, self.dataset.train.batch)).stages["gradient"]
-        for stage in (products, errors):
+        stages = []
+        if asked.of_products:
+            stages.append(self._load(lambda: self._exact(1), work).stages["products"])
+        if asked.of_errors:
+            stages.append(self._exactly(1, min(FEW, self.dataset.train.batch)).stages["gradient"])
+        for stage in stages:
             hint = "shorter sequences or a smaller network"
             yield "to find its horizon", [*_parts(stage.peak, hint, " of the horizon"), *beside]
 
@@ -294,7 +299,7 @@ class Scale(Trial):
             advice = _SMALLER if stage == "test" else _SHORTER
             yield whens[stage], [*_parts(found.peak, advice), detail, results, *kept]
         after = [*_parts(load.after, _SHORTER), detail, results, *kept]
-        yield from self._horizon(after)
+        yield from self._reports(after)
         if isinstance(self.machine, CrossbarMachine):
             devices = sum(2 * array.plus.size for array in self.machine.arrays.values())
             yield "to write its results", [*after, Part("histograms of devices", devices * _A_DEVICE, _SMALLER)]
@@ -371,6 +376,29 @@ class Scale(Trial):
             whole = gauge.restart()
             stages[name] = Stage(_largest(*(apart or [whole])), *_noted(network.machine))
         return Load(stages, dict(gauge.live))
+
+
+class Asked(Look):
+    """A look that finds nothing, and notes what was asked for.
+
+    Attributes:
+        of_products: whether it takes products of Jacobians.
+        of_errors: whether it takes exact errors.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.steps, self.of_products, self.of_errors = steps, False, False
+
+    def forgetting(self) -> float:
+        self.of_products = True
+        return nan
+
+    def precision(self) -> Precision:
+        self.of_errors = True
+        return Precision(nan, nan)
+
+    def differences(self, name: str) -> dict[str, float]:
+        return {}
 
 
 class Weighed(Update):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import compress, count
-from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,25 +14,27 @@ import numpy as np
 from hwsim import learning, machine
 from hwsim.accounts.journal import Batch, Done, Sweep, Totals
 from hwsim.accounts.memory import Change, Holding
+from hwsim.columns import REPORTED_AT_TESTS
 from hwsim.config.experiment import Experiment, System, Training
 from hwsim.experiments import gradient_check
 from hwsim.experiments.evaluation import Meter, Score, evaluate
 from hwsim.experiments.gradient_check import Gradient
-from hwsim.experiments.horizon import horizon
 from hwsim.experiments.length import Length
+from hwsim.experiments.look import Differences, Outside
 from hwsim.experiments.rehearsal import rehearse
-from hwsim.learning import optimizers
+from hwsim.learning import Rule, optimizers
+from hwsim.learning.diagnostics import Diagnostic
+from hwsim.learning.horizon import Horizon
 from hwsim.learning.update import Update
 from hwsim.machine import EXACT, CrossbarMachine, Machine
 from hwsim.networks import Network
-from hwsim.results.horizon import Horizon
 from hwsim.tasks import Dataset
 
 TEST_BATCH = 256
 """Sequences that are tested side by side; it changes nothing but the memory that the simulation takes."""
 
 FEW = 4
-"""Sequences along which the horizon is found."""
+"""Sequences along which a rule may look at its network."""
 
 Progress = Callable[[str, int, int], None]
 """Told what is going on, how much of it is done, and how much there is."""
@@ -65,6 +66,22 @@ class Detail(NamedTuple):
         return Totals(Counter({part: 1}), activities)
 
 
+class Report(NamedTuple):
+    """What a rule reported of itself.
+
+    Attributes:
+        horizon: how far it could carry errors; None if it has no horizon, or none at the weights of then.
+        diagnostics: all that it reported.
+    """
+
+    horizon: Horizon | None
+    diagnostics: list[Diagnostic]
+
+    def found(self, name: str) -> float | Mapping[str, float] | None:
+        """What the diagnostic of a name found; None if there is none."""
+        return next((each.found for each in self.diagnostics if each.name == name), None)
+
+
 @dataclass
 class Outcome:
     """What is known of a trial when it is over.
@@ -73,8 +90,7 @@ class Outcome:
         score: the last test.
         metrics: a row for each test and chip.
         gradient: what the gradient check found.
-        horizons: at each test, for rules that have one; None where the weights of then have none.
-        residual: of the last training step, |δ_T - g_T| / |g_T| by layer, for rules that have one.
+        reports: what the rule reported of itself at each test, and after the gradient check.
         totals: what was done between tests; the first is programming and the test before training.
         inference: one test alone.
         detail: one batch step by step; with training, the one in the middle of it.
@@ -84,8 +100,7 @@ class Outcome:
     score: Score | None = None
     metrics: list[dict[str, Any]] = field(default_factory=list)
     gradient: dict[str, Any] | None = None
-    horizons: list[Horizon | None] = field(default_factory=list)
-    residual: dict[str, float] = field(default_factory=dict)
+    reports: list[Report] = field(default_factory=list)
     totals: list[Totals] = field(default_factory=list)
     inference: Totals | None = None
     detail: Detail | None = None
@@ -111,6 +126,7 @@ class Trial:
         self._target = target
         self.rule = learning.build(system.learning)
         self.outcome = Outcome()
+        self._shown = Differences()
         self.machine: Machine
         self.network: Network
 
@@ -189,8 +205,7 @@ class Trial:
         """In strict mode, on a machine of its own with the same devices: nothing can be smuggled out of a step."""
         episode = self.dataset.train.select(slice(0, sequences))
         self._adopt(self._built(self.chips, holds, learns=True, strict=True))
-        self._watch_residuals()
-        self._note_horizon()
+        self._shown.watch(self.network, self.rule)
         if not self._target:
             exact = self._exact(1)
             self._target.update(gradient_check.at_target(exact, episode))
@@ -200,28 +215,14 @@ class Trial:
             self.outcome.gradient = gradient_check.check(self.network, rule, self._exact, self._target, episode)
         self.outcome.detail = watch.detail
         self._note_divergence(0)
+        self._report(rule)
 
-    def _watch_residuals(self) -> None:
-        """Note |δ_T - g_T| / |g_T|, the median over chips, wherever a rule shows it.
-
-        A chip on which it is no number misses by more than any number.
-        """
-
-        def note(layer: str, delta: np.ndarray, g: np.ndarray) -> None:
-            size = np.sqrt(np.square(g).sum((1, 2)))
-            missing = np.sqrt(np.square(delta - g).sum((1, 2)))
-            relative = missing / np.where(size > 0, size, 1)
-            self.outcome.residual[layer] = float(np.median(np.nan_to_num(relative, nan=inf, posinf=inf)))
-
-        for layer in self.network.layers:
-            self.machine.watchers[f"{layer.name} residual"] = partial(note, layer.name)
-
-    def _note_horizon(self) -> None:
-        tolerance = getattr(self.rule.options, "tolerance", None)
-        if tolerance is not None:
-            few, exact = self.dataset.train.select(slice(0, FEW)), self._exact(1)
-            self.outcome.horizons.append(horizon(self.network, exact, few, tolerance))
-            exact.machine.release()
+    def _report(self, rule: Rule) -> None:
+        """Note what the rule reports of itself at the present weights."""
+        few = self.dataset.train.select(slice(0, FEW))
+        look = Outside(self.network, lambda: self._exact(1), few, self._shown)
+        self.outcome.reports.append(Report(rule.horizon(look), rule.diagnostics(look)))
+        look.close()
 
     # ---- training --------------------------------------------------------------------------------------------
 
@@ -238,8 +239,8 @@ class Trial:
         network, stage = self.network, self.machine
         size, updates, every = self._length(training)
         optimizer = optimizers.build(training.optimizer, network)
-        self._watch_residuals()
-        self._note_horizon()
+        self._shown.watch(network, self.rule)
+        self._report(self.rule.at(0, updates))
         self._test(0, 0, None)
         self.outcome.totals.append(stage.journal.collect())
         done, losses = 0, np.zeros(stage.chips)
@@ -250,14 +251,15 @@ class Trial:
                 stop = partial(self._stop_diverged_chips, done)
                 update = Update(network, optimizer, training, done / updates, before=stop)
                 with Watch(stage, wanted=done == updates // 2) as watch, stage.showing(episode):
-                    self.rule.at(done, updates).learn(network, update)
+                    rule = self.rule.at(done, updates)
+                    rule.learn(network, update)
                 self._note_divergence(done)
                 self.outcome.detail = watch.detail or self.outcome.detail
                 losses, done = losses + meter.loss / (episode.batch * episode.loss_steps), done + 1
                 progress("training", done, updates)
                 if done % every == 0 or done == updates:
                     since = done % every or every
-                    self._note_horizon()
+                    self._report(rule)
                     self._test(done, epoch, losses / since)
                     self.outcome.totals.append(stage.journal.collect())
                     losses = np.zeros(stage.chips)
@@ -275,7 +277,7 @@ class Trial:
         lost = [int(chip) for chip in np.flatnonzero(~np.isfinite(score.loss))]
         if lost:
             self._note_divergence(updates, lost)
-        reach = self.outcome.horizons[-1] if self.outcome.horizons else None
+        report = self.outcome.reports[-1] if self.outcome.reports else Report(None, [])
         for chip in range(self.machine.chips):
             self.outcome.metrics.append(
                 {
@@ -286,8 +288,7 @@ class Trial:
                     "train_loss": None if train_loss is None else float(train_loss[chip]),
                     "test_loss": float(score.loss[chip]),
                     "test_accuracy": None if score.accuracy is None else float(score.accuracy[chip]),
-                    "horizon_fresh_steps": None if reach is None else reach.fresh_steps,
-                    "horizon_frozen_steps": None if reach is None else reach.frozen_steps,
+                    **{name: report.found(name) for name in REPORTED_AT_TESTS},
                 }
             )
 

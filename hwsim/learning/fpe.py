@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
 from hwsim.accounts.memory import LEARNING
 from hwsim.errors import ConfigError
+from hwsim.learning.diagnostics import Diagnostic, Look
+from hwsim.learning.horizon import Horizon
 from hwsim.learning.rule import Rule
 from hwsim.machine import Register, Signal, Step, Workspace
 from hwsim.networks import Layer, Level, Network
@@ -52,6 +55,8 @@ class FPE(Rule):
     needs no inverse, and nothing in it grows.
     """
 
+    compares = ("residual",)
+
     @property
     def uses(self) -> frozenset[str]:
         return frozenset({"transposed", "inverse"} if self.options.inverse == "exact" else {"transposed"})
@@ -63,6 +68,28 @@ class FPE(Rule):
 
     def passes(self, layers: int) -> int:
         return self.options.passes or layers + 1
+
+    def horizon(self, look: Look) -> Horizon | None:
+        return Horizon.of(look.steps, look.forgetting(), look.precision(), self.options.tolerance)
+
+    def diagnostics(self, look: Look) -> list[Diagnostic]:
+        horizon = super().diagnostics(look)
+        if not horizon:  # at weights that are no numbers all errors are off
+            return []
+        missing, said = look.differences("residual"), None
+        off = {layer: share for layer, share in missing.items() if share > self.options.tolerance}
+        if off:
+            by = ", ".join(
+                f"more than any number in {layer}" if share == inf else f"{share:.0%} in {layer}"
+                for layer, share in off.items()
+            )
+            said = (
+                f"in the last training step, the errors propagated to the end of a sequence were off by {by}. Fresh "
+                "noise makes forward signals differ from pass to pass, which the horizon does not count"
+            )
+        what = "relative error of errors at the end of a sequence"
+        residual = Diagnostic("end_residual", "", what, missing, verdict=said, good=False if off else None)
+        return [residual, *horizon]
 
     def gradients(self, network: Network) -> None:
         machine, layers = network.machine, network.layers

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from copy import copy
 from typing import Any, Self
 
+from hwsim.learning.diagnostics import Diagnostic, Look
+from hwsim.learning.horizon import Horizon
 from hwsim.learning.update import Update
 from hwsim.networks import Network
 
@@ -19,7 +21,8 @@ class Rule(ABC):
     `network.finish_gradient()`.
 
     A rule that gives `gradients` alone makes one update of each batch. The other methods are for rules that need more:
-    `prepare` for what outlives a batch, `learn` for other updates, `at` for options that change while training goes on.
+    `prepare` for what outlives a batch, `learn` for other updates, `at` for options that change while training goes on,
+    `horizon` and `diagnostics` for what reports should say of it.
     """
 
     needs_tape = False
@@ -27,6 +30,10 @@ class Rule(ABC):
 
     def __init__(self, options: Any) -> None:
         self.options = options
+
+    compares: tuple[str, ...] = ()
+    """Names under which it shows pairs of signals that should be equal: `machine.probe(f"{layer.name} {name}", x, y)`;
+    `Look.differences` then tells how far apart they were."""
 
     @property
     def uses(self) -> frozenset[str]:
@@ -75,6 +82,18 @@ class Rule(ABC):
         episode = network.machine.episode
         self.gradients(network)
         update(episode.batch * episode.loss_steps)
+
+    def horizon(self, look: Look) -> Horizon | None:
+        """How far it can carry errors forward in time on this machine; None if it carries none so, or has no number.
+
+        It says itself over how many steps it does, and which relative error it accepts at their end.
+        """
+        return None
+
+    def diagnostics(self, look: Look) -> list[Diagnostic]:
+        """What it reports of itself at a test, beside what is known of every rule; here its horizon, if it has one."""
+        horizon = self.horizon(look)
+        return [] if horizon is None else horizon.diagnostics()
 
     @abstractmethod
     def gradients(self, network: Network) -> None:

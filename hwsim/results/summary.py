@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Of what stands in a run folder. Folders of version 1 do not say so."""
 
 
@@ -104,12 +104,12 @@ class GradientCheck(Groups):
 
 
 class InitialHorizon(Part):
-    """How long a sequence errors can be carried forward, at the weights of the first chip whose weights are numbers.
+    """How far errors can be carried forward, at the weights of the first chip whose weights are numbers.
 
     Null stands for infinity, and for nothing else.
     """
 
-    steps: int = Field(description="Of a sequence.")
+    steps: int = Field(description="Over which the rule carries errors: of a sequence, if it does not say otherwise.")
     rate: Known = Field(
         description="ln(1/|λ|) of the mode that forgets fastest, or the mean logarithmic shrinkage of a dense "
         "Jacobian; null where a mode is forgotten at once."
@@ -137,6 +137,28 @@ class Horizon(InitialHorizon):
     )
     at_start: InitialHorizon | None = Field(
         description="The horizon at the initial weights; null if they, or the exact errors there, are not numbers."
+    )
+
+
+class EarlyDiagnostic(Part):
+    """A quantity that the rule reported of itself."""
+
+    name: str = Field(description="In tables.")
+    unit: str = Field(description="Such as `steps`; empty for a share.")
+    description: str = Field(description="What it is.")
+    found: Known | dict[str, Known] = Field(
+        description="A number, or one for each layer or chip by its name; null where it is more than any number."
+    )
+    words: str | None = Field(description="The number in words, where there is more to say of it.")
+    verdict: str | None = Field(description="What it means.")
+    good: bool | None = Field(description="Whether that is good; null if it is neither.")
+
+
+class Diagnostic(EarlyDiagnostic):
+    """A quantity that the rule reported of itself at the last test, and the same at the first one."""
+
+    at_start: EarlyDiagnostic | None = Field(
+        description="At the initial weights; null if the rule did not report it then."
     )
 
 
@@ -266,12 +288,13 @@ class System(Part):
         description="Of analog signals; null for machines that have none, and in estimates."
     )
     diverged: Diverged | None = Field(description="Where learning diverged; null if it did not.")
+    diagnostics: list[Diagnostic] = Field(description="What the rule reported of itself, in its order.")
 
 
 class Summary(Part):
     """What is known of each system of a run or an estimate."""
 
-    schema_version: int = Field(description="Of what stands in a run folder: 3.")
+    schema_version: int = Field(description="Of what stands in a run folder: 4.")
     name: str = Field(description="Of the experiment.")
     seed: int = Field(description="Of the experiment.")
     hwsim_version: str = Field(description="Of what wrote it.")

@@ -689,9 +689,10 @@ def test_seeds_with_lost_chips_are_in_no_difference_but_counted() -> None:
 
 
 def test_the_worst_residual_is_the_one_beyond_all_numbers() -> None:
-    assert table._worst([0.5, 2.0, 0.1]) == 2.0
-    assert table._worst([0.5, None, 0.1]) is None
-    assert table._worst([]) is None
+    assert table._worst({"a": 0.5, "b": 2.0, "c": 0.1}) == 2.0
+    assert table._worst({"a": 0.5, "b": None, "c": 0.1}) is None
+    assert table._worst({}) is None
+    assert (table._worst(7.0), table._worst(None)) == (7.0, None)
 
 
 def test_a_chip_whose_gradient_alone_is_lost_is_known_by_its_own_error() -> None:

@@ -7,12 +7,12 @@ import pytest
 from conftest import NETWORKS, built, close, random_episode, rule
 
 import hwsim
-from hwsim import networks, tasks
+from hwsim import networks
 from hwsim.config import experiment as config
 from hwsim.documents import Document
 from hwsim.errors import CapabilityError, MemoryEstimateError
+from hwsim.experiments.look import Differences
 from hwsim.experiments.run import run
-from hwsim.experiments.trial import Trial
 from hwsim.learning.fpe import FPE
 from hwsim.learning.optimizers.sgd import SGD
 from hwsim.learning.update import Update
@@ -259,18 +259,14 @@ def test_what_two_gradients_have_in_common():
 
 def test_an_error_that_is_no_number_misses_by_more_than_any():
     """Of three chips the median is among the others; of two there is no number between."""
-    asked = experiment()
-    (name, system), *_ = asked.systems().items()
-    made = Trial(asked, name, system, tasks.load(asked.task, 0, None), {})
-    made.network = built("lru", rule("fpe"), random_episode())
-    made.machine = made.network.machine
-    made._watch_residuals()
+    made, shown = built("lru", rule("fpe"), random_episode()), Differences()
+    shown.watch(made, rule("fpe"))
     for chips, wanted in ((3, 0.5), (2, np.inf)):
         g = np.ones((chips, 2, 4))
         delta = 1.5 * g
         delta[-1] = np.nan
         made.machine.watchers["layer 1 residual"](delta, g)
-        assert made.outcome.residual["layer 1"] == wanted
+        assert shown.latest == {"residual": {"layer 1": wanted}}
 
 
 FORGETFUL = {"layers": [{"cell": {"name": "lru", "modes": 4, "r_min": 0.5, "r_max": 0.55}, "readout": {"hidden": [6]}}]}
