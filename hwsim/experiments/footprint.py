@@ -271,7 +271,6 @@ class Scale(Trial):
         training, train = self.experiment.training, self.dataset.train
         assert training is not None
         length, optimizer = self._length(training), list[optimizers.Optimizer]()
-        rule = self.rule.at(length.updates - 1, length.updates)  # the last, as in the rehearsal
 
         def build() -> Network:
             network = self._made(learns=True)
@@ -281,6 +280,7 @@ class Scale(Trial):
         def work(network: Network, show: Show) -> Iterator[tuple[str, list[Bytes]]]:
             gauge, episode = _gauge(network), show(train, length.size)
             gauge.add(SHOWN, sum(values.nbytes for values in _arrays(episode)))  # batches are taken at random: copies
+            rule = self.rule.at(length.updates - 1, length.updates)  # the last stage, as in the rehearsal
             with network.machine.showing(episode):
                 rule.learn(network, update := Weighed(network, optimizer[0], training))
             yield "gradient", update.passes

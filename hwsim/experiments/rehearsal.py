@@ -6,7 +6,7 @@ values, which leak needs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from hwsim.errors import HwsimError
 from hwsim.experiments.length import Length
 from hwsim.learning import optimizers
 from hwsim.learning.update import Update
-from hwsim.machine import Hold
+from hwsim.machine import Hold, Machine
 from hwsim.networks import Network
 
 STEPS = 8
@@ -37,36 +37,49 @@ def rehearse(experiment: Experiment, name: str, system: System, episode: Episode
     """
     rule, training = learning.build(system.learning), experiment.training
     updates = Length.of(training, episode.batch).updates if training else 0
-    last = rule.at(max(updates - 1, 0), updates)
-    zeros = _zeros(episode, min(episode.steps, max(STEPS, last.shortest)))
+
+    def last() -> learning.Rule:
+        return rule.at(max(updates - 1, 0), updates)
+
+    zeros = _zeros(episode, min(episode.steps, max(STEPS, last().shortest)))
     try:
         stage = machine.build(system.machine, seed=experiment.seed)
         network = Network(stage, experiment.network, episode.width, episode.outputs, rule.uses)
-        last.check(network)
+        last().check(network)
         network.begin_training()
-        last.prepare(network)
+        rule.prepare(network)
         network.program()
         stage.journal.close_batch(1)
         with np.errstate(all="ignore"), stage.showing(zeros):
             if training:
-                last.learn(network, Update(network, optimizers.build(training.optimizer, network), training))
+                last().learn(network, Update(network, optimizers.build(training.optimizer, network), training))
             else:
-                last.gradients(network)
+                last().gradients(network)
         with stage.showing(zeros):
             network.infer()
     except HwsimError as error:
         raise type(error)(f"{name}: {error}") from None
-    traces = stage.journal.traces  # of passes, the whole ones stand for longer ones
-    passes = Passes(traces, lambda steps: episode.steps if steps == zeros.steps else steps)
+    found = _held(stage, lambda steps: episode.steps if steps == zeros.steps else steps)
+    stage.release()
+    return found
+
+
+def _held(stage: Machine, standing_for: Callable[[int], int]) -> dict[str, Hold]:
+    """How long values were held in the longest of the passes of each name.
+
+    Args:
+        standing_for: of how many steps a pass of so many is a rehearsal.
+    """
+    traces = stage.journal.traces
+    passes = Passes(traces, standing_for)
     scheduler = Scheduler(traces, stage.prices().occupied, passes=passes)
-    longest: dict[str, tuple[int, Hold]] = {}  # of the passes of one name
+    longest: dict[str, tuple[int, Hold]] = {}
     for batch in stage.journal.totals.batches:
         for sweep, timing in zip(batch.sweeps, scheduler.batch(batch), strict=True):
             steps = sum(count for _, count in sweep.runs)
             if steps >= longest.get(sweep.name, (0,))[0]:
                 held = {register: time * 1e-12 for register, time in timing.held.items()}
                 longest[sweep.name] = steps, Hold(timing.period * 1e-12, held)
-    stage.release()
     return {name: hold for name, (_, hold) in longest.items()}
 
 

@@ -67,7 +67,8 @@ class Rule(ABC):
         """The rule at a stage of training, for a batch before which so many of all `updates` batches were learned from.
 
         A pure function of both numbers, so that costs of equal stages are found once. Rules whose options change with
-        them return `self.but(option=value)`. Without training both are 0.
+        them return `self.but(option=value)`. Without training both are 0. It is asked again for each network, and what
+        learns on one has been prepared on it.
         """
         return self
 
