@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from hwsim import kernels as k
 from hwsim.episode import Episode
+from hwsim.operations import kernels as k
 
 Values = dict[str, np.ndarray]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from hwsim import documents, learning, machine
+from hwsim import documents, learning, machines
 from hwsim.config import hardware
 from hwsim.episode import Episode
 from hwsim.learning import optimizers
@@ -36,7 +36,7 @@ class Learner:
 
     def __init__(self, rule: str, on: str | dict[str, Any] = "ideal", seed: int = 1, chips: int = 1) -> None:
         self.rule = learning.build(_RULE.validate_python({"name": rule}))
-        stage = machine.build(hardware.machine(documents.Document("benchmark", on)), seed=seed, chips=chips)
+        stage = machines.build(hardware.machine(documents.Document("benchmark", on)), seed=seed, chips=chips)
         self.network = Network(stage, NETWORK, INPUTS, CLASSES, self.rule.uses)
         self.network.begin_training()
         self.network.program()

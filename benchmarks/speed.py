@@ -19,7 +19,7 @@ import numpy as np
 from compare import seconds
 from mnist98 import LAYERS, STEPS, Learner, made_up
 
-from hwsim import documents, initial, machine
+from hwsim import documents, initial, machines
 from hwsim.accounts.schedule import Scheduler
 from hwsim.config import hardware
 from hwsim.episode import Episode
@@ -93,7 +93,7 @@ def noisy_read(size: Size) -> Iterator[Row]:
 def _reads(device: str, n: int, batch: int) -> dict[str, Callable[[], object]]:
     tiles = {"rows": n, "columns": n, "interface": "digital"}
     options = {"like": "pcm_crossbar", "name": "tile", "device": device, "parts": {"tiles": tiles}}
-    stage = machine.build(hardware.machine(documents.Document("benchmark", options)), seed=1)
+    stage = machines.build(hardware.machine(documents.Document("benchmark", options)), seed=1)
     matrix = Matrix(stage, "layer 1 W", "readout", initial.normal(1, "layer 1 W", n, n))
     for _ in stage.phase("programming"):
         matrix.program()

@@ -1,7 +1,7 @@
-"""The parts of the documentation that are made from the program: keys, constants, commands, and code that is shown.
+"""The parts of the documentation that are made from the program: keys, constants, commands, and shown code.
 
-MkDocs calls `on_page_markdown` for each page. `<!-- made here: commands -->` becomes what `PARTS` makes of it, and a
-block of Python with nothing in it but a comment such as `# hwsim/learning/rule.py: Rule` becomes that code.
+MkDocs calls `on_page_markdown` for each page. `<!-- made here: commands -->` becomes the part of `PARTS` with that
+name. A block of Python that only has a comment such as `# hwsim/learning/rule.py: Rule` becomes that code.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from hwsim import accounts, cli, documents
-from hwsim.accounts.crossbar import CrossbarParts
-from hwsim.accounts.digital import DigitalParts
-from hwsim.accounts.periphery import Periphery
 from hwsim.config import experiment, hardware, plausible
 from hwsim.config.experiment import Experiment
 from hwsim.config.plausible import Published
 from hwsim.config.study import Study
 from hwsim.documents import Document
 from hwsim.experiments import calibration
-from hwsim.experiments.calibration import Comparison
+from hwsim.experiments.calibration import ReadComparison
 from hwsim.experiments.estimate import estimate
 from hwsim.experiments.one_read import one_read
 from hwsim.guide.choices import opening
-from hwsim.guide.constants import Row, constants
+from hwsim.guide.constants import ListedConstant, constants
 from hwsim.guide.keys import Key, Section, sections
-from hwsim.machine import MACHINES
+from hwsim.machines import MACHINES
+from hwsim.machines.crossbar import CrossbarParts
 from hwsim.physics import DataSheet
 from hwsim.quantities import si
 from hwsim.reports import efficiency
 from hwsim.results.summary import Part, Summary
+from hwsim.units.periphery import Periphery
+from hwsim.units.processor import DigitalParts
 
 ROOT = Path(__file__).parents[1]
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """A page with all that is to be put into it."""
+    """A page with its generated parts."""
     made = re.sub(r"<!-- made here: (.+?) -->", lambda match: PARTS[match[1]](), markdown)
     return re.sub(r"```python\n# (\S+\.py)(?:: (\w+))?\n```", _shown, made)
 
@@ -52,8 +52,8 @@ def _shown(match: re.Match[str]) -> str:
     path, name = match.groups()
     code = (ROOT / path).read_text(encoding="utf-8")
     if name:
-        found = next(node for node in ast.parse(code).body if getattr(node, "name", None) == name)
-        code = str(ast.get_source_segment(code, found))
+        node = next(node for node in ast.parse(code).body if getattr(node, "name", None) == name)
+        code = str(ast.get_source_segment(code, node))
     return f'```python title="{path}"\n{code.strip()}\n```'
 
 
@@ -69,9 +69,9 @@ ROOTS = {
 
 
 def keys(page: str) -> str:
-    """Every key of a kind of document: what may stand there, its default, what it is for."""
-    found = iter(sections(*(model for models in ROOTS.values() for model in models)).values())
-    pages = {name: [section for _ in models for section in next(found)] for name, models in ROOTS.items()}
+    """Every key of a kind of document: its allowed values, its default, and what it is for."""
+    groups = iter(sections(*(model for models in ROOTS.values() for model in models)).values())
+    pages = {name: [section for _ in models for section in next(groups)] for name, models in ROOTS.items()}
     where = {
         section.title: f"{'' if name == page else f'{name}.md'}#{_anchor(section.title)}"
         for name, group in pages.items()
@@ -83,7 +83,7 @@ def keys(page: str) -> str:
 
 def _section(section: Section, where: dict[str, str], texts: dict[str, str]) -> str:
     rows = (_key(key, where, texts) for key in section.keys)
-    table = _table(("key", "what stands there", "default", "what it is for"), rows)
+    table = _table(("key", "allowed values", "default", "what it is for"), rows)
     return f"## {section.title} {{ #{_anchor(section.title)} }}\n\n{section.text}\n\n{table}"
 
 
@@ -102,12 +102,12 @@ def _anchor(title: str) -> str:
 
 
 def summary_keys() -> str:
-    """Every key of `summary.json`: what stands there, and what it says."""
+    """Every key of `summary.json`: its type and its meaning."""
     return "\n".join(_part(model) for model in _parts(Summary, {}))
 
 
 def _parts(model: type[Part], known: dict[type[Part], None]) -> Iterable[type[Part]]:
-    """A model, and those of what stands in it; each where it is first needed."""
+    """A model and the models of its parts, each where it is first needed."""
     if model not in known:
         known[model] = None
         for field in model.model_fields.values():
@@ -126,12 +126,12 @@ def _models(kind: Any) -> Iterator[type[Part]]:
 def _part(model: type[Part]) -> str:
     title, text = _title(model), " ".join(str(model.__doc__).split())
     rows = ((f"`{name}`", _stands(field), field.description) for name, field in model.model_fields.items())
-    table = _table(("key", "what stands there", "what it says"), rows)
+    table = _table(("key", "type", "meaning"), rows)
     return f"### {title} {{ #summary-{_anchor(title)} }}\n\n{text}\n\n{table}"
 
 
 def _stands(field: FieldInfo) -> str:
-    return _value(field.annotation) + ("" if field.is_required() else "; may be lacking")
+    return _value(field.annotation) + ("" if field.is_required() else "; optional")
 
 
 def _title(model: type[Part]) -> str:
@@ -169,11 +169,11 @@ def _constants(path: Path) -> str:
     rows = constants(document, hardware.inherited(document).data.get("sources", {}))
     like = document.data.get("like")
     text = f"### {path.stem} {{ #{path.parent.name}-{path.stem} }}\n\n{opening(path)}\n"
-    text += f"Like [{like}](#{path.parent.name}-{like}), but for what follows.\n" if like else ""
+    text += f"Like [{like}](#{path.parent.name}-{like}), except for these constants.\n" if like else ""
     return f"{text}\n{_table(('constant', 'value', 'range', 'where it comes from'), map(_constant, rows))}"
 
 
-def _constant(row: Row) -> tuple[str, str, str, str]:
+def _constant(row: ListedConstant) -> tuple[str, str, str, str]:
     origin = {
         "source": row.source + (f" ({row.because})" if row.because else ""),
         "assumed": f"**assumed**: {row.because}",
@@ -183,7 +183,7 @@ def _constant(row: Row) -> tuple[str, str, str, str]:
 
 
 def plausible_numbers(*models: type[BaseModel]) -> str:
-    """What is published of each quantity, and how far beyond a value is accepted."""
+    """The published range of each quantity, and the factor by which a value may lie beyond."""
     rows = (_published(row) for model in models for row in plausible.PUBLISHED[model])
     return _table(("quantity", "smallest published", "largest published", "accepted up to"), rows)
 
@@ -217,45 +217,45 @@ PEERS = {
     "digital_45nm_int8_bound": ("Qian 2024", "training, 28 nm, at its peak"),
     "digital_7nm": ("TPUv4", "bfloat16, 7 nm, a whole chip"),
 }
-"""The published chip that is nearest to a machine in kind, and what it is."""
+"""The published chip that is nearest to a machine in kind, with a description."""
 
 
 def reads() -> str:
-    """What each shipped machine takes for a multiply-accumulate, and by how much that is off its published peer."""
+    """The energy of a multiply-accumulate on each shipped machine, and its factor to the nearest published chip."""
     rows = (_read(name) for name in hardware.names("configs/hardware"))
     return _table(("machine", "matrix", "energy / MAC", "nearest published", "factor"), rows)
 
 
 def _read(name: str) -> tuple[str, str, str, str, str]:
-    found = one_read(hardware.machine(Document(name, name)))
-    size = f"{found.rows} × {found.columns}"
-    if found.per_mac is None:
+    product = one_read(hardware.machine(Document(name, name)))
+    size = f"{product.rows} × {product.columns}"
+    if product.per_mac is None:
         return f"`{name}`", size, "operations are counted only", "", ""
     if name not in PEERS:
-        return f"`{name}`", size, si(found.per_mac, "J"), "none in this format", ""
+        return f"`{name}`", size, si(product.per_mac, "J"), "none in this format", ""
     peer, why = PEERS[name]
     published = efficiency.chips()[peer].energy_per_mac_pj * 1e-12
     return (
         f"`{name}`",
         size,
-        si(found.per_mac, "J"),
+        si(product.per_mac, "J"),
         f"{peer}: {si(published, 'J')} ({why})",
-        f"×{found.per_mac / published:.2f}",
+        f"×{product.per_mac / published:.2f}",
     )
 
 
 def comparisons() -> str:
-    """Every published read beside the same one here."""
+    """Every published read beside the simulated one."""
     columns = ("chip", "setting", "machine", "published", "here", "ratio", "")
     return _table(columns, map(_comparison, calibration.comparisons()))
 
 
-def _comparison(made: Comparison) -> tuple[str, ...]:
+def _comparison(made: ReadComparison) -> tuple[str, ...]:
     asked = made.published
     on = f"`{asked.like}`" + (f" with `{asked.periphery}`" if asked.periphery else "")
-    said = f"**missed**: {asked.because}" if asked.is_ == "missed" else asked.is_
+    verdict = f"**missed**: {asked.because}" if asked.is_ == "missed" else asked.is_
     energies = si(made.published_energy, "J", 4), si(made.energy, "J", 4)
-    return asked.chip, f"{asked.setting} ({asked.source})", on, *energies, f"{made.ratio:.2f}", said
+    return asked.chip, f"{asked.setting} ({asked.source})", on, *energies, f"{made.ratio:.2f}", verdict
 
 
 TRAINING = [
@@ -269,14 +269,14 @@ TRAINING = [
     ("pcm_crossbar", "spatial"),
     ("hermes_14nm", "spatial"),
 ]
-"""Machines and rules of which a training step is told."""
+"""The machines and rules in the table of training steps."""
 STEPS = 1000
 
 
 def training_steps() -> str:
-    """What a step of the gradient takes in a layer of 256 units."""
+    """The energy per step of a gradient, in a layer of 256 units."""
     head = ("machine", "rule", "inference", "gradient", "gradient / inference")
-    return _table(head, (_training_step(*each) for each in TRAINING))
+    return _table(head, (_training_step(*machine_and_rule) for machine_and_rule in TRAINING))
 
 
 def _training_step(machine: str, rule: str) -> tuple[str, ...]:
@@ -296,8 +296,8 @@ def _training_step(machine: str, rule: str) -> tuple[str, ...]:
 
 def sources_of_reads() -> str:
     """Citations of published reads and chips."""
-    found = {**efficiency.sources(), **calibration.sources()}
-    return "\n".join(f"- *{key}*: {text}" for key, text in sorted(found.items()))
+    citations = {**efficiency.sources(), **calibration.sources()}
+    return "\n".join(f"- *{key}*: {text}" for key, text in sorted(citations.items()))
 
 
 # ---- commands ------------------------------------------------------------------------------------------------
@@ -337,7 +337,7 @@ def _metavar(argument: Any) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
-    """A table; `|` in a cell is written so that it does not end the cell, and `<` outside code so that it is no tag."""
+    """A table in Markdown; `|` in cells, and `<` outside of code, are escaped."""
     body = [tuple(row) for row in rows]
     if any(len(row) != len(head) for row in body):
         raise ValueError(f"a row of the table with the head {', '.join(head)} has another number of cells")

@@ -1,10 +1,10 @@
-"""Pages that show what a terminal shows: carry their commands out, compare what is printed, or write it into them.
+"""Transcripts in pages: carry out the commands of a page, and compare or rewrite the output that the page shows.
 
-A block of `console` holds commands behind `$` and what they print, a line `…` standing for any lines; a block with a
-title is a file, which is written before the next command runs. Commands of one page run in one folder, one after the
-other; those behind `<!-- slow -->` may be left out.
+A block of `console` holds commands behind `$`, and their output, in which a line `…` stands for any lines. A block with
+a title is a file, which is written before the next command runs. The commands of a page run in one folder, one after
+the other; those behind `<!-- slow -->` may be left out.
 
-    python docs/transcript.py docs/tutorial.md            # compare; with --write, write what is printed into the page
+    python docs/transcript.py docs/tutorial.md            # compare; with --write, rewrite the output in the page
 
 `--small` carries out a page of one command.
 """
@@ -29,7 +29,7 @@ _COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 
 
 class Said(NamedTuple):
-    """A command, what the page says that it prints, and what it did print; None if it was not run."""
+    """A command, its output according to the page, and its actual output; None if it was not run."""
 
     command: str
     expected: str
@@ -52,7 +52,7 @@ def carried_out(page: Path, folder: Path, slow: bool = False) -> Iterator[Said]:
 
 
 def prepare(folder: Path) -> dict[str, str]:
-    """Make a folder look like a checkout; the environment in which `hwsim` and `python` are those of now."""
+    """Make a folder look like a checkout; returns an environment with this `hwsim` and this `python`."""
     programs = folder / ".bin"
     if not programs.exists():
         for name in ("examples", "configs", "devices"):
@@ -67,7 +67,7 @@ def prepare(folder: Path) -> dict[str, str]:
 
 
 def _run(command: str, here: Path, environment: dict[str, str]) -> tuple[str, Path]:
-    """What a command prints, and in which folder the next one runs."""
+    """The output of a command, and the folder in which the next one runs."""
     script = f"{command}\nstatus=$?; pwd >&2; exit $status"
     done = subprocess.run(
         ["bash", "-c", script], cwd=here, env=environment, capture_output=True, text=True, check=False
@@ -78,7 +78,7 @@ def _run(command: str, here: Path, environment: dict[str, str]) -> tuple[str, Pa
 
 
 def same(expected: str, printed: str) -> bool:
-    """Whether what was printed is what the page says, but for numbers, which differ from computer to computer."""
+    """Whether the output agrees with the page, except for numbers, which differ from computer to computer."""
     parts = [re.escape(_plain(part)) for part in re.split(r"^ *…$", expected, flags=re.MULTILINE)]
     return re.fullmatch(".*".join(parts), _plain(printed)) is not None
 
@@ -92,7 +92,7 @@ def _plain(text: str) -> str:
 
 
 def rewritten(page: Path, said: list[Said]) -> str:
-    """The page with what was printed; where it leaves lines out, as many are shown before and after as before."""
+    """The page with the actual output; where it leaves lines out, it shows as many before and after as it did."""
     answers = iter(said)
 
     def block(match: re.Match[str]) -> str:

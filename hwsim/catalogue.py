@@ -1,4 +1,4 @@
-"""Finding things by the name of their file: a cell, a rule, a task is a module with a model called `Options`."""
+"""The catalogue: a cell, a rule or a task is a module with a model called `Options`, found by the name of its file."""
 
 import importlib
 import pkgutil
@@ -10,24 +10,24 @@ from pydantic import Field
 
 def members(package: str, path: list[str], key: str = "name") -> dict[str, ModuleType]:
     """The modules of a package that declare `Options` with a field `key`, by the name of their file."""
-    modules = (importlib.import_module(f"{package}.{found.name}") for found in pkgutil.iter_modules(path))
+    modules = (importlib.import_module(f"{package}.{info.name}") for info in pkgutil.iter_modules(path))
     return {module.__name__.rpartition(".")[2]: module for module in modules if _declares(module, key)}
 
 
 def choice(modules: dict[str, ModuleType], key: str = "name") -> Any:
-    """The type of a config section that names one of `modules` in its field `key`, and gives that one's options."""
+    """The type of a config section: the options of one of `modules`, which the field `key` chooses."""
     options = tuple(module.Options for module in modules.values())
     return Annotated[Union[options], Field(discriminator=key)]  # noqa: UP007 (made at run time)
 
 
 def implementation(module: ModuleType, base: type) -> Any:
     """The one class of a module that implements `base`."""
-    (found,) = (
+    (implementation,) = (
         value
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__
     )
-    return found
+    return implementation
 
 
 def _declares(module: ModuleType, key: str) -> bool:

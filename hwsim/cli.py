@@ -32,7 +32,9 @@ Data = Annotated[
 def run(
     file: Annotated[Path, typer.Argument(help="An experiment in YAML, or the name of a shipped one.")],
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the results; it must not exist yet.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the seed in the file.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Seed to use instead of the one in the file.")
+    ] = None,
     data: Data = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")] = False,
 ) -> None:
@@ -43,14 +45,14 @@ def run(
     from hwsim.reports import terminal
     from hwsim.results.run_folder import place
 
-    asked = config.load(file)
-    folder = place(out, asked.name)
+    experiment = config.load(file)
+    folder = place(out, experiment.name)
     with _reporting(quiet) as progress:
-        result = experiments.run(asked, out=folder, seed=seed, data=data, progress=progress)
+        result = experiments.run(experiment, out=folder, seed=seed, data=data, progress=progress)
     if not quiet:
         console = Console()
         terminal.show(result.summary, console)
-        _warn(plausible.doubts(asked), console)
+        _warn(plausible.doubts(experiment), console)
         console.print(f"Results are in {result.folder}", highlight=False)
 
 
@@ -58,19 +60,22 @@ def run(
 def study(
     file: Annotated[Path, typer.Argument(help="A study in YAML, or the name of a shipped one.")],
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the results; studies/NAME by default. It may have begun.")
+        Path | None,
+        typer.Option("--out", help="Folder for the results; studies/NAME by default. A study in it goes on."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Processes on this computer; one for each core by default.")
+        int | None, typer.Option("--workers", min=1, help="Processes on this computer; by default one per core.")
     ] = None,
     scheduler: Annotated[
         str | None, typer.Option("--scheduler", help="Address of a Dask scheduler whose workers carry out the trials.")
     ] = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Go on with very many trials, or in the folder of a study that differs.")
+        bool, typer.Option("--yes", help="Accept more than 100,000 trials, or the folder of a study that differs.")
     ] = False,
-    retry: Annotated[bool, typer.Option("--retry", help="Run trials again that failed.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would run, and stop.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Run failed trials again.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, print what would run, and stop.")
+    ] = False,
     data: Data = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")] = False,
 ) -> None:
@@ -79,25 +84,25 @@ def study(
     from hwsim.experiments.study import study as experiments
     from hwsim.reports import study as report
 
-    asked = grid.load(file)
-    folder = out or Path("studies") / asked.study.name.replace(" ", "_")
+    plan = grid.load_study(file)
+    folder = out or Path("studies") / plan.study.name.replace(" ", "_")
     console = Console()
     if dry_run:
-        asked.check()
-        experiments.check_tables(asked)
-        console.print(report.outline(asked), highlight=False)
-        _warn(asked.doubts(), console)
-        if asked.trials > experiments.MANY:
-            console.print("so many only with --yes", highlight=False)
+        plan.check()
+        experiments.check_tables(plan)
+        console.print(report.outline(plan), highlight=False)
+        _warn(plan.doubts(), console)
+        if plan.trials > experiments.MANY:
+            console.print("so many trials need --yes", highlight=False)
         if folder.exists():
-            console.print(f"{folder} is there already; a study goes on where it stopped", highlight=False)
+            console.print(f"{folder} exists already; the study goes on where it stopped", highlight=False)
         return
-    cluster = scheduler or (asked.study.dask and asked.study.dask.scheduler)
+    cluster = scheduler or (plan.study.dask and plan.study.dask.scheduler)
     if cluster and not quiet:
-        Console(stderr=True).print(f"going to the Dask scheduler at {cluster}", highlight=False)
+        Console(stderr=True).print(f"connecting to the Dask scheduler at {cluster}", highlight=False)
     with _trials(quiet, folder) as progress:
         ended = experiments.run(
-            asked,
+            plan,
             folder,
             workers=workers,
             scheduler=scheduler,
@@ -106,10 +111,10 @@ def study(
             retry=retry,
             progress=progress,
         )
-    figures = report.draw(asked, folder)
+    figures = report.draw(plan, folder)
     if not quiet:
         report.show(folder, ended, figures, console)
-        _warn(asked.doubts(), console)
+        _warn(plan.doubts(), console)
     if ended.failed == ended.total:
         raise typer.Exit(1)
 
@@ -120,7 +125,7 @@ def report(
     out: Annotated[Path | None, typer.Option("--out", help="The file; otherwise report.html in the folder.")] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
 ) -> None:
-    """Write one HTML file that shows and explains what a run or a study found, or has found so far.
+    """Write one HTML file that shows and explains the results of a run or a study, or its results so far.
 
     It needs no network.
     """
@@ -128,13 +133,13 @@ def report(
     from hwsim.results import reading
     from hwsim.results.run_folder import RunFolder
 
-    found = reading.read(folder)
-    if isinstance(found, RunFolder):
-        page = html.of_run(found)
+    results = reading.read(folder)
+    if isinstance(results, RunFolder):
+        page = html.of_run(results)
     else:
-        page = html.of_study(found)
-        if found.progress is not None:
-            typer.echo(trials.how_far(found.progress))
+        page = html.of_study(results)
+        if results.progress is not None:
+            typer.echo(trials.how_far(results.progress))
     _put(page, out or folder / "report.html", open_)
 
 
@@ -145,29 +150,29 @@ def compare(
     open_: Annotated[bool, typer.Option("--open", help="Show that file in the browser.")] = False,
     substrates: Annotated[bool, typer.Option("--substrates", help="Leave references out.")] = False,
 ) -> None:
-    """Set runs side by side: what differs in what was asked, and what came out; ratios are to the first."""
+    """Compare runs side by side: their configurations and their results; ratios are to the first run."""
     from hwsim.reports import comparison, tables
     from hwsim.results import run_folder
 
     if open_ and html_ is None:
         raise typer.BadParameter("needs --html, which says where the page goes", param_hint="--open")
-    found = comparison.compare([run_folder.read(folder) for folder in folders], substrates=substrates)
+    compared = comparison.compare([run_folder.read(folder) for folder in folders], substrates=substrates)
     console = Console()
-    shown = (tables.systems(found.systems), tables.energy(found.systems), tables.memory(found.systems))
-    for table in (comparison.differences(found), *shown):
-        if table.lines:
+    shown = (tables.systems(compared.systems), tables.energy(compared.systems), tables.memory(compared.systems))
+    for table in (comparison.differences(compared), *shown):
+        if table.rows:
             tables.put(table, console)
-    for line in (*comparison.remarks(found), *tables.remarks(found.systems)):
+    for line in (*comparison.remarks(compared), *tables.remarks(compared.systems)):
         console.print(line, markup=False)
-    _warn(comparison.doubts(found), console)
+    _warn(comparison.doubts(compared), console)
     if html_ is not None:
         from hwsim.reports import html
 
-        _put(html.of_comparison(found), html_, open_)
+        _put(html.of_comparison(compared), html_, open_)
 
 
 def _put(page: str, path: Path, show: bool) -> None:
-    """Write a page, say where it is, and show it if that is wanted."""
+    """Write a page, print its path, and show it on request."""
     from hwsim.reports import html
 
     html.write(path, page)
@@ -181,7 +186,10 @@ Settings = Annotated[
 ]
 Expected = Annotated[
     list[str] | None,
-    typer.Option("--expect", help="KEY=SHARE of what energy expects of values: input, signal, conductance, written."),
+    typer.Option(
+        "--expect",
+        help="KEY=SHARE for a statistic of values that energy depends on: input, signal, conductance, written.",
+    ),
 ]
 
 
@@ -192,18 +200,18 @@ def estimate(
     expect: Expected = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """What an experiment costs in energy, memory and time, from shapes alone: nothing is simulated."""
+    """Estimate what an experiment costs in energy, memory and time; nothing is simulated."""
     from hwsim.config import plausible
     from hwsim.config import settings as config
     from hwsim.experiments import estimate as experiments
     from hwsim.reports import terminal
 
-    found = experiments.estimate(config.load(file, settings or []), config.expectations(expect or []))
+    estimated = experiments.estimate(config.load_with_settings(file, settings or []), config.expectations(expect or []))
     if as_json:
-        typer.echo(found.summary.text(), nl=False)
+        typer.echo(estimated.summary.text(), nl=False)
     else:
-        terminal.show(found.summary, Console())
-    _warn(plausible.doubts(found.experiment), Console(stderr=as_json))
+        terminal.show(estimated.summary, Console())
+    _warn(plausible.doubts(estimated.experiment), Console(stderr=as_json))
 
 
 @app.command()
@@ -212,17 +220,17 @@ def breakeven(
     over: Annotated[str, typer.Option("--over", help="steps, width, batch or node.")] = "steps",
     lowest: Annotated[float | None, typer.Option("--from", help="The first value.")] = None,
     highest: Annotated[float | None, typer.Option("--to", help="The last value.")] = None,
-    points: Annotated[int, typer.Option("--points", min=2, max=200, help="Values between them, on a log scale.")] = 13,
+    points: Annotated[int, typer.Option("--points", min=2, max=200, help="Number of values, on a log scale.")] = 13,
     settings: Settings = None,
     expect: Expected = None,
     robust: Annotated[
-        bool, typer.Option(help="Search again with each constant halved and doubled: what does the answer hang on?")
+        bool, typer.Option(help="Search again with each constant halved and doubled: which ones move the result?")
     ] = True,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for a figure and tables; it must not exist yet.")
     ] = None,
 ) -> None:
-    """Where the substrate meets the best digital reference in energy, memory and time, from estimates."""
+    """Estimate where the substrate breaks even with the best digital reference in energy, memory and time."""
     from hwsim.config import plausible
     from hwsim.config import settings as config
     from hwsim.experiments import breakeven as experiments
@@ -231,18 +239,18 @@ def breakeven(
     from hwsim.results.breakeven import QUANTITIES
     from hwsim.results.run_folder import place
 
-    asked = config.load(file, settings or [])
+    experiment = config.load_with_settings(file, settings or [])
     expected = config.expectations(expect or [])
-    folder = None if out is None else place(out, asked.name)
-    found = experiments.breakeven(asked, over, lowest, highest, points, expected)
+    folder = None if out is None else place(out, experiment.name)
+    result = experiments.breakeven(experiment, over, lowest, highest, points, expected)
     moved = None
     if robust:
         with _counting("constants halved and doubled") as progress:
-            moved = fragile(found.curves, QUANTITIES, found.exact, progress)
-    report.show(found, Console(), moved)
-    _warn(plausible.doubts(asked), Console())
+            moved = fragile(result.curves, QUANTITIES, result.exact, progress)
+    report.show(result, Console(), moved)
+    _warn(plausible.doubts(experiment), Console())
     if folder is not None:
-        report.write(found, folder, moved)
+        report.write(result, folder, moved)
         typer.echo(f"The figure and the tables are in {folder}")
 
 
@@ -250,7 +258,7 @@ def breakeven(
 def validate(
     file: Annotated[Path, typer.Argument(help="A file of any kind that `hwsim new` makes, in YAML.")],
 ) -> None:
-    """Check a file without running anything; all that is wrong with it is listed, and what is implausible in it."""
+    """Check a file without running anything; list all errors and implausible values."""
     from hwsim import documents
     from hwsim.config import experiment as config
     from hwsim.config import grid, hardware, plausible
@@ -267,13 +275,13 @@ def validate(
             model = hardware.machine(document)
             what, doubts = f"machine {model.name}", plausible.located(hardware.inherited(again), model)
         case "study":
-            found = grid.compose(document)
-            found.check()
-            what = f"study {found.study.name} of {_many(found.trials, 'trial')}"
-            doubts = [f"{file}: warning: {text}" for text in found.doubts()]
+            plan = grid.compose(document)
+            plan.check()
+            what = f"study {plan.study.name} of {_many(plan.trials, 'trial')}"
+            doubts = [f"{file}: warning: {text}" for text in plan.doubts()]
         case _:
-            asked = config.compose(document)
-            what, doubts = f"experiment {asked.name}", plausible.located(again, asked)
+            experiment = config.compose(document)
+            what, doubts = f"experiment {experiment.name}", plausible.located(again, experiment)
     for line in (f"{file}: a valid {what}", *doubts):
         typer.echo(line)
 
@@ -288,9 +296,9 @@ def schema() -> None:
 
 @app.command()
 def new(
-    name: Annotated[str | None, typer.Argument(help="What it is called; `my_KIND` if nothing is said.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Its name; by default `my_KIND`.")] = None,
     kind: Annotated[str, typer.Option("--kind", help="experiment, study, device, periphery, machine.")] = "experiment",
-    out: Annotated[Path | None, typer.Option("--out", help="The file to write; NAME.yaml if nothing is said.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The file to write; by default NAME.yaml.")] = None,
 ) -> None:
     """Write a file to start from: valid, quick to run, and with a comment on each key."""
     from hwsim.guide import starting
@@ -304,10 +312,10 @@ def new(
 @app.command()
 def devices(
     name: Annotated[
-        str | None, typer.Argument(help="The name of any of them, or the file of a device, periphery or machine.")
+        str | None, typer.Argument(help="The name of one of them, or the file of a device, periphery or machine.")
     ] = None,
 ) -> None:
-    """List the parts, machines, references, experiments, studies, rules, cells and tasks there are, or show one."""
+    """List the available parts, machines, references, experiments, studies, rules, cells and tasks; or show one."""
     from hwsim.guide.choices import choices, named
     from hwsim.reports import shelf
 
@@ -336,7 +344,7 @@ def fetch(
 
 
 def _warn(doubts: list[Any], console: Console) -> None:
-    """Say what is implausible in what was asked."""
+    """Print warnings about implausible values."""
     for doubt in doubts:
         console.print(f"warning: {getattr(doubt, 'text', doubt)}", markup=False, highlight=False)
 
@@ -371,7 +379,7 @@ def _reporting(quiet: bool) -> Iterator[Any]:
 
 @contextmanager
 def _counting(what: str) -> Iterator[Any]:
-    """A progress bar for so many of something, on the error stream."""
+    """A progress bar that counts, on the error stream."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = TextColumn(what), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn()
@@ -382,7 +390,7 @@ def _counting(what: str) -> Iterator[Any]:
 
 @contextmanager
 def _trials(quiet: bool, folder: Path) -> Iterator[Any]:
-    """A progress bar for the trials of a study; when it is stopped, what is kept in its folder."""
+    """A progress bar for the trials of a study; it prepares the message for a study that is stopped."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -413,7 +421,7 @@ def _trials(quiet: bool, folder: Path) -> Iterator[Any]:
 
 
 def _kept(folder: Path, total: int) -> str:
-    """What is to be said of a study that was stopped: how many trials it has, of which the last may not be told yet."""
+    """The message for a study that was stopped; trials are counted in its folder, since progress may miss the last."""
     from hwsim.results.study import reader
     from hwsim.results.study.store import FILE
 
@@ -422,27 +430,29 @@ def _kept(folder: Path, total: int) -> str:
 
 
 _when_stopped: list[Callable[[], str]] = []
-"""What says what to say instead of `interrupted`, by a command that keeps what it has."""
+"""Gives the message to print instead of `interrupted`; set by a command that keeps partial results."""
 
 
 class Stopped(BaseException):
-    """Somebody wants it to end: Ctrl-C, or SIGTERM. Unlike `KeyboardInterrupt` nothing makes something else of it."""
+    """A request to stop: Ctrl-C or SIGTERM. Unlike `KeyboardInterrupt`, libraries do not convert it."""
 
 
 _signals: list[int] = []
-"""Signals to stop that have come."""
+"""The stop signals received so far."""
 
 
 def _stop(number: int, _: object) -> None:
     _signals.append(number)
-    sys.unraisablehook = lambda _: None  # callbacks of the compiler cannot pass it on; `progress` does
+    sys.unraisablehook = lambda _: (
+        None
+    )  # callbacks of the compiler cannot propagate the exception; `progress` raises it again
     raise Stopped
 
 
 def main() -> None:
-    """Run the command line; what the user can mend ends with exit code 2 and one message.
+    """Run the command line; an error that the user can correct ends with exit code 2 and one message.
 
-    Being stopped ends with 128 and the number of the signal, and leaves nothing half-written.
+    A stop signal ends with exit code 128 plus the number of the signal, and leaves nothing half-written.
     """
     from hwsim.errors import HwsimError
 
@@ -452,7 +462,7 @@ def main() -> None:
     try:
         app()
     except BaseException as error:
-        if _signals:  # whatever it has become on its way, such as a SystemError of a compiler that was at work
+        if _signals:  # whatever exception it has become, such as a SystemError of the compiler
             said = _when_stopped[0]() if _when_stopped else "interrupted; nothing was written"
             print(said, file=sys.stderr)
             sys.exit(128 + _signals[0])

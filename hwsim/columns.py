@@ -3,78 +3,81 @@
 from hwsim.accounts.memory import CLASSES, DELAY, INPUT_REPLAY, LEARNING, TAPE, TARGET_REPLAY
 
 GROUPS = ("recurrent", "input", "readout", "all")
-"""Of parameters; `all` are those of the three together."""
+"""Groups of parameters; `all` is the union of the other three."""
 
 
 OF_A_SEQUENCE = (LEARNING, TAPE, INPUT_REPLAY, TARGET_REPLAY, DELAY)
-"""What a rule keeps of a sequence, beside weights, their gradient and the state."""
+"""Memory classes of what learning keeps per sequence, besides weights, their gradient and the state."""
 
 
 ENERGIES = {
-    "inference": "of one sequence",
-    "gradient": "of one sequence",
-    "training_step": "of one batch",
-    "run": "of everything",
+    "inference": "energy of the inference of one sequence",
+    "gradient": "energy of the gradient of one sequence",
+    "training_step": "energy of one training step, for its whole batch",
+    "run": "energy of the whole run: programming, training and tests",
 }
-"""What an energy is of."""
+"""What each energy is spent on."""
 
 
 def memory_column(kind: str) -> str:
-    """The column with the bytes of a memory class, when the most was held."""
+    """The column with the bytes of a memory class at peak memory."""
     return f"memory_{kind.replace(' ', '_')}_bytes"
 
 
 def error_column(cosine: str) -> str:
-    """The column that has a value wherever a cosine was asked for, be it defined or not."""
+    """The column of the relative error beside a cosine; it has a value even where the cosine is undefined."""
     return f"relative_error_{cosine.rpartition('_')[2]}"
 
 
 REPORTED = {
-    "end_residual": "relative error at the end of a sequence, of the worst layer",
-    "horizon_fresh_steps": "steps that fresh errors allow",
-    "horizon_frozen_steps": "steps that frozen errors allow",
+    "end_residual": "relative error of the errors carried to the end of a sequence, worst layer",
+    "horizon_fresh_steps": "steps that fresh errors allow, with no more than the tolerated error at their end",
+    "horizon_frozen_steps": "steps that frozen errors allow, with no more than the tolerated error at their end",
 }
-"""Diagnostics that have a column, by the names that rules give them; of several numbers the largest counts."""
+"""Diagnostics of rules that have a column, by name; the largest of several numbers counts."""
 
 COLUMNS: dict[str, str] = {
-    "seed": "of the trial",
-    "system": "`substrate`, or what `called` says, or the name of a reference",
+    "seed": "seed of the trial",
+    "system": "name of the system: `substrate` (or the value of `called`), or the name of a reference",
     "rule": "learning rule",
     "machine": "name of the machine",
     "chip": "number of the chip",
     "status": "`done` or `failed`",
-    "non_finite": "whether something that was asked of this chip left the range of numbers",
-    "accuracy": "of this chip on the test set",
-    "loss": "of this chip on the test set",
+    "non_finite": "whether a requested value of this chip is not finite",
+    "accuracy": "test accuracy of this chip",
+    "loss": "test loss of this chip",
     **{
-        f"cosine_{group}": f"of the gradient ({group}) with exact BPTT at the target weights, this chip"
+        f"cosine_{group}": f"cosine of the gradient ({group}) with exact BPTT at the target weights, this chip"
         for group in GROUPS
     },
-    **{f"relative_error_{group}": "of that gradient, median over chips" for group in GROUPS},
-    **{f"cosine_recorded_{group}": "with exact BPTT along the recorded trajectory, this chip" for group in GROUPS},
+    **{f"relative_error_{group}": f"relative error of the gradient ({group}), median over chips" for group in GROUPS},
+    **{
+        f"cosine_recorded_{group}": f"cosine of the gradient ({group}) with exact BPTT along recorded states, this chip"
+        for group in GROUPS
+    },
     **REPORTED,
     **{
         column: text
         for part, what in ENERGIES.items()
         for column, text in (
             (f"energy_{part}_j", what),
-            (f"energy_{part}_low_j", "the lowest that the sources' constants allow"),
-            (f"energy_{part}_high_j", "the highest"),
+            (f"energy_{part}_low_j", "its lowest value, with all constants at the ends of their ranges"),
+            (f"energy_{part}_high_j", "its highest value, with all constants at the ends of their ranges"),
         )
     },
-    "assumed_fraction": "share of the training step's energy that rests on assumed constants",
-    "peak_memory_bytes": "the most that was held, for one sequence",
-    **{memory_column(kind): f"of it for {kind}" for kind in CLASSES},
-    "memory_to_learn_bytes": f"of it for what learning keeps of a sequence: {', '.join(OF_A_SEQUENCE)}",
+    "assumed_fraction": "share of the training step's energy that depends on assumed constants",
+    "peak_memory_bytes": "peak memory for one sequence",
+    **{memory_column(kind): f"part of the peak: {kind}" for kind in CLASSES},
+    "memory_to_learn_bytes": f"part of the peak that learning keeps per sequence: {', '.join(OF_A_SEQUENCE)}",
     "time_sequence_s": "hardware time per sequence, all passes",
     "time_training_step_s": "hardware time of one batch",
-    "passes": "over a sequence, for its gradient",
-    "writes_per_device": "the first programming included, the median chip",
+    "passes": "passes over a sequence for its gradient",
+    "writes_per_device": "mean number of writes per device, the first programming included, median chip",
     "saturation_rate": "share of analog values beyond their range",
-    "config_sha256": "of the resolved experiment: identifies the trial",
-    "error": "why it failed",
+    "config_sha256": "hash of the resolved experiment, which identifies the trial",
+    "error": "why the trial failed",
 }
-"""What each means; the columns of the study's axes come first."""
+"""The meaning of each column. In the table, the columns of the study's axes precede them."""
 
 TEXTS = ("system", "rule", "machine", "status", "config_sha256", "error")
 WHOLES = ("seed", "chip")
@@ -84,16 +87,16 @@ REPORTED_AT_TESTS = ("horizon_fresh_steps", "horizon_frozen_steps")
 """Diagnostics that have a column for each test."""
 
 CURVES: dict[str, str] = {
-    "updates": "done before the test",
-    "epoch": "in which it was",
-    "energy_j": "spent until it was over: programming, training and tests",
-    "train_loss": "since the test before, of this chip",
-    "test_loss": "of this chip",
-    "test_accuracy": "of this chip",
-    **dict.fromkeys(REPORTED_AT_TESTS, "at the weights of then"),
+    "updates": "updates before the test",
+    "epoch": "epoch of the test",
+    "energy_j": "energy spent from the start to the end of the test: programming, training and tests",
+    "train_loss": "mean training loss of this chip since the previous test",
+    "test_loss": "test loss of this chip",
+    "test_accuracy": "test accuracy of this chip",
+    **{name: f"{REPORTED[name]}, at the weights of the test" for name in REPORTED_AT_TESTS},
 }
-"""What is known of each test of a training."""
+"""The columns of learning curves: one row per test."""
 
 METRICS = ("system", "chip", *CURVES)
-PROGRESS = ("updates", "energy_j")
-"""Over what learning may be drawn."""
+TRAINING_AXES = ("updates", "energy_j")
+"""Columns that may be the x axis of learning curves."""

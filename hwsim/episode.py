@@ -8,14 +8,14 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Episode:
-    """A batch of sequences of equal length, and what the network should answer.
+    """A batch of sequences of equal length, and their targets.
 
     Attributes:
         inputs: `(batch, steps, width)`.
-        labels: classes, `(batch,)` for one a sequence or `(batch, steps)` for one a step; None for regression.
+        labels: classes, `(batch,)` for one per sequence or `(batch, steps)` for one per step; None for regression.
         values: regression targets, `(batch, steps, outputs)`; None for classification.
         classes: number of classes; 0 for regression.
-        loss_from: the first step that carries a loss (0 for all of them, `steps - 1` for the last one only).
+        loss_from: the first step that carries a loss; all later steps carry one as well.
     """
 
     inputs: np.ndarray
@@ -51,7 +51,7 @@ class Episode:
 
     @property
     def loss_steps(self) -> int:
-        """How many steps carry a loss."""
+        """The number of steps that carry a loss."""
         return self.steps - self.loss_from
 
     @property
@@ -79,7 +79,7 @@ class Episode:
 
 
 class Outline(Episode):
-    """An episode of which only the shape is known: its arrays are views of one zero, and take no memory.
+    """An episode with a shape and no data: its arrays are views of a single zero, and take no memory.
 
     >>> outline(256, 10**6, 3, classes=5).targets.shape
     (256, 1, 5)
@@ -96,8 +96,8 @@ def outline(
     """The outline of an episode.
 
     Args:
-        classes, values: how many classes there are, or values to predict; one of them is zero.
-        each: whether each step has its own class, rather than the sequence; values always differ from step to step.
+        classes, values: the number of classes, or of values to predict; one of the two is zero.
+        each: whether each step has a class of its own, rather than the whole sequence; values are always per step.
     """
     return Outline(
         np.broadcast_to(0.0, (batch, steps, width)),

@@ -1,8 +1,8 @@
-"""Every error that hwsim raises on purpose, each re-creatable from its arguments (SimPy and Dask copy errors)."""
+"""The errors that hwsim raises on purpose; each is re-creatable from its arguments: SimPy and Dask copy errors."""
 
 
 class HwsimError(Exception):
-    """Something the user can mend. The message says where, what, and what is allowed."""
+    """An error that the user can correct. The message says where, what, and what is allowed."""
 
 
 class ConfigError(HwsimError):
@@ -22,7 +22,7 @@ class SingularJacobianError(HwsimError):
 
 
 class DataError(HwsimError):
-    """A data set is missing, truncated or not what its checksum says."""
+    """A data set is missing, truncated, or does not match its checksum."""
 
 
 class OutputError(HwsimError):
@@ -34,4 +34,4 @@ class MemoryEstimateError(HwsimError):
 
 
 class ResultsError(HwsimError):
-    """A folder of results cannot be read: it is missing, foreign, damaged, or of another version."""
+    """A folder of results cannot be read: it is missing, damaged, not of hwsim, or of another version."""

@@ -1,4 +1,4 @@
-"""The memory of this computer: what would not fit is refused before any of it is taken."""
+"""The memory of this computer: work that would not fit is refused before it allocates anything."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hwsim.errors import MemoryEstimateError
 from hwsim.quantities import si
 
 _ALLOCATED = 1.45
-"""What is taken of the computer for each byte that is asked for: holes in between, and compiled code. Measured."""
+"""Bytes that the process takes per byte of its arrays, with fragmentation and compiled code. Measured."""
 
 
-class Part(NamedTuple):
-    """What takes memory: what it is, the bytes that are asked for, and what would make it smaller."""
+class MemoryNeed(NamedTuple):
+    """A need for memory: what it is for, its size in bytes, and what would reduce it."""
 
     what: str
     size: int
@@ -23,15 +23,15 @@ class Part(NamedTuple):
 
     @property
     def taken(self) -> int:
-        """Bytes that are taken of the computer."""
+        """Bytes that the process takes."""
         return ceil(_ALLOCATED * self.size)
 
 
-def check_memory(what: str, *parts: Part) -> None:
-    """Refuse what would need more memory than is free on this computer.
+def check_memory(what: str, *parts: MemoryNeed) -> None:
+    """Refuse work that needs more memory than this computer has free.
 
     Raises:
-        MemoryEstimateError: it would.
+        MemoryEstimateError: the parts together need more than 90 % of the free memory.
     """
     free, sizes = psutil.virtual_memory().available, [part.taken for part in parts]
     needed, most = sum(sizes), max(sizes)

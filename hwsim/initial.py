@@ -1,4 +1,4 @@
-"""Initial values of parameters, each drawn from a stream of its own name when somebody wants to know them."""
+"""Initial values of parameters; each is drawn on demand, from a random stream of its own name."""
 
 from collections.abc import Callable
 from functools import cache
@@ -78,7 +78,7 @@ class Ring(NamedTuple):
 def ring(seed: int, name: str, modes: int, r_min: float, r_max: float, max_phase: float, normalise: bool) -> Ring:
     """Eigenvalues uniform on the ring r_min ≤ |λ| ≤ r_max, phases uniform in [0, max_phase).
 
-    γ is √(1 - |λ|²), which keeps the state's variance that of white input, or 1 if not `normalise`.
+    With `normalise`, γ is √(1 - |λ|²), which gives the state the variance of a white input; without it, γ is 1.
     (Orvieto et al., "Resurrecting recurrent neural networks for long sequences", ICML 2023, lemma 3.2 and eq. 7.)
     """
 

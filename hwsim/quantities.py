@@ -1,4 +1,4 @@
-"""Physical quantities: strings with a unit in documents, floats in SI inside."""
+"""Physical quantities: strings with a unit in documents, floats in SI units in the program."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def parse(text: Any, unit: str, example: str) -> float:
     2.5e-05
 
     Raises:
-        ValueError: not a string with a number and a unit of the right kind, or not finite.
+        ValueError: the text is not a number with a unit of the right kind, or the number is not finite.
     """
     if isinstance(text, (int, float)) and not isinstance(text, bool):
         raise ValueError(f"needs its unit, as in '{example}'")
     if not isinstance(text, str):
         raise ValueError(f"must be a quantity such as '{example}'")
-    # pint takes a bit for a plain number, so 8 pJ would pass for 8 pJ/bit
-    # and it works out what is a sum, and 1,5 pJ as 15 pJ
+    # pint counts a bit as a plain number, so 8 pJ would pass for 8 pJ/bit
+    # pint evaluates sums, and reads 1,5 pJ as 15 pJ
     if not _WRITTEN.match(text) or bool(_BITS.search(text)) != bool(_BITS.search(unit)):
         raise ValueError(f"must be in units of {unit}, as in '{example}'")
     try:
         value = float(_registry().Quantity(text).to(unit).magnitude)
-    except Exception:  # pint raises what its tokenizer meets: a dozen kinds
+    except Exception:  # pint's tokenizer raises a dozen kinds of errors
         raise ValueError(f"must be in units of {unit}, as in '{example}'") from None
     if not math.isfinite(value):
         raise ValueError(f"must be finite, as in '{example}'")
@@ -74,17 +74,17 @@ Power = _quantity("watt", "2 uW", ge=0)
 Count = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 ASSUMED = 2.0
-"""The factor by which an assumed constant may be off, either way, if its range is not given."""
+"""The factor by which an assumed constant without a range may be too low or too high."""
 
 T = TypeVar("T")
 
 
 class Constant(BaseModel, Generic[T], extra="forbid", frozen=True):
-    """A number with where it comes from: a published source, or the reason for which it is assumed.
+    """A number and its origin: a published source, or the reason why it is assumed.
 
     Attributes:
         value: the number, in SI units.
-        source: a key of the document's `sources`, perhaps with a remark after a comma.
+        source: a key of the document's `sources`; a remark may follow after a comma.
         assumed: why this value was chosen without a source.
         range: the lowest and the highest value that sources give.
     """
@@ -105,14 +105,14 @@ class Constant(BaseModel, Generic[T], extra="forbid", frozen=True):
             if not low <= self.value <= high:  # type: ignore[operator]
                 raise ValueError("range: the value must lie between the lowest and the highest, given in this order")
             if not self.value:
-                raise ValueError("range: a value of zero has none")
+                raise ValueError("range: a value of zero cannot have one")
         return self
 
     @property
     def bounds(self) -> tuple[float, float]:
         """The lowest and the highest value as multiples of the value.
 
-        One that is assumed, and has no range, may be off by a factor of two either way.
+        A constant that is assumed and has no range may be a factor of two too low or too high.
         """
         if self.range is None:
             return (1 / ASSUMED, ASSUMED) if self.assumed is not None else (1.0, 1.0)

@@ -32,7 +32,7 @@ class Record(NamedTuple):
     records is costed and scheduled once for all the steps that share it.
 
     Attributes:
-        kind: the operation, a key of `hwsim.accounts.work.WORK`.
+        kind: the operation, the kind of one of `hwsim.operations`.
         unit: the physical unit that carried it out.
         layer: the part of the network that it served.
         purpose: one of `PURPOSES`.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from hwsim import documents, learning, machine, networks
+from hwsim import documents, learning, machines, networks
 from hwsim.config import hardware
 from hwsim.episode import Episode
 from hwsim.experiments.look import Outside
@@ -29,6 +29,15 @@ NETWORKS = {
     "tanh": {"layers": [TANH]},
     "tanh stack": {"layers": [TANH, TANH], "pooling": "last"},
 }
+MIXED: dict[str, Any] = {
+    "layers": [
+        {**LRU, "readout": {"project": 7, "norm": True, "hidden": [5, 6], "width": 3}},
+        {"cell": {"name": "leaky_tanh", "units": 4}, "readout": {"norm": True}},
+        {**NORMED, "readout": {"project": 6, "norm": True}},
+        TANH,
+    ]
+}
+"""Cells of both kinds, with readouts of all kinds between them."""
 RULES = {
     "bptt": {"name": "bptt"},
     "bptt checkpoints": {"name": "bptt", "checkpoints": 2},
@@ -83,7 +92,7 @@ def built(
     uses: frozenset[str] = frozenset(),
 ) -> Network:
     """A network, programmed and ready to learn."""
-    stage = stage or machine.build(machine_options(on), chips=chips, seed=seed, strict=strict)
+    stage = stage or machines.build(machine_options(on), chips=chips, seed=seed, strict=strict)
     options = networks.Options.model_validate(NETWORKS[network] if isinstance(network, str) else network)
     made = Network(stage, options, episode.width, episode.outputs, learner.uses | uses)
     made.begin_training()

@@ -21,7 +21,7 @@ import yaml
 from conftest import built, close, distance, gradient, gradient_of, machine_options, random_episode, rule
 
 import hwsim
-from hwsim import documents, machine, networks
+from hwsim import documents, machines, networks
 from hwsim.catalogue import implementation
 from hwsim.cells import CELLS
 from hwsim.config import grid, hardware, plausible
@@ -35,7 +35,8 @@ from hwsim.guide.keys import sections
 from hwsim.learning import Rule, optimizers
 from hwsim.learning.update import Options as UpdateOptions
 from hwsim.learning.update import Update
-from hwsim.machine import MACHINES, Machine
+from hwsim.machine import Machine
+from hwsim.machines import MACHINES
 from hwsim.networks import Network
 from hwsim.networks.readout import Options as ReadoutOptions
 from hwsim.physics import DataSheet
@@ -136,7 +137,7 @@ def rectified(monkeypatch: pytest.MonkeyPatch) -> Any:
     options = networks.Options.model_construct(layers=[layer, layer], pooling="none", output_scale=1.0)
 
     def build(learner: Rule, episode: Episode, on: str = "ideal", strict: bool = False) -> Network:
-        stage = machine.build(machine_options(on), chips=1, seed=2, strict=strict)
+        stage = machines.build(machine_options(on), chips=1, seed=2, strict=strict)
         made = Network(stage, options, episode.width, episode.outputs, learner.uses)
         made.begin_training()
         made.program()
@@ -269,7 +270,7 @@ def test_every_shipped_crossbar_machine_is_held_against_a_published_chip() -> No
 
 def test_the_study_that_is_shown_is_valid(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(blocks("docs/studies.md", "yaml")[0])
-    shown = grid.load(tmp_path / "study.yaml")
+    shown = grid.load_study(tmp_path / "study.yaml")
     shown.check()
     assert shown.trials == 2 * 2 * 2 * 20 * 5
 

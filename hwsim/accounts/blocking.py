@@ -11,12 +11,10 @@ from pydantic import BaseModel, Field, field_validator
 from hwsim.accounts.memories import BUFFER, GRADIENT_MEMORY, SEQUENCE_MEMORY, WEIGHT_MEMORY, Move
 from hwsim.accounts.passes import Occurrence
 from hwsim.accounts.traffic import SMALLEST, Words, columns_together, outer_sums, product, recurrent, square, windows
+from hwsim.operations import BY_KIND, Traffic
 from hwsim.records import Record
 
 Reuse = Annotated[float, Field(ge=1, allow_inf_nan=False)]
-
-COEFFICIENTS = ("bias", "gain", "mode gain", "spread", "diagonal", "conjugate diagonal", "inverse diagonal")
-"""Operations that apply coefficients, which digital machines fetch from memory."""
 
 
 class Dataflow(BaseModel, extra="forbid", frozen=True):
@@ -73,7 +71,7 @@ class Blocking:
 
     def __init__(self, buffer: int, multipliers: int, flow: Dataflow, wide: float = 1.0) -> None:
         self.buffer, self.flow, self.wide = max(buffer, SMALLEST), flow, wide
-        self._known: dict[tuple[str, tuple[int, ...], Occurrence], list[Move]] = {}
+        self._known: dict[tuple[Traffic, tuple[int, ...], Occurrence], list[Move]] = {}
         self.multipliers = multipliers + isqrt(multipliers) + 1  # a block of sums, a line of operands, and a number
 
     def window(self, steps: int) -> int:
@@ -88,29 +86,34 @@ class Blocking:
 
     def moves(self, record: Record, where: Occurrence) -> list[Move]:
         """What a record moves, apart from storages that it reads or writes."""
-        key = record.kind, record.size, where
+        key = BY_KIND[record.kind].traffic, record.size, where
         if key not in self._known:
-            self._known[key] = self._moves(record.kind, record.size, where)
+            self._known[key] = self._moves(*key)
         return self._known[key]
 
-    def _moves(self, kind: str, size: tuple[int, ...], where: Occurrence) -> list[Move]:
-        if kind == "read":
-            return self._product(size[-2], size[-1], prod(size[:-2]), where)
-        if kind == "read transposed":
-            return self._product(size[-1], size[-2], prod(size[:-2]), where)
-        if kind == "outer":
-            return self._outer(size[0], size[1], where)
-        if kind == "accumulate":
-            return self._sums(prod(size), where)
-        if kind == "fetch":
-            return self._fetch(prod(size), where)
-        if kind in COEFFICIENTS:
-            return self._coefficients(size[-1] // 2 if kind == "mode gain" else size[-1], where)
-        if kind == "project":
-            return self._within(prod(size) + size[-1], product(size[-2], 1, size[-1], self.multipliers))
-        if kind == "solve":  # n³/3 products in a decomposition
-            n = size[-1]
-            return self._within(n * n + n, product(n, n, max(1, n // 3), self.multipliers))
+    def _moves(self, traffic: Traffic, size: tuple[int, ...], where: Occurrence) -> list[Move]:
+        match traffic:
+            case Traffic.PRODUCT:
+                return self._product(size[-2], size[-1], prod(size[:-2]), where)
+            case Traffic.TRANSPOSED_PRODUCT:
+                return self._product(size[-1], size[-2], prod(size[:-2]), where)
+            case Traffic.OUTER_SUMS:
+                return self._outer(size[0], size[1], where)
+            case Traffic.SUMS:
+                return self._sums(prod(size), where)
+            case Traffic.MATRIX:
+                return self._fetch(prod(size), where)
+            case Traffic.COEFFICIENTS:
+                return self._coefficients(size[-1], where)
+            case Traffic.MODE_COEFFICIENTS:
+                return self._coefficients(size[-1] // 2, where)
+            case Traffic.DOT_PRODUCTS:
+                return self._within(prod(size) + size[-1], product(size[-2], 1, size[-1], self.multipliers))
+            case Traffic.DECOMPOSITION:  # n³/3 products
+                n = size[-1]
+                return self._within(n * n + n, product(n, n, max(1, n // 3), self.multipliers))
+            case Traffic.ORTHOGONALISATION:  # k² n products
+                return self._within(prod(size), product(size[-2], size[-2], size[-1], self.multipliers))
         return []
 
     # ---- products with matrices ------------------------------------------------------------------------------

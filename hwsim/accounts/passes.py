@@ -11,14 +11,17 @@ from math import prod
 from typing import NamedTuple
 
 from hwsim.accounts.journal import PASS, Sweep
+from hwsim.operations import BY_KIND, Traffic, moves
 from hwsim.records import ANALOG, Trace
 
-MULTIPLIED = ("read", "read transposed", "outer", "project", "solve")
-"""Operations of the systolic array; the vector unit does the others."""
-SUMMED = ("outer", "accumulate")
-"""Operations that add to sums over steps and sequences."""
-OF_A_MATRIX = ("read", "read transposed", "fetch")
-"""Operations that need a whole matrix from memory."""
+SUMMED = (Traffic.SUMS, Traffic.OUTER_SUMS)
+"""What operations fetch that add to sums over steps and sequences."""
+OF_A_MATRIX = (Traffic.PRODUCT, Traffic.TRANSPOSED_PRODUCT, Traffic.MATRIX)
+"""What operations fetch that need a whole matrix from memory."""
+
+
+RECORDED = (moves.push.kind, moves.keep.kind)
+"""Records of what goes to the memory for sequences."""
 
 
 class Occurrence(NamedTuple):
@@ -61,7 +64,12 @@ class Pass:
         self._reach = _closure([edges for flow in self._flows.values() for edges in flow.edges.items()])
         self._matrices = self._read_by_each_loop(traces)
         weights = {name: size for trace in traces.values() for _, name, size in _matrices(trace)}
-        sums = {r.writes: prod(r.size) for trace in traces.values() for r in trace if r.kind in SUMMED}
+        sums = {
+            record.writes: prod(record.size)
+            for trace in traces.values()
+            for record in trace
+            if BY_KIND[record.kind].traffic in SUMMED
+        }
         self._whole = Occurrence(
             steps,
             sums=sum(sums.values()),
@@ -93,13 +101,13 @@ class Pass:
     def _awaited(self, trace: int, loops: list[frozenset[str]]) -> set[int]:
         """The slots that products outside of recurrences read, unless they are in the memory for sequences anyway."""
         records = self._traces[trace]
-        recorded = {record.reads[0] for record in records if record.kind in ("push", "keep") and record.reads}
+        recorded = {record.reads[0] for record in records if record.kind in RECORDED and record.reads}
         return {
             read
             for record, loop in zip(records, loops, strict=True)
-            if record.kind in MULTIPLIED and record.format != ANALOG and not loop
+            if BY_KIND[record.kind].product and record.format != ANALOG and not loop
             for read in record.reads
-            if isinstance(read, int) and read not in recorded and records[read].kind != "replay"
+            if isinstance(read, int) and read not in recorded and records[read].kind != moves.replay.kind
         }
 
     def _loop(self, trace: int, slot: int) -> frozenset[str]:
@@ -179,7 +187,7 @@ class Passes:
 def _matrices(trace: Trace) -> Iterator[tuple[int, str, int]]:
     """The slots of a step that need a whole matrix from memory, each with its name and the numbers in it."""
     for slot, record in enumerate(trace):
-        if record.kind in OF_A_MATRIX and record.format != ANALOG:
+        if BY_KIND[record.kind].traffic in OF_A_MATRIX and record.format != ANALOG:
             name = next((read for read in record.reads if isinstance(read, str)), record.unit)
             yield slot, name, prod(record.size[-2:])
 

@@ -23,6 +23,7 @@ import simpy
 from hwsim.accounts.energy import Occupied
 from hwsim.accounts.journal import Batch, Sweep
 from hwsim.accounts.passes import Occurrence, Pass, Passes
+from hwsim.operations import moves
 from hwsim.records import Record, Trace
 
 Wire = tuple[str, str, str, int]
@@ -326,7 +327,7 @@ class Scheduler:
         """How long the registers that a step loads were held; `stored` is brought to the end of the step."""
         held = {}
         for record, span in zip(self.traces[trace], timing.spans, strict=True):
-            if record.kind == "load" and record.reads[0] in stored:
+            if record.kind == moves.load.kind and record.reads[0] in stored:
                 held[str(record.reads[0])] = before + span.end - stored.pop(str(record.reads[0]))
         for record, span in zip(self.traces[trace], timing.spans, strict=True):
             if isinstance(record.writes, str):

@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field
 from hwsim import initial
 from hwsim.accounts.memory import LEARNING
 from hwsim.cells.cell import Cell
-from hwsim.machine import Bias, Machine, Matrix, Register, Signal, Workspace, project, tanh, tanh_slope
+from hwsim.machine import Bias, Machine, Matrix, Register, Signal, Workspace
+from hwsim.operations import plus_identity, project, solve, tanh, tanh_slope
 
 
 class Options(BaseModel, extra="forbid"):
@@ -84,8 +85,8 @@ class LeakyTanh(Cell):
     def inverse_transposed(self, at: At, v: Signal) -> Signal:
         transposed = at.slope * self.W.columns()
         if self.leak < 1:
-            transposed = self.machine.plus_identity(transposed, 1 - self.leak)
-        return self.machine.solve(transposed, v)
+            transposed = plus_identity(transposed, 1 - self.leak)
+        return solve(transposed, v)
 
     def product(self, workspace: Workspace, name: str) -> Register:
         return workspace.register(name, self.width, LEARNING, bundle=self.width, initial=(1.0,))

@@ -22,6 +22,8 @@ from hwsim.machine import (
     Signal,
     Trainable,
     Workspace,
+)
+from hwsim.operations import (
     complex_product,
     conjugate_product,
     cos,

@@ -1,7 +1,7 @@
-"""Dotted keys: `network.layers.0.cell.r_min` names a place in a document, and puts a value there.
+"""Dotted keys, such as `network.layers.0.cell.r_min`: they name places in a document, and set values there.
 
-A step into a list is a number, the name of one of its items, or `*` for each of them. Where a step goes below a machine
-or a device that stands there by name, what its file says is put in its place first.
+A step into a list is an index, the name of an item, or `*` for all items. A step may lead into a machine or a device
+that is given by name; the content of its file then replaces the name.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from hwsim.documents import Document, Mark, Place
 from hwsim.errors import ConfigError
 
 VARIED = "varied in a study"
-"""What stands for the source of a constant that a study changes."""
+"""The reason of an assumed constant that a study has changed: its source does not hold any more."""
 
 _BY_NAME = ("machine", "like", "digital", "device", "references")
 
 
-class Change(NamedTuple):
-    """One value at one dotted key, and where the study says so."""
+class KeyChange(NamedTuple):
+    """A new value for a dotted key, and where both stand in the study's file."""
 
     key: str
     value: Any
@@ -31,65 +31,65 @@ class Change(NamedTuple):
 
 
 Open = Callable[[Document, str], Document]
-"""What a machine or device says that stands somewhere by name, and which of both it is."""
+"""Takes a part that is given by name and its kind, such as `machine`; returns the content of its file."""
 
 
-def read(part: Document, kind: str) -> Document:
-    """The content of the file that a machine, device or set of references names, with that of those that it is like."""
+def content_of(part: Document, kind: str) -> Document:
+    """The file of a machine, device or set of references given by name, merged with those that it is `like`."""
     if kind == "references":
         return hardware.opened(part, "configs/references").part(("references",))
     return hardware.opened(part, "devices") if kind == "device" else hardware.inherited(part)
 
 
 def mark(document: Document, place: Place) -> Mark:
-    """Where in which file that stands which a place names, through the files of what stands there by name."""
+    """The file, line and column of the value at a place; the place may lead into files that the document names."""
     for depth, step in enumerate(place, 1):
         if step in _BY_NAME:
             part = document.part(place[:depth])
             if isinstance(part.data, str) or (isinstance(part.data, dict) and "like" in part.data):
-                return mark(read(part, str(step)), place[depth:])
-    found = document.problem(place, "")
-    return Mark(found.file, found.line, found.column)
+                return mark(content_of(part, str(step)), place[depth:])
+    problem = document.problem(place, "")
+    return Mark(problem.file, problem.line, problem.column)
 
 
-def changed(document: Document, changes: list[Change], read: Open = read) -> tuple[Document, list[str]]:
-    """A copy of a document with all changes made, those that reach less deep first; and what is wrong with keys.
+def changed(document: Document, changes: list[KeyChange], content_of: Open = content_of) -> tuple[Document, list[str]]:
+    """A copy of a document with all changes applied, shallow keys first; and the error messages for invalid keys.
 
-    Problems that are found in the copy later are said to be where the study asks for what is changed.
+    Errors that are found later in a changed value point to the study's file.
     """
     changes = sorted(changes, key=lambda change: change.key.count("."))
     result = Document(document.file, copy.deepcopy(document.data), dict(document.marks), dict(document.keys))
     messages = []
     for change in changes:
         try:
-            for place in list(_places(result, change, read)):
+            for place in list(_places(result, change, content_of)):
                 _put(result, place, change)
         except ConfigError as error:
             messages.append(str(error))
     return result, messages
 
 
-def spelled_out(document: Document, kind: str = "", read: Open = read) -> Any:
-    """The data of a document with the content of each machine and device in place of the path of its file."""
+def spelled_out(document: Document, kind: str = "", content_of: Open = content_of) -> Any:
+    """The data of a document, with the path of each machine or device file replaced by the content of the file."""
     data = document.data
     if isinstance(data, str) and kind in _BY_NAME and data.endswith((".yaml", ".yml")):
-        return spelled_out(read(document, kind), "", read)
+        return spelled_out(content_of(document, kind), "", content_of)
     if isinstance(data, dict):
-        return {key: spelled_out(Document(document.file, value), key, read) for key, value in data.items()}
+        return {key: spelled_out(Document(document.file, value), key, content_of) for key, value in data.items()}
     if isinstance(data, list):
-        return [spelled_out(Document(document.file, value), kind, read) for value in data]
+        return [spelled_out(Document(document.file, value), kind, content_of) for value in data]
     return data
 
 
-def _places(document: Document, change: Change, read: Open) -> Iterator[Place]:
-    """The places that a key names, with all that leads to them in the document."""
+def _places(document: Document, change: KeyChange, content_of: Open) -> Iterator[Place]:
+    """The places that a key names; missing mappings on the way to them are added to the document."""
 
     def walk(data: Any, place: Place, steps: list[str]) -> Iterator[Place]:
         if not steps:
             yield place
             return
         if isinstance(data, str) or (isinstance(data, dict) and "like" in data):
-            data = _opened(document, place, change, read)
+            data = _opened(document, place, change, content_of)
         if isinstance(data, list):
             taken, numbers = _items(data, steps)
             if not numbers:
@@ -111,32 +111,32 @@ def _places(document: Document, change: Change, read: Open) -> Iterator[Place]:
 
 
 def _items(data: list[Any], steps: list[str]) -> tuple[int, list[int]]:
-    """How many steps name items of a list, and which; names may contain dots."""
+    """The number of steps that select items of a list, and the indices of the items; names may contain dots."""
     if steps[0] == "*":
         return 1, list(range(len(data)))
     if steps[0].isdecimal():
         return 1, [int(steps[0])] if int(steps[0]) < len(data) else []
     for taken in range(len(steps), 0, -1):
         named = ".".join(steps[:taken])
-        found = [number for number, item in enumerate(data) if isinstance(item, dict) and item.get("name") == named]
-        if found:
-            return taken, found
+        numbers = [number for number, item in enumerate(data) if isinstance(item, dict) and item.get("name") == named]
+        if numbers:
+            return taken, numbers
     return 1, []
 
 
-def _opened(document: Document, place: Place, change: Change, read: Open) -> Any:
-    """What the machine or device says that stands at a place by name, put there in full."""
+def _opened(document: Document, place: Place, change: KeyChange, content_of: Open) -> Any:
+    """The content of the machine or device that a place gives by name; it replaces the name in the document."""
     part, kind = document.part(place), str(place[-1])
     if kind not in _BY_NAME:
         raise _refused(change, f"{_name(place)} is {part.data!r}, which has no parts")
-    whole = read(part, kind)
-    _adopt(document, place, copy.deepcopy(spelled_out(whole, "", read)), change)
+    whole = content_of(part, kind)
+    _adopt(document, place, copy.deepcopy(spelled_out(whole, "", content_of)), change)
     document.marks.update({(*place, *inner): mark for inner, mark in whole.marks.items() if inner})
     document.keys.update({(*place, *inner): mark for inner, mark in whole.keys.items()})
     return _at(document.data, place)
 
 
-def _put(document: Document, place: Place, change: Change) -> None:
+def _put(document: Document, place: Place, change: KeyChange) -> None:
     there = _at(document.data, place[:-1])
     before = there.get(place[-1]) if isinstance(there, dict) else there[place[-1]]
     if isinstance(before, dict) and "value" in before and not isinstance(change.value, dict):  # a constant
@@ -150,8 +150,8 @@ def _put(document: Document, place: Place, change: Change) -> None:
         there["source"] = f"{there['source'].removesuffix(f', {VARIED}')}, {VARIED}"
 
 
-def _adopt(document: Document, place: Place, value: Any, change: Change) -> None:
-    """Put a value at a place; whatever is wrong with it is wrong with the change."""
+def _adopt(document: Document, place: Place, value: Any, change: KeyChange) -> None:
+    """Set a value at a place; errors in it are reported at the change."""
     for table in (document.marks, document.keys):
         for known in [known for known in table if known[: len(place)] == place]:
             del table[known]
@@ -165,7 +165,7 @@ def _at(data: Any, place: Place) -> Any:
     return data
 
 
-def _refused(change: Change, text: str) -> ConfigError:
+def _refused(change: KeyChange, text: str) -> ConfigError:
     return documents.refuse([documents.Problem(*change.key_mark, f"{change.key}: {text}")])
 
 

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
-from hwsim import documents, learning, machine, networks, tasks
+from hwsim import documents, learning, machines, networks, tasks
 from hwsim.config import hardware
 from hwsim.documents import ByName, Document, Place
 from hwsim.errors import ConfigError
 from hwsim.learning import update
-from hwsim.machine import digital
+from hwsim.machines import digital
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$"
 Name = Annotated[str, Field(pattern=NAME, max_length=80)]
@@ -33,7 +33,9 @@ class Training(update.Options):
     batch: Annotated[Whole, Field(description="sequences for each update")] = 32
     epochs: Annotated[Whole | None, Field(description="times through the training set; or give `steps`")] = None
     steps: Annotated[Whole | None, Field(description="updates; or give `epochs`")] = None
-    test_every: Annotated[Whole | None, Field(description="updates between tests; by default once an epoch")] = None
+    test_every: Annotated[Whole | None, Field(description="updates between tests; by default one test per epoch")] = (
+        None
+    )
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
@@ -47,41 +49,45 @@ class System(BaseModel, extra="forbid"):
 
     learning: Annotated[learning.AnyOptions, Field(description="the learning rule")]
     machine: Annotated[
-        machine.AnyOptions, ByName(), Field(description="a machine by name, a path, or keys to change `like` one")
+        machines.AnyOptions,
+        ByName(),
+        Field(description="name of a machine, a path, or the changes to the one that it is `like`"),
     ]
     chips: Annotated[
-        Whole, Field(description="instances, each with its own device variation; alike ones are made once")
+        Whole, Field(description="number of chips, each with its own device variation; equal ones are simulated once")
     ] = 1
 
 
 class Reference(System):
     """What the substrate is compared with: the same network and task under another rule or on another machine."""
 
-    name: Annotated[Name, Field(description="what it is called in tables")]
-    chips: Annotated[Whole | None, Field(description="as many as the substrate has, by default")] = None  # type: ignore[assignment]
+    name: Annotated[Name, Field(description="its name in tables")]
+    chips: Annotated[Whole | None, Field(description="number of chips; by default that of the substrate")] = None  # type: ignore[assignment]
 
 
 class Experiment(System):
     """One experiment: a substrate that learns a task, and references beside it."""
 
     schema_version: Annotated[Literal[1], Field(description="version of this kind of file")] = 1
-    name: Annotated[Name, Field(description="of the experiment, and of the folder that it is written to")]
-    seed: Annotated[int, Field(ge=0, description="of all that is random: the same seed gives the same bytes")] = 0
-    called: Annotated[Name, Field(description="what tables call the system that is described here")] = "substrate"
+    name: Annotated[Name, Field(description="name of the experiment and of its folder")]
+    seed: Annotated[int, Field(ge=0, description="seed of all random draws: the same seed gives the same bytes")] = 0
+    called: Annotated[Name, Field(description="name of the substrate in tables")] = "substrate"
     task: Annotated[tasks.AnyOptions, Field(description="what is to be learned")]
     network: Annotated[networks.Options, Field(description="the network, which is the same in all systems")]
     gradient_check: Annotated[
         GradientCheck | None,
-        Field(description="compare the gradient at the initial weights with the exact one; without it, do not"),
+        Field(description="compare the gradient at the initial weights with the exact one; `null`: no comparison"),
     ] = None
     training: Annotated[
-        Training | None, Field(description="learn, and test in between; without it, weights stay as they are")
+        Training | None, Field(description="learn, and test in between; `null`: weights keep their initial values")
     ] = None
-    test: Annotated[bool, Field(description="test in the end, or, without training, at the initial weights")] = True
+    test: Annotated[
+        bool, Field(description="test at the end of training; without training, at the initial weights")
+    ] = True
     references: Annotated[
         list[Reference],
         ByName(like=False),
-        Field(description="systems to compare the substrate with; or the name of a shipped set, such as `strong`"),
+        Field(description="systems to compare the substrate with, or the name of a shipped set, such as `strong`"),
     ] = []
 
     @field_validator("references")
@@ -106,20 +112,20 @@ class Experiment(System):
 
     def systems(self) -> dict[str, System]:
         """All systems by name: the substrate first, then the references."""
-        mine = self._at_work(self.machine)
-        substrate = System.model_construct(learning=self.learning, machine=mine, chips=self.chips)
-        rest = {
+        machine = self._limited(self.machine)
+        substrate = System.model_construct(learning=self.learning, machine=machine, chips=self.chips)
+        references = {
             reference.name: System.model_construct(
                 learning=reference.learning,
-                machine=self._at_work(reference.machine),
+                machine=self._limited(reference.machine),
                 chips=reference.chips or self.chips,
             )
             for reference in self.references
         }
-        return {self.called: substrate, **rest}
+        return {self.called: substrate, **references}
 
-    def _at_work(self, machine: Any) -> Any:
-        """A machine as this experiment can use it: no more sequences at once than a batch has."""
+    def _limited(self, machine: Any) -> Any:
+        """The machine with `batch_parallel` limited to the sequences of a batch."""
         part = self.training.batch if self.training else self.gradient_check.sequences if self.gradient_check else None
         if part is None or not isinstance(machine, digital.Options) or machine.parts.dataflow.batch_parallel <= part:
             return machine
@@ -127,28 +133,28 @@ class Experiment(System):
         return machine.model_copy(update={"parts": machine.parts.model_copy(update={"dataflow": flow})})
 
     def resolved(self) -> dict[str, Any]:
-        """The experiment as plain data with every default written out; it describes the same experiment again."""
+        """The experiment as plain data with every default written out; loading it gives the same experiment."""
         data: dict[str, Any] = self.model_dump(mode="json")
         first = ("schema_version", "name", "seed", "task", "network", "called")
         return {key: data[key] for key in (*first, *(key for key in data if key not in first))}
 
 
 def load(source: str | Path | Mapping[str, Any]) -> Experiment:
-    """The experiment that a YAML file describes, or a mapping with the same keys, or a shipped one by its name.
+    """The experiment that a YAML file describes, a mapping with the same keys, or a shipped one by its name.
 
     Raises:
-        ConfigError: all problems of the file, and of the machine and device files that it names, one a line.
+        ConfigError: all problems of the file, and of the machine and device files that it names, one per line.
     """
     if isinstance(source, Mapping):
         return compose(Document("experiment", documents.plain(source)))
-    return compose(documents.load(found(source)))
+    return compose(documents.load(path_of(source)))
 
 
-def found(source: str | Path, kind: str = "configs/experiments") -> Path:
-    """The file itself, or the shipped one of that name and `kind`.
+def path_of(source: str | Path, kind: str = "configs/experiments") -> Path:
+    """The path of a file, or of the shipped file of that name and `kind`.
 
     Raises:
-        ConfigError: there is neither; the nearest name is told.
+        ConfigError: there is neither; the message suggests the nearest name.
     """
     file, name = Path(source), str(source)
     if file.is_file() or file.suffix or file.name != name:
@@ -162,11 +168,13 @@ def found(source: str | Path, kind: str = "configs/experiments") -> Path:
 
 
 def _references(document: Document) -> Document:
-    """The file of a set of references that a document names: nothing but the key `references`, a list."""
-    found = hardware.opened(document.part(("references",)), "configs/references")
-    if not isinstance(found.data, dict) or list(found.data) != ["references"]:
-        raise documents.refuse([found.problem((), "a set of references has the key references, a list, and no other")])
-    return found
+    """The file of a set of references that a document names; `references`, a list, is its only key."""
+    references = hardware.opened(document.part(("references",)), "configs/references")
+    if not isinstance(references.data, dict) or list(references.data) != ["references"]:
+        raise documents.refuse(
+            [references.problem((), "a set of references has the key references, a list, and no other")]
+        )
+    return references
 
 
 _USES = {
@@ -175,7 +183,7 @@ _USES = {
     "machine": "an experiment names it, `machine: {file}`",
     "study": "run it with `hwsim study {file}`",
 }
-"""What other documents are for."""
+"""How documents of other kinds are used."""
 
 
 def compose(document: Document, machine_of: Callable[[Document], Any] = hardware.machine) -> Experiment:
@@ -190,9 +198,9 @@ def compose(document: Document, machine_of: Callable[[Document], Any] = hardware
     places: list[Place] = [("machine",)]
     if isinstance(document.data.get("references"), str):
         named = document
-        found = documents.collect(messages, lambda: _references(named))
+        references = documents.collect(messages, lambda: _references(named))
         document = document.without("references")
-        document = document if found is None else document.over(found)
+        document = document if references is None else document.over(references)
     listed = document.data.get("references")
     if isinstance(listed, list):
         places += [("references", number, "machine") for number, item in enumerate(listed) if isinstance(item, dict)]

@@ -1,4 +1,4 @@
-"""The trials of a study, by number, without writing any of them out before it is its turn."""
+"""The trials of a study, by number; the experiment of a trial is composed only when it is needed."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwsim import documents, streams
-from hwsim.columns import COLUMNS, CURVES, METRICS, NUMBERS, PROGRESS
+from hwsim.columns import COLUMNS, CURVES, METRICS, NUMBERS, TRAINING_AXES
 from hwsim.config import dotted, hardware, plausible
 from hwsim.config import experiment as config
-from hwsim.config.dotted import Change
+from hwsim.config.dotted import KeyChange
 from hwsim.config.experiment import Experiment
-from hwsim.config.study import Axis, Distribution, Study
+from hwsim.config.study import AxisOptions, Distribution, Study
 from hwsim.documents import Document, Mark, Place
 from hwsim.errors import ConfigError
 
 _KEPT = 1024
-"""Composed experiments that are remembered, for the other seeds of the same point."""
+"""Number of composed experiments that are cached, for the other seeds of the same point."""
 _CHECKED = 100
-"""Values of an axis that are checked before a study starts."""
+"""Number of values per axis that are checked before a study starts."""
 
 Label = str | int | float | bool
 
 
-class Point(NamedTuple):
-    """One point of an axis: what tables say of it, by column, and what changes."""
+class AxisValue(NamedTuple):
+    """One value of an axis: its labels in tables, by column, and the changes that it makes."""
 
     labels: dict[str, Label]
-    changes: list[Change]
+    changes: list[KeyChange]
 
 
-class Line(NamedTuple):
-    """One axis, point by point."""
+class Dimension(NamedTuple):
+    """One axis: its columns in tables, the number of its values, and each value by its index."""
 
     columns: list[str]
     size: int
-    at: Callable[[int], Point]
+    at: Callable[[int], AxisValue]
 
 
 class Grid:
     """A study's trials: `points` × `seeds`, numbered with seeds varying fastest.
 
     Attributes:
-        study: what was asked.
-        columns: of the axes, as tables name them.
-        points, trials: how many there are.
+        study: the options of the study.
+        columns: the columns of the axes in tables.
+        points, trials: the numbers of points and of trials.
     """
 
     def __init__(self, document: Document, study: Study, base: Document) -> None:
@@ -59,9 +59,9 @@ class Grid:
         self._shelf: dict[str, Any] = {}
         self._composed: OrderedDict[int, Experiment] = OrderedDict()
         self.base, self._wrong = dotted.changed(base, self._set(), self._read)
-        self.lines = [*self._axes(), *self._sample()]
-        self.columns = [column for line in self.lines for column in line.columns]
-        self.points = prod(line.size for line in self.lines)
+        self.dimensions = [*self._axes(), *self._sample()]
+        self.columns = [column for dimension in self.dimensions for column in dimension.columns]
+        self.points = prod(dimension.size for dimension in self.dimensions)
         own = self.base.data.get("seed", 0)
         seeds = study.seeds if study.seeds is not None else [own if isinstance(own, int) else 0]
         self.seeds: Sequence[int] = range(seeds) if isinstance(seeds, int) else seeds
@@ -70,17 +70,17 @@ class Grid:
     # ---- points ----------------------------------------------------------------------------------------------
 
     def labels(self, point: int) -> dict[str, Label]:
-        """Where a point lies, by column."""
-        return {column: label for one in self._along(point) for column, label in one.labels.items()}
+        """The labels of a point, by column."""
+        return {column: label for value in self._along(point) for column, label in value.labels.items()}
 
     def experiment(self, point: int) -> Experiment:
         """The experiment at a point, with the seed of the file.
 
         Raises:
-            ConfigError: there is none, since its parts do not fit together.
+            ConfigError: the parts of the experiment do not fit together.
         """
         if point not in self._composed:
-            changes = [change for one in self._along(point) for change in one.changes]
+            changes = [change for value in self._along(point) for change in value.changes]
             document, wrong = dotted.changed(self.base, changes, self._read)
             try:
                 self._composed[point] = config.compose(document, self._machine)
@@ -92,50 +92,50 @@ class Grid:
                 self._composed.popitem(last=False)
         return self._composed[point]
 
-    def _along(self, point: int) -> list[Point]:
-        """The point of each axis; the last axis varies fastest."""
-        found = []
-        for line in reversed(self.lines):
-            point, here = divmod(point, line.size)
-            found.append(line.at(here))
-        return found[::-1]
+    def _along(self, point: int) -> list[AxisValue]:
+        """The value of each axis at a point; the last axis varies fastest."""
+        values = []
+        for dimension in reversed(self.dimensions):
+            point, index = divmod(point, dimension.size)
+            values.append(dimension.at(index))
+        return values[::-1]
 
-    def _set(self) -> list[Change]:
+    def _set(self) -> list[KeyChange]:
         keys = self.study.set
-        return [Change(key, keys[key], self._mark(("set", key), True), self._mark(("set", key))) for key in keys]
+        return [KeyChange(key, keys[key], self._mark(("set", key), True), self._mark(("set", key))) for key in keys]
 
-    def _axes(self) -> Iterator[Line]:
+    def _axes(self) -> Iterator[Dimension]:
         for name, axis in self.study.vary.items():
             yield self._zipped(name, axis) if axis.zip else self._plain(name, axis)
 
-    def _plain(self, name: str, axis: Axis) -> Line:
+    def _plain(self, name: str, axis: AxisOptions) -> Dimension:
         place, values = ("vary", name), axis.values or []
         short = isinstance(self._document.data["vary"][name], list)
         keys, marks = self._keys(place, name, axis.key, axis.keys)
         labels = axis.labels or _labels(values)
 
-        def at(number: int) -> Point:
+        def at(number: int) -> AxisValue:
             mark = self._mark((*place, number) if short else (*place, "values", number))
-            changes = [Change(key, values[number], where, mark) for key, where in zip(keys, marks, strict=True)]
-            return Point({name: labels[number]}, changes)
+            changes = [KeyChange(key, values[number], where, mark) for key, where in zip(keys, marks, strict=True)]
+            return AxisValue({name: labels[number]}, changes)
 
-        return Line([name], len(values), at)
+        return Dimension([name], len(values), at)
 
-    def _zipped(self, name: str, axis: Axis) -> Line:
+    def _zipped(self, name: str, axis: AxisOptions) -> Dimension:
         lists = axis.zip or {}
         points = [values[0] if len(values) == 1 else list(values) for values in zip(*lists.values(), strict=True)]
         labels = axis.labels or _labels(points)
 
-        def at(number: int) -> Point:
+        def at(number: int) -> AxisValue:
             changes = []
             for key, values in lists.items():
                 place = ("vary", name, "zip", key)
-                changes.append(Change(key, values[number], self._mark(place, True), self._mark((*place, number))))
-            return Point({name: labels[number]}, changes)
+                changes.append(KeyChange(key, values[number], self._mark(place, True), self._mark((*place, number))))
+            return AxisValue({name: labels[number]}, changes)
 
-        return Line([name], len(axis), at)
+        return Dimension([name], len(axis), at)
 
-    def _sample(self) -> Iterator[Line]:
+    def _sample(self) -> Iterator[Dimension]:
         sample = self.study.sample
         if sample is None:
             return
@@ -144,20 +144,20 @@ class Grid:
             drawn.append((name, law, *self._keys(("sample", "keys", name), name, law.key, law.keys)))
         choices = {name: _labels(law.choice) for name, law in sample.keys.items() if law.choice is not None}
 
-        def at(number: int) -> Point:
+        def at(number: int) -> AxisValue:
             labels: dict[str, Label] = {"sample": number}
             changes = []
             for name, law, keys, marks in drawn:
                 value = law.draw(streams.generator(sample.seed, "study sample", name, number))
                 labels[name] = choices[name][(law.choice or []).index(value)] if name in choices else value
                 mark = self._mark(("sample", "keys", name))
-                changes += [Change(key, value, where, mark) for key, where in zip(keys, marks, strict=True)]
-            return Point(labels, changes)
+                changes += [KeyChange(key, value, where, mark) for key, where in zip(keys, marks, strict=True)]
+            return AxisValue(labels, changes)
 
-        yield Line(["sample", *sample.keys], sample.count, at)
+        yield Dimension(["sample", *sample.keys], sample.count, at)
 
     def _keys(self, place: Place, name: str, key: str | None, keys: list[str] | None) -> tuple[list[str], list[Mark]]:
-        """The dotted keys of an axis, and where they stand; its own name is one, if it gives none."""
+        """The dotted keys of an axis, and where they stand; an axis without keys is named by its key."""
         if keys is not None:
             return keys, [self._mark((*place, "keys", number)) for number in range(len(keys))]
         if key is not None:
@@ -171,7 +171,7 @@ class Grid:
     # ---- machines are read once ------------------------------------------------------------------------------
 
     def _read(self, part: Document, kind: str) -> Document:
-        return self._once(("read", kind), part, lambda: dotted.read(part, kind))
+        return self._once(("read", kind), part, lambda: dotted.content_of(part, kind))
 
     def _machine(self, part: Document) -> Any:
         return self._once(("machine",), part, lambda: hardware.machine(part))
@@ -185,47 +185,51 @@ class Grid:
     # ---- checks ----------------------------------------------------------------------------------------------
 
     def check(self) -> str:
-        """Check all keys, and each value along an axis at the first point of the others; a fingerprint of all that.
+        """Check all keys, and each value of an axis at the first values of the others; return a fingerprint of all.
 
-        What is wrong with a value or a key is an error here. Points whose parts are right and do not fit together are
-        trials that fail.
+        An invalid key or value is an error here. A point whose parts are valid, but do not fit together, is a trial
+        that fails.
 
         Raises:
-            ConfigError: the first point is no experiment, or a key or a value is wrong.
+            ConfigError: the first point is no valid experiment, or a key or a value is invalid.
         """
         wrong = [*self._wrong, *map(str, self._misnamed())]
-        found: list[Any] = []
-        for line, here, point in self._looked_at():
+        resolved: list[Any] = []
+        for dimension, index, point in self._checked_points():
             try:
-                found.append(self.experiment(point).resolved())
+                resolved.append(self.experiment(point).resolved())
             except ConfigError as error:
-                marks = [mark for change in line.at(here).changes for mark in (change.key_mark, change.value_mark)]
+                marks = [
+                    mark for change in dimension.at(index).changes for mark in (change.key_mark, change.value_mark)
+                ]
                 places = tuple(f"{mark.file}:{mark.line}:{mark.column}: " for mark in marks)
-                wrong += [said for said in str(error).splitlines() if here == 0 or said.startswith(places)]
-                found.append(str(error))
-        if not self.lines:
-            found.append(self.experiment(0).resolved())
+                wrong += [line for line in str(error).splitlines() if index == 0 or line.startswith(places)]
+                resolved.append(str(error))
+        if not self.dimensions:
+            resolved.append(self.experiment(0).resolved())
         documents.complain(wrong)
-        return documents.fingerprint(found)
+        return documents.fingerprint(resolved)
 
     def doubts(self) -> list[str]:
-        """What is implausible in the experiment, and in each value along an axis; points that are none say nothing."""
-        said = (doubt.text for experiment in self.some() for doubt in plausible.doubts(experiment))
-        return list(dict.fromkeys(said))
+        """Warnings about implausible values, in the experiment and along each axis; invalid points are left out."""
+        texts = (doubt.text for experiment in self.representatives() for doubt in plausible.doubts(experiment))
+        return list(dict.fromkeys(texts))
 
-    def some(self) -> Iterator[Experiment]:
-        """The first experiment, and those with each value along an axis; points that are none are left out."""
-        for point in sorted({0, *(point for _, _, point in self._looked_at())}):
+    def representatives(self) -> Iterator[Experiment]:
+        """The first experiment, and the one at each value of an axis; invalid points are left out."""
+        for point in sorted({0, *(point for _, _, point in self._checked_points())}):
             with suppress(ConfigError):
                 yield self.experiment(point)
 
-    def _looked_at(self) -> Iterator[tuple[Line, int, int]]:
-        """Values along each axis at the first point of the others: the axis, the number of the value, and the point."""
+    def _checked_points(self) -> Iterator[tuple[Dimension, int, int]]:
+        """The values of each axis at the first values of the others: the axis, the value's index, and the point."""
         stride = self.points
-        for line in self.lines:
-            stride //= line.size
-            for here in sorted({round(step) for step in np.linspace(0, line.size - 1, min(line.size, _CHECKED))}):
-                yield line, here, here * stride
+        for dimension in self.dimensions:
+            stride //= dimension.size
+            for index in sorted(
+                {round(step) for step in np.linspace(0, dimension.size - 1, min(dimension.size, _CHECKED))}
+            ):
+                yield dimension, index, index * stride
 
     def _misnamed(self) -> Iterator[documents.Problem]:
         """Axes and figures with names that do not fit the table, and keys that vary twice."""
@@ -239,14 +243,14 @@ class Grid:
                 text += "" if keyed else f", and `key: {name}`"
                 yield self._document.problem(place, text, at_key=True)
         taken: dict[str, str] = {}
-        for line in self.lines:
-            for change in line.at(0).changes:
+        for dimension in self.dimensions:
+            for change in dimension.at(0).changes:
                 if change.key == "seed":
                     yield documents.Problem(*change.key_mark, "seeds are given by `seeds`")
                 elif change.key in taken:
                     text = f"{change.key} varies already along {taken[change.key]!r}"
                     yield documents.Problem(*change.key_mark, text)
-                taken[change.key] = line.columns[-1]
+                taken[change.key] = dimension.columns[-1]
         for number in range(len(self.study.figures)):
             yield from self._misdrawn(number)
 
@@ -256,7 +260,7 @@ class Grid:
         of_table, numbers = (METRICS, CURVES) if figure.over_training else (COLUMNS, NUMBERS)
         names = list(dict.fromkeys([*self.columns, "seed", *of_table]))
         asked: list[tuple[Place, str | None, list[str]]] = []
-        asked += [(("x",), figure.x, [*names, *PROGRESS]), (("y",), figure.y, [*numbers])]
+        asked += [(("x",), figure.x, [*names, *TRAINING_AXES]), (("y",), figure.y, [*numbers])]
         asked.append((("hue",), figure.hue, names))
         for key in ("facet", "rows"):
             given = getattr(figure, key)
@@ -275,7 +279,7 @@ class Grid:
     # ---- the study itself ------------------------------------------------------------------------------------
 
     def resolved(self) -> dict[str, Any]:
-        """The study as plain data that describes the same trials wherever it lies."""
+        """The study as plain data that names no other file."""
         data = self.study.model_dump(mode="json", exclude_none=True)
         data["experiment"] = dotted.spelled_out(self.base, "", self._read)
         for axis in data.get("vary", {}).values():
@@ -289,13 +293,13 @@ class Grid:
         return dotted.spelled_out(Document(self._document.file, value), key.rpartition(".")[2], self._read)
 
 
-def load(path: str | Path) -> Grid:
+def load_study(path: str | Path) -> Grid:
     """The trials of the study that a YAML file describes, or a shipped one by its name.
 
     Raises:
-        ConfigError: all problems of the file, one a line.
+        ConfigError: all problems of the file, one per line.
     """
-    return compose(documents.load(config.found(path, "configs/studies")))
+    return compose(documents.load(config.path_of(path, "configs/studies")))
 
 
 def compose(document: Document) -> Grid:
@@ -314,7 +318,7 @@ def compose(document: Document) -> Grid:
 
 def _base(document: Document) -> Document:
     """The experiment that a study starts from."""
-    if "experiment" not in document.data:  # which is told with all else that is wrong
+    if "experiment" not in document.data:  # `check` reports it with the other problems
         return document
     part = document.part(("experiment",))
     if isinstance(part.data, str):
@@ -334,7 +338,7 @@ def _base(document: Document) -> Document:
 
 
 def _labels(values: list[Any]) -> list[Label]:
-    """What to call values: themselves, if they are numbers or words; else their names, or what they say in short."""
+    """Labels of values: the values themselves if they are numbers or words; otherwise their names, or JSON."""
     named = [value.get("name") if isinstance(value, dict) else value for value in values]
     if not all(isinstance(value, (str, int, float)) for value in named) or len(set(map(str, named))) < len(named):
         named = [value if isinstance(value, (str, int, float)) else json.dumps(value) for value in values]

@@ -1,4 +1,4 @@
-"""Machines and devices by name: their files, found and put together."""
+"""Files of machines, devices and peripheries: looked up by name, and merged with the files that they are `like`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from hwsim import documents
-from hwsim.accounts.periphery import Periphery
 from hwsim.documents import Document, Place
-from hwsim.machine import MACHINES
+from hwsim.machines import MACHINES
 from hwsim.physics import DataSheet
+from hwsim.units.periphery import Periphery
 
 _CALLED = {"devices": "device", "configs/periphery": "periphery", "configs/references": "set of references"}
-"""What files of a kind are called, where it is not a machine."""
+"""What a file in each folder describes; files in other folders describe machines."""
 _BY_KEY = {
     "conductance": "data sheet",
     "driver": "periphery",
@@ -24,7 +24,7 @@ _BY_KEY = {
     "like": "machine",
     "experiment": "study",
 }
-"""What a document with a key is."""
+"""The kind of a document, by a key that only this kind has."""
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -46,10 +46,10 @@ def kind_of(document: Document) -> str:
 
 
 def machine(document: Document) -> Any:
-    """The options of the machine that a document describes: its name, a path, or keys to change `like` another one.
+    """The options of a machine. The document is its name, a path, or the changes to the machine that it is `like`.
 
     Raises:
-        ConfigError: each problem with its place, in whichever file it stands.
+        ConfigError: each problem with its file, line and column.
     """
     document = inherited(document)
     kind = document.data.get("kind")
@@ -58,19 +58,19 @@ def machine(document: Document) -> Any:
         raise documents.refuse([document.problem(("kind",), text)])
     messages: list[str] = []
     if kind == "crossbar":
-        for key, load, stand_in in (
+        for key, options_of, stand_in in (
             ("device", device, "ideal"),
             ("periphery", periphery, "none"),
             ("digital", _digital, "digital_45nm"),
         ):
             if key in document.data:
-                make = partial(load, document.part((key,)))
-                document.data[key] = documents.collect(messages, make, partial(load, Document(key, stand_in)))
+                make = partial(options_of, document.part((key,)))
+                document.data[key] = documents.collect(messages, make, partial(options_of, Document(key, stand_in)))
     return _checked(MACHINES[kind].Options, document, messages)
 
 
 def device(document: Document) -> DataSheet:
-    """The data sheet of a device: its name, a path, or the sheet itself."""
+    """The data sheet of a device. The document is its name, a path, or the sheet itself."""
     document = opened(document, "devices")
     if not isinstance(document.data, dict):
         raise documents.refuse([document.problem((), "must be the name of a device, or a mapping")])
@@ -79,16 +79,16 @@ def device(document: Document) -> DataSheet:
 
 
 def periphery(document: Document) -> Periphery:
-    """The periphery of a tile: its name, a path, or the keys themselves."""
+    """The periphery of a tile. The document is its name, a path, or the keys themselves."""
     document = opened(document, "configs/periphery")
     if not isinstance(document.data, dict):
         raise documents.refuse([document.problem((), "must be the name of a periphery, or a mapping")])
-    found: Periphery = _checked(Periphery, document, [])
-    return found
+    checked: Periphery = _checked(Periphery, document, [])
+    return checked
 
 
 def _digital(document: Document) -> Any:
-    """The options of a machine that has to be a digital one."""
+    """The options of a machine that must be digital."""
     unit = inherited(document)
     kind = unit.data.get("kind")
     if isinstance(kind, str) and kind in MACHINES and kind != "digital":
@@ -97,15 +97,15 @@ def _digital(document: Document) -> Any:
 
 
 def inherited(document: Document, trail: tuple[Path, ...] = ()) -> Document:
-    """The document laid over the one that it is `like`; `trail` are the files that led to it."""
-    found = opened(document, "configs/hardware")
-    if found is not document:
-        path = Path(found.file).resolve()
+    """The document merged over the one that it is `like`; `trail` lists the files that led to it."""
+    named = opened(document, "configs/hardware")
+    if named is not document:
+        path = Path(named.file).resolve()
         if path in trail:
             circle = " → ".join(step.name for step in (*trail[trail.index(path) :], path))
             raise documents.refuse([document.problem((), f"a machine cannot be like itself: {circle}")])
         trail = (*trail, path)
-    document = found
+    document = named
     if not isinstance(document.data, dict):
         raise documents.refuse([document.problem((), "must be the name of a machine, or a mapping")])
     if "like" not in document.data:
@@ -122,7 +122,7 @@ def opened(document: Document, kind: str) -> Document:
     if not path.is_file():
         what = _CALLED.get(kind, "machine")
         if name.endswith((".yaml", ".yml")):
-            beside = [each.name for each in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
+            beside = [file.name for file in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
             close = documents.nearest(path.name, beside)
             hint = f"; did you mean {str(path.with_name(close[0]))!r}?" if close else ""
             text = f"no file {str(path)!r}{hint}"
@@ -133,7 +133,7 @@ def opened(document: Document, kind: str) -> Document:
 
 
 def _checked(model: type[BaseModel], document: Document, messages: list[str]) -> Any:
-    """A document as a model whose constants name listed sources, if there are no messages about it already."""
+    """The document as a model whose constants name listed sources; raises an error if there are `messages` already."""
     checked = documents.collect(messages, lambda: documents.check(model, document))
     known = document.data.get("sources")
     if isinstance(known, dict):
@@ -149,7 +149,7 @@ def _checked(model: type[BaseModel], document: Document, messages: list[str]) ->
 
 
 def _sources(data: Any, place: Place) -> Iterator[tuple[Place, str]]:
-    """The sources named in a document, but not in the data sheets and machines inside it, which list their own."""
+    """The sources that a document names. Data sheets and machines inside it list their own, and are left out."""
     if isinstance(data, dict):
         for key, value in data.items():
             if key == "source" and isinstance(value, str):

@@ -1,9 +1,9 @@
-"""What published devices and circuits are like: a number far from all of them is mostly a wrong unit or exponent.
+"""Plausible values: the ranges of published devices and circuits. Far outside, a unit or an exponent is often wrong.
 
-What is impossible is an error, and stands with the models themselves. What is implausible is a warning: such a device
-may exist one day, but a data sheet that describes one has to be looked at again. Each quantity of a data sheet and of a
-machine's parts has a line in `PUBLISHED`: the smallest and the largest value that was published, where, and how far
-beyond them a value is accepted in silence.
+An impossible value is an error, which the models themselves raise. An implausible value is a warning: such a device may
+exist one day, but its data sheet needs a second look. Each quantity of a data sheet and of a machine's parts has an
+entry in `PUBLISHED`: the smallest and the largest published value, their sources, and the factor by which a value may
+lie beyond them without a warning.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel
 
-from hwsim.accounts.crossbar import CrossbarParts
-from hwsim.accounts.digital import DigitalParts
-from hwsim.accounts.periphery import Periphery
-from hwsim.accounts.sram import StaticMemory
 from hwsim.config import dotted
 from hwsim.documents import Document, Place, Problem
-from hwsim.machine import digital
+from hwsim.machines import digital
+from hwsim.machines.crossbar import CrossbarParts
 from hwsim.physics import DataSheet
 from hwsim.quantities import Constant, si
+from hwsim.units.periphery import Periphery
+from hwsim.units.processor import DigitalParts
+from hwsim.units.sram import StaticMemory
 
 
 class Limit(NamedTuple):
-    """An extreme value that was published, in SI units, and where."""
+    """An extreme published value, in SI units, and its source."""
 
     value: float
     source: str
 
 
 class Published(NamedTuple):
-    """What is published of a quantity.
+    """The published range of a quantity.
 
     Attributes:
-        key: dotted, from the model on; `*` stands for any key.
+        key: the dotted key, relative to the model; `*` matches any key.
         unit: of the limits; "" for shares and counts.
-        low, high: the smallest and the largest; None where no value would be too small, or too large.
-        margin: how many times beyond them a value is accepted.
-        of: finds what the limits are about in the model, where that is not the number itself; None if there is nothing.
-        what: that is, in words.
+        low, high: the smallest and the largest published value; None where no value is too small, or too large.
+        margin: the factor by which a value may lie beyond them.
+        of: computes the quantity from the model, where it is not the number at `key`; None if it does not apply.
+        what: the computed quantity in words.
 
-    Zero is never too small: it says that there is nothing of the kind, which no wrong unit does.
+    Zero is never too small: it means that there is no such effect, and no wrong unit leads to it.
     """
 
     key: str
@@ -56,7 +56,7 @@ class Published(NamedTuple):
     what: str = ""
 
     def doubt(self, value: float) -> str | None:
-        """What is to be said of a value; None if it is plausible."""
+        """The warning about a value; None if it is plausible."""
         for end, beyond, name in ((self.high, 1, "largest"), (self.low, -1, "smallest")):
             if end is not None and value and (value / end.value) ** beyond > self.margin:
                 ratio = value / end.value
@@ -66,11 +66,11 @@ class Published(NamedTuple):
 
 
 class Doubt(NamedTuple):
-    """A number that is implausible.
+    """A warning about an implausible number.
 
     Attributes:
-        place: the keys that lead to it from the model that was looked at.
-        text: what it is, and why that is implausible.
+        place: the keys that lead to the number from the checked model.
+        text: the number, and why it is implausible.
     """
 
     place: Place
@@ -85,14 +85,14 @@ def written(value: float, unit: str) -> str:
 
 
 NODES: tuple[int, ...] = get_args(StaticMemory.model_fields["node_nm"].annotation)
-"""Nodes, in nm, for which there are tables of static memories."""
+"""Technology nodes, in nm, that have tables of static memories."""
 
 _IMPLAUSIBLE = "; are its unit and exponent right?"
 
 
 def doubts(model: BaseModel) -> list[Doubt]:
-    """What is implausible in a data sheet, a machine, an experiment, or another model with some in it; each once."""
-    found: dict[str, Doubt] = {}
+    """Warnings about a data sheet, a machine, an experiment, or a model that contains some; none is repeated."""
+    by_text: dict[str, Doubt] = {}
     for place, owner, own, part in _models(model, (), "", ()):
         for row in PUBLISHED.get(type(part), ()):
             for where, value, ends in _values(row, part):
@@ -100,19 +100,19 @@ def doubts(model: BaseModel) -> list[Doubt]:
                 if text is not None:
                     key = ".".join(map(str, (*own, *where)))
                     what = " reaches" if ends else f" {row.what} is" if row.what else " is"
-                    said = f"{owner}: {key}{what} {written(value, row.unit)}, {text}{_IMPLAUSIBLE}"
-                    found.setdefault(said, Doubt((*place, *where), said))
+                    text_of_doubt = f"{owner}: {key}{what} {written(value, row.unit)}, {text}{_IMPLAUSIBLE}"
+                    by_text.setdefault(text_of_doubt, Doubt((*place, *where), text_of_doubt))
         if isinstance(part, digital.Options) and (half := _half_scaled(part)):
-            found.setdefault(half, Doubt((*place, "parts", "sram", "node_nm"), half))
-    return list(found.values())
+            by_text.setdefault(half, Doubt((*place, "parts", "sram", "node_nm"), half))
+    return list(by_text.values())
 
 
 def _half_scaled(machine: digital.Options) -> str | None:
-    """What is to be said of memories that are of another node than the arithmetic in front of them."""
+    """The warning about memories of another technology node than the arithmetic; None if the nodes agree."""
     if machine.scaled_to is None:
         return None
     node, memories = machine.scaled_to.node * 1e9, machine.parts.sram.node_nm
-    nearest = min(NODES, key=lambda each: abs(log(each / node)))
+    nearest = min(NODES, key=lambda table_node: abs(log(table_node / node)))
     if memories == nearest:
         return None
     return (
@@ -122,13 +122,13 @@ def _half_scaled(machine: digital.Options) -> str | None:
 
 
 def located(document: Document, model: BaseModel) -> list[str]:
-    """What is implausible in the model of a document, each thing behind where it stands, in whichever file."""
-    found = [(dotted.mark(document, doubt.place), doubt.text) for doubt in doubts(model)]
-    return [str(Problem(*mark, f"warning: {text}")) for mark, text in found]
+    """Warnings about the model of a document, each with its file, line and column."""
+    marked = [(dotted.mark(document, doubt.place), doubt.text) for doubt in doubts(model)]
+    return [str(Problem(*mark, f"warning: {text}")) for mark, text in marked]
 
 
 def _models(data: Any, place: Place, owner: str, own: Place) -> Iterator[tuple[Place, str, Place, BaseModel]]:
-    """All models in one, each with its place, the name of the document that it is in, and its place in that."""
+    """All models in `data`: the place of each, the name of its document, its place in that document, and the model."""
     if isinstance(data, Constant):
         return
     if isinstance(data, BaseModel):
@@ -146,7 +146,7 @@ def _models(data: Any, place: Place, owner: str, own: Place) -> Iterator[tuple[P
 
 
 def _values(row: Published, part: BaseModel) -> Iterator[tuple[Place, float, bool]]:
-    """The numbers that a line is about, and whether each is an end of a constant's range."""
+    """The numbers that an entry is about: place, value, and whether it is an end of a constant's range."""
     if row.of is not None:
         value = row.of(part)
         if value is not None:
@@ -158,7 +158,7 @@ def _values(row: Published, part: BaseModel) -> Iterator[tuple[Place, float, boo
 
 
 def numbers(data: Any, place: Place = ()) -> Iterator[tuple[Place, float, bool]]:
-    """All numbers of a model, each with its place and whether it is an end of a constant's range."""
+    """All numbers of a model: place, value, and whether it is an end of a constant's range."""
     if isinstance(data, Constant):
         yield place, data.value, False
         yield from ((place, end, True) for end in data.range or [])
@@ -185,7 +185,7 @@ def _error(sheet: DataSheet) -> float:
 
 
 def _step(sheet: DataSheet) -> float | None:
-    """The programming step as a share of the range; of no interest where a device is exact by intent."""
+    """The programming step as a share of the range; None for a device without programming errors."""
     return sheet.programming.step.value / sheet.window if _error(sheet) else None
 
 
@@ -461,7 +461,7 @@ PUBLISHED: dict[type[BaseModel], tuple[Published, ...]] = {
         ),
     ),
 }
-"""By the model that has the quantity. Quantities that are in no line are listed, with the reason, in `UNBOUNDED`."""
+"""Published ranges, by model. Quantities without one are listed in `UNBOUNDED`, with the reason."""
 
 UNBOUNDED: dict[type[BaseModel], dict[str, str]] = {
     DataSheet: {

@@ -1,4 +1,4 @@
-"""What the command line changes in a document: `--set KEY=VALUE` and `--expect KEY=SHARE`."""
+"""Settings on the command line: `--set KEY=VALUE` and `--expect KEY=SHARE`."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from hwsim.errors import ConfigError
 from hwsim.machine import Expectations
 
 
-def load(file: str | Path, settings: list[str]) -> Experiment:
-    """The experiment of a file with some of its keys set.
+def load_with_settings(file: str | Path, settings: list[str]) -> Experiment:
+    """The experiment of a file, with some of its keys set to other values.
 
     Args:
-        settings: such as `task.steps=1e6`; what stands behind the sign is YAML.
+        settings: such as `task.steps=1e6`; the value is YAML.
 
     Raises:
-        ConfigError: something is wrong with the file or with a setting; all of it is told.
+        ConfigError: the file or a setting is invalid; the message lists all problems.
     """
     if not settings:
         return experiment.load(file)
-    document = documents.load(experiment.found(file))
+    document = documents.load(experiment.path_of(file))
     changes = []
     for setting in settings:
         key, value = _pair("--set", setting)
         mark = Mark(f"--set {setting}", 0, 0)
-        changes.append(dotted.Change(key, value, mark, mark))
+        changes.append(dotted.KeyChange(key, value, mark, mark))
     whole, wrong = dotted.changed(document, changes)
     documents.complain(wrong)
     return experiment.compose(whole)
 
 
 def expectations(given: list[str]) -> Expectations:
-    """What is expected of values, such as `input=0.1`.
+    """The expected statistics of values, from settings such as `input=0.1`.
 
     Raises:
-        ConfigError: there is no such expectation, or it is no share.
+        ConfigError: there is no such key, or the value is not a share.
     """
-    shares = dict(_pair("--expect", one) for one in given)
+    shares = dict(_pair("--expect", text) for text in given)
     typed = Document("--expect", shares, {(): Mark("--expect", 0, 0)})
-    found: Expectations = documents.check(Expectations, typed)
-    return found
+    expected: Expectations = documents.check(Expectations, typed)
+    return expected
 
 
 def _pair(option: str, text: str) -> tuple[str, Any]:

@@ -1,4 +1,4 @@
-"""A study: an experiment, what varies in it, and what is to be drawn of it."""
+"""A study: an experiment, what varies in it, and the figures of its results."""
 
 from __future__ import annotations
 
@@ -7,26 +7,31 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from hwsim.columns import PROGRESS
+from hwsim.columns import TRAINING_AXES
 from hwsim.config.experiment import Name, Whole
 
-Key = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$", description="dotted, as in network.layers.0.cell.r_min")]
+DottedKey = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$", description="dotted, as in network.layers.0.cell.r_min")]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 MOST = 2**53
-"""Of seeds, and of random points; what is more has no numbers that tables could hold."""
+"""Largest number of seeds, and of random points: tables hold larger numbers inexactly."""
 
 
-class Axis(BaseModel, extra="forbid"):
-    """What varies along one axis: one key or several with the same value, or several that change together."""
+class AxisOptions(BaseModel, extra="forbid"):
+    """One axis: a key, several keys with the same value, or several keys that change together."""
 
-    key: Annotated[Key | None, Field(description="what varies, if that is not the name of the axis")] = None
-    keys: Annotated[list[Key] | None, Field(min_length=1, description="several keys with the same value")] = None
-    values: Annotated[list[Any] | None, Field(min_length=1, description="of the key or keys, one a point")] = None
-    zip: Annotated[dict[Key, list[Any]] | None, Field(min_length=1, description="a list of values for each key")] = None
-    labels: Annotated[list[str | int | float] | None, Field(description="what tables and figures call the points")] = (
+    key: Annotated[DottedKey | None, Field(description="key that varies; by default the name of the axis")] = None
+    keys: Annotated[list[DottedKey] | None, Field(min_length=1, description="several keys with the same value")] = None
+    values: Annotated[list[Any] | None, Field(min_length=1, description="values of the key or keys, one per point")] = (
         None
     )
+    zip: Annotated[
+        dict[DottedKey, list[Any]] | None,
+        Field(min_length=1, description="a list of values per key; the keys change together"),
+    ] = None
+    labels: Annotated[
+        list[str | int | float] | None, Field(description="labels of the points in tables and figures")
+    ] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -57,16 +62,21 @@ class Axis(BaseModel, extra="forbid"):
 
 
 class Distribution(BaseModel, extra="forbid"):
-    """Where the values of a key are drawn from."""
+    """The distribution that the values of a key are drawn from."""
 
-    key: Annotated[Key | None, Field(description="what is drawn, if that is not the name")] = None
-    keys: Annotated[list[Key] | None, Field(min_length=1, description="several keys with the same value")] = None
-    uniform: Annotated[list[float] | None, Field(min_length=2, max_length=2, description="between these")] = None
-    log_uniform: Annotated[
-        list[float] | None, Field(min_length=2, max_length=2, description="uniform in the logarithm, between these")
+    key: Annotated[DottedKey | None, Field(description="key that is drawn; by default the name")] = None
+    keys: Annotated[list[DottedKey] | None, Field(min_length=1, description="several keys with the same value")] = None
+    uniform: Annotated[
+        list[float] | None, Field(min_length=2, max_length=2, description="uniform between these two")
     ] = None
-    integers: Annotated[list[int] | None, Field(min_length=2, max_length=2, description="both included")] = None
-    choice: Annotated[list[Any] | None, Field(min_length=1, description="one of these")] = None
+    log_uniform: Annotated[
+        list[float] | None, Field(min_length=2, max_length=2, description="uniform in the logarithm, between these two")
+    ] = None
+    integers: Annotated[
+        list[int] | None,
+        Field(min_length=2, max_length=2, description="whole numbers between these two, both included"),
+    ] = None
+    choice: Annotated[list[Any] | None, Field(min_length=1, description="one of these values")] = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -95,11 +105,13 @@ class Distribution(BaseModel, extra="forbid"):
 
 
 class Sample(BaseModel, extra="forbid"):
-    """Random points instead of a grid, or at each point of it."""
+    """Random points, alone or at each point of the grid."""
 
-    count: Annotated[Whole, Field(le=MOST, description="how many points")]
-    keys: Annotated[dict[str, Distribution], Field(min_length=1, description="where values of keys are drawn from")]
-    seed: Annotated[Seed, Field(description="of the points; those of the trials are `seeds`")] = 0
+    count: Annotated[Whole, Field(le=MOST, description="number of random points")]
+    keys: Annotated[
+        dict[str, Distribution], Field(min_length=1, description="distributions of the keys, by name or by dotted key")
+    ]
+    seed: Annotated[Seed, Field(description="seed of the random points; the seeds of the trials are `seeds`")] = 0
 
 
 Scale = Literal["linear", "log"]
@@ -109,10 +121,10 @@ Bound = Annotated[
 ]
 
 
-class Figure(BaseModel, extra="forbid"):
-    """A figure: y over x, a line or colour for each hue, a column of panels for each facet, and rows of them."""
+class FigureOptions(BaseModel, extra="forbid"):
+    """A figure of y over x: `hue` gives colours, `facet` gives panels side by side, `rows` gives rows of panels."""
 
-    name: Annotated[Name, Field(description="of the file that is drawn")]
+    name: Annotated[Name, Field(description="name of the figure and of its file")]
     x: Annotated[
         str,
         Field(
@@ -122,48 +134,54 @@ class Figure(BaseModel, extra="forbid"):
     y: Annotated[
         str,
         Field(
-            description="a column of the table, such as cosine_recurrent or accuracy; test_accuracy of learning curves"
+            description="a column of the table, such as cosine_recurrent or accuracy; for learning curves test_accuracy"
         ),
     ]
-    hue: Annotated[str | None, Field(description="a line or colour for each of its values")] = None
-    facet: Annotated[Columns | None, Field(description="a panel for each of its values, side by side")] = None
-    rows: Annotated[Columns | None, Field(description="a row of panels for each of its values")] = None
-    where: Annotated[dict[str, list[Any]], Field(description="only rows with one of these values, by column")] = {}
+    hue: Annotated[str | None, Field(description="column with one line or colour per value")] = None
+    facet: Annotated[Columns | None, Field(description="column or columns with one panel per value, side by side")] = (
+        None
+    )
+    rows: Annotated[Columns | None, Field(description="column or columns with one row of panels per value")] = None
+    where: Annotated[dict[str, list[Any]], Field(description="rows that are drawn: the allowed values, by column")] = {}
     kind: Annotated[
-        Literal["auto", "line", "points"], Field(description="line for numbers along x, points for names, by default")
+        Literal["auto", "line", "points"],
+        Field(description="auto: line where x is a number, points where it is a name"),
     ] = "auto"
-    center: Annotated[Literal["median", "mean"], Field(description="what is drawn of chips and seeds")] = "median"
+    center: Annotated[Literal["median", "mean"], Field(description="centre over chips and seeds")] = "median"
     spread: Annotated[
         Literal["quartiles", "range", "deviation", "interval", "none"],
-        Field(description="over chips and seeds; interval is that of 95 % around the mean"),
+        Field(description="spread over chips and seeds; interval: 95 % interval of the mean"),
     ] = "quartiles"
-    title: Annotated[str | None, Field(description="above the figure: what is shown")] = None
-    caption: Annotated[str | None, Field(description="below the title: how to read it")] = None
-    names: Annotated[dict[str, str], Field(description="what columns and values are called in the figure")] = {}
+    title: Annotated[str | None, Field(description="title above the figure: what it shows")] = None
+    caption: Annotated[str | None, Field(description="text below the title: how to read the figure")] = None
+    names: Annotated[dict[str, str], Field(description="names of columns and values in the figure")] = {}
     units: Annotated[
-        dict[str, str], Field(description="of the values of a column, such as %, J, B, s, or a word such as steps")
+        dict[str, str], Field(description="units by column, such as %, J, B, s, or a word such as steps")
     ] = {}
-    lines: Annotated[dict[str, float], Field(description="heights of lines across each panel, by name")] = {}
+    lines: Annotated[
+        dict[str, float], Field(description="horizontal lines across each panel: their heights, by name")
+    ] = {}
     hollow: Annotated[
-        dict[str, Bound], Field(max_length=1, description="marks are hollow where this column is below or above that")
+        dict[str, Bound],
+        Field(max_length=1, description="marks are hollow where the median of this column is below or above a bound"),
     ] = {}
     not_finite: Annotated[
-        float | None, Field(description="height of the marks of what is not finite; the foot by default")
+        float | None, Field(description="height of the marks for values that are not finite; by default the bottom")
     ] = None
-    x_label: Annotated[str | None, Field(description="instead of the name of the column")] = None
-    y_label: Annotated[str | None, Field(description="instead of the name of the column")] = None
-    hue_label: Annotated[str | None, Field(description="instead of the name of the column")] = None
+    x_label: Annotated[str | None, Field(description="label of x; by default the name of the column")] = None
+    y_label: Annotated[str | None, Field(description="label of y; by default the name of the column")] = None
+    hue_label: Annotated[str | None, Field(description="label of hue; by default the name of the column")] = None
     x_scale: Annotated[
-        Literal["linear", "log", "even"], Field(description="of the axis; even gives each value the same place")
+        Literal["linear", "log", "even"], Field(description="scale of x; even: equal distances between values")
     ] = "linear"
-    y_scale: Annotated[Scale, Field(description="of the axis")] = "linear"
-    y_limits: Annotated[
-        list[float] | None, Field(min_length=2, max_length=2, description="lowest and highest y that is drawn")
-    ] = None
+    y_scale: Annotated[Scale, Field(description="scale of y")] = "linear"
+    y_limits: Annotated[list[float] | None, Field(min_length=2, max_length=2, description="lowest and highest y")] = (
+        None
+    )
 
     @property
     def file(self) -> str:
-        """The name of the file that is drawn, without its ending."""
+        """The name of the figure's file, without its extension."""
         return self.name.replace(" ", "_")
 
     @model_validator(mode="after")
@@ -176,29 +194,31 @@ class Figure(BaseModel, extra="forbid"):
 
     @property
     def placing(self) -> list[str]:
-        """The columns that say where a point stands: along x, in which colour and in which panel."""
+        """The columns that place a mark: along x, in a colour and in a panel."""
         return [name for name in (self.x, self.hue, *self.across, *self.down) if name is not None]
 
     @property
     def over_training(self) -> bool:
-        """Whether it shows how learning went, test by test, and not how it ended."""
-        return self.x in PROGRESS
+        """Whether the figure shows learning curves, test by test, rather than final results."""
+        return self.x in TRAINING_AXES
 
     @property
     def across(self) -> list[str]:
-        """The columns whose values are panels side by side."""
+        """The columns with one panel per value, side by side."""
         return [self.facet] if isinstance(self.facet, str) else self.facet or []
 
     @property
     def down(self) -> list[str]:
-        """The columns whose values are rows of panels."""
+        """The columns with one row of panels per value."""
         return [self.rows] if isinstance(self.rows, str) else self.rows or []
 
 
-class Cluster(BaseModel, extra="forbid"):
-    """A Dask cluster: the address of its scheduler, or how many worker processes to start here."""
+class ClusterOptions(BaseModel, extra="forbid"):
+    """A Dask cluster: the address of its scheduler, or the number of worker processes to start on this computer."""
 
-    scheduler: Annotated[str | None, Field(description="address of one that runs, such as tcp://10.0.0.1:8786")] = None
+    scheduler: Annotated[
+        str | None, Field(description="address of a running scheduler, such as tcp://10.0.0.1:8786")
+    ] = None
     workers: Annotated[Whole | None, Field(description="worker processes to start on this computer")] = None
 
     @model_validator(mode="after")
@@ -212,18 +232,25 @@ class Study(BaseModel, extra="forbid"):
     """A grid or a sample of experiments."""
 
     schema_version: Annotated[Literal[1], Field(description="version of this kind of file")] = 1
-    name: Annotated[Name, Field(description="of the study, and of the folder that it is written to")]
+    name: Annotated[Name, Field(description="name of the study and of its folder")]
     experiment: Annotated[
-        str | dict[str, Any], Field(description="a path beside this file, a shipped name, or the experiment itself")
+        str | dict[str, Any],
+        Field(description="path relative to this file, name of a shipped experiment, or the experiment itself"),
     ]
-    set: Annotated[dict[Key, Any], Field(description="dotted keys that differ from the experiment in all trials")] = {}
-    vary: Annotated[dict[str, Axis], Field(description="every combination of these; by name, or by dotted key")] = {}
-    sample: Annotated[Sample | None, Field(description="random points, at each combination of what varies")] = None
+    set: Annotated[
+        dict[DottedKey, Any], Field(description="dotted keys with the values that they have in all trials")
+    ] = {}
+    vary: Annotated[
+        dict[str, AxisOptions],
+        Field(description="axes, by name or by dotted key; every combination of their values is a point"),
+    ] = {}
+    sample: Annotated[Sample | None, Field(description="random points, at each point of the grid")] = None
     seeds: Annotated[
-        int | list[Seed] | None, Field(description="how many, from 0, or a list; by default the experiment's own")
+        int | list[Seed] | None,
+        Field(description="number of seeds, from 0, or a list of seeds; by default the experiment's own"),
     ] = None
-    figures: Annotated[list[Figure], Field(description="what is drawn of the table in the end")] = []
-    dask: Annotated[Cluster | None, Field(description="carry trials out on a Dask cluster")] = None
+    figures: Annotated[list[FigureOptions], Field(description="figures of the results")] = []
+    dask: Annotated[ClusterOptions | None, Field(description="carry trials out on a Dask cluster")] = None
 
     @field_validator("seeds")
     @classmethod
@@ -238,7 +265,7 @@ class Study(BaseModel, extra="forbid"):
 
     @field_validator("figures")
     @classmethod
-    def _names_differ(cls, figures: list[Figure]) -> list[Figure]:
+    def _names_differ(cls, figures: list[FigureOptions]) -> list[FigureOptions]:
         taken = [figure.name for figure in figures]
         twice = sorted({name for name in taken if taken.count(name) > 1})
         if twice:

@@ -1,4 +1,4 @@
-"""YAML documents that remember where everything stands: read, checked against a model, written."""
+"""YAML documents with the position of every key and value: read, checked against a model, written."""
 
 from hwsim.documents.check import check, nearest, unknown
 from hwsim.documents.document import (

@@ -1,4 +1,4 @@
-"""Documents as the models that they are to be, or all that is wrong with them."""
+"""Checks of documents against models: one error lists all problems."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pydantic import BaseModel, ValidationError
 from hwsim.documents.document import Document, Place, Problem, at, refuse
 
 _LISTED = 32
-"""Names that a message lists in full."""
+"""Largest number of names that a message lists in full."""
 
 
 def check(model: type[BaseModel], document: Document) -> Any:
-    """A document as a `model`, or an error that lists all that is wrong with it.
+    """The document as a `model`.
 
     Raises:
         ConfigError: each problem as `file:line:column: what, what is allowed`.
@@ -29,35 +29,35 @@ def check(model: type[BaseModel], document: Document) -> Any:
         checked = model.model_validate(document.data, strict=True)
     except ValidationError as error:
         problems = _problems(model, document, error)
-    for place in _endless(document.data, ()):
-        said = f"{_name(place)} ({at(document.data, place)}): "
-        if not any(problem.text.startswith(said) for problem in problems):
-            problems.append(document.problem(place, f"{said}must be a finite number"))
+    for place in _not_finite(document.data, ()):
+        start = f"{_name(place)} ({at(document.data, place)}): "
+        if not any(problem.text.startswith(start) for problem in problems):
+            problems.append(document.problem(place, f"{start}must be a finite number"))
     if problems:
         raise refuse(problems)
     return checked
 
 
-def _endless(data: Any, place: Place) -> Iterator[Place]:
-    """Where numbers stand that are infinite, or none."""
+def _not_finite(data: Any, place: Place) -> Iterator[Place]:
+    """The places of numbers that are infinite or not a number."""
     if isinstance(data, (dict, list)):
         for key, value in data.items() if isinstance(data, dict) else enumerate(data):
-            yield from _endless(value, (*place, key))
+            yield from _not_finite(value, (*place, key))
     elif isinstance(data, float) and not math.isfinite(data):
         yield place
 
 
 def _problems(model: type[BaseModel], document: Document, error: ValidationError) -> list[Problem]:
-    found = []
+    problems = []
     meant = _meant(model, error)
     for item in error.errors(include_url=False):
         where, owner = _resolve(model, item["loc"])
         kind, value = item["type"], item.get("input")
         if kind == "extra_forbidden":
             allowed = _allowed(owner)
-            found.append(document.problem(where, unknown("key", str(where[-1]), allowed), at_key=True))
+            problems.append(document.problem(where, unknown("key", str(where[-1]), allowed), at_key=True))
         elif kind == "missing" and where not in meant:
-            found.append(document.problem(where[:-1], f"{_name(where)} is missing"))
+            problems.append(document.problem(where[:-1], f"{_name(where)} is missing"))
         elif kind == "missing":
             continue
         elif kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -65,12 +65,12 @@ def _problems(model: type[BaseModel], document: Document, error: ValidationError
             tag = value.get(item["ctx"]["discriminator"].strip("'")) if isinstance(value, dict) else None
             key = item["ctx"]["discriminator"].strip("'")
             text = f"{_name(where)} needs a {key!r}" if tag is None else unknown(_name(where), str(tag), names)
-            found.append(document.problem((*where, key) if tag is not None else where, text))
+            problems.append(document.problem((*where, key) if tag is not None else where, text))
         elif kind == "literal_error":
             names = [name.strip("'") for name in re.split(", | or ", item["ctx"]["expected"])]
-            found.append(document.problem(where, unknown(_name(where), str(value), names)))
+            problems.append(document.problem(where, unknown(_name(where), str(value), names)))
         else:
-            said = "" if isinstance(value, (dict, list)) else f" ({_shown(value)})"
+            shown = "" if isinstance(value, (dict, list)) else f" ({_shown(value)})"
             message = item["msg"].removeprefix("Value error, ")
             if kind in ("model_type", "model_attributes_type", "dict_type"):
                 message = "must be a mapping of keys"
@@ -79,12 +79,12 @@ def _problems(model: type[BaseModel], document: Document, error: ValidationError
             message = f"{message[0].lower()}{message[1:]}"
             where = (*where, *getattr(item.get("ctx", {}).get("error"), "place", ()))
             whole = kind == "value_error" and not where  # parts that do not fit together
-            found.append(document.problem(where, message if whole else f"{_name(where)}{said}: {message}"))
-    return found
+            problems.append(document.problem(where, message if whole else f"{_name(where)}{shown}: {message}"))
+    return problems
 
 
 def _meant(model: type[BaseModel], error: ValidationError) -> set[Place]:
-    """The keys that misspelt ones were meant to be: they are not missing too."""
+    """The keys that were misspelt: they are not reported as missing as well."""
     places = (
         _resolve(model, item["loc"]) for item in error.errors(include_url=False) if item["type"] == "extra_forbidden"
     )
@@ -97,7 +97,7 @@ def _allowed(owner: type[BaseModel] | None) -> list[str]:
 
 
 def _resolve(model: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[Place, type[BaseModel] | None]:
-    """A place in the document for a location in pydantic's words, which also name the members of unions."""
+    """The place for a location of pydantic, which also names the members of unions; and the model of the last key."""
     place: list[str | int] = []
     owner: Any = model
     for position, part in enumerate(loc):
@@ -117,14 +117,14 @@ def _resolve(model: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[Place,
 
 
 def _only_model(annotation: Any) -> Any:
-    """The model, if that is what the type is but for None."""
+    """The model of a type `Model | None`; any other type as it is."""
     arguments = [argument for argument in getattr(annotation, "__args__", ()) if argument is not type(None)]
     is_one = len(arguments) == 1 and type(None) in annotation.__args__ and hasattr(arguments[0], "model_fields")
     return arguments[0] if is_one else annotation
 
 
 def _step_into(annotation: Any, part: str | int) -> tuple[Any, bool]:
-    """What a type gives for one part of a location, and whether that part stands in the document."""
+    """The type behind one part of a location, and whether the part is a key or an index of the document."""
     arguments: tuple[Any, ...] = getattr(annotation, "__args__", ())
     models = [argument for argument in arguments if hasattr(argument, "model_fields")]
     if isinstance(part, int):
@@ -147,7 +147,7 @@ def _step_into(annotation: Any, part: str | int) -> tuple[Any, bool]:
 
 
 def unknown(what: str, name: str, allowed: list[str]) -> str:
-    """What to say of a name that is none of those allowed; of very many, those that resemble it."""
+    """The message about a name that is not allowed; of very many allowed names it lists those that resemble it."""
     close = nearest(name, allowed)
     hint = f"did you mean {close[0]!r}? " if close else ""
     shown = sorted(allowed)
@@ -158,7 +158,7 @@ def unknown(what: str, name: str, allowed: list[str]) -> str:
 
 
 def nearest(name: str, allowed: list[str]) -> list[str]:
-    """The name that was meant, if one is close."""
+    """The nearest allowed name, in a list; an empty list if none is close."""
     return difflib.get_close_matches(name, allowed, 1, 0.5)
 
 

@@ -1,4 +1,4 @@
-"""Plain data that remembers where everything stands in its file."""
+"""Documents: plain data with the position of every key and value in its file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Place = tuple[str | int, ...]
 
 
 class Mark(NamedTuple):
-    """A point in a file, counted from 1; or what is no file but was typed, with lines and columns of 0."""
+    """A position in a file, counted from 1; text typed on the command line has line 0 and column 0."""
 
     file: str
     line: int
@@ -40,7 +40,7 @@ def refuse(problems: Iterable[Problem]) -> ConfigError:
 
 
 class PartError(ValueError):
-    """What a validator of a whole says that is wrong with one of its parts.
+    """An error in one part of a model, raised by a validator of the whole model.
 
     Args:
         place: the keys that lead from the whole to the part.
@@ -56,9 +56,9 @@ class PartError(ValueError):
 
 @dataclass(frozen=True)
 class ByName:
-    """Marks a part of a model that a document may give by name, or by what differs from one that it is `like`.
+    """Marks a part of a model that a document may give by name, or by its changes to one that it is `like`.
 
-    When a document is checked, the part itself stands in its place; this is for the JSON schema.
+    The mark only affects the JSON schema: when a document is checked, the part itself has replaced its name.
     """
 
     like: bool = True
@@ -85,14 +85,14 @@ class Document:
     keys: dict[Place, Mark] = field(default_factory=dict)
 
     def problem(self, place: Place, text: str, at_key: bool = False) -> Problem:
-        """A problem at a place, or at the nearest one around it that stands in the file."""
+        """A problem at a place, or at the nearest enclosing place that the file contains."""
         table = self.keys if at_key and place in self.keys else self.marks
         while place not in table and place:
             place = place[:-1]
         return Problem(*table.get(place, Mark(self.file, 1, 1)), text)
 
     def part(self, place: Place) -> Document:
-        """The document that stands at a place of this one."""
+        """The part of this document at a place."""
         data, n = at(self.data, place), len(place)
         marks = {where[n:]: mark for where, mark in self.marks.items() if where[:n] == place}
         keys = {where[n:]: mark for where, mark in self.keys.items() if where[:n] == place and len(where) > n}
@@ -105,9 +105,9 @@ class Document:
         return Document(self.file, data, marks, self.keys)
 
     def over(self, base: Document) -> Document:
-        """This document laid over another one: mappings are merged, but for constants; all else is replaced."""
-        merged = Document(self.file, _laid(self.data, base.data), dict(base.marks), dict(base.keys))
-        for place in list(merged.marks):  # what is replaced as a whole takes its parts with it
+        """This document merged over another one: mappings key by key; constants and other values are replaced."""
+        merged = Document(self.file, _merged(self.data, base.data), dict(base.marks), dict(base.keys))
+        for place in list(merged.marks):  # a replaced value loses the marks of its parts
             replaced = any(
                 place[:n] in self.marks and not _merges(at(self.data, place[:n])) for n in range(len(place) + 1)
             )
@@ -118,14 +118,14 @@ class Document:
         return merged
 
 
-def _laid(data: Any, base: Any) -> Any:
+def _merged(data: Any, base: Any) -> Any:
     if _merges(data) and isinstance(base, dict):
-        return {**base, **{key: _laid(value, base.get(key)) for key, value in data.items()}}
+        return {**base, **{key: _merged(value, base.get(key)) for key, value in data.items()}}
     return data
 
 
 def _merges(data: Any) -> bool:
-    """Whether data is laid over what is below it key by key; a value with its source is one thing."""
+    """Whether data is merged key by key; a constant, which has a `value`, is replaced as a whole."""
     return isinstance(data, dict) and "value" not in data
 
 
@@ -137,7 +137,7 @@ def at(data: Any, place: Place) -> Any:
 
 
 def collect(messages: list[str], make: Callable[[], Any], stand_in: Callable[[], Any] = lambda: None) -> Any:
-    """What `make` gives; or, with its complaint noted, a stand-in about which there will be no further ones."""
+    """The result of `make`; if it raises a ConfigError, a valid stand-in, and the message is collected."""
     try:
         return make()
     except ConfigError as error:
@@ -146,20 +146,20 @@ def collect(messages: list[str], make: Callable[[], Any], stand_in: Callable[[],
 
 
 def complain(messages: list[str]) -> None:
-    """Raise one error with all that was noted, if anything: each problem once, those of a file in its order."""
+    """Raise one error with all collected messages, if any: each problem once, the problems of a file in its order."""
     lines = list(dict.fromkeys(line for message in messages for line in message.splitlines()))
-    files = list(dict.fromkeys(_standing(line)[0] for line in lines))
+    files = list(dict.fromkeys(_position(line)[0] for line in lines))
     if lines:
-        ordered = sorted(lines, key=lambda line: (files.index(_standing(line)[0]), *_standing(line)[1:]))
+        ordered = sorted(lines, key=lambda line: (files.index(_position(line)[0]), *_position(line)[1:]))
         raise ConfigError("\n".join(ordered))
 
 
 def anywhere(message: str) -> str:
-    """A list of problems without where they stand, which is the same wherever the files lie."""
+    """A list of problems without their positions, which does not depend on where the files are."""
     return re.sub(r"^.*?:\d+:\d+: ", "", message, flags=re.MULTILINE)
 
 
-def _standing(line: str) -> tuple[str, int, int]:
-    """Where what a problem's line says stands."""
-    found = re.match(r"(.*?):(\d+):(\d+): ", line)
-    return (found[1], int(found[2]), int(found[3])) if found else ("", 0, 0)
+def _position(line: str) -> tuple[str, int, int]:
+    """The file, line and column at the start of a problem's line."""
+    match = re.match(r"(.*?):(\d+):(\d+): ", line)
+    return (match[1], int(match[2]), int(match[3])) if match else ("", 0, 0)

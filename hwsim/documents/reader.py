@@ -1,8 +1,8 @@
-"""YAML files as documents, read by a loader that takes nothing for granted.
+"""YAML files as documents, read by a strict loader.
 
-Differences from PyYAML's safe loader, each of which has bitten somebody: numbers are those of YAML 1.2 (`1e-9` is a
+It differs from PyYAML's safe loader where that is a known trap: numbers are those of YAML 1.2 (`1e-9` is a
 number, `012` is twelve, `on` and `no` are words), a key that stands twice is an error, tags and objects are refused,
-and aliases may not blow a small file up into a large document.
+and aliases may not expand a small file into a large document.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def load(path: str | Path) -> Document:
     """Read a YAML file.
 
     Raises:
-        ConfigError: it cannot be read, is not YAML, is empty or binary, or uses what is refused here.
+        ConfigError: the file cannot be read, is not YAML, is empty or binary, or uses a feature that is refused.
     """
     path = Path(path)
     try:
@@ -82,14 +82,14 @@ def loads(text: str, file: str) -> Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """Makes nodes that have a tag only where the text writes one."""
+    """A loader whose nodes have a tag only where the text writes one."""
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
         return ""
 
 
 class _Reader:
-    """Turns nodes into data, noting places and problems."""
+    """Turns nodes into data, and records positions and problems."""
 
     def __init__(self, document: Document) -> None:
         self.document = document

@@ -1,4 +1,4 @@
-"""Plain data as YAML that reads as the same data again, and its fingerprint."""
+"""Plain data as YAML that reads as the same data again; and fingerprints of data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def inline(data: Any) -> str:
 
 
 class _Writer(yaml.SafeDumper):
-    """Puts words into quotes that are numbers to `loads`, though not to PyYAML."""
+    """A dumper that quotes words that `loads` would read as numbers, though PyYAML would not."""
 
 
 def _word(writer: yaml.SafeDumper, text: str) -> yaml.Node:
@@ -36,7 +36,7 @@ _Writer.add_representer(str, _word)
 
 
 def plain(data: Any) -> Any:
-    """Data that was made in Python as a document holds it: dictionaries, lists, and numbers that are not NumPy's."""
+    """Data made in Python as plain dictionaries, lists and numbers: no other mappings, tuples or NumPy scalars."""
     if isinstance(data, Mapping):
         return {key: plain(value) for key, value in data.items()}
     if isinstance(data, (list, tuple)):
@@ -45,5 +45,5 @@ def plain(data: Any) -> Any:
 
 
 def fingerprint(data: Any) -> str:
-    """SHA-256 of plain data, the same for equal data whatever the order of its keys."""
+    """SHA-256 of plain data; it does not depend on the order of keys."""
     return hashlib.sha256(json.dumps(data, sort_keys=True, allow_nan=False, default=str).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Break-even: along an axis, where the substrate meets the best of its digital references, from estimates."""
+"""Break-even: where the substrate meets the best of its digital references along an axis, from estimates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hwsim.errors import ConfigError
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.estimate import sketched
 from hwsim.machine import Expectations
-from hwsim.results.breakeven import QUANTITIES, Breakeven, Cost, Course, Meeting, Moved, Verdict
+from hwsim.results.breakeven import QUANTITIES, Breakeven, Course, Meeting, RangedConstant, SystemCost, Verdict
 from hwsim.tasks import Dataset
 
 _MANY_TILES = 1 << 40
@@ -27,29 +27,29 @@ _SIZE = re.compile(r" \d+ KiB (read|write)$")
 
 @dataclass(frozen=True)
 class Search(Breakeven):
-    """What was found, and what is needed to search again with other constants.
+    """The result of a search, and what is needed to repeat it with other constants.
 
     Attributes:
         curves: costs at any value.
         exact: whether meetings are searched to the whole number.
     """
 
-    curves: Curves
+    curves: CostCurves
     exact: bool
 
 
 STATED, FAVOURABLE, UNFAVOURABLE = 0, -1, 1
-"""Where constants are in their ranges."""
+"""Positions of constants in their ranges."""
 
 
-class Axis(NamedTuple):
-    """One way to vary an experiment.
+class BreakevenAxis(NamedTuple):
+    """An axis along which an experiment varies.
 
     Attributes:
-        what: it is.
-        bounds: the first and last value if nothing else is asked for.
-        at: the experiment and the shapes of its data at a value.
-        note: what else changes with it.
+        what: the axis in words.
+        bounds: the default of its first and last value.
+        at: gives the experiment and the shapes of its data at a value.
+        note: what else changes along the axis.
     """
 
     what: str
@@ -72,7 +72,7 @@ def breakeven(
         over: a key of `AXES`.
         lowest: where the axis begins.
         highest: where it ends.
-        points: how many values lie on it, evenly spaced on a log scale.
+        points: the number of values, evenly spaced on a log scale.
 
     Raises:
         ConfigError: there is no such axis, no digital reference, no gradient, or nothing between the ends.
@@ -87,7 +87,7 @@ def breakeven(
     if not values:
         known = f"; allowed: {', '.join(map(str, nodes()))}" if over == "node" else ""
         raise ConfigError(f"--over {over}: there is nothing from {low:g} to {high:g}{known}")
-    curves = Curves(experiment, AXES[over], values, expected)
+    curves = CostCurves(experiment, AXES[over], values, expected)
     costs = {float(value): curves.at(value) for value in values}
     exact = over != "node"
     verdicts = {
@@ -117,18 +117,20 @@ def spaced(bounds: tuple[float, float], lowest: float | None, highest: float | N
 
 
 _MOST = 1e8
-"""Of anything: what has more of it cannot be described by shapes of arrays."""
+"""Largest value of an axis; shapes of arrays cannot be larger."""
 
 
-class Curves:
+class CostCurves:
     """Costs along an axis, each estimated once.
 
     Attributes:
         substrate, references: names of what is compared.
-        bounds: references whose costs are only bounds, and what of.
+        bounds: references whose costs are only bounds, and what they bound.
     """
 
-    def __init__(self, experiment: Experiment, axis: Axis, values: list[int], expected: Expectations | None) -> None:
+    def __init__(
+        self, experiment: Experiment, axis: BreakevenAxis, values: list[int], expected: Expectations | None
+    ) -> None:
         self.experiment, self.axis, self.values, self.expected = experiment, axis, values, expected
         self.dataset = tasks.outline(experiment.task)
         changed, _ = axis.at(experiment, self.dataset, values[0])
@@ -145,14 +147,14 @@ class Curves:
                 f"{experiment.name}: there is no digital reference to compare the substrate with; name a shipped set "
                 "of them, `references: strong`, in the file or with --set references=strong"
             )
-        self._known: dict[int, dict[str, Cost]] = {}
+        self._known: dict[int, dict[str, SystemCost]] = {}
         self._costs: dict[tuple[int, str], Costs] = {}
 
-    def at(self, value: int) -> dict[str, Cost]:
-        """What each system costs at a value."""
+    def at(self, value: int) -> dict[str, SystemCost]:
+        """The costs of each system at a value."""
         if value not in self._known:
             names = [self.substrate, *self.references, *self.bounds]
-            self._known[value] = {name: self.read(name, self.costs(value, name)) for name in names}
+            self._known[value] = {name: self.cost_of(name, self.costs(value, name)) for name in names}
         return self._known[value]
 
     def costs(self, value: int, name: str) -> Costs:
@@ -167,12 +169,12 @@ class Curves:
         experiment, dataset = self.axis.at(self.experiment, self.dataset, value)
         return experiment, experiment.systems()[name], dataset
 
-    def cost(self, experiment: Experiment, name: str, system: System, dataset: Dataset) -> Cost:
-        """What a system costs."""
-        return self.read(name, sketched(experiment, name, system, dataset, self.expected))
+    def cost(self, experiment: Experiment, name: str, system: System, dataset: Dataset) -> SystemCost:
+        """The costs of a system, from a new estimate."""
+        return self.cost_of(name, sketched(experiment, name, system, dataset, self.expected))
 
-    def read(self, name: str, costs: Costs) -> Cost:
-        """What ledgers say of a gradient.
+    def cost_of(self, name: str, costs: Costs) -> SystemCost:
+        """The costs of a gradient, from the ledgers of a system.
 
         Raises:
             ConfigError: there is no energy.
@@ -182,33 +184,33 @@ class Curves:
             raise ConfigError(f"{name}: {costs.energy()['why_null']}, so there is no break-even")
         assert costs.outcome.detail is not None
         sequences = costs.outcome.detail.batch.sequences
-        constants: dict[Moved, float] = {}
+        constants: dict[RangedConstant, float] = {}
         for constant, share in spent.by_constant.items():
             if share.energy:  # static memories of all sizes share one scale, and are one constant
                 bounds = (round(bound / share.energy, 9) for bound in (share.low, share.high))
-                each = Moved(_SIZE.sub("", constant), *bounds)
-                constants[each] = constants.get(each, 0.0) + share.energy / sequences
+                ranged = RangedConstant(_SIZE.sub("", constant), *bounds)
+                constants[ranged] = constants.get(ranged, 0.0) + share.energy / sequences
         energy = spent.known / sequences, spent.low / sequences, spent.high / sequences
-        return Cost(energy, (memory,) * 3, (time,) * 3, constants)
+        return SystemCost(energy, (memory,) * 3, (time,) * 3, constants)
 
     def lead(self, quantity: str, value: int, end: int, other: str) -> float:
-        """The logarithm of what the substrate needs, relative to another system."""
+        """The logarithm of the ratio between what the substrate and another system need."""
         costs = self.at(value)
-        mine, its = costs[self.substrate], costs[other]
+        own, its = costs[self.substrate], costs[other]
         if quantity == "energy" and end != STATED:
-            substrate, digital = moved(mine.constants, its.constants, end)
+            substrate, digital = moved(own.constants, its.constants, end)
         else:
-            substrate, digital = getattr(mine, quantity)[0], getattr(its, quantity)[0]
+            substrate, digital = getattr(own, quantity)[0], getattr(its, quantity)[0]
         return log(substrate / digital) if substrate and digital else 0.0
 
     def course(
         self, quantity: str, end: int, exact: bool, others: list[str] | None = None, within: float = 1.0
     ) -> Course:
-        """How the substrate stands against the best of others.
+        """How the substrate compares with the best of others.
 
         Args:
             exact: search meetings to the whole number.
-            within: between values that are closer than this factor the lead is taken for a straight line.
+            within: the lead is interpolated between values that are closer than this factor.
         """
         names = others or self.references
 
@@ -229,35 +231,37 @@ class Curves:
         return Course(lead(self.values[0]) < 0, tuple(meetings))
 
 
-def moved(mine: Mapping[Moved, float], other: Mapping[Moved, float], end: int) -> tuple[float, float]:
-    """Two energies with each constant at the end of its range that is best for mine, or, unfavourably, worst.
+def moved(
+    first: Mapping[RangedConstant, float], second: Mapping[RangedConstant, float], end: int
+) -> tuple[float, float]:
+    """Two energies with each constant at the end of its range that is best, or worst, for the first energy.
 
-    Constants that both rest on are moved together: to where they make the difference least, or most.
+    A constant that both depend on has one value: the end that makes their difference smallest, or largest.
     """
     totals = [0.0, 0.0]
-    for each in mine.keys() | other.keys():
-        one, two = mine.get(each, 0.0), other.get(each, 0.0)
-        factor = each.low if (one - two) * end < 0 else each.high
-        totals[0] += one * factor
-        totals[1] += two * factor
+    for constant in first.keys() | second.keys():
+        first_energy, second_energy = first.get(constant, 0.0), second.get(constant, 0.0)
+        factor = constant.low if (first_energy - second_energy) * end < 0 else constant.high
+        totals[0] += first_energy * factor
+        totals[1] += second_energy * factor
     return totals[0], totals[1]
 
 
 def _closer(lead: Callable[[int], float], low: int, high: int, halve: bool) -> tuple[int, int]:
-    """Ends closer to where the lead changes: by a straight line in logarithms, and by halves in turn."""
+    """A smaller interval around the change of lead: by linear interpolation in logarithms, or by bisection."""
     middle = _between(low, high, 0.5 if halve else _crossing(lead, low, high))
     middle = min(max(middle, low + 1), high - 1)
     return (middle, high) if (lead(middle) < 0) == (lead(low) < 0) else (low, middle)
 
 
 def _crossing(lead: Callable[[int], float], low: int, high: int) -> float:
-    """How far between two values the lead changes, if it is a straight line in logarithms."""
+    """The relative position of the change of lead between two values, interpolated in logarithms."""
     a, b = lead(low), lead(high)
     return 0.5 if a == b else a / (a - b)
 
 
 def _between(low: int, high: int, share: float) -> int:
-    """A whole number so far between two, in logarithms."""
+    """The whole number at a relative position between two others, in logarithms."""
     return round(exp(log(low) + share * (log(high) - log(low))))
 
 
@@ -303,7 +307,7 @@ def _width(experiment: Experiment, dataset: Dataset, value: int) -> tuple[Experi
 
 
 def _with_tiles(experiment: Experiment) -> Experiment:
-    """The same with as many tiles on the substrate as it needs."""
+    """The experiment with as many tiles on the substrate as it needs."""
     machine = experiment.machine
     if machine.kind != "crossbar":
         return experiment
@@ -314,12 +318,12 @@ def _with_tiles(experiment: Experiment) -> Experiment:
 
 def nodes() -> list[int]:
     """Technology nodes of the shipped digital machines, in nm."""
-    found = (re.fullmatch(r"digital_(\d+)nm", name) for name in hardware.names("configs/hardware"))
-    return sorted(int(match[1]) for match in found if match)
+    matches = (re.fullmatch(r"digital_(\d+)nm", name) for name in hardware.names("configs/hardware"))
+    return sorted(int(match[1]) for match in matches if match)
 
 
 def _node(experiment: Experiment, dataset: Dataset, value: int) -> tuple[Experiment, Dataset]:
-    """Digital references, and the digital unit of a chip, at a node; references that are alike there once."""
+    """The experiment with digital references, and the chip's digital unit, of a node; equal references are merged."""
     references: list[Reference] = []
     for reference in filter(_digital, experiment.references):
         moved = reference.model_copy(update={"machine": _at_node(reference.machine, value)})
@@ -334,23 +338,25 @@ def _node(experiment: Experiment, dataset: Dataset, value: int) -> tuple[Experim
 
 
 def _at_node(own: Any, value: int) -> Any:
-    """The shipped digital machine of a node, with the format and the dataflow of another one."""
-    there = hardware.machine(Document("--over node", f"digital_{value}nm"))
+    """The shipped digital machine of a node, with the format and the dataflow of `own`."""
+    shipped = hardware.machine(Document("--over node", f"digital_{value}nm"))
     kept = {key: getattr(own, key) for key in ("format", "accumulator", "update", "priced_as")}
-    parts = there.parts.model_copy(update={"dataflow": own.parts.dataflow})
-    return there.model_copy(update={**kept, "parts": parts})
+    parts = shipped.parts.model_copy(update={"dataflow": own.parts.dataflow})
+    return shipped.model_copy(update={**kept, "parts": parts})
 
 
 AXES = {
-    "steps": Axis("steps of a sequence", (10, 1e6), _steps, "As many steps as before carry a loss, or all of them."),
-    "width": Axis(
+    "steps": BreakevenAxis(
+        "steps of a sequence", (10, 1e6), _steps, "As many steps as before carry a loss, or all of them."
+    ),
+    "width": BreakevenAxis(
         "units or modes of the first layer",
         (16, 4096),
         _width,
         "All cells and readouts grow in proportion, and the substrate has as many tiles as it needs.",
     ),
-    "batch": Axis("sequences for each update", (1, 1024), _batch),
-    "node": Axis(
+    "batch": BreakevenAxis("sequences for each update", (1, 1024), _batch),
+    "node": BreakevenAxis(
         "technology node of all that is digital, nm",
         (1, 1000),
         _node,
@@ -366,7 +372,7 @@ def _digital(system: System) -> bool:
 
 
 def _outlined(episode: Episode, **changed: int) -> Episode:
-    each = episode.labels is not None and episode.labels.ndim == 2
+    per_step = episode.labels is not None and episode.labels.ndim == 2
     values = 0 if episode.values is None else episode.outputs
     shape = {"batch": episode.batch, "steps": episode.steps, "width": episode.width, "loss_from": episode.loss_from}
-    return outline(classes=episode.classes, values=values, each=each, **{**shape, **changed})
+    return outline(classes=episode.classes, values=values, each=per_step, **{**shape, **changed})

@@ -1,4 +1,4 @@
-"""Calibration: reads that were published, beside what the machines of this package make of them."""
+"""Calibration: published reads beside simulated ones."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from hwsim.experiments.one_read import Read, one_read
 
 
 class PublishedRead(BaseModel, extra="forbid"):
-    """A read of a whole tile, as it was published, and the machine that is held against it.
+    """A published read of a whole tile, and the machine that simulates it.
 
-    Its energy is `energy_nj`, or that of its multiply-accumulates at `tops_per_w` or `pj_per_mac`; its time, where one
-    was published, is `time_ns`, or follows from the `tops` of so many `cores`.
+    Its energy is `energy_nj`, or follows from `tops_per_w` or `pj_per_mac`. Its time, if one was published, is
+    `time_ns`, or follows from the `tops` of all `cores`.
     """
 
     chip: str
@@ -45,7 +45,7 @@ class PublishedRead(BaseModel, extra="forbid"):
         return hardware.machine(Document(self.chip, data))
 
     def energy(self, operations: int) -> float:
-        """In joules, for so many operations."""
+        """The published energy of a number of operations, in joules."""
         if self.energy_nj is not None:
             return self.energy_nj * 1e-9
         if self.tops_per_w is not None:
@@ -54,56 +54,56 @@ class PublishedRead(BaseModel, extra="forbid"):
         return operations / 2 * self.pj_per_mac * 1e-12
 
     def time(self, operations: int) -> float | None:
-        """In seconds, for so many operations of one core; None if it was not published."""
+        """The published time of a number of operations on one core, in seconds; None if there is none."""
         if self.time_ns is not None:
             return self.time_ns * 1e-9
         return None if self.tops is None else self.cores * operations / (self.tops * 1e12)
 
 
-class Comparison(NamedTuple):
+class ReadComparison(NamedTuple):
     """A published read beside the same one here.
 
     Attributes:
-        published: as the source has it.
-        found: one read of a tile of the machine.
-        energy, published_energy: in joules.
-        published_time: in seconds; None if it was not published.
+        published: the read as its source has it.
+        simulated: one read of a tile of the machine.
+        energy, published_energy: the simulated and the published energy, in joules.
+        published_time: the published time, in seconds; None if there is none.
     """
 
     published: PublishedRead
-    found: Read
+    simulated: Read
     energy: float
     published_energy: float
     published_time: float | None
 
     @property
     def ratio(self) -> float:
-        """The energy here over the published one."""
+        """The simulated energy divided by the published one."""
         return self.energy / self.published_energy
 
 
-def comparisons() -> list[Comparison]:
-    """All published reads, those that are missed included."""
+def comparisons() -> list[ReadComparison]:
+    """All published reads beside simulated ones, including those that the model misses."""
     return [compared(published) for published in published_reads()]
 
 
-def compared(published: PublishedRead) -> Comparison:
-    """A published read beside the same one here."""
-    found = one_read(published.machine())
-    operations = 2 * found.rows * found.columns * published.times
-    assert found.energy is not None
-    return Comparison(
+def compared(published: PublishedRead) -> ReadComparison:
+    """A published read beside the simulated one."""
+    simulated = one_read(published.machine())
+    operations = 2 * simulated.rows * simulated.columns * published.times
+    assert simulated.energy is not None
+    return ReadComparison(
         published,
-        found,
-        found.energy * published.times,
+        simulated,
+        simulated.energy * published.times,
         published.energy(operations),
         published.time(operations),
     )
 
 
 def published_reads() -> list[PublishedRead]:
-    """As the file lists them."""
-    return [PublishedRead.model_validate(each) for each in _file()["reads"]]
+    """The published reads, in the order of the file."""
+    return [PublishedRead.model_validate(read) for read in _file()["reads"]]
 
 
 def sources() -> Mapping[str, str]:

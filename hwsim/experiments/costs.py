@@ -14,7 +14,7 @@ from hwsim.accounts.journal import PASS, Batch, Sweep, Totals
 from hwsim.accounts.schedule import Scheduler
 from hwsim.accounts.work import total_work, work
 from hwsim.experiments.trial import Detail, Trial
-from hwsim.machine import CrossbarMachine, Machine
+from hwsim.machine import Machine
 from hwsim.results.tables import Row
 
 PRODUCTS = ("read", "read transposed")
@@ -161,12 +161,13 @@ class Costs:
         converters = grouped(products, "component")
         converted = sum(converters[name].known for name in CONVERTERS if name in converters)
         batch, step = 0.0 if detail is None else sum(self.seconds(detail.batch)), total(ledger).energy
-        area = self.tariff.prices.area()
+        area, devices = self.tariff.prices.area(), self.machine.devices
+        fill = None if devices is None else devices.fill
         return {
             "energy_per_mac_j": joules / macs if joules is not None else None,
             "tops_per_w": 2e-12 * macs / joules if joules else None,
-            "converter_share": converted / joules if joules and self.machine.fill is not None else None,
-            "tile_fill": self.machine.fill,
+            "converter_share": converted / joules if joules and fill is not None else None,
+            "tile_fill": fill,
             "mean_power_w": step / batch if step is not None and batch else None,
             "area_m2": area.whole,
             "area_by_part_m2": area.parts,
@@ -204,18 +205,14 @@ class Costs:
 
 def health(machine: Machine) -> dict[str, Any] | None:
     """How well analog signals fit their ranges; None for machines that have none."""
-    if not isinstance(machine, CrossbarMachine):
+    if machine.clipped is None:
         return None
-    parts = machine.parts
     rates = {kind: _rate(units.values()) for kind, units in machine.clipped.items()}
     return {
         "dac_clip_rate": rates["dac"],
         "adc_clip_rate": rates["adc"],
         "saturation_rate": rates["analog"],
-        "effective_bits": {
-            "tile output": min(parts.adc.bits, machine.effective_bits(parts.tiles.output_noise)),
-            "register": machine.effective_bits(parts.registers.noise),
-        },
+        "effective_bits": machine.effective_bits,
     }
 
 
@@ -226,11 +223,10 @@ def _rate(counts: Collection[list[int]]) -> float:
 
 def writes(machine: Machine) -> dict[str, Any] | None:
     """Devices written on the median chip; None for machines that have none."""
-    if not isinstance(machine, CrossbarMachine):
+    if machine.devices is None:
         return None
-    devices = sum(2 * array.plus[0].size for array in machine.arrays.values())
-    median = float(np.median(machine.written))
-    return {"writes": median, "writes_per_device": median / devices}
+    median = float(np.median(machine.devices.written))
+    return {"writes": median, "writes_per_device": median / machine.devices.count}
 
 
 def _largest_first(energy: float) -> float:

@@ -25,7 +25,7 @@ from hwsim.experiments.stages import Stage, stages
 from hwsim.experiments.trial import TEST_BATCH, Outcome, Trial, Watch
 from hwsim.learning import optimizers
 from hwsim.learning.update import Update
-from hwsim.machine import CrossbarMachine, Expectations, Shapes
+from hwsim.machine import Expectations, Shapes
 from hwsim.results.summary import Summary
 from hwsim.tasks import Dataset
 
@@ -138,10 +138,11 @@ class Sketch(Trial):
                 stage.rule.learn(self.network, update)
             self.outcome.detail = watch.detail or self.outcome.detail
 
-        before = machine.written.copy() if isinstance(machine, CrossbarMachine) else 0
+        devices = machine.devices
+        before = 0 if devices is None else devices.written.copy()
         found = self._repeated(learn, times)
-        if isinstance(machine, CrossbarMachine):
-            machine.written = before + times * (machine.written - before) / min(times, 2)
+        if devices is not None:
+            devices.written = before + times * (devices.written - before) / min(times, 2)
         return found
 
     def _tested(self, times: int) -> Totals:

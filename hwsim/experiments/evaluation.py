@@ -57,7 +57,7 @@ class Meter:
 
     def see(self, output: np.ndarray) -> None:
         """What the network says at the present step."""
-        episode, step = self._episode, self._machine.step_index
+        episode, step = self._episode, self._machine.sequencer.step_index
         place = step - episode.loss_from
         if self._seen[place]:  # shown again in another pass
             return

@@ -1,9 +1,9 @@
-"""The footprint of a run: how much memory of this computer the simulation takes, and when, before any of it is taken.
+"""The footprint of a run: the memory of this computer that the simulation will need, and when.
 
-All that a run does is done once on counted shapes, which take no memory themselves: networks are built as the run
-builds them, gradients found, weights updated and tests made, at the run's own sizes. Passes leap over steps that are
-alike, so a long sequence takes no longer than a short one. What is not in arrays of a machine is added: the data, the
-states that the gradient check records, the gradients that it compares, and what is kept of steps and of tests.
+The run is carried out once on counted shapes, which take no memory: networks are built as the run builds them,
+gradients are computed, weights updated and tests made, at the run's own sizes. Passes leap over equal steps, so a long
+sequence takes no longer than a short one. Memory outside of a machine's arrays is added: the data, the states that the
+gradient check records, the gradients that it compares, and the records of steps and of tests.
 
 `benchmarks/footprint.py` compares footprints with the memory that runs really took.
 """
@@ -22,34 +22,34 @@ from hwsim.episode import Episode, outline
 from hwsim.errors import CausalityError, HwsimError, MemoryEstimateError
 from hwsim.experiments.forgetting import extend
 from hwsim.experiments.trial import FEW, TEST_BATCH, Trial
-from hwsim.free_memory import Part, check_memory
+from hwsim.free_memory import MemoryNeed, check_memory
 from hwsim.learning import RULES, optimizers
 from hwsim.learning.bptt import BPTT
 from hwsim.learning.diagnostics import Look
 from hwsim.learning.update import Regularise, Update
-from hwsim.machine import Counted, CrossbarMachine, Machine, Precision
+from hwsim.machine import Counted, Machine, Precision
 from hwsim.machine.counted import HEADER, SHOWN, TAPE, VALUES, WEIGHTS, Gauge
 from hwsim.networks import Network
 from hwsim.tasks import Dataset
 
 _STEPS = 2048
-"""Steps that are carried out for a footprint at most; where steps are of more kinds, it is extrapolated."""
+"""Largest number of steps that are carried out for a footprint; beyond it, memory is extrapolated."""
 _A_NUMBER = 10
-"""Bytes of a number of the data, with what making it takes for a while."""
+"""Bytes per value of the data, including temporary memory."""
 _A_STEP = 180
-"""Bytes of a step in detail, or of one whose states are recorded, beside the arrays in it."""
+"""Bytes per step that is recorded in detail, or with its states, besides its arrays."""
 _A_CHANGE = 220
-"""Bytes of a line of the memory ledger's history."""
+"""Bytes per change in the memory ledger."""
 _A_PASS = 600
-"""Bytes of a pass in the journal and in its schedule."""
+"""Bytes per pass in the journal and in its schedule."""
 _A_TEST = 5_000
-"""Bytes of what is kept between two tests, beside activities and rows."""
+"""Bytes that are kept per interval between tests, besides activities and rows."""
 _A_ROW = 450
-"""Bytes of a row of metrics, with its copies in a table."""
+"""Bytes per row of metrics, including its copies in a table."""
 _A_DEVICE = 30
-"""Bytes that histograms take of a device for a while."""
+"""Temporary bytes of histograms per device."""
 _LEAST = 24
-"""Bytes that a parameter takes at least on each chip: its value, its gradient, and what a product reads."""
+"""Least bytes per parameter and chip: its value, its gradient, and the copy that a product reads."""
 
 _SMALLER = "fewer chips or a smaller network"
 _SHORTER = "smaller batches, shorter sequences or fewer chips"
@@ -57,19 +57,19 @@ _UNCHECKED = "fewer sequences in gradient_check, shorter ones or fewer chips; or
 
 
 class Moment(NamedTuple):
-    """What takes memory at once, at a moment of a run."""
+    """A moment of a run, and the parts that need memory then."""
 
     when: str
-    parts: tuple[Part, ...]
+    parts: tuple[MemoryNeed, ...]
 
     @property
     def size(self) -> int:
-        """Bytes that are taken of the computer."""
+        """Bytes that the process takes."""
         return sum(part.taken for part in self.parts)
 
 
 class Footprint(NamedTuple):
-    """The moments of a run at which most may be needed."""
+    """The moments of a run at which memory may peak."""
 
     moments: tuple[Moment, ...]
 
@@ -78,40 +78,40 @@ class Footprint(NamedTuple):
         return max(self.moments, key=lambda moment: moment.size)
 
     def check(self) -> None:
-        """Refuse a run that would not fit.
+        """Refuse a run that needs too much memory.
 
         Raises:
-            MemoryEstimateError: it would not; what is largest at the moment at which most is needed is named.
+            MemoryEstimateError: it needs more than is free; the message names the largest part at the peak.
         """
         check_memory(self.peak.when, *self.peak.parts)
 
 
 def footprint(experiment: Experiment) -> Footprint:
-    """What a run takes, moment by moment; it does not depend on the seed.
+    """The memory that a run needs, moment by moment; it does not depend on the seed.
 
     Raises:
-        MemoryEstimateError: something is so large that it is not even worth to look at the rest.
-        HwsimError: a rule and its machine do not fit each other.
+        MemoryEstimateError: one part alone needs more than is free.
+        HwsimError: a rule and its machine do not fit together.
     """
     task = experiment.task
-    data = Part(f"the data of {task.name}", tasks.numbers(task) * _A_NUMBER, "fewer or shorter sequences")
-    check_memory(f"task: {data.what}", data)  # shapes of arrays have their limits
+    data = MemoryNeed(f"the data of {task.name}", tasks.numbers(task) * _A_NUMBER, "fewer or shorter sequences")
+    check_memory(f"task: {data.what}", data)  # first: shapes of arrays have limits
     dataset, moments = tasks.outline(task), [Moment(f"task: {data.what}", (data,))]
     held = [data._replace(size=sum(values.nbytes for part in dataset for values in _arrays(part)))]
-    references: dict[tuple[int, int], Load] = {}
+    references: dict[tuple[int, int], WorkMemory] = {}
     for name, system in experiment.systems().items():
         weights = networks.parameters(experiment.network, dataset.train.width, dataset.train.outputs)
-        check_memory(f"{name}: simulating it", Part(_OF_WEIGHTS, weights * system.chips * _LEAST, _SMALLER))
-        scale = Scale(experiment, name, system, dataset, references)
+        check_memory(f"{name}: simulating it", MemoryNeed(_OF_WEIGHTS, weights * system.chips * _LEAST, _SMALLER))
+        trial = FootprintTrial(experiment, name, system, dataset, references)
         try:
-            found = [(when, (*parts, *held)) for when, parts in scale.moments()]
-        except ValueError as error:  # of NumPy, since no array can have such a shape
+            system_moments = [(when, (*parts, *held)) for when, parts in trial.moments()]
+        except ValueError as error:  # from NumPy: no array can have such a shape
             if "too big" not in str(error):
                 raise
             vast = f"{name}: simulating it would take arrays larger than any memory"
             raise MemoryEstimateError(f"{vast}; use {_SMALLER}, or {_SHORTER}") from None
-        moments += [Moment(f"{name}: {when}, simulating it", parts) for when, parts in found]
-        held.append(Part(f"what {name} leaves to be written", scale.left, _SMALLER))
+        moments += [Moment(f"{name}: {when}, simulating it", parts) for when, parts in system_moments]
+        held.append(MemoryNeed(f"what {name} leaves to be written", trial.left, _SMALLER))
     return Footprint(tuple(moments))
 
 
@@ -120,37 +120,37 @@ def footprint(experiment: Experiment) -> Footprint:
 _OF_WEIGHTS = "weights, and what is kept of each"
 
 Bytes = dict[str, int]
-"""By what arrays are."""
+"""Bytes by kind of array."""
 
 
-class Stage(NamedTuple):
-    """A part of some work.
+class StageMemory(NamedTuple):
+    """The memory of one stage of some work.
 
     Attributes:
-        peak: the most that it takes.
-        detail: bytes of the steps of the batch that is over, one by one.
-        activities: measured numbers that are kept of that batch.
+        peak: bytes at its peak.
+        detail: bytes of the step-by-step records of the last batch.
+        activities: the number of activities that are kept of that batch.
     """
 
     peak: Bytes
     detail: int
     activities: int
 
-    def further(self, other: Stage, times: float) -> Stage:
+    def further(self, other: StageMemory, times: float) -> StageMemory:
         detail = ceil(self.detail + times * (other.detail - self.detail))
-        return Stage(_further(self.peak, other.peak, times), detail, other.activities)
+        return StageMemory(_further(self.peak, other.peak, times), detail, other.activities)
 
 
-class Load(NamedTuple):
-    """What some work takes, by its stages, and what is there when it is over."""
+class WorkMemory(NamedTuple):
+    """The memory of some work: by stage, and the bytes that remain at its end."""
 
-    stages: dict[str, Stage]
+    stages: dict[str, StageMemory]
     after: Bytes
 
-    def further(self, other: Load, times: float) -> Load:
-        """So many times the way from this load to another one, beyond this one."""
+    def further(self, other: WorkMemory, times: float) -> WorkMemory:
+        """Linear extrapolation: this memory plus `times` the difference to another one."""
         stages = {name: stage.further(other.stages[name], times) for name, stage in self.stages.items()}
-        return Load(stages, _further(self.after, other.after, times))
+        return WorkMemory(stages, _further(self.after, other.after, times))
 
 
 def _largest(*peaks: Bytes) -> Bytes:
@@ -162,23 +162,23 @@ def _further(one: Bytes, other: Bytes, times: float) -> Bytes:
 
 
 Show = Callable[[Episode, int], Episode]
-"""Gives the shape of so many sequences of an episode, at most."""
+"""Gives the shape of an episode with at most a number of sequences."""
 Work = Callable[[Network, Show], Iterator[tuple[str, list[Bytes]]]]
-"""Says when each of its stages is over, and the peaks of its parts, if those were weighed apart."""
+"""Works on a network; yields the name of each stage when it is over, and the peaks of its parts if they were apart."""
 
 
 class _Long(Exception):  # noqa: N818
-    """More steps would have to be carried out than a footprint is worth."""
+    """More than `_STEPS` steps would have to be carried out."""
 
 
-class Scale(Trial):
+class FootprintTrial(Trial):
     """A trial on counted shapes.
 
     Args:
-        references: exact gradients that were weighed already, by chips and sequences; all systems share them.
+        references: the known memory of exact gradients, by chips and sequences; all systems share it.
 
     Attributes:
-        left: bytes that are there when it is over.
+        left: bytes that remain at its end.
     """
 
     def __init__(
@@ -187,30 +187,30 @@ class Scale(Trial):
         name: str,
         system: System,
         dataset: Dataset,
-        references: dict[tuple[int, int], Load],
+        references: dict[tuple[int, int], WorkMemory],
     ) -> None:
         super().__init__(experiment, name, system, dataset, {})
         self.left, self._references = 0, references
 
-    def moments(self) -> Iterator[tuple[str, list[Part]]]:
-        """When most may be needed, and what for.
+    def moments(self) -> Iterator[tuple[str, list[MemoryNeed]]]:
+        """The moments at which memory may peak, and the parts that need it.
 
         Raises:
-            HwsimError: the rule and the machine do not fit each other.
+            HwsimError: the rule and the machine do not fit together.
         """
         training, check = self.experiment.training, self.experiment.gradient_check
-        kept: list[Part] = []
+        kept: list[MemoryNeed] = []
         if check:
             yield from self._checked(min(check.sequences, self.dataset.train.batch), kept)
         if training:
             yield from self._trained(kept)
         elif self.experiment.test:
-            load = self._load(lambda: self._made(learns=check is not None), self._test_work)
-            yield "in a test", [*_parts(load.stages["test"].peak, _SMALLER), *kept]
-            self.left = max(self.left, sum(load.after.values()))
+            memory = self._memory_of(lambda: self._made(learns=check is not None), self._test_work)
+            yield "in a test", [*_parts(memory.stages["test"].peak, _SMALLER), *kept]
+            self.left = max(self.left, sum(memory.after.values()))
         self.left += sum(part.size for part in kept)
 
-    def _checked(self, sequences: int, kept: list[Part]) -> Iterator[tuple[str, list[Part]]]:
+    def _checked(self, sequences: int, kept: list[MemoryNeed]) -> Iterator[tuple[str, list[MemoryNeed]]]:
         chips = self.chips
 
         def work(network: Network, show: Show) -> Iterator[tuple[str, list[Bytes]]]:
@@ -218,18 +218,18 @@ class Scale(Trial):
                 self.rule.at(0, self.updates).gradients(network)
             yield "gradient", []
 
-        own = self._load(lambda: self._made(learns=True, strict=True), work)
-        exact, parameters = self.machine.exact, sum(prod(one.shape) for one in self.network.trainables)
-        states = Part("states that are recorded for the gradient check", 0, _UNCHECKED)
+        own = self._memory_of(lambda: self._made(learns=True, strict=True), work)
+        exact, parameters = self.machine.exact, sum(prod(parameter.shape) for parameter in self.network.trainables)
+        states = MemoryNeed("states that are recorded for the gradient check", 0, _UNCHECKED)
         if not exact:
             states = states._replace(size=self._recorded(sequences))
-        target = Part("exact gradients", 8 * parameters, _SMALLER)
-        detail = Part("its steps one by one", own.stages["gradient"].detail, "shorter sequences")
+        target = MemoryNeed("exact gradients", 8 * parameters, _SMALLER)
+        detail = MemoryNeed("its steps one by one", own.stages["gradient"].detail, "shorter sequences")
         yield "in the gradient check", [*_parts(own.stages["gradient"].peak, _UNCHECKED), states, target, detail]
         after = _parts(own.after, _UNCHECKED)
         yield from self._reports(after)
         reference = self._exactly(1 if exact else chips, sequences).stages["gradient"]
-        compared = Part("gradients that are compared", 8 * parameters * (3 * chips + 5), _SMALLER)
+        compared = MemoryNeed("gradients that are compared", 8 * parameters * (3 * chips + 5), _SMALLER)
         yield (
             "in the gradient check",
             [*_parts(reference.peak, _UNCHECKED, " of the exact gradient"), *after, states, target, detail, compared],
@@ -244,8 +244,8 @@ class Scale(Trial):
         of_a_step = sum(8 * self.chips * sequences * width + HEADER for width in widths) + _A_STEP
         return self.dataset.train.steps * of_a_step
 
-    def _reports(self, beside: list[Part]) -> Iterator[tuple[str, list[Part]]]:
-        """What the rule reports of itself takes a look at the network, for rules that ask for one."""
+    def _reports(self, beside: list[MemoryNeed]) -> Iterator[tuple[str, list[MemoryNeed]]]:
+        """The memory for what a rule asks of its network to report of itself, for rules that ask."""
         asked = Asked(self.dataset.train.steps)
         self.rule.horizon(asked)
         self.rule.diagnostics(asked)
@@ -254,20 +254,20 @@ class Scale(Trial):
             gauge = _gauge(network)
             with network.machine.showing(show(self.dataset.train, FEW)), network.machine.workspace() as workspace:
                 products = [layer.cell.product(workspace, f"{layer.name} product") for layer in network.layers]
-                gauge.pass_by(4 * sum(product.value.nbytes for product in products))  # to keep them orthogonal
+                gauge.pass_by(4 * sum(product.value.nbytes for product in products))  # for their orthogonalisation
                 extend(network, workspace, products)
             yield "products", []
 
         stages = []
         if asked.of_products:
-            stages.append(self._load(lambda: self._exact(1), work).stages["products"])
+            stages.append(self._memory_of(lambda: self._exact(1), work).stages["products"])
         if asked.of_errors:
             stages.append(self._exactly(1, min(FEW, self.dataset.train.batch)).stages["gradient"])
         for stage in stages:
             hint = "shorter sequences or a smaller network"
             yield "to find its horizon", [*_parts(stage.peak, hint, " of the horizon"), *beside]
 
-    def _trained(self, kept: list[Part]) -> Iterator[tuple[str, list[Part]]]:
+    def _trained(self, kept: list[MemoryNeed]) -> Iterator[tuple[str, list[MemoryNeed]]]:
         training, train = self.experiment.training, self.dataset.train
         assert training is not None
         length, optimizer = self._length(training), list[optimizers.Optimizer]()
@@ -279,7 +279,7 @@ class Scale(Trial):
 
         def work(network: Network, show: Show) -> Iterator[tuple[str, list[Bytes]]]:
             gauge, episode = _gauge(network), show(train, length.size)
-            gauge.add(SHOWN, sum(values.nbytes for values in _arrays(episode)))  # batches are taken at random: copies
+            gauge.add(SHOWN, sum(values.nbytes for values in _arrays(episode)))  # batches are copies
             rule = self.rule.at(length.updates - 1, length.updates)  # the last stage, as in the rehearsal
             with network.machine.showing(episode):
                 rule.learn(network, update := Weighed(network, optimizer[0], training))
@@ -288,23 +288,23 @@ class Scale(Trial):
             if self.experiment.test:
                 yield from self._test_work(network, show)
 
-        load = self._load(build, work)
-        done = load.stages["update"]
-        detail = Part("the steps of a training step one by one", done.detail, "shorter sequences")
+        memory = self._memory_of(build, work)
+        done = memory.stages["update"]
+        detail = MemoryNeed("the steps of a training step one by one", done.detail, "shorter sequences")
         tests = length.tests if self.experiment.test else 1
         rows = tests * (_A_TEST + self.chips * (_A_ROW + 8 * done.activities))
-        results = Part("what is kept of tests", rows, "fewer of them: a larger training.test_every")
+        results = MemoryNeed("what is kept of tests", rows, "fewer of them: a larger training.test_every")
         whens = {"gradient": "in a training step", "update": "to update its weights", "test": "in a test"}
-        for stage, found in load.stages.items():
+        for stage, stage_memory in memory.stages.items():
             advice = _SMALLER if stage == "test" else _SHORTER
-            yield whens[stage], [*_parts(found.peak, advice), detail, results, *kept]
-        after = [*_parts(load.after, _SHORTER), detail, results, *kept]
+            yield whens[stage], [*_parts(stage_memory.peak, advice), detail, results, *kept]
+        after = [*_parts(memory.after, _SHORTER), detail, results, *kept]
         yield from self._reports(after)
-        if isinstance(self.machine, CrossbarMachine):
-            devices = sum(2 * array.plus.size for array in self.machine.arrays.values())
-            yield "to write its results", [*after, Part("histograms of devices", devices * _A_DEVICE, _SMALLER)]
+        if self.machine.devices is not None:
+            devices = self.machine.chips * self.machine.devices.count
+            yield "to write its results", [*after, MemoryNeed("histograms of devices", devices * _A_DEVICE, _SMALLER)]
         kept[:] = [part for part in kept if part.what == "exact gradients"] + [detail, results]
-        self.left = sum(load.after.values())
+        self.left = sum(memory.after.values())
 
     def _test_work(self, network: Network, show: Show) -> Iterator[tuple[str, list[Bytes]]]:
         gauge = _gauge(network)
@@ -313,8 +313,8 @@ class Scale(Trial):
             network.infer()
         yield "test", []
 
-    def _exactly(self, chips: int, sequences: int) -> Load:
-        """Exact backpropagation through time on an ideal machine."""
+    def _exactly(self, chips: int, sequences: int) -> WorkMemory:
+        """The memory of exact backpropagation through time on an ideal machine."""
 
         def work(network: Network, show: Show) -> Iterator[tuple[str, list[Bytes]]]:
             with network.machine.showing(show(self.dataset.train, sequences)):
@@ -322,7 +322,7 @@ class Scale(Trial):
             yield "gradient", []
 
         if (chips, sequences) not in self._references:
-            self._references[chips, sequences] = self._load(lambda: self._exact(chips), work)
+            self._references[chips, sequences] = self._memory_of(lambda: self._exact(chips), work)
         return self._references[chips, sequences]
 
     def _made(self, learns: bool, strict: bool = False) -> Network:
@@ -330,32 +330,32 @@ class Scale(Trial):
         self._adopt(network)
         return network
 
-    # ---- weighing --------------------------------------------------------------------------------------------
+    # ---- measuring -------------------------------------------------------------------------------------------
 
-    def _load(self, build: Callable[[], Network], work: Work) -> Load:
-        """What work takes on a network that is built for it.
+    def _memory_of(self, build: Callable[[], Network], work: Work) -> WorkMemory:
+        """The memory of work on a network that is built for it.
 
-        Between landmarks all steps are alike, and are leapt over. Where they are not, and there are very many, the work
-        is done on two shorter sequences, and what it takes is drawn out in a straight line.
+        Equal steps between landmarks are leapt over. If too many steps differ, the work is done on two shorter
+        sequences, and its memory is extrapolated linearly.
         """
         steps, few = self.dataset.train.steps, max(_STEPS // 8, self.rule.shortest)
         try:
             try:
-                return self._weighed(build, work, steps, leaps=True, most=_STEPS)
-            except CausalityError:  # steps differ that say the same of themselves
-                return self._weighed(build, work, steps, leaps=False, most=_STEPS)
+                return self._measured(build, work, steps, leaps=True, most=_STEPS)
+            except CausalityError:  # steps with equal records differ
+                return self._measured(build, work, steps, leaps=False, most=_STEPS)
         except _Long:
-            one, two = (self._weighed(build, work, number, leaps=False) for number in (few, 2 * few))
+            one, two = (self._measured(build, work, number, leaps=False) for number in (few, 2 * few))
             return one.further(two, (steps - few) / few)
         except HwsimError as error:
             raise type(error)(f"{self.name}: {error}") from None
 
-    def _weighed(
+    def _measured(
         self, build: Callable[[], Network], work: Work, steps: int, leaps: bool, most: int | None = None
-    ) -> Load:
+    ) -> WorkMemory:
         self.numerics = Counted()
         network, gauge, done = build(), self.numerics.gauge, 0
-        network.machine.leaps, gauge.kind = leaps, VALUES
+        network.machine.sequencer.skips, gauge.kind = leaps, VALUES
 
         def look() -> None:
             nonlocal done
@@ -369,13 +369,13 @@ class Scale(Trial):
             gauge.add(SHOWN, shape.targets.nbytes if shape.classes else 0)  # one-hot, and kept with the batch
             return shape
 
-        network.machine.after_step = look
+        network.machine.sequencer.after_step = look
         gauge.restart()
         stages = {}
         for name, apart in work(network, show):
             whole = gauge.restart()
-            stages[name] = Stage(_largest(*(apart or [whole])), *_noted(network.machine))
-        return Load(stages, dict(gauge.live))
+            stages[name] = StageMemory(_largest(*(apart or [whole])), *_recorded_batch(network.machine))
+        return WorkMemory(stages, dict(gauge.live))
 
 
 class Asked(Look):
@@ -418,29 +418,30 @@ class Weighed(Update):
         gauge, machine = _gauge(self.network), self.network.machine
         self.passes.append(gauge.restart())
         gauge.kind = WEIGHTS
-        gauge.pass_by(machine.chips * max(prod(one.shape) for one in self.network.trainables))  # whether all is finite
+        largest = max(prod(parameter.shape) for parameter in self.network.trainables)
+        gauge.pass_by(machine.chips * largest)  # the check whether all is finite
         super().__call__(losses, regularise)
         gauge.kind = VALUES
         self.peaks.append(gauge.restart())
 
 
-def _parts(load: Bytes, advice: str, of: str = "") -> list[Part]:
-    """The parts of a load."""
+def _parts(live: Bytes, advice: str, of: str = "") -> list[MemoryNeed]:
+    """The parts of the live bytes."""
     return [
-        Part(f"{_OF_WEIGHTS}{of}", load[WEIGHTS], _SMALLER),
-        Part(f"inputs and targets{of}", load[SHOWN], advice),
-        Part(f"the tape{of}", load[TAPE], advice),
-        Part(f"values of a step and in registers{of}", load[VALUES], advice),
+        MemoryNeed(f"{_OF_WEIGHTS}{of}", live[WEIGHTS], _SMALLER),
+        MemoryNeed(f"inputs and targets{of}", live[SHOWN], advice),
+        MemoryNeed(f"the tape{of}", live[TAPE], advice),
+        MemoryNeed(f"values of a step and in registers{of}", live[VALUES], advice),
     ]
 
 
 def _shorter(episode: Episode, sequences: int, steps: int) -> Episode:
-    """The shape of so many sequences of so many steps, with as many that carry a loss, or all of them."""
+    """The shape of an episode with other numbers of sequences and steps; as many steps carry a loss, or all."""
     values = 0 if episode.values is None else episode.outputs
-    each = episode.values is None and episode.target_per_step
+    per_step = episode.values is None and episode.target_per_step
     loss_from = max(0, steps - episode.loss_steps) if episode.loss_from else 0
     return outline(
-        sequences, steps, episode.width, classes=episode.classes, values=values, each=each, loss_from=loss_from
+        sequences, steps, episode.width, classes=episode.classes, values=values, each=per_step, loss_from=loss_from
     )
 
 
@@ -454,9 +455,9 @@ def _gauge(network: Network) -> Gauge:
     return numerics.gauge
 
 
-def _noted(stage: Machine) -> tuple[int, int]:
-    """Bytes of the steps of the last batch one by one, and how many activities its kinds of steps have together."""
-    batch, prices, journal = stage.journal.latest, stage.prices(), stage.journal
+def _recorded_batch(machine: Machine) -> tuple[int, int]:
+    """Bytes of the step-by-step records of the last batch, and the number of activities of its distinct steps."""
+    batch, prices, journal = machine.journal.latest, machine.prices(), machine.journal
     if batch is None:
         return 0, 0
     total, kinds = _A_PASS * len(batch.sweeps), dict[int, int]()
@@ -464,6 +465,6 @@ def _noted(stage: Machine) -> tuple[int, int]:
         if trace not in kinds:
             kinds[trace] = sum(prices.activities(record) for record in journal.traces[trace])
         changes = sum(record.kind in ("push", "pop") for record in journal.traces[trace])
-        measured = 2 * HEADER + 8 * kinds[trace] * stage.chips if kinds[trace] else 0
+        measured = 2 * HEADER + 8 * kinds[trace] * machine.chips if kinds[trace] else 0
         total += count * (_A_STEP + measured + changes * _A_CHANGE)
     return total, sum(kinds.values())

@@ -27,10 +27,10 @@ def size_of_errors(network: Network, episode: Episode) -> float:
             if error is not None:
                 squares[layer.name].append(float(np.square(error.value).mean()))
 
-    machine.after_step = look
+    machine.sequencer.after_step = look
     with machine.showing(episode):
         BPTT(RULES["bptt"].Options(name="bptt")).gradients(network)
-    machine.after_step = None
+    machine.sequencer.after_step = None
     sizes = np.sqrt([np.mean(found) for found in squares.values()])
     return float(sizes.min()) if np.isfinite(sizes).all() else nan
 
@@ -58,11 +58,11 @@ def forgetting(network: Network, episode: Episode) -> float:
                 register.value = np.ascontiguousarray(q.swapaxes(1, 2))[None]
             logs[register.name] = logs.get(register.name, 0) + step
 
-    machine.after_step = orthogonalise
+    machine.sequencer.after_step = orthogonalise
     with np.errstate(divide="ignore"), machine.showing(episode), machine.workspace() as workspace:
         products = [layer.cell.product(workspace, f"{layer.name} product") for layer in network.layers]
         extend(network, workspace, products)
-    machine.after_step = None
+    machine.sequencer.after_step = None
     return float(np.max([-(log_.mean(0) / episode.steps).min() for log_ in logs.values()]))
 
 

@@ -47,10 +47,10 @@ def check(
     """
     machine = network.machine
     record = _Recorder(network)
-    machine.after_step = None if machine.exact else record.look
+    machine.sequencer.after_step = None if machine.exact else record.look
     with machine.showing(episode):
         rule.gradients(network)
-    machine.after_step = None
+    machine.sequencer.after_step = None
     mine = _gradient(network)
 
     if machine.exact:
@@ -76,8 +76,9 @@ class _Recorder:
 
     def look(self) -> None:
         machine = self._machine
-        if not machine.back_in_time:
-            self._states[machine.step_index] = [machine.storages[name].value.astype(float) for name in self._names]
+        if not machine.sequencer.presenter.backward:
+            states = [machine.storages[name].value.astype(float) for name in self._names]
+            self._states[machine.sequencer.step_index] = states
 
     def last_pass(self) -> list[list[np.ndarray]]:
         """The states of each step in the last forward pass over it."""
@@ -93,7 +94,7 @@ def _run(network: Network, episode: Episode, gradients: Callable[[Network], None
 def _backward(rule: BPTT, network: Network, recorded: list[list[np.ndarray]]) -> None:
     """The backward pass along states that were recorded elsewhere."""
     with network.machine.workspace(keep_inputs=True) as workspace:
-        network.machine.take_as_shown()
+        network.machine.sequencer.take_as_shown()
         states, tapes = rule.open(network, workspace)
         for number, (register, tape) in enumerate(zip(states.all(), tapes, strict=True)):
             tape.fill([register.initial, *(step[number] for step in recorded[:-1])])
@@ -107,7 +108,7 @@ def _adopt(exact: Network, network: Network) -> None:
     theirs = {unit.name: unit for unit in network.machine.units}
     for mine in exact.machine.units:
         if mine.name in theirs:  # a rule may do without some of the units that exact backpropagation needs
-            mine.take(network.machine.programmed(theirs[mine.name]).astype(float))
+            mine.take(theirs[mine.name].programmed.astype(float))
 
 
 def _gradient(network: Network) -> Gradient:

@@ -1,4 +1,4 @@
-"""One read: what a machine takes to multiply a matrix by a vector, to be held against what published chips take."""
+"""One read: energy and time of a matrix-vector product on a machine, to compare with published chips."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwsim import machine
+from hwsim import machines
 from hwsim.accounts.energy import Tariff, grouped, total
 from hwsim.accounts.passes import Occurrence
 from hwsim.accounts.schedule import Scheduler
 from hwsim.episode import Episode
 from hwsim.initial import Initial
-from hwsim.machine import CrossbarMachine, Matrix
+from hwsim.machine import Machine, Matrix
 from hwsim.records import Head, Record
 
 SIZE = 256
-"""Rows and columns of the matrix that a machine without tiles multiplies by as many vectors as it has rows."""
+"""Rows and columns of the matrix for a machine without tiles, and the number of vectors that it is multiplied by."""
 
 
 class Read(NamedTuple):
-    """A read, or one product of many.
+    """A read of a tile; on a machine without tiles, one product of a pass.
 
     Attributes:
-        rows, columns: of the matrix.
+        rows, columns: the shape of the matrix.
         energy: in joules; None if a constant has no value.
         time: in seconds.
-        by_component: the energy by what spends it.
+        by_component: the energy by component.
     """
 
     rows: int
@@ -42,46 +42,46 @@ class Read(NamedTuple):
 
 
 def one_read(options: Any) -> Read:
-    """The matrix that fills a tile, read once with its conversions, every input at full scale, weights evenly spread.
+    """One read of a matrix that fills a tile, with conversions; inputs are at full scale, weights evenly spread.
 
-    A machine without tiles takes a matrix of 256 by 256, in a pass over 256 vectors outside of any recurrence.
+    A machine without tiles multiplies a matrix of 256 by 256 by 256 vectors in a pass, outside of any recurrence.
     """
-    stage = machine.build(options)
-    if not isinstance(stage, CrossbarMachine):
-        return _one_product(stage)
-    tiles = stage.parts.tiles
-    matrix = _matrix(stage, tiles.rows, tiles.columns)
-    for _ in stage.phase("programming"):
+    chip = machines.build(options)
+    if chip.devices is None:
+        return _one_product(chip)
+    tiles = chip.devices.options
+    matrix = _matrix(chip, tiles.rows, tiles.columns)
+    for _ in chip.phase("programming"):
         matrix.program()
-    stage.journal.close_batch(1)
-    stage.journal.collect()
+    chip.journal.close_batch(1)
+    chip.journal.collect()
     signs = np.where(np.arange(tiles.columns) % 2, 1.0, -1.0)
-    with stage.showing(Episode(signs[None, None, :], labels=np.zeros(1, int), classes=2)), stage.workspace():
-        for step in stage.forward_pass("read"):
-            stage.digital(matrix @ step.input)
-    totals, prices = stage.journal.totals, stage.prices()
-    ledger = Tariff(stage.journal.traces, prices).of_totals(totals, 0.0)
+    with chip.showing(Episode(signs[None, None, :], labels=np.zeros(1, int), classes=2)), chip.workspace():
+        for step in chip.forward_pass("read"):
+            chip.digital(matrix @ step.input)
+    totals, prices = chip.journal.totals, chip.prices()
+    ledger = Tariff(chip.journal.traces, prices).of_totals(totals, 0.0)
     reads = {line: entry for line, entry in ledger.items() if line.operation in ("dac", "read", "adc", "tile adc")}
     (batch,) = totals.batches
-    (timing,) = Scheduler(stage.journal.traces, prices.occupied).batch(batch)
+    (timing,) = Scheduler(chip.journal.traces, prices.occupied).batch(batch)
     parts = {component: spent.known for component, spent in grouped(reads, "component").items()}
     return Read(tiles.rows, tiles.columns, total(reads).energy, timing.busy[f"{matrix.name} tiles"] * 1e-12, parts)
 
 
-def _one_product(stage: Any) -> Read:
-    _matrix(stage, SIZE, SIZE)
-    head: Head = stage.head("read")._replace(format=str(getattr(stage.options, "format", stage.dtype)))  # of passes
+def _one_product(chip: Any) -> Read:
+    _matrix(chip, SIZE, SIZE)
+    head: Head = chip.head("read")._replace(format=str(getattr(chip.options, "format", chip.dtype)))  # of passes
     record = Record(*head, (SIZE, SIZE), SIZE, (0, "W"), 1)
     where = Occurrence(steps=SIZE, recurrent=False)
-    charges, occupied = stage.prices().charges(record, where), stage.prices().occupied(record, where)
+    charges, occupied = chip.prices().charges(record, where), chip.prices().occupied(record, where)
     parts: dict[str, float] = {}
-    for each in charges:
-        if each.energy is not None:
-            parts[each.component] = parts.get(each.component, 0.0) + each.energy * each.amount
-    energy = None if any(each.energy is None for each in charges) else sum(parts.values())
+    for charge in charges:
+        if charge.energy is not None:
+            parts[charge.component] = parts.get(charge.component, 0.0) + charge.energy * charge.amount
+    energy = None if any(charge.energy is None for charge in charges) else sum(parts.values())
     return Read(SIZE, SIZE, energy, occupied.duration * 1e-12, parts)
 
 
-def _matrix(stage: machine.Machine, rows: int, columns: int) -> Matrix:
+def _matrix(chip: Machine, rows: int, columns: int) -> Matrix:
     weights = np.linspace(-1, 1, rows * columns).reshape(rows, columns)
-    return Matrix(stage, "W", "readout", Initial(weights.shape, lambda: weights))
+    return Matrix(chip, "W", "readout", Initial(weights.shape, lambda: weights))

@@ -16,11 +16,11 @@ _before: threadpool_limits | None = None
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """In the block, or in a function that this decorates, BLAS and OpenMP use one thread.
+    """Limit BLAS and OpenMP to one thread: a context manager, and a decorator.
 
-    A product that is split among threads is added up in another order, and has other last digits. The limit is one of
-    the whole process: when blocks lie in each other, or run side by side, the last one to end restores what there was
-    before the first. It is that of the libraries that are loaded when a block begins.
+    A product that is split among threads is summed in another order, and has other last digits. The limit holds for the
+    whole process: if blocks are nested, or run side by side, the last one to end restores the limits from before the
+    first. It applies to the libraries that are loaded when a block begins.
     """
     global _blocks, _before
     with _lock:
@@ -40,7 +40,7 @@ def one_thread() -> Iterator[None]:
 
 
 def _let_go() -> None:
-    """Have no thread of Python keep the others from setting limits, which one silently does in threadpoolctl 3.8."""
+    """Let all Python threads set limits: in threadpoolctl 3.8, the first one silently locks out the others."""
     controller = getattr(threadpoolctl, "OpenBLASController", None)
     clear = getattr(controller, "clear_controlling_thread", None)
     if clear is not None:

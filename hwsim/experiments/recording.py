@@ -1,4 +1,4 @@
-"""What is recorded of a run: the rows of its tables, and the events of its timeline."""
+"""The records of a run: the rows of its tables, and the events of its timeline."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from hwsim.experiments.costs import Costs
 from hwsim.results.tables import Held
 
 
-def tables(found: Sequence[Costs]) -> Mapping[str, Iterable[Any]]:
+def tables(ledgers: Sequence[Costs]) -> Mapping[str, Iterable[Any]]:
     """The rows of each table, by the name of its file; the first system's come first."""
     return {
-        "energy.csv": (row for one in found for row in one.rows()),
-        "memory.csv": (row for one in found for row in held(one)),
-        "metrics.csv": (row for one in found for row in metrics(one)),
-        "histograms.csv": (row for one in found for row in wear.histograms(one.trial.name, one.machine)),
-        "clipping.csv": (row for one in found for row in wear.clipping(one.trial.name, one.machine)),
+        "energy.csv": (row for costs in ledgers for row in costs.rows()),
+        "memory.csv": (row for costs in ledgers for row in held(costs)),
+        "metrics.csv": (row for costs in ledgers for row in metrics(costs)),
+        "histograms.csv": (row for costs in ledgers for row in wear.histograms(costs.trial.name, costs.machine)),
+        "clipping.csv": (row for costs in ledgers for row in wear.clipping(costs.trial.name, costs.machine)),
     }
 
 
-def timeline(found: Sequence[Costs], file: TextIO) -> None:
+def timeline(ledgers: Sequence[Costs], file: TextIO) -> None:
     """Write the events of all systems, in the trace-event format."""
     writer = TimelineWriter(file)
-    for number, one in enumerate(found, 1):
-        _timeline(writer, number, one)
+    for number, costs in enumerate(ledgers, 1):
+        _timeline(writer, number, costs)
     writer.close()
 
 
 def metrics(costs: Costs) -> Iterator[list[Any]]:
-    """A row for each test and chip, with the energy that was spent until the test was over."""
+    """A row per test and chip, with the energy spent until the end of the test."""
     tests = groupby(costs.outcome.metrics, itemgetter("updates"))
-    for (_, chips), spent in zip(tests, costs.spent(), strict=False):  # what is untested is spent, too
+    for (_, chips), spent in zip(tests, costs.spent(), strict=False):  # energy after the last test has no row
         for row in chips:
             yield [spent if key == "energy_j" else row[key] for key in METRICS]
 
 
 def held(costs: Costs) -> Iterator[Held]:
-    """What was held when one batch began, and every change in it."""
+    """The memory held when a batch began, and every change during the batch."""
     name, detail = costs.trial.name, costs.outcome.detail
     if detail is None:
         return

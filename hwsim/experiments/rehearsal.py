@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from hwsim import learning, machine
+from hwsim import learning, machines
 from hwsim.accounts.passes import Passes
 from hwsim.accounts.schedule import Scheduler
 from hwsim.config.experiment import Experiment, System
@@ -19,8 +19,9 @@ from hwsim.errors import HwsimError
 from hwsim.experiments.length import Length
 from hwsim.learning import optimizers
 from hwsim.learning.update import Update
-from hwsim.machine import Hold, Machine
+from hwsim.machine import Machine
 from hwsim.networks import Network
+from hwsim.units.register import Hold
 
 STEPS = 8
 """Steps that are rehearsed, if that is enough for all kinds of passes: enough for a schedule to repeat itself."""
@@ -43,7 +44,7 @@ def rehearse(experiment: Experiment, name: str, system: System, episode: Episode
 
     zeros = _zeros(episode, min(episode.steps, max(STEPS, last().shortest)))
     try:
-        stage = machine.build(system.machine, seed=experiment.seed)
+        stage = machines.build(system.machine, seed=experiment.seed)
         network = Network(stage, experiment.network, episode.width, episode.outputs, rule.uses)
         last().check(network)
         network.begin_training()

@@ -1,4 +1,4 @@
-"""Robustness of a break-even: its search again, with each named constant halved and doubled."""
+"""Robustness of a break-even: the search is repeated with each named constant halved and doubled."""
 
 from __future__ import annotations
 
@@ -11,79 +11,80 @@ from typing import Any
 from hwsim.accounts.energy import Tariff
 from hwsim.accounts.schedule import Scheduler, recursion
 from hwsim.config.experiment import System
-from hwsim.experiments.breakeven import STATED, Curves
+from hwsim.experiments.breakeven import STATED, CostCurves
 from hwsim.experiments.costs import Costs
 from hwsim.quantities import Constant
-from hwsim.results.breakeven import QUANTITIES, Cost, Course, Fragile, Quantity
+from hwsim.results.breakeven import QUANTITIES, Course, FragileConstant, Quantity, SystemCost
 
 FACTORS = (0.5, 2.0)
 MOVED = 1.1
-"""A meeting has moved if it is elsewhere by more than this factor."""
+"""A meeting has moved if its value changes by more than this factor."""
 
 AHEAD = 4
-"""A reference that needs so many times as much as the best one stays behind, whatever constant is halved or doubled."""
+"""A reference that needs this many times as much as the best one cannot become the best by one constant."""
 
 CAPACITIES = ("sram.capacity", "sram.bank", "buffer.capacity", "buffer.bank")
 TIMES = ("dram.time", "timing.clock", "timing.macs", "timing.lanes", "tiles.time")
 SHAPING = (*CAPACITIES, *TIMES)
-"""Constants that do more than set a price: they decide how much is moved, or how long it takes."""
+"""Constants that do more than set a price: they determine traffic, or time."""
 RESIZING = ("buffer.capacity",)
-"""Those that decide how much waits, so that memory has to be sketched anew."""
+"""Constants that determine how much data waits, so that memory needs a new estimate."""
 
 _SQUARED = "²"
 _MEMORY = re.compile(r"sram_cacti7 .*?( leakage)?$")
 
 
 def fragile(
-    curves: Curves,
+    curves: CostCurves,
     quantities: tuple[Quantity, ...],
     exact: bool,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Fragile]:
-    """The constants that a break-even hangs on, the ones that move it most first.
+) -> list[FragileConstant]:
+    """The constants that a break-even depends on, those that move it most first.
 
-    Between the values of the axis the lead of a system is taken for a straight line in logarithms.
+    Between the values of the axis, the lead of a system is interpolated linearly in logarithms.
 
     Args:
         curves: the costs along the axis, as their sources state them.
         exact: whether meetings are searched to the whole number.
-        progress: told how many constants are done, and how many there are.
+        progress: called with the number of constants that are done, and their total.
     """
-    names, found = [*SHAPING, *_priced(curves)], list[Fragile]()
+    names, moving = [*SHAPING, *_priced(curves)], list[FragileConstant]()
     for number, name in enumerate(names):
         progress(number, len(names))
-        halved, doubled = (Varied(curves, name, factor) for factor in FACTORS)
+        halved, doubled = (VariedCurves(curves, name, factor) for factor in FACTORS)
         for quantity, _ in quantities:
             if quantity != "energy" and name not in SHAPING:
                 continue
-            low, stated, high = (each.course(quantity, STATED, exact, within=inf) for each in (halved, curves, doubled))
+            varied = halved, curves, doubled
+            low, stated, high = (each.course(quantity, STATED, exact, within=inf) for each in varied)
             by = max(distance(stated, low), distance(stated, high))
             if by > log(MOVED):
-                found.append(Fragile(quantity, name, low, high, by))
+                moving.append(FragileConstant(quantity, name, low, high, by))
     progress(len(names), len(names))
-    return sorted(found, key=lambda each: -each.by)
+    return sorted(moving, key=lambda constant: -constant.by)
 
 
-def distance(one: Course, other: Course) -> float:
+def distance(first: Course, second: Course) -> float:
     """How far apart the meetings of two courses are, as a logarithm."""
-    ways = [[one.less], [other.less]]
-    for way, course in zip(ways, (one, other), strict=True):
+    ways = [[first.less], [second.less]]
+    for way, course in zip(ways, (first, second), strict=True):
         way += [meeting.less for meeting in course.meetings]
     if ways[0] != ways[1]:
         return inf
-    pairs = zip(one.meetings, other.meetings, strict=True)
+    pairs = zip(first.meetings, second.meetings, strict=True)
     return max((abs(log(a.value / b.value)) for a, b in pairs), default=0.0)
 
 
-class Varied(Curves):
-    """The same curves with one constant multiplied by a factor."""
+class VariedCurves(CostCurves):
+    """Cost curves with one constant multiplied by a factor."""
 
-    def __init__(self, base: Curves, constant: str, factor: float) -> None:
+    def __init__(self, base: CostCurves, constant: str, factor: float) -> None:
         self.__dict__.update(base.__dict__)
         self.base, self.constant, self.factor = base, constant, factor
         self._known = {}
 
-    def at(self, value: int) -> dict[str, Cost]:
+    def at(self, value: int) -> dict[str, SystemCost]:
         if value not in self._known:
             stated = self.base.at(value)
             self._known[value] = {
@@ -93,7 +94,7 @@ class Varied(Curves):
             }
         return self._known[value]
 
-    def _counts(self, cost: Cost, stated: dict[str, Cost]) -> bool:
+    def _counts(self, cost: SystemCost, stated: dict[str, SystemCost]) -> bool:
         """Whether a system is the substrate, or could be the best reference in some quantity with other constants."""
         if cost is stated[self.substrate]:
             return True
@@ -102,12 +103,12 @@ class Varied(Curves):
             for quantity, _ in QUANTITIES
         )
 
-    def _varied(self, value: int, name: str, stated: Cost) -> Cost:
+    def _varied(self, value: int, name: str, stated: SystemCost) -> SystemCost:
         if self.constant not in SHAPING:
             more = sum(
                 energy * (self.factor**power - 1)
-                for each, energy in stated.constants.items()
-                if (power := powers(each.constant).get(self.constant))
+                for ranged, energy in stated.constants.items()
+                if (power := powers(ranged.name).get(self.constant))
             )
             return stated._replace(energy=(stated.energy[0] + more, *stated.energy[1:]))
         experiment, system, dataset = self.base.system(value, name)
@@ -117,21 +118,20 @@ class Varied(Curves):
         if self.constant in RESIZING:
             other = System.model_construct(learning=system.learning, machine=options, chips=system.chips)
             return self.base.cost(experiment, name, other, dataset)
-        return self.base.read(name, repriced(self.base.costs(value, name), options))
+        return self.base.cost_of(name, repriced(self.base.costs(value, name), options))
 
 
 def repriced(costs: Costs, options: Any) -> Costs:
-    """What was done, at the prices of a machine with other constants."""
-    found = copy.copy(costs)
-    found.machine = costs.machine.with_options(options)
-    prices, traces, passes = found.machine.prices(), found.machine.journal.traces, costs.tariff.passes
-    found.tariff = Tariff(traces, prices, passes)
-    found.scheduler = Scheduler(traces, prices.occupied, recursion, passes=passes)
-    return found
+    """The ledgers of a system at the prices of a machine with other constants."""
+    changed = copy.copy(costs)
+    prices, traces, passes = costs.machine.prices(options), costs.machine.journal.traces, costs.tariff.passes
+    changed.tariff = Tariff(traces, prices, passes)
+    changed.scheduler = Scheduler(traces, prices.occupied, recursion, passes=passes)
+    return changed
 
 
 def scaled(options: Any, name: str, factor: float) -> tuple[Any, bool]:
-    """A machine's options with a constant of its parts, or of its digital unit's, multiplied; and whether it has it."""
+    """A machine's options with a constant multiplied, also in its digital unit; and whether it has that constant."""
     parts, changed = _scaled(options.parts, name.split("."), factor)
     update = {"parts": parts} if changed else {}
     if hasattr(options, "digital"):
@@ -146,8 +146,8 @@ def _scaled(model: Any, path: list[str], factor: float) -> tuple[Any, bool]:
     if part is None:
         return model, False
     if rest:
-        changed, found = _scaled(part, rest, factor)
-        return (model.model_copy(update={first: changed}), True) if found else (model, False)
+        changed, exists = _scaled(part, rest, factor)
+        return (model.model_copy(update={first: changed}), True) if exists else (model, False)
     if not isinstance(part, Constant):
         return model, False
     value = part.value * factor
@@ -156,7 +156,7 @@ def _scaled(model: Any, path: list[str], factor: float) -> tuple[Any, bool]:
 
 
 def powers(constant: str) -> dict[str, int]:
-    """The named constants of a price that is a product of them, each with its power.
+    """The named constants whose product is a price, each with its power.
 
     >>> powers("tiles.voltage² tiles.time")
     {'tiles.voltage': 2, 'tiles.time': 1}
@@ -167,13 +167,13 @@ def powers(constant: str) -> dict[str, int]:
     return {name.removesuffix(_SQUARED): 2 if name.endswith(_SQUARED) else 1 for name in constant.split()}
 
 
-def _priced(curves: Curves) -> Iterator[str]:
+def _priced(curves: CostCurves) -> Iterator[str]:
     """Constants that set prices of the substrate or of a digital reference, anywhere along the axis."""
     met = (
         name
         for value in curves.values
         for cost in curves.at(value).values()
-        for each in cost.constants
-        for name in powers(each.constant)
+        for constant in cost.constants
+        for name in powers(constant.name)
     )
     yield from (name for name in dict.fromkeys(met) if name not in SHAPING)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwsim import learning, machine
+from hwsim import learning, machines
 from hwsim.accounts.journal import Batch, Done, Sweep, Totals
 from hwsim.accounts.memory import Change, Holding
 from hwsim.columns import REPORTED_AT_TESTS
@@ -26,7 +26,7 @@ from hwsim.learning import Rule, optimizers
 from hwsim.learning.diagnostics import Diagnostic
 from hwsim.learning.horizon import Horizon
 from hwsim.learning.update import Update
-from hwsim.machine import EXACT, CrossbarMachine, Machine
+from hwsim.machine import EXACT, Machine
 from hwsim.networks import Network
 from hwsim.tasks import Dataset
 
@@ -165,11 +165,10 @@ class Trial:
 
     def _built(self, chips: int, holds: Any, learns: bool, strict: bool = False) -> Network:
         """The network on the machine, if the rule fits both; the rule has prepared itself if it is to learn."""
-        stage = machine.build(
+        stage = machines.build(
             self.system.machine, chips=chips, seed=self.experiment.seed, strict=strict, numerics=self.numerics
         )
-        if isinstance(stage, CrossbarMachine) and stage.parts.registers.retention is not None:
-            stage.holds = holds
+        stage.holds = holds
         network = self._placed(stage, self.rule.uses)
         self.rule.check(network)
         if learns:
@@ -180,8 +179,8 @@ class Trial:
 
     def _exact(self, chips: int) -> Network:
         """The same network on an ideal machine, for exact backpropagation through time."""
-        options = machine.MACHINES["ideal"].Options(kind="ideal", name="ideal")
-        stage = machine.build(options, chips=chips, seed=self.experiment.seed, numerics=self.numerics)
+        options = machines.MACHINES["ideal"].Options(kind="ideal", name="ideal")
+        stage = machines.build(options, chips=chips, seed=self.experiment.seed, numerics=self.numerics)
         network = self._placed(stage, self.rule.uses | {"transposed"})
         network.begin_training()
         self._program(network)
@@ -294,17 +293,17 @@ class Trial:
 
     def _stop_diverged_chips(self, updates: int) -> None:
         """Chips whose gradient is no longer a number keep their weights; where it was lost is noted once."""
-        sums = self.machine.accumulators()
+        sums = self.machine.holdings.accumulators()
         lost = np.zeros(self.machine.chips, bool)
         for storage in sums:
-            lost |= ~np.isfinite(self.machine.loaded(storage).reshape(len(lost), -1)).all(1)
+            lost |= ~np.isfinite(storage.loaded.reshape(len(lost), -1)).all(1)
         if lost.any():
             for storage in sums:
                 storage.value[lost] = 0
             self._note_divergence(updates, [int(chip) for chip in np.flatnonzero(lost)])
 
     def _note_divergence(self, updates: int, chips: list[int] | None = None) -> None:
-        where = self.machine.divergence
+        where = self.machine.holdings.divergence
         if self.outcome.diverged is None and (where is not None or chips):
             noted = {} if where is None else where._asdict()
             self.outcome.diverged = {"updates": updates, **noted, "chips": chips or list(where.chips)}  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""What a run left on its devices and showed of its circuits: conductances, writes, values that were clipped."""
+"""Wear and clipping: final conductances and writes of devices, and values that circuits clipped."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hwsim.machine import CrossbarMachine, Machine
+from hwsim.machine import Machine
 from hwsim.results.tables import CONDUCTANCE, WRITES, Bin, Clipping
 
 BINS = 40
-"""Of a histogram, at most."""
+"""Largest number of bins of a histogram."""
 
 
 def histograms(system: str, machine: Machine) -> Iterator[Bin]:
-    """Of the conductances at the end, and of how often each device was written, by array; without empty bins.
+    """Histograms of final conductances and of writes per device, by array; empty bins are left out.
 
     All arrays of a machine have the same bins.
     """
-    if not isinstance(machine, CrossbarMachine) or not machine.arrays:
+    if not machine.devices:
         return
-    conductances = {
-        name: np.stack([array.plus, array.minus]).ravel().astype(float) for name, array in machine.arrays.items()
-    }
+    arrays = machine.devices.arrays
+    conductances = {name: np.stack([array.plus, array.minus]).ravel() for name, array in arrays.items()}
     conductances = {name: values[np.isfinite(values)] for name, values in conductances.items()}
-    largest = max([machine.sheet.conductance.max.value, *(values.max(initial=0.0) for values in conductances.values())])
+    sheet = next(iter(arrays.values())).mapping.sheet
+    largest = max([sheet.conductance.max.value, *(values.max(initial=0.0) for values in conductances.values())])
     edges = np.linspace(0.0, largest, BINS + 1)
     for name, values in conductances.items():
         yield from _bins(system, name, CONDUCTANCE, values, edges)
-    most = max(int(array.writes.max(initial=0)) for array in machine.arrays.values())
-    width = -(-(most + 1) // BINS)  # 0, 1, … have a bin each, or, if that were too many, so many share one
+    most = max(int(array.writes.max(initial=0)) for array in arrays.values())
+    width = -(-(most + 1) // BINS)  # one count of writes per bin, or `width` counts if there are too many
     edges = np.arange(0, most + width + 1, width, dtype=float)
-    for name, array in machine.arrays.items():
+    for name, array in arrays.items():
         yield from _bins(system, name, WRITES, array.writes, edges)
 
 
 def clipping(system: str, machine: Machine) -> Iterator[Clipping]:
-    """For each unit with a full scale, in all that the machine did."""
-    if isinstance(machine, CrossbarMachine):
+    """The clipping of each unit with a full scale, over the whole run."""
+    if machine.clipped is not None:
         for kind, units in machine.clipped.items():
             for unit, (values, beyond) in units.items():
                 yield Clipping(system, kind, unit, values, beyond)

@@ -1,1 +1,1 @@
-"""What may be written in a file, and files to start from."""
+"""The guide to files: their keys, the names they can use, and files to start from."""

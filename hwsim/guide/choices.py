@@ -1,4 +1,4 @@
-"""What a document can name: shipped files, and the rules, cells, tasks and optimizers that there are."""
+"""The choices that a document has: shipped files, and all rules, cells, tasks and optimizers."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from hwsim.errors import ConfigError
 from hwsim.learning import optimizers
 
 _LONG = 60
-"""Characters of a sentence that is too long for a line."""
+"""Number of characters from which a sentence is too long for a line."""
 
 
 class Choice(NamedTuple):
-    """One thing that can be named.
+    """Something that a document can name.
 
     Attributes:
         where: the key that names it, such as `machine: NAME`.
         name: as it is written.
-        text: one line on it.
+        text: its description, one line.
         origin: its file, or its module.
     """
 
@@ -49,7 +49,7 @@ _MODULES = {
 
 
 def choices() -> list[Choice]:
-    """All of them, by the key that names them."""
+    """All choices, in the order of the keys that name them."""
     files = [
         Choice(
             where, name, _line(opening(hardware.shelf(kind) / f"{name}.yaml")), hardware.shelf(kind) / f"{name}.yaml"
@@ -59,36 +59,36 @@ def choices() -> list[Choice]:
     ]
     modules = [
         Choice(where, name, _line(str(module.__doc__)), module)
-        for where, found in _MODULES.items()
-        for name, module in found.items()
+        for where, members in _MODULES.items()
+        for name, module in members.items()
     ]
     return files + modules
 
 
 def named(name: str) -> list[Choice]:
-    """What has a name, or is the file of that path.
+    """The choices with a name, or the file at a path.
 
     Raises:
-        ConfigError: there is no such thing; the nearest name is told.
+        ConfigError: nothing has that name; the message suggests the nearest one.
     """
     if name.endswith((".yaml", ".yml")):
         keys = {"data sheet": "device", "periphery": "periphery"}
         where = f"{keys.get(hardware.kind_of(documents.load(name)), 'machine')}: FILE"
         return [Choice(where, name, _line(opening(Path(name))), Path(name))]
-    found = [choice for choice in choices() if choice.name == name]
-    if not found:
+    matches = [choice for choice in choices() if choice.name == name]
+    if not matches:
         raise ConfigError(documents.unknown("name", name, sorted({choice.name for choice in choices()})))
-    return found
+    return matches
 
 
 def opening(path: Path) -> str:
-    """What a file says of itself in the comment that it begins with."""
+    """The comment at the start of a file, which describes it."""
     lines = path.read_text(encoding="utf-8").splitlines()
     end = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
     return "\n".join(line.removeprefix("#").strip() for line in lines[:end])
 
 
 def _line(text: str) -> str:
-    """The first sentence, without its full stop; of a long one its beginning."""
+    """The first sentence, without its full stop; a long one is cut after a clause."""
     sentence = " ".join(text.partition("\n\n")[0].split()).partition(". ")[0].rstrip(".")
     return sentence if len(sentence) < _LONG else re.split(r": | \(|, ", sentence)[0]

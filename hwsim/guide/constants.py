@@ -1,4 +1,4 @@
-"""The constants of a data sheet or machine, each with where it comes from."""
+"""The constants of a data sheet or machine, each with its origin."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 from hwsim.documents import Document, Place
 
 
-class Row(NamedTuple):
+class ListedConstant(NamedTuple):
     """One constant, or one number that is a choice.
 
     Attributes:
-        place: its keys, with dots between them.
-        value: as it stands in the file, with its unit.
+        place: its dotted key.
+        value: its value as written in the file, with its unit.
         range: the lowest and the highest value that its source gives, where it gives them.
-        key: that of its source; empty where it is assumed or a choice.
+        key: the key of its source; empty for an assumed constant and for a choice.
         source: the citation.
-        because: the remark beside the source, the reason for which it is assumed, or the comment beside a choice.
+        because: the remark on the source, the reason of the assumption, or the comment on the choice.
         kind: `"source"`, `"assumed"`, or `"choice"` for a number of the design, which needs no source.
     """
 
@@ -31,17 +31,17 @@ class Row(NamedTuple):
     kind: str
 
 
-def constants(document: Document, sources: dict[str, str]) -> list[Row]:
+def constants(document: Document, sources: dict[str, str]) -> list[ListedConstant]:
     """All numbers of a data sheet or machine, in the order of the file.
 
     Args:
-        document: the file, or one laid over what it is `like`.
-        sources: citations by their keys, those of the file and of what it is `like`.
+        document: the file, or the file merged over the one that it is `like`.
+        sources: citations by key, of the file and of the files that it is `like`.
     """
     return list(_rows(document, (), sources))
 
 
-def _rows(document: Document, place: Place, sources: dict[str, str]) -> Iterator[Row]:
+def _rows(document: Document, place: Place, sources: dict[str, str]) -> Iterator[ListedConstant]:
     data = document.data
     for step in place:
         data = data[step]
@@ -58,23 +58,23 @@ def _rows(document: Document, place: Place, sources: dict[str, str]) -> Iterator
             if (*place, key) not in (("sources",), ("digital",)):
                 yield from _rows(document, (*place, key), sources)
     elif isinstance(data, (int, float)) and not isinstance(data, bool):
-        yield Row(_name(place), _written(data), "", "", "", _comment(document, place), "choice")
+        yield ListedConstant(_name(place), _written(data), "", "", "", _comment(document, place), "choice")
 
 
-def _row(place: Place, value: Any, origin: dict[str, Any], sources: dict[str, str]) -> Row:
+def _row(place: Place, value: Any, origin: dict[str, Any], sources: dict[str, str]) -> ListedConstant:
     limits = origin.get("range")
     between = f"{_written(limits[0])} to {_written(limits[1])}" if isinstance(limits, list) else ""
     if "assumed" in origin:
-        return Row(_name(place), _written(value), between, "", "", origin["assumed"], "assumed")
+        return ListedConstant(_name(place), _written(value), between, "", "", origin["assumed"], "assumed")
     if "because" in origin:
-        return Row(_name(place), _written(value), between, "", "", origin["because"], "choice")
+        return ListedConstant(_name(place), _written(value), between, "", "", origin["because"], "choice")
     key, _, remark = origin["source"].partition(",")
     key = key.strip()
-    return Row(_name(place), _written(value), between, key, sources.get(key, ""), remark.strip(), "source")
+    return ListedConstant(_name(place), _written(value), between, key, sources.get(key, ""), remark.strip(), "source")
 
 
 def _comment(document: Document, place: Place) -> str:
-    """What is said beside a number, behind a `#` on its line."""
+    """The comment on the line of a number."""
     mark = document.marks[place]
     lines = Path(mark.file).read_text(encoding="utf-8").splitlines()
     return lines[mark.line - 1].partition(" #")[2].strip()

@@ -1,4 +1,4 @@
-"""What may stand in a document: every key of a model in words, read from the JSON schema."""
+"""The keys of documents in words, from the JSON schemas of their models."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Key(NamedTuple):
 
     Attributes:
         name: as it is written.
-        kind: what may stand there, in words.
-        default: what holds without it, as YAML; None where the key has to be given.
-        text: what it is for; may be empty.
-        sections: the titles of the sections that describe what stands in it.
+        kind: the allowed values, in words.
+        default: the default, as YAML; None for a required key.
+        text: what the key is for; may be empty.
+        sections: the titles of the sections that describe its value.
     """
 
     name: str
@@ -42,20 +42,20 @@ class Section(NamedTuple):
 
 
 def sections(*models: type[BaseModel]) -> dict[str, list[Section]]:
-    """For each model, by the title of its own section: that section, and those below it that no earlier model has."""
+    """The sections of each model, by the title of the first: its own, and those below it that no earlier model has."""
     references, schema = models_json_schema([(model, "validation") for model in models])
     titles = _titles(schema["$defs"])
     taken: set[str] = set()
-    found = {}
+    by_title = {}
     for model in models:
         first = _target(references[model, "validation"])
         below = [_section(name, schema["$defs"], titles) for name in _walk(first, schema["$defs"], taken)]
-        found[titles[first]] = below
-    return found
+        by_title[titles[first]] = below
+    return by_title
 
 
 def _walk(name: str, definitions: Schema, taken: set[str]) -> Iterator[str]:
-    """A definition, and all that its keys lead to, each once, in the order of the keys."""
+    """A definition, and the definitions that its keys lead to, each once, in the order of the keys."""
     if name in taken or _is_constant(definitions[name]):
         return
     taken.add(name)
@@ -66,7 +66,7 @@ def _walk(name: str, definitions: Schema, taken: set[str]) -> Iterator[str]:
 
 
 def _titles(definitions: Schema) -> dict[str, str]:
-    """A title for each definition: its model's name in words, or what chooses it among others, as in `rule fpe`."""
+    """A title for each definition: the name of its model in words, or its kind and its name, as in `rule fpe`."""
     titles = {}
     for name, schema in definitions.items():
         place = name.split("__")
@@ -93,7 +93,7 @@ def _section(name: str, definitions: Schema, titles: dict[str, str]) -> Section:
 
 
 def _kind(schema: Schema, definitions: Schema) -> str:
-    """What a schema lets through, in words."""
+    """The values that a schema allows, in words."""
     if "$ref" in schema:
         target = definitions[_target(schema)]
         if _is_constant(target):
@@ -123,7 +123,7 @@ def _kind(schema: Schema, definitions: Schema) -> str:
 
 
 def _either(members: list[Schema], definitions: Schema) -> str:
-    """The ways of writing something. What is `like` another thing goes with what may be named."""
+    """The alternatives that a schema allows; a part that may be named has the form `name, file, …`."""
     named = {"type": "object", "required": ["like"]} in members or (
         len(members) == 2 and members[0] == {"type": "string"} and "$ref" in members[1]
     )
@@ -145,7 +145,7 @@ def _bounds(schema: Schema) -> str:
 
 
 def _written(value: Any) -> str:
-    """A default as YAML writes it; that of a whole mapping is the defaults of its keys."""
+    """A default as YAML; a whole mapping is written as `its defaults`."""
     if isinstance(value, dict):
         return "its defaults"
     if isinstance(value, list):

@@ -11,30 +11,30 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from hwsim import documents
-from hwsim.accounts.periphery import Periphery
 from hwsim.config import hardware
 from hwsim.config.experiment import NAME, Experiment
 from hwsim.config.study import Study
 from hwsim.documents import Document
 from hwsim.errors import ConfigError, OutputError
 from hwsim.guide.keys import Key, Section, sections
-from hwsim.machine import MACHINES
+from hwsim.machines import MACHINES
 from hwsim.physics import DataSheet
+from hwsim.units.periphery import Periphery
 
 _COLUMN = 42
-"""Where comments begin."""
+"""Column at which comments begin."""
 _WIDTH = 120
 
 
 class Start(NamedTuple):
-    """What a file of some kind begins with.
+    """The content of a file to start from.
 
     Attributes:
-        model: what it describes.
-        text: the comment on top.
-        data: its keys.
-        base: what holds for keys that it does not name; defaults of the schema hold for the rest.
-        following: what to type next, `{file}` standing for its name.
+        model: the model that the file describes.
+        text: the comment at the top.
+        data: its keys and values.
+        base: values of keys that it leaves out, if they differ from the schema's defaults.
+        following: the commands to type next; `{file}` stands for the name of the file.
     """
 
     model: type[BaseModel]
@@ -86,7 +86,7 @@ def machine(name: str) -> Start:
     forward = {key: parts["diagonals"]["forward"][key] for key in ("mismatch", "noise")}
     return Start(
         MACHINES["crossbar"].Options,
-        "A machine: what differs from pcm_crossbar, which so far is nothing but the name. Change what your chip does "
+        "A machine like pcm_crossbar, which so far differs in nothing but its name. Change what your chip does "
         "differently. `bits` of a converter change its values and, by `energy_per_bits`, its energy; give its time.",
         {
             "like": "pcm_crossbar",
@@ -175,7 +175,7 @@ def study(name: str) -> Start:
 
 
 KINDS = {"experiment": experiment, "study": study, "device": device, "periphery": periphery, "machine": machine}
-"""What `hwsim new` makes."""
+"""The kinds of files that `hwsim new` writes."""
 
 
 def write(kind: str, name: str, file: Path | None = None) -> tuple[Path, Start]:
@@ -208,26 +208,31 @@ def write(kind: str, name: str, file: Path | None = None) -> tuple[Path, Start]:
 
 
 def written(start: Start) -> str:
-    """The file as YAML, every key with what it is for, and the keys that it leaves out as comments."""
-    known = {section.title: section for found in sections(start.model).values() for section in found}
+    """The file as YAML, with a comment on each key; keys that it leaves out are comments."""
+    known = {section.title: section for group in sections(start.model).values() for section in group}
     head = textwrap.wrap(start.text, _WIDTH - 2)
     lines = _mapping(start.data, start.base, next(iter(known.values())), known, set())
     return "\n".join([*(f"# {line}" for line in head), "", *(_commented(*line) for line in lines)]) + "\n"
 
 
-Lines = Iterator[tuple[str, str]]
+CommentedLines = Iterator[tuple[str, str]]
 """Lines of YAML, and the comment on each."""
-Known = dict[str, Section]
+SectionsByTitle = dict[str, Section]
 """All sections, by their title."""
 
 
 def _mapping(
-    data: dict[str, Any], base: dict[str, Any], section: Section | None, known: Known, said: set[str], others: str = ""
-) -> Lines:
-    """The keys that stand there and then, as comments, those that could; without comments if the section was `said`.
+    data: dict[str, Any],
+    base: dict[str, Any],
+    section: Section | None,
+    known: SectionsByTitle,
+    said: set[str],
+    others: str = "",
+) -> CommentedLines:
+    """The keys of a mapping, then the keys that it leaves out; without comments if its section is in `said`.
 
     Args:
-        others: the sections that could stand in its place.
+        others: the names of the sections that may replace it.
     """
     keys = {key.name: key for key in section.keys} if section else {}
     again = section is not None and section.title in said
@@ -239,8 +244,8 @@ def _mapping(
             comment = f"{_line(section)} ({others})" if others else _line(section)
         if isinstance(value, dict) and key and key.kind.startswith("names, each with: mapping"):
             yield f"{name}:", comment
-            for one, item in value.items():
-                yield f"  {one}:", ""
+            for item_name, item in value.items():
+                yield f"  {item_name}:", ""
                 lines = _mapping(item, {}, _below(key, item, known), known, said)
                 yield from _indented(_indented(lines))
         elif isinstance(value, dict) and not _is_constant(value):
@@ -258,30 +263,30 @@ def _mapping(
             yield f"# {name}: {_left_out(name, base, key, known)}", _about(key, known)
 
 
-_OTHERS = {"like": "everything of that machine, but for what follows"}
-"""Keys that are no part of a model, since they are gone when it is checked."""
+_OTHERS = {"like": "all keys of that machine, except those that follow"}
+"""Keys that are resolved before the model is checked, with their comments."""
 
 
-def _left_out(name: str, base: dict[str, Any], key: Key, known: Known) -> str:
-    """What holds for a key that is not there: a value, or the names of the keys below it."""
+def _left_out(name: str, base: dict[str, Any], key: Key, known: SectionsByTitle) -> str:
+    """The value of a key that is left out, or the names of the keys below it."""
     value = base.get(name)
     if value is None and key.default != "its defaults":
         return str(key.default)
     if value is None or (isinstance(value, dict) and not _is_constant(value)):
-        names = value or [each.name for title in key.sections for each in known[title].keys]
-        return f"{{{', '.join(f'{each}: …' for each in names)}}}"
+        names = value or [key_below.name for title in key.sections for key_below in known[title].keys]
+        return f"{{{', '.join(f'{key_below}: …' for key_below in names)}}}"
     return documents.inline(value)
 
 
-def _about(key: Key, known: Known) -> str:
-    """What a key is for, and what else may stand there."""
+def _about(key: Key, known: SectionsByTitle) -> str:
+    """The comment on a key: what it is for, and its other allowed values."""
     text = key.text or (_line(known[key.sections[0]]) if len(key.sections) == 1 else "")
     allowed = _allowed(key)
     return f"{text} ({allowed})" if text and allowed else text or allowed
 
 
 def _allowed(key: Key) -> str:
-    """What may stand there, where the value that does stand there does not show it."""
+    """The allowed values of a key, where its present value does not show them."""
     if key.name in ("machine", "digital", "device", "periphery") and key.kind.startswith("name"):
         folders = {"device": "devices", "periphery": "configs/periphery"}
         names = hardware.names(folders.get(key.name, "configs/hardware"))
@@ -298,7 +303,7 @@ def _kind_of(name: str) -> str:
 
 
 def _chooses(key: Key, value: Any) -> bool:
-    """Whether a key says which of several sections it stands in."""
+    """Whether the value of a key chooses its section among several."""
     return key.name in ("name", "kind", "law") and key.kind == value
 
 
@@ -306,19 +311,23 @@ def _line(section: Section) -> str:
     return section.text.partition("\n")[0].rstrip(".")
 
 
-def _below(key: Key | None, value: dict[str, Any], known: Known) -> Section | None:
+def _below(key: Key | None, value: dict[str, Any], known: SectionsByTitle) -> Section | None:
     """The section that describes a mapping: the only one, or the one that its name, kind or law chooses."""
-    found = [known[title] for title in key.sections] if key else []
-    if len(found) < 2:
-        return found[0] if found else None
-    return next(section for section in found if any(_chooses(each, value.get(each.name)) for each in section.keys))
+    candidates = [known[title] for title in key.sections] if key else []
+    if len(candidates) < 2:
+        return candidates[0] if candidates else None
+    return next(
+        section
+        for section in candidates
+        if any(_chooses(key_of_section, value.get(key_of_section.name)) for key_of_section in section.keys)
+    )
 
 
-def _indented(lines: Lines) -> Lines:
+def _indented(lines: CommentedLines) -> CommentedLines:
     return ((f"  {line}", comment) for line, comment in lines)
 
 
-def _item(lines: Lines) -> Lines:
+def _item(lines: CommentedLines) -> CommentedLines:
     """Lines of a mapping as an item of a list."""
     return ((f"{'- ' if number == 0 else '  '}{line}", comment) for number, (line, comment) in enumerate(lines))
 
@@ -328,7 +337,7 @@ def _is_constant(value: Any) -> bool:
 
 
 def _commented(line: str, comment: str) -> str:
-    """A line with its comment beside it, in as many lines as that takes; above it where both together are too long."""
+    """A line with its comment beside it, wrapped; or above it, if both together are too long."""
     if not comment:
         return line
     column = max(_COLUMN, len(line) + 2)
@@ -340,7 +349,7 @@ def _commented(line: str, comment: str) -> str:
 
 
 def _wrapped(comment: str, column: int) -> list[str]:
-    """A comment in lines that end before the page does, none of them between a sign and its number."""
+    """A comment wrapped to the width of the file; a sign is not separated from its number."""
     kept = re.sub(r"([<>≤≥]) ", "\\1\N{NO-BREAK SPACE}", comment)
     return [
         line.replace("\N{NO-BREAK SPACE}", " ") for line in re.split("\n", textwrap.fill(kept, _WIDTH - column - 2))

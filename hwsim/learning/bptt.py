@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from hwsim.accounts.memory import LEARNING
 from hwsim.learning.rule import Rule
 from hwsim.machine import Register, Tape, Workspace
+from hwsim.machine.storage import require_addressable
 from hwsim.networks import Layer, Network, States
 from hwsim.records import ERROR
 
@@ -59,7 +60,7 @@ class BPTT(Rule):
         return frozenset({"transposed"})
 
     def check(self, network: Network) -> None:
-        network.machine.require_addressable("backpropagation through time")
+        require_addressable(network.machine, "backpropagation through time")
 
     def segments(self, steps: int) -> list[range]:
         """The sequence in parts that fit the tape."""

@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from hwsim.circuits.formats import Format
+from hwsim.formats import Format
 from hwsim.learning.optimizers import AnyOptions, Optimizer
-from hwsim.machine import Signal, Trainable, at_least, at_most, hypot, larger, largest, norm, reciprocal
+from hwsim.machine import Signal, Trainable
 from hwsim.networks import Network
+from hwsim.operations import at_least, at_most, hypot, larger, largest, norm, reciprocal
 from hwsim.records import UPDATE
 
 

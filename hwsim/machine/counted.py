@@ -13,21 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.circuits.crossbar import Share
-from hwsim.circuits.formats import Format
-from hwsim.machine.numerics import COMPILED, Numerics
-from hwsim.machine.shapes import Alike, BlankCrossbar, Expectations, Shapes, blank
-from hwsim.physics import DataSheet
-from hwsim.records import Shape
+from hwsim.formats import Format
+from hwsim.machine.numerics import Numerics, Primitive
+from hwsim.machine.shapes import Alike, Shapes, blank
+from hwsim.operations import Operation, solve
 
 WEIGHTS, SHOWN, TAPE, VALUES = "weights", "shown", "tape", "values"
 """What arrays are: of parameters; inputs and targets; entries of tapes; all else of sequences."""
 
 HEADER = 128
 """Bytes of an array besides its numbers, as Python and NumPy keep it."""
-
-_PROGRAMMED = 72
-"""Bytes that programming takes for a while, for each weight: targets, steps, goals and errors in float64."""
 
 _STREAM = 600
 """Bytes of a stream of random numbers."""
@@ -111,39 +106,12 @@ class CountedTape(Alike):
         self.entries = 0
 
 
-class CountedCrossbar(BlankCrossbar):
-    """The devices of a matrix, with what a read needs of them."""
-
-    def __init__(self, sheet: DataSheet, w_max: float, shape: Shape, expected: Expectations, gauge: Gauge) -> None:
-        super().__init__(sheet, w_max, shape, expected)
-        self._gauge = gauge
-        chips, rows, columns = shape
-        self._held = [
-            gauge.count(blank(each, kind), WEIGHTS)
-            for each, kind in (((chips, 2, rows, columns), np.uint16), (shape, np.float32), (shape, np.float32))
-        ]  # writes, weights and their variances
-        self._copies: dict[bool, list[np.ndarray]] = {}
-
-    def program(self, targets: np.ndarray, draws: Any) -> tuple[np.ndarray, np.ndarray]:
-        self._gauge.pass_by(_PROGRAMMED * int(np.prod(self.shape)))
-        return super().program(targets, draws)
-
-    def shares(self, transposed: bool, lines: int) -> list[Share]:
-        if transposed not in self._copies:
-            copies = [self._gauge.count(blank(self.shape), WEIGHTS) for _ in range(2)]
-            self._copies[transposed] = copies
-        return super().shares(transposed, lines)
-
-
 class Counted(Shapes):
     """The shape of what each operation gives, counted by a gauge."""
 
     def __init__(self) -> None:
         super().__init__()
         self.gauge = Gauge()
-        for table in ("unary", "binary", "reduced", "paired", "applied"):
-            made = {kind: self._counting(function) for kind, function in getattr(Shapes, table).items()}
-            setattr(self, table, made)
         for name in _MAKE:
             setattr(self, name, self._counting(getattr(self, name)))
 
@@ -160,9 +128,35 @@ class Counted(Shapes):
 
         return counting
 
-    def alike(self, kind: str, v: np.ndarray, w: np.ndarray, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
-        if kind not in COMPILED:
-            return v, w
+    def computing(self, operation: Operation) -> Callable[..., Any]:
+        make = self._counting(super().computing(operation))
+        if operation is not solve:
+            return make
+
+        def solved(v: np.ndarray, w: np.ndarray) -> Any:
+            made = make(v, w)
+            self.gauge.pass_by(8 * v.size + 16 * w.size)  # operands and result in float64
+            return made
+
+        return solved
+
+    def run(self, primitive: Primitive) -> Callable[..., Any]:
+        make, passing = super().run(primitive), primitive.passing
+
+        def counted(*words: Any) -> Any:
+            made = make(*words)
+            results = made if isinstance(made, tuple) else (made,)
+            for result in results if primitive.lasting else results[:1]:
+                if isinstance(result, np.ndarray) and not result.flags.writeable:  # of a shape, not with values
+                    self.gauge.count(result, WEIGHTS if primitive.lasting else None)
+            if passing is not None:
+                self.gauge.pass_by(passing(made, *words))
+            return made
+
+        return counted
+
+    def alike(self, operation: Operation, v: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        shape = np.broadcast_shapes(v.shape, w.shape)
         copies = (part if part.shape == shape else self.gauge.count(blank(shape, part.dtype)) for part in (v, w))
         return tuple(copies)  # type: ignore[return-value]
 
@@ -184,42 +178,15 @@ class Counted(Shapes):
     def add_outer(self, sums: np.ndarray, v: np.ndarray, w: np.ndarray) -> None:
         self.gauge.pass_by(sums.nbytes)
 
-    def solve(self, v: np.ndarray, w: np.ndarray) -> np.ndarray:
-        made = self.gauge.count(super().solve(v, w))
-        self.gauge.pass_by(8 * v.size + 16 * w.size)  # operands and result in float64
-        return made
-
     def rounding(self, format: Format, dtype: np.dtype) -> Any:  # noqa: A002
         return None if Numerics.rounding(self, format, dtype) is None else self.copy
-
-    def bank(self, seed: int, name: str, chips: int, instances: tuple[int, ...], *words: Any) -> Any:
-        made = super().bank(seed, name, chips, instances, *words)
-        self.gauge.count(made.gains, WEIGHTS)
-        self.gauge.pass_by(5 * made.gains.nbytes + chips * HEADER)  # draws of each chip, together, scaled, in float64
-        return made
 
     def generators(self, seed: int, chips: int, *names: str) -> list[np.random.Generator]:
         self.gauge.pass_by(chips * _STREAM)
         return []
 
-    def crossbar(self, sheet: DataSheet, w_max: float, step: np.ndarray, devices: np.ndarray) -> Any:
-        return CountedCrossbar(sheet, w_max, step.shape, self.expected, self.gauge)
-
-    def tiles(self, array: Any, share: Share, v: np.ndarray, *words: Any) -> tuple[np.ndarray, np.ndarray, int]:
-        y, drawn, beyond = super().tiles(array, share, v, *words)
-        self.gauge.count(y)
-        self.gauge.pass_by(v.nbytes + y.nbytes)  # squares, and the variance that they give
-        return y, drawn, beyond
-
 
 _MAKE = (
-    "matmul",
-    "standardise",
-    "standardise_error",
-    "interleave",
-    "plus_identity",
-    "spread",
-    "columns",
     "zeros",
     "unknown",
     "copy",
@@ -228,7 +195,5 @@ _MAKE = (
     "shifted",
     "beside",
     "contiguous",
-    "convert",
-    "rotated",
 )
 """The functions that make new arrays, and nothing besides."""

@@ -8,16 +8,15 @@ programmed to them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from hwsim.initial import Initial
 from hwsim.machine.signal import Signal
-from hwsim.machine.storage import Accumulator, Register
-
-if TYPE_CHECKING:
-    from hwsim.machine.machine import Machine
+from hwsim.machine.stage import Stage
+from hwsim.machine.storage import Accumulator, Register, Storage
+from hwsim.operations import Held, held
 
 
 class Trainable:
@@ -31,7 +30,7 @@ class Trainable:
         gradient: sums of the shape, once `begin_training` was called.
     """
 
-    def __init__(self, machine: Machine, name: str, group: str, initial: Initial) -> None:
+    def __init__(self, machine: Stage, name: str, group: str, initial: Initial) -> None:
         self.machine, self.name, self.group, self.layer = machine, name, group, machine.layer
         self.shape, numerics = initial.shape, machine.numerics
         start = numerics.drawn(initial)
@@ -65,13 +64,12 @@ class Matrix:
         turned: the same the other way round, `(chips, columns, rows)`.
     """
 
-    def __init__(self, machine: Machine, name: str, group: str, initial: Initial) -> None:
+    def __init__(self, machine: Stage, name: str, group: str, initial: Initial) -> None:
         self.machine, self.name = machine, name
         self.trainable = Trainable(machine, name, group, initial)
         self.shape, self.largest = initial.shape, self.trainable.largest
-        self.take(self.trainable.values)
         self.T = Transposed(self)
-        machine.attach(self)
+        self.unit: Any = machine.place_matrix(self)
         machine.units.append(self)
 
     @property
@@ -79,27 +77,40 @@ class Matrix:
         return self.trainable.gradient
 
     def __matmul__(self, x: Signal) -> Signal:
-        return self.machine.read(self, x, transposed=False)
+        return self.machine.apply(held.read, self, x)
+
+    def holds(self, operation: Held) -> np.ndarray:
+        """What an operation multiplies by."""
+        return self.turned if operation is held.read else self.weights
 
     def take(self, values: np.ndarray) -> None:
         """Read these weights from now on."""
-        self.weights = self.machine.operands(values)
-        turned = self.weights.swapaxes(1, 2)
-        self.turned = self.machine.numerics.contiguous(turned)  # a view would be read slowly
+        self.weights = values
+        self.turned = self.machine.numerics.contiguous(values.swapaxes(1, 2))  # a view would be read slowly
 
     def columns(self) -> Signal:
         """The target weights as a bundle of columns, read as plain numbers; they come from digital memory."""
-        return self.machine.fetch_columns(self)
+        return self.machine.fetch(held.columns, self, self.trainable.values)
+
+    def diagonal(self) -> Signal:
+        """The diagonal of the target weights, read as plain numbers; they come from digital memory."""
+        return self.machine.fetch(held.main_diagonal, self, self.trainable.values)
 
     def program(self) -> None:
         """In a phase: bring the unit to the master values."""
-        self.machine.require_phase(f"{self.name}: weights are written")
-        self.machine.program(self)
+        self.machine.sequencer.require_phase(f"{self.name}: weights are written")
+        self.unit.program(self)
+
+    @property
+    def programmed(self) -> np.ndarray:
+        """The weights that the unit really holds, `(chips, rows, columns)`."""
+        weights: np.ndarray = self.unit.programmed(self)
+        return weights
 
     def release(self) -> None:
         """Forget the weights, and the circle of references that would keep them until garbage is collected."""
         self.weights = self.turned = np.empty((0, 0, 0))
-        del self.T
+        del self.T, self.unit
 
 
 class Transposed:
@@ -109,24 +120,26 @@ class Transposed:
         self.matrix = matrix
 
     def __matmul__(self, x: Signal) -> Signal:
-        return self.matrix.machine.read(self.matrix, x, transposed=True)
+        return self.matrix.machine.apply(held.read_transposed, self.matrix, x)
 
 
 class Coefficients:
     """One number a wire or mode, applied by units of the machine: the base of `Bias`, `Gain`, `ModeGain`, `Diagonal`.
 
     Attributes:
-        role: what the machine does with them, the kind of its records.
+        operation: what the machine does with them.
         width: how many real numbers they are.
+        storage: what holds them.
         trained_themselves: whether they are parameters; otherwise a cell computes them from its own, and programs them.
         partner: the coefficients that they are the conjugates or inverses of.
     """
 
-    role: str
+    operation: ClassVar[Held]
+    storage: Storage
 
     def __init__(
         self,
-        machine: Machine,
+        machine: Stage,
         name: str,
         width: int,
         trainable: Trainable | None = None,
@@ -134,18 +147,31 @@ class Coefficients:
     ) -> None:
         self.machine, self.name, self.width = machine, name, width
         self._trainable, self.partner = trainable, partner
-        self.storage = machine.attach_coefficients(self)
+        self.unit: Any = machine.place_coefficients(self)
         machine.units.append(self)
 
     @classmethod
-    def trained(cls, machine: Machine, name: str, group: str, initial: Initial) -> Self:
+    def trained(cls, machine: Stage, name: str, group: str, initial: Initial) -> Self:
         """Coefficients that are parameters themselves."""
         trainable = Trainable(machine, name, group, initial)
-        return cls(machine, f"{name} {cls.role}", initial.size, trainable)
+        return cls(machine, f"{name} {cls.operation.name}", initial.size, trainable)
+
+    @property
+    def shape(self) -> tuple[int]:
+        return (self.width,)
+
+    def holds(self, operation: Held) -> np.ndarray:
+        """What the operation takes."""
+        return self.storage.value
 
     def take(self, values: np.ndarray) -> None:
         """Hold other coefficients than the ones that were programmed; for looking at a run from outside."""
         self.storage.value = values
+
+    @property
+    def programmed(self) -> np.ndarray:
+        """What is really held, `(chips, 1, n)`."""
+        return self.storage.value
 
     @property
     def trained_themselves(self) -> bool:
@@ -163,46 +189,50 @@ class Coefficients:
 
     def program(self, values: Signal | None = None) -> None:
         """In a phase: set the coefficients to a vector of them, or, if they are trained, to their master values."""
-        self.machine.require_phase(f"{self.name}: weights are written")
-        self.machine.program_coefficients(self, values)
+        self.machine.sequencer.require_phase(f"{self.name}: weights are written")
+        self.unit.program(self, values)
+
+    def _apply(self, x: Signal) -> Signal:
+        return self.machine.apply(self.operation, self, x)
 
     def release(self) -> None:
-        """Nothing: coefficients are few, and in a storage."""
+        """Forget the unit; coefficients are few, and in a storage."""
+        del self.unit
 
 
 class Bias(Coefficients):
     """`x + b`: a fixed number added on each wire."""
 
-    role = "bias"
+    operation = held.bias
 
     def __radd__(self, x: Signal) -> Signal:
-        return self.machine.apply(self, x)
+        return self._apply(x)
 
 
 class Gain(Coefficients):
     """`g * x`: a factor for each wire."""
 
-    role = "gain"
+    operation = held.gain
 
     def __mul__(self, x: Signal) -> Signal:
-        return self.machine.apply(self, x)
+        return self._apply(x)
 
 
 class ModeGain(Coefficients):
     """`g * h`: one real factor for both wires of each mode of a complex signal."""
 
-    role = "mode gain"
+    operation = held.mode_gain
 
     def __mul__(self, x: Signal) -> Signal:
-        return self.machine.apply(self, x)
+        return self._apply(x)
 
     def constant(self) -> Signal:
         """The factors themselves, as a complex signal."""
-        return self.machine.fetch_gain(self)
+        return self.machine.fetch(held.mode_factors, self, self.storage.value)
 
     def spread(self, x: Signal) -> Signal:
         """A bundle with the vector `g x_j` for each wire j of x: 2N wires, the imaginary ones zero."""
-        return self.machine.spread(self, x)
+        return self.machine.apply(held.spread, self, x)
 
 
 class Diagonal(Coefficients):
@@ -212,9 +242,9 @@ class Diagonal(Coefficients):
         transposed: whether `d.T * e`, multiplication by the conjugates, is needed too.
     """
 
-    role = "diagonal"
+    operation = held.diagonal
 
-    def __init__(self, machine: Machine, name: str, width: int, transposed: bool) -> None:
+    def __init__(self, machine: Stage, name: str, width: int, transposed: bool) -> None:
         super().__init__(machine, name, width)
         self._transposed = Conjugate(self) if transposed else None
 
@@ -225,7 +255,7 @@ class Diagonal(Coefficients):
         return self._transposed
 
     def __mul__(self, x: Signal) -> Signal:
-        return self.machine.apply(self, x)
+        return self._apply(x)
 
     def program(self, values: Signal | None = None) -> None:
         super().program(values)
@@ -236,23 +266,23 @@ class Diagonal(Coefficients):
 class Conjugate(Coefficients):
     """The conjugates of a diagonal: on exact and digital machines the same numbers, on others units of their own."""
 
-    role = "conjugate diagonal"
+    operation = held.conjugate_diagonal
 
     def __init__(self, of: Diagonal) -> None:
         self.diagonal = of
         super().__init__(of.machine, f"{of.name} transposed", of.width, partner=of)
 
     def __mul__(self, x: Signal) -> Signal:
-        return self.machine.apply(self, x)
+        return self._apply(x)
 
 
 class InverseDiagonal(Coefficients):
     """The inverses of conjugates of a diagonal: programmed apart, on units of their own."""
 
-    role = "inverse diagonal"
+    operation = held.inverse_diagonal
 
     def __init__(self, of: Conjugate) -> None:
         super().__init__(of.machine, f"{of.name} inverse", of.width, partner=of)
 
     def __mul__(self, x: Signal) -> Signal:
-        return self.machine.apply(self, x)
+        return self._apply(x)

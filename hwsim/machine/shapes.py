@@ -6,18 +6,17 @@ costs depend on besides shapes, the activities of crossbar tiles, is expected ra
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, Field
 
-from hwsim.circuits.bank import Bank
-from hwsim.circuits.crossbar import Share, splits
-from hwsim.circuits.formats import Format
-from hwsim.circuits.noise import Moment, Source
+from hwsim.formats import Format
 from hwsim.initial import Initial
-from hwsim.machine.numerics import APPLIED, BINARY, PAIRED, REDUCED, UNARY, Numerics
-from hwsim.physics import DataSheet
+from hwsim.machine.numerics import Numerics, Primitive
+from hwsim.operations import Operation
 from hwsim.records import Shape
 
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -51,42 +50,6 @@ class Shown(np.ndarray):
     """An array of inputs: of these other values are expected than of states and errors."""
 
 
-def _as_first(v: np.ndarray, *_: Any) -> np.ndarray:
-    return blank(v.shape, v.dtype)
-
-
-def _as_both(v: np.ndarray, w: np.ndarray) -> np.ndarray:
-    return blank(v.shape if v.shape == w.shape else np.broadcast_shapes(v.shape, w.shape), v.dtype)
-
-
-def _as_second(_: np.ndarray, x: np.ndarray) -> np.ndarray:
-    return blank(x.shape, x.dtype)
-
-
-def _on_one_wire(v: np.ndarray, *_: Any) -> np.ndarray:
-    return blank((*v.shape[:-1], 1), v.dtype)
-
-
-def _halved(v: np.ndarray, w: np.ndarray) -> np.ndarray:
-    return blank((*v.shape[:-1], v.shape[-1] // 2), v.dtype)
-
-
-def _product(v: np.ndarray, w: np.ndarray) -> np.ndarray:
-    return blank((*v.shape[:-1], w.shape[-1]), v.dtype)
-
-
-def _standardised(v: np.ndarray, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
-    return blank(v.shape, v.dtype), blank((*v.shape[:-1], 1), v.dtype)
-
-
-def _converted(v: np.ndarray, delta: float, full_scale: float) -> tuple[np.ndarray, int]:
-    return blank(v.shape, v.dtype).view(type(v)), 0
-
-
-def _whole(bank: Bank, values: np.ndarray, full_scale: float, moment: Moment) -> int:
-    return 0
-
-
 class Alike(list[np.ndarray]):
     """Entries of a tape, all alike, of which only the number is kept."""
 
@@ -104,79 +67,35 @@ class Alike(list[np.ndarray]):
         return self.entries
 
 
-class BlankBank:
-    """A bank of circuits, as many as there are."""
-
-    def __init__(self, seed: int, name: str, chips: int, gains: np.ndarray) -> None:
-        self.name, self.source, self.gains = name, Source(seed, name, chips), gains
-
-
-class BlankCrossbar:
-    """The devices of a matrix, as many as there are."""
-
-    noisy = False
-
-    def __init__(self, sheet: DataSheet, w_max: float, shape: Shape, expected: Expectations) -> None:
-        self.w_max, self.shape, self.expected = w_max, shape, expected
-        self.plus = self.minus = self.weights = blank(shape)
-        lowest, highest = sheet.conductance.min.value, sheet.conductance.max.value
-        self.conductance = lowest + expected.conductance * (highest - lowest)
-        self._programmed = False
-
-    def program(self, targets: np.ndarray, draws: Any) -> tuple[np.ndarray, np.ndarray]:
-        """As for real devices; the first time all of them are written."""
-        chips, rows, columns = self.shape
-        share = self.expected.written if self._programmed else 1.0
-        self._programmed = True
-        written = np.full(chips, share * 2 * rows * columns)
-        return written, written * self.conductance
-
-    def shares(self, transposed: bool, lines: int) -> list[Share]:
-        """As for real devices, with the conductance that they are expected to have."""
-        chips, rows, columns = self.shape
-        inputs, outputs = (rows, columns) if transposed else (columns, rows)
-        found = []
-        for cut in splits(inputs, lines):
-            weights = blank((chips, cut.stop - cut.start, outputs))
-            found.append(Share(cut, weights, weights, np.full((chips, 1), 2 * outputs * self.conductance)))
-        return found
-
-
 class Shapes(Numerics):
-    """The shape of what each operation gives."""
+    """The shape of what each operation gives.
+
+    Attributes:
+        expected: what is expected of values, where energy depends on them.
+    """
 
     exact = False
-    unary = dict.fromkeys(UNARY, _as_first)
-    binary = dict.fromkeys(BINARY, _as_both)
-    reduced = dict.fromkeys(REDUCED, _on_one_wire)
-    paired = dict.fromkeys(PAIRED, _halved)
-    applied = dict.fromkeys(APPLIED, _as_second)
 
     def __init__(self, expected: Expectations | None = None) -> None:
+        super().__init__()
         self.expected = expected or Expectations()
 
-    # ---- operations on signals -------------------------------------------------------------------------------
+    def computing(self, operation: Operation) -> Callable[..., Any]:
+        shape, second = operation.shape, operation.second
 
-    matmul = staticmethod(_product)
-    standardise = staticmethod(_standardised)
-    standardise_error = staticmethod(_as_first)
-    solve = staticmethod(_as_second)
+        def shaped(*operands: Any) -> Any:
+            arrays = [operand for operand in operands if isinstance(operand, np.ndarray)]
+            shapes = [operand.shape if isinstance(operand, np.ndarray) else operand for operand in operands]
+            first = blank(shape(*shapes), arrays[-1].dtype)
+            return first if second is None else (first, blank(second(*shapes), arrays[-1].dtype))
 
-    def alike(self, kind: str, v: np.ndarray, w: np.ndarray, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
+        return shaped
+
+    def run(self, primitive: Primitive) -> Callable[..., Any]:
+        return partial(primitive.blank, self.expected)
+
+    def alike(self, operation: Operation, v: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return v, w
-
-    def interleave(self, v: np.ndarray, w: np.ndarray, shape: Shape) -> np.ndarray:
-        return blank(shape, v.dtype)
-
-    def plus_identity(self, v: np.ndarray, factor: float) -> np.ndarray:
-        return blank(v.shape, v.dtype)
-
-    def spread(self, g: np.ndarray, x: np.ndarray) -> np.ndarray:
-        return blank((*x.shape, 2 * g.shape[-1]), x.dtype)
-
-    def columns(self, weights: np.ndarray, batch: int) -> np.ndarray:
-        chips, rows, columns = weights.shape
-        return blank((chips, batch, columns, rows), weights.dtype)
 
     # ---- storages and parameters -----------------------------------------------------------------------------
 
@@ -233,46 +152,5 @@ class Shapes(Numerics):
     def rounding(self, format: Format, dtype: np.dtype) -> None:  # noqa: A002
         return None
 
-    # ---- analog circuits -------------------------------------------------------------------------------------
-
-    convert = staticmethod(_converted)
-    spoil = staticmethod(_whole)
-
-    def perturb(self, values: np.ndarray, noise: float, limit: float, source: Source, moment: Moment) -> int:
-        return 0
-
-    def rotated(self, matrices: Any, v: np.ndarray) -> np.ndarray:
-        return blank(v.shape, v.dtype)
-
-    def bank(
-        self,
-        seed: int,
-        name: str,
-        chips: int,
-        instances: tuple[int, ...],
-        errors: tuple[float, float, float],
-        apply: bool,
-    ) -> Any:
-        return BlankBank(seed, name, chips, blank((chips, *instances)))
-
     def generators(self, seed: int, chips: int, *names: str) -> list[np.random.Generator]:
         return []
-
-    def crossbar(self, sheet: DataSheet, w_max: float, step: np.ndarray, devices: np.ndarray) -> Any:
-        return BlankCrossbar(sheet, w_max, step.shape, self.expected)
-
-    def tiles(
-        self,
-        array: Any,
-        share: Share,
-        v: np.ndarray,
-        scale: float,
-        noise: float,
-        limit: float,
-        source: Source,
-        moment: Moment,
-    ) -> tuple[np.ndarray, np.ndarray, int]:
-        chips, vectors, inputs = v.shape
-        square = self.expected.input if isinstance(v, Shown) else self.expected.signal
-        drawn = vectors * inputs * square * share.conductance[:, 0]
-        return blank((chips, vectors, share.weights.shape[-1])), drawn, 0

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import Any, NoReturn, Protocol, Self
 
 import numpy as np
 
 from hwsim.errors import CausalityError
+from hwsim.operations import Operation, add, divide, multiply, negate, plus, reciprocal, scale, square, subtract
 
-if TYPE_CHECKING:
-    from hwsim.machine.machine import Machine
+
+class Carrier(Protocol):
+    """What carries out operations on signals: a machine."""
+
+    def one(self, operation: Operation, x: Any, constant: float | None = None) -> Any:
+        """An operation on one signal."""
+
+    def two(self, operation: Operation, x: Any, y: Any) -> Any:
+        """An operation on two signals."""
+
+    def carry_out(self, operation: Operation, *operands: Any) -> Any:
+        """An operation on any number of signals, followed by its constants."""
 
 
 class Signal:
@@ -29,40 +40,59 @@ class Signal:
     _value: np.ndarray
     _step: int
     _slot: int
-    _machine: Machine
+    _machine: Carrier
     _analog: bool
     """On machines with analog circuits: whether it is a voltage rather than a number."""
     _full_scale: float | None
     """Of an analog signal, or of the converter that a digital one would go through."""
-    _twin: Signal | None
+    _twin: Self | None
     """The same signal in the other domain, once it was needed there."""
 
-    def __add__(self, other: Signal) -> Signal:
-        if other.__class__ is self.__class__:
-            return self._machine.two("add", self, other)
-        return NotImplemented
+    # ---- with another signal, or with a fixed number -------------------------------------------------------------
 
-    def __sub__(self, other: Signal) -> Signal:
+    def __add__(self, other: Signal | float) -> Signal:
         if other.__class__ is self.__class__:
-            return self._machine.two("subtract", self, other)
-        return NotImplemented
+            return self._machine.two(add, self, other)
+        return self._machine.one(plus, self, other) if isinstance(other, int | float) else NotImplemented
 
-    def __mul__(self, other: Signal) -> Signal:
-        if other.__class__ is self.__class__:
-            return self._machine.two("multiply", self, other)
-        return NotImplemented
+    def __radd__(self, number: float) -> Signal:
+        """The sum with a fixed number; `sum([x, y])` begins with 0 + x, which is x."""
+        return self if isinstance(number, int) and not number else self._machine.one(plus, self, number)
 
-    def __truediv__(self, other: Signal) -> Signal:
+    def __sub__(self, other: Signal | float) -> Signal:
         if other.__class__ is self.__class__:
-            return self._machine.two("divide", self, other)
-        return NotImplemented
+            return self._machine.two(subtract, self, other)
+        return self._machine.one(plus, self, -other) if isinstance(other, int | float) else NotImplemented
+
+    def __rsub__(self, number: float) -> Signal:
+        return self._machine.one(plus, self._machine.one(negate, self), number)
+
+    def __mul__(self, other: Signal | float) -> Signal:
+        if other.__class__ is self.__class__:
+            return self._machine.two(multiply, self, other)
+        return self._machine.one(scale, self, other) if isinstance(other, int | float) else NotImplemented
 
     def __rmul__(self, factor: float) -> Signal:
-        """A fixed factor times the signal."""
-        return self._machine.one("scale", self, factor)
+        return self._machine.one(scale, self, factor)
+
+    def __truediv__(self, other: Signal | float) -> Signal:
+        if other.__class__ is self.__class__:
+            return self._machine.two(divide, self, other)
+        return self._machine.one(scale, self, 1 / other) if isinstance(other, int | float) else NotImplemented
+
+    def __rtruediv__(self, number: float) -> Signal:
+        inverse = self._machine.one(reciprocal, self)
+        return inverse if number == 1 else self._machine.one(scale, inverse, number)
 
     def __neg__(self) -> Signal:
-        return self._machine.one("negate", self)
+        return self._machine.one(negate, self)
+
+    def __pow__(self, power: int) -> Signal:
+        if power != 2:
+            raise TypeError(f"no operation raises a signal to the power {power}; write x ** 2, or products of signals")
+        return self._machine.one(square, self)
+
+    # ---- what it refuses -----------------------------------------------------------------------------------------
 
     @property
     def width(self) -> int:
@@ -73,6 +103,14 @@ class Signal:
         raise CausalityError("a signal has no value outside its machine; look at it with machine.probe")
 
     __array__ = __float__ = __bool__ = __iter__ = __len__ = __getitem__ = _refuse
+
+    def _compare(self, other: object) -> NoReturn:
+        raise CausalityError(
+            "a rule cannot branch on values: to compare signals write greater(x, y), a signal of ones and zeros, and "
+            "where(mask, x, y) to choose between two"
+        )
+
+    __lt__ = __le__ = __gt__ = __ge__ = _compare
 
     def __repr__(self) -> str:
         return f"<signal on {self.width} wires, step {self._step}, slot {self._slot}>"

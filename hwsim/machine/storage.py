@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from math import prod
-from typing import TYPE_CHECKING, NoReturn, Self, TypeVar, cast
+from typing import Any, NoReturn, Self, TypeVar, cast
 
 import numpy as np
 
 from hwsim.accounts.memory import ACCUMULATORS, DELAY, LEARNING, MASTER, OPTIMIZER, STATE, TAPE, WEIGHTS
-from hwsim.errors import CausalityError
+from hwsim.errors import CapabilityError, CausalityError
 from hwsim.machine.shapes import Alike
 from hwsim.machine.signal import Signal
-
-if TYPE_CHECKING:
-    from hwsim.machine.machine import Machine
+from hwsim.machine.stage import Stage
 
 S = TypeVar("S", bound="Storage")
 
@@ -22,10 +19,14 @@ LEARNED = (WEIGHTS, MASTER, OPTIMIZER)
 
 
 class _GivenBack:
-    """Stands where the machine of a storage stood until the storage was released."""
+    """Stands where the machine of a storage, and its port, stood until the storage was released."""
 
     def __init__(self, name: str) -> None:
         self._name = name
+
+    @property
+    def holdings(self) -> Self:
+        return self
 
     def let_go(self, storage: Storage) -> None:
         """Releasing twice does nothing."""
@@ -41,17 +42,17 @@ class Storage:
         kind: its class in the memory ledger.
         size: the values held for one sequence, or for all of them if `shared`.
         bits, technology: of a value; None for what the machine holds this class in.
-        devices: physical cells a value.
+        devices: physical cells per value.
         volatile: whether it needs power to be kept.
         value: the array held, with an axis of chips in front.
-        port: the unit that moves values in and out.
+        port: moves values in and out.
     """
 
-    port: str
+    port: Any
 
     def __init__(
         self,
-        machine: Machine,
+        machine: Stage,
         name: str,
         kind: str,
         size: tuple[int, ...],
@@ -66,8 +67,8 @@ class Storage:
         self.machine, self.name, self.kind, self.size = machine, name, kind, size
         self.shared, self.bits, self.technology = shared, bits, technology
         self.devices, self.volatile = devices, volatile
-        self.value = machine.restored(name, value)
-        machine.hold(self)
+        self.value = machine.holdings.restored(name, value)
+        machine.holdings.take(self)
 
     @property
     def saved(self) -> np.ndarray:
@@ -76,8 +77,9 @@ class Storage:
 
     def release(self) -> None:
         """Give the memory back, and forget the values: from now on it cannot be used. Releasing twice does nothing."""
-        self.machine.let_go(self)
-        self.machine = cast("Machine", _GivenBack(self.name))
+        self.machine.holdings.let_go(self)
+        self.machine = cast("Stage", _GivenBack(self.name))
+        self.port = self.machine
         self.value = np.empty(0, self.value.dtype)
 
     def __enter__(self) -> Self:
@@ -99,7 +101,7 @@ class Register(Storage):
 
     def __init__(
         self,
-        machine: Machine,
+        machine: Stage,
         name: str,
         kind: str,
         initial: np.ndarray,
@@ -127,14 +129,14 @@ class Register(Storage):
         return stored
 
     def load(self) -> Signal:
-        return self.machine.load(self)
+        return self.port.load(self)
 
     def store(self, signal: Signal) -> None:
         if self.pending:
             raise CausalityError(f"{self.name} is stored twice in one step")
         if self._learned:
-            self.machine.require_phase(f"{self.name}: weights are written")
-        self.machine.store(self, signal)
+            self.machine.sequencer.require_phase(f"{self.name}: weights are written")
+        self.port.store(self, signal)
 
 
 class DelayLine(Register):
@@ -157,29 +159,41 @@ class Accumulator(Storage):
     `value` is `(chips, *size)`, with size `(n,)` or `(rows, columns)`.
     """
 
-    def __init__(self, machine: Machine, name: str, size: tuple[int, ...]) -> None:
+    def __init__(self, machine: Stage, name: str, size: tuple[int, ...]) -> None:
         empty = machine.numerics.zeros((machine.chips, *size), machine.dtype)
         super().__init__(machine, name, ACCUMULATORS, size, empty, shared=True)
 
     def add(self, signal: Signal) -> None:
         """Add `signal`, summed over the batch; a bundle of k vectors of n wires goes into `(n, k)` sums."""
-        self.machine.accumulate(self, signal)
+        self.port.add(self, signal)
 
     def add_outer(self, error: Signal, signal: Signal) -> None:
         """Add the outer product of `error` (rows) and `signal` (columns), summed over the batch."""
-        self.machine.accumulate_outer(self, error, signal)
+        self.port.add_outer(self, error, signal)
 
     def load(self) -> Signal:
         """The sums, flattened to one vector."""
-        return self.machine.load_sums(self)
+        self._require_phase()
+        return self.port.load_sums(self)
 
     def store(self, signal: Signal) -> None:
         """Overwrite the sums with a vector of them."""
-        self.machine.store_sums(self, signal)
+        self._require_phase()
+        self.port.store_sums(self, signal)
 
     def clear(self) -> None:
         """Set the sums to zero."""
-        self.machine.clear_sums(self)
+        self._require_phase()
+        self.port.clear_sums(self)
+
+    @property
+    def loaded(self) -> np.ndarray:
+        """The sums in the format in which an update would load them, of their own shape; for looking from outside."""
+        sums: np.ndarray = self.port.loaded(self)
+        return sums
+
+    def _require_phase(self) -> None:
+        self.machine.sequencer.require_phase(f"{self.name} can be read or set")
 
 
 class Tape(Storage):
@@ -188,9 +202,11 @@ class Tape(Storage):
     `value` is `(entries, chips, batch, *size)`; the ledger's charge grows with each push and shrinks with each pop.
     """
 
-    def __init__(self, machine: Machine, name: str, size: tuple[int, ...]) -> None:
-        machine.require_addressable(f"the tape {name!r}")
-        super().__init__(machine, name, TAPE, size, np.zeros((0, machine.chips, machine.batch, *size), machine.dtype))
+    def __init__(self, machine: Stage, name: str, size: tuple[int, ...]) -> None:
+        require_addressable(machine, f"the tape {name!r}")
+        super().__init__(
+            machine, name, TAPE, size, np.zeros((0, machine.chips, machine.episode.batch, *size), machine.dtype)
+        )
         self.entries = machine.numerics.recorded(self.value)
 
     @property
@@ -203,7 +219,7 @@ class Tape(Storage):
 
     def fill(self, entries: list[np.ndarray]) -> None:
         """Put recorded values on the tape, the first of them lowest; for looking at a run from outside."""
-        self.machine.memory.grow(self.name, len(entries) * prod(self.size) * self.machine.parallel)
+        self.machine.holdings.grow(self, len(entries))
         self.entries += entries
 
     def leap(self, entries: int) -> None:
@@ -212,17 +228,30 @@ class Tape(Storage):
         self.entries.entries += entries
 
     def push(self, signal: Signal) -> None:
-        self.machine.push(self, signal)
+        self.port.push(self, signal)
 
     def pop(self) -> Signal:
         """Take the latest value off the tape."""
-        return self.machine.pop(self)
+        return self.port.pop(self)
+
+
+def require_addressable(machine: Stage, what: str) -> None:
+    """Refuse what needs random access to the past on a machine that has none.
+
+    Raises:
+        CapabilityError: it has none.
+    """
+    if not machine.addressable:
+        raise CapabilityError(
+            f"{what} needs past values in another order than they were made, and this machine has no addressable "
+            "memory for state (no tape); run the rule on a digital machine or with a chip in the loop"
+        )
 
 
 class Workspace:
     """Storage that lives as long as its `with` block: what one batch needs."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Stage) -> None:
         self._machine = machine
         self._storages: list[Storage] = []
 
@@ -244,14 +273,14 @@ class Workspace:
             resets: whether it starts again from `initial` at each forward pass from the first step on.
         """
         machine = self._machine
-        lead = machine.chips, machine.batch
+        lead = machine.chips, machine.episode.batch
         first = machine.numerics.repeated(initial, width, bundle, lead, machine.dtype)
         return self._keep(Register(machine, name, kind, first, resets=resets))
 
     def delay_line(self, name: str, width: int, length: int, *, resets: bool = False) -> DelayLine:
         """A line of `length` vectors of `width` values, all zero."""
         machine = self._machine
-        empty = machine.numerics.zeros((machine.chips, machine.batch, length, width), machine.dtype)
+        empty = machine.numerics.zeros((machine.chips, machine.episode.batch, length, width), machine.dtype)
         return self._keep(DelayLine(machine, name, DELAY, empty, resets=resets))
 
     def tape(self, name: str, width: int) -> Tape:

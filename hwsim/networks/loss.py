@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from hwsim.episode import Episode
-from hwsim.machine import Signal, softmax
+from hwsim.machine import Signal
+from hwsim.operations import softmax
 
 
 class Loss(ABC):

@@ -234,7 +234,7 @@ class Network:
 
     def clear_gradients(self) -> None:
         """In a phase: set all sums to zero."""
-        for sums in self.machine.accumulators():
+        for sums in self.machine.holdings.accumulators():
             sums.clear()
 
     def finish_gradient(self) -> None:

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from hwsim import initial
-from hwsim.machine import Bias, Gain, Machine, Matrix, Signal, Trainable, gate, relu, standardise, standardise_error
+from hwsim.machine import Bias, Gain, Machine, Matrix, Signal, Trainable
+from hwsim.operations import gate, relu, standardise, standardise_error
 
 
 class Options(BaseModel, extra="forbid"):

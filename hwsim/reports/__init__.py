@@ -1,1 +1,1 @@
-"""Reports: what a run folder says, for people."""
+"""Reports: the results of runs and studies as pages, tables and figures."""

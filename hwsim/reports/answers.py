@@ -1,6 +1,6 @@
-"""What a run answers, in plain words: is the device good enough, what does learning cost, which rule survives.
+"""The answers of a run in plain words: is the device good enough, what does learning cost, which rule survives?
 
-Every sentence is made from numbers of the run folder; what they do not say is said to be open.
+Every sentence is made from numbers of the run folder; an answer says so if they do not decide.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from hwsim.results.summary import System
 Tone = Literal["good", "unsure", "bad", ""]
 
 NEAR, FAR = 0.02, 0.05
-"""Accuracy that a chip may lose to its reference and be good enough, or nearly so."""
+"""Largest loss of accuracy, against the reference, of a chip that is good enough, and nearly so."""
 
 SURVIVES = 0.9
-"""Share of the best system's progress on the test that a rule makes if it is said to survive."""
+"""Least share of the best system's progress on the test that a surviving rule makes."""
 
 SATURATED = 0.01
-"""Share of analog values beyond full scale from which ranges are said to be too narrow."""
+"""Share of analog values beyond full scale from which ranges count as too narrow."""
 
 
 class Answer(NamedTuple):
-    """An answer to one reader: the question, the answer, how good that is, and what it rests on."""
+    """An answer to one reader: the question, the answer, its tone, and its reasons."""
 
-    asked: str
-    said: str
+    question: str
+    text: str
     tone: Tone
-    because: list[str]
+    reasons: list[str]
 
 
 class Score(NamedTuple):
     """How well a system does on the test, by accuracy if there is one, else by loss.
 
     Attributes:
-        start, end: of the first and the last test, medians over the chips that have a number; NaN if none has.
+        start, end: medians of the first and the last test, over the chips that have a number; NaN if none has.
         is_accuracy: whether they are accuracies.
         trained: whether there was more than one test.
-        lost: chips that have no number in the last test.
+        lost: the number of chips without a number in the last test.
     """
 
     start: float
@@ -55,7 +55,7 @@ class Score(NamedTuple):
 
     @property
     def progress(self) -> float:
-        """What was gained since the start; negative if it was lost."""
+        """The improvement since the start; negative if the system became worse."""
         return self.end - self.start if self.is_accuracy else self.start - self.end
 
     def __str__(self) -> str:
@@ -65,15 +65,15 @@ class Score(NamedTuple):
 
 
 def answers(run: RunFolder) -> list[Answer]:
-    """To the device physicist, the chip architect and the learning researcher."""
+    """The answers to the device physicist, the chip architect and the learning researcher."""
     return [_physicist(run), _architect(run), _researcher(run)]
 
 
 def warnings(systems: Mapping[str, System]) -> list[str]:
-    """What a reader has to know before believing anything else, the worst first."""
+    """Warnings to read before anything else, the worst first."""
     lines: list[str] = []
     for name, system in systems.items():
-        lines += [f"{name}: {said}" for said in left_out(system)]
+        lines += [f"{name}: {text}" for text in left_out(system)]
         if system.diverged:
             lines.append(f"{name}: {diverged(system.diverged)}")
     for name, system in systems.items():
@@ -92,38 +92,39 @@ def warnings(systems: Mapping[str, System]) -> list[str]:
 
 
 def _physicist(run: RunFolder) -> Answer:
-    asked = "Device physicist: is the device good enough to learn with?"
-    mine = next(iter(run.systems.values()))
-    if not mine.signal_health:
-        return Answer(asked, f"There is no device in this run: {mine.machine} has none.", "", [])
-    because = []
-    chips = [value for value in (mine.accuracy.per_chip if mine.accuracy else []) if value is not None]
+    question = "Device physicist: is the device good enough to learn with?"
+    substrate = next(iter(run.systems.values()))
+    if not substrate.signal_health:
+        return Answer(question, f"There is no device in this run: {substrate.machine} has none.", "", [])
+    reasons = []
+    chips = [value for value in (substrate.accuracy.per_chip if substrate.accuracy else []) if value is not None]
     if len(chips) > 1:
-        because.append(f"Over {len(chips)} chips, accuracy is {min(chips):.1%} to {max(chips):.1%}.")
-    because += [opening(said) for said in left_out(mine)]
-    because += _direction(mine)
-    health = mine.signal_health
-    because.append(
+        reasons.append(f"Over {len(chips)} chips, accuracy is {min(chips):.1%} to {max(chips):.1%}.")
+    reasons += [opening(text) for text in left_out(substrate)]
+    reasons += _direction(substrate)
+    health = substrate.signal_health
+    reasons.append(
         f"{health.saturation_rate:.2%} of analog values saturate; converters clip {health.dac_clip_rate:.2%} "
         f"going in and {health.adc_clip_rate:.2%} coming out."
     )
-    if mine.weights and mine.weights.writes_per_device:
-        because.append(
-            f"A device was written {mine.weights.writes_per_device:.3g} times on average; endurance is not modelled."
+    if substrate.weights and substrate.weights.writes_per_device:
+        reasons.append(
+            f"A device was written {substrate.weights.writes_per_device:.3g} times on average; endurance is not "
+            "modelled."
         )
-    return Answer(asked, *_good_enough(run), because)
+    return Answer(question, *_good_enough(run), reasons)
 
 
 def _good_enough(run: RunFolder) -> tuple[str, Tone]:
-    (first, mine), score = next(iter(run.systems.items())), scores(run)
-    own, gone = score.get(first), lost(mine)
-    if gone and not (own and own.trained):
-        return f"No: on {len(gone)} of {mine.chips} chips its answers are not finite.", "bad"
-    if gone or mine.diverged:
-        chips = {*gone, *(mine.diverged.chips if mine.diverged else ())}
-        return f"No: learning diverged on {len(chips)} of {mine.chips} chips.", "bad"
+    (first, substrate), score = next(iter(run.systems.items())), scores(run)
+    own, lost_chips = score.get(first), lost(substrate)
+    if lost_chips and not (own and own.trained):
+        return f"No: on {len(lost_chips)} of {substrate.chips} chips its answers are not finite.", "bad"
+    if lost_chips or substrate.diverged:
+        chips = {*lost_chips, *(substrate.diverged.chips if substrate.diverged else ())}
+        return f"No: learning diverged on {len(chips)} of {substrate.chips} chips.", "bad"
     if own is None or not own.trained:
-        return f"It was not trained in this run{'; look at the gradient' if mine.gradient else ''}.", ""
+        return f"It was not trained in this run{'; look at the gradient' if substrate.gradient else ''}.", ""
     digital = [name for name, system in run.systems.items() if name in score and not system.signal_health]
     whole = [name for name in digital if not run.systems[name].diverged and not score[name].lost]
     if not digital:
@@ -145,62 +146,66 @@ def _good_enough(run: RunFolder) -> tuple[str, Tone]:
 
 
 def _direction(system: System) -> list[str]:
-    """How well gradients point where exact ones do."""
+    """How well gradients agree in direction with exact ones."""
     known = {group: cosine(system, group) for group in ("recurrent", "input", "readout")}
-    said = ", ".join(f"{value:.2f} {group}" for group, value in known.items() if value is not None)
-    found = [f"Gradients at the initial weights point along the exact ones with a cosine of {said}."] if said else []
-    gone = lost_gradients(system)
-    return [*found, f"On {gone} of {system.chips} chips gradients are not finite."] if gone else found
+    text = ", ".join(f"{value:.2f} {group}" for group, value in known.items() if value is not None)
+    sentences = (
+        [f"Gradients at the initial weights point along the exact ones with a cosine of {text}."] if text else []
+    )
+    lost_chips = lost_gradients(system)
+    if lost_chips:
+        sentences.append(f"On {lost_chips} of {system.chips} chips gradients are not finite.")
+    return sentences
 
 
 # ---- chip architect ------------------------------------------------------------------------------------------
 
 
 def _architect(run: RunFolder) -> Answer:
-    asked = "Chip architect: what do energy, memory and latency come to beside digital?"
-    (name, mine), *rest = run.systems.items()
+    question = "Chip architect: how do energy, memory and latency compare with digital?"
+    (name, substrate), *rest = run.systems.items()
     reference = next(((other, s) for other, s in rest if s.rule == "bptt" and not s.signal_health), None)
-    joules = mine.energy.training_step_j
+    joules = substrate.energy.training_step_j
     if joules is None:
-        plain = "its values left the range of numbers" if mine.diverged else "no training step was noted"
-        why = mine.energy.why_null or plain
-        return Answer(asked, f"Unknown: {name} has no energy, since {why}.", "unsure", _memory(mine, reference))
-    because = _memory(mine, reference)
-    seconds = mine.time.sequence_s
+        plain = "its values left the range of numbers" if substrate.diverged else "no training step was noted"
+        why = substrate.energy.why_null or plain
+        return Answer(question, f"Unknown: {name} has no energy, since {why}.", "unsure", _memory(substrate, reference))
+    reasons = _memory(substrate, reference)
+    seconds = substrate.time.sequence_s
     tone: Tone = ""
-    said = f"A training step takes {si(joules, 'J')}."
+    text = f"A training step takes {si(joules, 'J')}."
     if reference is not None:
         other, system = reference
         theirs, their_seconds = system.energy.training_step_j, system.time.sequence_s
         if theirs:
-            said = f"A training step takes {si(joules, 'J')}, {compared(joules, theirs, 'less', 'more', other)}"
+            text = f"A training step takes {si(joules, 'J')}, {compared(joules, theirs, 'less', 'more', other)}"
             if seconds and their_seconds:
-                said += f", and a sequence {compared(seconds, their_seconds, 'less time', 'more time')}"
-            said += "."
+                text += f", and a sequence {compared(seconds, their_seconds, 'less time', 'more time')}"
+            text += "."
             tone = "good" if joules < theirs else "bad"
         mine_shown, theirs_shown = (
-            mine.energy.inference_j_per_sequence,
+            substrate.energy.inference_j_per_sequence,
             system.energy.inference_j_per_sequence,
         )
         if mine_shown and theirs_shown:
-            because.insert(
+            reasons.insert(
                 0,
-                f"Inference takes {si(mine_shown, 'J')} a sequence, "
+                f"Inference takes {si(mine_shown, 'J')} per sequence, "
                 f"{compared(mine_shown, theirs_shown, 'less', 'more', other)} ({si(theirs_shown, 'J')}).",
             )
-    purpose, share = _largest(mine.energy.by_purpose, joules)
-    unit, part = _largest(mine.energy.by_unit, joules)
-    because.append(f"{share:.0%} goes to {purpose}; the unit that takes most is {unit}, with {part:.0%}.")
-    if fill := empty(mine):
-        because.append(f"Weights fill {fill} of the tiles that are read, and a read draws the power of whole tiles.")
-    assumed = mine.energy.assumed_fraction
+    purpose, share = _largest(substrate.energy.by_purpose, joules)
+    unit, part = _largest(substrate.energy.by_unit, joules)
+    reasons.append(f"{share:.0%} goes to {purpose}; the unit that takes most is {unit}, with {part:.0%}.")
+    if fill := empty(substrate):
+        reasons.append(f"Weights fill {fill} of the tiles that are read, and a read draws the power of whole tiles.")
+    assumed = substrate.energy.assumed_fraction
     if assumed is not None:
-        because.append(f"{assumed:.0%} of it rests on assumed constants.")
-    return Answer(asked, said, tone, because)
+        reasons.append(f"{assumed:.0%} of it rests on assumed constants.")
+    return Answer(question, text, tone, reasons)
 
 
-def _memory(mine: System, reference: tuple[str, System] | None) -> list[str]:
-    held, seconds = mine.memory.peak_bytes, mine.time.sequence_s
+def _memory(substrate: System, reference: tuple[str, System] | None) -> list[str]:
+    held, seconds = substrate.memory.peak_bytes, substrate.time.sequence_s
     lines = [f"At its peak it holds {si(held, 'B')}" + (f"; a sequence takes {si(seconds, 's')}." if seconds else ".")]
     if reference is not None:
         theirs = reference[1].memory.peak_bytes
@@ -213,56 +218,58 @@ def _largest(parts: Mapping[str, float | None], whole: float) -> tuple[str, floa
     return name, (parts[name] or 0.0) / whole
 
 
-def compared(mine: float, other: float, less: str, more: str, beside: str = "") -> str:
+def compared(value: float, reference: float, less: str, more: str, beside: str = "") -> str:
     """One number beside another, in words.
 
     >>> compared(2.0, 5.0, "less", "more", "a digital chip")
     '2.5 times less than a digital chip'
     """
-    ratio = max(mine, other) / min(mine, other)
+    ratio = max(value, reference) / min(value, reference)
     if ratio < 1.005:
         return f"as much as {beside}" if beside else "as much"
-    return f"{ratio:.3g} times {less if mine < other else more}" + (f" than {beside}" if beside else "")
+    return f"{ratio:.3g} times {less if value < reference else more}" + (f" than {beside}" if beside else "")
 
 
 # ---- learning researcher -------------------------------------------------------------------------------------
 
 
 def _researcher(run: RunFolder) -> Answer:
-    asked = "Learning researcher: which rule survives?"
+    question = "Learning researcher: which rule survives?"
     analog = {name: system for name, system in run.systems.items() if system.signal_health}
     judged = analog or dict(run.systems)
-    because = [f"{name} ({system.rule}): {_said_of(system)}" for name, system in judged.items()]
+    reasons = [f"{name} ({system.rule}): {_said_of(system)}" for name, system in judged.items()]
     first = next(iter(judged.values()))
-    because += [f"{first.rule}: {said}." for said in verdicts(first)]
+    reasons += [f"{first.rule}: {verdict}." for verdict in verdicts(first)]
     score = scores(run)
     trained = {name: score[name] for name in judged if name in score and score[name].trained}
     if not trained:
-        return Answer(asked, *_by_cosine(judged), because)
-    best = max((each.progress for each in score.values() if not each.lost and isfinite(each.progress)), default=0.0)
+        return Answer(question, *_by_cosine(judged), reasons)
+    whole = (tested for tested in score.values() if not tested.lost and isfinite(tested.progress))
+    best = max((tested.progress for tested in whole), default=0.0)
     alive = [
         name
-        for name, each in trained.items()
-        if not judged[name].diverged and not each.lost and best > 0 and each.progress >= SURVIVES * best
+        for name, tested in trained.items()
+        if not judged[name].diverged and not tested.lost and best > 0 and tested.progress >= SURVIVES * best
     ]
     dead = [name for name in judged if name not in alive]
     tone: Tone = "good" if not dead else "unsure" if alive else "bad"
     where = " on these machines" if analog else ""
     if not alive:
-        return Answer(asked, f"None{where}: no rule makes {SURVIVES:.0%} of the best system’s progress.", tone, because)
-    said = f"{_listed(_rule(judged, name) for name in alive)} {'survives' if len(alive) == 1 else 'survive'}{where}"
+        text = f"None{where}: no rule makes {SURVIVES:.0%} of the best system’s progress."
+        return Answer(question, text, tone, reasons)
+    text = f"{_listed(_rule(judged, name) for name in alive)} {'survives' if len(alive) == 1 else 'survive'}{where}"
     if dead:
-        said += f"; {_listed(_rule(judged, name) for name in dead)} {'does' if len(dead) == 1 else 'do'} not"
-    because.append(f"To survive is to make at least {SURVIVES:.0%} of the best system’s progress on the test.")
-    return Answer(asked, f"{said}.", tone, because)
+        text += f"; {_listed(_rule(judged, name) for name in dead)} {'does' if len(dead) == 1 else 'do'} not"
+    reasons.append(f"To survive is to make at least {SURVIVES:.0%} of the best system’s progress on the test.")
+    return Answer(question, f"{text}.", tone, reasons)
 
 
 def _by_cosine(judged: Mapping[str, System]) -> tuple[str, Tone]:
     checked = [name for name, system in judged.items() if system.gradient]
     if not checked:
         return "Nothing was trained, and no gradient was checked.", ""
-    found = {name: cosine(judged[name], "recurrent") for name in checked if not lost_gradients(judged[name])}
-    known = {name: value for name, value in found.items() if value is not None}
+    cosines = {name: cosine(judged[name], "recurrent") for name in checked if not lost_gradients(judged[name])}
+    known = {name: value for name, value in cosines.items() if value is not None}
     if not known:
         return "Nothing was trained; no rule has a gradient that points anywhere on all chips.", ""
     best = max(known, key=lambda name: known[name])
@@ -296,15 +303,15 @@ def _said_of(system: System) -> str:
 
 
 def scores(run: RunFolder) -> dict[str, Score]:
-    """What each system's first and last test say."""
-    found = {}
+    """The score of each system."""
+    by_system = {}
     for name, tests in run.metrics.groupby("system", sort=False):
         is_accuracy = run.systems[str(name)].accuracy is not None
         medians = tests.groupby("updates")["test_accuracy" if is_accuracy else "test_loss"].median().sort_index()
-        gone = int(tests[tests.updates == tests.updates.max()].test_loss.isna().sum())
+        lost_chips = int(tests[tests.updates == tests.updates.max()].test_loss.isna().sum())
         ends = float(medians.iloc[0]), float(medians.iloc[-1])
-        found[str(name)] = Score(*ends, is_accuracy, len(medians) > 1, gone)
-    return found
+        by_system[str(name)] = Score(*ends, is_accuracy, len(medians) > 1, lost_chips)
+    return by_system
 
 
 def _listed(names: Any) -> str:

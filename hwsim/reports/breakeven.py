@@ -1,4 +1,4 @@
-"""Break-even, for people: sentences and a table for a terminal, a CSV file and a figure."""
+"""The report of a break-even: sentences and a table for a terminal, CSV files and a figure."""
 
 from __future__ import annotations
 
@@ -10,104 +10,103 @@ from pathlib import Path
 from rich.console import Console
 
 from hwsim.quantities import si
-from hwsim.reports.tables import Cell, Line, Table, put
+from hwsim.reports.tables import Table, TableCell, TableRow, put
 from hwsim.results import run_folder
-from hwsim.results.breakeven import QUANTITIES, Breakeven, Course, Fragile, Quantity
+from hwsim.results.breakeven import QUANTITIES, Breakeven, Course, FragileConstant, Quantity
 
 MOVES = ("quantity", "constant", "less_as_stated", "less_halved", "less_doubled")
 COLUMNS = ("over", "value", "system", "energy_j", "low_j", "high_j", "peak_bytes", "time_s")
 
 
 LISTED = 8
-"""Constants of a quantity that are named, the ones that move it most."""
+"""Largest number of constants that are explained per quantity, those that move it most."""
 
 
-def show(found: Breakeven, console: Console, fragile: Sequence[Fragile] | None = None) -> None:
-    """Print what was found, and what it hangs on if that was asked."""
-    put(table(found), console)
-    for line in sentences(found):
+def show(result: Breakeven, console: Console, fragile: Sequence[FragileConstant] | None = None) -> None:
+    """Print a break-even and, if given, the constants that it depends on."""
+    put(table(result), console)
+    for line in sentences(result):
         console.print(line, markup=False, highlight=False)
-    for line in [] if fragile is None else robustness(found, fragile):
+    for line in [] if fragile is None else robustness(result, fragile):
         console.print(line, markup=False, highlight=False)
 
 
-def robustness(found: Breakeven, fragile: Sequence[Fragile]) -> list[str]:
-    """What each meeting hangs on, a line for each constant that moves it."""
+def robustness(result: Breakeven, fragile: Sequence[FragileConstant]) -> list[str]:
+    """The constants that meetings depend on, one line per constant."""
     lines = []
     for quantity, _ in QUANTITIES:
-        mine = [each for each in fragile if each.quantity == quantity]
-        if not mine:
+        constants = [constant for constant in fragile if constant.quantity == quantity]
+        if not constants:
             lines.append(f"{quantity}: robust; no constant moves it by more than 10 % when it is halved or doubled.")
-        for each in mine[:LISTED]:
-            lines.append(f"{quantity}: not robust: {_hangs(found.verdicts[quantity].stated, each)}.")
-        if len(mine) > LISTED:
-            others = ", ".join(each.constant for each in mine[LISTED:])
+        for constant in constants[:LISTED]:
+            lines.append(f"{quantity}: not robust: {_dependence(result.verdicts[quantity].stated, constant)}.")
+        if len(constants) > LISTED:
+            others = ", ".join(constant.name for constant in constants[LISTED:])
             lines.append(f"{quantity}: it moves with {others} too.")
     return lines
 
 
-def _hangs(stated: Course, each: Fragile) -> str:
+def _dependence(stated: Course, moved: FragileConstant) -> str:
     """How meetings move with a constant."""
-    courses = each.halved, each.doubled
-    if each.by < inf and len(stated.meetings) == 1:
+    courses = moved.halved, moved.doubled
+    if moved.by < inf and len(stated.meetings) == 1:
         first, last = (course.meetings[0].value for course in courses)
         if min(first, last) <= stated.meetings[0].value <= max(first, last):
-            return f"moves with {each.constant} from {_whole(first)} to {_whole(last)}"
+            return f"moves with {moved.name} from {_whole(first)} to {_whole(last)}"
     as_stated, halved, doubled = map(_where, (stated, *courses))
     return (
-        f"the substrate needs less {as_stated} as stated, {halved} with {each.constant} halved, "
-        f"{doubled} with it doubled"
+        f"the substrate needs less {as_stated} as stated, {halved} with {moved.name} halved, {doubled} with it doubled"
     )
 
 
-def table(found: Breakeven) -> Table:
-    """The energy of a gradient at each value, and how much less or more the substrate needs than the best reference."""
-    names = list(next(iter(found.costs.values())))
-    lines = []
-    for value, costs in found.costs.items():
-        least = min(cost.energy[0] for name, cost in costs.items() if name not in (found.substrate, *found.bounds))
+def table(result: Breakeven) -> Table:
+    """The energy of a gradient at each value, and the ratio of the substrate to the best reference."""
+    names = list(next(iter(result.costs.values())))
+    rows = []
+    for value, costs in result.costs.items():
+        least = min(cost.energy[0] for name, cost in costs.items() if name not in (result.substrate, *result.bounds))
         cells = []
         for name, cost in costs.items():
-            ratio = "" if name != found.substrate else f"(×{cost.energy[0] / least:.3g})"
-            cells.append(Cell(si(cost.energy[0], "J"), cost.energy[0], ratio))
-        lines.append(Line(_whole(value), tuple(cells)))
+            ratio = "" if name != result.substrate else f"(×{cost.energy[0] / least:.3g})"
+            cells.append(TableCell(si(cost.energy[0], "J"), cost.energy[0], ratio))
+        rows.append(TableRow(_whole(value), tuple(cells)))
     title = (
-        f"{found.name}: energy of a gradient, a sequence (× is the ratio to the best digital reference); "
+        f"{result.name}: energy of the gradient per sequence (× is the ratio to the best digital reference); "
         "estimated from shapes, nothing was simulated"
     )
-    return Table(title, tuple(names), tuple(lines), corner=found.axis)
+    return Table(title, tuple(names), tuple(rows), corner=result.axis)
 
 
-def sentences(found: Breakeven) -> list[str]:
-    """Where the substrate meets the best digital reference, quantity by quantity, and what to know of it."""
-    bounds = [f"{name!r} is no best reference: {bound}." for name, bound in found.bounds.items()]
+def sentences(result: Breakeven) -> list[str]:
+    """Where the substrate meets the best digital reference, by quantity, and remarks."""
+    bounds = [f"{name!r} is no best reference: {bound}." for name, bound in result.bounds.items()]
     costs = (
         "These are costs alone: whether a rule still learns there is not asked. How many steps forward propagation "
         "carries errors on this chip, its horizon, `hwsim run` says."
     )
-    return [*(_sentence(found, quantity) for quantity in QUANTITIES), *bounds, *found.notes, costs]
+    return [*(_sentence(result, quantity) for quantity in QUANTITIES), *bounds, *result.notes, costs]
 
 
-def _sentence(found: Breakeven, quantity: Quantity) -> str:
-    verdict, what = found.verdicts[quantity.name], found.over
-    stated, values = verdict.stated, list(found.costs)
+def _sentence(result: Breakeven, quantity: Quantity) -> str:
+    verdict, what = result.verdicts[quantity.name], result.over
+    stated, values = verdict.stated, list(result.costs)
     if not stated.meetings:
-        said = (
+        text = (
             f"at all values of {what} from {_whole(values[0])} to {_whole(values[-1])} the substrate needs "
             f"{'less' if stated.less else 'more'} than the best digital reference"
         )
     else:
-        said = "; ".join(
+        text = "; ".join(
             f"from {what} = {_whole(meeting.value)} on the substrate needs {'less' if meeting.less else 'more'} "
             f"than the best digital reference, {meeting.reference!r}"
             for meeting in stated.meetings
         )
     if not verdict.favourable == verdict.unfavourable == stated:
         best, worst = _where(verdict.favourable), _where(verdict.unfavourable)
-        said += f"; within the sources' ranges it needs less {best} at best, {worst} at worst"
+        text += f"; within the sources' ranges it needs less {best} at best, {worst} at worst"
     if verdict.bound is not None:
-        said += f"; less than the lowest bound it needs {_where(verdict.bound)}"
-    return f"{quantity.name}: {said}."
+        text += f"; less than the lowest bound it needs {_where(verdict.bound)}"
+    return f"{quantity.name}: {text}."
 
 
 def _where(course: Course) -> str:
@@ -129,8 +128,8 @@ def _whole(value: float) -> str:
     return f"{value:,.0f}".replace(",", " ")
 
 
-def write(found: Breakeven, folder: Path, fragile: Sequence[Fragile] | None = None) -> None:
-    """Write `breakeven.csv` and `breakeven.svg` into a new folder, and `robustness.csv` if that was asked.
+def write(result: Breakeven, folder: Path, fragile: Sequence[FragileConstant] | None = None) -> None:
+    """Write `breakeven.csv` and `breakeven.svg` into a new folder, and, if constants are given, `robustness.csv`.
 
     Raises:
         OutputError: it cannot be written.
@@ -141,17 +140,17 @@ def write(found: Breakeven, folder: Path, fragile: Sequence[Fragile] | None = No
         with (partial / "breakeven.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
-            for value, costs in found.costs.items():
+            for value, costs in result.costs.items():
                 for name, cost in costs.items():
                     writer.writerow(
-                        [found.over, value, name, *map(repr, cost.energy), cost.memory[0], repr(cost.time[0])]
+                        [result.over, value, name, *map(repr, cost.energy), cost.memory[0], repr(cost.time[0])]
                     )
-        (partial / "breakeven.svg").write_text(svg(found), encoding="utf-8")
+        (partial / "breakeven.svg").write_text(svg(result), encoding="utf-8")
         if fragile is not None:
             with (partial / "robustness.csv").open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file, lineterminator="\n")
                 writer.writerow(MOVES)
-                for each in fragile:
-                    stated = found.verdicts[each.quantity].stated
-                    courses = map(_where, (stated, each.halved, each.doubled))
-                    writer.writerow([each.quantity, each.constant, *courses])
+                for moved in fragile:
+                    stated = result.verdicts[moved.quantity].stated
+                    courses = map(_where, (stated, moved.halved, moved.doubled))
+                    writer.writerow([moved.quantity, moved.name, *courses])

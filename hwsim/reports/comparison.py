@@ -1,4 +1,4 @@
-"""Several runs beside each other: their systems as columns, and what differs in what was asked of them."""
+"""Several runs side by side: their systems as columns, and the differences of their configurations."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any, NamedTuple
 
 from hwsim import documents
 from hwsim.errors import ResultsError
-from hwsim.reports.tables import NOTHING, Cell, Line, Table
+from hwsim.reports.tables import NOTHING, Table, TableCell, TableRow
 from hwsim.results.run_folder import RunFolder
 from hwsim.results.summary import System
 
 SAME = ("task", "network")
-"""What runs have to agree in if their numbers are to be answers to one question."""
+"""Parts of the configuration that must agree, or numbers answer different questions."""
 
 
 class Comparison(NamedTuple):
     """Several runs.
 
     Attributes:
-        runs: by what they are called here.
-        systems: by the names of their columns; systems that are the same in several runs stand there once.
-        columns: of each run, its systems and the columns that they stand in.
-        repeated: columns that stand for systems of several runs, and those runs.
+        runs: the runs by their labels.
+        systems: the systems by their columns; a system that is the same in several runs has one column.
+        columns: for each run, the column of each of its systems.
+        repeated: the columns with systems of several runs, and these runs.
     """
 
     runs: dict[str, RunFolder]
@@ -33,13 +33,13 @@ class Comparison(NamedTuple):
 
 
 def compare(runs: Sequence[RunFolder], *, substrates: bool = False) -> Comparison:
-    """Set runs beside each other; ratios are to the first.
+    """Compare runs side by side; ratios are to the first.
 
     Args:
-        substrates: leave their references out.
+        substrates: leave references out.
 
     Raises:
-        ResultsError: it is fewer than two runs, or one of them twice.
+        ResultsError: there are fewer than two runs, or a run is given twice.
     """
     if len(runs) < 2:
         raise ResultsError("a comparison needs two runs or more")
@@ -67,16 +67,16 @@ def compare(runs: Sequence[RunFolder], *, substrates: bool = False) -> Compariso
 
 
 def remarks(comparison: Comparison) -> list[str]:
-    """What keeps the runs from being compared, and what stands for several of them."""
+    """Remarks: why runs are not comparable, and which columns stand for several runs."""
     configs = {label: run.config for label, run in comparison.runs.items()}
     lines = []
     for part in SAME:
         first, *others = configs
         unlike = [label for label in others if configs[label].get(part) != configs[first].get(part)]
         if unlike:
-            said = ", ".join(unlike)
             lines.append(
-                f"The {part} of {said} is another than that of {first}: their numbers answer different questions."
+                f"The {part} of {', '.join(unlike)} is another than that of {first}: "
+                "their numbers answer different questions."
             )
     for column, labels in comparison.repeated.items():
         lines.append(f"{column} is the same in {', '.join(dict.fromkeys(labels))}, and stands here once.")
@@ -84,49 +84,49 @@ def remarks(comparison: Comparison) -> list[str]:
 
 
 def doubts(comparison: Comparison) -> list[str]:
-    """What is implausible in what was asked, in any of the runs."""
+    """Warnings about implausible values in any of the runs."""
     return list(dict.fromkeys(line for run in comparison.runs.values() for line in run.doubts))
 
 
 def differences(comparison: Comparison) -> Table:
-    """Each key in which the runs differ, as dotted name, with its value in each; a line for a part that some lack."""
+    """The dotted keys in which runs differ, with their values; a part that some runs lack has one row."""
     flat = {label: dict(_flat(run.config)) for label, run in comparison.runs.items()}
-    keys = list(dict.fromkeys(key for found in flat.values() for key in found if key != "name"))
-    lines, told = [], list[str]()
+    keys = list(dict.fromkeys(key for config in flat.values() for key in config if key != "name"))
+    rows, lacked = [], list[str]()
     for key in keys:
-        values = [found.get(key) for found in flat.values()]
-        if all(value == values[0] for value in values) or any(key.startswith(f"{part}.") for part in told):
+        values = [config.get(key) for config in flat.values()]
+        if all(value == values[0] for value in values) or any(key.startswith(f"{part}.") for part in lacked):
             continue
         part = _lacking(key, flat)
         owner, _, last = key.rpartition(".")
         if part:
-            told.append(part)
-            key, values = part, [_called(found, part) for found in flat.values()]
+            lacked.append(part)
+            key, values = part, [_called(config, part) for config in flat.values()]
         elif last in ("name", "kind") and owner:  # another machine has other keys altogether
-            told.append(owner)
-        cells = tuple(NOTHING if value is None else Cell(documents.inline(value)) for value in values)
-        lines.append(Line(key, cells))
-    return Table("What differs in what was asked", tuple(flat), tuple(lines), corner="key")
+            lacked.append(owner)
+        cells = tuple(NOTHING if value is None else TableCell(documents.inline(value)) for value in values)
+        rows.append(TableRow(key, cells))
+    return Table("What differs in what was asked", tuple(flat), tuple(rows), corner="key")
 
 
 def _lacking(key: str, flat: Mapping[str, Mapping[str, Any]]) -> str:
-    """The outermost part around a key that some of the runs have not at all, and that can be called something."""
+    """The outermost part around a key that some runs lack and that has a short name; empty if there is none."""
     steps = key.split(".")
     parts = [".".join(steps[:depth]) for depth in range(1, len(steps))]
-    lacking = (part for part in parts if any(not _has(found, part) for found in flat.values()))
-    return next((part for part in lacking if any(_called(found, part) for found in flat.values())), "")
+    lacking = (part for part in parts if any(not _has(config, part) for config in flat.values()))
+    return next((part for part in lacking if any(_called(config, part) for config in flat.values())), "")
 
 
-def _has(found: Mapping[str, Any], part: str) -> bool:
-    return any(key.startswith(f"{part}.") for key in found)
+def _has(config: Mapping[str, Any], part: str) -> bool:
+    return any(key.startswith(f"{part}.") for key in config)
 
 
-def _called(found: Mapping[str, Any], part: str) -> str | None:
-    """What a part is, in short: of a system its rule and machine, or else its name; None if it has none."""
-    rule, machine = found.get(f"{part}.learning.name"), found.get(f"{part}.machine.name")
+def _called(config: Mapping[str, Any], part: str) -> str | None:
+    """A short name of a part: rule and machine of a system, otherwise its own name; None if it has none."""
+    rule, machine = config.get(f"{part}.learning.name"), config.get(f"{part}.machine.name")
     if rule and machine:
         return f"{rule} on {machine}"
-    names = (found.get(f"{part}.{key}") for key in ("name", "kind", "cell.name"))
+    names = (config.get(f"{part}.{key}") for key in ("name", "kind", "cell.name"))
     return next((str(name) for name in names if name is not None), None)
 
 
@@ -136,7 +136,7 @@ def _flat(data: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         for key in sorted(data, key=lambda key: (key != "name", key != "kind")):
             yield from _flat(data[key], f"{prefix}.{key}" if prefix else str(key))
     elif (
-        isinstance(data, list) and (data or prefix == "references") and all(isinstance(each, Mapping) for each in data)
+        isinstance(data, list) and (data or prefix == "references") and all(isinstance(item, Mapping) for item in data)
     ):
         for place, item in enumerate(data):
             yield from _flat(item, f"{prefix}.{item.get('name', place) if prefix == 'references' else place}")

@@ -1,4 +1,4 @@
-"""A report: one HTML file that needs nothing else, from what a run folder says."""
+"""Reports: one self-contained HTML file, made from the folder of a run or a study, or from a comparison."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class Sheet(NamedTuple):
     sortable: bool = True
 
 
-class Section(NamedTuple):
+class PageSection(NamedTuple):
     """A part of a page.
 
     Attributes:
-        more: tables that are shown when asked for.
+        more: tables that are folded at first.
     """
 
     name: str
@@ -61,20 +61,20 @@ def of_run(run: RunFolder) -> str:
     name, first = next(iter(systems.items()))
     learned = learning(scores(run), systems, measured(run))
     sections = [
-        Section("systems", "Systems side by side", tables=[Sheet(tables.systems(systems), sortable=False)]),
-        Section(
+        PageSection("systems", "Systems side by side", tables=[Sheet(tables.systems(systems), sortable=False)]),
+        PageSection(
             "learning-well",
             "Learning",
             drawings=_drawn(learned, gradient(systems), horizon(systems)),
             more=_filled(tables.gradients(systems), tables.diagnostics(systems)),
         ),
-        Section(
+        PageSection(
             "costs",
             "Energy",
             drawings=_drawn(purposes(systems), constants(name, first)),
             more=_filled(tables.energy(systems), *(tables.constants(*each) for each in systems.items())),
         ),
-        Section(
+        PageSection(
             "efficiency",
             "Efficiency, beside published chips",
             tables=[
@@ -82,9 +82,9 @@ def of_run(run: RunFolder) -> str:
                 Sheet(efficiency.published()),
             ],
         ),
-        Section("held", "Memory", drawings=_drawn(memory(run)), more=_filled(tables.memory(systems))),
-        Section("devices", "Devices and circuits", drawings=_drawn(conductances(run), writes(run), clipped(run))),
-        Section("time", "Time", drawings=_drawn(timeline(run)), more=_filled(tables.utilisation(systems))),
+        PageSection("held", "Memory", drawings=_drawn(memory(run)), more=_filled(tables.memory(systems))),
+        PageSection("devices", "Devices and circuits", drawings=_drawn(conductances(run), writes(run), clipped(run))),
+        PageSection("time", "Time", drawings=_drawn(timeline(run)), more=_filled(tables.utilisation(systems))),
     ]
     return _page(
         "a run",
@@ -99,22 +99,22 @@ def of_run(run: RunFolder) -> str:
 
 
 def of_comparison(comparison: Comparison) -> str:
-    """The page of several runs beside each other."""
+    """The report of a comparison of runs."""
     systems = comparison.systems
-    made = []
+    all_tests = []
     for label, run in comparison.runs.items():
         columns = comparison.columns[label]
-        found = scores(run)
-        made.append(found[found.system.isin(columns)].assign(system=found.system.map(columns)))
-    everything = pd.concat(made).drop_duplicates(["system", "updates"])
+        tests = scores(run)
+        all_tests.append(tests[tests.system.isin(columns)].assign(system=tests.system.map(columns)))
+    everything = pd.concat(all_tests).drop_duplicates(["system", "updates"])
     measures = {measured(run) for run in comparison.runs.values()}
     learned = learning(everything, systems, measures.pop()) if len(measures) == 1 else None
     sections = [
-        Section("different", "What differs", tables=[Sheet(differences(comparison))]),
-        Section("systems", "Side by side", tables=[Sheet(tables.systems(systems), sortable=False)]),
-        Section("learning-well", "Learning", drawings=_drawn(learned, gradient(systems))),
-        Section("costs", "Energy", drawings=_drawn(purposes(systems)), more=_filled(tables.energy(systems))),
-        Section("held", "Memory", more=_filled(tables.memory(systems))),
+        PageSection("different", "What differs", tables=[Sheet(differences(comparison))]),
+        PageSection("systems", "Side by side", tables=[Sheet(tables.systems(systems), sortable=False)]),
+        PageSection("learning-well", "Learning", drawings=_drawn(learned, gradient(systems))),
+        PageSection("costs", "Energy", drawings=_drawn(purposes(systems)), more=_filled(tables.energy(systems))),
+        PageSection("held", "Memory", more=_filled(tables.memory(systems))),
     ]
     return _page(
         "a comparison",
@@ -131,9 +131,11 @@ def of_comparison(comparison: Comparison) -> str:
 def of_study(study: StudyFolder) -> str:
     """The report of a study."""
     sections = [
-        Section("figures", "Figures", drawings=_figures(study)),
-        Section("medians", "System beside system", tables=_filled(*trials.pivots(study), trials.differences(study))),
-        Section("spread", "Medians and spread", more=_filled(trials.medians(study), *trials.spreads(study))),
+        PageSection("figures", "Figures", drawings=_figures(study)),
+        PageSection(
+            "medians", "System beside system", tables=_filled(*trials.pivots(study), trials.differences(study))
+        ),
+        PageSection("spread", "Medians and spread", more=_filled(trials.medians(study), *trials.spreads(study))),
     ]
     return _page(
         "a study",
@@ -151,16 +153,16 @@ def of_study(study: StudyFolder) -> str:
 
 
 def _figures(study: StudyFolder) -> list[Drawing]:
-    """The figures that the study asks for, drawn for the page; and other drawings that lie beside them."""
-    found, beside = [], dict(study.figures)
+    """The study's figures, drawn for the page; and the other drawings in its folder."""
+    drawings, beside = [], dict(study.figures)
     for figure in trials.drawn(study):
         rows = study.rows(figure)
         if {*figure.placing, figure.y, *figure.where, *figure.hollow} <= set(rows):
-            again = pictures.on_a_page(figure, rows, _identifier(figure.file))
-            if again is not None:
-                found.append(again)
+            redrawn = pictures.on_a_page(figure, rows, _identifier(figure.file))
+            if redrawn is not None:
+                drawings.append(redrawn)
                 beside.pop(figure.file, None)
-    return [*found, *(_adopted(name, svg) for name, svg in beside.items())]
+    return [*drawings, *(_adopted(name, svg) for name, svg in beside.items())]
 
 
 def _identifier(name: str) -> str:
@@ -176,9 +178,9 @@ def _adopted(name: str, svg: str) -> Drawing:
         ) from None
 
 
-def _filled(*found: Table | None) -> list[Sheet]:
-    """Tables that have lines."""
-    return [Sheet(table) for table in found if table is not None and table.lines]
+def _filled(*candidates: Table | None) -> list[Sheet]:
+    """The tables that have rows, each on a sheet."""
+    return [Sheet(table) for table in candidates if table is not None and table.rows]
 
 
 def _drawn(*drawings: Drawing | None) -> list[Drawing]:
@@ -209,10 +211,10 @@ def _text(path: Path) -> str:
 
 
 def write(path: str | Path, page: str) -> None:
-    """Write a report, whole or not at all; one that is there already is replaced.
+    """Write a report atomically; an existing one is replaced.
 
     Raises:
-        OutputError: there is no place to write.
+        OutputError: the file cannot be written.
     """
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
@@ -226,7 +228,7 @@ def write(path: str | Path, page: str) -> None:
             partial.unlink()
 
 
-def _page(what: str, *, sections: list[Section], **content: Any) -> str:
+def _page(what: str, *, sections: list[PageSection], **content: Any) -> str:
     environment = Environment(
         loader=PackageLoader("hwsim.reports", "page"),
         autoescape=True,
@@ -236,7 +238,9 @@ def _page(what: str, *, sections: list[Section], **content: Any) -> str:
     )
     folder = Path(__file__).with_name("page")
     for name, file in (("style", "style.css"), ("script", "sort.js")):
-        environment.globals[name] = Markup((folder / file).read_text(encoding="utf-8"))  # our own
+        environment.globals[name] = Markup(
+            (folder / file).read_text(encoding="utf-8")
+        )  # trusted: files of this package
     environment.globals["version"] = hwsim.__version__
     shown = [section for section in sections if section.tables or section.drawings or section.more]
     return environment.get_template("report.html.jinja").render(what=what, sections=shown, **content)

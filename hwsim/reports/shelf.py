@@ -1,4 +1,4 @@
-"""What there is to choose from, and what stands in it."""
+"""The choices of a document on a terminal: a list of all, or the details of one."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rich.table import Column, Table
 from hwsim import documents
 from hwsim.config import hardware
 from hwsim.guide.choices import Choice
-from hwsim.guide.constants import Row, constants
+from hwsim.guide.constants import ListedConstant, constants
 from hwsim.guide.keys import sections
 
 
 def show(choices: list[Choice], console: Console) -> None:
-    """Print names with a line on each, under the key that names them."""
+    """Print all names, each with a description, under the key that names them."""
     width = max(len(choice.name) for choice in choices)
     for where, group in groupby(choices, lambda choice: choice.where):
         table = Table(title=f"[b]{escape(where)}[/b]", title_justify="left", box=None, show_header=False)
@@ -56,7 +56,7 @@ def _constants(path: Path, console: Console) -> None:
     console.print(f" in {Path(*path.parts[-2:])}", highlight=False, soft_wrap=True)
 
 
-def _origin(row: Row) -> str:
+def _origin(row: ListedConstant) -> str:
     if row.kind == "source":
         return escape(f"{row.key}, {row.because}" if row.because else row.key)
     return f"[yellow]{row.kind}[/yellow]" + (f": {escape(row.because)}" if row.because else "")
@@ -64,7 +64,7 @@ def _origin(row: Row) -> str:
 
 def _keys(choice: Choice) -> Table:
     section = next(iter(sections(choice.origin.Options).values()))[0]  # type: ignore[union-attr]
-    table = Table("key", "what stands there", "default", "what it is for")
+    table = Table("key", "allowed values", "default", "what it is for")
     for key in section.keys:
         default = "required" if key.default is None else key.default
         table.add_row(key.name, escape(key.kind), escape(default), escape(key.text))

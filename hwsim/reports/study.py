@@ -1,4 +1,4 @@
-"""What a study says: the outline of its trials, its figures, and the table that ends it."""
+"""The report of a study on a terminal: the outline of its trials, its figures, and its tables."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from hwsim.reports import trials
 from hwsim.reports.figures import study as figures
 from hwsim.reports.tables import Table
 from hwsim.results import study_folder
-from hwsim.results.study.store import Progress
+from hwsim.results.study.store import StudyProgress
 from hwsim.results.study.table import FILES
 
 _LINES = 36
-"""Of the table on the screen; `summary.csv` has all."""
+"""Largest number of rows of a table on the screen; `summary.csv` has all."""
 _WORD = 14
-"""Letters of a word that is not broken."""
+"""Longest word that is not broken, in letters."""
 
 
 def outline(grid: Grid) -> str:
-    """How many trials there are, and of what."""
-    parts = [f"{line.size} of {', '.join(line.columns)}" for line in grid.lines]
+    """The number of trials, as the product of axes and seeds."""
+    counts = [f"{dimension.size} of {', '.join(dimension.columns)}" for dimension in grid.dimensions]
     seeds = f"{len(grid.seeds):,} seed{'s' if len(grid.seeds) > 1 else ''}"
-    return f"{grid.study.name}: {' × '.join([*parts, seeds])} = {grid.trials:,} trial{'s' if grid.trials > 1 else ''}"
+    return f"{grid.study.name}: {' × '.join([*counts, seeds])} = {grid.trials:,} trial{'s' if grid.trials > 1 else ''}"
 
 
 def draw(grid: Grid, folder: Path) -> list[Path]:
-    """The figures that the study asks for, as SVG files; one without anything to draw is left out."""
+    """Draw the study's figures as SVG files; a figure without data is left out."""
     if not grid.study.figures:
         return []
     study = study_folder.read(folder)
@@ -39,8 +39,8 @@ def draw(grid: Grid, folder: Path) -> list[Path]:
     return [path for path in paths if path is not None]
 
 
-def show(folder: Path, ended: Progress, drawn: list[Path], console: Console) -> None:
-    """Print what the figures show as tables, what failed, and where everything is."""
+def show(folder: Path, ended: StudyProgress, drawn: list[Path], console: Console) -> None:
+    """Print the values of the figures as tables, the failed trials, and the files."""
     study = study_folder.read(folder)
     compared = trials.differences(study)
     for table in (*trials.pivots(study), *([compared] if compared else [])):
@@ -57,15 +57,15 @@ def show(folder: Path, ended: Progress, drawn: list[Path], console: Console) -> 
         if figure.file not in there:
             rows = study.rows(figure)
             lacking = [name for name in (figure.y, *figure.placing) if name not in rows or rows[name].isna().all()]
-            said = f"no trial has {lacking[0]}" if lacking else "no row of the table has all that it asks for"
-            console.print(f"{escape(figure.name)} is not drawn: {said}", highlight=False)
+            reason = f"no trial has {lacking[0]}" if lacking else "no row of the table has all that it asks for"
+            console.print(f"{escape(figure.name)} is not drawn: {reason}", highlight=False)
     tables = [name for name in FILES if (folder / name).is_file()]
     names = [*tables, *(str(path.relative_to(folder)) for path in drawn)]
     console.print(f"Results are in {folder}: {', '.join(names)}", highlight=False)
 
 
 def _printable(table: Table) -> RichTable:
-    """As narrow as may be: words are not broken, and no rules stand between columns."""
+    """The table for a terminal, as narrow as possible: no broken words, no rules between columns."""
     drawn = RichTable(
         box=box.SIMPLE_HEAD,
         show_edge=False,
@@ -75,9 +75,9 @@ def _printable(table: Table) -> RichTable:
     for number, name in enumerate([table.corner, *table.columns]):
         longest = max(map(len, name.split()), default=0)
         drawn.add_column(escape(name), justify="right" if number else "left", min_width=min(longest, _WORD))
-    for line in table.lines[:_LINES]:
-        drawn.add_row(escape(line.label), *(escape(str(cell)) for cell in line.cells))
-    if len(table.lines) > _LINES:
-        drawn.caption = f"{len(table.lines) - _LINES} more lines in the tables of the folder"
+    for row in table.rows[:_LINES]:
+        drawn.add_row(escape(row.label), *(escape(str(cell)) for cell in row.cells))
+    if len(table.rows) > _LINES:
+        drawn.caption = f"{len(table.rows) - _LINES} more lines in the tables of the folder"
         drawn.caption_justify = "left"
     return drawn

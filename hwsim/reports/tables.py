@@ -26,11 +26,11 @@ from hwsim.results.summary import (
 )
 
 Systems = Mapping[str, System]
-"""What is known of each system, by name; ratios are to the first."""
+"""The systems by name; ratios are to the first."""
 
 
-class Cell(NamedTuple):
-    """What stands in a table, the number that it is sorted by, if there is one, and what stands beside it."""
+class TableCell(NamedTuple):
+    """A cell of a table: its text, the number that it is sorted by, if any, and a remark beside the text."""
 
     text: str
     value: float | None = None
@@ -40,36 +40,36 @@ class Cell(NamedTuple):
         return f"{self.text} {self.beside}" if self.beside else self.text
 
 
-class Line(NamedTuple):
-    """A row of a table."""
+class TableRow(NamedTuple):
+    """A row of a table: its label and its cells."""
 
     label: str
-    cells: tuple[Cell, ...]
+    cells: tuple[TableCell, ...]
 
 
 class Table(NamedTuple):
     """A table with a column for each system.
 
     Attributes:
-        total: the last line, which stays where it is however the others are sorted.
-        corner: what the labels of the lines are.
+        total: the last row, which is not sorted with the others.
+        corner: the heading of the labels.
     """
 
     title: str
     columns: tuple[str, ...]
-    lines: tuple[Line, ...]
-    total: Line | None = None
+    rows: tuple[TableRow, ...]
+    total: TableRow | None = None
     corner: str = ""
 
 
 GROUPS = ("recurrent", "input", "readout")
 
-NOTHING = Cell("-")
+NOTHING = TableCell("-")
 NOT_FINITE = "not finite"
 
 
 def put(table: Table, console: Console) -> None:
-    """Print a table; one that is too wide goes on below with its other columns."""
+    """Print a table; a table that is too wide continues below with its other columns."""
     fitting = max(1, (console.width - _LABEL) // _NARROWEST)
     unbounded = console.options.update(max_width=10_000)
     blocks = (
@@ -77,17 +77,17 @@ def put(table: Table, console: Console) -> None:
         if console.measure(printable(table), options=unbounded).maximum <= console.width
         else math.ceil(len(table.columns) / fitting)
     )
-    each = math.ceil(len(table.columns) / max(1, blocks))
-    for first in range(0, len(table.columns), max(1, each)):
-        part = slice(first, first + each)
-        lines = tuple(Line(line.label, line.cells[part]) for line in table.lines)
-        total = table.total and Line(table.total.label, table.total.cells[part])
+    width = math.ceil(len(table.columns) / max(1, blocks))
+    for first in range(0, len(table.columns), max(1, width)):
+        part = slice(first, first + width)
+        rows = tuple(TableRow(row.label, row.cells[part]) for row in table.rows)
+        total = table.total and TableRow(table.total.label, table.total.cells[part])
         title = f"{table.title}, continued" if first else table.title
-        console.print(printable(table._replace(title=title, columns=table.columns[part], lines=lines, total=total)))
+        console.print(printable(table._replace(title=title, columns=table.columns[part], rows=rows, total=total)))
 
 
 _LABEL, _NARROWEST = 16, 15
-"""Characters that labels and columns of a table need at least, with the lines between them."""
+"""Least width of labels and of columns, in characters, with the lines between them."""
 
 
 def printable(table: Table) -> RichTable:
@@ -96,18 +96,18 @@ def printable(table: Table) -> RichTable:
     drawn.add_column(table.corner, overflow="fold")
     for name in table.columns:
         drawn.add_column(escape(name), justify="right", overflow="fold")
-    for line in table.lines:
-        drawn.add_row(escape(line.label), *(escape(str(cell)) for cell in line.cells))
+    for row in table.rows:
+        drawn.add_row(escape(row.label), *(escape(str(cell)) for cell in row.cells))
     if table.total is not None:
         drawn.add_section()
         drawn.add_row(table.total.label, *(escape(str(cell)) for cell in table.total.cells))
     return drawn
 
 
-def systems(found: Systems, title: str = "Systems side by side (× is the ratio to the first)") -> Table:
-    """What there is to know of each system, a line for each quantity; in brackets the ratio to the first."""
-    first = next(iter(found.values()))
-    lines: list[Line] = []
+def systems(systems: Systems, title: str = "Systems side by side (× is the ratio to the first)") -> Table:
+    """The systems side by side, a row per quantity; ratios to the first system are in parentheses."""
+    first = next(iter(systems.values()))
+    rows: list[TableRow] = []
 
     def row(
         label: str,
@@ -120,15 +120,15 @@ def systems(found: Systems, title: str = "Systems side by side (× is the ratio 
     ) -> None:
         cells = []
         base = get(first)
-        for system in found.values():
+        for system in systems.values():
             value = get(system)
             if value is None:
                 cells.append(NOTHING)
                 continue
             beside = f"(×{value / base:.3g})" if ratio and system is not first and base else range_(value)
-            cells.append(Cell(write(value), number(value), beside))
+            cells.append(TableCell(write(value), number(value), beside))
         if any(cell is not NOTHING for cell in cells):
-            lines.append(Line(label, tuple(cells)))
+            rows.append(TableRow(label, tuple(cells)))
 
     row("rule", lambda s: s.rule, str, number=_none)
     row("machine", lambda s: s.machine, str, number=_none)
@@ -157,76 +157,82 @@ def systems(found: Systems, title: str = "Systems side by side (× is the ratio 
     row("time / sequence", lambda s: s.time.sequence_s or None, lambda v: si(v, "s"), ratio=True)
     row("writes / device", lambda s: s.weights and s.weights.writes_per_device, lambda v: f"{v:.3g}")
     row("saturated", lambda s: s.signal_health and s.signal_health.saturation_rate, lambda v: f"{v:.2%}")
-    return Table(title, tuple(found), tuple(lines))
+    return Table(title, tuple(systems), tuple(rows))
 
 
-def energy(found: Systems) -> Table:
+def energy(systems: Systems) -> Table:
     """Energy of one training step, or of one gradient if there is no training, by purpose."""
-    parts = {name: system.energy.by_purpose for name, system in found.items()}
+    parts = {name: system.energy.by_purpose for name, system in systems.items()}
     return _breakdown("Energy of a training step, by purpose", "purpose", (*PURPOSES, LEAKAGE), parts, "J")
 
 
-def memory(found: Systems) -> Table:
-    """What was held when the most was held, by class."""
-    parts = {name: system.memory.peak_by_class for name, system in found.items()}
+def memory(systems: Systems) -> Table:
+    """Memory at its peak, by class."""
+    parts = {name: system.memory.peak_by_class for name, system in systems.items()}
     return _breakdown("Memory at its peak, by class", "class", CLASSES, parts, "B")
 
 
 def constants(name: str, system: System) -> Table:
-    """What each constant contributes to a training step, between what it might, and whether it is assumed."""
-    found, total = shares(system), system.energy.training_step_j
-    lines = []
-    for constant, share in found.items():
-        part = NOTHING if not total else Cell(f"{share.energy / total:.1%}", share.energy / total)
-        ends = tuple(NOTHING if end is None else Cell(si(end, "J"), end) for end in (share.low, share.high))
-        said = NOTHING if share.assumed is None else Cell("assumed" if share.assumed else "from a source")
-        lines.append(Line(constant, (Cell(si(share.energy, "J"), share.energy), part, *ends, said)))
-    known = [any(line.cells[column] != NOTHING for line in lines) for column in range(5)]
+    """The contribution of each constant to a training step, its range, and whether the constant is assumed."""
+    contributions, total = shares(system), system.energy.training_step_j
+    rows = []
+    for constant, share in contributions.items():
+        part = NOTHING if not total else TableCell(f"{share.energy / total:.1%}", share.energy / total)
+        ends = tuple(NOTHING if end is None else TableCell(si(end, "J"), end) for end in (share.low, share.high))
+        origin = NOTHING if share.assumed is None else TableCell("assumed" if share.assumed else "from a source")
+        rows.append(TableRow(constant, (TableCell(si(share.energy, "J"), share.energy), part, *ends, origin)))
+    known = [any(row.cells[column] != NOTHING for row in rows) for column in range(5)]
     columns = ("energy", "share", "lowest", "highest", "value")
     return Table(
         f"Constants of {name}, by what they contribute to a training step",
         tuple(column for column, filled in zip(columns, known, strict=True) if filled),
         tuple(
-            Line(line.label, tuple(cell for cell, filled in zip(line.cells, known, strict=True) if filled))
-            for line in lines
+            TableRow(row.label, tuple(cell for cell, filled in zip(row.cells, known, strict=True) if filled))
+            for row in rows
         ),
         corner="constant",
     )
 
 
-def gradients(found: Systems) -> Table:
+def gradients(systems: Systems) -> Table:
     """Cosines with exact gradients at the target and at the programmed weights, and along the recorded states."""
-    columns, rows = [], dict[str, list[Cell]]()
-    for name, system in found.items():
+    columns, cells_by_row = [], dict[str, list[TableCell]]()
+    for name, system in systems.items():
         if system.gradient:
-            for against in ("target", "programmed", "recorded"):
-                columns.append(f"{name}, {against}")
-                for row, each in alignments(system.gradient):
-                    one: Alignment = getattr(each, against)
-                    nothing = Cell(NOT_FINITE) if one.non_finite else NOTHING
-                    cell = nothing if one.cosine is None else Cell(f"{one.cosine:.3f}", one.cosine, _lost_beside(one))
-                    rows.setdefault(row, []).append(cell)
-    whole = {row: cells for row, cells in rows.items() if len(cells) == len(columns)}
-    lines = tuple(Line(row, tuple(cells)) for row, cells in whole.items())
-    return Table("Cosine with exact gradients", tuple(columns), lines, corner="parameters")
+            for exact in ("target", "programmed", "recorded"):
+                columns.append(f"{name}, {exact}")
+                for row, group in alignments(system.gradient):
+                    alignment: Alignment = getattr(group, exact)
+                    nothing = TableCell(NOT_FINITE) if alignment.non_finite else NOTHING
+                    cell = (
+                        nothing
+                        if alignment.cosine is None
+                        else TableCell(f"{alignment.cosine:.3f}", alignment.cosine, _lost_beside(alignment))
+                    )
+                    cells_by_row.setdefault(row, []).append(cell)
+    whole = {row: cells for row, cells in cells_by_row.items() if len(cells) == len(columns)}
+    rows = tuple(TableRow(row, tuple(cells)) for row, cells in whole.items())
+    return Table("Cosine with exact gradients", tuple(columns), rows, corner="parameters")
 
 
-def utilisation(found: Systems) -> Table:
-    """How much of a sequence's time each unit works."""
-    busy = {name: system.time.utilisation or {} for name, system in found.items()}
+def utilisation(systems: Systems) -> Table:
+    """The share of a sequence's time in which each unit works."""
+    busy = {name: system.time.utilisation or {} for name, system in systems.items()}
     units = dict.fromkeys(unit for parts in busy.values() for unit in parts)
-    lines = tuple(
-        Line(
+    rows = tuple(
+        TableRow(
             unit,
-            tuple(Cell(f"{parts[unit]:.1%}", parts[unit]) if unit in parts else NOTHING for parts in busy.values()),
+            tuple(
+                TableCell(f"{parts[unit]:.1%}", parts[unit]) if unit in parts else NOTHING for parts in busy.values()
+            ),
         )
         for unit in units
     )
-    return Table("Utilisation of each unit", tuple(busy), lines, corner="unit")
+    return Table("Utilisation of each unit", tuple(busy), rows, corner="unit")
 
 
-class Share(NamedTuple):
-    """What one constant contributes, and between what it might lie; None where its source gives no range.
+class EnergyShare(NamedTuple):
+    """The energy that one constant contributes, and its range; None if its source gives no range.
 
     Attributes:
         assumed: whether the constant is assumed; None if the run folder does not say.
@@ -239,21 +245,21 @@ class Share(NamedTuple):
 
     @property
     def swing(self) -> float:
-        """How much of the total hangs on where in its range the constant lies."""
+        """The change of the total between the ends of the constant's range."""
         return self.high - self.low if self.low is not None and self.high is not None else 0.0
 
 
-def shares(system: System) -> dict[str, Share]:
-    """What each constant contributes to a training step, the largest first."""
-    found = {}
+def shares(system: System) -> dict[str, EnergyShare]:
+    """The contribution of each constant to a training step, the largest first."""
+    by_constant = {}
     for name, entry in system.energy.by_constant.items():
-        if entry.energy_j is not None:  # where learning diverged it may be no number
-            found[name] = Share(entry.energy_j, entry.low_j, entry.high_j, entry.assumed)
-    return dict(sorted(found.items(), key=lambda item: -item[1].energy))
+        if entry.energy_j is not None:  # None where learning diverged
+            by_constant[name] = EnergyShare(entry.energy_j, entry.low_j, entry.high_j, entry.assumed)
+    return dict(sorted(by_constant.items(), key=lambda item: -item[1].energy))
 
 
 def alignments(gradient: GradientCheck) -> Iterator[tuple[str, Against]]:
-    """What the gradient check says of each group, over all layers and in each, with a label."""
+    """The gradient check of each group, over all layers and per layer, with labels."""
     yield "all parameters", gradient.all
     for group in GROUPS:
         yield group, getattr(gradient, group)
@@ -265,26 +271,26 @@ def alignments(gradient: GradientCheck) -> Iterator[tuple[str, Against]]:
 
 
 def lost(system: System) -> list[int]:
-    """The chips that have no number in the last test, since an answer of theirs is not finite."""
+    """The chips that have no number in the last test: one of their answers is not finite."""
     chips = system.loss.per_chip if system.loss else []
     return [chip for chip, value in enumerate(chips) if value is None]
 
 
 def left_out(system: System) -> list[str]:
-    """What is to be said of chips whose answers are not finite."""
-    found = _lost_of_all(system)
-    if found is None:
+    """The remark about chips whose answers are not finite."""
+    counts = _lost_of_all(system)
+    if counts is None:
         return []
-    gone, chips = found
-    rest = ", so its test has no result" if gone == chips else "; its medians are those of the others"
-    return [f"on {gone} of {chips} chips answers are not finite{rest}."]
+    lost_chips, chips = counts
+    rest = ", so its test has no result" if lost_chips == chips else "; its medians are those of the others"
+    return [f"on {lost_chips} of {chips} chips answers are not finite{rest}."]
 
 
-def remarks(found: Systems) -> list[str]:
-    """What a reader should know besides the numbers."""
+def remarks(systems: Systems) -> list[str]:
+    """Remarks about the systems, besides the numbers."""
     lines = []
-    for name, system in found.items():
-        lines += [f"{name}: {said}" for said in left_out(system)]
+    for name, system in systems.items():
+        lines += [f"{name}: {remark}" for remark in left_out(system)]
         if system.bound:
             lines.append(f"{name}: {system.bound}.")
         lines += [f"{name}: {said}." for said in verdicts(system)]
@@ -299,13 +305,13 @@ def remarks(found: Systems) -> list[str]:
 
 
 def diverged(where: Diverged) -> str:
-    """When, where and on which chips learning left the range of numbers."""
+    """When, where and on which chips learning reached values that are not finite."""
     place = f" in {where.storage}, step {where.step} of {where.sweep}" if where.storage is not None else ""
     return f"learning diverged after {where.updates} updates{place}; chips {where.chips}."
 
 
 def cosine(system: System, group: str) -> float | None:
-    """Of a group of the gradient with that of exact BPTT at the target weights; None if it was not checked."""
+    """The cosine of a group of the gradient with exact BPTT at the target weights; None if it was not checked."""
     return getattr(system.gradient, group).target.cosine if system.gradient else None
 
 
@@ -330,7 +336,7 @@ def _at_first(each: Diagnostic) -> str:
 def diagnostics(found: Systems) -> Table:
     """What rules report of themselves, with what it was at the initial weights beside it."""
     named = {name: system for name, system in found.items() if system.diagnostics}
-    rows: dict[str, dict[str, Cell]] = {}
+    rows: dict[str, dict[str, TableCell]] = {}
     for name, system in named.items():
         for each in system.diagnostics:
             label = f"{each.description} ({each.unit})" if each.unit else each.description
@@ -338,7 +344,7 @@ def diagnostics(found: Systems) -> Table:
             for part, value in _parts(each.found).items():
                 cell = _reported(value, before.get(part))
                 rows.setdefault(f"{label}, {part}" if part else label, {})[name] = cell
-    lines = tuple(Line(row, tuple(cells.get(name, NOTHING) for name in named)) for row, cells in rows.items())
+    lines = tuple(TableRow(row, tuple(cells.get(name, NOTHING) for name in named)) for row, cells in rows.items())
     return Table("What rules report of themselves", tuple(named), lines, corner="quantity")
 
 
@@ -347,30 +353,30 @@ def _parts(found: float | Mapping[str, float | None] | None) -> Mapping[str, flo
     return found if isinstance(found, Mapping) else {"": found}
 
 
-def _reported(found: float | None, start: float | None) -> Cell:
+def _reported(found: float | None, start: float | None) -> TableCell:
     text = "∞" if found is None else f"{found:.3g}"
-    return Cell(text, found, "" if start is None else f"({start:.3g} at first)")
+    return TableCell(text, found, "" if start is None else f"({start:.3g} at first)")
 
 
 def _breakdown(
-    title: str, corner: str, order: Iterable[str], found: Mapping[str, Mapping[str, float | None]], unit: str
+    title: str, corner: str, order: Iterable[str], breakdowns: Mapping[str, Mapping[str, float | None]], unit: str
 ) -> Table:
-    totals = {name: _total(parts) for name, parts in found.items()}
-    lines = []
+    totals = {name: _total(parts) for name, parts in breakdowns.items()}
+    rows = []
     for key in order:
-        if any(key in parts for parts in found.values()):
+        if any(key in parts for parts in breakdowns.values()):
             cells = []
-            for name, parts in found.items():
+            for name, parts in breakdowns.items():
                 value, whole = parts.get(key), totals[name]
                 share = "" if value is None or not whole else f"{value / whole:4.0%}"
-                cells.append(NOTHING if value is None else Cell(si(value, unit), value, share))
-            lines.append(Line(key, tuple(cells)))
-    sums = (NOTHING if total is None else Cell(si(total, unit), total) for total in totals.values())
-    return Table(title, tuple(found), tuple(lines), Line("sum", tuple(sums)), corner)
+                cells.append(NOTHING if value is None else TableCell(si(value, unit), value, share))
+            rows.append(TableRow(key, tuple(cells)))
+    sums = (NOTHING if total is None else TableCell(si(total, unit), total) for total in totals.values())
+    return Table(title, tuple(breakdowns), tuple(rows), TableRow("sum", tuple(sums)), corner)
 
 
 def _total(parts: Mapping[str, float | None]) -> float | None:
-    """The sum of what is known, if that is all, and something."""
+    """The sum of the parts; None if a part is unknown, or if there are none."""
     known = [value for value in parts.values() if value is not None]
     return sum(known) if known and len(known) == len(parts) else None
 
@@ -384,27 +390,27 @@ def _loss(spread: Spread) -> str:
 
 
 def _lost_of_all(system: System) -> tuple[int, int] | None:
-    """How many chips have no number in the last test, and of how many; None if each has one."""
-    gone = len(lost(system))
-    return (gone, len(system.loss.per_chip)) if gone and system.loss else None
+    """The number of chips without a number in the last test, and of all chips; None if each has one."""
+    lost_chips = len(lost(system))
+    return (lost_chips, len(system.loss.per_chip)) if lost_chips and system.loss else None
 
 
 def lost_gradients(system: System) -> int:
-    """On how many chips the gradient is not finite, in the group in which that is so on most."""
+    """The number of chips whose gradient is not finite, in the group with most such chips."""
     groups = [getattr(system.gradient, group).target for group in GROUPS] if system.gradient else []
-    return max((found.non_finite for found in groups), default=0)
+    return max((alignment.non_finite for alignment in groups), default=0)
 
 
 def _known(system: System, group: str) -> Alignment | None:
-    """What the gradient check says of a group; None if the cosine is undefined, or was not asked for."""
-    found: Alignment | None = getattr(system.gradient, group).target if system.gradient else None
-    return None if not found or (found.cosine is None and not found.non_finite) else found
+    """The gradient check of a group; None if the cosine is undefined, or was not checked."""
+    alignment: Alignment | None = getattr(system.gradient, group).target if system.gradient else None
+    return None if not alignment or (alignment.cosine is None and not alignment.non_finite) else alignment
 
 
-def _lost_beside(found: Alignment) -> str:
-    """How many chips are in no median, if some are in it."""
-    gone = found.non_finite
-    return f"({gone} {NOT_FINITE})" if gone and found.cosine is not None else ""
+def _lost_beside(alignment: Alignment) -> str:
+    """The remark about chips that the median leaves out; empty if there are none, or if all are left out."""
+    lost_chips = alignment.non_finite
+    return f"({lost_chips} {NOT_FINITE})" if lost_chips and alignment.cosine is not None else ""
 
 
 def _range(spread: Spread) -> str:
@@ -421,7 +427,7 @@ def _none(_: Any) -> None:
 
 
 def _range_of_step(system: System) -> Range:
-    """Between what the energy of a training step lies; None if that is unknown, or no number."""
+    """The range of the energy of a training step; None if it is unknown or not finite."""
     bounds = system.energy.training_step_range_j
     return None if bounds is None or None in bounds else bounds
 

@@ -1,4 +1,4 @@
-"""What a run or an estimate prints when it is over."""
+"""The output of a run or an estimate on a terminal."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from hwsim.results.summary import Summary
 
 def show(summary: Summary, console: Console) -> None:
     """Print the tables of a `summary.json`."""
-    found = summary.systems
+    systems = summary.systems
     title = f"{summary.name}: the substrate beside its references (× is the ratio to the substrate)"
     if summary.estimated is not None:
         title = f"{title}; estimated from shapes, nothing was simulated"
-    shown = [tables.systems(found, title), tables.energy(found), tables.memory(found), efficiency.efficiency(found)]
-    if summary.estimated is not None:  # of a run, the report has it
+    shown = [
+        tables.systems(systems, title),
+        tables.energy(systems),
+        tables.memory(systems),
+        efficiency.efficiency(systems),
+    ]
+    if summary.estimated is not None:  # the report of a run has it
         shown.append(efficiency.published(brief=True))
     for table in shown:
         put(table, console)
-    for line in (*tables.remarks(found), *efficiency.remarks(found)):
+    for line in (*tables.remarks(systems), *efficiency.remarks(systems)):
         console.print(line, markup=False)

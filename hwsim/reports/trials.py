@@ -1,4 +1,4 @@
-"""What a study says in words and tables: its points, medians and spread over chips and seeds, and what failed."""
+"""The results of a study in words and tables: medians and spread over chips and seeds, and failures."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pandas as pd
 from pydantic import ValidationError
 
 from hwsim.columns import error_column
-from hwsim.config.study import Figure
+from hwsim.config.study import FigureOptions
 from hwsim.quantities import si
 from hwsim.reports.answers import Answer
 from hwsim.reports.figures.canvas import opening
-from hwsim.reports.tables import NOT_FINITE, NOTHING, Cell, Line, Table
-from hwsim.reports.words import Words
-from hwsim.results.study.store import Progress
+from hwsim.reports.tables import NOT_FINITE, NOTHING, Table, TableCell, TableRow
+from hwsim.reports.vocabulary import Vocabulary
+from hwsim.results.study.store import StudyProgress
 from hwsim.results.study_folder import StudyFolder
 
 SYSTEM = ("system", "rule", "machine")
@@ -39,15 +39,15 @@ FIRST = (
     "writes_per_device",
     "saturation_rate",
 )
-"""Quantities of the tables, as far as a study knows them; `summary.csv` has all."""
+"""Quantities in the tables, if a study has them; `summary.csv` has all."""
 
 _FEW = 12
-"""Differences up to which all are shown; `pairs.csv` has all."""
+"""Largest number of differences that are all shown; `pairs.csv` has all."""
 
 _COLUMNS = 8
-"""Values of a hue that find room side by side."""
-UNDEFINED = Cell("undefined")
-"""The cosine of a gradient that is all zero, on each chip."""
+"""Largest number of values of a hue that fit side by side."""
+UNDEFINED = TableCell("undefined")
+"""The cell for a cosine that is undefined: the gradient is all zero on each chip."""
 
 
 def axes(study: StudyFolder) -> list[str]:
@@ -56,7 +56,7 @@ def axes(study: StudyFolder) -> list[str]:
 
 
 def outline(study: StudyFolder) -> str:
-    """How many trials there were, and along which axes."""
+    """The numbers of values per axis, of seeds and of systems."""
     done = study.table[study.table.status == "done"]
     if done.empty:
         return "no trial is done"
@@ -67,14 +67,14 @@ def outline(study: StudyFolder) -> str:
     return f"{' × '.join(parts) or 'one point'}{seeds} · {study.table['system'].nunique()} systems"
 
 
-def how_far(progress: Progress) -> str:
-    """How far a study is that is not finished."""
+def how_far(progress: StudyProgress) -> str:
+    """The progress of a study that is not finished."""
     failed = f", {progress.failed:,} of them failed" if progress.failed else ""
     return f"{progress.over:,} of {progress.total:,} trials are over{failed}; what stands here is provisional"
 
 
 def warnings(study: StudyFolder) -> list[str]:
-    """How far it is unless it is finished, what failed, what was not finite, and what was asked and is implausible."""
+    """Warnings: the study is not finished, trials failed, values are not finite, or values are implausible."""
     lines = [] if study.progress is None else [f"{how_far(study.progress)}."]
     failed = study.table[study.table.status == "failed"]
     if len(failed):
@@ -92,62 +92,62 @@ def warnings(study: StudyFolder) -> list[str]:
 
 
 def pivots(study: StudyFolder) -> list[Table]:
-    """What the figures show, or the first quantities: a line for each point, a column for each system or hue."""
+    """The values of the figures, or of the first quantities: a row per point, a column per system or hue."""
     figures = drawn(study)
-    asked = {figure.y: figure for figure in reversed(figures)}
+    figure_of = {figure.y: figure for figure in reversed(figures)}
     known = [figure.y for figure in figures if figure.y in set(study.summary.quantity)]
-    return [_pivot(study, name, asked.get(name)) for name in dict.fromkeys(known or _shown(study)[:2])]
+    return [_pivot(study, name, figure_of.get(name)) for name in dict.fromkeys(known or _shown(study)[:2])]
 
 
-def drawn(study: StudyFolder) -> list[Figure]:
-    """The figures that the study asks for; those that this version does not understand are left out."""
-    found = []
-    for asked in study.study.get("figures") or []:
+def drawn(study: StudyFolder) -> list[FigureOptions]:
+    """The options of the study's figures; those that this version does not accept are left out."""
+    figures = []
+    for options in study.study.get("figures") or []:
         with suppress(ValidationError):
-            found.append(Figure.model_validate(asked))
-    return found
+            figures.append(FigureOptions.model_validate(options))
+    return figures
 
 
-def _pivot(study: StudyFolder, quantity: str, figure: Figure | None) -> Table:
-    words = Words() if figure is None else Words(figure.names, figure.units)
+def _pivot(study: StudyFolder, quantity: str, figure: FigureOptions | None) -> Table:
+    words = Vocabulary() if figure is None else Vocabulary(figure.names, figure.units)
     mean = figure is not None and figure.center == "mean" and "mean" in study.summary
     middle = "mean" if mean else "median"
     gradient = error_column(quantity) if quantity.startswith("cosine_") else quantity
-    rows = study.summary[study.summary.quantity.isin([quantity, gradient])]
+    values = study.summary[study.summary.quantity.isin([quantity, gradient])]
     across = _across(study, figure)
     columns = [name for name in study.table[across].dropna().unique() if name in set(study.summary[across])]
     varied = [name for name in axes(study) if study.summary[name].nunique(dropna=False) > 1 and name != across]
-    lines = []
-    for key, part in rows.groupby(varied, sort=False, dropna=False) if varied else [((), rows)]:
-        at = [words.value(name, value, bare=True) for name, value in zip(varied, key, strict=True)]
-        point = [Cell(said, _sortable(value)) for said, value in zip(at, key, strict=True)]
+    rows = []
+    for key, part in values.groupby(varied, sort=False, dropna=False) if varied else [((), values)]:
+        texts = [words.value(name, value, bare=True) for name, value in zip(varied, key, strict=True)]
+        point = [TableCell(text, _sortable(value)) for text, value in zip(texts, key, strict=True)]
         known = part.assign(column=part[across])[part.quantity == quantity]
-        found = {row.column: row for row in known.itertuples()}
-        nothing = dict.fromkeys(set(part[across]) - set(found), UNDEFINED)
-        cells = (nothing.get(name) or _middle(words, quantity, middle, found.get(name)) for name in columns)
-        lines.append(Line(at[0] if at else "", (*point[1:], *cells)))
+        by_column = {row.column: row for row in known.itertuples()}
+        undefined = dict.fromkeys(set(part[across]) - set(by_column), UNDEFINED)
+        cells = (undefined.get(name) or _middle(words, quantity, middle, by_column.get(name)) for name in columns)
+        rows.append(TableRow(texts[0] if texts else "", (*point[1:], *cells)))
     what = opening(figure.y_label if figure is not None and figure.y_label else words.column(quantity))
     heads = (*map(words.column, varied[1:]), *(words.value(across, name) for name in columns))
     corner = words.column(varied[0]) if varied else ""
-    return Table(f"{what}: {middle} over chips and seeds", heads, tuple(lines), corner=corner)
+    return Table(f"{what}: {middle} over chips and seeds", heads, tuple(rows), corner=corner)
 
 
-def _across(study: StudyFolder, figure: Figure | None) -> str:
-    """What has a column for each of its values: systems, or the few hues of the figure if there is but one system."""
+def _across(study: StudyFolder, figure: FigureOptions | None) -> str:
+    """The column whose values get columns of the table: the system, or a hue with few values of a single system."""
     hue = "" if figure is None else str(figure.hue)
     alone = study.summary.system.nunique() == 1 and hue in axes(study)
     return hue if alone and study.summary[hue].nunique() <= _COLUMNS else "system"
 
 
-def _middle(words: Words, quantity: str, middle: str, row: Any) -> Cell:
-    """A value; what is not finite or undefined is said to be so."""
+def _middle(words: Vocabulary, quantity: str, middle: str, row: Any) -> TableCell:
+    """The cell of a value; its text says if the value is not finite or undefined."""
     if row is None:
         return NOTHING
     lost, value = int(getattr(row, "non_finite", 0) or 0), getattr(row, middle)
     if pd.isna(value):
-        return Cell(NOT_FINITE) if lost else NOTHING
+        return TableCell(NOT_FINITE) if lost else NOTHING
     text = f"{value:.3f}" if quantity.startswith("cosine") else words.value(quantity, float(value))
-    return Cell(text.replace("-", "−"), float(value), f"({lost} {NOT_FINITE})" if lost else "")
+    return TableCell(text.replace("-", "−"), float(value), f"({lost} {NOT_FINITE})" if lost else "")
 
 
 def _sortable(value: Any) -> float | None:
@@ -155,59 +155,61 @@ def _sortable(value: Any) -> float | None:
 
 
 def differences(study: StudyFolder) -> Table | None:
-    """What was trained compared within seeds: the first system with each other one, or all of them if they are few."""
+    """Differences of trained systems within seeds: all pairs if they are few, else those with the first system."""
     known = set(study.pairs["quantity"]) if len(study.curves) and len(study.pairs) else set()
     quantity = "accuracy" if "accuracy" in known else "loss"
     if quantity not in known:
         return None
     words, varied = _words(study), axes(study)
-    rows, lines = study.pairs[study.pairs["quantity"] == quantity], []
-    if len(rows) > _FEW:
-        rows = rows[rows["first"] == rows["first"].iloc[0]]
-    for row in rows.to_dict("records"):
-        point = (Cell(words.value(name, row[name], bare=True), _sortable(row[name])) for name in varied)
-        mean, low, high = (_signed(quantity, row[name]) for name in ("mean", "low", "high"))
-        gone = row.get("non_finite", 0)
-        beside = f"({gone} {NOT_FINITE})" if gone else ""
-        if row["count"] > 1:
-            told = Cell(mean, row["mean"]), Cell(f"{low} to {high}", row["low"])
+    pairs, rows = study.pairs[study.pairs["quantity"] == quantity], []
+    if len(pairs) > _FEW:
+        pairs = pairs[pairs["first"] == pairs["first"].iloc[0]]
+    for pair in pairs.to_dict("records"):
+        point = (TableCell(words.value(name, pair[name], bare=True), _sortable(pair[name])) for name in varied)
+        mean, low, high = (_signed(quantity, pair[name]) for name in ("mean", "low", "high"))
+        lost = pair.get("non_finite", 0)
+        beside = f"({lost} {NOT_FINITE})" if lost else ""
+        if pair["count"] > 1:
+            statistics = TableCell(mean, pair["mean"]), TableCell(f"{low} to {high}", pair["low"])
         else:
-            told = Cell(NOT_FINITE), NOTHING
-        leads = Cell(f"{row['leads']} of {row['count']}", row["leads"], beside)
-        lines.append(Line(f"{row['first']} − {row['second']}", (*point, *told, leads)))
+            statistics = TableCell(NOT_FINITE), NOTHING
+        leads = TableCell(f"{pair['leads']} of {pair['count']}", pair["leads"], beside)
+        rows.append(TableRow(f"{pair['first']} − {pair['second']}", (*point, *statistics, leads)))
     unit = " (points)" if quantity == "accuracy" else ""
     heads = (*map(words.column, varied), f"mean{unit}", f"95 % interval{unit}", "higher in")
-    return Table(f"{opening(quantity)}: differences within seeds", heads, tuple(lines), corner="difference")
+    return Table(f"{opening(quantity)}: differences within seeds", heads, tuple(rows), corner="difference")
 
 
 def _signed(quantity: str, value: float) -> str:
-    said = f"{100 * value:+.2f}" if quantity == "accuracy" else f"{value:+.4g}"
-    return said.replace("-", "−")
+    text = f"{100 * value:+.2f}" if quantity == "accuracy" else f"{value:+.4g}"
+    return text.replace("-", "−")
 
 
 def medians(study: StudyFolder) -> Table:
-    """A line for each system at each point, a column for each of the first quantities that are known."""
+    """A row per system and point, a column per known quantity of `FIRST`."""
     shown, varied = _shown(study), axes(study)
-    lines = []
-    for system, point, rows in _points(study):
-        values = rows.drop_duplicates("quantity").set_index("quantity")
+    rows = []
+    for system, point, statistics in _points(study):
+        values = statistics.drop_duplicates("quantity").set_index("quantity")
         cells = (_cell(name, values["median"].get(name), _lost(values).get(name, 0)) for name in shown)
-        lines.append(Line(system, (*point, *cells)))
+        rows.append(TableRow(system, (*point, *cells)))
     columns = (*varied, *(_said(name) for name in shown))
-    return Table("Medians over chips and seeds", columns, tuple(lines), corner="system")
+    return Table("Medians over chips and seeds", columns, tuple(rows), corner="system")
 
 
 def spreads(study: StudyFolder) -> Iterator[Table]:
-    """A table for each of the first quantities: its median, quartiles and range at each point."""
-    statistics, varied = [name for name in STATISTICS if name in study.summary], axes(study)
+    """A table per known quantity of `FIRST`: its median, quartiles and range at each point."""
+    names, varied = [name for name in STATISTICS if name in study.summary], axes(study)
     for quantity in _shown(study):
-        lines = []
-        for system, point, rows in _points(study._replace(summary=study.summary[study.summary.quantity == quantity])):
-            row = rows.iloc[0]
-            cells = (_cell("" if name in ("count", "non_finite") else quantity, row[name]) for name in statistics)
-            lines.append(Line(system, (*point, *cells)))
-        columns = (*varied, *(name.replace("_", " ") for name in statistics))
-        yield Table(opening(_said(quantity)), columns, tuple(lines), corner="system")
+        rows = []
+        for system, point, of_point in _points(
+            study._replace(summary=study.summary[study.summary.quantity == quantity])
+        ):
+            statistics = of_point.iloc[0]
+            cells = (_cell("" if name in ("count", "non_finite") else quantity, statistics[name]) for name in names)
+            rows.append(TableRow(system, (*point, *cells)))
+        columns = (*varied, *(name.replace("_", " ") for name in names))
+        yield Table(opening(_said(quantity)), columns, tuple(rows), corner="system")
 
 
 def _shown(study: StudyFolder) -> list[str]:
@@ -216,120 +218,123 @@ def _shown(study: StudyFolder) -> list[str]:
 
 
 def answers(study: StudyFolder) -> list[Answer]:
-    """To the device physicist, the chip architect and the learning researcher."""
+    """The answers to the device physicist, the chip architect and the learning researcher."""
     measure = _measure(study)
     return [_physicist(study, measure), _architect(study), _researcher(study, measure)]
 
 
 def _physicist(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
-    asked = "Device physicist: where is the device good enough to learn with?"
+    question = "Device physicist: where is the device good enough to learn with?"
     if measure is None:
-        return Answer(asked, _UNMEASURED, "", [])
+        return Answer(question, _UNMEASURED, "", [])
     name, largest = measure
     first = study.summary.system.iloc[0]
     rows = study.summary[(study.summary.quantity == name) & (study.summary.system == first)]
-    whole, because = rows[_lost(rows) == 0].dropna(subset=["median"]), _not_judged(study, rows)
+    whole, reasons = rows[_lost(rows) == 0].dropna(subset=["median"]), _not_judged(study, rows)
     if whole.empty:
-        said = f"{opening(str(first))} has at no point {_said(name)} that is finite on all chips."
-        return Answer(asked, said, "bad", because)
+        text = f"{opening(str(first))} has at no point {_said(name)} that is finite on all chips."
+        return Answer(question, text, "bad", reasons)
     whole = whole.sort_values("median", ascending=not largest, kind="stable")
     best, worst = whole.iloc[0], whole.iloc[-1]
     if len(rows) == 1:
-        return Answer(asked, f"{opening(str(first))} has {_said(name)} {_number(name, best['median'])}.", "", [])
-    said = f"{opening(str(first))} does best{_where(study, best)}: {_said(name)} {_number(name, best['median'])}."
+        return Answer(question, f"{opening(str(first))} has {_said(name)} {_number(name, best['median'])}.", "", [])
+    text = f"{opening(str(first))} does best{_where(study, best)}: {_said(name)} {_number(name, best['median'])}."
     ends = [f"It does worst{_where(study, worst)}: {_number(name, worst['median'])}."] if len(whole) > 1 else []
-    return Answer(asked, said, "", [*ends, *because])
+    return Answer(question, text, "", [*ends, *reasons])
 
 
 def _not_judged(study: StudyFolder, rows: pd.DataFrame) -> list[str]:
-    """The points of a system at which something is not finite: they are neither the best nor the worst."""
+    """Remarks on points with values that are not finite: they are neither the best nor the worst."""
     lines = []
     for (_, row), lost in zip(rows.iterrows(), _lost(rows), strict=True):
         if lost:
-            of = lost + int(row["count"])
-            lines.append(f"Not judged{_where(study, row)}: {lost} of {of} are not finite.")
+            total = lost + int(row["count"])
+            lines.append(f"Not judged{_where(study, row)}: {lost} of {total} are not finite.")
     more = len(lines) - _FEW
     return lines if more <= 0 else [*lines[:_FEW], f"Nor at {more} more points."]
 
 
 def _architect(study: StudyFolder) -> Answer:
-    asked = "Chip architect: what do energy, memory and latency come to?"
+    question = "Chip architect: what do energy, memory and latency amount to?"
     energy = study.summary[study.summary.quantity == "energy_training_step_j"].dropna(subset=["median"])
     if energy.empty:
-        return Answer(asked, "No system of this study has a known energy.", "", [])
+        return Answer(question, "No system of this study has a known energy.", "", [])
     energy = energy.sort_values("median", kind="stable")
     least, most = energy.iloc[0], energy.iloc[-1]
-    said = f"A training step takes {si(least['median'], 'J')} to {si(most['median'], 'J')}."
-    because = [
+    text = f"A training step takes {si(least['median'], 'J')} to {si(most['median'], 'J')}."
+    reasons = [
         f"The least is that of {least['system']}{_where(study, least)}.",
         f"The most is that of {most['system']}{_where(study, most)}.",
     ]
     for quantity, what, unit in (("peak_memory_bytes", "Memory", "B"), ("time_sequence_s", "A sequence", "s")):
         values = study.summary[study.summary.quantity == quantity]["median"].dropna()
         if len(values) and values.max() > 0:
-            because.append(f"{what} takes {si(values.min(), unit)} to {si(values.max(), unit)}.")
-    return Answer(asked, said, "", because)
+            reasons.append(f"{what} takes {si(values.min(), unit)} to {si(values.max(), unit)}.")
+    return Answer(question, text, "", reasons)
 
 
 def _researcher(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
-    asked = "Learning researcher: which rule survives?"
+    question = "Learning researcher: which rule survives?"
     if measure is None:
-        return Answer(asked, _UNMEASURED, "", [])
+        return Answer(question, _UNMEASURED, "", [])
     name, largest = measure
     rows = study.summary[study.summary.quantity == name]
-    found: dict[str, pd.Series[float]] = {}
+    finite: dict[str, pd.Series[float]] = {}
     lost: dict[str, tuple[int, int]] = {}
     for (name_of, system), part in rows.groupby(["rule", "system"], sort=False):
         rule = f"{name_of} ({system})"
         whole = _lost(part) == 0
         lost[rule] = int((~whole).sum()), len(part)
         if part["median"][whole].notna().any():
-            found[rule] = part["median"][whole].dropna()
-    gone = [f"{rule}: not finite at {few} of {of} points." for rule, (few, of) in lost.items() if few]
-    if not found:
-        return Answer(asked, f"No {_said(name)} is finite on all chips.", "bad", gone)
-    fewest = min(lost[rule][0] for rule in found)
-    best = (max if largest else min)(
-        (rule for rule in found if lost[rule][0] == fewest), key=lambda rule: float(found[rule].median())
-    )
-    middle = _number(name, float(found[best].median()))
-    over = "the points at which it is finite on all chips" if fewest else "all points"
-    said = f"By its median over {over}, {best} does best: {_said(name)} {middle}."
-    because = [
-        f"{rule}: {_number(name, float(values.min()))} to {_number(name, float(values.max()))}."
-        for rule, values in found.items()
+            finite[rule] = part["median"][whole].dropna()
+    not_finite = [
+        f"{rule}: not finite at {lost_points} of {points} points."
+        for rule, (lost_points, points) in lost.items()
+        if lost_points
     ]
-    how = (
-        ["What is finite at more points is better, then what has the better median."] if gone and len(lost) > 1 else []
+    if not finite:
+        return Answer(question, f"No {_said(name)} is finite on all chips.", "bad", not_finite)
+    fewest = min(lost[rule][0] for rule in finite)
+    best = (max if largest else min)(
+        (rule for rule in finite if lost[rule][0] == fewest), key=lambda rule: float(finite[rule].median())
     )
-    return Answer(asked, said, "", [*because, *gone, *how])
+    middle = _number(name, float(finite[best].median()))
+    over = "the points at which it is finite on all chips" if fewest else "all points"
+    text = f"By its median over {over}, {best} does best: {_said(name)} {middle}."
+    reasons = [
+        f"{rule}: {_number(name, float(values.min()))} to {_number(name, float(values.max()))}."
+        for rule, values in finite.items()
+    ]
+    how = ["What is finite at more points is better, then what has the better median."]
+    how = how if not_finite and len(lost) > 1 else []
+    return Answer(question, text, "", [*reasons, *not_finite, *how])
 
 
 def _measure(study: StudyFolder) -> tuple[str, bool] | None:
-    """By what systems are judged, and whether more of it is better."""
+    """The quantity by which systems are judged, and whether larger values are better."""
     known = set(study.summary.quantity)
     for name in (figure.y for figure in drawn(study) if figure.y in known and figure.y.startswith("cosine")):
-        return name, True  # what the study is about
+        return name, True  # the subject of the study
     for name, largest in (("accuracy", True), ("cosine_all", True), ("cosine_recurrent", True), ("loss", False)):
         if name in known:
             return name, largest
     return None
 
 
-def _points(study: StudyFolder) -> Iterator[tuple[str, tuple[Cell, ...], pd.DataFrame]]:
-    """Each system at each point: its name, where the point lies, and its rows."""
+def _points(study: StudyFolder) -> Iterator[tuple[str, tuple[TableCell, ...], pd.DataFrame]]:
+    """Each system at each point: its name, the cells of the point, and its rows."""
     varied = axes(study)
     for key, rows in study.summary.groupby([*varied, "system"], sort=False, dropna=False):
         *point, system = key
         numbers = (value if isinstance(value, (int, float)) and not pd.isna(value) else None for value in point)
-        yield str(system), tuple(map(Cell, map(_short, point), numbers)), rows
+        yield str(system), tuple(map(TableCell, map(_short, point), numbers)), rows
 
 
-def _words(study: StudyFolder) -> Words:
-    """As its figures have them."""
+def _words(study: StudyFolder) -> Vocabulary:
+    """The vocabulary of the study's figures."""
     figures = drawn(study)
     names = {key: value for figure in figures for key, value in figure.names.items()}
-    return Words(names, {key: value for figure in figures for key, value in figure.units.items()})
+    return Vocabulary(names, {key: value for figure in figures for key, value in figure.units.items()})
 
 
 def _where(study: StudyFolder, row: Any) -> str:
@@ -348,14 +353,14 @@ def _said(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _cell(name: str, value: Any, lost: int = 0) -> Cell:
+def _cell(name: str, value: Any, lost: int = 0) -> TableCell:
     if value is None or pd.isna(value):
-        return Cell(NOT_FINITE) if lost else NOTHING
-    return Cell(_number(name, float(value)), float(value), f"({lost} {NOT_FINITE})" if lost else "")
+        return TableCell(NOT_FINITE) if lost else NOTHING
+    return TableCell(_number(name, float(value)), float(value), f"({lost} {NOT_FINITE})" if lost else "")
 
 
 def _lost(rows: pd.DataFrame) -> pd.Series[int]:
-    """How many values of each row of a summary are not finite, and so in no median."""
+    """The number of values per row of a summary that are not finite, and therefore in no median."""
     return rows["non_finite"].fillna(0).astype(int) if "non_finite" in rows else pd.Series(0, rows.index)
 
 

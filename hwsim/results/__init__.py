@@ -1,1 +1,1 @@
-"""Results: what a run or a study found, as it stands in its folder; written and read here, and simulated nowhere."""
+"""Results of runs and studies: written to folders and read back; nothing is simulated here."""

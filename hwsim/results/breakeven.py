@@ -1,4 +1,4 @@
-"""What a search for break-even found: costs along an axis, and where the substrate meets the best digital reference."""
+"""Results of a break-even search: costs along an axis, and where the substrate meets the best digital reference."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Quantity(NamedTuple):
-    """What is compared, its unit, and the key of its value in a `Cost`."""
+    """What is compared, its unit, and the key of its value in a `SystemCost`."""
 
     name: str
     unit: str
@@ -18,37 +18,38 @@ class Quantity(NamedTuple):
 QUANTITIES = (Quantity("energy", "J"), Quantity("memory", "B"), Quantity("time", "s"))
 
 
-class Moved(NamedTuple):
-    """What can be elsewhere in its range: a constant, and its bounds as multiples of its value.
+class RangedConstant(NamedTuple):
+    """A constant with a range: its bounds are multiples of its value.
 
-    Where two machines have the same, as an accelerator and the digital unit of a chip, it is one constant.
+    A constant that two machines share, such as an accelerator and the digital unit of a chip, is one constant.
     """
 
-    constant: str
+    name: str
     low: float
     high: float
 
 
-class Cost(NamedTuple):
-    """One system at one value: of a gradient of one sequence, as the sources say, and the least and most they allow.
+class SystemCost(NamedTuple):
+    """The costs of the gradient of one sequence, for one system at one value of the axis.
 
     Attributes:
-        constants: the energy by what it rests on.
+        energy, memory, time: as the sources state it, the lowest and the highest value that their ranges allow.
+        constants: the energy by the constants that it depends on.
     """
 
     energy: tuple[float, float, float]
     memory: tuple[float, float, float]
     time: tuple[float, float, float]
-    constants: Mapping[Moved, float] = MappingProxyType({})
+    constants: Mapping[RangedConstant, float] = MappingProxyType({})
 
 
 class Meeting(NamedTuple):
     """Where the substrate begins, or ceases, to need less than the best digital reference.
 
     Attributes:
-        value: the first value at which the other one needs less; between known values for axes that are not whole.
+        value: the first value after the change; interpolated when the search does not go to the whole number.
         less: whether the substrate needs less from there on.
-        reference: which one is the best digital reference there.
+        reference: the best digital reference there.
     """
 
     value: float
@@ -57,7 +58,7 @@ class Meeting(NamedTuple):
 
 
 class Course(NamedTuple):
-    """How the substrate stands along an axis: whether it needs less at the first value, and where that changes."""
+    """How the substrate compares along an axis: whether it needs less at the first value, and where that changes."""
 
     less: bool
     meetings: tuple[Meeting, ...]
@@ -70,7 +71,7 @@ class Verdict(NamedTuple):
         stated: with constants as their sources state them.
         favourable, unfavourable: with each constant at the end of its range that is best, or worst, for the substrate;
             a constant that the substrate and a reference share is the same in both.
-        bound: as stated, against what is only a bound of a reference's costs, if there is one; of energy alone.
+        bound: as stated, against references whose costs are only bounds, if there are any; for energy only.
     """
 
     stated: Course
@@ -84,14 +85,14 @@ class Breakeven:
     """Costs along an axis.
 
     Attributes:
-        name: of the experiment.
-        over: the axis.
-        axis: what that is.
-        substrate: what the substrate is called.
-        bounds: references whose costs are only bounds, and what of; they count for no meeting but those of bounds.
-        costs: at each value that was asked for, of each system; the substrate is the first.
-        verdicts: by quantity.
-        notes: what a reader has to know.
+        name: the name of the experiment.
+        over: the key of the axis.
+        axis: the axis in words.
+        substrate: the name of the substrate.
+        bounds: references whose costs are only bounds, and what they bound; they count in `Verdict.bound` only.
+        costs: the costs of each system at each value of the axis; the substrate comes first.
+        verdicts: the verdicts by quantity.
+        notes: remarks for the reader.
     """
 
     name: str
@@ -99,23 +100,23 @@ class Breakeven:
     axis: str
     substrate: str
     bounds: dict[str, str]
-    costs: dict[float, dict[str, Cost]]
+    costs: dict[float, dict[str, SystemCost]]
     verdicts: dict[str, Verdict]
     notes: list[str]
 
 
-class Fragile(NamedTuple):
-    """A constant with which a meeting moves, appears or disappears.
+class FragileConstant(NamedTuple):
+    """A constant that moves a meeting, or makes one appear or disappear.
 
     Attributes:
-        quantity: in which.
-        constant: its name.
-        halved, doubled: how the substrate stands along the axis then.
+        quantity: the quantity of the meeting.
+        name: the name of the constant.
+        halved, doubled: the courses with the constant halved, and doubled.
         by: how far meetings move, as a logarithm; infinite if their number or direction changes.
     """
 
     quantity: str
-    constant: str
+    name: str
     halved: Course
     doubled: Course
     by: float

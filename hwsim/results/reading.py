@@ -1,4 +1,4 @@
-"""A folder of results, read back: of a run, or of a study."""
+"""Reading a folder of results, of a run or of a study."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hwsim.results.study_folder import StudyFolder
 
 
 def read(path: str | Path) -> RunFolder | StudyFolder:
-    """The folder of a run, or that of a study, which may be at work in it or have been stopped.
+    """The folder of a run, or of a study; the study may still be running, or have been stopped.
 
     Raises:
-        ResultsError: it is neither, damaged, of another version, or may not be read.
+        ResultsError: the folder is neither, is damaged, is of another version, or cannot be read.
     """
     folder = Path(path)
     return study_folder.read(folder) if study_folder.is_study(folder) else run_folder.read(folder)

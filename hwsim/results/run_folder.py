@@ -1,4 +1,4 @@
-"""The run folder: everything that a run found, written whole or not at all, and read back only if it still is."""
+"""The run folder: all results of a run, written atomically, and read back only if they are complete and unchanged."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from pydantic import ValidationError
 from hwsim import documents
 from hwsim.config import experiment, plausible
 from hwsim.errors import ConfigError, HwsimError, OutputError, ResultsError
-from hwsim.free_memory import Part, check_memory
+from hwsim.free_memory import MemoryNeed, check_memory
 from hwsim.results import tables
 from hwsim.results.summary import SCHEMA_VERSION, Summary, System
 from hwsim.results.tables import TABLES
 
 _TABLE, _EVENTS = 2, 7
-"""Bytes in memory for each byte of a table, and of the timeline."""
+"""Bytes in memory per byte of a table, and per byte of the timeline."""
 
 CHECKSUMS = "SHA256SUMS"
-"""The file with the checksum of each of the others, as `sha256sum --check` reads it."""
+"""The file with the checksums of all other files, in the format of `sha256sum --check`."""
 
 FILES = ("config.yaml", "summary.json", *TABLES, "timeline.json")
 
 
 def place(out: Path | None, name: str) -> Path:
-    """Where a run goes: the folder that was asked for, or the next free one in `runs/`.
+    """The folder for a run: `out`, or the next free one in `runs/`.
 
     Raises:
-        OutputError: it exists already, or cannot be made.
+        OutputError: the folder exists already, or cannot be made.
     """
     if out is not None:
         try:
@@ -57,10 +57,10 @@ def place(out: Path | None, name: str) -> Path:
 
 @contextmanager
 def written_whole(folder: Path) -> Iterator[Path]:
-    """A folder to write into, which takes its name when all is written, and is gone if anything goes wrong.
+    """A temporary folder to write into: it is renamed to `folder` at the end, and removed after an error.
 
     Raises:
-        OutputError: there is no place to write.
+        OutputError: the folder cannot be written.
     """
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     new = [parent for parent in folder.parents if not parent.exists()]
@@ -76,7 +76,7 @@ def written_whole(folder: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         for parent in new:
-            with suppress(OSError):  # it holds the folder
+            with suppress(OSError):  # not empty
                 parent.rmdir()
 
 
@@ -87,11 +87,11 @@ def write(
     rows: Mapping[str, Iterable[Any]],
     timeline: Callable[[TextIO], None],
 ) -> None:
-    """Write what a run found into an empty folder.
+    """Write the results of a run into an empty folder.
 
     Args:
         config: the resolved experiment.
-        rows: of each table, by the name of its file.
+        rows: the rows of each table, by the name of its file.
         timeline: writes the events to the file that it is given.
     """
     (folder / "config.yaml").write_text(documents.dump(config), encoding="utf-8")
@@ -109,8 +109,8 @@ class RunFolder:
 
     Attributes:
         path: where it is.
-        summary: what stands in `summary.json`.
-        config: what stands in `config.yaml`, as plain data.
+        summary: the content of `summary.json`.
+        config: the content of `config.yaml`, as plain data.
     """
 
     def __init__(self, path: Path, summary: Summary, config: dict[str, Any]) -> None:
@@ -118,12 +118,12 @@ class RunFolder:
 
     @property
     def systems(self) -> Mapping[str, System]:
-        """What is known of each system; the first is the substrate."""
+        """The results of each system; the first is the substrate."""
         return self.summary.systems
 
     @cached_property
     def doubts(self) -> list[str]:
-        """What is implausible in what was asked; or that this version would not take it any more."""
+        """Warnings about implausible values of the experiment, or that this version no longer accepts it."""
         try:
             return [doubt.text for doubt in plausible.doubts(experiment.load(self.config))]
         except ConfigError as error:
@@ -133,27 +133,27 @@ class RunFolder:
     @cached_property
     def energy(self) -> pd.DataFrame:
         """`energy.csv`."""
-        return pd.read_csv(self._fitting("energy.csv", _TABLE))
+        return tables.read(self._fitting("energy.csv", _TABLE))
 
     @cached_property
     def memory(self) -> pd.DataFrame:
         """`memory.csv`."""
-        return pd.read_csv(self._fitting("memory.csv", _TABLE))
+        return tables.read(self._fitting("memory.csv", _TABLE))
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """`metrics.csv`."""
-        return pd.read_csv(self._fitting("metrics.csv", _TABLE))
+        return tables.read(self._fitting("metrics.csv", _TABLE))
 
     @cached_property
     def histograms(self) -> pd.DataFrame:
         """`histograms.csv`."""
-        return pd.read_csv(self._fitting("histograms.csv", _TABLE))
+        return tables.read(self._fitting("histograms.csv", _TABLE))
 
     @cached_property
     def clipping(self) -> pd.DataFrame:
         """`clipping.csv`."""
-        return pd.read_csv(self._fitting("clipping.csv", _TABLE))
+        return tables.read(self._fitting("clipping.csv", _TABLE))
 
     @cached_property
     def timeline(self) -> list[dict[str, Any]]:
@@ -161,25 +161,27 @@ class RunFolder:
         return json.loads(self._fitting("timeline.json", _EVENTS).read_text(encoding="utf-8"))["traceEvents"]
 
     def _fitting(self, name: str, times: float) -> Path:
-        """A file that fits this computer, when it is read into so many times its size.
+        """The path of a file, if this computer has `times` its size of memory free.
 
         Raises:
-            MemoryEstimateError: it does not; of long sequences every step has its rows.
+            MemoryEstimateError: it has not; a long sequence has rows for every step.
         """
         path = self.path / name
-        rows = Part("its rows", ceil(times * path.stat().st_size), "shorter sequences, or what reads it row by row")
+        rows = MemoryNeed(
+            "its rows", ceil(times * path.stat().st_size), "shorter sequences, or what reads it row by row"
+        )
         check_memory(f"{path}: reading it", rows)
         return path
 
 
 def read(path: str | Path) -> RunFolder:
-    """A run folder, if it is one, of this version, whole, and as it was written.
+    """The run folder at a path; it must be complete, unchanged and of this version.
 
     Raises:
-        ResultsError: it is none of that, or may not be read.
+        ResultsError: it is not, or cannot be read.
     """
     folder = Path(path)
-    said = _said(folder)
+    data = _summary_data(folder)
     missing = [name for name in (*FILES, CHECKSUMS) if not (folder / name).is_file()]
     if missing:
         raise ResultsError(f"{folder} is incomplete: {', '.join(missing)} is missing; {_again(folder)}")
@@ -194,19 +196,19 @@ def read(path: str | Path) -> RunFolder:
         config = documents.load(folder / "config.yaml").data
     except HwsimError as error:
         raise ResultsError(str(error)) from None
-    return RunFolder(folder, _typed(folder, said), config)
+    return RunFolder(folder, _typed(folder, data), config)
 
 
-def _said(folder: Path) -> dict[str, Any]:
-    """What `summary.json` says, if it is one of a run and of this version."""
+def _summary_data(folder: Path) -> dict[str, Any]:
+    """The content of `summary.json`; it must be that of a run, and of this version."""
     try:
         there = folder.is_dir()
         exists = there or folder.exists()
     except OSError as error:
         raise ResultsError(f"{folder}: cannot be read: {error.strerror}") from None
     if not there:
-        said = "is a file, not the folder of a run" if exists else "no such folder"
-        raise ResultsError(f"{folder}: {said}; `hwsim run FILE` makes one")
+        reason = "is a file, not the folder of a run" if exists else "no such folder"
+        raise ResultsError(f"{folder}: {reason}; `hwsim run FILE` makes one")
     path = folder / "summary.json"
     try:
         summary = json.loads(_text(path))
@@ -230,10 +232,10 @@ def _said(folder: Path) -> dict[str, Any]:
     return summary
 
 
-def _typed(folder: Path, said: dict[str, Any]) -> Summary:
-    """The summary, if it has all keys that it has to have, and no other."""
+def _typed(folder: Path, data: dict[str, Any]) -> Summary:
+    """The summary; it must have all required keys, and no others."""
     try:
-        return Summary.model_validate(said)
+        return Summary.model_validate(data)
     except ValidationError as error:
         first, *others = error.errors()
         more = f", and {len(others)} more like this" if others else ""

@@ -1,6 +1,6 @@
-"""`summary.json`: what is known of each system of a run or an estimate.
+"""`summary.json`: the results of each system of a run or an estimate.
 
-The page on run folders is made from the descriptions.
+The documentation of run folders is made from the descriptions.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 SCHEMA_VERSION = 4
-"""Of what stands in a run folder. Folders of version 1 do not say so."""
+"""Version of the format of run folders. Folders of version 1 do not state it."""
 
 
 def plain(value: Any) -> Any:
-    """The same with None for what is no number, which JSON does not have."""
+    """The same data with None for numbers that are not finite, which JSON does not have."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -27,69 +27,69 @@ def plain(value: Any) -> Any:
 
 
 Number = int | float
-"""What JSON has of numbers; never infinite, or none."""
+"""A number of JSON, which is always finite."""
 Known = Annotated[Number | None, BeforeValidator(plain)]
-"""A number, or None where there is none, or where it is not finite."""
+"""A number; None if it is unknown or not finite."""
 Range = tuple[Known, Known] | None
 
 
 class Part(BaseModel):
-    """A part of a summary: it does not change, has the keys that are described, and no other.
+    """A part of a summary: immutable, with the described keys and no others.
 
-    Keys with a default may be lacking, and are not written then.
+    Keys with a default are optional; absent keys are not written.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def plain(self) -> dict[str, Any]:
-        """As JSON has it, with the keys that were given."""
+        """The part as JSON data, with the keys that were given."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 
 class Spread(Part):
-    """A quantity of the test set over the chips."""
+    """A quantity on the test set, over the chips."""
 
     median: Known = Field(
-        description="That of the chips that have a number; null if none has, so read it together with `non_finite`."
+        description="Median over the chips that have a number; null if none has. Read it together with `non_finite`."
     )
     per_chip: list[Known] = Field(
-        description="Of each chip. Null if an answer of the chip, or its loss, is not finite; an answer is an output "
-        "at a step that carries a loss."
+        description="The value of each chip. Null if an answer of the chip, or its loss, is not finite; an answer is "
+        "an output at a step that carries a loss."
     )
-    non_finite: int = Field(description="On how many chips it is null.")
+    non_finite: int = Field(description="Number of chips with null.")
 
 
 class Alignment(Part):
-    """How a gradient compares with an exact one."""
+    """A gradient compared with an exact one."""
 
     cosine: Known = Field(
-        description="Of the angle between them, median over the chips that have one. Null if none has: it is not "
-        "finite, or one of the two is all zero."
+        description="Cosine of the angle between the two gradients, median over the chips that have one. Null if "
+        "none has: it is not finite, or a gradient is all zero."
     )
     relative_error: Known = Field(
-        description="Of the gradient, median over the chips that have one; 1 for a gradient that is all zero."
+        description="Relative error of the gradient, median over the chips that have one; 1 for an all-zero gradient."
     )
     per_chip: list[Known] = Field(description="The cosine of each chip.")
     relative_error_per_chip: list[Known] = Field(description="The relative error of each chip.")
     non_finite: int = Field(
-        description="On how many chips the gradient is not finite; they have null in both, and are in no median."
+        description="Number of chips whose gradient is not finite; they have null in both lists, and are in no median."
     )
 
 
 class Against(Part):
-    """A gradient beside three exact ones; what lies between them is the error of programming, of the dynamics, and of
-    the rule."""
+    """A gradient compared with three exact ones; the differences show the errors of programming, of the dynamics and
+    of the rule."""
 
-    target: Alignment = Field(description="With exact BPTT at the target weights.")
-    programmed: Alignment = Field(description="With exact BPTT at the weights that the devices were programmed to.")
+    target: Alignment = Field(description="Compared with exact BPTT at the target weights.")
+    programmed: Alignment = Field(description="Compared with exact BPTT at the programmed weights.")
     recorded: Alignment = Field(
-        description="With exact BPTT at those, along the trajectory that the chip recorded. For rules of several "
-        "passes that is the last one; the others differed by noise."
+        description="Compared with exact BPTT at the programmed weights, along the states that the chip recorded. "
+        "A rule with several passes records the last one; noise makes them differ."
     )
 
 
 class Groups(Part):
-    """The gradient by groups of parameters."""
+    """The gradient by group of parameters."""
 
     recurrent: Against = Field(description="Recurrent parameters.")
     input: Against = Field(description="Input parameters.")
@@ -100,43 +100,43 @@ class Groups(Part):
 class GradientCheck(Groups):
     """How the rule's gradient at the initial weights compares with exact BPTT."""
 
-    by_layer: dict[str, Groups] = Field(description="The same for each layer.")
+    by_layer: dict[str, Groups] = Field(description="The groups of each layer.")
 
 
 class InitialHorizon(Part):
-    """How far errors can be carried forward, at the weights of the first chip whose weights are numbers.
+    """How many steps errors can be carried forward, at the weights of the first chip whose weights are finite.
 
-    Null stands for infinity, and for nothing else.
+    Null means infinite here.
     """
 
-    steps: int = Field(description="Over which the rule carries errors: of a sequence, if it does not say otherwise.")
+    steps: int = Field(description="Steps over which the rule carries errors: those of a sequence, or fewer.")
     rate: Known = Field(
         description="ln(1/|λ|) of the mode that forgets fastest, or the mean logarithmic shrinkage of a dense "
-        "Jacobian; null where a mode is forgotten at once."
+        "Jacobian; null if a mode is forgotten at once."
     )
-    fresh: Known = Field(description="Relative error of one step, drawn at each use.")
-    frozen: Known = Field(description="Relative error of one step, the same in all of them.")
-    tolerance: Number = Field(description="The relative error at the end that is accepted.")
-    fresh_error: Known = Field(description="What `fresh` makes of `steps` steps.")
-    frozen_error: Known = Field(description="What `frozen` makes of `steps` steps.")
+    fresh: Known = Field(description="Relative fresh error of one step: drawn at each use.")
+    frozen: Known = Field(description="Relative frozen error of one step: the same in all steps.")
+    tolerance: Number = Field(description="Accepted relative error at the end of a sequence.")
+    fresh_error: Known = Field(description="Relative error from fresh errors after `steps` steps.")
+    frozen_error: Known = Field(description="Relative error from frozen errors after `steps` steps.")
     fresh_steps: Known = Field(
-        description="How many steps would stay within `tolerance` with fresh errors; null without limit."
+        description="Longest sequence within `tolerance` with fresh errors, in steps; null if there is no limit."
     )
     frozen_steps: Known = Field(
-        description="How many steps would stay within `tolerance` with frozen errors; null without limit."
+        description="Longest sequence within `tolerance` with frozen errors, in steps; null if there is no limit."
     )
-    fits: bool = Field(description="Whether that is enough.")
+    fits: bool = Field(description="Whether `steps` is within both.")
 
 
 class Horizon(InitialHorizon):
-    """The horizon at the last weights, what was measured there, and the one at the start."""
+    """The horizon at the last weights, the error measured there, and the horizon at the initial weights."""
 
     end_residual: dict[str, Known] = Field(
-        description="The relative error at the end of a sequence that was measured in the last training step, by "
-        "layer; null where it is more than any number."
+        description="Relative error of the errors at the end of a sequence, measured in the last training step, by "
+        "layer; null if it is too large for a number."
     )
     at_start: InitialHorizon | None = Field(
-        description="The horizon at the initial weights; null if they, or the exact errors there, are not numbers."
+        description="The horizon at the initial weights; null if they, or the exact errors there, are not finite."
     )
 
 
@@ -163,106 +163,114 @@ class Diagnostic(EarlyDiagnostic):
 
 
 class Contribution(Part):
-    """What one constant contributes to the energy of a training step."""
+    """The contribution of one constant to the energy of a training step."""
 
-    energy_j: Known = Field(description="Joules; null if it is not finite.")
-    low_j: Known = Field(description="With the constant at the lowest of its range.")
-    high_j: Known = Field(description="With the constant at the highest of its range.")
+    energy_j: Known = Field(description="Energy in joules; null if it is not finite.")
+    low_j: Known = Field(description="Energy with the constant at the low end of its range.")
+    high_j: Known = Field(description="Energy with the constant at the high end of its range.")
     assumed: bool = Field(description="Whether the constant is assumed.")
 
 
 class Energy(Part):
-    """Energies, means over chips where they depend on values.
+    """Energies in joules; means over chips where they depend on values.
 
-    They are null where a constant has no value, or where they are not finite.
+    An energy is null if a constant has no value, or if the energy is not finite.
 
-    What is broken down is of one training step in the middle of training, for its whole batch.
+    The breakdowns are of one training step in the middle of training, for its whole batch.
     """
 
-    inference_j_per_sequence: Known = Field(description="Of the last test.")
-    gradient_j_per_sequence: Known = Field(description="Of finding the gradient.")
-    training_step_j: Known = Field(description="Of one training step, for its whole batch.")
-    run_j: Known = Field(description="Of everything, tests and the first programming included.")
-    inference_range_j_per_sequence: Range = Field(description="The lowest and the highest.")
-    gradient_range_j_per_sequence: Range = Field(description="The lowest and the highest.")
-    training_step_range_j: Range = Field(description="The lowest and the highest.")
-    run_range_j: Range = Field(description="The lowest and the highest.")
+    inference_j_per_sequence: Known = Field(description="Inference, per sequence of the last test.")
+    gradient_j_per_sequence: Known = Field(description="The gradient, per sequence.")
+    training_step_j: Known = Field(description="One training step, for its whole batch.")
+    run_j: Known = Field(description="The whole run, with tests and the first programming.")
+    inference_range_j_per_sequence: Range = Field(
+        description="Lowest and highest value, from the ranges of the constants."
+    )
+    gradient_range_j_per_sequence: Range = Field(
+        description="Lowest and highest value, from the ranges of the constants."
+    )
+    training_step_range_j: Range = Field(description="Lowest and highest value, from the ranges of the constants.")
+    run_range_j: Range = Field(description="Lowest and highest value, from the ranges of the constants.")
     by_purpose: dict[str, Known] = Field(description="The training step, by purpose.")
-    by_unit: dict[str, Known] = Field(description="The training step, by what draws the energy.")
+    by_unit: dict[str, Known] = Field(description="The training step, by unit.")
     by_constant: dict[str, Contribution] = Field(description="The training step, by constant; the largest first.")
-    assumed_fraction: Known = Field(description="The share of the training step that rests on assumed constants.")
-    operations: dict[str, Number] = Field(description="How many elementary ones there were in the training step.")
-    why_null: str | None = Field(None, description="Why there is no energy; only there where a constant has no value.")
+    assumed_fraction: Known = Field(description="Share of the training step that depends on assumed constants.")
+    operations: dict[str, Number] = Field(description="Counts of elementary operations in the training step.")
+    why_null: str | None = Field(None, description="Why there is no energy; present only if a constant has no value.")
     expected_fraction: Known = Field(
         None,
-        description="The share of the training step that depends on what was expected of values; only there in "
+        description="Share of the training step that depends on expected statistics of values; present only in "
         "estimates.",
     )
 
 
 class Memory(Part):
-    """What was held for one sequence, when the most was held."""
+    """Memory at its peak, for one sequence."""
 
-    peak_bytes: int = Field(description="All of it.")
-    peak_by_class: dict[str, int] = Field(description="Of it, in bytes, by class.")
-    devices: int = Field(description="The number of memory devices.")
+    peak_bytes: int = Field(description="Bytes in total.")
+    peak_by_class: dict[str, int] = Field(description="Bytes by class.")
+    devices: int = Field(description="Number of memory devices.")
 
 
 class Time(Part):
-    """Hardware time of that training step; no key is there if no step was noted."""
+    """Hardware time of the training step; all keys are absent if no step was recorded."""
 
-    hardware_step_s: Known = Field(None, description="Seconds from step to step.")
-    sequence_s: Known = Field(None, description="Seconds per sequence, all passes; shared by those worked on at once.")
+    hardware_step_s: Known = Field(None, description="Seconds from one step to the next.")
+    sequence_s: Known = Field(
+        None, description="Seconds per sequence, over all passes; sequences that run together share the time."
+    )
     training_step_s: Known = Field(None, description="Seconds of the whole batch.")
-    passes: Known = Field(None, description="How often each step of a sequence was worked on.")
+    passes: Known = Field(None, description="Number of times that each step of a sequence was carried out.")
     utilisation: dict[str, Number] | None = Field(
-        None, description="The share of the time of a sequence that each unit and each memory is at work."
+        None, description="Share of a sequence's time in which each unit and each memory works."
     )
 
 
 class Efficiency(Part):
-    """Of the products with matrices of a training step. [The model](model.md#area) says what is in an area."""
+    """Efficiency of the matrix products of a training step. [The model](model.md#area) says what an area includes."""
 
     energy_per_mac_j: Known = Field(
-        description="All that reading the matrix draws, with the conversions of a chip, per multiply-accumulate "
-        "that was asked for."
+        description="Energy of matrix products, with the conversions of a chip, per multiply-accumulate of the "
+        "matrices."
     )
-    tops_per_w: Known = Field(description="Tera-operations per joule, two for each multiply-accumulate.")
-    converter_share: Known = Field(description="The part of that energy that converters draw.")
+    tops_per_w: Known = Field(description="Tera-operations per joule; a multiply-accumulate is two operations.")
+    converter_share: Known = Field(description="Share of that energy that converters draw.")
     tile_fill: Known = Field(
-        description="The share of the weights of all tiles in use that matrices take; null without tiles."
+        description="Share of all weights of the tiles in use that matrices fill; null without tiles."
     )
-    mean_power_w: Known = Field(description="Of the training step.")
-    area_m2: Known = Field(description="Of the machine; null where a part has no source, which `area_why_null` names.")
-    area_by_part_m2: dict[str, Known] = Field(description="Of each part that has a source.")
-    area_why_null: str | None = Field(description="Why the area is not known as a whole.")
+    mean_power_w: Known = Field(description="Mean power of the training step, in watts.")
+    area_m2: Known = Field(
+        description="Area of the machine; null if a part has no source, which `area_why_null` names."
+    )
+    area_by_part_m2: dict[str, Known] = Field(description="Area of each part that has a source.")
+    area_why_null: str | None = Field(description="Why the whole area is unknown.")
 
 
 class Writes(Part):
-    """Writes of devices on the median chip, the first programming included."""
+    """Writes of devices on the median chip, with the first programming."""
 
-    writes: Number = Field(description="All of them.")
-    writes_per_device: Number = Field(description="Their mean over devices.")
+    writes: Number = Field(description="Number of writes.")
+    writes_per_device: Number = Field(description="Mean number of writes per device.")
 
 
 class SignalHealth(Part):
     """How well analog signals fit their ranges."""
 
-    dac_clip_rate: Number = Field(description="The share of values beyond full scale that converters clip going in.")
-    adc_clip_rate: Number = Field(description="The share of values beyond full scale that converters clip coming out.")
-    saturation_rate: Number = Field(description="The share of analog values that saturate.")
-    effective_bits: dict[str, Known] = Field(description="What noise leaves of the bits of an analog value.")
+    dac_clip_rate: Number = Field(description="Share of values that digital-to-analog converters clip at full scale.")
+    adc_clip_rate: Number = Field(description="Share of values that analog-to-digital converters clip at full scale.")
+    saturation_rate: Number = Field(description="Share of analog values that saturate.")
+    effective_bits: dict[str, Known] = Field(description="Bits of an analog value that its noise leaves.")
 
 
 class Diverged(Part):
-    """Where learning first left the range of numbers."""
+    """Where learning first reached a value that is not finite."""
 
-    updates: int = Field(description="After how many updates.")
-    sweep: str | None = Field(None, description="In which pass or phase; the place is only there if it was noted.")
-    step: int | None = Field(None, description="In which step of it.")
-    storage: str | None = Field(None, description="What was not finite there.")
-    wire: int | None = Field(None, description="On which wire.")
-    chips: list[int] = Field(description="On which chips.")
+    updates: int = Field(description="Number of updates before it.")
+    sweep: str | None = Field(None, description="The pass or phase; the place is present only if it was recorded.")
+    step: int | None = Field(None, description="The step of the pass.")
+    storage: str | None = Field(None, description="The storage that was not finite.")
+    wire: int | None = Field(None, description="The wire of the storage.")
+    chips: list[int] = Field(description="The chips on which learning diverged.")
 
 
 class System(Part):
@@ -270,42 +278,42 @@ class System(Part):
 
     rule: str = Field(description="The learning rule.")
     machine: str = Field(description="The name of the machine.")
-    bound: str | None = Field(description="What the costs are only a bound of, or null.")
-    chips: int = Field(description="How many there are.")
-    loss: Spread | None = Field(description="On the test set; null without a test.")
-    accuracy: Spread | None = Field(description="On the test set; null without a test, or without classes.")
+    bound: str | None = Field(description="What the costs are a bound of; null if they are no bound.")
+    chips: int = Field(description="Number of chips.")
+    loss: Spread | None = Field(description="Loss on the test set; null without a test.")
+    accuracy: Spread | None = Field(description="Accuracy on the test set; null without a test, or without classes.")
     gradient: GradientCheck | None = Field(description="The gradient check; null if there was none.")
     horizon: Horizon | None = Field(
-        description="See [the model](model.md#the-horizon). Null for rules that have no horizon, and where the last "
-        "weights, or the exact errors at these weights, are not numbers; that of each test before is in `metrics.csv`."
+        description="The [horizon](model.md#the-horizon). Null for rules without one, and if the last weights, or "
+        "the exact errors at these weights, are not finite. The horizon at each test is in `metrics.csv`."
     )
-    energy: Energy = Field(description="Joules.")
-    memory: Memory = Field(description="Of one sequence.")
-    time: Time = Field(description="Of one sequence, but for the training step.")
-    efficiency: Efficiency = Field(description="Of products with matrices, with power and area.")
+    energy: Energy = Field(description="Energies.")
+    memory: Memory = Field(description="Memory for one sequence.")
+    time: Time = Field(description="Time per sequence, and of the training step.")
+    efficiency: Efficiency = Field(description="Efficiency of matrix products, power and area.")
     weights: Writes | None = Field(description="Writes of devices; null for machines that have none.")
     signal_health: SignalHealth | None = Field(
-        description="Of analog signals; null for machines that have none, and in estimates."
+        description="Clipping and saturation of analog signals; null for machines without them, and in estimates."
     )
     diverged: Diverged | None = Field(description="Where learning diverged; null if it did not.")
     diagnostics: list[Diagnostic] = Field(description="What the rule reported of itself, in its order.")
 
 
 class Summary(Part):
-    """What is known of each system of a run or an estimate."""
+    """The results of a run or an estimate, by system."""
 
-    schema_version: int = Field(description="Of what stands in a run folder: 4.")
-    name: str = Field(description="Of the experiment.")
-    seed: int = Field(description="Of the experiment.")
-    hwsim_version: str = Field(description="Of what wrote it.")
-    config_sha256: str = Field(description="Of the resolved experiment.")
+    schema_version: int = Field(description="Version of the format of run folders: 4.")
+    name: str = Field(description="Name of the experiment.")
+    seed: int = Field(description="Seed of the experiment.")
+    hwsim_version: str = Field(description="Version of hwsim that wrote the summary.")
+    config_sha256: str = Field(description="Hash of the resolved experiment.")
     estimated: dict[str, Number] | None = Field(
-        None, description="What was expected of the values that energy depends on; only there in estimates."
+        None, description="Expected statistics of the values that energy depends on; present only in estimates."
     )
     systems: dict[str, System] = Field(
-        description="By name; the first is the substrate (`substrate`, or what `called` says)."
+        description="The systems by name; the first is the substrate (`substrate`, or the value of `called`)."
     )
 
     def text(self) -> str:
-        """As it stands in `summary.json`."""
+        """The content of `summary.json`."""
         return json.dumps(self.plain(), indent=2, allow_nan=False) + "\n"

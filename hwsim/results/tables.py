@@ -1,4 +1,4 @@
-"""The tables of a run folder: what a row of each says, and how it is written."""
+"""The tables of a run folder: their rows, and how they are written and read."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from hwsim.columns import METRICS
 
 
 class Row(NamedTuple):
-    """A line of energy.csv: energy_j is constant_si times count."""
+    """A row of energy.csv: energy_j is constant_si times count."""
 
     system: str
     part: str
@@ -33,7 +35,7 @@ class Row(NamedTuple):
 
 
 class Held(NamedTuple):
-    """A line of memory.csv: what changed, and what was held then."""
+    """A row of memory.csv: a change of memory, and the bits held after it."""
 
     system: str
     sweep: str | None
@@ -48,11 +50,11 @@ class Held(NamedTuple):
 
 
 CONDUCTANCE, WRITES = "conductance_s", "writes"
-"""What is counted in histograms.csv."""
+"""The quantities in histograms.csv."""
 
 
 class Bin(NamedTuple):
-    """A line of histograms.csv: so many devices of an array, over all chips, have at least `low` and less than `high`.
+    """A row of histograms.csv: the number of devices of an array, over all chips, from `low` to below `high`.
 
     The last bin of a histogram contains its `high`.
     """
@@ -66,7 +68,7 @@ class Bin(NamedTuple):
 
 
 class Clipping(NamedTuple):
-    """A line of clipping.csv: how many values a unit converted or made, and how many of them were beyond full scale."""
+    """A row of clipping.csv: the number of values that a unit converted or made, and of those beyond full scale."""
 
     system: str
     kind: str
@@ -82,19 +84,31 @@ TABLES: dict[str, tuple[str, ...]] = {
     "histograms.csv": Bin._fields,
     "clipping.csv": Clipping._fields,
 }
-"""The columns of each."""
+"""The columns of each table."""
+
+WORDS = (
+    "system", "part", "sweep", "layer", "purpose", "unit", "operation", "component", "constant", "holder",
+    "memory_class", "technology", "array", "quantity", "kind",
+)  # fmt: skip
+"""Columns of names; all others hold numbers."""
 
 
 def write(path: Path, rows: Iterable[Any]) -> None:
-    """Stream the rows of one of the tables to its file.
+    """Stream the rows of a table to its file.
 
-    Numbers keep all their digits, what is unknown or no number stays empty.
+    Numbers keep all their digits; unknown values and NaN are empty.
     """
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(TABLES[path.name])
         for row in rows:
             writer.writerow(map(_entry, row))
+
+
+def read(path: Path) -> pd.DataFrame:
+    """One of the tables as a frame. CSV tells no name from a number, or from nothing: a system may be called `null`."""
+    names = dict.fromkeys((column for column in TABLES[path.name] if column in WORDS), str)
+    return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
 
 
 def _entry(value: Any) -> Any:

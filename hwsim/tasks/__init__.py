@@ -1,4 +1,4 @@
-"""Tasks: what is to be learned, as episodes. One file each, found by its name."""
+"""Tasks: the data to learn from, as episodes. Each task is one file, found by its name."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,17 +21,17 @@ def load(options: Any, seed: int, folder: Path | None = None) -> Dataset:
         folder: where data sets are kept; None for the usual place.
 
     Raises:
-        DataError: the data is not there, or is not what it should be.
+        DataError: the data is missing, or does not match its checksum.
     """
     dataset: Dataset = TASKS[options.name].load(options, seed, folder)
     return dataset
 
 
 def check(options: Any, folder: Path | None = None) -> None:
-    """That the data is there which a task takes from files; most tasks take none.
+    """Check the files that a task takes its data from; most tasks have none.
 
     Raises:
-        DataError: it is not, or is not what it should be.
+        DataError: a file is missing, or does not match its checksum.
     """
     files = getattr(TASKS[options.name], "files", None)
     if files is not None:
@@ -39,13 +39,13 @@ def check(options: Any, folder: Path | None = None) -> None:
 
 
 def outline(options: Any) -> Dataset:
-    """The shapes of what `load` would give; no data is needed for them."""
+    """The shapes of the data that `load` returns; no data is read."""
     shapes: Dataset = TASKS[options.name].outline(options)
     return shapes
 
 
 def numbers(options: Any) -> int:
-    """How many numbers the data of the task that `options` describe will hold."""
+    """The number of values in the data of the task that `options` describe."""
     count: int = TASKS[options.name].numbers(options)
     return count
 

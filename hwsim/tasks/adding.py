@@ -17,17 +17,17 @@ class Options(BaseModel, extra="forbid"):
 
     name: Literal["adding"]
     steps: Annotated[int, Field(ge=2, description="length of a sequence")] = 50
-    train: Annotated[int, Field(ge=1, description="sequences to learn from")] = 10_000
-    test: Annotated[int, Field(ge=1, description="sequences to test on")] = 1_000
+    train: Annotated[int, Field(ge=1, description="number of training sequences")] = 10_000
+    test: Annotated[int, Field(ge=1, description="number of test sequences")] = 1_000
 
 
 def numbers(options: Options) -> int:
-    """Inputs and targets of all sequences."""
+    """The number of input and target values of all sequences."""
     return (options.train + options.test) * options.steps * 3
 
 
 def outline(options: Options) -> Dataset:
-    """The shapes of what is loaded."""
+    """The shapes of the data that `load` returns."""
     train, test = (
         shapes.outline(count, options.steps, 2, values=1, loss_from=options.steps - 1)
         for count in (options.train, options.test)

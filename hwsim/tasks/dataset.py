@@ -1,4 +1,4 @@
-"""A data set: sequences to learn from, and sequences to test on."""
+"""A data set: training sequences and test sequences."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ class Dataset(NamedTuple):
     test: Episode
 
     def batches(self, size: int, seed: int, epoch: int) -> Iterator[Episode]:
-        """The training sequences in random order, in batches of `size`; what is left over waits for another epoch."""
+        """The training sequences in random order, in batches of `size`; an incomplete last batch is left out."""
         order = streams.generator(seed, "order", epoch).permutation(self.train.batch)
         for start in range(0, self.train.batch - size + 1, size):
             yield self.train.select(order[start : start + size])
 
 
 def split(episode: Episode, test_share: float, seed: int) -> Dataset:
-    """Sequences dealt out at random, the same for the same seed."""
+    """Sequences split at random; the same seed gives the same split."""
     order = streams.generator(seed, "split").permutation(episode.batch)
     _, cut = split_sizes(episode.batch, test_share)
     return Dataset(episode.select(np.sort(order[cut:])), episode.select(np.sort(order[:cut])))
 
 
 def split_sizes(sequences: int, test_share: float) -> tuple[int, int]:
-    """How many sequences there are to learn from, and to test on."""
+    """The numbers of training and of test sequences."""
     test = max(1, round(test_share * sequences))
     return sequences - test, test
 

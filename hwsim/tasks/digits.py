@@ -25,12 +25,12 @@ class Options(BaseModel, extra="forbid"):
 
 
 def numbers(options: Options) -> int:
-    """Inputs and targets of all sequences."""
+    """The number of input and target values of all sequences."""
     return 1797 * 65
 
 
 def outline(options: Options) -> Dataset:
-    """The shapes of what is loaded."""
+    """The shapes of the data that `load` returns."""
     steps, width = (8, 8) if options.order == "rows" else (64, 1)
     train, test = (shapes.outline(count, steps, width, classes=10) for count in split_sizes(1797, options.test_share))
     return Dataset(train, test)

@@ -1,7 +1,7 @@
 """The MNIST handwritten digits as sequences, fetched on demand.
 
 Y. LeCun, C. Cortes and C. Burges, 1998. The files are not part of the package; `hwsim data fetch mnist` puts them into
-the data folder. What is checked is the content after decompression, since mirrors compress it differently.
+the data folder. Checksums are those of the decompressed content, since mirrors compress it differently.
 """
 
 from __future__ import annotations
@@ -26,12 +26,15 @@ class Options(BaseModel, extra="forbid"):
     """70 000 handwritten digits of 28 by 28 pixels, scaled to [0, 1]. 98 steps of width 1 are MNIST98."""
 
     name: Literal["mnist"]
-    steps: Annotated[int, Field(ge=1, le=784, description="steps that an image is shown in")] = 98
+    steps: Annotated[int, Field(ge=1, le=784, description="number of steps that show an image")] = 98
     width: Annotated[
-        int, Field(ge=1, le=784, description="values a step, each the mean of so many neighbouring pixels as fit")
+        int,
+        Field(ge=1, le=784, description="values per step, each the mean of 784 / (steps × width) neighbouring pixels"),
     ] = 1
-    train: Annotated[int, Field(ge=1, le=60_000, description="images to learn from, the first ones")] = 60_000
-    test: Annotated[int, Field(ge=1, le=10_000, description="images to test on, the first ones")] = 10_000
+    train: Annotated[int, Field(ge=1, le=60_000, description="number of training images, the first of the set")] = (
+        60_000
+    )
+    test: Annotated[int, Field(ge=1, le=10_000, description="number of test images, the first of the set")] = 10_000
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
@@ -77,12 +80,12 @@ MIRRORS = (
 
 
 def numbers(options: Options) -> int:
-    """Inputs and targets of all sequences."""
+    """The number of input and target values of all sequences."""
     return (options.train + options.test) * (options.steps * options.width + 785)
 
 
 def outline(options: Options) -> Dataset:
-    """The shapes of what is loaded."""
+    """The shapes of the data that `load` returns."""
     train, test = (
         shapes.outline(count, options.steps, options.width, classes=10) for count in (options.train, options.test)
     )
@@ -93,7 +96,7 @@ def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     """The images as sequences; the split is the official one.
 
     Raises:
-        DataError: a file is missing, truncated, or not the one that it should be.
+        DataError: a file is missing, truncated, or does not match its checksum.
     """
     parts = files(folder)
 
@@ -109,14 +112,14 @@ def files(folder: Path | None = None) -> dict[str, np.ndarray]:
     """All images and labels.
 
     Raises:
-        DataError: a file is missing, truncated, or not the one that it should be.
+        DataError: a file is missing, truncated, or does not match its checksum.
     """
     place = data_folder(folder) / "mnist"
     return {what: read(place, file) for what, file in FILES.items()}
 
 
 def fetch(folder: Path | None = None) -> Path:
-    """Download what is missing, from the first mirror that answers.
+    """Download missing files, from the first mirror that answers.
 
     Raises:
         DataError: no mirror gives a file with the right content.
@@ -145,7 +148,7 @@ def fetch(folder: Path | None = None) -> Path:
 
 
 def read(place: Path, file: File) -> np.ndarray:
-    """One file, checked."""
+    """The content of one file, compared with its checksum."""
     path = place / f"{file.name}.gz"
     if not path.exists() and (place / file.name).exists():
         path = place / file.name

@@ -1,4 +1,4 @@
-"""Random sequences with random targets: nothing can be learned from them, but costs and gradients can be measured."""
+"""Random sequences with random targets: nothing can be learned, but costs and gradients can be measured."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,25 +13,25 @@ from hwsim.tasks.dataset import Dataset
 
 
 class Options(BaseModel, extra="forbid"):
-    """Normal inputs; as targets random classes, normal values or zeros, one each step."""
+    """Normal inputs; the targets are random classes, normal values or zeros, one per step."""
 
     name: Literal["random"]
     steps: Annotated[int, Field(ge=1, description="length of a sequence")] = 20
-    width: Annotated[int, Field(ge=1, description="input wires")] = 1
+    width: Annotated[int, Field(ge=1, description="number of input wires")] = 1
     outputs: Annotated[int, Field(ge=1, description="classes, or values to predict")] = 2
     target: Annotated[Literal["classes", "values", "zeros"], Field(description="what is to be predicted")] = "classes"
     loss: Annotated[Literal["each", "last"], Field(description="steps that carry a loss")] = "each"
-    train: Annotated[int, Field(ge=1, description="sequences to learn from")] = 256
-    test: Annotated[int, Field(ge=1, description="sequences to test on")] = 64
+    train: Annotated[int, Field(ge=1, description="number of training sequences")] = 256
+    test: Annotated[int, Field(ge=1, description="number of test sequences")] = 64
 
 
 def numbers(options: Options) -> int:
-    """Inputs and targets of all sequences."""
+    """The number of input and target values of all sequences."""
     return (options.train + options.test) * options.steps * (options.width + options.outputs)
 
 
 def outline(options: Options) -> Dataset:
-    """The shapes of what is loaded."""
+    """The shapes of the data that `load` returns."""
     loss_from = 0 if options.loss == "each" else options.steps - 1
     what = {"classes": options.outputs, "each": True} if options.target == "classes" else {"values": options.outputs}
     train, test = (

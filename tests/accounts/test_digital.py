@@ -10,15 +10,16 @@ import pytest
 import yaml
 from conftest import built, close, gradient_of, machine_options, random_episode, rule
 
-from hwsim import machine
-from hwsim.accounts.blocking import COEFFICIENTS, Dataflow
-from hwsim.accounts.digital import REGISTER_ACCESSES, DigitalPrices, Priced
+from hwsim import machines
+from hwsim.accounts.blocking import Dataflow
 from hwsim.accounts.energy import Charge, Ledger, Tariff, grouped, total
 from hwsim.accounts.journal import PASS, Sweep
 from hwsim.accounts.memories import MEMORIES, memory_of
 from hwsim.accounts.memory import BUFFERS, CLASSES
-from hwsim.accounts.work import WORK
+from hwsim.operations import BY_KIND, Traffic
 from hwsim.records import GRADIENT, INFERENCE, Record
+from hwsim.units.arithmetic import REGISTER_ACCESSES, Priced
+from hwsim.units.processor import DigitalPrices
 
 KIB, MIB = 8 << 10, 8 << 20
 PICO = 1e-12
@@ -30,7 +31,7 @@ MOST = {
 }
 ROWS = [
     row
-    for row in yaml.safe_load(resources.files("hwsim.accounts").joinpath("sram_cacti7.yaml").read_text())["rows"]
+    for row in yaml.safe_load(resources.files("hwsim.units").joinpath("sram_cacti7.yaml").read_text())["rows"]
     if row[3] == 64
 ]
 
@@ -128,7 +129,7 @@ def test_a_product_multiplies_in_its_format_and_adds_in_that_of_the_sums(
     mac: float,
 ) -> None:
     options = machine_options({"like": "digital_45nm", "format": format, "accumulator": accumulator})
-    found = machine.build(options).prices()
+    found = machines.build(options).prices()
     assert spent(found, READ)["systolic array"] == close(256 * 256 * mac * PICO)
 
 
@@ -146,7 +147,7 @@ def test_the_registers_of_a_product_hold_two_operands_and_the_sum(
     bits: int,
 ) -> None:
     options = machine_options({"like": "digital_45nm", "format": format, "accumulator": accumulator})
-    found = machine.build(options).prices()
+    found = machines.build(options).prices()
     assert spent(found, READ)["registers"] == close(256 * 256 * bits * 0.009 * PICO)
     assert spent(found, of("accumulate", 6, writes="b gradient"))["registers"] == close(6 * bits * 0.009 * PICO)
 
@@ -174,23 +175,23 @@ def test_functions_have_units_of_their_own(kind: str) -> None:
     found = spent(prices(), of(kind, 6))
     assert found["vector unit"] == close(6 * 1.0 * PICO)
     assert found["registers"] == close(6 * 3 * 32 * 0.009 * PICO)
-    scaled = machine.build(machine_options("digital_7nm")).prices()
+    scaled = machines.build(machine_options("digital_7nm")).prices()
     assert spent(scaled, of(kind, 6))["vector unit"] < 0.2 * 6 * PICO  # with the node, as all arithmetic
 
 
-@pytest.mark.parametrize("kind", sorted(set(WORK) - {"dac", "adc", "program"}))
+@pytest.mark.parametrize("kind", sorted(set(BY_KIND) - {"dac", "adc", "program"}))
 def test_every_operation_comes_down_to_what_has_a_price(kind: str) -> None:
     unit = "state memory" if kind in ("load", "store", "push", "pop", "keep", "replay") else "vector unit"
     arithmetic = {"arithmetic.float32.multiply", "arithmetic.float32.add", "compare", REGISTER_ACCESSES}
     arithmetic |= {"functions.tanh", "functions.exp", "functions.cos"}
     names = {charge.constant for charge in prices().charges(of(kind, 4, 4, unit=unit))}
     assert {name for name in names if not name.startswith("sram")} <= arithmetic
-    assert bool(names & arithmetic) == bool(WORK[kind]((4, 4)))
+    assert bool(names & arithmetic) == bool(BY_KIND[kind].work((4, 4)))
 
 
 @pytest.mark.parametrize("format", ["bfloat16", "fixed<16,12>", "fixed<7,3>"])
 def test_a_format_without_a_price_has_no_energy(format: str) -> None:  # noqa: A002
-    ledger = charged(machine.build(machine_options({"like": "digital_45nm", "format": format})).prices(), READ)
+    ledger = charged(machines.build(machine_options({"like": "digital_45nm", "format": format})).prices(), READ)
     assert total(ledger).energy is None
     assert grouped(ledger, "component")["weight memory"].energy is not None
 
@@ -248,7 +249,10 @@ def test_each_parameter_is_fetched_once(kind: str, size: tuple[int, ...], words:
 
 
 def test_all_coefficients_are_fetched_from_the_weights() -> None:
-    assert all(bits(prices().charges(of(kind, 6)), "weight memory") for kind in COEFFICIENTS)
+    fetching = Traffic.COEFFICIENTS, Traffic.MODE_COEFFICIENTS
+    kinds = [kind for kind, operation in BY_KIND.items() if operation.traffic in fetching]
+    assert len(kinds) == 7
+    assert all(bits(prices().charges(of(kind, 6)), "weight memory") for kind in kinds)
 
 
 @pytest.mark.parametrize("kind", ["outer", "accumulate"])
@@ -319,7 +323,7 @@ def test_only_the_memory_for_sequences_is_bounded() -> None:
     """The others hold whatever they have to."""
     most = dict.fromkeys(MEMORIES, 4 * MIB)
     found = prices(most=most, sram={"capacity": {"value": "1 MiB", "assumed": "a test"}})
-    assert {name: store.outside for name, store in found.stores.items()} == {
+    assert {name: store.outside for name, store in found.memory.stores.items()} == {
         "weight memory": 0,
         "gradient memory": 0,
         "state memory": 0,
@@ -335,7 +339,7 @@ def test_only_the_memory_for_sequences_is_bounded() -> None:
 
 def test_memories_are_sized_for_all_classes_that_they_hold() -> None:
     found = prices(most={"weight memory": 40 * KIB})
-    assert found.stores["weight memory"].macro.bits == 128 * KIB
+    assert found.memory.stores["weight memory"].macro.bits == 128 * KIB
 
 
 # ---- leakage -------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from conftest import close, machine_options
 
-from hwsim import machine
+from hwsim import machines
 from hwsim.accounts.scaling import Node, Target, factor, relative
 from hwsim.config import hardware
 from hwsim.errors import ConfigError
@@ -124,7 +124,7 @@ def test_arithmetic_registers_and_the_clock_are_scaled_and_nothing_else() -> Non
         before.dataflow,
         before.registers_per_operation,
     )
-    assert machine.build(scaled).prices().parts == after  # type: ignore[attr-defined]
+    assert machines.build(scaled).prices().parts == after  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_at_seven_nanometres_the_range_reaches_to_the_other_source() -> None:
 
 
 def test_a_chip_may_have_its_digital_unit_at_another_node() -> None:
-    chips = [machine.build(machine_options({"like": "pcm_crossbar", "digital": f"digital_{nm}nm"})) for nm in (45, 90)]
+    chips = [machines.build(machine_options({"like": "pcm_crossbar", "digital": f"digital_{nm}nm"})) for nm in (45, 90)]
     costs = [chip.prices().digital.parts.arithmetic["float32"].add.value for chip in chips]  # type: ignore[attr-defined]
     assert costs[1] / costs[0] == close(4.5962, rel=1e-4)
 

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from conftest import NETWORKS, RULES, built, gradient_of, machine_options, random_episode, rule
 
-from hwsim.accounts.work import WORK, total_work, work
+from hwsim.accounts.work import total_work, work
 from hwsim.config import hardware
 from hwsim.errors import CapabilityError
 from hwsim.learning import optimizers
 from hwsim.learning.update import Options, Update
 from hwsim.machine import Machine
+from hwsim.operations import BY_KIND
 from hwsim.records import PURPOSES, Record
 
 MACHINES = [name for name in hardware.names("configs/hardware") if not re.fullmatch(r"digital_(?!45)\d+nm", name)]
@@ -43,6 +44,16 @@ ELEMENTARY = {"mac", "multiply", "add", "compare", "divide", "root", "exp", "tan
         ("tanh slope", (5,), {"multiply": 5, "add": 5}),  # 1 - y y
         ("relu", (5,), {"compare": 5}),
         ("gate", (5,), {"compare": 5}),
+        ("greater", (5,), {"compare": 5}),
+        ("where", (5,), {"compare": 5}),
+        ("spike", (5,), {"compare": 5}),
+        ("spike slope", (5,), {"add": 5, "compare": 5, "multiply": 5}),  # 1 - |x|, not below 0, times its height
+        ("sigmoid", (2, 5), {"tanh": 10, "add": 10}),  # half a tanh, and a half
+        ("sigmoid slope", (5,), {"multiply": 5, "add": 5}),  # y (1 - y)
+        ("signs", (5,), {"add": 5}),
+        ("gather", (3, 5), {"add": 10}),
+        ("place", (3, 4), {"multiply": 12}),
+        ("qr", (1, 5), {"mac": 10, "root": 1, "divide": 1}),  # a norm, and a vector over it
         ("at most", (1,), {"compare": 1}),
         ("at least", (5,), {"compare": 5}),
         ("larger", (5,), {"compare": 5}),
@@ -84,12 +95,12 @@ ELEMENTARY = {"mac", "multiply", "add", "compare", "divide", "root", "exp", "tan
     ],
 )
 def test_work_is_what_a_count_by_hand_gives(kind: str, size: tuple[int, ...], counts: dict[str, int]) -> None:
-    assert WORK[kind](size) == counts
+    assert BY_KIND[kind].work(size) == counts
 
 
 @pytest.mark.parametrize("kind", [*NO_ARITHMETIC, "dac", "adc", "program"])
 def test_moving_values_is_no_arithmetic(kind: str) -> None:
-    assert WORK[kind]((3, 4)) == {}
+    assert BY_KIND[kind].work((3, 4)) == {}
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 12])
@@ -104,23 +115,23 @@ def test_solving_takes_as_much_as_the_loops_of_a_textbook(n: int) -> None:
     for i in reversed(range(n)):  # U x = y
         count["mac"] += n - 1 - i
         count["divide"] += 1
-    assert WORK["solve"]((n, n)) == dict(count)
+    assert BY_KIND["solve"].work((n, n)) == dict(count)
 
 
 @pytest.mark.parametrize(
     "kind",
     [
         kind
-        for kind in WORK
-        if kind not in ("solve", "standardise", "standardise error")  # these take no bundles
+        for kind in BY_KIND
+        if kind not in ("solve", "standardise", "standardise error", "qr", "gather")  # of one vector, or a whole bundle
     ],
 )
 def test_a_bundle_of_three_vectors_is_three_times_the_work(kind: str) -> None:
-    assert WORK[kind]((3, 6)) == {name: 3 * count for name, count in WORK[kind]((6,)).items()}
+    assert BY_KIND[kind].work((3, 6)) == {name: 3 * count for name, count in BY_KIND[kind].work((6,)).items()}
 
 
 def test_only_the_elementary_operations_are_counted() -> None:
-    assert {name for count in WORK.values() for name in count((4, 4))} == ELEMENTARY
+    assert {name for operation in BY_KIND.values() for name in operation.work((4, 4))} == ELEMENTARY
 
 
 def test_the_work_of_a_step_is_that_of_its_records() -> None:
@@ -178,14 +189,27 @@ def test_every_operation_of_every_rule_has_its_work(on: str) -> None:
 @pytest.mark.parametrize("optimizer", list(optimizers.OPTIMIZERS))
 @pytest.mark.parametrize("on", MACHINES)
 def test_every_operation_of_every_optimizer_has_its_work(on: str, optimizer: str) -> None:
-    assert {record.kind for record in records(updated(on, optimizer))} <= set(WORK)
+    assert {record.kind for record in records(updated(on, optimizer))} <= set(BY_KIND)
 
 
 def test_no_kind_of_work_is_never_done() -> None:
     done = {record.kind for on in MACHINES for stage in learned(on) for record in records(stage)}
     done |= {record.kind for name in optimizers.OPTIMIZERS for record in records(updated("ideal", name))}
-    assert set(WORK) - done == {"sum"}  # a word for rules and cells of one's own
-    assert done <= set(WORK)
+    own = {
+        "sum",
+        "greater",
+        "where",
+        "spike",
+        "spike slope",
+        "sigmoid",
+        "sigmoid slope",
+        "signs",
+        "gather",
+        "place",
+        "qr",
+    }
+    assert set(BY_KIND) - done == own  # words for rules and cells of one's own
+    assert done <= set(BY_KIND)
 
 
 @pytest.mark.parametrize("on", MACHINES)

@@ -4,12 +4,12 @@ import autograd.numpy as anp
 import numpy as np
 import pytest
 from autograd import grad, jacobian
-from conftest import NETWORKS, built, close, distance, gradient_of, random_episode, rule
+from conftest import MIXED, NETWORKS, built, close, distance, gradient_of, random_episode, rule
 
 from hwsim import cells, networks
 
 POOLED = {**NETWORKS["tanh stack"], "pooling": "cumulative_mean", "output_scale": 2.5}
-CASES = {**NETWORKS, "pooled": POOLED}
+CASES = {**NETWORKS, "pooled": POOLED, "mixed": MIXED}
 
 
 def model(layers, parameters, inputs):
@@ -28,7 +28,7 @@ def model(layers, parameters, inputs):
 def states(cell, p, xs):
     """The states of a cell as real vectors."""
     if cell["name"] == "leaky_tanh":
-        a, h = cell["leak"], anp.zeros(cell["units"])
+        a, h = cell.get("leak", 1.0), anp.zeros(cell["units"])
         for x in xs:
             h = (1 - a) * h + a * anp.tanh(p["W"] @ h + p["U"] @ x + p["b"])
             yield h

@@ -20,17 +20,17 @@ from typer.testing import CliRunner
 
 import hwsim
 from hwsim import cli, documents
-from hwsim.accounts.crossbar import CrossbarParts
-from hwsim.accounts.digital import DigitalParts
-from hwsim.accounts.periphery import Periphery
 from hwsim.config import grid, hardware
 from hwsim.config.plausible import PUBLISHED, UNBOUNDED, Limit, Published, doubts
 from hwsim.documents import Document
 from hwsim.guide import starting
+from hwsim.machines.crossbar import CrossbarParts
 from hwsim.physics import DataSheet
 from hwsim.quantities import Constant
 from hwsim.reports import html
 from hwsim.results import run_folder
+from hwsim.units.periphery import Periphery
+from hwsim.units.processor import DigitalParts
 
 MODELS = (DataSheet, CrossbarParts, Periphery, DigitalParts)
 
@@ -220,7 +220,7 @@ def test_no_shipped_set_of_references_is_warned_of(name: str) -> None:
 
 @pytest.mark.parametrize("name", hardware.names("configs/studies"))
 def test_no_shipped_study_is_warned_of(name: str) -> None:
-    assert grid.load(hardware.shelf("configs/studies") / f"{name}.yaml").doubts() == []
+    assert grid.load_study(hardware.shelf("configs/studies") / f"{name}.yaml").doubts() == []
 
 
 def test_no_example_is_warned_of() -> None:

@@ -35,7 +35,7 @@ def study(tmp_path: Path, text: str, experiment: str = EXPERIMENT) -> Grid:
     (tmp_path / "tiny.yaml").write_text(experiment, encoding="utf-8")
     path = tmp_path / "study.yaml"
     path.write_text(f"name: s\nexperiment: tiny.yaml\n{text}", encoding="utf-8")
-    return grid.load(path)
+    return grid.load_study(path)
 
 
 def refused(tmp_path: Path, text: str) -> list[str]:
@@ -202,7 +202,7 @@ def test_an_experiment_that_is_not_there(tmp_path: Path, name: str) -> None:
     with pytest.raises(
         ConfigError, match=r"study.yaml:2:13: (no file|unknown experiment 'quickstrat'; did you mean 'quickstart')"
     ):
-        grid.load(path)
+        grid.load_study(path)
 
 
 def test_parts_that_do_not_fit_together_at_some_points_are_no_mistake(tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ seeds: [3, 9]
     elsewhere = tmp_path / "elsewhere" / "study.yaml"
     elsewhere.parent.mkdir()
     elsewhere.write_text(documents.dump(asked.resolved()), encoding="utf-8")
-    again = grid.load(elsewhere)
+    again = grid.load_study(elsewhere)
     assert asked.points == again.points == 8
     assert [asked.labels(point) for point in range(8)] == [again.labels(point) for point in range(8)]
     assert [identity(asked, point, 3) for point in range(8)] == [identity(again, point, 3) for point in range(8)]

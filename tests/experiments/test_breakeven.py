@@ -14,10 +14,10 @@ from hwsim.config import experiment as config
 from hwsim.documents import Document
 from hwsim.errors import ConfigError
 from hwsim.experiments import breakeven as experiments
-from hwsim.experiments.breakeven import AXES, Curves, breakeven, moved
+from hwsim.experiments.breakeven import AXES, CostCurves, breakeven, moved
 from hwsim.experiments.estimate import estimate
 from hwsim.reports import breakeven as report
-from hwsim.results.breakeven import Course, Moved
+from hwsim.results.breakeven import Course, RangedConstant
 
 DATA = {
     "name": "small",
@@ -89,13 +89,13 @@ def test_bands_come_from_the_ranges_of_energies(monkeypatch, shared, found):
 
     def at(self, value):
         def cost(name, energy):
-            parts = {Moved(shared or name, 0.5, 2.0): energy}
-            return experiments.Cost((energy, energy / 2, energy * 2), (1, 1, 1), (1, 1, 1), parts)
+            parts = {RangedConstant(shared or name, 0.5, 2.0): energy}
+            return experiments.SystemCost((energy, energy / 2, energy * 2), (1, 1, 1), (1, 1, 1), parts)
 
         energies = {"substrate": 100.0, "BPTT": float(value), "checkpoints": 1e9}
         return {name: cost(name, energy) for name, energy in energies.items()}
 
-    monkeypatch.setattr(Curves, "at", at)
+    monkeypatch.setattr(CostCurves, "at", at)
     result = breakeven(small(), "steps", 1, 10_000, 5)
     verdict = result.verdicts["energy"]
     courses = (verdict.favourable, verdict.stated, verdict.unfavourable)
@@ -115,7 +115,7 @@ bounds = st.tuples(st.floats(0.1, 1), st.floats(1, 10))
 @given(energies, energies, st.fixed_dictionaries(dict.fromkeys("abcd", bounds)))
 def test_constants_are_moved_to_where_the_difference_is_least_or_most(mine, other, limits):
     def keyed(parts):
-        return {Moved(name, *limits[name]): energy for name, energy in parts.items()}
+        return {RangedConstant(name, *limits[name]): energy for name, energy in parts.items()}
 
     names = sorted(mine.keys() | other.keys())
     corners = itertools.product(*(limits[name] for name in names))
@@ -134,9 +134,9 @@ def test_a_chip_shares_the_constants_of_its_digital_unit():
     twin = small(**same, references=[{"name": "same", **same}])
     verdict = breakeven(twin, "steps", 2, 300, 4).verdicts["energy"]
     assert verdict.favourable == verdict.unfavourable == verdict.stated == Course(False, ())
-    curves = Curves(small(), AXES["steps"], [12], None)
+    curves = CostCurves(small(), AXES["steps"], [12], None)
     chip, digital = (curves.at(12)[name].constants for name in ("substrate", "BPTT"))
-    shared = {each.constant for each in chip.keys() & digital.keys()}
+    shared = {each.name for each in chip.keys() & digital.keys()}
     assert {"arithmetic.float32.multiply", "register_bit registers_per_operation", "sram_cacti7 45 nm lstp"} <= shared
 
 
@@ -178,7 +178,7 @@ def test_the_substrate_may_be_called_something_else():
 def test_other_axes_change_what_they_say(over, values):
     experiment = small()
     for value in values:
-        changed, data = AXES[over].at(experiment, Curves(experiment, AXES[over], [value], None).dataset, value)
+        changed, data = AXES[over].at(experiment, CostCurves(experiment, AXES[over], [value], None).dataset, value)
         if over == "width":
             (layer,) = changed.network.layers
             assert (layer.cell.modes, layer.readout.hidden) == (value, [6 * value // 4])

@@ -296,7 +296,7 @@ def test_peak_memory_by_class_adds_up_and_weights_are_counted():
     gradients = sum(holding.values for holding in ledger.live.values() if holding.kind == ACCUMULATORS)
     assert gradients == parameters + sum(layer.cell.width for layer in made.layers)  # and ∂L/∂λ
     devices = sum(h.devices for h in ledger.live.values() if h.kind == WEIGHTS and not h.volatile)
-    assert devices == 2 * sum(array.plus[0].size for array in made.machine.arrays.values())
+    assert devices == 2 * sum(array.plus[0].size for array in made.machine.devices.arrays.values())
 
 
 def test_the_tables_of_a_run_are_the_files_that_it_writes(tmp_path):

@@ -11,7 +11,7 @@ from conftest import NETWORKS, RULES, built, close, machine_options, random_epis
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
-from hwsim import machine, tasks
+from hwsim import machines, tasks
 from hwsim.accounts.memory import LEARNING
 from hwsim.config import experiment as config
 from hwsim.config import hardware
@@ -246,10 +246,10 @@ def gradient(learned, steps, on="digital_45nm", network="lru stack", shapes=True
     else:
         episode = random_episode(steps=steps, target="each", loss_from=loss_from)
     numerics = {"numerics": Shapes()} if shapes else {}
-    stage = machine.build(machine_options(on), **numerics)
+    stage = machines.build(machine_options(on), **numerics)
     stage.leaps = shapes and leaps
     made, carried_out = built(network, learned, episode, stage=stage), []
-    stage.after_step = lambda: carried_out.append(stage.step_index)
+    stage.sequencer.after_step = lambda: carried_out.append(stage.sequencer.step_index)
     with stage.showing(episode):
         learned.gradients(made)
     return stage, len(carried_out)

@@ -123,7 +123,7 @@ def spoilt(kind: str, value: float, where: tuple[int, int, int], step: int) -> t
 
     def see(output: np.ndarray) -> None:
         output = output.copy()
-        if made.machine.step_index == step:
+        if made.machine.sequencer.step_index == step:
             output[where] = value
         meter.see(output)
 

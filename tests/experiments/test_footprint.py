@@ -17,9 +17,9 @@ from hwsim import networks, tasks
 from hwsim.config.experiment import Experiment
 from hwsim.errors import HwsimError, MemoryEstimateError
 from hwsim.experiments import footprint as module
-from hwsim.experiments.footprint import Footprint, Load, Moment, Scale, footprint
+from hwsim.experiments.footprint import Footprint, FootprintTrial, Moment, WorkMemory, footprint
 from hwsim.experiments.run import simulate
-from hwsim.free_memory import Part, check_memory
+from hwsim.free_memory import MemoryNeed, check_memory
 from hwsim.learning.bptt import BPTT
 from hwsim.learning.one_step import OneStep
 from hwsim.machine.counted import HEADER, TAPE, VALUES, WEIGHTS, Gauge
@@ -37,10 +37,10 @@ def experiment(**changes: Any) -> Experiment:
     return hwsim.load({**asked, "machine": "ideal", **changes})
 
 
-def scale(asked: Experiment) -> Scale:
+def scale(asked: Experiment) -> FootprintTrial:
     """The first system, ready to be weighed."""
     name, system = next(iter(asked.systems().items()))
-    return Scale(asked, name, system, tasks.outline(asked.task), {})
+    return FootprintTrial(asked, name, system, tasks.outline(asked.task), {})
 
 
 def parts(found: Footprint, what: str, when: str = "") -> list[int]:
@@ -243,12 +243,14 @@ def test_the_largest_part_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         MemoryEstimateError, match=r"it would take about 4.35 kB of memory, 2.9 kB of it for b, .*use less b"
     ):
-        check_memory("it", Part("a", 1000, "less a"), Part("b", 2000, "less b"))
+        check_memory("it", MemoryNeed("a", 1000, "less a"), MemoryNeed("b", 2000, "less b"))
     with pytest.raises(
         MemoryEstimateError, match=r"it would take about 1.45 kB of memory for a, and 1 kB are free; use less a"
     ):
-        check_memory("it", Part("a", 1000, "less a"))
-    peak = Footprint((Moment("x", (Part("a", 1, ""),)), Moment("y", (Part("a", 3, ""), Part("b", 4, ""))))).peak
+        check_memory("it", MemoryNeed("a", 1000, "less a"))
+    peak = Footprint(
+        (Moment("x", (MemoryNeed("a", 1, ""),)), Moment("y", (MemoryNeed("a", 3, ""), MemoryNeed("b", 4, ""))))
+    ).peak
     assert peak.when == "y"
 
 
@@ -390,8 +392,8 @@ def test_arrays_count_until_nothing_refers_to_them_and_views_as_what_they_look_a
 
 
 def test_loads_are_drawn_out_in_a_straight_line() -> None:
-    def load(size: int) -> Load:
-        return Load({"x": module.Stage({TAPE: size}, 10 * size, 1)}, {TAPE: 2 * size})
+    def load(size: int) -> WorkMemory:
+        return WorkMemory({"x": module.StageMemory({TAPE: size}, 10 * size, 1)}, {TAPE: 2 * size})
 
     assert load(3).further(load(5), 10) == load(23)
 

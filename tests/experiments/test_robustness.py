@@ -8,8 +8,8 @@ from conftest import close
 
 from hwsim.config import experiment as config
 from hwsim.documents import Document
-from hwsim.experiments.breakeven import AXES, Curves, breakeven
-from hwsim.experiments.robustness import SHAPING, Varied, distance, fragile, powers, scaled
+from hwsim.experiments.breakeven import AXES, CostCurves, breakeven
+from hwsim.experiments.robustness import SHAPING, VariedCurves, distance, fragile, powers, scaled
 from hwsim.reports import breakeven as report
 from hwsim.results.breakeven import QUANTITIES, Course, Meeting
 
@@ -37,7 +37,7 @@ def course(less, *values):
 
 @pytest.fixture(scope="module")
 def curves():
-    return Curves(small(), AXES["steps"], [4, 64], None)
+    return CostCurves(small(), AXES["steps"], [4, 64], None)
 
 
 CHANGES = {  # constants by their names, and where they stand in the files of substrate and reference
@@ -78,7 +78,7 @@ def set_(options, path, factor):
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_constant_that_is_varied_costs_what_a_changed_file_costs(curves, name, factor):
     path, where = CHANGES[name]
-    varied = Varied(curves, name, factor)
+    varied = VariedCurves(curves, name, factor)
     for value in curves.values:
         for system in ("substrate", "BPTT"):
             experiment, asked, dataset = curves.system(value, system)
@@ -130,20 +130,20 @@ def test_prices_that_are_products_name_their_constants():
 
 def test_a_meeting_that_moves_is_told(monkeypatch):
     """A substrate of 100 that rests on `a`, and a reference as large as the value, that rests on `b`."""
-    from hwsim.results.breakeven import Cost, Moved
+    from hwsim.results.breakeven import RangedConstant, SystemCost
 
     def at(self, value):
         def cost(name, energy):
-            return Cost((energy,) * 3, (1, 1, 1), (1, 1, 1), {Moved(name, 1.0, 1.0): energy})
+            return SystemCost((energy,) * 3, (1, 1, 1), (1, 1, 1), {RangedConstant(name, 1.0, 1.0): energy})
 
         return {"substrate": cost("a", 100.0), "BPTT": cost("b", float(value)), "checkpoints": cost("c", 1e9)}
 
-    monkeypatch.setattr(Curves, "at", at)
+    monkeypatch.setattr(CostCurves, "at", at)
     monkeypatch.setattr("hwsim.experiments.robustness.SHAPING", ())
     found = breakeven(small(), "steps", 1, 10_000, 5)
     hangs = fragile(found.curves, QUANTITIES, found.exact)
-    assert {(each.quantity, each.constant) for each in hangs} == {("energy", "a"), ("energy", "b")}
-    (first, *_) = [each for each in hangs if each.constant == "a"]
+    assert {(each.quantity, each.name) for each in hangs} == {("energy", "a"), ("energy", "b")}
+    (first, *_) = [each for each in hangs if each.name == "a"]
     assert [each.meetings[0].value for each in (first.halved, first.doubled)] == [50, 200]
     lines = report.robustness(found, hangs)
     assert "energy: not robust: moves with a from 50 to 200." in lines
@@ -154,9 +154,9 @@ def test_a_meeting_that_moves_is_told(monkeypatch):
 def test_what_disappears_is_told(tmp_path):
     found = breakeven(small(), "steps", 2, 300, 4)
     stated = found.verdicts["time"].stated
-    from hwsim.results.breakeven import Fragile
+    from hwsim.results.breakeven import FragileConstant
 
-    gone = Fragile("time", "timing.clock", course(not stated.less), course(stated.less, 7), inf)
+    gone = FragileConstant("time", "timing.clock", course(not stated.less), course(stated.less, 7), inf)
     line = report.robustness(found, [gone])[-1]
     assert line.startswith("time: not robust: the substrate needs less at no value as stated")
     report.write(found, tmp_path / "out", [gone])

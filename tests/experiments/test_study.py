@@ -39,8 +39,7 @@ from hwsim.reports import trials
 from hwsim.results import study_folder
 from hwsim.results.study import store as stores
 from hwsim.results.study import table
-from hwsim.results.study.pairs import pairs
-from hwsim.results.study.store import FILE, LOCK, Kept, Outcome, Progress, Store
+from hwsim.results.study.store import FILE, LOCK, KeptTrial, StudyProgress, TrialStore
 
 TRIALS = 12
 TABLES = ("table.csv", "table.parquet", "summary.csv", "pairs.csv", "study.yaml", "figures/cosine.svg")
@@ -50,7 +49,7 @@ def asked(text: str = STUDY) -> Grid:
     return grid.compose(documents.loads(text, "study.yaml"))
 
 
-def run(folder: Path, text: str = STUDY, **kinds: Any) -> Progress:
+def run(folder: Path, text: str = STUDY, **kinds: Any) -> StudyProgress:
     """Run a study, and draw its figures."""
     found = asked(text)
     ended = study.run(found, folder, **kinds)
@@ -81,7 +80,7 @@ def workers() -> list[psutil.Process]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a study that nobody disturbed, with one worker."""
     folder = tmp_path_factory.mktemp("whole") / "study"
-    assert run(folder, workers=1) == Progress(TRIALS, 0, TRIALS)
+    assert run(folder, workers=1) == StudyProgress(TRIALS, 0, TRIALS)
     return folder
 
 
@@ -89,11 +88,11 @@ class Enough(BaseException):
     """Stops a study from its progress."""
 
 
-def until(count: int, then: Callable[[], None] | None = None) -> Callable[[Progress], None]:
+def until(count: int, then: Callable[[], None] | None = None) -> Callable[[StudyProgress], None]:
     """A progress that stops a study, or does something else once, when so many trials are over."""
     left = [then]
 
-    def progress(now: Progress) -> None:
+    def progress(now: StudyProgress) -> None:
         if now.over >= count and left:
             what = left.pop()
             if what is None:
@@ -209,7 +208,7 @@ def test_learning_curves_are_those_of_the_runs(tmp_path: Path) -> None:
     assert "BPTT" in counted
     said = trials.differences(study_folder.read(tmp_path / "s"))
     assert said is not None
-    assert [line.label for line in said.lines] == ["substrate − BPTT"] * 2
+    assert [line.label for line in said.rows] == ["substrate − BPTT"] * 2
 
 
 def test_columns_of_learning_curves_are_checked() -> None:
@@ -228,7 +227,7 @@ def test_a_failing_trial_is_recorded_and_does_not_stop_the_rest(tmp_path: Path) 
         "values: [4, 8]}", "values: [4, 8]}\n  tiles: {key: machine.parts.tiles.count, values: [64, 1]}"
     )
     ended = run(tmp_path / "s", text, workers=1)
-    assert ended == Progress(16, 12, 16)  # bptt has no tape here, and one tile is too few
+    assert ended == StudyProgress(16, 12, 16)  # bptt has no tape here, and one tile is too few
     found = pd.read_csv(tmp_path / "s" / "table.csv")
     said = {key: set(rows["error"].dropna()) for key, rows in found.groupby(["learner", "tiles"])}
     assert said["fpe", 64] == set()
@@ -269,7 +268,7 @@ def test_data_that_is_not_there_is_said_before_any_trial(tmp_path: Path) -> None
 
 def test_points_that_are_alike_are_carried_out_once(tmp_path: Path) -> None:
     text = STUDY.replace("values: [2, 4]", "values: [2, 2], labels: [a, b]").replace("seeds: 3", "seeds: 2")
-    assert run(tmp_path / "s", text, workers=2) == Progress(8, 0, 8)
+    assert run(tmp_path / "s", text, workers=2) == StudyProgress(8, 0, 8)
     assert len(kept(tmp_path / "s")) == 4
     found = pd.read_csv(tmp_path / "s" / "table.csv")
     same = [found[found["steps"] == label].drop(columns="steps").reset_index(drop=True) for label in ("a", "b")]
@@ -346,7 +345,7 @@ def test_a_signal_that_came_to_nothing_stops_a_study_at_its_next_trial(
     monkeypatch.setattr(cli, "_signals", [signal.SIGTERM])
     monkeypatch.setattr(cli, "_when_stopped", [])
     with pytest.raises(cli.Stopped), cli._trials(True, whole) as progress:
-        progress(Progress(TRIALS - 1, 0, TRIALS))
+        progress(StudyProgress(TRIALS - 1, 0, TRIALS))
     (said,) = cli._when_stopped
     assert said() == f"stopped; {TRIALS} of {TRIALS} trials are kept; run the same command again to go on"
 
@@ -355,7 +354,7 @@ def test_a_worker_that_dies_is_replaced_and_its_trial_carried_out_again(whole: P
     def kill() -> None:
         workers()[0].kill()
 
-    assert run(tmp_path / "s", workers=2, progress=until(4, kill)) == Progress(TRIALS, 0, TRIALS)
+    assert run(tmp_path / "s", workers=2, progress=until(4, kill)) == StudyProgress(TRIALS, 0, TRIALS)
     assert contents(tmp_path / "s") == contents(whole)
 
 
@@ -372,7 +371,7 @@ if "hwsim.experiments.study.worker" in sys.orig_argv:
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path(study.__file__).parents[3])]))
     text = STUDY.replace("values: [2, 4]", "values: [2]").replace("seeds: 3", "seeds: 3").replace("[4, 8]", "[4]")
-    assert run(tmp_path / "s", text, workers=2) == Progress(3, 1, 3)
+    assert run(tmp_path / "s", text, workers=2) == StudyProgress(3, 1, 3)
     found = pd.read_csv(tmp_path / "s" / "table.csv")
     assert set(found.loc[found["status"] == "failed", "seed"]) == {1}
     assert "SIGKILL; out of memory, perhaps" in found.loc[found["seed"] == 1, "error"].item()
@@ -403,7 +402,7 @@ def test_a_dask_cluster_gives_the_same_bytes_though_a_worker_dies(whole: Path, t
     with pytest.raises(Enough):
         run(folder, scheduler=address, progress=until(3))
     before = kept(folder)
-    assert run(folder, scheduler=address, progress=until(7, kill)) == Progress(TRIALS, 0, TRIALS)
+    assert run(folder, scheduler=address, progress=until(7, kill)) == StudyProgress(TRIALS, 0, TRIALS)
     assert before.items() <= kept(folder).items()
     assert contents(folder) == contents(whole)
 
@@ -417,25 +416,6 @@ def test_a_scheduler_that_is_not_there(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 # ---- the folder --------------------------------------------------------------------------------------------------
-
-
-def test_two_studies_cannot_write_to_one_folder(tmp_path: Path) -> None:
-    path = tmp_path / FILE
-    with Store(path), pytest.raises(OutputError, match="another hwsim is at work on the study in"):
-        Store(path)
-    code = f"from pathlib import Path; from hwsim.results.study.store import Store; s = Store(Path({str(path)!r}))"
-    with Store(path):
-        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        assert "another hwsim is at work" in other.stderr
-    command = [sys.executable, "-c", f"{code}; print(flush=True); input()"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        with pytest.raises(OutputError, match="another hwsim is at work on the study in"):
-            Store(path)
-        holder.kill()
-    with Store(path):  # a lock dies with its process
-        pass
 
 
 def test_folders_that_are_no_study_are_left_alone(tmp_path: Path) -> None:
@@ -459,17 +439,6 @@ def test_folders_that_are_no_study_are_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
 
 
-def test_other_schema_versions_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Store(tmp_path / FILE):
-        pass
-    monkeypatch.setattr(stores, "SCHEMA", stores.SCHEMA + 1)
-    with pytest.raises(OutputError, match=r"by an older hwsim, which reads it \(schema version 1; this one has 2"):
-        Store(tmp_path / FILE)
-    monkeypatch.setattr(stores, "SCHEMA", stores.SCHEMA - 2)
-    with pytest.raises(OutputError, match="written by a newer hwsim"):
-        Store(tmp_path / FILE)
-
-
 def test_a_changed_study_is_explained_and_goes_on_only_if_told_to(whole: Path, tmp_path: Path) -> None:
     folder, fewer = tmp_path / "s", STUDY.replace("seeds: 3", "seeds: 2").replace("values: [2, 4]", "values: [2]")
     run(folder, fewer, workers=2)
@@ -481,7 +450,7 @@ def test_a_changed_study_is_explained_and_goes_on_only_if_told_to(whole: Path, t
     assert "seeds: 2 there, 3 here" in said
     assert "vary.steps.values: [2] there, [2, 4] here" in said
     assert contents(folder)["study.yaml"] != contents(whole)["study.yaml"]
-    assert run(folder, workers=2, yes=True) == Progress(TRIALS, 0, TRIALS)
+    assert run(folder, workers=2, yes=True) == StudyProgress(TRIALS, 0, TRIALS)
     assert before.items() <= kept(folder).items()
     assert contents(folder) == contents(whole)
     # what is drawn may change at any time
@@ -490,13 +459,13 @@ def test_a_changed_study_is_explained_and_goes_on_only_if_told_to(whole: Path, t
 
 
 def test_a_full_disk_loses_nothing(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder, opened = tmp_path / "s", stores.Store.ask
+    folder, opened = tmp_path / "s", stores.TrialStore.ask
 
-    def small(self: Store, what: dict[str, Any]) -> None:
+    def small(self: TrialStore, what: dict[str, Any]) -> None:
         opened(self, what)
         self._base.execute("PRAGMA max_page_count = 25")
 
-    monkeypatch.setattr(stores.Store, "ask", small)
+    monkeypatch.setattr(stores.TrialStore, "ask", small)
     with pytest.raises(OutputError, match=r"the disk is full; \d+ trials are kept"):
         run(folder, workers=2)
     before = kept(folder)
@@ -524,7 +493,7 @@ def test_a_full_disk_at_the_end_leaves_no_half_written_table(tmp_path: Path, mon
         run(tmp_path / "s", text, workers=1)
     monkeypatch.undo()
     assert sorted(path.name for path in (tmp_path / "s").iterdir()) == ["study.yaml", LOCK, FILE]
-    assert run(tmp_path / "s", text, workers=1) == Progress(4, 0, 4)
+    assert run(tmp_path / "s", text, workers=1) == StudyProgress(4, 0, 4)
 
 
 def free(monkeypatch: pytest.MonkeyPatch, size: float) -> None:
@@ -551,7 +520,9 @@ def test_a_study_whose_tables_would_not_fit_is_refused_before_its_first_trial(
 ) -> None:
     """Even if it is confirmed: three rows of 8 kB for each of its trials, on a computer with 32 GB."""
     free(monkeypatch, 32e9)
-    with pytest.raises(MemoryEstimateError, match=r"small: what its .* trials find would take about .* its tables"):
+    with pytest.raises(
+        MemoryEstimateError, match=r"small: the results of its .* trials would take about .* its tables"
+    ):
         run(tmp_path / "s", STUDY.replace("seeds: 3", f"seeds: {seeds}"), yes=True)
     assert not (tmp_path / "s").exists()
 
@@ -572,7 +543,7 @@ def test_tables_take_what_they_are_taken_for(tmp_path: Path) -> None:
     taken = []
     for found in (few, few, many):  # the first time, what writes them is imported
         found_all = SimpleNamespace(
-            kept=lambda count=found.trials: (Kept(at, "x" * 64, "done", None, summary) for at in range(count)),
+            kept=lambda count=found.trials: (KeptTrial(at, "x" * 64, "done", None, summary) for at in range(count)),
             metrics=lambda: iter(()),
         )
         tracemalloc.start(1)
@@ -646,7 +617,7 @@ def test_what_learning_lost_is_counted_in_every_table_and_drawn(tmp_path: Path) 
     assert list(curves["test_accuracy"].isna()) == list((curves["rate"] > 1) & (curves["updates"] > 0))
     (ends,) = report.draw(found, folder)
     assert len(re.findall('id="lost-', ends.read_text(encoding="utf-8"))) == 2
-    ended = " ".join(str(cell) for line in trials.pivots(study_folder.read(folder))[-1].lines for cell in line.cells)
+    ended = " ".join(str(cell) for line in trials.pivots(study_folder.read(folder))[-1].rows for cell in line.cells)
     assert ended.count("not finite") == 2
     # and if nothing else is there, what was asked is still known
     study.run(asked(LOST), folder, yes=True)
@@ -654,65 +625,4 @@ def test_what_learning_lost_is_counted_in_every_table_and_drawn(tmp_path: Path) 
     assert list(summary.loc["accuracy", "non_finite"]) == [4, 2]
     assert not any(quantity.startswith("cosine") for quantity, _ in summary.index)  # no gradient was checked
     said = trials.answers(study_folder.read(folder))
-    assert said[0].said == "Substrate has at no point accuracy that is finite on all chips."
-
-
-def chips_of(values: dict[tuple[int, str], list[float | None]], gone: bool = True) -> pd.DataFrame:
-    """The table of a study without axes: the accuracies of chips by seed and system."""
-    rows = [
-        {"seed": seed, "system": system, "chip": chip, "status": "done", "accuracy": value}
-        for (seed, system), chips in values.items()
-        for chip, value in enumerate(chips)
-    ]
-    found = pd.DataFrame(rows).reindex(columns=[*COLUMNS])
-    return found.assign(non_finite=found["accuracy"].isna() & gone, accuracy=found["accuracy"].astype(float))
-
-
-def test_seeds_with_lost_chips_are_in_no_difference_but_counted() -> None:
-    one = asked(STUDY.split("vary:")[0] + "seeds: 3\n")
-    both = {("A", "accuracy"), ("B", "accuracy")}
-    values: dict[tuple[int, str], list[float | None]] = {
-        (0, "A"): [0.5, 0.7], (0, "B"): [0.4, 0.4],
-        (1, "A"): [0.9, 0.7], (1, "B"): [0.6, 0.6],
-        (2, "A"): [1.0, None], (2, "B"): [0.1, 0.1],  # the chip that is left is no mean
-    }  # fmt: skip
-    (line,) = pairs(one, chips_of(values), both).to_dict("records")
-    assert (line["mean"], line["leads"], line["count"], line["non_finite"]) == (close(0.2), 2, 2, 1)
-    (line,) = pairs(one, chips_of(values, gone=False), both).to_dict("records")  # without a value, but not lost
-    assert (line["mean"], line["leads"], line["count"], line["non_finite"]) == (close(1.3 / 3), 3, 3, 0)
-    values[1, "B"] = [None, None]
-    (line,) = pairs(one, chips_of(values), both).to_dict("records")
-    assert (line["leads"], line["count"], line["non_finite"]) == (1, 1, 2)
-    assert all(np.isnan(line[name]) for name in ("mean", "low", "high"))  # one seed says nothing
-    assert pairs(one, chips_of(values), {("A", "accuracy")}).empty
-    assert pairs(one, chips_of({(0, "A"): [None], (0, "B"): [0.5]}), both).empty  # nor would it if all were finite
-
-
-def test_the_worst_residual_is_the_one_beyond_all_numbers() -> None:
-    assert table._worst({"a": 0.5, "b": 2.0, "c": 0.1}) == 2.0
-    assert table._worst({"a": 0.5, "b": None, "c": 0.1}) is None
-    assert table._worst({}) is None
-    assert (table._worst(7.0), table._worst(None)) == (7.0, None)
-
-
-def test_a_chip_whose_gradient_alone_is_lost_is_known_by_its_own_error() -> None:
-    """The medians over chips are those of the others, and do not say so."""
-    against = {"cosine": 0.9, "relative_error": 0.2, "per_chip": [0.9, None, None], "non_finite": 1}
-    against["relative_error_per_chip"] = [0.2, None, 1.0]  # of the third it is all zero
-    gradient = {group: {"target": against, "recorded": against} for group in GROUPS}
-    system = {"accuracy": None, "loss": None, "diverged": None, "gradient": gradient}
-    assert [table._of_chip(system, chip)["non_finite"] for chip in range(3)] == [False, True, False]
-
-
-def test_outcomes_survive_the_store(tmp_path: Path) -> None:
-    with Store(tmp_path / FILE) as store:
-        store.keep([3, 1], "a", Outcome("done", summary="{}", wall_s=1.0))
-        store.keep([2], "b", Outcome("failed", "no", "trace"))
-        assert [(one.number, one.id, one.status, one.error) for one in store.kept()] == [
-            (1, "a", "done", None),
-            (2, "b", "failed", "no"),
-            (3, "a", "done", None),
-        ]
-        assert store.count() == {"done": 2, "failed": 1}
-        store.forget_failed()
-        assert store.count() == {"done": 2}
+    assert said[0].text == "Substrate has at no point accuracy that is finite on all chips."

@@ -120,7 +120,7 @@ def test_what_is_written_runs(kind: str, tmp_path: Path) -> None:
         result = runs.run(experiment.load(file), out=tmp_path / "run")
         assert 0.3 < result.summary.systems["substrate"].accuracy.median <= 1
     else:
-        found = grid.load(file)
+        found = grid.load_study(file)
         config = json.dumps(found.experiment(0).resolved())
         assert trial.carry_out(config, found.seeds[0]).status == "done"
 
@@ -133,5 +133,5 @@ def test_parts_that_are_written_run_in_an_experiment(kind: str, tmp_path: Path) 
     text = (tmp_path / "whole.yaml").read_text(encoding="utf-8")
     (tmp_path / "whole.yaml").write_text(text.replace("machine: pcm_crossbar ", f"machine: {part} ", 1), "utf-8")
     without = ["training=null", "test=false", "references=[]", "chips=1"]
-    result = runs.run(settings.load(tmp_path / "whole.yaml", without), out=tmp_path / "run")
+    result = runs.run(settings.load_with_settings(tmp_path / "whole.yaml", without), out=tmp_path / "run")
     assert result.summary.systems["substrate"].machine == "mine"

@@ -16,7 +16,9 @@ from hwsim import networks
 from hwsim.accounts.memory import TAPE
 from hwsim.errors import CausalityError
 from hwsim.experiments import gradient_check
-from hwsim.machine import CrossbarMachine, Hold, Machine
+from hwsim.machine import Machine
+from hwsim.machines.chip import Chip
+from hwsim.units.register import Hold
 
 SQRT = {"name": "bptt", "checkpoints": "sqrt"}
 SOME = settings(max_examples=25, deadline=None, derandomize=True)
@@ -133,16 +135,16 @@ def test_what_a_host_keeps_between_segments_does_not_leak_on_the_chip() -> None:
     leaky = {"like": "ideal_crossbar", "attached": "host", "parts": {"registers": {"retention": retention}}}
     episode, learned = random_episode(steps=10), rule({"name": "bptt", "checkpoints": 3})
     made = built("lru", learned, episode, on=leaky)
-    assert isinstance(made.machine, CrossbarMachine)
+    assert isinstance(made.machine, Chip)
     made.machine.holds = {name: Hold(1e-6, {}) for name in ("advance", "forward", "backward")}
     carried: list[tuple[bool, bytes]] = []
 
     def look() -> None:
         register = made.machine.storages.get("layer 1 carried error")
         if register is not None:
-            carried.append((made.machine.back_in_time, register.value.tobytes()))
+            carried.append((made.machine.sequencer.presenter.backward, register.value.tobytes()))
 
-    made.machine.after_step = look
+    made.machine.sequencer.after_step = look
     gradient_of(made, learned, episode)
     assert [back for back, _ in carried] == [True] + 3 * ([False] * 3 + [True] * 3)
     for (_, before), (back, after) in pairwise(carried):

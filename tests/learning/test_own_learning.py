@@ -5,7 +5,7 @@ import pytest
 from conftest import built, close, distance, gradient, gradient_of, machine_options, random_episode, rule
 from pydantic import BaseModel
 
-from hwsim import initial, learning, machine
+from hwsim import initial, learning, machines
 from hwsim.accounts.memory import OPTIMIZER
 from hwsim.config import experiment as config
 from hwsim.documents import Document
@@ -20,7 +20,7 @@ from hwsim.learning.bptt import BPTT
 from hwsim.learning.rule import Instantaneous, Rule
 from hwsim.learning.update import Options as Training
 from hwsim.learning.update import Update
-from hwsim.machine import Matrix
+from hwsim.machine import Matrix, resume, snapshot
 from hwsim.tasks import load
 
 SGD = {"optimizer": {"name": "sgd", "rate": 0.3}}
@@ -263,17 +263,17 @@ def test_a_run_goes_on_with_what_its_rule_had_prepared():
         made = built(SMALL, learned, episode, stage=stage)
         return made, learned, updating(made)
 
-    stage = machine.build(machine_options("pcm_crossbar"), chips=2, seed=3)
+    stage = machines.build(machine_options("pcm_crossbar"), chips=2, seed=3)
     made, learned, update = learner(stage)
     with stage.showing(episode):
         learned.learn(made, update)
     snapshots = []
-    stage.after_step = lambda: snapshots.append(stage.snapshot())
+    stage.sequencer.after_step = lambda: snapshots.append(snapshot(stage))
     found = gradient_of(made, learned, episode)
     means = {each.name: mean.value.copy() for each, mean in learned.mean.items()}
-    for snapshot in snapshots[:2]:
-        other = machine.build(machine_options("pcm_crossbar"), chips=2, seed=3)
-        other.resume(snapshot)
+    for shot in snapshots[:2]:
+        other = machines.build(machine_options("pcm_crossbar"), chips=2, seed=3)
+        resume(other, shot)
         again, resumed, _ = learner(other)
         assert {each.name: mean.value.tobytes() for each, mean in resumed.mean.items()} == {
             name: mean.tobytes() for name, mean in means.items()

@@ -8,8 +8,8 @@ from conftest import built, close, gradient_of, random_episode, rule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwsim import formats
 from hwsim.accounts.memory import OPTIMIZER
-from hwsim.circuits import formats
 from hwsim.learning import optimizers
 from hwsim.learning.optimizers import Optimizer
 from hwsim.learning.update import Options, Update, rate

@@ -53,11 +53,11 @@ def run(case, options):
     made.program()
 
     def look():
-        seen[machine.sweep_name, machine.step_index + 1] = {
+        seen[machine.sequencer.sweep_name, machine.sequencer.step_index + 1] = {
             name: storage.value.squeeze().copy() for name, storage in machine.storages.items() if "layer 1" in name
         }
 
-    machine.after_step = look
+    machine.sequencer.after_step = look
     found = gradient_of(made, learner, episode)
     cell = made.layers[0].cell
     found["lambda"] = getattr(cell, "eigenvalue_gradient", None) and cell.eigenvalue_gradient.value[0]

@@ -9,14 +9,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 from conftest import built, gradient_of, machine_options, random_episode, rule
 
-from hwsim import machine
+from hwsim import machines
+from hwsim.machine import resume
 
 
 def resumed(case):
     """The gradient that a new machine finds when it goes on from a snapshot."""
     learner, episode = rule(case["rule"]), random_episode(steps=case["steps"])
-    stage = machine.build(machine_options(case["machine"]), chips=2, seed=3)
-    stage.resume(case["snapshot"])
+    stage = machines.build(machine_options(case["machine"]), chips=2, seed=3)
+    resume(stage, case["snapshot"])
     made = built(case["network"], learner, episode, stage=stage)
     with np.errstate(all="ignore"):
         return gradient_of(made, learner, episode)

@@ -5,6 +5,7 @@ import pytest
 from conftest import built, random_episode, rule
 
 from hwsim.accounts.memory import DELAY
+from hwsim.machine import resume, snapshot
 
 LENGTH, STEPS, WIDTH = 3, 8, 2
 
@@ -71,7 +72,7 @@ def test_a_line_goes_on_from_a_snapshot():
 
     one, other = (built("lru", rule("one_step"), episode).machine for _ in range(2))
     snapshots = []
-    one.after_step = lambda: snapshots.append(one.snapshot())
+    one.sequencer.after_step = lambda: snapshots.append(snapshot(one))
     whole = run(one)
-    other.resume(snapshots[4])
+    resume(other, snapshots[4])
     np.testing.assert_array_equal(run(other), whole[5:])

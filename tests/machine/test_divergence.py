@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import machine_options
 
-from hwsim import machine
+from hwsim import machines
 from hwsim.accounts.memory import LEARNING, STATE
 from hwsim.episode import Episode
 from hwsim.machine import Divergence
@@ -16,7 +16,7 @@ CHIPS, BATCH, WIRES, STEPS = 4, 3, 7, 5
 
 def found(kind: str, lost: list[tuple[int, int, int, int]], value: float = np.nan) -> Divergence | None:
     """What is told of a register in which numbers are lost: at a step, of a chip, of a sequence, on a wire."""
-    stage = machine.build(machine_options("ideal"), chips=CHIPS)
+    stage = machines.build(machine_options("ideal"), chips=CHIPS)
     episode = Episode(np.zeros((BATCH, STEPS, 1)), values=np.zeros((BATCH, STEPS, 1)))
     with np.errstate(over="ignore"), stage.showing(episode), stage.workspace() as workspace:  # as runs do
         given, kept = workspace.register("given", WIRES, STATE), workspace.register("kept", WIRES, kind)
@@ -26,7 +26,7 @@ def found(kind: str, lost: list[tuple[int, int, int, int]], value: float = np.na
                 values[tuple(place)] = value
             given.value = values
             kept.store(given.load())
-    return stage.divergence
+    return stage.holdings.divergence
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from conftest import close, machine_options
 
-from hwsim import machine
+from hwsim import machines
 from hwsim.accounts.memory import STATE
 from hwsim.episode import Episode
 from hwsim.initial import Initial
@@ -18,7 +18,7 @@ def test_reads_of_inputs_and_of_other_signals() -> None:
     numerics = Shapes()
     numerics.expected = Expectations(input=0.31, signal=0.0043, conductance=0.17, written=0.07)
     options = machine_options("pcm_crossbar")
-    stage = machine.build(options, chips=CHIPS, numerics=numerics)
+    stage = machines.build(options, chips=CHIPS, numerics=numerics)
     matrix = Matrix(stage, "W", "input", Initial((ROWS, COLUMNS), lambda: np.zeros((ROWS, COLUMNS))))
     episode = Episode(np.zeros((BATCH, 1, COLUMNS)), values=np.zeros((BATCH, 1, 1)))
     with stage.showing(episode), stage.workspace() as workspace:

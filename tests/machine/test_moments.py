@@ -14,25 +14,12 @@ import numpy as np
 import pytest
 from conftest import close, machine_options
 
-from hwsim import machine
+from hwsim import machines
 from hwsim.accounts.memory import LEARNING, STATE
 from hwsim.episode import Episode
 from hwsim.initial import Initial
-from hwsim.machine import (
-    Bias,
-    Diagonal,
-    Gain,
-    InverseDiagonal,
-    Matrix,
-    ModeGain,
-    Signal,
-    complex_product,
-    gate,
-    plus,
-    relu,
-    tanh,
-    tanh_slope,
-)
+from hwsim.machine import Bias, Diagonal, Gain, InverseDiagonal, Matrix, ModeGain, Signal
+from hwsim.operations import complex_product, gate, plus, relu, tanh, tanh_slope
 from hwsim.records import ERROR, INFERENCE, WARM_UP
 
 WIRES, CHIPS = 5_000, 4
@@ -51,7 +38,7 @@ class Bench:
     """A machine with one of everything that has errors, all factors 1, and registers that hold 0.75."""
 
     def __init__(self, on: dict[str, Any], rows: int = WIRES, columns: int = 1, wires: int = WIRES) -> None:
-        self.machine = stage = machine.build(machine_options(on), chips=CHIPS, seed=5)
+        self.machine = stage = machines.build(machine_options(on), chips=CHIPS, seed=5)
         self.wires = wires
         weights = np.full((rows, columns), HELD)
         self.W = Matrix(stage, "W", "input", Initial(weights.shape, lambda: weights))
@@ -285,7 +272,7 @@ def test_converters_have_levels_up_to_the_range_of_their_signals(what: str) -> N
     """2^bits - 1 levels from -full scale to full scale, and each value goes to the nearest of them."""
     converter, purpose, range_ = CONVERTED[what]
     classes = ["state"] if converter == "dac" else ["state", "learning state"]  # what is kept as a voltage
-    stage = machine.build(
+    stage = machines.build(
         machine_options(chip(**{converter: {"bits": BITS[converter]}}, registers={"classes": classes}))
     )
     values, found = np.linspace(-10, 10, 4001), []

@@ -51,12 +51,15 @@ def test_values_are_gone_when_their_step_is_over(on: str) -> None:
     def look() -> None:
         storages = stage.storages.values()
         values = [value for one in storages for value in (one.value, getattr(one, "initial", one.value))]
-        held = {id(owner(value)) for value in (*values, stage._inputs, stage._targets)}
+        held = {
+            id(owner(value))
+            for value in (*values, stage.sequencer.presenter._inputs, stage.sequencer.presenter._targets)
+        }
         there = [found for made in of_steps[:-2] for ref in made if (found := ref()) is not None]
         alive.append(sum(id(value) not in held for value in there))
         of_steps.append([])
 
-    stage.emit, stage.after_step = noting(spare[0]), look
+    stage.emit, stage.sequencer.after_step = noting(spare[0]), look
     if spare[1] is not None:
         stage.emit_analog = noting(spare[1])
     of_steps.append([])
@@ -74,7 +77,7 @@ def test_a_machine_that_is_released_leaves_nothing_behind(on: str) -> None:
     kept = [owner(storage.value) for storage in made.machine.storages.values()]
     kept += [owner(value) for trainable in made.trainables for value in (trainable.master.value,)]
     kept += [owner(unit.turned) for unit in made.machine.units if hasattr(unit, "turned")]
-    kept += [array.spread for array in getattr(made.machine, "arrays", {}).values()]
+    kept += [] if made.machine.devices is None else [array.spread for array in made.machine.devices.arrays.values()]
     left = [weakref.ref(value) for value in kept if value.size > 1]
     assert len(left) > 20
     made.machine.release()
@@ -87,6 +90,6 @@ def test_what_was_shown_is_gone_when_it_is_over() -> None:
     episode, learner = random_episode(), rule("bptt")
     made = built("lru", learner, episode)
     with made.machine.showing(episode):
-        shown = weakref.ref(owner(made.machine._inputs))
+        shown = weakref.ref(owner(made.machine.sequencer.presenter._inputs))
         learner.gradients(made)
     assert shown() is None

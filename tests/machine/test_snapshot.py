@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from conftest import RULES, built, gradient_of, machine_options, random_episode, rule
 
-from hwsim import machine
+from hwsim import machines
 from hwsim.learning import optimizers
 from hwsim.learning.update import Options, Update
+from hwsim.machine import resume, snapshot
 
 STEPS = 5
 LEAKY = {"like": "pcm_crossbar", "parts": {"registers": {"noise": 0.01}}}
@@ -33,13 +34,13 @@ MACHINES = [
 def run(network, learner, on):
     """The gradient of an undisturbed run, and a snapshot at the end of every step."""
     learned, episode = rule(learner), random_episode(steps=STEPS)
-    stage = machine.build(machine_options(on), chips=2, seed=3)
+    stage = machines.build(machine_options(on), chips=2, seed=3)
     made = built(network, learned, episode, stage=stage)
     snapshots = []
-    stage.after_step = lambda: snapshots.append(stage.snapshot())
+    stage.sequencer.after_step = lambda: snapshots.append(snapshot(stage))
     with np.errstate(all="ignore"):  # some rules leave the range of float16
         found = gradient_of(made, learned, episode)
-    held = [set(snapshot.values) for snapshot in snapshots]
+    held = [set(shot.values) for shot in snapshots]
     return found, snapshots, held
 
 
@@ -74,14 +75,14 @@ def test_a_run_goes_on_from_what_the_ledger_lists_in_another_process(network, tm
 
 def test_a_snapshot_holds_exactly_what_the_ledger_lists():
     learned, episode = rule("fpe"), random_episode(steps=STEPS)
-    stage = machine.build(machine_options("pcm_crossbar"), chips=2, seed=3)
+    stage = machines.build(machine_options("pcm_crossbar"), chips=2, seed=3)
     made = built("lru stack", learned, episode, stage=stage)
 
     def look():
         listed = {name for name, holding in stage.memory.live.items() if holding.kind != "buffers"}
-        assert set(stage.snapshot().values) == listed
+        assert set(snapshot(stage).values) == listed
 
-    stage.after_step = look
+    stage.sequencer.after_step = look
     gradient_of(made, learned, episode)
 
 
@@ -89,10 +90,10 @@ def test_a_snapshot_holds_exactly_what_the_ledger_lists():
 def test_a_snapshot_without_one_of_them_does_not_lead_to_the_same_end(lost):
     """The test above can fail: leave one thing out and the end is another."""
     found, snapshots, held = run("lru stack", "fpe", "ideal")
-    snapshot = next(shot for shot, names in zip(snapshots, held, strict=True) if lost in names and shot.step > 0)
+    last = next(shot for shot, names in zip(snapshots, held, strict=True) if lost in names and shot.step > 0)
     learned, episode = rule("fpe"), random_episode(steps=STEPS)
-    stage = machine.build(machine_options("ideal"), chips=2, seed=3)
-    stage.resume(snapshot._replace(values={name: value for name, value in snapshot.values.items() if name != lost}))
+    stage = machines.build(machine_options("ideal"), chips=2, seed=3)
+    resume(stage, last._replace(values={name: value for name, value in last.values.items() if name != lost}))
     other = gradient_of(built("lru stack", learned, episode, stage=stage), learned, episode)
     assert any(other[name].tobytes() != found[name].tobytes() for name in found)
 
@@ -107,17 +108,17 @@ def test_a_run_goes_on_after_weights_have_changed(on):
         made = built("lru deep", learned, episode, stage=stage)
         return made, optimizers.build(options.optimizer, made)
 
-    stage = machine.build(machine_options(on), chips=2, seed=3)
+    stage = machines.build(machine_options(on), chips=2, seed=3)
     made, slots = learner(stage)
     with stage.showing(episode):
         learned.gradients(made)
         Update(made, slots, options, 0.0)(1)
     snapshots = []
-    stage.after_step = lambda: snapshots.append(stage.snapshot())
+    stage.sequencer.after_step = lambda: snapshots.append(snapshot(stage))
     found = gradient_of(made, learned, episode)
-    for snapshot in (snapshots[0], snapshots[len(snapshots) // 2]):
-        other = machine.build(machine_options(on), chips=2, seed=3)
-        other.resume(snapshot)
+    for shot in (snapshots[0], snapshots[len(snapshots) // 2]):
+        other = machines.build(machine_options(on), chips=2, seed=3)
+        resume(other, shot)
         again = gradient_of(learner(other)[0], learned, episode)
         for name in found:
             assert again[name].tobytes() == found[name].tobytes(), name
@@ -130,16 +131,16 @@ def test_a_run_goes_on_in_a_late_sweep():
     def gradients(stage, sweeps):
         made = built("lru", learned, episode, stage=stage)
         with stage.showing(episode):
-            stage.sweep_number = sweeps
+            stage.sequencer.sweep_number = sweeps
             learned.gradients(made)
         return {trainable.name: trainable.gradient.value.tobytes() for trainable in made.trainables}
 
-    stage = machine.build(machine_options(LEAKY), chips=2, seed=3)
+    stage = machines.build(machine_options(LEAKY), chips=2, seed=3)
     snapshots = []
-    stage.after_step = lambda: snapshots.append(stage.snapshot())
+    stage.sequencer.after_step = lambda: snapshots.append(snapshot(stage))
     found = gradients(stage, 1 << 16)
-    for snapshot in (snapshots[0], snapshots[STEPS + 1]):
-        other = machine.build(machine_options(LEAKY), chips=2, seed=3)
-        other.resume(snapshot)
+    for shot in (snapshots[0], snapshots[STEPS + 1]):
+        other = machines.build(machine_options(LEAKY), chips=2, seed=3)
+        resume(other, shot)
         assert gradients(other, 1 << 16) == found
-    assert gradients(machine.build(machine_options(LEAKY), chips=2, seed=3), 0) != found
+    assert gradients(machines.build(machine_options(LEAKY), chips=2, seed=3), 0) != found

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from conftest import LRU, NETWORKS, RULES, built, gradient, random_episode, rule
 
-from hwsim import machine
+from hwsim import machines
 from hwsim.accounts.memory import OPTIMIZER, WEIGHTS
 from hwsim.errors import CapabilityError, CausalityError
 from hwsim.learning import Rule
-from hwsim.machine import pair_dot, standardise, tanh, total
+from hwsim.operations import pair_dot, standardise, tanh, total
 
 STRICT = ["pcm_crossbar", "rram_crossbar", "ideal_crossbar"]
 
@@ -336,7 +336,7 @@ def test_input_and_target_are_those_of_the_step(on):
     def body(stage, made, workspace):
         kept = None
         for step in stage.forward_pass("forward"):
-            for look in (stage.present_input, stage.present_target):
+            for look in (stage.sequencer.presenter.input, stage.sequencer.presenter.target):
                 for other in {0, 1, 2, 6} - {step.index}:
                     with pytest.raises(CausalityError, match=f"of step {other} .* in step {step.index} of 'forward'"):
                         look(other)
@@ -415,12 +415,12 @@ def test_an_input_changed_later_changes_nothing_before_it(on, learner):
         stage, states = made.machine, []
 
         def look(stage=stage, states=states, first=[]):  # noqa: B006
-            first.append(stage.sweep_number)
-            if stage.sweep_number == first[0] and stage.step_index < changed_at:
+            first.append(stage.sequencer.sweep_number)
+            if stage.sequencer.sweep_number == first[0] and stage.sequencer.step_index < changed_at:
                 kept = {n: s.saved.tobytes() for n, s in stage.storages.items() if "replay" not in n}
                 states.append(kept)
 
-        stage.after_step = look
+        stage.sequencer.after_step = look
         with stage.showing(episode):
             learned.gradients(made)
         runs.append(states)
@@ -465,5 +465,5 @@ def test_alike_names_are_refused():
 
 
 def test_every_machine_kind_is_tested_here():
-    assert set(machine.MACHINES) == {"ideal", "digital", "crossbar"}
+    assert set(machines.MACHINES) == {"ideal", "digital", "crossbar"}
     assert set(NETWORKS) >= {"lru", "tanh"}

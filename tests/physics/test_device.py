@@ -13,12 +13,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hwsim import documents
-from hwsim.circuits.crossbar import levels
 from hwsim.config import hardware
 from hwsim.documents import Document
 from hwsim.errors import ConfigError
 from hwsim.physics import DataSheet
 from hwsim.physics.device import Additive, CurrentPulses, Flicker, Relative, VoltagePulses
+from hwsim.units.mapping import levels
 
 MICRO = 1e-6
 SHEETS = ["ideal", "pcm_gst_90nm", "pcm_hermes_14nm", "rram_hfox_130nm"]

@@ -25,7 +25,7 @@ def test_a_published_read(published: PublishedRead) -> None:
     assert (published.is_ == "missed") == (published.because is not None)
     assert published.source in sources()
     if found.published_time is not None:
-        assert found.found.time == close(
+        assert found.simulated.time == close(
             found.published_time, rel=0.025
         )  # 130 ns, where 132.9 were published of 64 cores
 

@@ -14,7 +14,7 @@ import pytest
 import hwsim
 from hwsim.config import grid
 
-STUDY = grid.load(Path(__file__).parents[2] / "configs" / "studies" / "forgetting.yaml")
+STUDY = grid.load_study(Path(__file__).parents[2] / "configs" / "studies" / "forgetting.yaml")
 GUESS, DIRECT = "warm-up by a guess", "direct warm-up"
 
 

@@ -26,7 +26,7 @@ def system(constant: str = "periphery.driver tiles.time", **changed: Any) -> Sys
 
 
 def cells(table: Any) -> dict[str, list[str]]:
-    return {line.label: [str(cell) for cell in line.cells] for line in table.lines}
+    return {line.label: [str(cell) for cell in line.cells] for line in table.rows}
 
 
 def test_every_measure_has_a_line() -> None:
@@ -62,7 +62,7 @@ def test_tiles_that_are_mostly_empty_are_told_once_for_all_that_have_the_same() 
 
 
 def test_where_nothing_is_known_of_it_the_table_is_empty() -> None:
-    assert not efficiency.efficiency({"chip": run_folders.system({})}).lines
+    assert not efficiency.efficiency({"chip": run_folders.system({})}).rows
 
 
 def test_the_published_chips_are_as_published() -> None:
@@ -73,4 +73,4 @@ def test_the_published_chips_are_as_published() -> None:
     assert {chip.source for chip in found.values()} == set(sources())
     table = cells(published())
     assert table["NeuRRAM"][:4] == ["242 fJ", "8.26", "1.05 mW", "1.16 mm²"]
-    assert [len(line.cells) for line in published(brief=True).lines] == [3] * len(found)
+    assert [len(line.cells) for line in published(brief=True).rows] == [3] * len(found)

@@ -17,8 +17,8 @@ from hwsim.reports.figures.canvas import PALETTE
 from hwsim.reports.figures.constants import _reach, constants
 from hwsim.reports.figures.horizon import _fresh, _point
 from hwsim.reports.figures.learning import scores
-from hwsim.reports.figures.memory import KEPT, held
-from hwsim.reports.tables import Share, shares
+from hwsim.reports.figures.memory import KEPT, occupancy_of
+from hwsim.reports.tables import EnergyShare, shares
 
 _VISION = {
     "all": np.eye(3),
@@ -66,7 +66,7 @@ def test_energy_until_the_last_test_is_that_of_the_run(folders: Folders) -> None
 @pytest.mark.parametrize("name", ["substrate", "digital"])
 def test_the_most_that_is_held_is_the_peak(folders: Folders, name: str) -> None:
     run = folders("full")
-    found = held(run, name)
+    found = occupancy_of(run, name)
     assert found is not None
     peak = run.systems[name].memory
     total = found.total(found.bits)
@@ -79,7 +79,7 @@ def test_the_most_that_is_held_is_the_peak(folders: Folders, name: str) -> None:
 
 def test_what_bptt_adds_grows_with_each_step_and_shrinks_again(folders: Folders) -> None:
     run = folders("full")
-    mine, tape = held(run, "substrate"), held(run, "digital")
+    mine, tape = occupancy_of(run, "substrate"), occupancy_of(run, "digital")
     assert mine is not None
     assert tape is not None
     assert (np.diff(tape.bits["tape"][1:6]) > 0).all()
@@ -121,7 +121,7 @@ def test_a_tornado_has_the_ranges_of_the_constants() -> None:
 def test_constants_without_ranges_are_shown_by_what_they_contribute(folders: Folders) -> None:
     entries = {"a": {"energy_j": 3e-9}, "b": {}}
     system = run_folders.system({"energy": {"by_constant": entries, "training_step_j": 4e-9}})
-    assert shares(system) == {"a": Share(3e-9, assumed=False)}
+    assert shares(system) == {"a": EnergyShare(3e-9, assumed=False)}
     drawn = constants("chip", system)
     assert drawn is not None
     assert drawn.heading == "The constant a makes 75% of the total"
@@ -136,26 +136,26 @@ def test_answers_are_made_from_the_numbers(folders: Folders) -> None:
     physicist, architect, researcher = answers(run)
     mine, digital = run.systems["substrate"], run.systems["digital"]
     accuracy = f"{mine.accuracy.median:.1%}"
-    assert accuracy in physicist.said
+    assert accuracy in physicist.text
     joules, theirs = mine.energy.training_step_j, digital.energy.training_step_j
-    assert f"takes {si(joules, 'J')}, {compared(joules, theirs, 'less', 'more', 'digital')}" in architect.said
+    assert f"takes {si(joules, 'J')}, {compared(joules, theirs, 'less', 'more', 'digital')}" in architect.text
     assert architect.tone == ("good" if joules < theirs else "bad")
-    assert any(line.startswith("substrate (fpe): " + accuracy) for line in researcher.because)
+    assert any(line.startswith("substrate (fpe): " + accuracy) for line in researcher.reasons)
     fill = 100 * mine.efficiency.tile_fill
     assert fill < 10
-    assert f"Weights fill {fill:.2g} % of the tiles that are read" in " ".join(architect.because)
+    assert f"Weights fill {fill:.2g} % of the tiles that are read" in " ".join(architect.reasons)
 
 
 def test_what_is_not_known_is_not_said(folders: Folders) -> None:
     physicist, architect, _ = answers(folders("ideal"))
-    assert physicist.said == "There is no device in this run: ideal has none."
-    assert architect.said.startswith("Unknown: substrate has no energy, since this machine has no energy model")
-    assert answers(folders("untrained"))[0].said == "It was not trained in this run; look at the gradient."
-    assert answers(folders("bare"))[0].said == "It was not trained in this run."
-    assert answers(folders("bare"))[1].said.endswith("has no energy, since no training step was noted.")
-    lost = answers(folders("diverged"))[1].said
+    assert physicist.text == "There is no device in this run: ideal has none."
+    assert architect.text.startswith("Unknown: substrate has no energy, since this machine has no energy model")
+    assert answers(folders("untrained"))[0].text == "It was not trained in this run; look at the gradient."
+    assert answers(folders("bare"))[0].text == "It was not trained in this run."
+    assert answers(folders("bare"))[1].text.endswith("has no energy, since no training step was noted.")
+    lost = answers(folders("diverged"))[1].text
     assert lost.endswith("has no energy, since its values left the range of numbers.")
-    assert answers(folders("bare"))[2].said == "Nothing was trained, and no gradient was checked."
+    assert answers(folders("bare"))[2].text == "Nothing was trained, and no gradient was checked."
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ def test_runs_side_by_side(folders: Folders) -> None:
     assert found.columns["unchecked"]["digital"] != "full: digital"  # it was not checked, so it says less
     lines = remarks(found)
     assert lines[0] == "The task of regression is another than that of full: their numbers answer different questions."
-    rows = {line.label: [cell.text for cell in line.cells] for line in differences(found).lines}
+    rows = {line.label: [cell.text for cell in line.cells] for line in differences(found).rows}
     assert rows["task.name"] == ["random", "random", "adding"]
     assert rows["gradient_check.sequences"] == ["2", "-", "2"]
     assert not any(key.startswith(("machine", "learning")) for key in rows)
@@ -204,16 +204,16 @@ def test_references_that_are_alike_are_told_once_and_a_run_may_have_none(folders
     twins = changed(run, lambda systems: systems.update(twin=systems["digital"], third=systems["digital"]))
     found = compare([run, RunFolder(run.path / "twins", twins.summary, run.config)])
     assert "full: digital is the same in twins, and stands here once." in remarks(found)
-    rows = {line.label: [cell.text for cell in line.cells] for line in differences(compare([run, bare])).lines}
+    rows = {line.label: [cell.text for cell in line.cells] for line in differences(compare([run, bare])).rows}
     assert rows["references.digital"] == ["bptt on digital_45nm", "-"]
     assert "references" not in rows
     untested = RunFolder(run.path / "untested", run.summary, run.config | {"test": False})
-    (line,) = differences(compare([run, untested])).lines
+    (line,) = differences(compare([run, untested])).rows
     assert [cell.text for cell in line.cells] == ["true", "false"]
 
 
 def test_a_machine_of_another_kind_is_one_difference(folders: Folders) -> None:
-    rows = {line.label: line for line in differences(compare([folders("full"), folders("ideal")])).lines}
+    rows = {line.label: line for line in differences(compare([folders("full"), folders("ideal")])).rows}
     assert [cell.text for cell in rows["machine.name"].cells] == ["pcm_crossbar", "ideal"]
     assert [key for key in rows if key.startswith("machine.")] == ["machine.name"]
 
@@ -224,7 +224,7 @@ def test_what_only_one_run_has_is_one_difference(folders: Folders, tmp_path: Pat
     last = config["references"].pop()
     rows = {
         line.label: [cell.text for cell in line.cells]
-        for line in differences(compare([run, RunFolder(tmp_path / "less", run.summary, config)])).lines
+        for line in differences(compare([run, RunFolder(tmp_path / "less", run.summary, config)])).rows
     }
     said = f"{last['learning']['name']} on {last['machine']['name']}"
     assert rows == {f"references.{last['name']}": [said, "-"]}

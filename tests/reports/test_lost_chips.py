@@ -81,15 +81,15 @@ def test_a_device_with_lost_chips_is_not_good_enough(
 ) -> None:
     run = ended(folders(kind), WELL | {"substrate": mine})
     physicist, _, researcher = answers(run)
-    assert physicist.said.startswith(said)
+    assert physicist.text.startswith(said)
     assert physicist.tone == tone
     gone = mine.count(None)
     told = f"on {gone} of 2 chips answers are not finite"
-    assert (f"O{told[1:]}" in " ".join(physicist.because)) == (gone > 0)
+    assert (f"O{told[1:]}" in " ".join(physicist.reasons)) == (gone > 0)
     assert any(line.startswith(f"substrate: {told}") for line in warnings(run.systems)) == (gone > 0)
     assert any(line.startswith(f"substrate: {told}") for line in tables.remarks(run.systems)) == (gone > 0)
-    assert researcher.said.startswith("None on these machines") == (gone > 0)
-    assert any(f"{gone} of 2 chips not finite" in line for line in researcher.because) == (gone > 0)
+    assert researcher.text.startswith("None on these machines") == (gone > 0)
+    assert any(f"{gone} of 2 chips not finite" in line for line in researcher.reasons) == (gone > 0)
     page = html.of_run(run)
     assert not {"nan", "nan%"} & set(words(page).lower().split())
     assert ("chips not finite" in page) == (gone > 0)
@@ -99,19 +99,19 @@ def test_chips_that_learning_lost_and_chips_that_a_test_lost_are_one_count(folde
     run = ended(folders("full"), WELL | {"substrate": [0.9, None]})
     kept = {"updates": 1, "chips": [0]}  # it kept its weights, and answers
     assert (
-        answers(changed(run, lambda systems: systems["substrate"].update(diverged=kept)))[0].said
+        answers(changed(run, lambda systems: systems["substrate"].update(diverged=kept)))[0].text
         == "No: learning diverged on 2 of 2 chips."
     )
     untrained = ended(folders("full"), WELL | {"substrate": [0.9, None]})
     untrained.metrics = untrained.metrics[untrained.metrics.updates == 4]
-    assert answers(untrained)[0].said == "No: on 1 of 2 chips its answers are not finite."
+    assert answers(untrained)[0].text == "No: on 1 of 2 chips its answers are not finite."
 
 
 def test_a_reference_that_is_lost_says_nothing_of_a_device(folders: Folders) -> None:
     for kind in ("full", "regression"):
         run = ended(folders(kind), {"substrate": [0.9, 0.9], "digital": [None], "exact": [0.9]})
-        assert "digital" not in answers(run)[0].said
-        assert re.match(r"Yes, on this task: .*, exact", answers(run)[0].said)
+        assert "digital" not in answers(run)[0].text
+        assert re.match(r"Yes, on this task: .*, exact", answers(run)[0].text)
         (said, tone) = answers(ended(folders(kind), WELL | {"digital": [None], "exact": [None]}))[0][1:3]
         assert said.endswith("learning diverged on digital, so nothing says what that is worth.")
         assert tone == "unsure"
@@ -120,15 +120,15 @@ def test_a_reference_that_is_lost_says_nothing_of_a_device(folders: Folders) -> 
 def test_a_reference_that_is_lost_is_no_measure_of_progress(folders: Folders) -> None:
     """Nor is one of which a chip is left that does very well."""
     run = ended(folders("full"), {"substrate": [0.6, 0.6], "digital": [None], "exact": [0.6]})
-    assert answers(run)[2].said == "fpe survives on these machines."
-    assert answers(ended(folders("full"), {**WELL, "substrate": [0.6, 0.6]}))[2].said.startswith("None on these")
+    assert answers(run)[2].text == "fpe survives on these machines."
+    assert answers(ended(folders("full"), {**WELL, "substrate": [0.6, 0.6]}))[2].text.startswith("None on these")
     two = ended(folders("full"), {"substrate": [1.0, None], "digital": [0.6], "exact": [0.6]})
 
     def on_chips(systems: dict[str, Any]) -> None:
         for system in systems.values():
             system["signal_health"] = systems["substrate"]["signal_health"]
 
-    said = answers(changed(two, on_chips))[2].said
+    said = answers(changed(two, on_chips))[2].text
     assert said == "bptt (digital) and bptt (exact) survive on these machines; fpe does not."
     assert answers(ended(folders("full"), LOST))[2].tone == "bad"
 
@@ -154,13 +154,13 @@ def test_a_rule_whose_gradient_is_lost_on_a_chip_does_not_point_best(folders: Fo
 
         return changed(folders("untrained"), change)
 
-    assert "the gradient of bptt (digital) points best" in answers(pointing(0.5))[2].said
+    assert "the gradient of bptt (digital) points best" in answers(pointing(0.5))[2].text
     run = pointing(None)
-    assert answers(run)[2].said == "Nothing was trained; no rule has a gradient that points anywhere on all chips."
+    assert answers(run)[2].text == "Nothing was trained; no rule has a gradient that points anywhere on all chips."
     drawn = gradient(run.systems)
     assert drawn is not None
     assert "not finite are in neither: 1 of substrate, 1 of exact." in drawn.caption
-    rows = {line.label: line.cells for line in tables.gradients(run.systems).lines}
+    rows = {line.label: line.cells for line in tables.gradients(run.systems).rows}
     assert [str(cell) for cell in rows["recurrent"]][::3] == ["0.990 (1 not finite)", "-", "not finite"]
 
 
@@ -214,7 +214,7 @@ def test_what_a_rule_says_of_itself_is_known_to_the_researcher(folders: Folders)
     run = folders("full")
     said = tables.verdicts(run.systems["substrate"])
     assert any("the horizon of" in each and "at the initial weights it was" in each for each in said)
-    assert [f"fpe: {each}." for each in said] == [line for line in answers(run)[2].because if line.startswith("fpe: ")]
+    assert [f"fpe: {each}." for each in said] == [line for line in answers(run)[2].reasons if line.startswith("fpe: ")]
 
 
 # ---- studies -------------------------------------------------------------------------------------------------
@@ -233,17 +233,17 @@ def study_of(points: dict[tuple[int, str], tuple[float | None, int, int]], name:
 def test_a_point_with_lost_chips_is_neither_the_best_nor_the_worst_of_a_study() -> None:
     study = study_of({(4, "A"): (0.5, 4, 0), (6, "A"): (0.99, 1, 3), (7, "A"): (None, 0, 4), (8, "A"): (0.8, 4, 0)})
     physicist, _, researcher = trials.answers(study)
-    assert physicist.said == "A does best at bits 8: accuracy 80.0%."
-    assert physicist.because == [
+    assert physicist.text == "A does best at bits 8: accuracy 80.0%."
+    assert physicist.reasons == [
         "It does worst at bits 4: 50.0%.",
         "Not judged at bits 6: 3 of 4 are not finite.",
         "Not judged at bits 7: 4 of 4 are not finite.",
     ]
-    assert researcher.said == (
+    assert researcher.text == (
         "By its median over the points at which it is finite on all chips, a (A) does best: accuracy 65.0%."
     )
-    assert "a (A): not finite at 2 of 4 points." in researcher.because
-    cells = [line.cells for line in trials.medians(study).lines]
+    assert "a (A): not finite at 2 of 4 points." in researcher.reasons
+    cells = [line.cells for line in trials.medians(study).rows]
     assert [str(row[-1]) for row in cells] == ["50.0%", "99.0% (3 not finite)", "not finite", "80.0%"]
 
 
@@ -252,31 +252,31 @@ def test_rules_that_an_axis_varies_are_judged_apart() -> None:
     study = study_of({(4, "S"): (0.5, 4, 0), (8, "S"): (0.6, 4, 0), (5, "S"): (0.7, 4, 0), (9, "S"): (0.8, 4, 0)})
     study.summary["rule"] = ["worse", "worse", "better", "better"]
     researcher = trials.answers(study)[2]
-    assert researcher.said == "By its median over all points, better (S) does best: accuracy 75.0%."
-    assert researcher.because[:2] == ["worse (S): 50.0% to 60.0%.", "better (S): 70.0% to 80.0%."]
+    assert researcher.text == "By its median over all points, better (S) does best: accuracy 75.0%."
+    assert researcher.reasons[:2] == ["worse (S): 50.0% to 60.0%.", "better (S): 70.0% to 80.0%."]
 
 
 def test_a_rule_that_is_lost_more_often_does_not_do_best() -> None:
     study = study_of({(4, "A"): (0.5, 4, 0), (8, "A"): (0.6, 4, 0), (4, "B"): (0.9, 4, 0), (8, "B"): (0.99, 1, 3)})
     researcher = trials.answers(study)[2]
-    assert researcher.said == "By its median over all points, a (A) does best: accuracy 55.0%."
-    assert researcher.because == [
+    assert researcher.text == "By its median over all points, a (A) does best: accuracy 55.0%."
+    assert researcher.reasons == [
         "a (A): 50.0% to 60.0%.",
         "b (B): 90.0% to 90.0%.",
         "b (B): not finite at 1 of 2 points.",
         "What is finite at more points is better, then what has the better median.",
     ]
     loss = study_of({(4, "A"): (0.5, 4, 0), (4, "B"): (0.1, 3, 1)}, "loss")
-    assert "a (A) does best: loss 0.5" in trials.answers(loss)[2].said
+    assert "a (A) does best: loss 0.5" in trials.answers(loss)[2].text
 
 
 def test_a_study_in_which_all_is_lost_says_so() -> None:
     study = study_of({(4, "A"): (None, 0, 4), (8, "A"): (None, 0, 4)})
     physicist, _, researcher = trials.answers(study)
-    assert (physicist.said, physicist.tone) == ("A has at no point accuracy that is finite on all chips.", "bad")
-    assert (researcher.said, researcher.tone) == ("No accuracy is finite on all chips.", "bad")
+    assert (physicist.text, physicist.tone) == ("A has at no point accuracy that is finite on all chips.", "bad")
+    assert (researcher.text, researcher.tone) == ("No accuracy is finite on all chips.", "bad")
     (table,) = trials.pivots(study)
-    assert {str(cell) for line in table.lines for cell in line.cells} == {"not finite"}
+    assert {str(cell) for line in table.rows for cell in line.cells} == {"not finite"}
 
 
 def test_differences_say_how_many_seeds_are_lost() -> None:
@@ -288,7 +288,7 @@ def test_differences_say_how_many_seeds_are_lost() -> None:
     ]
     table = trials.differences(study._replace(pairs=pd.DataFrame(lines), curves=pd.DataFrame([{"updates": 1}])))
     assert table is not None
-    said = [[str(cell) for cell in line.cells] for line in table.lines]
+    said = [[str(cell) for cell in line.cells] for line in table.rows]
     assert said == [
         ["4", "+10.00", "+5.00 to +15.00", "3 of 3 (2 not finite)"],
         ["8", "not finite", "-", "0 of 0 (5 not finite)"],

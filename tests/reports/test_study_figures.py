@@ -19,13 +19,13 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from hwsim.columns import COLUMNS
-from hwsim.config.study import Figure
+from hwsim.config.study import FigureOptions
 from hwsim.reports import study as report
 from hwsim.reports import trials
 from hwsim.reports.figures import study as pictures
 from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, PAPER, RULE, canvas
 from hwsim.reports.figures.points import drawn, points
-from hwsim.reports.words import Words
+from hwsim.reports.vocabulary import Vocabulary
 from hwsim.results.study_folder import StudyFolder
 
 SYSTEMS = ("forward propagation", "one step", "BPTT in the loop")
@@ -69,7 +69,7 @@ def table() -> pd.DataFrame:
 
 
 def svg(folder: Path, table: pd.DataFrame, **changed: Any) -> str:
-    figure = Figure.model_validate({**FIGURE, **changed})
+    figure = FigureOptions.model_validate({**FIGURE, **changed})
     return pictures.draw(figure, table, folder / "figures").read_text(encoding="utf-8")
 
 
@@ -78,7 +78,7 @@ def texts(drawing: str) -> list[str]:
 
 
 def test_a_point_is_the_middle_of_chips_with_what_is_missing_counted(table: pd.DataFrame) -> None:
-    figure = Figure.model_validate(FIGURE | {"hollow": {"relative_error_input": "above 0.5"}})
+    figure = FigureOptions.model_validate(FIGURE | {"hollow": {"relative_error_input": "above 0.5"}})
     at = "device == 'RRAM' and steps == 8 and read_noise == 0.01 and system == "
     middle = list(points(figure, table.query(f"{at} 'BPTT in the loop'")))
     assert [(point.x, point.total, point.lost, point.undefined) for point in middle] == [
@@ -95,7 +95,10 @@ def test_a_point_is_the_middle_of_chips_with_what_is_missing_counted(table: pd.D
 
 def test_systems_of_which_a_quantity_is_not_known_are_left_out(table: pd.DataFrame) -> None:
     table.loc[table["system"] == "one step", ["cosine_input", "relative_error_input"]] = np.nan
-    assert set(drawn(Figure.model_validate(FIGURE), table)["system"]) == {"forward propagation", "BPTT in the loop"}
+    assert set(drawn(FigureOptions.model_validate(FIGURE), table)["system"]) == {
+        "forward propagation",
+        "BPTT in the loop",
+    }
 
 
 def test_panels_are_named_in_words_with_units(table: pd.DataFrame, tmp_path: Path) -> None:
@@ -130,12 +133,12 @@ def test_one_palette_no_background_and_the_same_bytes(table: pd.DataFrame, tmp_p
 
 
 def test_on_a_page_the_title_and_caption_stand_beside_the_drawing(table: pd.DataFrame) -> None:
-    made = pictures.on_a_page(Figure.model_validate(FIGURE), table, "noise")
+    made = pictures.on_a_page(FigureOptions.model_validate(FIGURE), table, "noise")
     assert made is not None
     assert (made.heading, made.caption, made.wide) == ("What a rule survives", "How to read it", True)
     assert "What a rule survives" not in texts(made.svg)
     assert not re.search(r"(?<!, )#[0-9a-f]{6}", made.svg)
-    assert pictures.on_a_page(Figure.model_validate(FIGURE), table[:0], "noise") is None
+    assert pictures.on_a_page(FigureOptions.model_validate(FIGURE), table[:0], "noise") is None
 
 
 def test_lines_that_end_apart_are_named_there_and_units_have_prefixes(table: pd.DataFrame, tmp_path: Path) -> None:
@@ -170,7 +173,7 @@ def test_labels_are_apart_in_order_and_as_near_as_may_be(wanted: dict[str, float
 )
 def test_figures_that_make_no_sense_are_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        Figure.model_validate(FIGURE | changed)
+        FigureOptions.model_validate(FIGURE | changed)
 
 
 def folder_of(table: pd.DataFrame, path: Path) -> StudyFolder:
@@ -191,7 +194,7 @@ def folder_of(table: pd.DataFrame, path: Path) -> StudyFolder:
 def test_the_table_has_systems_as_columns_and_only_axes_that_vary(table: pd.DataFrame, tmp_path: Path) -> None:
     (whole,) = trials.pivots(folder_of(table, tmp_path))
     assert (whole.corner, whole.columns) == ("device", ("steps", "read noise", "bits", *SYSTEMS))
-    said = {(line.label, *map(str, line.cells[:3])): [str(cell) for cell in line.cells[3:]] for line in whole.lines}
+    said = {(line.label, *map(str, line.cells[:3])): [str(cell) for cell in line.cells[3:]] for line in whole.rows}
     assert len(said) == 24
     assert said["PCM", "8", "0.05 %", "4"] == ["0.415", "undefined", "0.415"]
     assert said["RRAM", "8", "1 %", "8"] == ["0.815", "0.815", "0.810 (1 not finite)"]
@@ -202,7 +205,7 @@ def test_the_table_has_systems_as_columns_and_only_axes_that_vary(table: pd.Data
 
 def test_a_system_that_a_point_does_not_have_is_not_undefined_there(table: pd.DataFrame, tmp_path: Path) -> None:
     (whole,) = trials.pivots(folder_of(table.query("system != 'one step' or bits != 4"), tmp_path))
-    at = {cell for line in whole.lines for cell in map(str, line.cells) if str(line.cells[2]) == "4"}
+    at = {cell for line in whole.rows for cell in map(str, line.cells) if str(line.cells[2]) == "4"}
     assert "-" in at
     assert "undefined" not in at
 
@@ -211,7 +214,7 @@ def axes_of(table: pd.DataFrame, **changed: Any) -> Axes:
     """The first panel of a figure, with all that is drawn in it."""
     plain = FIGURE | {"facet": None, "rows": None} | changed
     with canvas(0.1) as sheet:
-        pictures._compose(sheet, Figure.model_validate(plain), table, titled=True)
+        pictures._compose(sheet, FigureOptions.model_validate(plain), table, titled=True)
         sheet.draw_without_rendering()
         return sheet.axes[0]
 
@@ -273,7 +276,7 @@ def test_tests_that_are_lost_are_so_on_a_learning_curve() -> None:
         ("test_loss", {"A": [0, 0, 0], "B": [0, 0, 2]}),
         ("train_loss", {"A": [0, 1, 0], "B": [0, 0, 2]}),
     ):
-        figure = Figure.model_validate({"name": "f", "x": "updates", "y": y, "hue": "system"})
+        figure = FigureOptions.model_validate({"name": "f", "x": "updates", "y": y, "hue": "system"})
         shown = drawn(figure, curve)
         for system, lost in wanted.items():
             found = list(points(figure, shown[shown["system"] == system]))
@@ -285,7 +288,7 @@ def test_tests_that_are_lost_are_so_on_a_learning_curve() -> None:
 @pytest.mark.parametrize("spread", ["quartiles", "range", "deviation", "interval", "none"])
 def test_the_spread_is_that_of_what_is_finite(table: pd.DataFrame, spread: str) -> None:
     """It has no width where one chip is left, none at all where none is, and none that is beyond all numbers."""
-    figure = Figure.model_validate(FIGURE | {"spread": spread, "facet": None, "rows": None})
+    figure = FigureOptions.model_validate(FIGURE | {"spread": spread, "facet": None, "rows": None})
     mine = table.query("system == 'BPTT in the loop' and device == 'PCM' and steps == 8 and read_noise == 0.01")
     for gone in range(5):
         lost = mine["chip"] < gone
@@ -327,8 +330,8 @@ def test_ticks_say_small_quantities_and_do_not_lie_over_each_other(table: pd.Dat
 def test_numbers_that_a_colour_or_panel_needs_may_be_missing(table: pd.DataFrame, tmp_path: Path) -> None:
     table["horizon_fresh_steps"] = table["bits"].where(table["bits"] > 4)
     changed = FIGURE | {"x": "steps", "hue": "horizon_fresh_steps", "facet": "horizon_fresh_steps", "rows": None}
-    assert set(drawn(Figure.model_validate(changed), table)["bits"]) == {6, 8}
-    assert pictures.draw(Figure.model_validate(changed), table.query("bits == 4"), tmp_path) is None
+    assert set(drawn(FigureOptions.model_validate(changed), table)["bits"]) == {6, 8}
+    assert pictures.draw(FigureOptions.model_validate(changed), table.query("bits == 4"), tmp_path) is None
 
 
 def test_colours_that_stand_for_numbers_say_of_what(table: pd.DataFrame, tmp_path: Path) -> None:
@@ -392,12 +395,14 @@ def test_the_table_fits_a_terminal_without_breaking_words(table: pd.DataFrame, t
     ],
 )
 def test_values_are_said_in_words(column: str, value: Any, said: str) -> None:
-    words = Words({"read_noise": "read noise", "fpe": "forward propagation"}, {"read_noise": "%", "steps": "steps"})
+    words = Vocabulary(
+        {"read_noise": "read noise", "fpe": "forward propagation"}, {"read_noise": "%", "steps": "steps"}
+    )
     assert words.level(column, value) == said
 
 
 def test_the_columns_that_the_documentation_lists_are_those_of_the_table() -> None:
     page = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
-    begin = page.index("| `seed` | of the trial |")
+    begin = page.index("| `seed` | seed of the trial |")
     listed = re.findall(r"^\| `(\w+)` \| (.*) \|$", page[begin:], re.M)
     assert dict(listed[: len(COLUMNS)]) == COLUMNS

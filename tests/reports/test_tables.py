@@ -19,7 +19,7 @@ from hwsim.documents import Document
 from hwsim.experiments.run import run
 from hwsim.quantities import si
 from hwsim.reports import tables, terminal
-from hwsim.reports.tables import Cell, Line, Table, put
+from hwsim.reports.tables import Table, TableCell, TableRow, put
 from hwsim.results.summary import Summary, System
 
 PREFIX = {prefix: 1000.0 ** (power - 6) for power, prefix in enumerate(["a", "f", "p", "n", "µ", "m", "", *"kMGT"])}
@@ -52,7 +52,7 @@ def share(cell: str) -> float:
 
 def cells(table: Table) -> dict[str, list[str]]:
     """Rows of a table by their label, as text."""
-    lines = [*table.lines, *([table.total] if table.total else [])]
+    lines = [*table.rows, *([table.total] if table.total else [])]
     assert all(len(line.cells) == len(table.columns) for line in lines)
     return {line.label: [str(cell) for cell in line.cells] for line in lines}
 
@@ -438,7 +438,7 @@ def test_costs_that_are_a_bound_are_called_so_and_ranges_are_shown() -> None:
         bound="a lower bound of cost; int8 training is not simulated", energy={"training_step_range_j": [1e-7, 2e-7]}
     )
     found = {"substrate": run_folders.system(system()), "int8": run_folders.system(bounded)}
-    lines = {line.label: [str(cell) for cell in line.cells] for line in tables.systems(found).lines}
+    lines = {line.label: [str(cell) for cell in line.cells] for line in tables.systems(found).rows}
     assert lines["costs are"] == ["-", "a bound"]
     assert lines["… lowest to highest"] == ["-", "100 nJ … 200 nJ"]
     assert "int8: a lower bound of cost; int8 training is not simulated." in tables.remarks(found)
@@ -446,7 +446,7 @@ def test_costs_that_are_a_bound_are_called_so_and_ranges_are_shown() -> None:
 
 def test_a_table_that_is_too_wide_goes_on_below() -> None:
     columns = tuple(f"system {number}" for number in range(8))
-    table = Table("T", columns, (Line("row", tuple(Cell(f"value {number}") for number in range(8))),))
+    table = Table("T", columns, (TableRow("row", tuple(TableCell(f"value {number}") for number in range(8))),))
     for width in (80, 120):
         console = Console(width=width, file=io.StringIO())
         put(table, console)

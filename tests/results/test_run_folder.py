@@ -16,16 +16,17 @@ import psutil
 import pytest
 
 import hwsim
-from hwsim import machine
-from hwsim.circuits.crossbar import Crossbar
+from hwsim import machines
 from hwsim.config import experiment as config
 from hwsim.config import hardware
 from hwsim.documents import Document
-from hwsim.errors import MemoryEstimateError, ResultsError
+from hwsim.errors import MemoryEstimateError, OutputError, ResultsError
 from hwsim.experiments import wear
 from hwsim.experiments.run import Run, run
 from hwsim.results import run_folder
-from hwsim.results.tables import CONDUCTANCE, WRITES
+from hwsim.results.tables import CONDUCTANCE, TABLES, WORDS, WRITES
+from hwsim.units.devices import Devices
+from hwsim.units.mapping import Mapping
 
 DATA: dict[str, Any] = {
     "name": "small",
@@ -136,6 +137,96 @@ def test_folders_that_may_not_be_read_are_refused(folder: Path, name: str) -> No
         (folder / name).chmod(0o755)
 
 
+@pytest.mark.parametrize("name", ["", "there/nothing", "file/below"])
+def test_what_is_no_folder_of_results_is_refused_and_the_way_to_one_is_said(tmp_path: Path, name: str) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ResultsError) as error:
+        hwsim.read(tmp_path / name)
+    said = str(error.value)
+    assert said.startswith(str(tmp_path / name))
+    assert "it has no summary.json" in said if not name else "no such folder; `hwsim run FILE` makes one" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "notes.txt"]
+
+
+def test_reading_tells_runs_from_studies(folder: Path) -> None:
+    assert isinstance(hwsim.read(folder), hwsim.RunFolder)
+    (folder / "study.yaml").write_text("name: mine\n")  # it says of itself that it is one
+    with pytest.raises(ResultsError, match="is a study without results"):
+        hwsim.read(folder)
+
+
+# ---- writing -----------------------------------------------------------------------------------------------------
+
+
+def row_of(name: str) -> tuple[Any, ...]:
+    """A row in which each column says where it is; those of names are names that look like something else."""
+    return tuple("null" if column in WORDS else float(at) for at, column in enumerate(TABLES[name]))
+
+
+def test_a_folder_that_is_written_is_read_as_the_same(made: Run, tmp_path: Path) -> None:
+    """Whoever writes it: what is asked for is a summary, rows and events, and no run."""
+    said, rows = made.summary, {name: [row_of(name)] * 2 for name in TABLES}
+    folder, event = tmp_path / "run", {"ph": "X", "name": "λ"}
+    with run_folder.written_whole(folder) as partial:
+        timeline = json.dumps({"traceEvents": [event]})
+        run_folder.write(partial, {"name": "λ", "bits": "08"}, said, rows, lambda file: file.write(timeline))
+        assert not folder.exists()
+    found = run_folder.read(folder)
+    assert (found.path, found.summary, found.config) == (folder, said, {"name": "λ", "bits": "08"})
+    assert found.timeline == [event]
+    for name in TABLES:
+        table = getattr(found, name.removesuffix(".csv"))
+        assert list(table.itertuples(index=False, name=None)) == rows[name]
+    assert len(found.doubts) == 1
+    assert found.doubts[0].startswith("the configuration is no longer valid")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def fill(folder: Path, then: Callable[[], None]) -> None:
+    """Write something into a folder, after which something else happens before it is whole."""
+    with run_folder.written_whole(folder) as partial:
+        (partial / "config.yaml").write_text("mine")
+        then()
+
+
+@pytest.mark.parametrize("wrong", [ValueError("no"), KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_what_is_not_written_to_its_end_leaves_nothing(tmp_path: Path, wrong: BaseException) -> None:
+    folder = tmp_path / "new" / "deep" / "run"
+
+    def fail() -> None:
+        raise wrong
+
+    with pytest.raises(OutputError if isinstance(wrong, OSError) else type(wrong)):
+        fill(folder, fail)
+    assert list(tmp_path.iterdir()) == []  # nor the folders on the way to it
+
+
+def test_a_folder_that_came_into_being_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+
+    def meanwhile() -> None:
+        folder.mkdir()
+        (folder / "config.yaml").write_text("theirs")
+
+    with pytest.raises(OutputError, match="cannot write"):
+        fill(folder, meanwhile)
+    assert (folder / "config.yaml").read_text() == "theirs"
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_runs_without_a_folder_get_the_next_free_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for wanted in ("my_run", "my_run-2", "my_run-3"):
+        found = run_folder.place(None, "my run")
+        assert found == Path("runs") / wanted
+        found.mkdir(parents=True)
+    assert run_folder.place(tmp_path / "mine", "my run") == tmp_path / "mine"
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(OutputError, match=r"exists already, and nothing is overwritten; choose another .* --out"):
+        run_folder.place(tmp_path / "mine", "my run")
+
+
 # ---- devices and circuits ------------------------------------------------------------------------------------
 
 
@@ -155,14 +246,14 @@ def test_histograms_count_every_device_and_every_write(made: Run) -> None:
     bins = run_folder.read(str(made.folder)).histograms
     stage = made.costs[0].machine
     assert set(bins.system) == {"substrate"}
-    for name, array in stage.arrays.items():
+    for name, array in stage.devices.arrays.items():
         mine = bins[bins.array == name]
         for quantity in (CONDUCTANCE, WRITES):
             assert mine[mine.quantity == quantity].devices.sum() == 2 * array.plus.size
         writes = mine[mine.quantity == WRITES]
         assert (writes.low * writes.devices).sum() == array.writes.sum()
-    total = sum(array.writes.sum((1, 2, 3)) for array in stage.arrays.values())
-    np.testing.assert_array_equal(total, stage.written)
+    total = sum(array.writes.sum((1, 2, 3)) for array in stage.devices.arrays.values())
+    np.testing.assert_array_equal(total, stage.devices.written)
     for quantity, found in bins.groupby("quantity"):
         assert (found.high - found.low).round(12).nunique() == 1, quantity
 
@@ -177,14 +268,14 @@ def test_clipping_by_unit_adds_up_to_the_rates_of_the_summary(made: Run) -> None
 
 
 def test_machines_without_devices_have_neither() -> None:
-    plain = machine.build(hardware.machine(Document("test", "ideal")))
+    plain = machines.build(hardware.machine(Document("test", "ideal")))
     assert list(wear.histograms("a", plain)) == []
     assert list(wear.clipping("a", plain)) == []
 
 
 def test_writes_are_counted_however_many_there_are() -> None:
     sheet = hardware.machine(Document("test", "pcm_crossbar")).device
-    array = Crossbar(sheet, 1.0, np.full((1, 1, 1), np.nan), np.zeros((1, 1, 1)), np.zeros((1, 1, 1)))
+    array = Devices(Mapping(sheet, 1.0), np.full((1, 1, 1), np.nan), np.zeros((1, 2, 1, 1)))
     draws = [np.random.default_rng(0)]
     array._programmed = array_most = np.iinfo(np.uint16).max - 2
     array.writes[:] = array_most

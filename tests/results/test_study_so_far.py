@@ -26,18 +26,18 @@ from hwsim.experiments.study import study
 from hwsim.reports import html
 from hwsim.reports import study as report
 from hwsim.results.study import reader
-from hwsim.results.study.store import FILE, LOCK, Outcome, Progress, Store, Trials
+from hwsim.results.study.store import FILE, LOCK, StudyProgress, TrialResult, Trials, TrialStore
 
 STUDY = run_folders.STUDY.replace("seeds: 3", "seeds: 2")
 TRIALS = 8
 TABLES = ("table.csv", "table.parquet", "summary.csv", "figures/cosine.svg")
-DONE = Outcome("done", summary='{"systems": {}}')
+DONE = TrialResult("done", summary='{"systems": {}}')
 
 
 def run(folder: Path, over: int = TRIALS, text: str = STUDY) -> None:
     """A study, stopped when so many trials are over."""
 
-    def progress(now: Progress) -> None:
+    def progress(now: StudyProgress) -> None:
         if now.over >= over < TRIALS:
             raise KeyboardInterrupt
 
@@ -66,10 +66,10 @@ def held() -> Iterator[tuple[Path, subprocess.Popen[str]]]:
     code = f"""\
 import sys
 from pathlib import Path
-from hwsim.results.study.store import Outcome, Store
-with Store(Path({str(path)!r})) as store:
+from hwsim.results.study.store import TrialResult, TrialStore
+with TrialStore(Path({str(path)!r})) as store:
     for number in range(10**6):
-        store.keep([number], str(number), Outcome("done", summary="x" * 9000))
+        store.keep([number], str(number), TrialResult("done", summary="x" * 9000))
         print(flush=True)
         if not sys.stdin.readline():
             break
@@ -113,7 +113,7 @@ def lying(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 def test_what_is_committed_is_read_while_the_next_trial_is_written(tmp_path: Path) -> None:
     path = tmp_path / FILE
-    with Store(path) as store:
+    with TrialStore(path) as store:
         store.keep([0], "a", DONE)
         store._base.execute("BEGIN IMMEDIATE")
         store._base.execute("INSERT INTO plan VALUES (1, 'a')")
@@ -124,7 +124,7 @@ def test_what_is_committed_is_read_while_the_next_trial_is_written(tmp_path: Pat
 
 def test_a_reader_sees_one_moment_and_keeps_no_writer_waiting(tmp_path: Path) -> None:
     path = tmp_path / FILE
-    with Store(path) as store:
+    with TrialStore(path) as store:
         store.keep([0], "a", DONE)
 
         def look(trials: Trials) -> list[int]:
@@ -161,7 +161,7 @@ def test_what_a_killed_process_left_is_read_and_left_as_it_is(held: tuple[Path, 
     assert over(path) == 3
     del before[f"{FILE}-shm"]
     assert lying(path.parent) == before
-    with Store(path) as store:
+    with TrialStore(path) as store:
         assert store.count().total() == 3
 
 
@@ -180,13 +180,13 @@ def test_a_writer_that_ends_while_somebody_reads_loses_nothing(held: tuple[Path,
 
 def test_a_study_that_begins_while_somebody_reads_is_read_again(tmp_path: Path) -> None:
     path, begun = tmp_path / FILE, []
-    with Store(path) as store:
+    with TrialStore(path) as store:
         store.keep([0], "a", DONE)
     assert sorted(file.name for file in tmp_path.iterdir()) == [LOCK, FILE]
 
     def look(trials: Trials) -> int:
         if not begun:
-            begun.append(Store(path))
+            begun.append(TrialStore(path))
             begun[0].keep([1], "b", DONE)
         return trials.count().total()
 
@@ -254,7 +254,7 @@ def test_what_is_known_so_far_is_what_the_tables_will_say(whole: Path, tmp_path:
     assert lying(tmp_path / "s") == before
     assert finished.progress is None
     assert found.progress is not None
-    assert found.progress == Progress(found.progress.over, 0, TRIALS)
+    assert found.progress == StudyProgress(found.progress.over, 0, TRIALS)
     assert 5 <= found.progress.over == found.table["config_sha256"].nunique() < TRIALS
     same = finished.table[finished.table["config_sha256"].isin(found.table["config_sha256"])]
     pd.testing.assert_frame_equal(found.table, same.reset_index(drop=True), check_dtype=False, check_exact=True)
@@ -270,7 +270,7 @@ def test_a_page_of_everything_but_the_tables_is_that_of_the_finished_study(whole
     partial, finished = hwsim.read(folder), hwsim.read(whole)
     assert isinstance(partial, hwsim.StudyFolder)
     assert isinstance(finished, hwsim.StudyFolder)
-    assert partial.progress == Progress(TRIALS, 0, TRIALS)
+    assert partial.progress == StudyProgress(TRIALS, 0, TRIALS)
     as_finished = partial._replace(path=whole, progress=None, figures=finished.figures)
     assert html.of_study(as_finished) == html.of_study(finished)
 
@@ -302,7 +302,7 @@ def test_a_study_that_goes_on_takes_tables_away_that_are_not_its_own(whole: Path
     shutil.copytree(whole, folder)
     more = grid.compose(documents.loads(STUDY.replace("seeds: 2", "seeds: 3"), "study.yaml"))
 
-    def stop(now: Progress) -> None:
+    def stop(now: StudyProgress) -> None:
         if now.over > TRIALS:
             raise KeyboardInterrupt
 

@@ -1,1 +1,1 @@
-"""Studies: many experiments, each carried out once, wherever and however often the work is interrupted."""
+"""Studies: many experiments, each carried out once, however often the work is interrupted."""

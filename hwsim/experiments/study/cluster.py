@@ -1,4 +1,4 @@
-"""Trials on a Dask cluster, which somebody runs or which is started here."""
+"""Trials on a Dask cluster: one that is running, or one started on this computer."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from contextlib import suppress
 from typing import Any, Self
 
 import hwsim
-from hwsim.config.study import Cluster as Options
+from hwsim.config.study import ClusterOptions
 from hwsim.errors import HwsimError
 from hwsim.experiments.study.trial import Job, carry_out
-from hwsim.results.study.store import Outcome
+from hwsim.results.study.store import TrialResult
 
 _AHEAD = 3
-"""Trials that are handed to the scheduler for each thread of the cluster."""
+"""Number of trials submitted to the scheduler per thread of the cluster."""
 _PATIENCE = 30
 """Seconds to wait for a scheduler, and for a worker."""
 
@@ -24,12 +24,12 @@ class ClusterError(HwsimError):
 
 
 class Cluster:
-    """A Dask cluster. It is a context; a cluster that was started here ends with it.
+    """A Dask cluster. It is a context manager, which stops a cluster that it has started.
 
-    Trials of workers that die are carried out by others; Dask gives one up after it has lost several workers.
+    Other workers carry out the trials of a worker that dies; Dask gives a trial up after it has lost several workers.
     """
 
-    def __init__(self, options: Options, data: str | None = None) -> None:
+    def __init__(self, options: ClusterOptions, data: str | None = None) -> None:
         self._data = data
         self._futures: dict[Any, Job] = {}
         self._local: Any = None
@@ -60,12 +60,12 @@ class Cluster:
             with suppress(Exception):
                 getattr(self, opened).close()
 
-    def carry_out(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, Outcome]]:
-        """Each job with its outcome, as they end."""
+    def carry_out(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, TrialResult]]:
+        """Each job with its result, in the order in which jobs end."""
         from distributed import as_completed
 
         ended = as_completed()
-        run = uuid.uuid4().hex[:8]  # results that a scheduler still has belong to somebody else
+        run = uuid.uuid4().hex[:8]  # a scheduler may still hold results of other studies
 
         def fill() -> None:
             while len(self._futures) < _AHEAD * max(1, sum(self._client.nthreads().values())):
@@ -80,23 +80,23 @@ class Cluster:
         fill()
         for future in ended:
             job = self._futures.pop(future)
-            yield job, self._outcome(future)
+            yield job, self._result(future)
             fill()
 
-    def _outcome(self, future: Any) -> Outcome:
+    def _result(self, future: Any) -> TrialResult:
         from distributed import KilledWorker
 
         if future.status == "finished":
-            return Outcome(*future.result())
+            return TrialResult(*future.result())
         if future.status in ("cancelled", "lost"):
             raise ClusterError("the Dask scheduler is gone")
         error = future.exception()
         if isinstance(error, KilledWorker):
-            return Outcome("failed", "each Dask worker that carried it out died; out of memory, perhaps")
+            return TrialResult("failed", "each Dask worker that carried it out died; out of memory, perhaps")
         raise ClusterError(f"a Dask worker cannot carry trials out: {type(error).__name__}: {error}")
 
     def _check(self) -> None:
-        """That there are workers, with the same software: other versions may give other bytes."""
+        """Check that there are workers, with the same versions of the software: others may give other bytes."""
         try:
             self._client.wait_for_workers(1, timeout=_PATIENCE)
         except TimeoutError:

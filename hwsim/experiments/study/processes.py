@@ -1,4 +1,4 @@
-"""Trials in processes of this computer."""
+"""Trials in processes on this computer."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ import psutil
 from hwsim.errors import HwsimError
 from hwsim.experiments.study.trial import Job
 from hwsim.experiments.study.worker import ENVIRONMENT
-from hwsim.results.study.store import Outcome
+from hwsim.results.study.store import TrialResult
 
 _AHEAD = 2
-"""Trials that a worker holds while they are short: the one it is at, and the next one."""
+"""Number of trials that a worker holds while trials are short: the current one and the next."""
 _SHORT = 1.0
-"""Seconds that a short trial takes at most."""
+"""Longest duration of a short trial, in seconds."""
 
 
 def workers_here() -> int:
-    """The cores that this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count() or 1
 
 
@@ -37,7 +37,7 @@ class WorkerError(HwsimError):
 
 
 class _Worker:
-    """A process with the trials that it was given and has not answered."""
+    """A worker process, and the trials that it has not answered yet."""
 
     def __init__(self, answers: queue.SimpleQueue[tuple[_Worker, str | None]]) -> None:
         self.jobs: deque[Job] = deque()
@@ -57,7 +57,7 @@ class _Worker:
     def _listen(self, answers: queue.SimpleQueue[tuple[_Worker, str | None]]) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            if line.endswith("\n"):  # else it died while it wrote
+            if line.endswith("\n"):  # otherwise it died while writing
                 answers.put((self, line))
         answers.put((self, None))
 
@@ -68,10 +68,10 @@ class _Worker:
             self.process.stdin.write(json.dumps([job.config, job.seed, data]) + "\n")
             self.process.stdin.flush()
         except OSError:
-            pass  # it died, which its output will tell
+            pass  # it died, which `_listen` reports
 
     def end(self) -> str:
-        """Kill it, and say how it died if it had."""
+        """Kill the process, and say how it ended."""
         code = self.process.poll()
         if code is None:
             self.process.kill()
@@ -85,10 +85,9 @@ class _Worker:
 
 
 class Processes:
-    """So many worker processes. It is a context, which leaves none behind.
+    """Worker processes on this computer. It is a context manager, which ends all of them.
 
-    A trial whose worker dies, or that finds too little memory beside the others, is tried once more at the end with
-    nothing beside it.
+    A trial whose worker dies, or that has too little memory beside the others, is tried once more at the end, alone.
     """
 
     def __init__(self, workers: int, data: str | None = None) -> None:
@@ -105,20 +104,20 @@ class Processes:
         for worker in self._workers:
             worker.end()
 
-    def carry_out(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, Outcome]]:
-        """Each job with its outcome, as they end."""
+    def carry_out(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, TrialResult]]:
+        """Each job with its result, in the order in which jobs end."""
         alone: list[Job] = []
-        for job, outcome in self._spread(jobs, self._count):
-            if outcome.status == "died" or (self._count > 1 and _crowded(outcome)):
+        for job, result in self._spread(jobs, self._count):
+            if result.status == "died" or (self._count > 1 and _crowded(result)):
                 alone.append(job)
             else:
-                yield job, outcome
+                yield job, result
         if alone:
-            for job, outcome in self._spread(iter(alone), 1):
-                yield job, outcome._replace(status="failed") if outcome.status == "died" else outcome
+            for job, result in self._spread(iter(alone), 1):
+                yield job, result._replace(status="failed") if result.status == "died" else result
 
-    def _spread(self, jobs: Iterator[Job], count: int) -> Iterator[tuple[Job, Outcome]]:
-        """As `carry_out`, with the status `died` where a worker did."""
+    def _spread(self, jobs: Iterator[Job], count: int) -> Iterator[tuple[Job, TrialResult]]:
+        """Like `carry_out`, without second tries; the status is `died` if the worker died."""
         again: deque[Job] = deque()
         ahead = _AHEAD
         while len(self._workers) > count:
@@ -136,7 +135,7 @@ class Processes:
             self._workers += [_Worker(self._answers) for _ in range(count - len(self._workers))]
             worker, line = self._answers.get()
             if worker not in self._workers:
-                continue  # it was ended from here
+                continue  # this process has ended it
             if line is None:
                 self._workers.remove(worker)
                 died = worker.end()
@@ -145,15 +144,15 @@ class Processes:
                 if worker.jobs:
                     at = worker.jobs.popleft()
                     again.extend(worker.jobs)
-                    yield at, Outcome("died", f"the process that carried it out ended twice: {died}")
+                    yield at, TrialResult("died", f"the process that carried it out ended twice: {died}")
             elif not worker.ready:
                 worker.ready = True
             else:
-                outcome = Outcome(*json.loads(line))
-                ahead = _AHEAD if (outcome.wall_s or 0) < _SHORT else 1
-                yield worker.jobs.popleft(), outcome
+                result = TrialResult(*json.loads(line))
+                ahead = _AHEAD if (result.wall_s or 0) < _SHORT else 1
+                yield worker.jobs.popleft(), result
 
 
-def _crowded(outcome: Outcome) -> bool:
-    """Whether it failed for lack of memory, and so may go better with nothing else beside it."""
-    return any(kind in (outcome.traceback or "") for kind in ("MemoryEstimateError", "MemoryError"))
+def _crowded(result: TrialResult) -> bool:
+    """Whether a trial failed for lack of memory, and may succeed alone."""
+    return any(kind in (result.traceback or "") for kind in ("MemoryEstimateError", "MemoryError"))

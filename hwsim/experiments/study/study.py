@@ -1,4 +1,4 @@
-"""Run a study: carry out the trials that are not over yet, keep each as it ends, and write what was found."""
+"""Running a study: carry out its remaining trials, store each as it ends, and write the tables."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ import numpy
 import hwsim
 from hwsim import documents, tasks
 from hwsim.config.grid import Grid
-from hwsim.config.study import Cluster as ClusterOptions
+from hwsim.config.study import ClusterOptions
 from hwsim.errors import ConfigError, OutputError
 from hwsim.experiments.length import Length
 from hwsim.experiments.study.processes import Processes, workers_here
 from hwsim.experiments.study.trial import Job
-from hwsim.free_memory import Part, check_memory
+from hwsim.free_memory import MemoryNeed, check_memory
 from hwsim.results.study import table
-from hwsim.results.study.store import FILE, Outcome, Progress, Store
+from hwsim.results.study.store import FILE, StudyProgress, TrialResult, TrialStore
 from hwsim.results.study_folder import STUDY
 
 MANY = 100_000
-"""Beyond so many trials a study asks first."""
+"""Largest number of trials that a study runs without `yes`."""
 
 _A_ROW, _A_TEST = 8_000, 400
-"""Bytes of a row of the table, and of one of learning curves, with what writing them takes."""
+"""Bytes per row of the table, and per row of the learning curves, including what writing takes."""
 
 
 class Executor(Protocol):
-    """Carries trials out somewhere."""
+    """Carries out trials: processes, or a cluster."""
 
-    def carry_out(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, Outcome]]:
-        """Each job with its outcome, as they end."""
+    def carry_out(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, TrialResult]]:
+        """Each job with its result, in the order in which jobs end."""
 
 
 def run(
@@ -47,23 +47,23 @@ def run(
     data: str | Path | None = None,
     yes: bool = False,
     retry: bool = False,
-    progress: Callable[[Progress], None] = lambda progress: None,
-) -> Progress:
+    progress: Callable[[StudyProgress], None] = lambda progress: None,
+) -> StudyProgress:
     """Run a study into a folder, or go on with it, and write its tables.
 
     Args:
         grid: the trials.
-        folder: a new one, or one with the same study.
-        workers: processes on this computer, one for each core by default; none where a Dask cluster is named.
-        scheduler: the address of a Dask scheduler, instead.
+        folder: a new folder, or the folder of the same study.
+        workers: the number of processes on this computer, by default one per core; not used with a Dask cluster.
+        scheduler: the address of a Dask scheduler, which replaces the processes.
         data: the folder with the data sets that are not shipped.
-        yes: go on with very many trials, or with a study that has changed.
-        retry: run trials that failed again.
-        progress: told first what was there already, and then of each trial.
+        yes: accept more than `MANY` trials, or a study that has changed.
+        retry: run failed trials again.
+        progress: called with the progress at the start, and after each trial.
 
     Raises:
-        HwsimError: something is wrong with the study, the folder, the data or the cluster. Trials that are over are
-            kept.
+        HwsimError: the study is invalid, or the folder, the data or the cluster cannot be used. Trials that are over
+            are kept.
     """
     if grid.trials > MANY and not yes:
         raise ConfigError(f"{grid.study.name}: {grid.trials:,} trials; if that is what you want, add --yes")
@@ -73,7 +73,7 @@ def run(
         _compare(store, asked, folder, yes)
         if retry:
             store.forget_failed()
-        now = Progress.of(store.count(), grid.trials)
+        now = StudyProgress.of(store.count(), grid.trials)
         if now.over < grid.trials:
             table.remove(folder)
         _write_study(folder, grid)
@@ -84,17 +84,17 @@ def run(
                 for now in _carry_out(grid, store, executor):
                     progress(now)
         table.write(folder, grid, store)
-        return Progress.of(store.count(), grid.trials)
+        return StudyProgress.of(store.count(), grid.trials)
 
 
 def check_tables(grid: Grid) -> None:
-    """Refuse a study whose tables would not fit this computer, before any trial.
+    """Refuse a study whose tables would need too much memory of this computer.
 
     Raises:
-        MemoryEstimateError: they would not.
+        MemoryEstimateError: they need more than is free.
     """
     rows = tests = 0
-    for experiment in grid.some():
+    for experiment in grid.representatives():
         systems = experiment.systems().values()
         chips = sum(system.chips if system.machine.kind == "crossbar" else 1 for system in systems)
         rows = max(rows, chips)
@@ -103,10 +103,12 @@ def check_tables(grid: Grid) -> None:
             tests = max(tests, chips * Length.of(experiment.training, sequences).tests)
     size = grid.trials * (rows * _A_ROW + tests * _A_TEST + 1)
     advice = "fewer points, seeds, chips or tests"
-    check_memory(f"{grid.study.name}: what its {grid.trials:,} trials find", Part("its tables", size, advice))
+    check_memory(
+        f"{grid.study.name}: the results of its {grid.trials:,} trials", MemoryNeed("its tables", size, advice)
+    )
 
 
-def opened(folder: Path) -> Store:
+def opened(folder: Path) -> TrialStore:
     """The store of a study's folder, which may be new.
 
     Raises:
@@ -121,7 +123,7 @@ def opened(folder: Path) -> Store:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror}; choose another folder with --out") from None
-    return Store(path)
+    return TrialStore(path)
 
 
 def _executor(
@@ -137,19 +139,19 @@ def _executor(
     return Processes(workers, where)
 
 
-def _carry_out(grid: Grid, store: Store, executor: Executor) -> Iterator[Progress]:
-    """Carry out what is not over, and keep it; how far the study is after each trial."""
+def _carry_out(grid: Grid, store: TrialStore, executor: Executor) -> Iterator[StudyProgress]:
+    """Carry out the remaining trials and store them; yields the progress after each trial."""
     over, ended = bytearray(grid.trials), store.count()
     for number in store.numbers():
         over[number] = 1
-    flying: dict[str, Job] = {}
+    running: dict[str, Job] = {}
 
-    def keep(numbers: list[int], trial: str, outcome: Outcome) -> None:
-        store.keep(numbers, trial, outcome)
-        ended[outcome.status] += len(numbers)  # counting them again takes longer than a short trial
+    def keep(numbers: list[int], trial: str, result: TrialResult) -> None:
+        store.keep(numbers, trial, result)
+        ended[result.status] += len(numbers)  # a new count takes longer than a short trial
 
     def jobs() -> Iterator[Job]:
-        """Seed by seed, so that the whole grid is there early."""
+        """The remaining jobs, seed by seed, so that the whole grid has results early."""
         for at, seed in enumerate(grid.seeds):
             for point in range(grid.points):
                 number = point * len(grid.seeds) + at
@@ -160,37 +162,37 @@ def _carry_out(grid: Grid, store: Store, executor: Executor) -> Iterator[Progres
                 except ConfigError as error:  # parts that do not fit together
                     said = documents.anywhere(str(error))
                     trial = documents.fingerprint({"labels": grid.labels(point), "seed": seed, "error": said})
-                    keep([number], trial, Outcome("failed", said))
+                    keep([number], trial, TrialResult("failed", said))
                     continue
-                if trial in flying:
-                    flying[trial].numbers.append(number)
-                elif known := store.know(number, trial):
+                if trial in running:
+                    running[trial].numbers.append(number)
+                elif known := store.status_of(number, trial):
                     ended[known] += 1
                 else:
-                    flying[trial] = Job([number], trial, config, seed)
-                    yield flying[trial]
+                    running[trial] = Job([number], trial, config, seed)
+                    yield running[trial]
 
-    for job, outcome in executor.carry_out(jobs()):
-        keep(job.numbers, job.id, outcome)
-        del flying[job.id]
-        yield Progress.of(ended, grid.trials)
+    for job, result in executor.carry_out(jobs()):
+        keep(job.numbers, job.id, result)
+        del running[job.id]
+        yield StudyProgress.of(ended, grid.trials)
 
 
 def identity(grid: Grid, point: int, seed: int) -> tuple[str, str]:
-    """The hash of all that decides a trial's results, and its experiment as JSON."""
+    """The hash of all data that determines a trial's results, and its experiment as JSON."""
     resolved = grid.experiment(point).resolved()
     trial = documents.fingerprint({"hwsim": hwsim.__version__, "config": {**resolved, "seed": seed}})
     return trial, json.dumps(resolved)
 
 
 def _asked(grid: Grid) -> dict[str, Any]:
-    """What decides the trials of a study, to be compared when it goes on."""
+    """The data that determines the trials of a study; it is compared when the study goes on."""
     study = {key: value for key, value in grid.resolved().items() if key not in ("figures", "dask", "name")}
     software = {"hwsim": hwsim.__version__, "numpy": numpy.__version__, "numba": numba.__version__}
     return {"study": study, "files": grid.check(), "software": software}
 
 
-def _compare(store: Store, asked: dict[str, Any], folder: Path, yes: bool) -> None:
+def _compare(store: TrialStore, asked: dict[str, Any], folder: Path, yes: bool) -> None:
     before = store.asked
     if before is None:
         store.ask(asked)

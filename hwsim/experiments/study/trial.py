@@ -1,4 +1,4 @@
-"""One trial, carried out in whichever process: text in, text out."""
+"""One trial, carried out in any process: the experiment and the result are text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hwsim.config.experiment import Experiment
 from hwsim.errors import HwsimError
 from hwsim.experiments import run as experiments
 from hwsim.experiments.footprint import Footprint, footprint
-from hwsim.results.study.store import Outcome
+from hwsim.results.study.store import TrialResult
 from hwsim.results.summary import plain
 from hwsim.tasks import Dataset
 
@@ -23,9 +23,9 @@ class Job(NamedTuple):
     """A trial to be carried out.
 
     Attributes:
-        numbers: of the plan that it answers; more than one where points are alike.
-        id: the hash of its resolved config.
-        config: the resolved experiment as JSON, with any seed.
+        numbers: its numbers in the plan; several if points are equal.
+        id: the hash of its resolved experiment.
+        config: the resolved experiment as JSON; its seed is not used.
         seed: the seed of this trial.
     """
 
@@ -35,18 +35,18 @@ class Job(NamedTuple):
     seed: int
 
 
-def carry_out(config: str, seed: int, data: str | None = None) -> Outcome:
-    """Run a resolved experiment with a seed; whatever goes wrong in it is its outcome."""
+def carry_out(config: str, seed: int, data: str | None = None) -> TrialResult:
+    """Run a resolved experiment with a seed; an error becomes part of the result."""
     begun = time.perf_counter()
     try:
         experiment = _experiment(config).model_copy(update={"seed": seed})
-        found = experiments.simulate(experiment, _dataset, data, needed=_footprint(config))
-    except Exception as error:  # the others go on
+        result = experiments.simulate(experiment, _dataset, data, needed=_footprint(config))
+    except Exception as error:  # other trials go on
         said = str(error) if isinstance(error, HwsimError) else f"{type(error).__name__}: {error}"
-        return Outcome("failed", said, traceback.format_exc(), wall_s=time.perf_counter() - begun)
-    summary = json.dumps(found.summary.plain(), allow_nan=False)
-    metrics = json.dumps(plain(found.metrics.to_dict("split", index=False)), allow_nan=False)
-    return Outcome("done", None, None, summary, metrics, time.perf_counter() - begun)
+        return TrialResult("failed", said, traceback.format_exc(), wall_s=time.perf_counter() - begun)
+    summary = json.dumps(result.summary.plain(), allow_nan=False)
+    metrics = json.dumps(plain(result.metrics.to_dict("split", index=False)), allow_nan=False)
+    return TrialResult("done", None, None, summary, metrics, time.perf_counter() - begun)
 
 
 @lru_cache(64)
@@ -56,7 +56,7 @@ def _experiment(config: str) -> Experiment:
 
 @lru_cache(64)
 def _footprint(config: str) -> Footprint:
-    """That of an experiment with any seed."""
+    """The footprint of an experiment, which does not depend on its seed."""
     return footprint(_experiment(config))
 
 
@@ -64,10 +64,10 @@ _latest: dict[str, Dataset] = {}
 
 
 def _dataset(options: Any, seed: int, folder: Path | None) -> Dataset:
-    """The data of a task, kept for the next trial with the same."""
+    """The data of a task, cached for the next trial with the same data."""
     key = f"{options.model_dump_json()} {seed} {folder}"
-    found = _latest.get(key)
-    if found is None:
+    dataset = _latest.get(key)
+    if dataset is None:
         _latest.clear()
-        found = _latest[key] = tasks.load(options, seed, folder)
-    return found
+        dataset = _latest[key] = tasks.load(options, seed, folder)
+    return dataset

@@ -1,4 +1,4 @@
-"""A worker process: reads trials from its standard input, a line each, and writes how they ended, a line each."""
+"""A worker process: reads one trial per line of its standard input, and writes one result per line."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import threading
 ENVIRONMENT = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
-"""One thread for each worker: workers run side by side, and sums do not depend on how many cores there are."""
+"""One thread per worker: workers run side by side, and sums do not depend on the number of cores."""
 
 
 def main() -> None:
-    """Work until the input ends, which it also does when the process that wrote it is gone."""
+    """Work until the input ends, which also happens when the parent process dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)  # what a library prints is not an answer
+    os.dup2(2, 1)  # the output of libraries goes to the error stream
     asked: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(asked,), daemon=True).start()
 

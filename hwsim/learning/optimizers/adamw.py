@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from hwsim.learning.optimizers.optimizer import Optimizer
-from hwsim.machine import Signal, Trainable, plus, sqrt, square
+from hwsim.machine import Signal, Trainable
+from hwsim.operations import plus, sqrt, square
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 

@@ -1,1 +1,1 @@
-"""Figures of a report, one a file. Each takes what a run says and gives a `Drawing`, or None if that is too little."""
+"""Figures of a report, one per file. Each makes a `Drawing` from results, or None if there is nothing to draw."""

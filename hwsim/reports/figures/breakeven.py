@@ -12,21 +12,21 @@ from hwsim.results.breakeven import QUANTITIES, Breakeven
 _LABELS = {"energy": "energy of a gradient", "memory": "memory at its peak", "time": "time of a sequence"}
 
 
-def svg(found: Breakeven) -> str:
-    """Three panels, a line for each system; a thin upright line is where the substrate meets the best reference."""
-    values, file = list(found.costs), io.StringIO()
-    names = list(found.costs[values[0]])
+def svg(result: Breakeven) -> str:
+    """Three panels with a line per system; a vertical line marks where the substrate meets the best reference."""
+    values, file = list(result.costs), io.StringIO()
+    names = list(result.costs[values[0]])
     with canvas(300, 940) as figure, mpl.rc_context({"svg.hashsalt": "breakeven"}):
         panels = figure.subplots(1, len(QUANTITIES))
         for axes, quantity in zip(panels, QUANTITIES, strict=True):
             for number, name in enumerate(names):
-                costs = [getattr(found.costs[value][name], quantity.name) for value in values]
+                costs = [getattr(result.costs[value][name], quantity.name) for value in values]
                 middle, low, high = zip(*costs, strict=True)
                 colour = SERIES[number % len(SERIES)]
                 axes.plot(values, middle, DASHES[number % len(DASHES)], color=colour, label=name)
                 if low != high:
                     axes.fill_between(values, low, high, color=colour, alpha=0.15, linewidth=0)
-            for meeting in found.verdicts[quantity.name].stated.meetings:
+            for meeting in result.verdicts[quantity.name].stated.meetings:
                 axes.axvline(meeting.value, color=INK, linewidth=0.8)
                 axes.annotate(f" {meeting.value:g}", (meeting.value, 1), xycoords=("data", "axes fraction"), va="top")
             axes.set_xscale("log")
@@ -35,7 +35,7 @@ def svg(found: Breakeven) -> str:
             axes.grid()
             quantities(axes.yaxis, quantity.unit, log=True)
             axes.set_title(_LABELS[quantity.name])
-            axes.set_xlabel(found.axis)
+            axes.set_xlabel(result.axis)
         legend(figure, panels[0], columns=len(names))
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     return file.getvalue()

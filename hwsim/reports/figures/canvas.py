@@ -24,7 +24,7 @@ from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, N
 from hwsim.quantities import si
 
 WIDTH = 350
-"""Of a figure, in units of its own; text is 11 of them, so it can be read where a phone shows it at 310 pixels."""
+"""Width of a figure, in units of 1/11 of the text size: text is legible where a phone shows 310 pixels."""
 
 INK, MUTED, RULE, PAPER = "#1b2327", "#566067", "#d3d9dd", "#fefefe"
 PALETTE = {
@@ -37,7 +37,7 @@ PALETTE = {
     "rose": "#d66ca3",
     "slate": "#5b5b52",
 }
-"""Colours that differ from each other also for readers who see no red or no green; `tests/reports` holds them to it."""
+"""Colours that readers with red-green colour blindness can tell apart; `tests/reports` checks that."""
 
 SERIES = tuple(PALETTE.values())
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -120,8 +120,8 @@ class Drawing(NamedTuple):
     """A figure for a page.
 
     Attributes:
-        name: of the figure, and of its place in the page.
-        heading: what one sees, as a sentence.
+        name: the name of the figure, and its identifier in the page.
+        heading: what the figure shows, as a sentence.
         svg: the drawing.
         caption: how to read it.
         wide: whether it takes the whole width of a page.
@@ -157,10 +157,10 @@ def written(figure: Figure, name: str) -> str:
 
 
 def adopted(svg: str, name: str, label: str) -> Drawing:
-    """A drawing that somebody else made with Matplotlib, in the page's colours as far as it uses common ones.
+    """A drawing made elsewhere with Matplotlib; common colours become the colours of the page.
 
     Raises:
-        ElementTree.ParseError: it is no XML.
+        ElementTree.ParseError: it is not XML.
     """
     inline = _inline(svg, name, label)
     box = re.search(r'viewBox="0 0 ([\d.]+) ', inline)
@@ -170,7 +170,7 @@ def adopted(svg: str, name: str, label: str) -> Drawing:
 def _inline(svg: str, name: str, label: str) -> str:
     """Matplotlib's document as an element of a page: no header, colours by name, identifiers of its own.
 
-    What only draws is kept: no script, no link to elsewhere, nothing that acts.
+    Only elements that draw are kept: no scripts, no external links, no event handlers.
     """
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", _XLINK)
@@ -198,7 +198,7 @@ def _inline(svg: str, name: str, label: str) -> str:
             if key in ("style", "fill", "stroke"):
                 value = _in_variables(value)
             if key in ("d", "transform", "x", "y", "width", "height", "points"):
-                value = re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), value)
+                value = re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), value)
             value = value.replace("url(#", f"url(#{name}-")
             element.set(key, f"#{name}-{value[1:]}" if key.endswith("href") else value)
     for key in ("width", "height", "version"):
@@ -220,10 +220,10 @@ def _variable(colour: re.Match[str]) -> str:
 
 
 class Decades(LogLocator):
-    """Ticks at powers of ten; at round numbers where there are not two of them.
+    """Ticks at powers of ten; at round numbers if fewer than two powers of ten are in range.
 
     Args:
-        least: the smallest value above zero, of an axis that reaches down to it; zero has a tick as well.
+        least: the smallest positive value, for an axis that includes zero; zero gets a tick as well.
     """
 
     def __init__(self, least: float | None = None) -> None:
@@ -233,14 +233,17 @@ class Decades(LogLocator):
     def tick_values(self, vmin: float, vmax: float) -> Any:
         """Where ticks stand between two values."""
         low = vmin if self._least is None else self._least
-        for found in (super().tick_values(low, vmax), MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, vmax)):
-            ticks = [tick for tick in map(float, found) if low <= tick <= vmax]
+        for candidates in (
+            super().tick_values(low, vmax),
+            MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, vmax),
+        ):
+            ticks = [tick for tick in map(float, candidates) if low <= tick <= vmax]
             if len(ticks) > 1:
                 break
         return ticks if self._least is None else [0.0, *ticks]
 
     def nonsingular(self, vmin: float, vmax: float) -> tuple[float, float]:
-        """Ends of an axis; one that reaches down to zero keeps them."""
+        """The ends of an axis; an axis that includes zero keeps its ends."""
         return super().nonsingular(vmin, vmax) if self._least is None else Locator.nonsingular(self, vmin, vmax)
 
 
@@ -255,12 +258,12 @@ def quantities(axis: Axis, unit: str, *, log: bool = False) -> None:
 
 
 def percent(axis: Axis) -> None:
-    """Tick labels of shares."""
+    """Tick labels in per cent, for shares."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}".replace("%", " %")))
 
 
 def legend(figure: Figure, axes: Axes, columns: int | None = None) -> None:
-    """The names of what is drawn, above it, in as many columns as short names leave room for."""
+    """The legend above the axes; it has more columns if names are short."""
     handles, labels = axes.get_legend_handles_labels()
     columns = columns or (3 if labels and max(map(len, labels)) < 13 else 2)
     figure.legend(handles, [shortened(label) for label in labels], loc="outside upper left", ncols=columns)
@@ -272,5 +275,5 @@ def shortened(name: str, most: int = 26) -> str:
 
 
 def opening(text: str) -> str:
-    """A sentence with its first letter as a capital, whatever name it begins with."""
+    """A sentence with a capital letter at its start."""
     return text[:1].upper() + text[1:]

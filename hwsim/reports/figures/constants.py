@@ -1,4 +1,4 @@
-"""The constants that the energy of a training step rests on: what it would be if each had another published value."""
+"""The tornado chart: the energy of a training step with each constant at the ends of its range."""
 
 from __future__ import annotations
 
@@ -7,27 +7,31 @@ from typing import Any
 
 from hwsim.quantities import si
 from hwsim.reports.figures.canvas import INK, PALETTE, PAPER, Drawing, canvas, drawing, quantities, shortened
-from hwsim.reports.tables import Share, shares
+from hwsim.reports.tables import EnergyShare, shares
 from hwsim.results.summary import System
 
 MOST = 12
-"""Constants in the figure; the table below it has all."""
+"""Largest number of constants in the figure; the table below it has all."""
 
 
 def constants(name: str, system: System) -> Drawing | None:
-    """A tornado if there are ranges, else what each constant contributes; None without energy."""
-    found, total = shares(system), system.energy.training_step_j
-    if not found or not total:
+    """A tornado chart if there are ranges, else the contribution of each constant; None without energy."""
+    contributions, total = shares(system), system.energy.training_step_j
+    if not contributions or not total:
         return None
-    ranged = any(share.swing for share in found.values())
-    key = (lambda each: -found[each].swing) if ranged else (lambda each: -found[each].energy)
-    shown = sorted(found, key=key)[:MOST]
+    ranged = any(share.swing for share in contributions.values())
+    key = (
+        (lambda constant: -contributions[constant].swing)
+        if ranged
+        else (lambda constant: -contributions[constant].energy)
+    )
+    shown = sorted(contributions, key=key)[:MOST]
     if ranged:
-        shown = [each for each in shown if found[each].swing]
+        shown = [constant for constant in shown if contributions[constant].swing]
     with canvas(80 + 31 * len(shown)) as figure:
         axes = figure.subplots()
-        for row, each in enumerate(shown):
-            share = found[each]
+        for row, constant in enumerate(shown):
+            share = contributions[constant]
             low, high = _reach(share, total) if ranged else (0.0, share.energy)
             colour = PALETTE["orange"] if share.assumed else PALETTE["blue"]
             hatch = "////" if share.assumed else None
@@ -49,14 +53,14 @@ def constants(name: str, system: System) -> Drawing | None:
                 label=label,
             )
             axes.annotate(
-                f"{shortened(each, 44)}  {share.energy / total:.0%}",
+                f"{shortened(constant, 44)}  {share.energy / total:.0%}",
                 (0, row),
                 xycoords=("axes fraction", "data"),
                 xytext=(2, 8.5),
                 textcoords="offset points",
                 va="bottom",
                 fontsize=9.5,
-                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.6},  # lines end behind words
+                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.6},  # lines end before words
             )
         if ranged:
             axes.axvline(total, color=INK, linewidth=1)
@@ -69,10 +73,10 @@ def constants(name: str, system: System) -> Drawing | None:
         quantities(axes.xaxis, "J")
         axes.set_xlabel("energy of a training step" if ranged else "part of a training step’s energy", color=INK)
         _legend(figure, axes)
-        return drawing(figure, "constants", _heading(name, system, found, total, ranged), _caption(ranged))
+        return drawing(figure, "constants", _heading(name, system, contributions, total, ranged), _caption(ranged))
 
 
-def _reach(share: Share, total: float) -> tuple[float, float]:
+def _reach(share: EnergyShare, total: float) -> tuple[float, float]:
     low = share.energy if share.low is None else share.low
     high = share.energy if share.high is None else share.high
     return total - (share.energy - low), total + (high - share.energy)
@@ -85,21 +89,21 @@ def _legend(figure: Any, axes: Any) -> None:
         figure.legend(list(first.values()), list(first), loc="outside upper left", ncols=2)
 
 
-def _heading(name: str, system: System, found: Mapping[str, Share], total: float, ranged: bool) -> str:
+def _heading(name: str, system: System, contributions: Mapping[str, EnergyShare], total: float, ranged: bool) -> str:
     assumed = system.energy.assumed_fraction
     rests = f"; {assumed:.0%} of {name}’s energy rests on assumptions" if assumed is not None else ""
     if ranged:
-        most = max(found, key=lambda each: found[each].swing)
-        low, high = _reach(found[most], total)
+        most = max(contributions, key=lambda constant: contributions[constant].swing)
+        low, high = _reach(contributions[most], total)
         return f"Most hangs on the constant {most}: {si(low, 'J')} to {si(high, 'J')}{rests}"
-    most = next(iter(found))
-    return f"The constant {most} makes {found[most].energy / total:.0%} of the total{rests}"
+    most = next(iter(contributions))
+    return f"The constant {most} makes {contributions[most].energy / total:.0%} of the total{rests}"
 
 
 def _caption(ranged: bool) -> str:
     if ranged:
         return (
-            "The upright is the total; each bar is where it would lie between the lowest and the highest value of that "
-            "constant, all others as they are. Beside each name stands its share of the total."
+            "The vertical line is the total. Each bar spans the total from the lowest to the highest value of one "
+            "constant, with all others unchanged. Beside each name stands its share of the total."
         )
     return "Each bar is the energy that is charged by one constant; beside its name stands its share of the total."

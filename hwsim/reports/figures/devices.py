@@ -1,4 +1,4 @@
-"""What became of the devices and circuits: conductances, writes per device, and values beyond full scale."""
+"""Devices and circuits after a run: conductances, writes per device, and values beyond full scale."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from hwsim.results.run_folder import RunFolder
 from hwsim.results.tables import CONDUCTANCE, WRITES
 
 MOST = 12
-"""Units in the figure of what is clipped."""
+"""Largest number of units in the figure of clipping."""
 
 
 def conductances(run: RunFolder) -> Drawing | None:
-    """At the end of the run, by array."""
+    """Histogram of conductances at the end of the run, by array."""
     name = next(iter(run.systems))
     bins = _of(run.histograms, name, CONDUCTANCE)
     if bins.empty:
@@ -31,14 +31,14 @@ def conductances(run: RunFolder) -> Drawing | None:
         "conductance",
         "S",
         f"{share:.0%} of {name}’s devices lie in the lowest bin that has any",
-        "Devices of all chips at the end of the run, by array, on a logarithmic axis. Of the two devices of a weight "
-        "one is always meant to be at the low end; a pile at the high end is a range that is too narrow "
-        "for the weights.",
+        "Devices of all chips at the end of the run, by array, on a logarithmic axis. One of the two devices of a "
+        "weight is always meant to be at the low end; a pile at the high end means that the range is too narrow for "
+        "the weights.",
     )
 
 
 def writes(run: RunFolder) -> Drawing | None:
-    """How often each device was written, by array."""
+    """Histogram of writes per device, by array."""
     name = next(iter(run.systems))
     bins = _of(run.histograms, name, WRITES)
     if bins.empty:
@@ -53,7 +53,7 @@ def writes(run: RunFolder) -> Drawing | None:
         "",
         f"No device of {name} was written more than {times}; the average is {mean:.3g}",
         "Devices of all chips by how often they were written, the first programming included, on a logarithmic axis. "
-        "Endurance is not modelled: what a device stands has to be held beside the right end.",
+        "Endurance is not modelled: compare the right end with what your device endures.",
     )
 
 
@@ -90,7 +90,7 @@ def clipped(run: RunFolder) -> Drawing | None:
             "clipped",
             f"{_unit(first.kind, first.unit)} clips most: {first.rate:.2%} of its values",
             f"The units of {name} that clip, at most {MOST} of them, on a logarithmic axis; {never} others never clip. "
-            "From one in a hundred (broken line) on, ranges are worth widening.",
+            "Ranges are worth widening where more than one value in a hundred is clipped (broken line).",
         )
 
 

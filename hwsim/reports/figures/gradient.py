@@ -1,4 +1,4 @@
-"""How well gradients point where exact ones do, by group and layer, all systems beside each other."""
+"""The direction of gradients beside exact ones, by group and layer, all systems side by side."""
 
 from __future__ import annotations
 
@@ -21,28 +21,31 @@ from hwsim.results.summary import Against
 
 
 def gradient(systems: Systems) -> Drawing | None:
-    """A row for each group, over all layers and in each; a mark for each system; None if nothing was checked."""
+    """A row per group, over all layers and per layer; a mark per system; None if nothing was checked."""
     checked = {name: dict(alignments(system.gradient)) for name, system in systems.items() if system.gradient}
     if not checked:
         return None
-    rows = list(dict.fromkeys(row for found in checked.values() for row in found))
+    rows = list(dict.fromkeys(row for groups in checked.values() for row in groups))
     values = [
-        value for found in checked.values() for each in found.values() for value in (_cosine(each), *_chips(each))
+        value
+        for groups in checked.values()
+        for against in groups.values()
+        for value in (_cosine(against), *_chips(against))
     ]
     with canvas(70 + 27 * len(rows) + 16 * ((len(checked) + 1) // 2)) as figure:
         axes = figure.subplots()
         for row in range(len(rows)):
             axes.axhline(row, color=RULE, linewidth=0.7, zorder=0)
-        for place, (name, found) in enumerate(checked.items()):
+        for place, (name, groups) in enumerate(checked.items()):
             colour, shift = (
                 SERIES[place % len(SERIES)],
                 (place - (len(checked) - 1) / 2) * min(0.17, 0.8 / len(checked)),
             )
             for row, label in enumerate(rows):
-                chips = _chips(found[label]) if label in found else []
+                chips = _chips(groups[label]) if label in groups else []
                 if len(chips) > 1:
                     axes.plot([min(chips), max(chips)], [row + shift] * 2, color=colour, linewidth=1.2, alpha=0.7)
-            marks = [(row, _cosine(found[label])) for row, label in enumerate(rows) if label in found]
+            marks = [(row, _cosine(groups[label])) for row, label in enumerate(rows) if label in groups]
             known = [(row + shift, value) for row, value in marks if value is not None]
             axes.plot(
                 [value for _, value in known],
@@ -73,24 +76,24 @@ def gradient(systems: Systems) -> Drawing | None:
         )
 
 
-def _cosine(found: Against) -> float | None:
-    return found.target.cosine
+def _cosine(against: Against) -> float | None:
+    return against.target.cosine
 
 
-def _chips(found: Against) -> list[float]:
-    return [value for value in found.target.per_chip if value is not None]
+def _chips(against: Against) -> list[float]:
+    return [value for value in against.target.per_chip if value is not None]
 
 
 def _left_out(systems: Systems) -> str:
-    """Which systems have chips that have no mark."""
-    gone = {name: count for name, system in systems.items() if (count := lost_gradients(system))}
-    said = ", ".join(f"{count} of {name}" for name, count in gone.items())
-    return f" Chips whose gradients are not finite are in neither: {said}." if said else ""
+    """The remark about chips that have no mark."""
+    lost = {name: count for name, system in systems.items() if (count := lost_gradients(system))}
+    listed = ", ".join(f"{count} of {name}" for name, count in lost.items())
+    return f" Chips whose gradients are not finite are in neither: {listed}." if listed else ""
 
 
 def _heading(checked: Mapping[str, Mapping[str, Against]]) -> str:
-    name, found = next(iter(checked.items()))
-    known = {row: value for row, each in found.items() if (value := _cosine(each)) is not None}
+    name, groups = next(iter(checked.items()))
+    known = {row: value for row, against in groups.items() if (value := _cosine(against)) is not None}
     if not known:
         return f"The gradients of {name} have no direction to compare"
     worst = min(known, key=lambda row: known[row])

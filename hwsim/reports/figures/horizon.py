@@ -17,7 +17,7 @@ _MODULI = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 
 
 def horizon(systems: Systems) -> Drawing | None:
-    """Of the first system that has a horizon; None if none has."""
+    """The map for the first system that has a horizon; None if none has."""
     name, reach = next(((name, s.horizon) for name, s in systems.items() if s.horizon), ("", None))
     if reach is None:
         return None
@@ -53,7 +53,7 @@ def horizon(systems: Systems) -> Drawing | None:
         axes.xaxis.set_major_locator(LogLocator(10, numticks=6))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xlabel("forgetting ln(1/|λ|) a step; above, |λ|")
+        axes.set_xlabel("forgetting per step, ln(1/|λ|); above, |λ|")
         axes.set_ylabel("steps of a sequence")
         axes.grid()
         upper = axes.twiny()
@@ -76,13 +76,13 @@ def horizon(systems: Systems) -> Drawing | None:
 
 
 def _point(reach: InitialHorizon) -> Horizon:
-    """A horizon from a summary, in which what is infinite is null."""
+    """The horizon of a summary, where null means infinite."""
     fields: Any = {key: inf if (value := getattr(reach, key)) is None else value for key in Horizon._fields}
     return Horizon(**fields)
 
 
 def _fresh(point: Horizon, rates: np.ndarray) -> np.ndarray:
-    """What fresh errors of this size allow, had the network another rate."""
+    """The longest sequences that fresh errors of this size allow at other rates."""
     return np.array([point._replace(rate=float(rate)).fresh_steps if point.fresh else np.inf for rate in rates])
 
 

@@ -1,4 +1,4 @@
-"""Accuracy, or loss where there is none, over the energy spent so far; the band spans the chips."""
+"""Learning curves: accuracy, or loss if there is none, over the energy spent so far; bands span the chips."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from hwsim.results.run_folder import RunFolder
 
 
 def scores(run: RunFolder) -> pd.DataFrame:
-    """Each test of each system: the energy that was spent until it was over, and the median and range over chips.
+    """The tests of each system: the energy spent until the end of the test, and the median and range over chips.
 
-    Columns: system, updates, energy_j (NaN where it is unknown), median, lowest, highest, which are those of the chips
-    that have a number, and lost, how many have none.
+    Columns: system; updates; energy_j, NaN if unknown; median, lowest and highest, over the chips that have a number;
+    lost, the number of chips that have none.
     """
-    made = run.metrics.groupby(["system", "updates"], sort=False)
-    of_chips = made[measured(run)].agg(median="median", lowest="min", highest="max")
-    lost = made.test_loss.agg(lambda losses: int(losses.isna().sum())).rename("lost")
-    return pd.concat([made.energy_j.first(), of_chips, lost], axis=1).reset_index()
+    tests = run.metrics.groupby(["system", "updates"], sort=False)
+    of_chips = tests[measured(run)].agg(median="median", lowest="min", highest="max")
+    lost = tests.test_loss.agg(lambda losses: int(losses.isna().sum())).rename("lost")
+    return pd.concat([tests.energy_j.first(), of_chips, lost], axis=1).reset_index()
 
 
 def measured(run: RunFolder) -> str:
-    """What is to be shown of tests."""
+    """The column of the tests that is shown."""
     return "test_loss" if all(system.accuracy is None for system in run.systems.values()) else "test_accuracy"
 
 
-def learning(made: pd.DataFrame, names: Iterable[str], measure: str) -> Drawing | None:
-    """A line for each system whose energy is known, as far as it is; over updates if none is.
+def learning(tests: pd.DataFrame, names: Iterable[str], measure: str) -> Drawing | None:
+    """A line per system whose energy is known; over updates if no energy is known.
 
-    None without at least two tests, or if no chip has a number in any.
+    None if there are fewer than two tests, or if no chip has a number in any test.
 
     Args:
         made: the tests, as `scores` gives them.
-        names: of all systems, whose places decide on colours.
+        names: the names of all systems, whose order determines their colours.
         measure: `test_accuracy` or `test_loss`.
     """
-    if made.updates.nunique() < 2 or made["median"].isna().all():
+    if tests.updates.nunique() < 2 or tests["median"].isna().all():
         return None
     accuracy = measure == "test_accuracy"
-    known = made[made.groupby("system").energy_j.transform(lambda column: column.notna().any())]
+    known = tests[tests.groupby("system").energy_j.transform(lambda column: column.notna().any())]
     priced = bool(known["median"].notna().any())
-    shown = known if priced else made
+    shown = known if priced else tests
     over = "energy_j" if priced else "updates"
     wide = priced and _far_apart(shown)
     with canvas(290) as figure:
@@ -79,7 +79,7 @@ def learning(made: pd.DataFrame, names: Iterable[str], measure: str) -> Drawing 
             _heading(shown, priced, accuracy),
             "Lines are medians over chips, bands reach from the worst chip to the best."
             + _left_out(shown)
-            + (" Energy contains programming, training and tests" if priced else "")
+            + (" Energy includes programming, training and tests" if priced else "")
             + ((", on a logarithmic axis." if wide else ".") if priced else ""),
         )
 
@@ -102,7 +102,7 @@ def _heading(shown: pd.DataFrame, priced: bool, accuracy: bool) -> str:
 
 
 def _left_out(shown: pd.DataFrame) -> str:
-    """Which systems have chips that lie on no line."""
+    """The remark about chips that are on no line."""
     most = shown.groupby("system", sort=False).lost.max()
-    said = ", ".join(f"{count} of {system}" for system, count in most.items() if count)
-    return f" Chips whose answers are not finite are in neither: {said}." if said else ""
+    listed = ", ".join(f"{count} of {system}" for system, count in most.items() if count)
+    return f" Chips whose answers are not finite are in neither: {listed}." if listed else ""

@@ -1,4 +1,4 @@
-"""What is held in memory step by step through a training step, stacked by class, with the line of BPTT in it."""
+"""Memory during a training step, step by step, stacked by class, with lines for BPTT."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, Drawing, canvas, d
 from hwsim.results.run_folder import RunFolder
 
 KEPT = (WEIGHTS, MASTER, OPTIMIZER, ACCUMULATORS)
-"""Classes that have the size of the parameters, and are there however long a sequence is."""
+"""Classes that have the size of the parameters, whatever the length of a sequence."""
 
 COLOURS = {
     WEIGHTS: (PALETTE["slate"], 0.85),
@@ -45,12 +45,12 @@ COLOURS = {
 """Colour and opacity: grey for what has the size of the parameters."""
 
 
-class Held(NamedTuple):
-    """The most that one system held during each step of a training step.
+class Occupancy(NamedTuple):
+    """The peak memory of one system in each step of a training step.
 
     Attributes:
         sweeps: its passes and phases, and how many steps each has.
-        bits: of each class, `(steps + 1,)`; the first is before the first step.
+        bits: bits by class, `(steps + 1,)`; the first value is from before the first step.
     """
 
     sweeps: tuple[tuple[str, int], ...]
@@ -64,8 +64,8 @@ class Held(NamedTuple):
         return sum(count for _, count in self.sweeps)
 
 
-def held(run: RunFolder, system: str) -> Held | None:
-    """The most that a system held during each step, by class; None if no step was noted."""
+def occupancy_of(run: RunFolder, system: str) -> Occupancy | None:
+    """The peak memory of a system in each step, by class; None if no step was recorded."""
     steps, rows = run.energy[(run.energy.system == system) & (run.energy.part == "step")], run.memory
     rows = rows[rows.system == system]
     sweeps = _sweeps(steps)
@@ -106,78 +106,78 @@ def held(run: RunFolder, system: str) -> Held | None:
         now[kind] += change
         note(place)
     note(length)
-    return Held(sweeps, {kind: bits for kind, bits in most.items() if bits.any()})
+    return Occupancy(sweeps, {kind: bits for kind, bits in most.items() if bits.any()})
 
 
 def _sweeps(steps: pd.DataFrame) -> tuple[tuple[str, int], ...]:
     """The passes and phases of a training step in order, and how many steps each has."""
-    found: list[tuple[str, int]] = []
+    sweeps: list[tuple[str, int]] = []
     last = -1.0
     moments = steps.loc[steps.step.notna(), ["sweep", "step"]].drop_duplicates()
     for name, step in zip(moments.sweep, moments.step, strict=True):
-        if found and found[-1][0] == name and step != last:
-            found[-1] = name, found[-1][1] + 1
+        if sweeps and sweeps[-1][0] == name and step != last:
+            sweeps[-1] = name, sweeps[-1][1] + 1
         else:
-            found.append((name, 1))
+            sweeps.append((name, 1))
         last = step
-    return tuple(found)
+    return tuple(sweeps)
 
 
 def memory(run: RunFolder) -> Drawing | None:
-    """The substrate, all of it and what a sequence adds, with the lines of systems that learn by BPTT."""
+    """The memory of the substrate, in total and without parameters, with lines for systems that learn by BPTT."""
     name, substrate = next(iter(run.systems.items()))
-    mine = held(run, name)
-    if mine is None:
+    occupancy = occupancy_of(run, name)
+    if occupancy is None:
         return None
     lines = {
-        other: found
+        other: reference
         for other, system in run.systems.items()
-        if other != name and system.rule == "bptt" and (found := held(run, other)) is not None
+        if other != name and system.rule == "bptt" and (reference := occupancy_of(run, other)) is not None
     }
     added = [kind for kind in CLASSES if kind not in KEPT]
     with canvas(430) as figure:
         whole, part = figure.subplots(2, 1, sharex=True)
-        _stack(whole, mine, [*KEPT, *added])
-        _stack(part, mine, added)
-        for dash, (other, found) in zip(("--", ":", "-."), lines.items(), strict=False):
-            x = np.arange(found.steps + 1)
-            whole.plot(x, found.total(CLASSES) / 8, dash, color=INK, label=other, drawstyle="steps-pre")
-            part.plot(x, found.total(added) / 8, dash, color=INK, drawstyle="steps-pre")
+        _stack(whole, occupancy, [*KEPT, *added])
+        _stack(part, occupancy, added)
+        for dash, (other, reference) in zip(("--", ":", "-."), lines.items(), strict=False):
+            x = np.arange(reference.steps + 1)
+            whole.plot(x, reference.total(CLASSES) / 8, dash, color=INK, label=other, drawstyle="steps-pre")
+            part.plot(x, reference.total(added) / 8, dash, color=INK, drawstyle="steps-pre")
         whole.set_ylabel("all that is held")
         part.set_ylabel("without parameters")
         for axes in (whole, part):
             axes.set_ylim(0)
             axes.grid(axis="y")
             quantities(axes.yaxis, "B")
-            _mark_sweeps(axes, mine, named=axes is whole)
+            _mark_sweeps(axes, occupancy, named=axes is whole)
         part.set_xlabel("steps of one training step, pass after pass")
-        part.set_xlim(0, max([mine.steps, *(found.steps for found in lines.values())]))
+        part.set_xlim(0, max([occupancy.steps, *(reference.steps for reference in lines.values())]))
         handles, labels = whole.get_legend_handles_labels()
         figure.legend(handles, [shortened(label) for label in labels], loc="outside upper left", ncols=2)
         return drawing(
             figure,
             "memory",
-            _heading(name, mine, lines, added),
+            _heading(name, occupancy, lines, added),
             f"Areas are what {name} ({substrate.rule}) holds for one sequence, by class; broken lines are what BPTT "
-            "holds in its own passes. Dotted uprights part the passes. Grey is what has the size of the parameters; "
-            "below it is left out, and one sees whether the rest grows with the length of the sequence.",
+            "holds in its own passes. Dotted vertical lines separate the passes. Grey areas have the size of the "
+            "parameters; the lower panel leaves them out, and shows whether the rest grows with the sequence.",
         )
 
 
-def _stack(axes: Any, mine: Held, classes: list[str]) -> None:
-    shown = [kind for kind in classes if kind in mine.bits]
-    x = np.arange(mine.steps + 1)
-    below = np.zeros(mine.steps + 1)
+def _stack(axes: Any, occupancy: Occupancy, classes: list[str]) -> None:
+    shown = [kind for kind in classes if kind in occupancy.bits]
+    x = np.arange(occupancy.steps + 1)
+    below = np.zeros(occupancy.steps + 1)
     for kind in shown:
-        above, (colour, opacity) = below + mine.bits[kind] / 8, COLOURS[kind]
+        above, (colour, opacity) = below + occupancy.bits[kind] / 8, COLOURS[kind]
         axes.fill_between(x, below, above, step="pre", color=colour, alpha=opacity, linewidth=0, label=kind)
         below = above
 
 
-def _mark_sweeps(axes: Any, mine: Held, *, named: bool) -> None:
+def _mark_sweeps(axes: Any, occupancy: Occupancy, *, named: bool) -> None:
     at = 0
-    for name, count in mine.sweeps:
-        if named and count > mine.steps / 8:
+    for name, count in occupancy.sweeps:
+        if named and count > occupancy.steps / 8:
             axes.annotate(
                 name,
                 (at + count / 2, 1),
@@ -192,9 +192,9 @@ def _mark_sweeps(axes: Any, mine: Held, *, named: bool) -> None:
         axes.axvline(at, color=MUTED, linestyle=(0, (1, 3)), linewidth=1)
 
 
-def _heading(name: str, mine: Held, lines: Mapping[str, Held], added: list[str]) -> str:
-    most = float(mine.total(added).max()) / 8
-    said = f"For a sequence {name} holds {si(most, 'B')} beside its parameters"
-    for other, found in lines.items():
-        return f"{said}, {other} {si(float(found.total(added).max()) / 8, 'B')}"
-    return said
+def _heading(name: str, occupancy: Occupancy, lines: Mapping[str, Occupancy], added: list[str]) -> str:
+    most = float(occupancy.total(added).max()) / 8
+    text = f"For a sequence {name} holds {si(most, 'B')} beside its parameters"
+    for other, reference in lines.items():
+        return f"{text}, {other} {si(float(reference.total(added).max()) / 8, 'B')}"
+    return text

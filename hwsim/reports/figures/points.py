@@ -1,4 +1,4 @@
-"""The points of a study's figure: the middle of chips and seeds, how far they spread, and what is missing."""
+"""The points of a study's figure: centre and spread over chips and seeds, and missing values."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 
 from hwsim.columns import error_column
-from hwsim.config.study import Figure
+from hwsim.config.study import FigureOptions
 
 
 class Point(NamedTuple):
     """One mark of a figure.
 
     Attributes:
-        x: where it is.
-        low, middle, high: of the values; None if there is none.
-        total: how many chips and seeds there are.
-        lost: how many of them are not finite.
-        undefined: how many have no value, such as the cosine of a gradient that is all zero.
+        x: its position.
+        low, middle, high: centre and spread of the values; None if there are none.
+        total: the number of values, over chips and seeds.
+        lost: the number of values that are not finite.
+        undefined: the number of undefined values, such as the cosine of a gradient that is all zero.
         hollow: whether the figure's condition for hollow marks holds.
     """
 
@@ -35,8 +35,8 @@ class Point(NamedTuple):
     hollow: bool = False
 
 
-def drawn(figure: Figure, table: pd.DataFrame) -> pd.DataFrame:
-    """The rows that a figure is about: of trials that are done, where y was asked for, of systems that have it."""
+def drawn(figure: FigureOptions, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that a figure shows: of trials that are done, and of systems that were asked for y."""
     if not {figure.y, *figure.placing} <= set(table):
         return table.iloc[:0]
     rows = table[table["status"] == "done"] if "status" in table else table
@@ -51,40 +51,40 @@ def drawn(figure: Figure, table: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["system"].isin(rows.loc[known, "system"].unique())]
 
 
-def points(figure: Figure, rows: pd.DataFrame) -> Iterator[Point]:
-    """One for each value of x; on a learning curve, for each test."""
+def points(figure: FigureOptions, rows: pd.DataFrame) -> Iterator[Point]:
+    """The points of a line: one per value of x, or one per test of a learning curve."""
     lost, hollow = _lost(rows), _condition(figure)
     by = "updates" if figure.over_training else figure.x
-    for x, mine in rows.groupby(by, sort=pd.api.types.is_numeric_dtype(rows[by])):
+    for x, group in rows.groupby(by, sort=pd.api.types.is_numeric_dtype(rows[by])):
         if figure.over_training:
-            x = float(mine[figure.x].median())
+            x = float(group[figure.x].median())
             if isnan(x):
                 continue
-        values = mine[figure.y].dropna()
-        missing = mine[figure.y].isna()
+        values = group[figure.y].dropna()
+        missing = group[figure.y].isna()
         low, middle, high = _spread(figure, values) if len(values) else (None, None, None)
-        gone = int((missing & lost[mine.index]).sum())
-        yield Point(x, low, middle, high, len(mine), gone, int(missing.sum()) - gone, hollow(mine))
+        lost_values = int((missing & lost[group.index]).sum())
+        yield Point(x, low, middle, high, len(group), lost_values, int(missing.sum()) - lost_values, hollow(group))
 
 
 def levels(rows: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:
-    """The values of columns that there are: numbers by size, names in the order of the table."""
-    found = rows[columns].drop_duplicates().dropna()
+    """The combinations of values of columns: numbers by size, names in the order of the table."""
+    combinations = rows[columns].drop_duplicates().dropna()
     order = {column: _order(rows[column]) for column in columns}
     return sorted(
-        found.itertuples(index=False, name=None),
+        combinations.itertuples(index=False, name=None),
         key=lambda level: [order[column][value] for column, value in zip(columns, level, strict=True)],
     )
 
 
 def _order(values: pd.Series[Any]) -> dict[Any, int]:
-    found = list(values.dropna().unique())
-    ordered = sorted(found) if pd.api.types.is_numeric_dtype(values) else found
+    distinct = list(values.dropna().unique())
+    ordered = sorted(distinct) if pd.api.types.is_numeric_dtype(values) else distinct
     return {value: place for place, value in enumerate(ordered)}
 
 
 def _lost(rows: pd.DataFrame) -> pd.Series[bool]:
-    """Of which rows something is not finite: on a learning curve, of which tests, or of the training before them."""
+    """The rows with a value that is not finite; for learning curves, in the test or in the training before it."""
     if "non_finite" in rows:
         return rows["non_finite"].astype("boolean").fillna(False).astype(bool)
     if "updates" in rows:
@@ -92,8 +92,8 @@ def _lost(rows: pd.DataFrame) -> pd.Series[bool]:
     return pd.Series(False, rows.index)
 
 
-def _condition(figure: Figure) -> Any:
-    """Whether the median of a column is beyond the bound that makes marks hollow."""
+def _condition(figure: FigureOptions) -> Any:
+    """The condition for hollow marks: the median of a column is beyond a bound."""
     for column, bound in figure.hollow.items():
         side, number = bound.split()
         if side == "below":
@@ -102,7 +102,7 @@ def _condition(figure: Figure) -> Any:
     return lambda rows: False
 
 
-def _spread(figure: Figure, values: pd.Series[float]) -> tuple[float, float, float]:
+def _spread(figure: FigureOptions, values: pd.Series[float]) -> tuple[float, float, float]:
     """Lower end, centre and upper end."""
     middle = float(values.median() if figure.center == "median" else values.mean())
     half = 0.0

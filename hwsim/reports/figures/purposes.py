@@ -1,4 +1,4 @@
-"""Energy of a training step by purpose, on a logarithmic axis, all systems beside each other."""
+"""Energy of a training step by purpose, on a logarithmic axis, all systems side by side."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from hwsim.reports.tables import Systems
 
 
 def purposes(systems: Systems) -> Drawing | None:
-    """A row for each purpose, a mark for each system."""
-    found = {name: system.energy.by_purpose for name, system in systems.items()}
-    known = {name: {key: value for key, value in parts.items() if value} for name, parts in found.items()}
+    """A row per purpose, a mark per system."""
+    breakdowns = {name: system.energy.by_purpose for name, system in systems.items()}
+    known = {name: {key: value for key, value in parts.items() if value} for name, parts in breakdowns.items()}
     shown = [key for key in (*PURPOSES, LEAKAGE) if any(key in parts for parts in known.values())]
     if not shown:
         return None
-    with canvas(60 + 26 * len(shown) + 16 * ((len(found) + 1) // 2)) as figure:
+    with canvas(60 + 26 * len(shown) + 16 * ((len(breakdowns) + 1) // 2)) as figure:
         axes = figure.subplots()
         axes.set_xscale("log")
         for row, key in enumerate(shown):
@@ -36,7 +36,9 @@ def purposes(systems: Systems) -> Drawing | None:
             axes.plot([min(values), max(values)], [row, row], color=RULE, linewidth=3, zorder=1)
         for place, (name, parts) in enumerate(known.items()):
             rows = [row for row, key in enumerate(shown) if key in parts]
-            shift = (place - (len(found) - 1) / 2) * min(0.16, 0.7 / len(found))  # marks do not cover each other
+            shift = (place - (len(breakdowns) - 1) / 2) * min(
+                0.16, 0.7 / len(breakdowns)
+            )  # marks do not cover each other
             axes.plot(
                 [parts[shown[row]] for row in rows],
                 [row + shift for row in rows],
@@ -57,15 +59,15 @@ def purposes(systems: Systems) -> Drawing | None:
         return drawing(
             figure,
             "purposes",
-            _heading(found),
+            _heading(breakdowns),
             "Each mark is a system; the axis is logarithmic, so one division is ten times the energy. "
             "What a system does not do has no mark.",
         )
 
 
-def _heading(found: Mapping[str, Mapping[str, float | None]]) -> str:
-    """What the first system with a whole sum spends most on."""
-    for name, parts in found.items():
+def _heading(breakdowns: Mapping[str, Mapping[str, float | None]]) -> str:
+    """The purpose that takes most, for the first system whose energies are all known."""
+    for name, parts in breakdowns.items():
         known = {key: value for key, value in parts.items() if value is not None}
         if known and len(known) == len(parts) and sum(known.values()):
             most = max(known, key=lambda key: known[key])

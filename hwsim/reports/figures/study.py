@@ -1,7 +1,7 @@
-"""Figures of a study: a quantity along an axis, in the middle of chips and seeds and with their spread.
+"""Figures of a study: a quantity along an axis, with centre and spread over chips and seeds.
 
-One look for the file and for the page; the same table gives the same bytes. What has no value is not left out: it has a
-mark of its own, which the legend explains.
+The file and the page have the same look; the same table gives the same bytes. A missing value has a mark of its own,
+which the legend explains.
 """
 
 from __future__ import annotations
@@ -13,43 +13,43 @@ from typing import Any, NamedTuple
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis, XAxis
-from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from hwsim.config.study import Figure
+from hwsim.config.study import FigureOptions
 from hwsim.errors import OutputError
 from hwsim.reports.figures.canvas import INK, MARKERS, MUTED, PAPER, SERIES, Decades, Drawing, canvas, drawing, written
 from hwsim.reports.figures.header import Header
 from hwsim.reports.figures.points import Point, drawn, levels, points
-from hwsim.reports.words import Words
+from hwsim.reports.vocabulary import Vocabulary
 from hwsim.results.study.table import replace
 
 _ACROSS = 3
-"""Panels side by side, if there are no rows of them."""
+"""Largest number of panels side by side, in a figure without rows of panels."""
 _FEW = 4
-"""Values of x up to which spread is drawn as bars beside each other, and not as bands."""
+"""Largest number of values of x with spread as bars; with more, spread is a band."""
 _FOOT = 0.05
-"""Where marks of what has no value stand, as a share of a panel."""
+"""Height of the marks for missing values, as a share of a panel."""
 _TICKS = 8
-"""Values of x up to which each has its tick."""
+"""Largest number of values of x that have a tick each."""
 _SIDE = {1: 520, 2: 620, 3: 800}
-"""Width of a figure by panels side by side; more take the width of a page."""
+"""Width of a figure by the number of panels side by side; more panels take the width of a page."""
 _LEAST = 120
-"""Width of a panel, however many there are."""
+"""Least width of a panel."""
 _NUMBER = 5
 """Letters of a number, with some room."""
 _LONG = 28
-"""Letters of a name that does not fit beside its line."""
+"""Longest name beside a line, in letters."""
 _BESIDE = 12
-"""Letters of a line at the side of a row."""
+"""Letters per line of text beside a row of panels."""
 _LETTER = 6.4
 """Width of a letter, in points."""
 _SHORT = 8
-"""Letters of a line below which names along x are upright."""
+"""Least letters per line; names along x that have less room are vertical."""
 _APART, _ALL_APART = 7, 48
-"""Between colours at one value of x, and between the first and the last of them, in points."""
+"""Distance between colours at one value of x, and largest distance of the first and the last, in points."""
 
 _ALONE = 420
 """Width of a single panel on a page, which a phone may show."""
@@ -65,18 +65,18 @@ class Series(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """One panel: what stands above it, at its side, and its series."""
+    """One panel: the text above it, the text beside it, and its series."""
 
     across: str
     down: str
     series: list[Series]
 
 
-def draw(figure: Figure, table: pd.DataFrame, folder: Path) -> Path | None:
-    """Draw a figure of a study's table into a folder; None if there is nothing in it.
+def draw(figure: FigureOptions, table: pd.DataFrame, folder: Path) -> Path | None:
+    """Draw a figure of a study's table into a folder; None if there is nothing to draw.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     if drawn(figure, table).empty:
         return None
@@ -92,8 +92,8 @@ def draw(figure: Figure, table: pd.DataFrame, folder: Path) -> Path | None:
     return path
 
 
-def on_a_page(figure: Figure, table: pd.DataFrame, name: str) -> Drawing | None:
-    """The figure for a report, which has its title and how to read it beside it; None if there is nothing in it."""
+def on_a_page(figure: FigureOptions, table: pd.DataFrame, name: str) -> Drawing | None:
+    """The figure for a report, which has title and caption outside of it; None if there is nothing to draw."""
     if drawn(figure, table).empty:
         return None
     with canvas(0.1) as sheet:
@@ -105,20 +105,20 @@ def on_a_page(figure: Figure, table: pd.DataFrame, name: str) -> Drawing | None:
 # ---- the whole ---------------------------------------------------------------------------------------------------
 
 
-def _compose(sheet: Canvas, figure: Figure, table: pd.DataFrame, *, titled: bool) -> None:
-    rows, words = drawn(figure, table), Words(figure.names, figure.units)
+def _compose(sheet: Figure, figure: FigureOptions, table: pd.DataFrame, *, titled: bool) -> None:
+    rows, words = drawn(figure, table), Vocabulary(figure.names, figure.units)
     panels, across = _panels(figure, rows, words)
     down = -(-len(panels) // across)
     grid = bool(figure.down)
     height = {1: 290, 2: 170}.get(down, 140)
     width = _SIDE.get(across, max(940, _LEAST * across)) if titled or across > 1 else _ALONE
-    room = width / across / _LETTER - _SHORT  # letters that are as wide as a panel
+    room = width / across / _LETTER - _SHORT  # width of a panel, in letters
     sheet.set_size_inches(width / 72, (34 + height * down) / 72)
     engine: Any = sheet.get_layout_engine()
     engine.set(wspace=0.03, hspace=0.04)
     axes = sheet.subplots(down, across, sharex=True, sharey=True, squeeze=False)
-    found = {point.x for panel in panels for one in panel.series for point in one.points}
-    ticks = sorted(found) if figure.over_training else [x for (x,) in levels(rows, [figure.x])]
+    positions = {point.x for panel in panels for series in panel.series for point in series.points}
+    ticks = sorted(positions) if figure.over_training else [x for (x,) in levels(rows, [figure.x])]
     for number, (ax, panel) in enumerate(zip(axes.ravel(), panels, strict=False)):
         _scales(ax, figure, ticks, words, panels, room)
         _panel(ax, figure, panel, ticks)
@@ -137,19 +137,27 @@ def _compose(sheet: Canvas, figure: Figure, table: pd.DataFrame, *, titled: bool
 
 
 def _head(
-    sheet: Canvas, figure: Figure, panels: list[Panel], words: Words, rows: pd.DataFrame, *, direct: bool, titled: bool
+    sheet: Figure,
+    figure: FigureOptions,
+    panels: list[Panel],
+    words: Vocabulary,
+    rows: pd.DataFrame,
+    *,
+    direct: bool,
+    titled: bool,
 ) -> None:
     head = Header(sheet)
     if titled and figure.title:
         head.text(figure.title, 13, bold=True)
     if titled and figure.caption:
         head.text(figure.caption, 10, muted=True, gap=10)
-    found = {one.label: one for panel in panels for one in panel.series if one.points}
+    by_label = {series.label: series for panel in panels for series in panel.series if series.points}
     if figure.hue is not None and not direct:
         handles = [
-            Line2D([], [], color=one.colour, marker=one.marker, linewidth=1.8, markersize=6) for one in found.values()
+            Line2D([], [], color=series.colour, marker=series.marker, linewidth=1.8, markersize=6)
+            for series in by_label.values()
         ]
-        head.legend(handles, list(found), figure.hue_label)
+        head.legend(handles, list(by_label), figure.hue_label)
     explained = _explained(figure, panels, words, rows)
     if explained:
         head.legend([handle for handle, _ in explained], [text for _, text in explained])
@@ -157,26 +165,26 @@ def _head(
     head.settle()
 
 
-def _panels(figure: Figure, rows: pd.DataFrame, words: Words) -> tuple[list[Panel], int]:
-    """The panels row by row, and how many stand side by side."""
+def _panels(figure: FigureOptions, rows: pd.DataFrame, words: Vocabulary) -> tuple[list[Panel], int]:
+    """The panels row by row, and the number of panels side by side."""
     across = levels(rows, figure.across) if figure.across else [()]
     down = levels(rows, figure.down) if figure.down else [()]
     hues = [level[0] for level in levels(rows, [figure.hue])] if figure.hue else [None]
-    found = []
+    panels = []
     for row in down:
         for column in across:
-            mine = _at(rows, [*figure.down, *figure.across], [*row, *column])
+            rows_of_panel = _at(rows, [*figure.down, *figure.across], [*row, *column])
             series = []
             for number, hue in enumerate(hues):
-                own = mine if figure.hue is None else mine[mine[figure.hue] == hue]
-                name = words.value if figure.hue_label else words.level  # under its label a number goes without saying
+                rows_of_series = _at(rows_of_panel, [figure.hue], [hue]) if figure.hue else rows_of_panel
+                name = words.value if figure.hue_label else words.level  # the label names the numbers below it
                 label = "" if figure.hue is None else name(figure.hue, hue)
                 look = SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
-                series.append(Series(label, *look, list(points(figure, own))))
+                series.append(Series(label, *look, list(points(figure, rows_of_series))))
             above = ", ".join(words.level(name, value) for name, value in zip(figure.across, column, strict=True))
             beside = (words.level(name, value) for name, value in zip(figure.down, row, strict=True))
-            found.append(Panel(above, "\n".join(_lines(said, _BESIDE) for said in beside), series))
-    return found, len(across) if figure.down else min(len(across), _ACROSS)
+            panels.append(Panel(above, "\n".join(_lines(text, _BESIDE) for text in beside), series))
+    return panels, len(across) if figure.down else min(len(across), _ACROSS)
 
 
 def _at(rows: pd.DataFrame, columns: list[str], values: list[Any]) -> pd.DataFrame:
@@ -186,7 +194,7 @@ def _at(rows: pd.DataFrame, columns: list[str], values: list[Any]) -> pd.DataFra
 
 
 def _lines(text: str, letters: float) -> str:
-    """Text in lines of so many letters; what three of them do not hold is left out."""
+    """Text in at most three lines with a number of letters; the rest is left out."""
     text = text.replace(" %", "\N{NO-BREAK SPACE}%")
     return "\n".join(textwrap.wrap(text, max(int(letters), _SHORT), max_lines=3, placeholder=" …"))
 
@@ -194,27 +202,27 @@ def _lines(text: str, letters: float) -> str:
 # ---- a panel -----------------------------------------------------------------------------------------------------
 
 
-def _panel(ax: Axes, figure: Figure, panel: Panel, ticks: list[Any]) -> None:
-    """Lines or marks with their spread; marks of colours stand beside each other where there is room for that."""
+def _panel(ax: Axes, figure: FigureOptions, panel: Panel, ticks: list[Any]) -> None:
+    """Draw lines or marks with their spread; marks of different colours are side by side if there is room."""
     lines = figure.kind == "line" or (figure.kind == "auto" and not _named(ticks))
     even, few = _even(figure, ticks), len(ticks) <= _FEW or not lines
     for level in figure.lines.values():
         ax.axhline(level, color=MUTED, linewidth=0.9, dashes=(4, 3), zorder=1)
     _reach(ax, figure, panel, ticks)
-    for number, one in enumerate(panel.series):
+    for number, series in enumerate(panel.series):
         apart = (number - (len(panel.series) - 1) / 2) * min(_APART, _ALL_APART / len(panel.series))
-        places = [ticks.index(point.x) if even else point.x for point in one.points]
-        known = [(x, point) for x, point in zip(places, one.points, strict=True) if point.middle is not None]
-        _values(ax, figure, one, known, apart if few else 0, lines=lines, bars=few)
-        _missing(ax, figure, one, list(zip(places, one.points, strict=True)), apart)
+        places = [ticks.index(point.x) if even else point.x for point in series.points]
+        known = [(x, point) for x, point in zip(places, series.points, strict=True) if point.middle is not None]
+        _values(ax, figure, series, known, apart if few else 0, lines=lines, bars=few)
+        _missing(ax, figure, series, list(zip(places, series.points, strict=True)), apart)
 
 
-def _reach(ax: Axes, figure: Figure, panel: Panel, ticks: list[Any]) -> None:
-    """Make room for all points: Matplotlib takes no account of what is drawn a little aside of its place."""
+def _reach(ax: Axes, figure: FigureOptions, panel: Panel, ticks: list[Any]) -> None:
+    """Make room for all points: Matplotlib does not count marks that are shifted aside."""
     even = _even(figure, ticks)
-    for point in (point for one in panel.series for point in one.points):
+    for point in (point for series in panel.series for point in series.points):
         x = ticks.index(point.x) if even else point.x
-        ax.update_datalim([(x, 1)], updatey=False)  # also of one that has no value
+        ax.update_datalim([(x, 1)], updatey=False)  # also for a missing value
         for y in (point.low, point.middle, point.high, figure.not_finite if point.lost else None):
             if y is not None:
                 ax.update_datalim([(x, y)])
@@ -222,7 +230,14 @@ def _reach(ax: Axes, figure: Figure, panel: Panel, ticks: list[Any]) -> None:
 
 
 def _values(
-    ax: Axes, figure: Figure, one: Series, known: list[tuple[Any, Point]], aside: float, *, lines: bool, bars: bool
+    ax: Axes,
+    figure: FigureOptions,
+    series: Series,
+    known: list[tuple[Any, Point]],
+    aside: float,
+    *,
+    lines: bool,
+    bars: bool,
 ) -> None:
     if not known:
         return
@@ -230,24 +245,25 @@ def _values(
     middle, low, high = zip(*((point.middle, point.low, point.high) for _, point in known), strict=True)
     shifted = ax.transData + _by(ax, aside)
     if lines:
-        ax.plot(x, middle, color=one.colour, transform=shifted, linewidth=1.8, zorder=3)
+        ax.plot(x, middle, color=series.colour, transform=shifted, linewidth=1.8, zorder=3)
     if figure.spread != "none" and low != high:
         if bars:
-            ax.vlines(x, low, high, color=one.colour, transform=shifted, linewidth=1.4, alpha=0.75, zorder=2)
+            ax.vlines(x, low, high, color=series.colour, transform=shifted, linewidth=1.4, alpha=0.75, zorder=2)
         else:
-            ax.fill_between(x, low, high, color=one.colour, alpha=0.15, linewidth=0, zorder=2)
+            ax.fill_between(x, low, high, color=series.colour, alpha=0.15, linewidth=0, zorder=2)
     for hollow in (False, True):
         chosen = [(place, point.middle) for place, point in known if point.hollow == hollow]
         if chosen:
-            fill = PAPER if hollow else one.colour
+            fill = PAPER if hollow else series.colour
             ax.plot(
-                *zip(*chosen, strict=True), linestyle="none", marker=one.marker, color=one.colour, transform=shifted,
-                markerfacecolor=fill, markeredgewidth=1.5, markersize=6.5 if hollow else 5.5, zorder=4,
+                *zip(*chosen, strict=True), linestyle="none", marker=series.marker, color=series.colour,
+                transform=shifted, markerfacecolor=fill, markeredgewidth=1.5,
+                markersize=6.5 if hollow else 5.5, zorder=4,
             )  # fmt: skip
 
 
-def _missing(ax: Axes, figure: Figure, one: Series, at: list[tuple[Any, Point]], apart: float) -> None:
-    """A cross for what is not finite, an open diamond for what is undefined; faint where some have a value."""
+def _missing(ax: Axes, figure: FigureOptions, series: Series, at: list[tuple[Any, Point]], apart: float) -> None:
+    """Draw a cross for values that are not finite, an open diamond for undefined ones; faint if others exist."""
     for kind, style in (("lost", _LOST), ("undefined", _UNDEFINED)):
         for place, point in at:
             number = getattr(point, kind)
@@ -258,7 +274,7 @@ def _missing(ax: Axes, figure: Figure, one: Series, at: list[tuple[Any, Point]],
             base = ax.transData if free else ax.get_xaxis_transform()
             height = figure.not_finite if free and figure.not_finite is not None else _FOOT
             ax.plot(
-                [place], [height], color=one.colour, transform=base + _by(ax, apart),
+                [place], [height], color=series.colour, transform=base + _by(ax, apart),
                 linestyle="none", clip_on=False, gid=f"{kind}-{number}", alpha=1 if whole else 0.55, zorder=5,
                 **{**style, "markersize": style["markersize"] * (1 if whole else 0.75)},
             )  # fmt: skip
@@ -272,17 +288,19 @@ def _by(ax: Axes, points: float) -> ScaledTranslation:
     return ScaledTranslation(points / 72, 0, ax.get_figure(root=True).dpi_scale_trans)  # type: ignore[union-attr]
 
 
-def _even(figure: Figure, ticks: list[Any]) -> bool:
+def _even(figure: FigureOptions, ticks: list[Any]) -> bool:
     return figure.x_scale == "even" or _named(ticks)
 
 
 def _named(ticks: list[Any]) -> bool:
-    """Whether values of x are names, and no numbers."""
+    """Whether values of x are names, not numbers."""
     return any(isinstance(tick, str) or pd.api.types.is_bool(tick) for tick in ticks)
 
 
-def _scales(ax: Axes, figure: Figure, ticks: list[Any], words: Words, panels: list[Panel], room: float) -> None:
-    """Axes in units that are said; a tick for each value of x if there are few."""
+def _scales(
+    ax: Axes, figure: FigureOptions, ticks: list[Any], words: Vocabulary, panels: list[Panel], room: float
+) -> None:
+    """Scales, units and ticks of the axes; each value of x has a tick if there are few."""
     if _even(figure, ticks):
         names, letters = [words.value(figure.x, tick, bare=True) for tick in ticks], room / len(ticks)
         upright = letters < _SHORT and max(map(len, names)) > letters
@@ -293,13 +311,13 @@ def _scales(ax: Axes, figure: Figure, ticks: list[Any], words: Words, panels: li
         _scaled(ax.xaxis, figure.x_scale, ticks)
         if len(ticks) <= _TICKS:
             places = [float(place) for place in ax.xaxis.get_transform().transform(ticks)]
-            ax.xaxis.set_major_locator(FixedLocator([ticks[number] for number in _told(places, room)]))
+            ax.xaxis.set_major_locator(FixedLocator([ticks[number] for number in _ticked(places, room)]))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.value(figure.x, _whole(value), bare=True)))
         ax.margins(x=0.12 if len(ticks) <= _FEW else 0.06)
-    found = [point for panel in panels for one in panel.series for point in one.points]
-    _scaled(ax.yaxis, figure.y_scale, [y for point in found for y in point[1:4] if y is not None])
+    marks = [point for panel in panels for series in panel.series for point in series.points]
+    _scaled(ax.yaxis, figure.y_scale, [y for point in marks for y in point[1:4] if y is not None])
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: words.value(figure.y, _whole(value), bare=True)))
-    if any(point.lost or point.undefined for point in found):
+    if any(point.lost or point.undefined for point in marks):
         ax.margins(y=0.14)  # room for their marks
     if figure.y_limits:
         ax.set_ylim(*figure.y_limits)
@@ -309,17 +327,17 @@ def _scales(ax: Axes, figure: Figure, ticks: list[Any], words: Words, panels: li
     ax.spines["left"].set_visible(False)
 
 
-def _told(places: list[float], room: float) -> list[int]:
-    """Which of the places along an axis have their ticks: those that leave room for numbers of some letters."""
-    told = [0]
+def _ticked(places: list[float], room: float) -> list[int]:
+    """The places along an axis that get a tick: those with enough room for a number."""
+    ticked = [0]
     for number, place in enumerate(places):
-        if (place - places[told[-1]]) * room > _NUMBER * (places[-1] - places[0]):
-            told.append(number)
-    return told
+        if (place - places[ticked[-1]]) * room > _NUMBER * (places[-1] - places[0]):
+            ticked.append(number)
+    return ticked
 
 
 def _scaled(axis: Axis, scale: str, values: list[float]) -> None:
-    """A scale with its ticks; a logarithmic one of values that are not all above zero is linear below the least."""
+    """Set a scale and its ticks; a logarithmic scale with values of zero or below is linear near zero."""
     least = min((abs(value) for value in values if value), default=None)
     down = least is not None and min(values) <= 0
     put = axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale
@@ -335,59 +353,59 @@ def _whole(value: float) -> float | int:
     return int(value) if float(value).is_integer() else float(f"{value:.9g}")
 
 
-# ---- what is what ------------------------------------------------------------------------------------------------
+# ---- legends ----------------------------------------------------------------------------------------------------
 
 
-def _marks_of_lines(ax: Axes, figure: Figure) -> None:
-    """Names of the lines across, in the panel at the upper right."""
+def _marks_of_lines(ax: Axes, figure: FigureOptions) -> None:
+    """Write the names of horizontal lines, in the panel at the upper right."""
     for name, level in figure.lines.items():
         ax.annotate(name, (1, level), (-2, 4), xycoords=("axes fraction", "data"), textcoords="offset points",
                     ha="right", va="bottom", fontsize=9, color=MUTED)  # fmt: skip
 
 
-def _labelled_at_ends(ax: Axes, figure: Figure, panel: Panel, ticks: list[Any], height: float) -> bool:
-    """Write beside the end of each line what it is, unless that is long or too many end at one place."""
+def _labelled_at_ends(ax: Axes, figure: FigureOptions, panel: Panel, ticks: list[Any], height: float) -> bool:
+    """Write names at the ends of lines, unless names are long or ends too close; whether it was done."""
     even = _even(figure, ticks)
     ends = [
         (
-            one,
+            series,
             [
                 (ticks.index(point.x) if even else point.x, point.middle)
-                for point in one.points
+                for point in series.points
                 if point.middle is not None
             ],
         )
-        for one in panel.series
-        if one.label
+        for series in panel.series
+        if series.label
     ]
-    if _named(ticks) or not ends or not all(known and len(one.label) <= _LONG for one, known in ends):
+    if _named(ticks) or not ends or not all(known and len(series.label) <= _LONG for series, known in ends):
         return False
     if len({known[-1][0] for _, known in ends}) > 1:
         return False
     low, high = ax.transAxes.inverted().transform(ax.transData.transform([(1, y) for y in ax.get_ylim()]))[:, 1]
     room = 0.8 * height  # of the panel, in points
     wanted = {}
-    for one, known in ends:
+    for series, known in ends:
         at = ax.transAxes.inverted().transform(ax.transData.transform(known[-1]))[1]
-        wanted[one.label] = (at - low) / (high - low) * room
+        wanted[series.label] = (at - low) / (high - low) * room
     placed = _apart(wanted, 14)
     if any(abs(placed[label] - at) > 30 for label, at in wanted.items()):
         return False
-    for one, known in ends:
-        moved = placed[one.label] - wanted[one.label]
-        arrow = {"arrowstyle": "-", "color": one.colour, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 5}
+    for series, known in ends:
+        moved = placed[series.label] - wanted[series.label]
+        arrow = {"arrowstyle": "-", "color": series.colour, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 5}
         ax.annotate(
-            one.label, known[-1], (18, moved), textcoords="offset points", va="center",
+            series.label, known[-1], (18, moved), textcoords="offset points", va="center",
             annotation_clip=False, arrowprops=arrow if abs(moved) > 1 else None, color=INK,
         )  # fmt: skip
     return True
 
 
 def _apart(wanted: dict[str, float], least: float) -> dict[str, float]:
-    """Heights near the wanted ones, so far apart at least: neighbours that are too near move as one group."""
+    """Heights near the wanted ones, at least `least` apart: neighbours that are too close move as a group."""
     groups: list[list[tuple[str, float]]] = []
-    for each in sorted(wanted.items(), key=lambda item: item[1]):
-        groups.append([each])
+    for label_and_height in sorted(wanted.items(), key=lambda item: item[1]):
+        groups.append([label_and_height])
         while len(groups) > 1 and _start(groups[-1], least) < _start(groups[-2], least) + len(groups[-2]) * least:
             groups[-2:] = [groups[-2] + groups[-1]]
     return {
@@ -401,22 +419,24 @@ def _start(group: list[tuple[str, float]], least: float) -> float:
     return sum(at for _, at in group) / len(group) - (len(group) - 1) * least / 2
 
 
-def _explained(figure: Figure, panels: list[Panel], words: Words, rows: pd.DataFrame) -> list[tuple[Line2D, str]]:
-    """What marks mean that not every figure has, and of how many chips and seeds."""
-    found = [point for panel in panels for one in panel.series for point in one.points]
-    told = []
+def _explained(
+    figure: FigureOptions, panels: list[Panel], words: Vocabulary, rows: pd.DataFrame
+) -> list[tuple[Line2D, str]]:
+    """Legend entries for special marks, with the numbers of chips and seeds."""
+    marks = [point for panel in panels for series in panel.series for point in series.points]
+    entries = []
     for column, bound in figure.hollow.items():
-        if any(point.hollow for point in found):
+        if any(point.hollow for point in marks):
             mark = Line2D([], [], marker="o", markerfacecolor=PAPER, markeredgewidth=1.5, color=INK, linestyle="none")
-            told.append((mark, f"hollow: {words.column(column)} {bound}"))
+            entries.append((mark, f"hollow: {words.column(column)} {bound}"))
     nothing = "undefined, the gradient being all zero" if figure.y.startswith("cosine_") else "no value"
     for kind, style, text in (("lost", _LOST, "not finite"), ("undefined", _UNDEFINED, nothing)):
-        numbers = [(getattr(point, kind), point.total) for point in found if getattr(point, kind)]
+        numbers = [(getattr(point, kind), point.total) for point in marks if getattr(point, kind)]
         if numbers:
-            told.append(
+            entries.append(
                 (Line2D([], [], color=INK, linestyle="none", **style), f"{text}: {_of(numbers, _of_what(rows))}")
             )
-    return told
+    return entries
 
 
 def _of(numbers: list[tuple[int, int]], what: str) -> str:
@@ -429,6 +449,6 @@ def _of(numbers: list[tuple[int, int]], what: str) -> str:
 
 
 def _of_what(rows: pd.DataFrame) -> str:
-    """What a point is the middle of."""
+    """What a point is the centre of: chips, seeds, or both."""
     several = [name for name in ("chip", "seed") if name in rows and rows[name].nunique() > 1]
     return " and ".join(f"{name}s" for name in several) or "chips"

@@ -13,14 +13,14 @@ from hwsim.reports.figures.canvas import INK, MUTED, SERIES, Drawing, canvas, dr
 from hwsim.results.run_folder import RunFolder
 
 STEPS, LANES = 3, 26
-"""How many steps are shown, and how many units: those that work most."""
+"""Largest numbers of steps and of units that are shown: the units that work most."""
 
 Event = dict[str, Any]
 COLOURS = dict(zip(PURPOSES, SERIES, strict=False))
 
 
 def timeline(run: RunFolder) -> Drawing | None:
-    """Of the first system that has a timeline; None if none has."""
+    """The timeline of the first system that has one; None if none has."""
     names = list(run.systems)
     events = [event for event in run.timeline if event["ph"] in ("X", "M")]
     processes = sorted({event["pid"] for event in events if event["ph"] == "X"})
@@ -71,7 +71,7 @@ def timeline(run: RunFolder) -> Drawing | None:
             "timeline",
             f"{units[busiest]} is the busiest unit: at work {time / (end - start):.0%} of {length}",
             f"{names[process - 1]}, {sweep}, steps {steps[0]} to {steps[-1]} of one sequence. A row is a unit, a bar "
-            "an operation, its colour what it is for; dotted uprights are the beginnings of steps, which may overlap."
+            "is an operation, a colour is a purpose; dotted vertical lines mark the starts of steps, which may overlap."
             + (f" {rest} units that work less are left out." if rest else "")
             + " The whole training step is in timeline.json.",
             wide=True,
@@ -79,7 +79,7 @@ def timeline(run: RunFolder) -> Drawing | None:
 
 
 def _excerpt(work: list[Event]) -> tuple[str, list[int]]:
-    """Some steps in the middle of the pass in which most different things are done."""
+    """A few steps in the middle of the pass that serves the most purposes."""
     steps: dict[str, set[int]] = {}
     purposes: dict[str, set[str]] = {}
     for event in work:

@@ -1,1 +1,1 @@
-"""What a study keeps: its trials as they end, and the tables that are made of them."""
+"""The trials of a study, stored as they end, and the tables made from them."""

@@ -1,4 +1,4 @@
-"""How learning went in the trials of a study: a row for each test of each system and chip."""
+"""Learning curves of a study: a row per test, system and chip."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hwsim.results.study.store import Trials
 
 
 def curves(grid: Grid, trials: Trials) -> pd.DataFrame:
-    """The tests of all trials; points in the order of the file, then seeds, systems and tests. Empty without training.
+    """The tests of all trials, in the order of points, seeds, systems and tests; empty without training.
 
     Columns: the axes, `seed`, and those of `metrics.csv`.
     """
@@ -21,8 +21,8 @@ def curves(grid: Grid, trials: Trials) -> pd.DataFrame:
     for number, metrics in trials.metrics():
         point, at = divmod(number, len(grid.seeds))
         labels: dict[str, Any] = {**grid.labels(point), "seed": grid.seeds[at]}
-        made = pd.DataFrame(**json.loads(metrics))
-        if made["updates"].any():
-            parts.append(made.assign(**labels))
+        tests = pd.DataFrame(**json.loads(metrics))
+        if tests["updates"].any():
+            parts.append(tests.assign(**labels))
     columns = [*grid.columns, "seed", *METRICS]
     return (pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()).reindex(columns=columns)

@@ -1,4 +1,4 @@
-"""Systems of a study compared within its seeds, in which they start from the same weights and see the same data."""
+"""Systems of a study compared within seeds: with one seed, all start from the same weights and see the same data."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from hwsim.columns import GROUPS
 from hwsim.config.grid import Grid
 
 COMPARED = ("accuracy", "loss", *(f"cosine_{group}" for group in GROUPS))
-"""What systems are compared by."""
+"""The quantities that are compared."""
 
 STATISTICS = ("mean", "low", "high", "leads", "count", "non_finite")
 
 
-def pairs(grid: Grid, found: pd.DataFrame, asked: Collection[tuple[str, str]]) -> pd.DataFrame:
-    """How much each system has more of something than each other one, at each point: first − second.
+def pairs(grid: Grid, table: pd.DataFrame, asked: Collection[tuple[str, str]]) -> pd.DataFrame:
+    """The differences between each two systems at each point: first − second.
 
-    A seed gives one difference, of the means over chips; it gives none where a chip of either system has no finite
-    value, which is so in `non_finite` seeds. `mean` is that of the differences, `low` and `high` are the bounds of its
-    95 % interval by Student's t, `leads` says in how many of `count` seeds the difference is positive.
+    A seed gives one difference, between the means over chips. A seed gives none if a chip of either system has no
+    finite value; `non_finite` counts such seeds. `mean` is the mean difference, `low` and `high` are the bounds of its
+    95 % interval by Student's t, and `leads` is the number of seeds, of `count`, with a positive difference.
 
     Args:
-        found: the table of the study.
-        asked: the quantities of each system.
+        table: the table of the study.
+        asked: pairs of a system and a quantity that was asked of it.
     """
-    known = found[found["status"] == "done"]
+    known = table[table["status"] == "done"]
     at = known.groupby(grid.columns, sort=False, dropna=False).ngroup() if grid.columns else known["chip"] * 0
     by = [at.rename("point"), known["seed"], known["system"]]
     places = known[grid.columns].groupby(at).first()
@@ -37,9 +37,9 @@ def pairs(grid: Grid, found: pd.DataFrame, asked: Collection[tuple[str, str]]) -
     for quantity in COMPARED:
         systems = [system for system in known["system"].unique() if (system, quantity) in asked]
         values, missing = known[quantity], known[quantity].isna() & known["non_finite"].astype(bool)
-        gone = missing.groupby(by, sort=False).any()
-        means = values.groupby(by, sort=False).mean().mask(gone).unstack("system")
-        lost = gone.unstack("system", fill_value=False)
+        lost_chips = missing.groupby(by, sort=False).any()
+        means = values.groupby(by, sort=False).mean().mask(lost_chips).unstack("system")
+        lost = lost_chips.unstack("system", fill_value=False)
         for first, second in combinations(systems, 2):
             part = _over_seeds(means[first] - means[second], lost[first] | lost[second])
             what = {"quantity": quantity, "first": first, "second": second}
@@ -52,10 +52,10 @@ def pairs(grid: Grid, found: pd.DataFrame, asked: Collection[tuple[str, str]]) -
 
 def _over_seeds(differences: pd.Series[float], lost: pd.Series[bool]) -> pd.DataFrame:
     """The statistics at each point where at least two seeds have a difference, or would if all were finite."""
-    seeds, gone = differences.groupby(level="point"), lost.groupby(level="point").sum()
+    seeds, lost_seeds = differences.groupby(level="point"), lost.groupby(level="point").sum()
     count, leads = seeds.count(), (differences > 0).groupby(level="point").sum()
     mean = seeds.mean().where(count > 1)
     half = stats.t.ppf(0.975, np.maximum(count - 1, 1)) * seeds.std(ddof=1) / np.sqrt(count)
-    found = (mean, mean - half, mean + half, leads, count, gone)
-    made = pd.DataFrame(dict(zip(STATISTICS, found, strict=True)))
-    return made[(count > 1) | ((gone > 0) & (count + gone > 1))]
+    columns = (mean, mean - half, mean + half, leads, count, lost_seeds)
+    statistics = pd.DataFrame(dict(zip(STATISTICS, columns, strict=True)))
+    return statistics[(count > 1) | ((lost_seeds > 0) & (count + lost_seeds > 1))]

@@ -1,7 +1,7 @@
-"""Look at the trials of a study while it runs, or after it was stopped or killed, in a folder that may be read alone.
+"""Reading the trials of a study while it runs, or after it was stopped or killed; the folder may be read-only.
 
-Who writes has a log (`-wal`) and an index of it (`-shm`) beside the file, and takes them away in the end. One that is
-killed leaves them, with trials that are nowhere else.
+A writer has a write-ahead log (`-wal`) and its index (`-shm`) beside the database, and removes them when it ends. A
+killed writer leaves them, and the log may hold trials that are nowhere else.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from typing import TypeVar
 from hwsim.errors import ResultsError
 from hwsim.results.study.store import Trials
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 _LOG, _INDEX = "-wal", "-shm"
 
 
-def read(path: Path, look: Callable[[Trials], Found]) -> Found:
-    """What `look` finds in the trials of a study, all of it at one moment. Nothing is written beside them.
+def read(path: Path, look: Callable[[Trials], Result]) -> Result:
+    """The result of `look` on one snapshot of a study's trials. Nothing is written beside the database.
 
     Raises:
-        ResultsError: they are none of hwsim's, damaged, or cannot be read.
+        ResultsError: the database is not hwsim's, is damaged, or cannot be read.
     """
     while True:
         before = _beside(path)
         try:
             with _opened(path, before) as trials:
-                found = look(trials)
+                result = look(trials)
         except (ResultsError, OSError):
             if _beside(path) == before:
                 raise
         else:
             if before == {_LOG, _INDEX} or _beside(path) == before:
-                return found  # else a study began or ended meanwhile, and nothing kept it from changing what was read
+                return result  # otherwise a writer began or ended meanwhile, and may have changed what was read
 
 
 def _beside(path: Path) -> set[str]:
-    """Which of the two files have something in them."""
+    """The endings of the log and the index, each if it has content."""
     return {ending for ending in (_LOG, _INDEX) if _holds(_next_to(path, ending))}
 
 
@@ -59,14 +59,14 @@ def _holds(path: Path) -> bool:
 
 @contextmanager
 def _opened(path: Path, beside: set[str]) -> Iterator[Trials]:
-    """The log is read if there is one; neither it nor the index is made or changed."""
-    if _LOG not in beside:  # nobody has written anything since the last one closed it
+    """The trials, with the log if there is one; neither the log nor the index is created or changed."""
+    if _LOG not in beside:  # no writer since the last one closed it
         with _connected(path, path, "immutable=1") as trials:
             yield trials
     elif _INDEX in beside:
         with _connected(path, path, "readonly_shm=1") as trials:
             yield trials
-    else:  # copied without its index, which has to be made: elsewhere
+    else:  # copied without its index, which has to be created: in another folder
         with TemporaryDirectory() as folder:
             for file in (path, _next_to(path, _LOG)):
                 shutil.copy(file, folder)
@@ -85,5 +85,5 @@ def _connected(path: Path, file: Path, how: str) -> Iterator[Trials]:
         wrong = trials.foreign()
         if wrong:
             raise ResultsError(f"{path} {wrong}")
-        base.execute("BEGIN")  # from the first thing that is read, all is of one moment
+        base.execute("BEGIN")  # one snapshot for all reads
         yield trials

@@ -1,6 +1,6 @@
-"""What is known of a study's trials: one SQLite file, one writer, and a commit for each trial that ends.
+"""The store of a study's trials: one SQLite file, one writer, and one commit per trial.
 
-Its log (WAL) lets others read what is committed while the writer goes on; see `reader`.
+Its write-ahead log (WAL) lets others read committed trials while the writer goes on; see `reader`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SCHEMA = 1
 _APPLICATION = 0x68777374  # "hwst": says that a SQLite file is a study of hwsim
 _BUSY, _FULL, _CORRUPT, _NOT_A_DATABASE = 5, 13, 11, 26
 _PATIENCE = 10
-"""Seconds until somebody who reads, or an older hwsim that keeps readers out, must be done."""
+"""Seconds to wait for a reader, or for an older hwsim that locks readers out."""
 _TABLES = """
 CREATE TABLE asked (what TEXT NOT NULL);
 CREATE TABLE trials (
@@ -30,14 +30,14 @@ CREATE TABLE plan (number INTEGER PRIMARY KEY, id TEXT NOT NULL);
 """
 
 
-class Outcome(NamedTuple):
-    """How a trial ended.
+class TrialResult(NamedTuple):
+    """The result of a trial.
 
     Attributes:
         status: `done` or `failed`.
-        error, traceback: why it failed, in a line and in full.
-        summary, metrics: what its run's `summary.json` and `metrics.csv` say, as JSON.
-        wall_s: how long it took.
+        error, traceback: why it failed, in one line and in full.
+        summary, metrics: the content of the run's `summary.json` and `metrics.csv`, as JSON.
+        wall_s: its duration, in seconds.
     """
 
     status: str
@@ -48,8 +48,8 @@ class Outcome(NamedTuple):
     wall_s: float | None = None
 
 
-class Kept(NamedTuple):
-    """A trial of the plan and its outcome."""
+class KeptTrial(NamedTuple):
+    """A trial of the plan that is over."""
 
     number: int
     id: str
@@ -58,8 +58,8 @@ class Kept(NamedTuple):
     summary: str | None
 
 
-class Progress(NamedTuple):
-    """How far a study is: trials that are over, and how many of them failed, of all."""
+class StudyProgress(NamedTuple):
+    """The progress of a study: the numbers of trials that are over, that failed, and in total."""
 
     over: int
     failed: int
@@ -67,37 +67,37 @@ class Progress(NamedTuple):
 
     @classmethod
     def of(cls, ended: Counter[str], total: int) -> Self:
-        """From how many trials ended with each status."""
+        """The progress, from the number of trials with each status."""
         return cls(ended.total(), ended["failed"], total)
 
 
 class Trials:
-    """What is known of the trials of one study."""
+    """The trials of one study that are over, for reading."""
 
     def __init__(self, path: Path, base: sqlite3.Connection) -> None:
         self.path, self._base = path, base
 
     def count(self) -> Counter[str]:
-        """How many trials of the plan ended with each status. All are gone through: that takes its time."""
+        """The number of trials of the plan with each status; the query visits all trials, which takes time."""
         query = "SELECT status, COUNT(*) FROM plan JOIN trials USING (id) GROUP BY status"
         return Counter(dict(self._rows(query)))
 
-    def kept(self) -> Iterator[Kept]:
-        """The trials of the plan that are over, by number."""
+    def kept(self) -> Iterator[KeptTrial]:
+        """The trials of the plan that are over, in the order of their numbers."""
         query = "SELECT number, id, status, error, summary FROM plan JOIN trials USING (id) ORDER BY number"
-        return map(Kept._make, self._rows(query))
+        return map(KeptTrial._make, self._rows(query))
 
     def metrics(self) -> Iterator[tuple[int, str]]:
-        """How learning went in the trials of the plan that are done, by number."""
+        """The number and the metrics of each trial that is done, in the order of their numbers."""
         return self._rows(
             "SELECT number, metrics FROM plan JOIN trials USING (id) WHERE status = 'done' ORDER BY number"
         )
 
     def foreign(self) -> str | None:
-        """Why the file is none of a study that this version knows; None if it is one, or has nothing in it yet."""
+        """Why the file is not a study of this version; None if it is one, or still empty."""
         application, version = self._pragma("application_id"), self._version()
         if application == 0 and version == 0 and not list(self._rows("SELECT 1 FROM sqlite_master")):
-            return None  # made, and killed before anything was in it
+            return None  # its writer was killed before the first commit
         if application != _APPLICATION:
             return "is not hwsim's"
         if version != SCHEMA:
@@ -116,16 +116,16 @@ class Trials:
         try:
             yield from self._base.execute(query, values)
         except sqlite3.Error as error:
-            raise self._said(error) from None
+            raise self._translated(error) from None
 
-    def _said(self, error: sqlite3.Error) -> HwsimError:
+    def _translated(self, error: sqlite3.Error) -> HwsimError:
         if _code(error) in (_CORRUPT, _NOT_A_DATABASE):
             return ResultsError(f"{self.path} is not a study, or is damaged ({error})")
         return ResultsError(f"{self.path}: cannot be read: {error}")
 
 
-class Store(Trials):
-    """The trials of one study, written by this process alone; others may look on. It is a context."""
+class TrialStore(Trials):
+    """The trials of one study, for writing; one process writes, others may read. It is a context manager."""
 
     def __init__(self, path: Path) -> None:
         self.path, self._held = path, ExitStack()
@@ -134,7 +134,7 @@ class Store(Trials):
             wrong = self.foreign()
             if wrong:
                 raise OutputError(f"{path} {wrong}; choose another folder with --out")
-            self._alone(path.with_name(LOCK))
+            self._lock(path.with_name(LOCK))
             self._base.execute("PRAGMA journal_mode = WAL")
             self._base.execute("PRAGMA synchronous = NORMAL")  # what is committed survives the process
             self._base.execute("BEGIN EXCLUSIVE")
@@ -147,20 +147,20 @@ class Store(Trials):
         except BaseException as error:
             self.__exit__()
             if isinstance(error, sqlite3.Error):
-                raise self._said(error) from None
+                raise self._translated(error) from None
             raise
 
     def _connected(self, path: Path, patience: float) -> sqlite3.Connection:
         base = sqlite3.connect(path, timeout=patience, isolation_level=None)
         return self._held.enter_context(closing(base))
 
-    def _alone(self, path: Path) -> None:
-        """Keep other writers out until this is closed, or its process ends in whatever way.
+    def _lock(self, path: Path) -> None:
+        """Lock other writers out until the store is closed, or its process ends.
 
-        The lock is that of another, empty database: one on the trials themselves would keep readers out as well.
+        The lock is on another, empty database: a lock on the trials themselves would lock out readers as well.
         """
         lock = self._connected(path, patience=0)
-        lock.execute("PRAGMA journal_mode = MEMORY")  # no file of its own
+        lock.execute("PRAGMA journal_mode = MEMORY")  # without a journal file
         lock.execute("BEGIN EXCLUSIVE")
 
     def __enter__(self) -> Self:
@@ -174,36 +174,36 @@ class Store(Trials):
 
     @property
     def asked(self) -> dict[str, Any] | None:
-        """What decides the trials, as it was when the study began; None for a new one."""
-        found = list(self._rows("SELECT what FROM asked"))
-        return json.loads(found[0][0]) if found else None
+        """The data that determines the trials, from the start of the study; None for a new study."""
+        stored = list(self._rows("SELECT what FROM asked"))
+        return json.loads(stored[0][0]) if stored else None
 
     def ask(self, what: dict[str, Any]) -> None:
-        """Begin, or go on with something else: trials that are the same are kept."""
+        """Store the data that determines the trials, and clear the plan; trials are kept."""
         text = json.dumps(what, sort_keys=True)
         self._write(("DELETE FROM plan", ()), ("DELETE FROM asked", ()), ("INSERT INTO asked VALUES (?)", (text,)))
 
     # ---- trials ----------------------------------------------------------------------------------------------
 
     def numbers(self) -> Iterator[int]:
-        """Of the trials that are over."""
+        """The numbers of the trials that are over."""
         return (number for (number,) in self._base.execute("SELECT number FROM plan"))
 
-    def know(self, number: int, trial: str) -> str | None:
-        """The status of a trial that is over, perhaps under another number, in which case its number is noted."""
-        found = list(self._rows("SELECT status FROM trials WHERE id = ?", (trial,)))
-        if not found:
+    def status_of(self, number: int, trial: str) -> str | None:
+        """The status of a trial, None if it is not over; a trial that ended under another number gets this one too."""
+        statuses = list(self._rows("SELECT status FROM trials WHERE id = ?", (trial,)))
+        if not statuses:
             return None
         self._write(("INSERT OR IGNORE INTO plan VALUES (?, ?)", (number, trial)))
-        return str(found[0][0])
+        return str(statuses[0][0])
 
-    def keep(self, numbers: list[int], trial: str, outcome: Outcome) -> None:
-        """Note how a trial ended, for good."""
+    def keep(self, numbers: list[int], trial: str, result: TrialResult) -> None:
+        """Store the result of a trial."""
         plan = [("INSERT OR REPLACE INTO plan VALUES (?, ?)", (number, trial)) for number in numbers]
-        self._write(("INSERT OR REPLACE INTO trials VALUES (?, ?, ?, ?, ?, ?, ?)", (trial, *outcome)), *plan)
+        self._write(("INSERT OR REPLACE INTO trials VALUES (?, ?, ?, ?, ?, ?, ?)", (trial, *result)), *plan)
 
     def forget_failed(self) -> None:
-        """Let failed trials run again."""
+        """Remove failed trials, so that they run again."""
         self._write(
             ("DELETE FROM plan WHERE id IN (SELECT id FROM trials WHERE status = 'failed')", ()),
             ("DELETE FROM trials WHERE status = 'failed'", ()),
@@ -212,7 +212,7 @@ class Store(Trials):
     # ---- SQLite ----------------------------------------------------------------------------------------------
 
     def _write(self, *statements: tuple[str, tuple[Any, ...]]) -> None:
-        """All statements or none."""
+        """Execute all statements in one transaction."""
         try:
             self._base.execute("BEGIN IMMEDIATE")
             try:
@@ -224,9 +224,9 @@ class Store(Trials):
                     self._base.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise self._said(error) from None
+            raise self._translated(error) from None
 
-    def _said(self, error: sqlite3.Error) -> HwsimError:
+    def _translated(self, error: sqlite3.Error) -> HwsimError:
         code = _code(error)
         if code == _BUSY:
             return OutputError(
@@ -234,7 +234,7 @@ class Store(Trials):
                 "with --out"
             )
         if code in (_CORRUPT, _NOT_A_DATABASE):
-            return OutputError(f"{super()._said(error)}; choose another folder with --out")
+            return OutputError(f"{super()._translated(error)}; choose another folder with --out")
         if code == _FULL:
             over = self.count().total()
             kept = f"{over} {'trial is' if over == 1 else 'trials are'} kept"

@@ -1,4 +1,4 @@
-"""The table of a study: a row for each trial, system and chip; and medians and spread over chips and seeds."""
+"""The tables of a study: a row per trial, system and chip; and statistics over chips and seeds."""
 
 from __future__ import annotations
 
@@ -16,31 +16,30 @@ from hwsim.config.grid import Grid
 from hwsim.errors import OutputError
 from hwsim.results.study.curves import curves
 from hwsim.results.study.pairs import pairs
-from hwsim.results.study.store import Kept, Trials
+from hwsim.results.study.store import KeptTrial, Trials
 
-Row = dict[str, Any]
+Fields = dict[str, Any]
 
 OF_SYSTEM = ("system", "rule", "machine")
 FILES = TABLE, TYPED, SUMMARY, PAIRS, CURVES = "table.csv", "table.parquet", "summary.csv", "pairs.csv", "curves.csv"
-"""What a study that is over may have found; the last two only where there is something to compare, and training."""
+"""The tables of a finished study; the last two exist only if there are systems to compare, and training."""
 
 
 def write(folder: Path, grid: Grid, trials: Trials) -> None:
-    """Write `table.csv`, `table.parquet` and `summary.csv`, each whole or not at all, and the summary last.
+    """Write `table.csv`, `table.parquet` and `summary.csv`, each atomically, and the summary last.
 
-    Where there are several seeds and systems `pairs.csv` compares them, and where something was trained `curves.csv`
-    says how that went.
+    `pairs.csv` is written if there are several seeds and systems, and `curves.csv` if there was training.
 
     Raises:
-        OutputError: there is no place for them.
+        OutputError: a file cannot be written.
     """
     try:
-        found = tables(grid, trials)
-        replace(folder / TABLE, _csv(found[TABLE]))
-        replace(folder / TYPED, found[TABLE].to_parquet(index=False, engine="pyarrow"))
-        _optional(folder / PAIRS, found[PAIRS])
-        _optional(folder / CURVES, found[CURVES])
-        replace(folder / SUMMARY, _csv(found[SUMMARY]))
+        frames = tables(grid, trials)
+        replace(folder / TABLE, _csv(frames[TABLE]))
+        replace(folder / TYPED, frames[TABLE].to_parquet(index=False, engine="pyarrow"))
+        _optional(folder / PAIRS, frames[PAIRS])
+        _optional(folder / CURVES, frames[CURVES])
+        replace(folder / SUMMARY, _csv(frames[SUMMARY]))
     except OSError as error:
         raise OutputError(
             f"cannot write the tables in {folder}: {error.strerror or error}; all trials are kept, and the "
@@ -49,10 +48,10 @@ def write(folder: Path, grid: Grid, trials: Trials) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Take away tables of a study that goes on: they are of other trials, or of fewer.
+    """Remove the tables of a study that goes on: they are of other trials, or of fewer.
 
     Raises:
-        OutputError: they may not be taken away.
+        OutputError: a file cannot be removed.
     """
     try:
         for name in FILES:
@@ -62,24 +61,24 @@ def remove(folder: Path) -> None:
 
 
 def tables(grid: Grid, trials: Trials) -> dict[str, pd.DataFrame]:
-    """All that is known of the trials that are over, by the names of files."""
-    found, asked = frame(grid, trials)
+    """The tables of the trials that are over, by the names of their files."""
+    table, asked = frame(grid, trials)
     return {
-        TABLE: found,
-        SUMMARY: summary(grid, found, asked),
-        PAIRS: pairs(grid, found, asked),
+        TABLE: table,
+        SUMMARY: summary(grid, table, asked),
+        PAIRS: pairs(grid, table, asked),
         CURVES: curves(grid, trials),
     }
 
 
 Asked = set[tuple[str, str]]
-"""Systems and the quantities that are asked of them, be their values finite or not."""
+"""Pairs of a system and a quantity that was asked of it, whether its values are finite or not."""
 
 
 def frame(grid: Grid, trials: Trials) -> tuple[pd.DataFrame, Asked]:
-    """The table of the trials that are over, and what was asked of each system.
+    """The table of the trials that are over, and the quantities that were asked of each system.
 
-    Points are in the order of the file, then seeds, systems and chips.
+    Rows are in the order of points, seeds, systems and chips.
     """
     columns: dict[str, list[Any]] = {column: [] for column in (*grid.columns, *COLUMNS)}
     asked: Asked = set()
@@ -92,8 +91,8 @@ def frame(grid: Grid, trials: Trials) -> tuple[pd.DataFrame, Asked]:
     return pd.DataFrame({name: _typed(name, values) for name, values in columns.items()}), asked
 
 
-def rows(kept: Kept, labels: Row) -> Iterator[Row]:
-    """What is known of each system and chip of a trial; one row if it failed."""
+def rows(kept: KeptTrial, labels: Fields) -> Iterator[Fields]:
+    """The rows of a trial, one per system and chip; one row if it failed."""
     begin = {**labels, "status": kept.status, "error": kept.error, "config_sha256": kept.id}
     if kept.summary is None:
         yield begin
@@ -104,10 +103,10 @@ def rows(kept: Kept, labels: Row) -> Iterator[Row]:
             yield {**whole, **_of_chip(system, chip)}
 
 
-def _of_system(system: Row) -> Row:
-    """What is alike on all chips, as far as it is known."""
+def _of_system(system: Fields) -> Fields:
+    """The known values that are the same on all chips."""
     energy, memory, time = system["energy"], system["memory"], system["time"]
-    found = {
+    values = {
         "rule": system["rule"],
         "machine": system["machine"],
         **{each["name"]: _worst(each["found"]) for each in system["diagnostics"] if each["name"] in REPORTED},
@@ -122,23 +121,23 @@ def _of_system(system: Row) -> Row:
         **{memory_column(kind): held for kind, held in memory["peak_by_class"].items()},
         "memory_to_learn_bytes": sum(memory["peak_by_class"].get(kind, 0) for kind in OF_A_SEQUENCE),
     }
-    found = {name: value for name, value in found.items() if value is not None}
+    values = {name: value for name, value in values.items() if value is not None}
     for group in GROUPS if system["gradient"] else ():
-        found[f"relative_error_{group}"] = system["gradient"][group]["target"]["relative_error"]
-    return found
+        values[f"relative_error_{group}"] = system["gradient"][group]["target"]["relative_error"]
+    return values
 
 
 def _worst(found: float | Mapping[str, float | None] | None) -> float | None:
-    """A number, or the largest of several; None if there is none, or one that is more than any number."""
+    """A number, or the largest of several; None if there is none, or if one is too large for a number."""
     if not isinstance(found, Mapping):
         return found
     known = list(found.values())
     return None if None in known else max(known, default=None)  # type: ignore[type-var]
 
 
-def _energies(energy: Row) -> Row:
-    """Each energy, and between what it may lie."""
-    found: Row = {}
+def _energies(energy: Fields) -> Fields:
+    """Each energy with its lowest and its highest value."""
+    energies: Fields = {}
     for part, unit in (
         ("inference", "j_per_sequence"),
         ("gradient", "j_per_sequence"),
@@ -146,42 +145,42 @@ def _energies(energy: Row) -> Row:
         ("run", "j"),
     ):
         low, high = energy.get(f"{part}_range_{unit}") or (None, None)
-        found |= {
+        energies |= {
             f"energy_{part}_j": energy[f"{part}_{unit}"],
             f"energy_{part}_low_j": low,
             f"energy_{part}_high_j": high,
         }
-    return found
+    return energies
 
 
-def _of_chip(system: Row, chip: int) -> Row:
-    """What differs from chip to chip, and whether any of it is no number although it was asked for."""
-    found: Row = {"chip": chip}
+def _of_chip(system: Fields, chip: int) -> Fields:
+    """The values of one chip, and whether one that was asked for is not finite."""
+    values: Fields = {"chip": chip}
     lost = bool(system["diverged"]) and chip in system["diverged"]["chips"]
     for quantity in ("accuracy", "loss"):
         if system[quantity] is not None:
-            found[quantity] = system[quantity]["per_chip"][chip]
-            lost |= found[quantity] is None
+            values[quantity] = system[quantity]["per_chip"][chip]
+            lost |= values[quantity] is None
     for group in GROUPS if system["gradient"] else ():
         for against, column in (("target", "cosine"), ("recorded", "cosine_recorded")):
-            one = system["gradient"][group][against]
-            found[f"{column}_{group}"] = one["per_chip"][chip]
-            errors = one.get("relative_error_per_chip")  # trials of earlier versions do not have it
-            error = errors[chip] if errors else one["relative_error"]
-            lost |= one["per_chip"][chip] is None and error is None
-    return {**found, "non_finite": lost}
+            alignment = system["gradient"][group][against]
+            values[f"{column}_{group}"] = alignment["per_chip"][chip]
+            errors = alignment.get("relative_error_per_chip")  # trials of earlier versions do not have it
+            error = errors[chip] if errors else alignment["relative_error"]
+            lost |= alignment["per_chip"][chip] is None and error is None
+    return {**values, "non_finite": lost}
 
 
-def summary(grid: Grid, found: pd.DataFrame, asked: Asked) -> pd.DataFrame:
-    """Median and spread of each quantity over chips and seeds, at each point for each system.
+def summary(grid: Grid, table: pd.DataFrame, asked: Asked) -> pd.DataFrame:
+    """Statistics of each quantity over chips and seeds, per point and system.
 
     Args:
-        found: the table of the study.
-        asked: the quantities of each system.
+        table: the table of the study.
+        asked: pairs of a system and a quantity that was asked of it.
     """
-    known = found[found["status"] == "done"]
+    known = table[table["status"] == "done"]
     by = [*grid.columns, *OF_SYSTEM]
-    lines: list[Row] = []
+    lines: list[Fields] = []
     for key, rows in known.groupby(by, sort=False, dropna=False):
         where = dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))
         for name in NUMBERS:
@@ -190,7 +189,7 @@ def summary(grid: Grid, found: pd.DataFrame, asked: Asked) -> pd.DataFrame:
             values = rows[name].dropna()
             if len(values) or rows["non_finite"].any():
                 low, middle, high = values.quantile([0.25, 0.5, 0.75])
-                with np.errstate(over="ignore"):  # errors that have grown large have squares that are not finite
+                with np.errstate(over="ignore"):  # squares of large errors overflow
                     deviation = values.std(ddof=1)
                 lines.append(
                     {
@@ -212,7 +211,7 @@ def summary(grid: Grid, found: pd.DataFrame, asked: Asked) -> pd.DataFrame:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file atomically."""
     partial = path.with_name(f".{path.name}.partial")
     try:
         partial.write_bytes(content)
@@ -221,12 +220,12 @@ def replace(path: Path, content: bytes) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _optional(path: Path, found: pd.DataFrame) -> None:
-    """Write a table that may be empty, in which case there is none."""
-    if found.empty:
+def _optional(path: Path, table: pd.DataFrame) -> None:
+    """Write a table; an empty one has no file."""
+    if table.empty:
         path.unlink(missing_ok=True)
     else:
-        replace(path, _csv(found))
+        replace(path, _csv(table))
 
 
 def _typed(name: str, values: list[Any]) -> pd.Series[Any]:
@@ -248,6 +247,6 @@ def _typed(name: str, values: list[Any]) -> pd.Series[Any]:
     return pd.Series([str(value) for value in values], dtype="string")
 
 
-def _csv(found: pd.DataFrame) -> bytes:
-    """As CSV; numbers keep all their digits, what is unknown stays empty."""
-    return found.to_csv(index=False, lineterminator="\n").encode()
+def _csv(table: pd.DataFrame) -> bytes:
+    """The table as CSV: numbers keep all their digits, unknown values are empty."""
+    return table.to_csv(index=False, lineterminator="\n").encode()

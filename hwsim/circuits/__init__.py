@@ -1,1 +1,0 @@
-"""Numerics of imperfect units: noise, number formats, converters, crossbar arrays."""

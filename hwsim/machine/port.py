@@ -1,0 +1,169 @@
+"""Ports: what moves values between wires and storages, and adds to sums; each move leaves a record."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hwsim.errors import CausalityError
+from hwsim.machine.signal import Signal
+from hwsim.machine.stage import Stage
+from hwsim.machine.storage import Accumulator, Register, Storage, Tape
+from hwsim.operations import moves
+from hwsim.records import GRADIENT
+
+
+class Divergence(NamedTuple):
+    """Where a learning signal, or what an update made, first left the range of numbers."""
+
+    sweep: str
+    step: int
+    storage: str
+    wire: int
+    chips: tuple[int, ...]
+
+
+class Port:
+    """Moves numbers in and out of the storages of one memory, which may have several.
+
+    Attributes:
+        name: of the unit in records.
+        analog: whether it moves voltages rather than numbers.
+    """
+
+    analog = False
+
+    def __init__(self, machine: Stage, name: str) -> None:
+        self.machine, self.name = machine, name
+        self.loads, self.stores = (moves.load, name), (moves.store, name)  # keys of heads
+
+    # ---- registers -------------------------------------------------------------------------------------------
+
+    def load(self, register: Register) -> Signal:
+        """What the register held at the start of the step."""
+        machine, value = self.machine, register.front
+        if machine.strict:
+            value = machine.numerics.copy(value)
+        return machine.emit(machine.heads[self.loads], value, (register.name,))
+
+    def store(self, register: Register, x: Signal) -> None:
+        """Have the register hold a signal from the end of the step."""
+        machine = self.machine
+        x = machine.digital(x)
+        value = self.stored(register, x)
+        machine.note(machine.heads[self.stores], value.shape, (x._slot,), register.name)
+        machine.holdings.settle_later(register, value)
+
+    def stored(self, register: Register, x: Signal) -> np.ndarray:
+        """The value of a signal that fits the register.
+
+        Raises:
+            CausalityError: it does not fit.
+        """
+        value = self.machine.see(x)
+        if value.shape != register.front.shape:
+            raise CausalityError(f"{register.name} holds {register.front.shape}, not {value.shape}")
+        if register.watched:
+            self.machine.holdings.watch(register, value)
+        return value
+
+    # ---- tapes, and what is kept to be shown again -----------------------------------------------------------
+
+    def push(self, tape: Tape, x: Signal) -> None:
+        """Put a signal on top of a tape."""
+        machine = self.machine
+        x = machine.digital(x)
+        value = machine.see(x)
+        tape.entries.append(machine.numerics.copy(value) if machine.strict else value)
+        machine.holdings.grow(tape, 1)
+        machine.note(machine.heads[moves.push, self.name], value.shape, (x._slot,), tape.name)
+
+    def pop(self, tape: Tape) -> Signal:
+        """Take a signal off a tape.
+
+        Raises:
+            CausalityError: it is empty.
+        """
+        if not tape.entries:
+            raise CausalityError(f"{tape.name} is empty")
+        value = tape.entries.pop()
+        self.machine.holdings.grow(tape, -1)
+        return self.machine.emit(self.machine.heads[moves.pop, self.name], value, (tape.name,))
+
+    def keep(self, storage: Storage, reads: tuple[int, ...]) -> None:
+        """Enter that what is shown is kept."""
+        shape = 0, 0, *storage.size[-1:]
+        self.machine.note(self.machine.heads[moves.keep, self.name], shape, reads, storage.name)
+
+    def replay(self, storage: Storage, value: np.ndarray) -> Signal:
+        """Show again what was kept."""
+        head = self.machine.heads[moves.replay, self.name]
+        return self.machine.emit(head, value, (storage.name,), storage.size[-1:])
+
+    # ---- sums ------------------------------------------------------------------------------------------------
+
+    def add(self, sums: Accumulator, x: Signal) -> None:
+        """Add a signal, summed over sequences."""
+        machine, x = self.machine, self._summand(x)
+        value = machine.see(x)
+        machine.numerics.add(sums.value, value)
+        self._round(sums)
+        machine.note(machine.heads[moves.accumulate, self.name], value.shape, (x._slot,), sums.name)
+
+    def add_outer(self, sums: Accumulator, error: Signal, x: Signal) -> None:
+        """Add outer products, summed over sequences."""
+        machine, error, x = self.machine, self._summand(error), self._summand(x)
+        machine.numerics.add_outer(sums.value, machine.see(error), machine.see(x))
+        self._round(sums)
+        head = machine.heads[moves.outer, self.name]
+        machine.note(head, (0, 0, *sums.size), (error._slot, x._slot), sums.name)
+
+    def _summand(self, x: Signal) -> Signal:
+        """A signal as a number; a conversion for sums serves the gradient."""
+        if self.machine.uniform:
+            return x
+        with self.machine.part(purpose=GRADIENT):
+            return self.machine.digital(x)
+
+    def _round(self, sums: Accumulator) -> None:
+        """Bring sums to the format in which they are summed."""
+
+    def loaded(self, sums: Accumulator) -> np.ndarray:
+        """Sums in the format in which a load gives them."""
+        return sums.value
+
+    def load_sums(self, sums: Accumulator) -> Signal:
+        """The sums as one vector."""
+        machine = self.machine
+        value = machine.numerics.copy(sums.value.reshape(machine.chips, 1, -1))
+        return machine.emit(machine.heads[self.loads], value, (sums.name,))
+
+    def store_sums(self, sums: Accumulator, x: Signal) -> None:
+        """Overwrite the sums with a vector of them."""
+        machine = self.machine
+        x = machine.digital(x)
+        value = machine.see(x)
+        sums.value = machine.numerics.copy(value.reshape(sums.value.shape))
+        machine.note(machine.heads[self.stores], value.shape, (x._slot,), sums.name)
+
+    def clear_sums(self, sums: Accumulator) -> None:
+        """Set the sums to zero."""
+        machine = self.machine
+        sums.value = machine.numerics.zeros(sums.value.shape, machine.dtype)
+        machine.note(machine.heads[self.stores], (0, 0, *sums.size), (), sums.name)
+
+
+class RoundedSums(Port):
+    """A memory of sums that are rounded to a format as they grow, and to that of updates when they are loaded."""
+
+    def __init__(self, machine: Stage, name: str, grow: Any, load: Any) -> None:
+        super().__init__(machine, name)
+        self._grow, self._load = grow, load
+
+    def _round(self, sums: Accumulator) -> None:
+        if self._grow is not None:
+            sums.value = self._grow(sums.value)
+
+    def loaded(self, sums: Accumulator) -> np.ndarray:
+        return sums.value if self._load is None else self._load(sums.value)

@@ -1,0 +1,130 @@
+"""The presenter: shows inputs and targets, one step at a time, and keeps those that are to be shown again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, cast
+
+import numpy as np
+
+from hwsim.accounts.memory import INPUT_REPLAY, TARGET_REPLAY
+from hwsim.episode import Episode
+from hwsim.errors import CausalityError
+from hwsim.machine.signal import Signal
+from hwsim.machine.stage import Stage
+from hwsim.machine.step import Step
+from hwsim.machine.storage import Storage, Workspace
+from hwsim.operations import moves
+from hwsim.records import REPLAY
+
+
+class _NothingShown:
+    """Stands where an episode stands while one is shown."""
+
+    def __getattr__(self, _: str) -> NoReturn:
+        raise CausalityError("no episode is being shown: use `with machine.showing(episode)`")
+
+
+NOTHING_SHOWN = cast("Episode", _NothingShown())
+
+
+class Presenter:
+    """Shows an episode to a machine.
+
+    Attributes:
+        kept_from: the first step whose input is kept.
+        again: whether the pass under way shows steps that have been shown.
+        backward: whether it goes from later steps to earlier ones.
+    """
+
+    def __init__(self, machine: Stage) -> None:
+        self._machine = machine
+        self.kept_from, self.again, self.backward = 0, False, False
+        self._kept: dict[str, Storage] = {}
+        self._there: set[str] = set()  # what has been shown in this workspace, and kept if it is to be
+        self._inputs = self._targets = np.empty(0)
+
+    @contextmanager
+    def showing(self, episode: Episode) -> Iterator[None]:
+        """Have steps show this episode."""
+        machine, numerics = self._machine, self._machine.numerics
+        machine.episode = episode
+        self._inputs = machine.received(numerics.shown(episode.inputs, machine.dtype))
+        self._targets = numerics.contiguous(episode.targets.swapaxes(0, 1), machine.dtype)
+        try:
+            yield
+        finally:
+            machine.episode = NOTHING_SHOWN
+            self._inputs = self._targets = np.empty(0)
+
+    @contextmanager
+    def workspace(self, *, keep_inputs: bool = False) -> Iterator[Workspace]:
+        """Storage for one batch. To show the input in more than one pass it must be kept, and that is charged."""
+        machine, episode = self._machine, self._machine.episode
+        with Workspace(machine) as workspace:
+            if keep_inputs:
+                size = (episode.steps, episode.width)
+                self.kept_from = machine.sequencer.shown_up_to
+                self._kept["input"] = workspace.keep(
+                    "input replay", INPUT_REPLAY, size, self._inputs, machine.input_bits
+                )
+            if keep_inputs or not episode.target_per_step:
+                words = 1 if episode.classes else episode.outputs
+                bits = max(1, (episode.classes - 1).bit_length()) if episode.classes else None
+                size = (episode.steps if episode.target_per_step else 1, words)
+                self._kept["target"] = workspace.keep("target replay", TARGET_REPLAY, size, self._targets, bits)
+            self._there.clear()
+            try:
+                yield workspace
+            finally:
+                self._kept.clear()
+
+    def require_inputs(self, name: str, order: range) -> None:
+        """Refuse a pass that shows inputs again which are not kept.
+
+        Raises:
+            CausalityError: they are not.
+        """
+        if self.again and ("input" not in self._kept or order.start < self.kept_from):
+            raise CausalityError(
+                f"pass {name!r} shows the input again, but it was not kept; open the workspace with keep_inputs, and "
+                "before the input is shown"
+            )
+
+    def step(self, index: int, begins: bool) -> Step:
+        """What a rule sees of the step that begins, and perhaps with it a pass."""
+        return Step(self._machine.episode, index, self.input(index), self.target, begins)
+
+    def input(self, index: int) -> Signal:
+        """The input of the step under way."""
+        self._machine.sequencer.require_step(index, "input")
+        signal = self._present("input", moves.present_input, self._inputs[index], per_step=True)
+        if self._machine.input_full_scale is not None:
+            signal._full_scale = self._machine.input_full_scale
+        return signal
+
+    def target(self, index: int) -> Signal:
+        """The target of the step under way, or the one of the sequence."""
+        self._machine.sequencer.require_step(index, "target")
+        per_step = self._machine.episode.target_per_step
+        return self._present("target", moves.present_target, self._targets[index if per_step else 0], per_step)
+
+    def _present(self, what: str, operation: Any, value: np.ndarray, per_step: bool) -> Signal:
+        """Show a value from outside, keeping it if that was asked for, or again from where it is kept."""
+        machine, kept = self._machine, self._kept.get(what)
+        alone = machine.chips == 1 and not machine.strict
+        value = value[None] if alone else machine.numerics.beside(value, machine.chips)
+        if kept is None:
+            return machine.emit(machine.heads[operation, what], value, ())
+        if self.backward and what == "target" and what not in self._there:
+            kept.port.keep(kept, ())  # on the way forward, not looked at
+            if not per_step:
+                self._there.add(what)
+        if self.again or (what in self._there and not per_step):
+            with machine.part(purpose=REPLAY if self.again else None):
+                return kept.port.replay(kept, value)
+        self._there.add(what)
+        signal = machine.emit(machine.heads[operation, what], value, (), kept.size[-1:])
+        kept.port.keep(kept, (signal._slot,))
+        return signal

@@ -1,0 +1,238 @@
+"""A chip: crossbar tiles, converters, analog circuits and registers, wired around a digital unit."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from math import hypot, sqrt
+from typing import Any
+
+import numpy as np
+
+from hwsim import formats
+from hwsim.accounts.memories import REGISTERS
+from hwsim.accounts.memory import BUFFERS, MASTER
+from hwsim.errors import CapabilityError
+from hwsim.machine.machine import Heads, Precision
+from hwsim.machine.numerics import EXACT, Numerics
+from hwsim.machine.parameters import Coefficients, Matrix
+from hwsim.machine.port import Port
+from hwsim.machine.signal import Signal
+from hwsim.machine.storage import Storage
+from hwsim.machines.chip_prices import ChipPrices
+from hwsim.machines.digital import DigitalMachine
+from hwsim.operations import Operation, moves
+from hwsim.operations.noise import Moment, Source
+from hwsim.records import ANALOG, INFERENCE, REPLAY, Entry, Head, Shape
+from hwsim.units.converter import Converters
+from hwsim.units.function import Circuits, FunctionCircuits, Wiring
+from hwsim.units.mapping import tiles
+from hwsim.units.multiplier import Multipliers
+from hwsim.units.register import AnalogRegister, effective_bits, leak
+from hwsim.units.tile import DeviceArrays, TileArray
+
+
+class Wire(Signal):
+    """A signal of a machine that has analog circuits; digital until it is said to be analog."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self._analog, self._full_scale, self._twin = False, None, None
+
+
+class Chip(DigitalMachine):
+    """Matrices are read on tiles, and elementwise arithmetic happens in analog circuits where operands are analog.
+
+    A converter stands, with its record, wherever a signal is needed in the other domain. What has no analog circuit,
+    what has digital operands only, and all phases are the digital unit's. Analog signals saturate at full scale.
+
+    Attributes:
+        devices: the tiles of each matrix.
+        clipped: values that each unit converted or made, and how many of them were beyond full scale, by what clips
+            them: `dac`, `adc`, or saturation of `analog` circuits.
+        holds: how long registers hold their values in each pass, where they leak.
+    """
+
+    uniform = False
+    master_class = MASTER
+    signal_type = Wire
+    on_host = False
+    """Whether operations are the host's, which is digital."""
+
+    def __init__(
+        self, options: Any, *, chips: int = 1, seed: int = 0, strict: bool = False, numerics: Numerics = EXACT
+    ) -> None:
+        self._analog_contexts: dict[tuple[str, str], Heads] = {}
+        self.chip, self.parts, self.sheet = options, options.parts, options.device
+        self.addressable = options.attached != "nothing"
+        super().__init__(options.digital_unit, chips=chips, seed=seed, strict=strict, numerics=numerics)
+        parts = self.parts
+        self.input_bits, self.input_full_scale = parts.dac.bits, parts.ranges.input
+        self.devices = DeviceArrays(chips, parts.tiles)
+        self.converters = Converters(self, parts.dac.bits, parts.adc.bits)
+        self.circuits, self.wiring = Circuits(self, seed), Wiring(self)
+        self.functions = FunctionCircuits(self, parts.functions, self.circuits)
+        self.clipped = {kind: defaultdict[str, list[int]](lambda: [0, 0]) for kind in ("dac", "adc", "analog")}
+        tile, register = (
+            effective_bits(noise) or self.format.bits for noise in (parts.tiles.output_noise, parts.registers.noise)
+        )
+        self.effective_bits = {"tile output": min(parts.adc.bits, tile), "register": register}
+        self._measured: list[np.ndarray] = []
+
+    # ---- where things go -------------------------------------------------------------------------------------
+
+    def place(
+        self, operation: Operation, operands: tuple[Signal, ...], holder: Any = None
+    ) -> tuple[Any, tuple[Any, ...]]:
+        if holder is not None:
+            (x,) = operands
+            if self.on_host or not holder.unit.wants(operation, x):
+                return None, (self.digital(x),)
+            return holder.unit, (self.analog(x),)
+        for x in operands:
+            if x._analog:
+                break
+        else:
+            return None, operands
+        if operation.wiring:
+            return self.wiring, tuple(map(self.analog, operands))
+        if operation.circuit is not None and not _better_digital(operands):
+            return self.functions, tuple(map(self.analog, operands))
+        return None, tuple(map(self.digital, operands))
+
+    def analog(self, x: Signal) -> Signal:
+        """The signal as a voltage, through a converter if it is digital."""
+        return x if x._analog else self.converters.carry_out(moves.dac, x)
+
+    def digital(self, x: Signal) -> Signal:
+        return self.converters.carry_out(moves.adc, x) if x._analog else x
+
+    def place_storage(self, storage: Storage) -> Port:
+        if storage.technology == REGISTERS:
+            return Port(self, REGISTERS)
+        if storage.kind in self.parts.registers.classes and not storage.shared:
+            return self.place_register(storage)
+        return super().place_storage(storage)
+
+    def place_register(self, storage: Storage) -> Port:
+        """The analog circuits that hold a register."""
+        return AnalogRegister(self, storage, self.parts.registers.noise, self.parts.ranges)
+
+    def place_matrix(self, matrix: Matrix) -> Any:
+        tile, (rows, columns) = self.parts.tiles, matrix.shape
+        self.devices.used += tiles(rows, columns, tile.rows, tile.columns)
+        if self.devices.used > tile.count:
+            raise CapabilityError(
+                f"{matrix.name} ({rows} by {columns}) is one too many: the network needs {self.devices.used} tiles "
+                f"of {tile.rows} by {tile.columns}, and {self.chip.name} has {tile.count}"
+            )
+        array = TileArray(self, matrix, tile, self.sheet, self.chip.periphery, self.converters, self._round)
+        self.devices[matrix.name] = array
+        return array
+
+    def place_coefficients(self, coefficients: Coefficients) -> Any:
+        options, words = (self.parts.functions, self.parts.diagonals, self.chip.sharing), self.chip.coefficients
+        return Multipliers(self, coefficients, self.circuits, options, formats.parse(words))
+
+    def held_as(self, kind: str) -> tuple[int, str]:
+        if kind in self.parts.registers.classes or kind == BUFFERS:
+            bits = effective_bits(self.parts.registers.noise) or self.format.bits
+            return bits, "analog registers" if kind != BUFFERS else "wires"
+        return super().held_as(kind)
+
+    def received(self, inputs: np.ndarray) -> np.ndarray:
+        return self.converters.received(inputs, self.parts.ranges.input)
+
+    # ---- steps and records -----------------------------------------------------------------------------------
+
+    def head(self, key: Any) -> Head:
+        head = super().head(key)
+        return head._replace(unit=f"{self.layer} {moves.adc.kind}") if key is moves.adc else head
+
+    def analog_head(self, key: Any) -> Head:
+        """The head of an analog operation, or of one by a named unit, in the present layer and purpose."""
+        operation, unit = (key, f"{self.layer} {key.kind}") if isinstance(key, Operation) else key
+        return Head(operation.kind, unit, self.layer, self.purpose, ANALOG)
+
+    def serve(self, layer: str, purpose: str) -> None:
+        super().serve(layer, purpose)
+        heads = self._analog_contexts.get((layer, purpose))
+        if heads is None:
+            heads = self._analog_contexts[layer, purpose] = Heads(self.analog_head)
+        self.analog_heads, ranges = heads, self.parts.ranges
+        self.full_scale = ranges.forward if purpose in (INFERENCE, REPLAY) else ranges.error
+
+    def emit_analog(
+        self, head: Head, value: np.ndarray, reads: tuple[int | str, ...], full_scale: float, size: Shape | None = None
+    ) -> Signal:
+        """Enter one operation that makes an analog signal."""
+        if self.strict:
+            self.check(head, value)
+        slot = len(self._entries)
+        self._entries.append((head, value.shape, size, reads, slot))
+        signal = Wire()
+        signal._value, signal._step, signal._slot, signal._machine = value, self._now, slot, self
+        signal._analog, signal._full_scale = True, full_scale
+        return signal
+
+    def tally(self, kind: str, unit: str, values: int, beyond: int) -> None:
+        """Count values that a unit converted or made, and how many of them were beyond full scale."""
+        counts = self.clipped[kind][unit]
+        counts[0] += values
+        counts[1] += beyond
+
+    def measure(self, *activities: np.ndarray) -> None:
+        """Enter activities of the latest record, one number per chip each."""
+        self._measured += activities
+
+    def moment(self, source: Source) -> Moment:
+        """The point at which a unit's stream of fresh noise stands."""
+        at = self.sequencer
+        return source.moment(self._now, at.batch_number, at.sweep_number, at.step_index)
+
+    def records_of_step(self) -> tuple[list[Entry], np.ndarray | None]:
+        measured, self._measured = self._measured, []
+        return self._entries, np.concatenate(measured).reshape(-1, self.chips) if measured else None
+
+    def end_step(self, settled: list[Any]) -> None:
+        super().end_step(settled)
+        self.converters.end_step()
+        hold, retention = self.holds.get(self.sequencer.sweep_name), self.parts.registers.retention
+        if hold and retention is not None:
+            leak(self.holdings.registers(), {register.name for register in settled}, hold, retention.value)
+
+    def release(self) -> None:
+        super().release()
+        self.devices.clear()
+        self.circuits.banks.clear()
+
+    # ---- what it costs, and how exact it is ------------------------------------------------------------------
+
+    def prices(self, options: Any = None) -> ChipPrices:
+        options = options or self.chip
+        analog = bool(self.circuits.banks) or bool(options.parts.registers.classes)
+        return ChipPrices(options, self.digital_prices(options.digital_unit), self.devices.used, analog)
+
+    def precision(self, size: Callable[[], float]) -> Precision:
+        """Fresh: noise of the tile that sends an error back, of subtraction, of the inverse multipliers and of storing.
+
+        Frozen: mismatch of the inverse multipliers to the forward ones, unless they are the same circuits.
+        """
+        parts, diagonals, sharing = self.parts, self.parts.diagonals, self.chip.sharing
+        noises = parts.tiles.output_noise, parts.functions.add.noise, diagonals.inverse.noise, parts.registers.noise
+        total, signal = sqrt(sum(part**2 for part in noises)), size()
+        noise = parts.ranges.error * total / signal if signal else 0.0
+        fresh = hypot(noise, diagonals.inverse.gain_noise)
+        mismatch = diagonals.inverse.mismatch if sharing.inverse == "own" else diagonals.transposed.mismatch
+        shared = sharing.inverse == "transposed" and sharing.transposed == "forward"
+        frozen = 0.0 if shared else sqrt(mismatch**2 + diagonals.forward.mismatch**2)
+        return Precision(max(fresh, self.format.epsilon), frozen)
+
+
+def _better_digital(operands: tuple[Signal, ...]) -> bool:
+    """Of two operands in different domains the one with fewer values is converted, the digital one if they are even."""
+    if len(operands) != 2 or operands[0]._analog == operands[1]._analog:
+        return False
+    sizes = [x._value.size for x in operands]
+    return sizes[0] < sizes[1] if operands[0]._analog else sizes[1] < sizes[0]

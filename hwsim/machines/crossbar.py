@@ -1,0 +1,98 @@
+"""The crossbar machine, as files describe it: crossbar tiles, analog circuits, and a digital unit beside them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from hwsim import formats
+from hwsim.documents import ByName
+from hwsim.formats import FormatName
+from hwsim.machine.machine import Machine
+from hwsim.machines.chip import Chip
+from hwsim.machines.digital import Options as DigitalOptions
+from hwsim.machines.host import HostedChip
+from hwsim.physics import DataSheet
+from hwsim.quantities import Constant, Energy
+from hwsim.units.converter import Converter
+from hwsim.units.function import Functions
+from hwsim.units.multiplier import Diagonals, Sharing
+from hwsim.units.periphery import Periphery
+from hwsim.units.register import Ranges, StateRegisters
+from hwsim.units.tile import Tiles
+
+
+class CrossbarParts(BaseModel, extra="forbid"):
+    """Tiles, converters and analog circuits."""
+
+    tiles: Annotated[Tiles, Field(description="where matrices are, and how they are read")]
+    dac: Annotated[Converter, Field(description="from numbers to voltages")]
+    adc: Annotated[Converter, Field(description="from voltages to numbers")]
+    ranges: Annotated[Ranges, Field(description="full scale of analog signals")] = Ranges()
+    functions: Annotated[Functions, Field(description="circuits for arithmetic on signals")]
+    diagonals: Annotated[Diagonals, Field(description="multipliers by λ, λ̄ and 1/λ̄, with errors of their own")]
+    registers: Annotated[StateRegisters, Field(description="analog sample-and-hold registers")]
+    verify: Annotated[Constant[Energy], Field(description="to read a device once while it is programmed")]
+
+    @model_validator(mode="after")
+    def _reads_have_a_time(self) -> Self:
+        tiles = self.tiles
+        if tiles.time is None and self.dac.bits not in tiles.time_per_bits:
+            listed = ", ".join(map(str, sorted(tiles.time_per_bits))) or "none"
+            raise ValueError(
+                f"tiles: no time is known of reads with inputs of {self.dac.bits} bits; time_per_bits has {listed}; or "
+                "give a time of your own, with its source or assumed"
+            )
+        return self
+
+
+class Options(BaseModel, extra="forbid"):
+    """A chip of crossbar tiles with analog state and a digital unit for sums, weights and the optimizer."""
+
+    kind: Literal["crossbar"]
+    name: Annotated[str, Field(description="what it is called in tables")]
+    sources: Annotated[dict[str, str], Field(description="citations, by the keys that constants name")]
+    device: Annotated[DataSheet, ByName(like=False), Field(description="a data sheet in devices/, by name")]
+    periphery: Annotated[
+        Periphery,
+        ByName(like=False),
+        Field(description="circuits around the devices, from configs/periphery/, by name"),
+    ]
+    digital: Annotated[
+        DigitalOptions, ByName(), Field(description="a digital machine, by name: the chip's digital unit")
+    ]
+    parts: Annotated[CrossbarParts, Field(description="what it is made of")]
+    sharing: Annotated[Sharing, Field(description="which multipliers are the same circuits")] = Sharing()
+    coefficients: Annotated[FormatName, Field(description="of factors and biases in analog circuits")] = "fixed<16,12>"
+    attached: Annotated[
+        Literal["nothing", "memory", "host"],
+        Field(
+            description="digital memory that records states, so that there is a tape; a host has it too, and runs "
+            "backward passes itself, with its own weights"
+        ),
+    ] = "nothing"
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.digital.parts.dataflow.batch_parallel != 1:
+            raise ValueError("the digital unit of a crossbar machine works on one sequence at a time: batch_parallel 1")
+        unit = self.digital
+        for name in (unit.format, unit.accumulator, unit.update or unit.format, self.coefficients):
+            if formats.parse(name).dtype != "float32":
+                raise ValueError(f"a crossbar machine needs formats of at most 24 significant bits, not {name}")
+        return self
+
+    @property
+    def digital_unit(self) -> DigitalOptions:
+        """The digital unit of the chip, which takes its products step by step if it has no addressable memory."""
+        unit, flow = self.digital, self.digital.parts.dataflow
+        if self.attached != "nothing" or flow.together is not None:
+            return unit
+        parts = unit.parts.model_copy(update={"dataflow": flow.model_copy(update={"together": 1})})
+        return unit.model_copy(update={"parts": parts})
+
+
+def machine(options: Options) -> type[Machine]:
+    """The class of the machine that options describe."""
+    return HostedChip if options.attached == "host" else Chip

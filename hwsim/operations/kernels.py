@@ -1,0 +1,308 @@
+"""Compiled arithmetic that NumPy would need several sweeps over memory for.
+
+Every kernel takes arrays `(chips, vectors, n)` of one type, checks their shapes, and gives a new array. Elementwise
+ones round as the plain expressions would, operation by operation, since nothing is reordered or contracted; sums within
+a vector (softmax, standardise) are kept in float64.
+"""
+
+from collections.abc import Callable
+from math import exp, sqrt
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def compiled(function: F) -> F:
+    """Compile when first called, and keep the result beside the source for the next process."""
+    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+@compiled
+def _match(x: np.ndarray, y: np.ndarray, width: int) -> None:
+    """Check that y has one row a chip, of `width` numbers, for the vectors of x."""
+    if y.shape[0] != x.shape[0] or y.shape[1] != 1 or y.shape[2] != width:
+        raise ValueError("coefficients do not match the signal")
+
+
+@compiled
+def _pairs(x: np.ndarray) -> None:
+    """Check that the wires of x are real and imaginary parts in turn."""
+    if x.shape[-1] % 2:
+        raise ValueError("a complex signal has an even number of wires")
+
+
+@compiled
+def bias(b: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """x + b, with b `(chips, 1, n)`."""
+    chips, vectors, n = x.shape
+    _match(x, b, n)
+    out = np.empty(x.shape, x.dtype)
+    for c in range(chips):
+        for v in range(vectors):
+            for i in range(n):
+                out[c, v, i] = x[c, v, i] + b[c, 0, i]
+    return out
+
+
+@compiled
+def gain(g: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """g x, with g `(chips, 1, n)`."""
+    chips, vectors, n = x.shape
+    _match(x, g, n)
+    out = np.empty(x.shape, x.dtype)
+    for c in range(chips):
+        for v in range(vectors):
+            for i in range(n):
+                out[c, v, i] = g[c, 0, i] * x[c, v, i]
+    return out
+
+
+@compiled
+def mode_gain(g: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """g times both wires of each mode, with g `(chips, 1, n / 2)`."""
+    chips, vectors, n = x.shape
+    _pairs(x)
+    _match(x, g, n // 2)
+    out = np.empty(x.shape, x.dtype)
+    for c in range(chips):
+        for v in range(vectors):
+            for i in range(n // 2):
+                out[c, v, 2 * i] = g[c, 0, i] * x[c, v, 2 * i]
+                out[c, v, 2 * i + 1] = g[c, 0, i] * x[c, v, 2 * i + 1]
+    return out
+
+
+@compiled
+def diagonal(d: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """d x for complex modes on pairs of wires, with d `(chips, 1, n)`."""
+    chips, vectors, n = x.shape
+    _pairs(x)
+    _match(x, d, n)
+    out = np.empty(x.shape, x.dtype)
+    for c in range(chips):
+        for v in range(vectors):
+            for i in range(n // 2):
+                p, q = d[c, 0, 2 * i], d[c, 0, 2 * i + 1]
+                y, z = x[c, v, 2 * i], x[c, v, 2 * i + 1]
+                out[c, v, 2 * i] = p * y - q * z
+                out[c, v, 2 * i + 1] = p * z + q * y
+    return out
+
+
+@compiled
+def conjugate_diagonal(d: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """d̄ x for complex modes on pairs of wires, with d `(chips, 1, n)`."""
+    chips, vectors, n = x.shape
+    _pairs(x)
+    _match(x, d, n)
+    out = np.empty(x.shape, x.dtype)
+    for c in range(chips):
+        for v in range(vectors):
+            for i in range(n // 2):
+                p, q = d[c, 0, 2 * i], d[c, 0, 2 * i + 1]
+                y, z = x[c, v, 2 * i], x[c, v, 2 * i + 1]
+                out[c, v, 2 * i] = p * y + q * z
+                out[c, v, 2 * i + 1] = p * z - q * y
+    return out
+
+
+@compiled
+def _same(x: np.ndarray, y: np.ndarray) -> None:
+    if x.shape != y.shape:
+        raise ValueError("operands have different shapes")
+
+
+@compiled
+def complex_multiply(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x y, mode by mode."""
+    _pairs(x)
+    _same(x, y)
+    out = np.empty(x.shape, x.dtype)
+    a, b, o = x.ravel(), y.ravel(), out.ravel()
+    for i in range(a.size // 2):
+        o[2 * i] = a[2 * i] * b[2 * i] - a[2 * i + 1] * b[2 * i + 1]
+        o[2 * i + 1] = a[2 * i] * b[2 * i + 1] + a[2 * i + 1] * b[2 * i]
+    return out
+
+
+@compiled
+def conjugate_multiply(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x ȳ, mode by mode."""
+    _pairs(x)
+    _same(x, y)
+    out = np.empty(x.shape, x.dtype)
+    a, b, o = x.ravel(), y.ravel(), out.ravel()
+    for i in range(a.size // 2):
+        o[2 * i] = a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1]
+        o[2 * i + 1] = a[2 * i + 1] * b[2 * i] - a[2 * i] * b[2 * i + 1]
+    return out
+
+
+@compiled
+def pair_dot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Re(x ȳ), mode by mode: half as many wires."""
+    _pairs(x)
+    _same(x, y)
+    out = np.empty((x.shape[0], x.shape[1], x.shape[2] // 2), x.dtype)
+    a, b, o = x.ravel(), y.ravel(), out.ravel()
+    for i in range(o.size):
+        o[i] = a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1]
+    return out
+
+
+@compiled
+def pair_cross(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Im(x ȳ), mode by mode: half as many wires."""
+    _pairs(x)
+    _same(x, y)
+    out = np.empty((x.shape[0], x.shape[1], x.shape[2] // 2), x.dtype)
+    a, b, o = x.ravel(), y.ravel(), out.ravel()
+    for i in range(o.size):
+        o[i] = a[2 * i + 1] * b[2 * i] - a[2 * i] * b[2 * i + 1]
+    return out
+
+
+@compiled
+def relu(x: np.ndarray) -> np.ndarray:
+    """max(x, 0); not a number stays so."""
+    out = np.empty(x.shape, x.dtype)
+    a, o = x.ravel(), out.ravel()
+    for i in range(a.size):
+        o[i] = 0 if a[i] < 0 else a[i]
+    return out
+
+
+@compiled
+def gate(x: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """x where `by` is positive, else 0."""
+    _same(x, by)
+    out = np.empty(x.shape, x.dtype)
+    a, b, o = x.ravel(), by.ravel(), out.ravel()
+    for i in range(a.size):
+        o[i] = a[i] if b[i] > 0 else 0
+    return out
+
+
+@compiled
+def greater(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """1 where x is above y, else 0; not a number is above nothing."""
+    _same(x, y)
+    out = np.empty(x.shape, x.dtype)
+    a, b, o = x.ravel(), y.ravel(), out.ravel()
+    for i in range(a.size):
+        o[i] = 1 if a[i] > b[i] else 0
+    return out
+
+
+@compiled
+def above(x: np.ndarray, number: float) -> np.ndarray:
+    """1 where x is above a number, else 0."""
+    out = np.empty(x.shape, x.dtype)
+    a, o = x.ravel(), out.ravel()
+    for i in range(a.size):
+        o[i] = 1 if a[i] > number else 0
+    return out
+
+
+def spike(x: np.ndarray) -> np.ndarray:
+    """1 where x is positive, else 0."""
+    return above(x, 0.0)
+
+
+@compiled
+def spike_slope(x: np.ndarray, height: float) -> np.ndarray:
+    """height max(0, 1 - |x|)."""
+    out = np.empty(x.shape, x.dtype)
+    a, o, h = x.ravel(), out.ravel(), x.dtype.type(height)
+    for i in range(a.size):
+        o[i] = h * max(1 - abs(a[i]), a[i] * 0)
+    return out
+
+
+@compiled
+def where(mask: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x where the mask is not zero, else y; a mask of one wire is for all wires."""
+    _same(x, y)
+    if mask.shape[:-1] != x.shape[:-1] or mask.shape[-1] not in (1, x.shape[-1]):
+        raise ValueError("a mask has one wire, or as many as what it chooses from")
+    out = np.empty(x.shape, x.dtype)
+    m, a, b, o = mask.ravel(), x.ravel(), y.ravel(), out.ravel()
+    wires = x.shape[-1] // mask.shape[-1]
+    for i in range(a.size):
+        o[i] = a[i] if m[i // wires] != 0 else b[i]
+    return out
+
+
+@compiled
+def softmax(x: np.ndarray) -> np.ndarray:
+    """exp(x - max x) over its sum, along the last axis."""
+    out = np.empty(x.shape, x.dtype)
+    rows, answers = x.reshape(-1, x.shape[-1]), out.reshape(-1, x.shape[-1])
+    for v in range(rows.shape[0]):
+        top = rows[v, 0]
+        for i in range(rows.shape[1]):
+            top = max(top, rows[v, i])
+        total = rows[v, 0] * 0
+        for i in range(rows.shape[1]):
+            answers[v, i] = exp(rows[v, i] - top)
+            total += answers[v, i]
+        for i in range(rows.shape[1]):
+            answers[v, i] /= total
+    return out
+
+
+@compiled
+def standardise(x: np.ndarray, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
+    """(x - mean) s with s = 1 / √(variance + ε) along the last axis, and s."""
+    chips, vectors, n = x.shape
+    out, scale = np.empty(x.shape, x.dtype), np.empty((chips, vectors, 1), x.dtype)
+    for c in range(chips):
+        for v in range(vectors):
+            mean = x[c, v, 0] * 0
+            for i in range(n):
+                mean += x[c, v, i]
+            mean /= n
+            variance = mean * 0
+            for i in range(n):
+                variance += (x[c, v, i] - mean) ** 2
+            s = x.dtype.type(1 / sqrt(variance / n + epsilon))
+            for i in range(n):
+                out[c, v, i] = (x[c, v, i] - mean) * s
+            scale[c, v, 0] = s
+    return out, scale
+
+
+@compiled
+def standardise_error(e: np.ndarray, standard: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """The error before `standardise`, s (e - mean e - y mean(e y)) for its result y."""
+    _same(e, standard)
+    chips, vectors, n = e.shape
+    if scale.shape != (chips, vectors, 1):
+        raise ValueError("scales do not match the signal")
+    out = np.empty(e.shape, e.dtype)
+    for c in range(chips):
+        for v in range(vectors):
+            mean = along = e[c, v, 0] * 0
+            for i in range(n):
+                mean += e[c, v, i]
+                along += e[c, v, i] * standard[c, v, i]
+            mean /= n
+            along /= n
+            for i in range(n):
+                out[c, v, i] = (e[c, v, i] - mean - standard[c, v, i] * along) * scale[c, v, 0]
+    return out
+
+
+@compiled
+def add_rows(sums: np.ndarray, x: np.ndarray) -> None:
+    """Add the vectors of x to `sums`, `(chips, n)`, in order."""
+    chips, vectors, n = x.shape
+    if sums.shape != (chips, n):
+        raise ValueError("sums do not match the signal")
+    for c in range(chips):
+        for v in range(vectors):
+            for i in range(n):
+                sums[c, i] += x[c, v, i]

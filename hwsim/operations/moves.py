@@ -1,0 +1,32 @@
+"""Moves between wires, storages, domains and the outside: they have records, and no arithmetic but that of sums."""
+
+from hwsim.operations.operation import Operation, Traffic, each, macs
+
+# ---- storages ----------------------------------------------------------------------------------------------------
+
+load = Operation("load", lambda held: held)
+store = Operation("store", lambda v: v)
+push = Operation("push", lambda v: v)
+pop = Operation("pop", lambda held: held)
+accumulate = Operation("accumulate", lambda v: v, work=each(add=1), traffic=Traffic.SUMS)
+"""Add a signal, summed over sequences, to sums."""
+outer = Operation("outer", lambda v, w: v, work=macs, product=True, traffic=Traffic.OUTER_SUMS)
+"""Add outer products of two signals, summed over sequences, to sums."""
+program = Operation("program", lambda v: v)
+"""Write devices of a matrix."""
+
+# ---- input and target --------------------------------------------------------------------------------------------
+
+present_input = Operation("input", lambda v: v)
+present_target = Operation("target", lambda v: v)
+keep = Operation("keep", lambda v: v)
+"""Write an input or target where it is kept to be shown again."""
+replay = Operation("replay", lambda held: held)
+"""Show a kept input or target again."""
+
+# ---- between domains ---------------------------------------------------------------------------------------------
+
+dac = Operation("dac", lambda v: v)
+adc = Operation("adc", lambda v: v)
+tile_adc = Operation("tile adc", lambda v: v)
+"""A conversion by converters that are part of a tile."""

@@ -1,0 +1,180 @@
+"""Operations in which every wire counts for a result: sums, norms, softmax, products of vectors, linear systems."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from hwsim.operations import kernels
+from hwsim.operations.operation import (
+    Operation,
+    Size,
+    Traffic,
+    Unary,
+    Work,
+    each,
+    half,
+    last,
+    macs,
+    mode,
+    one_wire,
+    same,
+)
+from hwsim.records import Shape
+
+
+def _vectors(*shapes: Shape) -> Size:
+    """The size of the first operand."""
+    return shapes[0][2:]
+
+
+# ---- n wires in, one out -----------------------------------------------------------------------------------------
+
+
+def _sum(size: Size) -> Work:
+    return {"add": prod(size[:-1]) * (size[-1] - 1)}
+
+
+def _largest(size: Size) -> Work:
+    return {"compare": prod(size[:-1]) * (size[-1] - 1)}
+
+
+def _norm(size: Size) -> Work:
+    """Products of all wires with themselves, summed; the root; a share of it."""
+    vectors = prod(size[:-1])
+    return {"mac": prod(size), "root": vectors, "multiply": vectors}
+
+
+total = Unary("sum", lambda v: v.sum(-1, keepdims=True), shape=one_wire, size=_vectors, work=_sum)
+"""The sum over wires."""
+largest = Unary("largest", lambda v: np.abs(v).max(-1, keepdims=True), shape=one_wire, size=_vectors, work=_largest)
+"""The largest absolute value of all wires."""
+norm = Unary(
+    "norm",
+    lambda v, share: share * np.sqrt(np.square(v).sum(-1, keepdims=True)),
+    shape=one_wire,
+    size=_vectors,
+    work=_norm,
+)
+"""A fixed share of √Σx² over wires. Squares are summed as products are; only the result is rounded."""
+
+# ---- 2N wires of two complex signals in, N out -------------------------------------------------------------------
+
+pair_dot = Operation("pair dot", kernels.pair_dot, shape=half, size=_vectors, work=mode(multiply=2, add=1))
+"""Re(x ȳ), mode by mode."""
+pair_cross = Operation("pair cross", kernels.pair_cross, shape=half, size=_vectors, work=mode(multiply=2, add=1))
+"""Im(x ȳ), mode by mode."""
+
+# ---- within a vector ---------------------------------------------------------------------------------------------
+
+
+def _softmax(size: Size) -> Work:
+    """Maximum, differences, exponentials, their sum, its reciprocal, products."""
+    n, vectors = size[-1], prod(size[:-1])
+    counts = {"compare": n - 1, "add": 2 * n - 1, "exp": n, "divide": 1, "multiply": n}
+    return {name: vectors * count for name, count in counts.items()}
+
+
+def _standardise(size: Size) -> Work:
+    """Mean, differences, squares, variance, root, reciprocal, products."""
+    n = size[-1]
+    return {"add": 3 * n - 1, "multiply": 2 * n + 2, "root": 1, "divide": 1}
+
+
+def _standardise_error(size: Size) -> Work:
+    """Two means, one of them of products, then e - mean - y mean, scaled."""
+    n = size[-1]
+    return {"add": 4 * n - 2, "multiply": 3 * n + 2}
+
+
+softmax = Unary("softmax", kernels.softmax, work=_softmax)
+standardise = Operation("standardise", kernels.standardise, second=one_wire, work=_standardise)
+"""(x - mean) s with s = 1 / √(variance + ε) over the wires, and s on one wire: `standardise(x, epsilon)`."""
+standardise_error = Operation("standardise error", kernels.standardise_error, work=_standardise_error)
+"""The error before `standardise`, from the error behind it and the two results."""
+
+# ---- bundles -----------------------------------------------------------------------------------------------------
+
+
+def _solve_work(size: Size) -> Work:
+    """LU decomposition of an n by n matrix, then both substitutions (Golub and Van Loan, Matrix Computations, 3.2)."""
+    n = size[-1]
+    return {"mac": n * (n - 1) * (2 * n - 1) // 6 + n * (n - 1), "divide": n * (n - 1) // 2 + n}
+
+
+def _qr_work(size: Size) -> Work:
+    """Householder's decomposition of k vectors of n numbers, and its orthonormal factor (Golub and Van Loan, 5.2)."""
+    k, n = size
+    macs_ = 2 * (n * k * k - k**3 // 3)
+    return {"mac": macs_, "root": k, "divide": k}
+
+
+def _orthogonalised(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    q, r = np.linalg.qr(v.swapaxes(2, 3))
+    return np.ascontiguousarray(q.swapaxes(2, 3)), np.ascontiguousarray(r.swapaxes(2, 3))
+
+
+def _placed(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    n, k = rows.shape[-1], columns.shape[-1]
+    value = np.zeros((*rows.shape[:-1], n, k, n), rows.dtype)
+    wires = np.arange(n)
+    value[..., wires, :, wires] = np.moveaxis(rows[..., None] * columns[..., None, :], -2, 0)
+    return value.reshape(*rows.shape[:-1], n * k, n)
+
+
+def _plus_identity(v: np.ndarray, factor: float) -> Any:
+    return v + factor * np.eye(v.shape[-1], dtype=v.dtype)
+
+
+project = Operation(
+    "project",
+    lambda v, w: np.matmul(v, w[..., None])[..., 0],
+    shape=lambda bundle, vector: bundle[:-1],
+    size=_vectors,
+    work=macs,
+    product=True,
+    traffic=Traffic.DOT_PRODUCTS,
+)
+"""The dot products of each of a bundle's k vectors with one vector: k numbers."""
+gather = Operation(
+    "gather",
+    lambda v: v.sum(2),
+    shape=lambda bundle: (*bundle[:2], bundle[-1]),
+    size=_vectors,
+    work=lambda size: {"add": (size[0] - 1) * size[1]},
+)
+"""The sum of a bundle's vectors."""
+place = Operation(
+    "place",
+    _placed,
+    shape=lambda rows, columns: (*rows[:-1], rows[-1] * columns[-1], rows[-1]),
+    size=lambda rows, columns: (rows[-1], columns[-1]),
+    work=each(multiply=1),
+)
+"""The bundle of the n k vectors r_i c_j e_i, j fastest: the derivative of diag(r) W c by W."""
+qr = Operation(
+    "qr",
+    _orthogonalised,
+    second=lambda bundle: (*bundle[:-1], bundle[-2]),
+    size=_vectors,
+    work=_qr_work,
+    product=True,
+    traffic=Traffic.ORTHOGONALISATION,
+)
+"""Q and R for a bundle V of k vectors on n wires, V = R Q with orthonormal vectors in Q and R lower triangular."""
+plus_identity = Operation(
+    "plus identity", _plus_identity, kind="offset", shape=same, size=lambda bundle: bundle[2:-1], work=each(add=1)
+)
+"""A square bundle with a fixed number added on its diagonal: `plus_identity(bundle, number)`."""
+solve = Operation(
+    "solve",
+    lambda v, w: np.linalg.solve(v, w[..., None])[..., 0],
+    shape=last,
+    size=_vectors,
+    work=_solve_work,
+    product=True,
+    traffic=Traffic.DECOMPOSITION,
+)
+"""y with Jᵀ y = x for each sequence, from a bundle Jᵀ and x."""

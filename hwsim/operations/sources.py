@@ -1,0 +1,61 @@
+"""Operations without operands: constants on wires, and random signs; the machine gives them wires to be on.
+
+The first operand of `values` is an array `(chips, batch, 0)` of the machine's type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from hwsim.operations.operation import Operation, each
+
+
+class Source(Operation):
+    """An operation that makes a signal of nothing: `zeros(machine, n)`."""
+
+    __slots__ = ()
+
+    def __call__(self, machine: Any, *constants: Any) -> Any:
+        return machine.make(self, *constants)
+
+
+class Random(Operation):
+    """An operation that draws a signal from a stream: `signs(machine, name, n)`.
+
+    The stream is named by the seed, the chip and `name`; the draw by the batch, the pass and the step. So a run that
+    goes on from a snapshot draws the same.
+    """
+
+    __slots__ = ()
+
+    def __call__(self, machine: Any, name: str, width: int) -> Any:
+        return machine.make(self, width, machine.draws(name))
+
+
+def _zeros(like: np.ndarray, n: int) -> np.ndarray:
+    return np.zeros((*like.shape[:2], n), like.dtype)
+
+
+def _identity(like: np.ndarray, n: int) -> np.ndarray:
+    return np.broadcast_to(np.eye(n, dtype=like.dtype), (*like.shape[:2], n, n)).copy()
+
+
+def _signs(like: np.ndarray, n: int, draw: Callable[[int], np.ndarray]) -> np.ndarray:
+    chips, batch, _ = like.shape
+    return np.where(draw(batch * n) < 0, -1, 1).astype(like.dtype).reshape(chips, batch, n)
+
+
+zeros = Source(
+    "zeros",
+    lambda like, n: np.zeros((*like.shape[:2], n), like.dtype),
+    kind="wire",
+    shape=lambda like, n: (*like[:2], n),
+)
+"""n wires of zero: `zeros(machine, n)`."""
+identity = Source("identity", _identity, kind="wire", shape=lambda like, n: (*like[:2], n, n))
+"""The identity as a bundle of n vectors on n wires: `identity(machine, n)`."""
+signs = Random("signs", _signs, shape=lambda like, n, draw: (*like[:2], n), work=each(add=1))
+"""n wires of +1 or -1 with equal probability; a shift of a register with feedback each."""

@@ -1,0 +1,138 @@
+"""Converters between voltages and numbers: a uniform, mid-tread grid, clipped at its ends."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Annotated, Self
+
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
+
+from hwsim.accounts.energy import Charge, charge
+from hwsim.machine.numerics import Primitive
+from hwsim.machine.shapes import blank
+from hwsim.machine.signal import Signal
+from hwsim.operations import Operation, moves
+from hwsim.operations.kernels import compiled
+from hwsim.quantities import Constant, Energy, Time
+from hwsim.records import Record
+from hwsim.units.unit import AnalogStage
+
+# ---- options, and what a conversion costs ------------------------------------------------------------------------
+
+
+def _whole(key: object) -> object:
+    """Keys of documents are texts."""
+    return int(key) if isinstance(key, str) and key.isdecimal() else key
+
+
+Bits = Annotated[int, BeforeValidator(_whole), Field(ge=2, le=24)]
+
+
+class Converter(BaseModel, extra="forbid"):
+    """Digital-to-analog or analog-to-digital converters; each layer has a bank of them."""
+
+    bits: Annotated[int, Field(ge=2, le=24, description="of its values; its time does not follow")]
+    energy: Annotated[
+        Constant[Energy] | None, Field(description="of one conversion; without it that of `energy_per_bits`")
+    ] = None
+    energy_per_bits: Annotated[
+        dict[Bits, Constant[Energy]], Field(description="of one conversion, by the converter's bits")
+    ] = {}
+    time: Annotated[Constant[Time], Field(description="of one conversion")]
+    shared_by: Annotated[int, Field(ge=1, description="wires that one converter serves, one after another")] = 1
+
+    @model_validator(mode="after")
+    def _has_an_energy(self) -> Self:
+        if self.energy is None and self.bits not in self.energy_per_bits:
+            listed = ", ".join(map(str, sorted(self.energy_per_bits))) or "none"
+            raise ValueError(
+                f"no energy is known of {self.bits} bits; energy_per_bits has {listed}; or give an energy of your own, "
+                "with its source or assumed"
+            )
+        return self
+
+    @property
+    def conversion(self) -> Constant[Energy]:
+        """The energy of one conversion."""
+        return self.energy_per_bits[self.bits] if self.energy is None else self.energy
+
+    def charges(self, record: Record) -> list[Charge]:
+        """One conversion per wire."""
+        return [charge(record.kind, f"{record.kind}.energy", prod(record.size), self.conversion)]
+
+    def seconds(self, record: Record) -> float:
+        """Wires that share a converter are converted one after another."""
+        return prod(record.size[:-1]) * min(record.size[-1], self.shared_by) * self.time.value
+
+
+# ---- what it does to values --------------------------------------------------------------------------------------
+
+
+def step(bits: int, full_scale: float) -> float:
+    """The distance of neighbouring levels: 2^bits - 1 of them, symmetric about zero and including it.
+
+    With the ends at levels, rounding before clipping and clipping before rounding give the same.
+    """
+    return 2 * full_scale / (2**bits - 2)
+
+
+@compiled
+def convert(x, delta, full_scale):  # type: ignore[no-untyped-def]
+    """The nearest levels of a converter, and how many values lay beyond its ends.
+
+    Args:
+        x: an array of float32.
+        delta: the distance of levels.
+        full_scale: the last level.
+    """
+    out = np.empty(x.shape, x.dtype)  # in C order, whatever that of x is
+    a, o, beyond = x.ravel(), out.ravel(), 0
+    step, last = np.float32(delta), np.float32(full_scale)
+    inverse = np.float32(1) / step
+    for i in range(a.size):
+        beyond += (a[i] > last) | (a[i] < -last)
+        inside = min(max(a[i], -last), last)
+        o[i] = min(max(np.rint(inside * inverse) * step, -last), last)  # the last level may round beyond
+    return out, beyond
+
+
+CONVERT = Primitive(convert, lambda _, x, delta, full_scale: (blank(x.shape, x.dtype).view(type(x)), 0))
+
+
+class Converters:
+    """Brings signals into the other domain, once per step; the result is kept for the rest of the step."""
+
+    def __init__(self, machine: AnalogStage, dac: int, adc: int) -> None:
+        self._machine, self._bits = machine, {moves.dac: dac, moves.adc: adc, moves.tile_adc: adc}
+        self._convert = machine.numerics.run(CONVERT)
+        self._converted: list[Signal] = []
+
+    def carry_out(self, operation: Operation, x: Signal, unit: str | None = None) -> Signal:
+        """A signal in the other domain, by a converter of the layer, or by those of a tile."""
+        if x._twin is not None:
+            return x._twin
+        machine, v, to_analog = self._machine, self._machine.see(x), operation is moves.dac
+        full_scale = x._full_scale or machine.full_scale
+        value, beyond = self._convert(v, step(self._bits[operation], full_scale), full_scale)
+        heads = machine.analog_heads if to_analog else machine.heads
+        head = heads[operation if unit is None else (operation, unit)]
+        machine.tally("dac" if to_analog else "adc", head.unit, v.size, beyond)
+        if to_analog:
+            twin = machine.emit_analog(head, value, (x._slot,), full_scale)
+        else:
+            twin = machine.emit(head, value, (x._slot,))
+        x._twin, twin._twin = twin, x
+        self._converted.append(x)
+        return twin
+
+    def received(self, inputs: np.ndarray, full_scale: float) -> np.ndarray:
+        """Inputs on the levels of their converter, as they arrive from outside."""
+        levels: np.ndarray = self._convert(inputs, step(self._bits[moves.dac], full_scale), full_scale)[0]
+        return levels
+
+    def end_step(self) -> None:
+        """Part signals from their twins: two that refer to each other would stay until garbage is collected."""
+        for signal in self._converted:
+            signal._twin = None
+        self._converted.clear()

@@ -1,0 +1,162 @@
+"""The devices of one matrix: programmed with errors, read with noise, and counted as they are written."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hwsim.machine.numerics import Primitive
+from hwsim.machine.shapes import Expectations, blank
+from hwsim.units.mapping import Mapping
+
+
+class Cut(NamedTuple):
+    """What the tiles on some of a matrix's input lines read with.
+
+    Attributes:
+        lines: these input lines.
+        weights, spread: of the weights and their variances, `(chips, inputs, outputs)`.
+        conductance: of all devices on a line, `(chips, inputs)`.
+    """
+
+    lines: slice
+    weights: np.ndarray
+    spread: np.ndarray
+    conductance: np.ndarray
+
+
+class Devices:
+    """The devices of one matrix on every chip, in pairs: those of positive weights and those of negative ones.
+
+    A device is written when its weight comes to lie on another programming step, that is, when it has changed by more
+    than half of one; then it gets its target conductance with a fresh programming error. What a read multiplies with is
+    the difference that the devices really have.
+
+    Args:
+        mapping: how weights are conductances.
+        step: the step that each weight was last programmed to, `(chips, rows, columns)`; NaN before that.
+        conductance: in siemens, `(chips, 2, rows, columns)`; like `step` the array of a storage, changed in place.
+
+    Attributes:
+        plus, minus: the two conductances of each weight, views of `conductance`.
+        weights: what a read multiplies with, `(chips, rows, columns)`.
+        spread: variance of a weight from one read to the next.
+        writes: how often each device was written, `(chips, 2, rows, columns)`.
+    """
+
+    def __init__(self, mapping: Mapping, step: np.ndarray, conductance: np.ndarray) -> None:
+        self.mapping, self.step, self.conductance = mapping, step, conductance
+        self.plus, self.minus = conductance[:, 0], conductance[:, 1]
+        self.writes = np.zeros(conductance.shape, np.uint16)
+        self._programmed = 0
+        self.refresh()
+
+    @property
+    def count(self) -> int:
+        """Devices on one chip."""
+        return int(self.conductance[0].size)
+
+    def program(self, targets: np.ndarray, draws: list[np.random.Generator]) -> tuple[np.ndarray, np.ndarray]:
+        """Write the devices whose targets have moved.
+
+        Args:
+            targets: weights `(chips, rows, columns)`.
+            draws: one stream per chip.
+
+        Returns:
+            For each chip, how many devices were written, and the sum of their target conductances.
+        """
+        step = self.mapping.steps(targets)
+        chips = len(targets)
+        written, conductance = np.zeros(chips), np.zeros(chips)
+        self._programmed += 1
+        if self._programmed == np.iinfo(np.uint16).max:  # from here on a count might not fit
+            self.writes = self.writes.astype(np.uint32)
+        for side, sign in enumerate((1, -1)):
+            part, old = np.maximum(sign * step, 0), np.maximum(sign * self.step, 0)
+            changed = part != old
+            self.writes[:, side] += changed
+            goal = self.mapping.goal(part)
+            error = self.mapping.sheet.programming_error(goal)
+            for chip in range(chips):
+                where = changed[chip]
+                noise = draws[chip].standard_normal(int(where.sum()))
+                reached = np.maximum(goal[chip][where] + error[chip][where] * noise, 0)
+                self.conductance[chip, side][where] = reached
+                written[chip] += where.sum()
+                conductance[chip] += goal[chip][where].sum()
+        self.step[:] = step
+        self.refresh()
+        return written, conductance
+
+    def refresh(self) -> None:
+        """Work out what a read needs, from the conductances."""
+        scale, sheet = self.mapping.scale, self.mapping.sheet
+        self.weights = ((self.plus - self.minus) * scale).astype(np.float32)
+        variance = sheet.read_error(self.plus) ** 2 + sheet.read_error(self.minus) ** 2
+        self.spread = (variance * scale**2).astype(np.float32)
+        self.noisy = bool(self.spread.any())
+        total = self.plus + self.minus
+        self._lines = {False: total.sum(1).astype(np.float32), True: total.sum(2).astype(np.float32)}
+
+    def cut(self, transposed: bool, lines: slice) -> Cut:
+        """What the tiles on some input lines of the matrix read with, forward or transposed."""
+        weights, spread = self.weights, self.spread
+        if not transposed:
+            weights, spread = weights.swapaxes(1, 2), spread.swapaxes(1, 2)
+        parts = weights, spread, self._lines[transposed]  # copied, since a product with a turned view takes longer
+        return Cut(lines, *(np.ascontiguousarray(part[:, lines]) for part in parts))
+
+
+class BlankDevices:
+    """Devices of which only the number is known, and what is expected of their conductance."""
+
+    noisy = False
+
+    def __init__(self, expected: Expectations, mapping: Mapping, step: np.ndarray, conductance: np.ndarray) -> None:
+        self.mapping, self.expected, self.shape = mapping, expected, step.shape
+        self.step, self.conductance = step, conductance
+        self.plus = self.minus = self.weights = blank(step.shape)
+        sheet = mapping.sheet
+        self._typical = sheet.conductance.min.value + expected.conductance * sheet.window
+        self._programmed = False
+
+    @property
+    def count(self) -> int:
+        """Devices on one chip."""
+        return int(self.conductance[0].size)
+
+    @property
+    def kept(self) -> tuple[np.ndarray, ...]:
+        """As large as counts of writes, weights, and their variances."""
+        return blank(self.conductance.shape, np.uint16), blank(self.shape), blank(self.shape)
+
+    def program(self, targets: np.ndarray, draws: Any) -> tuple[np.ndarray, np.ndarray]:
+        """As for real devices; the first time all of them are written."""
+        chips, rows, columns = self.shape
+        share = self.expected.written if self._programmed else 1.0
+        self._programmed = True
+        written = np.full(chips, share * 2 * rows * columns)
+        return written, written * self._typical
+
+    def cut(self, transposed: bool, lines: slice) -> Cut:
+        """As for real devices."""
+        chips, rows, columns = self.shape
+        weights = blank((chips, lines.stop - lines.start, columns if transposed else rows))
+        each = 2 * weights.shape[-1] * self._typical
+        return Cut(lines, weights, blank(weights.shape), np.full(weights.shape[:2], each))
+
+
+_PROGRAMMED = 72
+"""Bytes that programming takes for a while, for each weight: targets, steps, goals and errors in float64."""
+
+MAKE = Primitive(Devices, BlankDevices)
+CUT = Primitive(Devices.cut, lambda expected, devices, *which: devices.cut(*which), lasting=True)
+PROGRAM = Primitive(
+    Devices.program,
+    lambda expected, devices, *goal: devices.program(*goal),
+    lambda written, devices, *goal: _PROGRAMMED * devices.step.size,
+)
+KEPT = Primitive(lambda devices: (), lambda expected, devices: devices.kept, lasting=True)
+"""Arrays that only weighing a run has to know of."""

@@ -1,0 +1,197 @@
+"""Function circuits: analog arithmetic on signals, one instance per wire, with frozen gain errors and fresh noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from hwsim import streams
+from hwsim.accounts.energy import Charge, charge
+from hwsim.machine.machine import meet, vectors
+from hwsim.machine.numerics import Primitive
+from hwsim.machine.shapes import blank
+from hwsim.machine.signal import Signal
+from hwsim.operations import BY_KIND, Operation
+from hwsim.operations.noise import Moment, Source, perturb
+from hwsim.quantities import Constant, Energy, Time
+from hwsim.records import Record
+from hwsim.units.unit import AnalogStage, Fraction
+
+# ---- options, and what an operation costs ------------------------------------------------------------------------
+
+
+class AnalogUnit(BaseModel, extra="forbid"):
+    """One kind of analog circuit, one instance for each wire."""
+
+    energy: Annotated[Constant[Energy], Field(description="of one operation on one wire")]
+    time: Annotated[Constant[Time], Field(description="until it has settled")]
+    mismatch: Annotated[
+        Fraction, Field(description="frozen: standard deviation of its gain from instance to instance")
+    ] = 0.0
+    gain_noise: Annotated[Fraction, Field(description="fresh: standard deviation of its gain from use to use")] = 0.0
+    noise: Annotated[Fraction, Field(description="fresh: added to each output, as a share of full scale")] = 0.0
+
+
+class Functions(BaseModel, extra="forbid"):
+    """Analog circuits for arithmetic on signals."""
+
+    add: Annotated[AnalogUnit, Field(description="sums, differences and biases")]
+    multiply: Annotated[AnalogUnit, Field(description="products and gains")]
+    tanh: Annotated[AnalogUnit, Field(description="tanh and its slope")]
+    compare: Annotated[AnalogUnit, Field(description="relu, and what gates its errors")]
+
+    def charges(self, record: Record) -> list[Charge]:
+        """Counts of elementary operations, each by its own circuit."""
+        return self.elementary(record, {})
+
+    def elementary(self, record: Record, others: dict[str, tuple[str, AnalogUnit]]) -> list[Charge]:
+        """The same, where `others` carry some of the elementary operations out, by section and circuit."""
+        charges = []
+        for name, count in BY_KIND[record.kind].work(record.size).items():
+            section, unit = others.get(name) or (f"functions.{name}", getattr(self, name))
+            charges.append(charge(f"analog {name}", f"{section}.energy", count, unit.energy))
+        return charges
+
+    def seconds(self, record: Record) -> float:
+        """All wires work at once, vectors one after another."""
+        circuit = BY_KIND[record.kind].circuit
+        if circuit is None:
+            return 0.0
+        unit: AnalogUnit = getattr(self, circuit)
+        return prod(record.size[:-1]) * unit.time.value
+
+
+class Wiring:
+    """Wires of analog signals in another order, or the two of each differential pair swapped: exact, and free."""
+
+    def __init__(self, machine: AnalogStage) -> None:
+        self._machine = machine
+
+    def carry_out(self, operation: Operation, operands: tuple[Signal, ...], constants: tuple[Any, ...]) -> Signal:
+        machine = self._machine
+        value = machine.numerics.functions[operation](*(x._value for x in operands), *constants)
+        full_scale = max(x._full_scale or 0.0 for x in operands)
+        reads = tuple(x._slot for x in operands)
+        return machine.emit_analog(machine.analog_heads[operation], value, reads, full_scale)
+
+
+# ---- what it does to values --------------------------------------------------------------------------------------
+
+
+class Bank:
+    """What leaves an analog circuit is off by a gain that is frozen, and by noise that is fresh at each use.
+
+    Attributes:
+        gains: frozen gain of each instance on each chip, `(chips, *instances)`; its stream has the name of the bank.
+        source: streams of fresh noise.
+
+    Args:
+        mismatch: standard deviation of the frozen gains.
+        gain_noise: standard deviation of the gain from use to use.
+        noise: standard deviation of what is added, as a share of full scale.
+        apply: whether the frozen gains are applied to the outputs; otherwise they are inside what makes them.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        name: str,
+        chips: int,
+        instances: tuple[int, ...],
+        mismatch: float,
+        gain_noise: float,
+        noise: float,
+        apply: bool = True,
+    ) -> None:
+        draws = [
+            streams.generator(seed, f"chip {chip}", name, "frozen").standard_normal(instances) for chip in range(chips)
+        ]
+        self.gains = (1 + mismatch * np.array(draws)).astype(np.float32)
+        self.name, self.source = name, Source(seed, name, chips)
+        self._gain = self.gains if apply and mismatch else np.empty((0, 0), np.float32)
+        self._gain_noise, self._noise = gain_noise, noise
+
+    def spoil(self, values: np.ndarray, full_scale: float, moment: Moment) -> int:
+        """Make outputs `(chips, vectors, n)` imperfect, in place; returns how many of them saturate at full scale."""
+        additive = self._noise * full_scale
+        return perturb(values, self._gain, additive, self._gain_noise, full_scale, self.source.keys, moment)
+
+
+class BlankBank:
+    """A bank of which only the size is known."""
+
+    def __init__(self, seed: int, name: str, chips: int, instances: tuple[int, ...]) -> None:
+        self.name, self.source, self.gains = name, Source(seed, name, chips), blank((chips, *instances))
+
+
+_STREAM = 128
+"""Bytes of a chip's draws besides their numbers."""
+
+
+def _made(expected: Any, seed: int, name: str, chips: int, instances: tuple[int, ...], *errors: Any) -> BlankBank:
+    return BlankBank(seed, name, chips, instances)
+
+
+MAKE_BANK = Primitive(Bank, _made)
+SPOIL = Primitive(Bank.spoil, lambda expected, bank, values, full_scale, moment: 0)
+GAINS = Primitive(
+    lambda bank: bank.gains,
+    lambda expected, bank: bank.gains,
+    # draws of each chip, all of them, and scaled in float64
+    lambda gains, bank: 5 * gains.nbytes + len(gains) * _STREAM,
+    lasting=True,
+)
+
+
+class Circuits:
+    """Banks of analog circuits of a machine, made when they are first used."""
+
+    def __init__(self, machine: AnalogStage, seed: int) -> None:
+        self._machine, self._seed = machine, seed
+        self._make, self._gains = machine.numerics.run(MAKE_BANK), machine.numerics.run(GAINS)
+        self._spoil = machine.numerics.run(SPOIL)
+        self.banks: dict[Any, Bank] = {}
+
+    def bank(self, key: Any, name: str, instances: tuple[int, ...], unit: AnalogUnit, apply: bool = True) -> Bank:
+        """The bank of that key, or a new one with the errors of `unit`."""
+        bank: Bank | None = self.banks.get(key)
+        if bank is None:
+            errors = unit.mismatch, unit.gain_noise, unit.noise
+            bank = self._make(self._seed, name, self._machine.chips, instances, *errors, apply)
+            self._gains(bank)
+            self.banks[key] = bank
+        return bank
+
+    def spoil(self, bank: Bank, values: np.ndarray) -> None:
+        """Make outputs of a bank imperfect, in place."""
+        machine = self._machine
+        beyond = self._spoil(bank, vectors(values), machine.full_scale, machine.moment(bank.source))
+        machine.tally("analog", bank.name, values.size, beyond)
+
+
+class FunctionCircuits:
+    """Carries out elementwise operations in the analog circuits of the layer that asks for them."""
+
+    def __init__(self, machine: AnalogStage, options: Functions, circuits: Circuits) -> None:
+        self._machine, self._options, self._circuits = machine, options, circuits
+
+    def carry_out(self, operation: Operation, operands: tuple[Signal, ...], constants: tuple[Any, ...]) -> Signal:
+        """The exact result, made imperfect."""
+        machine, values = self._machine, [x._value for x in operands]
+        if len(values) == 2 and values[0].shape != values[1].shape:
+            values = list(meet(operation, values[0], values[1], machine.numerics))
+        function: Callable[..., np.ndarray] = machine.numerics.functions[operation]
+        value, circuit = function(*values, *constants), operation.circuit
+        assert circuit is not None
+        layer, width = machine.layer, value.shape[-1]
+        bank = self._circuits.banks.get((layer, circuit, width))
+        if bank is None:
+            name, unit = f"{layer} {circuit} {width}", getattr(self._options, circuit)
+            bank = self._circuits.bank((layer, circuit, width), name, (width,), unit)
+        self._circuits.spoil(bank, value)
+        head = machine.analog_heads[operation, bank.name]
+        return machine.emit_analog(head, value, tuple(x._slot for x in operands), machine.full_scale)

@@ -1,0 +1,70 @@
+"""The mapping of weights to pairs of conductances, and of a matrix to tiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, floor
+
+import numpy as np
+
+from hwsim.physics import DataSheet
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """How weights are conductances.
+
+    A weight w is the difference of two conductances: g⁺ = g_min + max(w, 0) s and g⁻ = g_min + max(-w, 0) s, with s
+    such that `w_max` takes the whole range. Targets lie on the programming steps of the data sheet.
+
+    Attributes:
+        sheet: the device.
+        w_max: the largest weight; larger ones are clipped.
+    """
+
+    sheet: DataSheet
+    w_max: float
+
+    @property
+    def levels(self) -> int:
+        """Programming steps from zero to the largest weight."""
+        return levels(self.sheet)
+
+    def steps(self, targets: np.ndarray) -> np.ndarray:
+        """The programming step that is nearest to each weight, from minus `levels` to `levels`."""
+        return np.asarray(np.rint(np.clip(targets / self.w_max, -1, 1) * self.levels))
+
+    def goal(self, part: np.ndarray) -> np.ndarray:
+        """The target conductance of a device at so many steps from zero, in siemens."""
+        return np.asarray(self.sheet.conductance.min.value + part * (self.sheet.window / self.levels))
+
+    @property
+    def scale(self) -> float:
+        """Weight per siemens."""
+        return self.w_max / self.sheet.window
+
+
+def levels(sheet: DataSheet) -> int:
+    """Programming steps from zero to the largest weight."""
+    return max(1, round(sheet.window / sheet.programming.step.value))
+
+
+def headroom(sheet: DataSheet, weight_range: float) -> float:
+    """The largest weight that devices hold, over the largest initial one: `weight_range`, or a little more.
+
+    So much more that the largest initial weight lies on a programming step, where that can be. Between two steps, the
+    last bit of the weight would decide which of them is programmed.
+    """
+    most = levels(sheet)
+    steps = floor(most / weight_range)
+    return most / steps if steps else weight_range
+
+
+def splits(size: int, tile: int) -> list[slice]:
+    """Where lines of a matrix are cut to fit tiles."""
+    return [slice(start, min(start + tile, size)) for start in range(0, size, tile)]
+
+
+def tiles(rows: int, columns: int, tile_rows: int, tile_columns: int) -> int:
+    """How many tiles a matrix takes."""
+    return ceil(rows / tile_rows) * ceil(columns / tile_columns)

@@ -1,0 +1,120 @@
+"""Analog registers: sample-and-hold circuits, with noise as they store and a leak as they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import exp, log2, prod, sqrt
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from hwsim.accounts.energy import Charge, charge
+from hwsim.accounts.memory import STATE
+from hwsim.machine.machine import vectors
+from hwsim.machine.numerics import Primitive
+from hwsim.machine.port import Port
+from hwsim.machine.signal import Signal
+from hwsim.machine.storage import Register
+from hwsim.operations.noise import Moment, Source, perturb
+from hwsim.quantities import Constant, Energy, Time
+from hwsim.records import Record
+from hwsim.units.unit import AnalogStage, Fraction, Positive
+
+
+class Ranges(BaseModel, extra="forbid"):
+    """Full scale of analog signals, in units of the network's numbers; what is larger saturates."""
+
+    input: Annotated[Positive, Field(description="of inputs behind their converter")] = 1.0
+    forward: Annotated[Positive, Field(description="of states and activations")] = 4.0
+    error: Annotated[Positive, Field(description="of errors and products of Jacobians")] = 4.0
+
+
+class StateRegisters(BaseModel, extra="forbid"):
+    """Analog sample-and-hold registers."""
+
+    classes: Annotated[
+        list[Literal["state", "learning state"]], Field(description="what is kept in them; the rest is digital")
+    ] = ["state", "learning state"]
+    energy: Annotated[Constant[Energy], Field(description="to store one value")]
+    time: Annotated[Constant[Time], Field(description="to store one value")]
+    noise: Annotated[Fraction, Field(description="fresh, at storing, as a share of full scale")] = 0.0
+    retention: Annotated[
+        Constant[Time] | None, Field(description="time constant with which they leak; without one they do not")
+    ] = None
+
+    def charges(self, record: Record) -> list[Charge]:
+        """One value per wire is stored; to load it costs nothing."""
+        return [charge("analog registers", "registers.energy", prod(record.size), self.energy)]
+
+    def seconds(self, record: Record) -> float:
+        """All wires at once, vectors one after another."""
+        return prod(record.size[:-1]) * self.time.value
+
+
+class Hold(NamedTuple):
+    """How long values are held in a pass, in seconds: from step to step, and for each register from store to load."""
+
+    period: float
+    registers: Mapping[str, float]
+
+
+_NO_GAIN = np.empty((0, 0), np.float32)
+
+
+def _perturb(values: np.ndarray, noise: float, limit: float, source: Source, moment: Moment) -> int:
+    """Add noise to `(chips, vectors, n)`, in place; returns how many are beyond the limit, where they end."""
+    beyond: int = perturb(values, _NO_GAIN, noise, 0.0, limit, source.keys, moment)
+    return beyond
+
+
+PERTURB = Primitive(_perturb, lambda expected, *_: 0)
+
+
+class AnalogRegister(Port):
+    """The circuits of one register: as many as it has values."""
+
+    analog = True
+
+    def __init__(self, machine: AnalogStage, register: Any, noise: float, ranges: Ranges) -> None:
+        super().__init__(machine, register.name)
+        self._machine, self._noise = machine, noise
+        self._full_scale = ranges.forward if register.kind == STATE else ranges.error
+        self._source = Source(machine.seed, f"{register.name} store", machine.chips)
+        self._perturb = machine.numerics.run(PERTURB)
+
+    def load(self, register: Register) -> Signal:
+        machine, value = self._machine, register.front
+        if machine.strict:
+            value = machine.numerics.copy(value)
+        return machine.emit_analog(machine.analog_heads[self.loads], value, (register.name,), self._full_scale)
+
+    def store(self, register: Register, x: Signal) -> None:
+        machine = self._machine
+        x = machine.analog(x)
+        value = self.stored(register, x)
+        machine.note(machine.analog_heads[self.stores], value.shape, (x._slot,), register.name)
+        value, limit = machine.numerics.copy(value), self._full_scale
+        beyond = self._perturb(vectors(value), self._noise * limit, limit, self._source, machine.moment(self._source))
+        machine.tally("analog", register.name, value.size, beyond)
+        machine.holdings.settle_later(register, value)
+
+
+def leak(registers: list[Register], settled: set[str], hold: Hold, retention: float) -> None:
+    """What analog registers lose from one step to the next.
+
+    Args:
+        settled: names of those that were stored in the step.
+    """
+    for register in registers:
+        if register.port.analog:
+            held = hold.registers.get(register.name, hold.period) if register.name in settled else hold.period
+            register.value = register.value * np.float32(exp(-held / retention))
+
+
+def effective_bits(noise: float) -> int | None:
+    """The bits of an ideal quantiser that is as noisy: log2(2 / (σ √12)) for σ as a share of full scale.
+
+    None without noise.
+    """
+    return round(log2(2 / (noise * sqrt(12)))) if noise else None

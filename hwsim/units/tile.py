@@ -1,0 +1,366 @@
+"""Crossbar tiles: where matrices are, how they are read forward and transposed, and how they are written."""
+
+from __future__ import annotations
+
+from math import ceil, prod
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from hwsim.accounts.energy import Charge, charge
+from hwsim.accounts.memory import MASTER, WEIGHTS
+from hwsim.machine.holder import Rounding, Weights
+from hwsim.machine.machine import vectors
+from hwsim.machine.numerics import Primitive
+from hwsim.machine.parameters import Matrix
+from hwsim.machine.shapes import Shown, blank
+from hwsim.machine.signal import Signal
+from hwsim.machine.storage import Storage
+from hwsim.operations import Held, add, gate, held, moves, scale
+from hwsim.operations.kernels import compiled
+from hwsim.operations.noise import Moment, Source, perturb, perturb_each
+from hwsim.physics import DataSheet
+from hwsim.physics.device import CurrentPulses
+from hwsim.quantities import Constant, Count, Energy, Time, Voltage
+from hwsim.records import Record
+from hwsim.units import devices as physical
+from hwsim.units.converter import Bits, Converters
+from hwsim.units.devices import Cut, Devices
+from hwsim.units.mapping import Mapping, headroom, levels, splits
+from hwsim.units.periphery import Periphery
+from hwsim.units.unit import AnalogStage, Fraction, Positive
+
+# ---- options, and what a read and a write cost -------------------------------------------------------------------
+
+
+class Scale(BaseModel, extra="forbid"):
+    """From the node of a periphery to that of the chip."""
+
+    power: Annotated[Constant[Count], Field(description="of what it draws")]
+    area: Annotated[Constant[Count], Field(description="of what it takes")]
+
+
+class Tiles(BaseModel, extra="forbid"):
+    """Crossbar tiles: where matrices are, and how they are read."""
+
+    rows: Annotated[int, Field(ge=1, description="outputs of a tile, read forward")]
+    columns: Annotated[int, Field(ge=1, description="inputs of a tile, read forward")]
+    count: Annotated[int, Field(ge=1, description="tiles on the chip")]
+    voltage: Annotated[Constant[Voltage], Field(description="of an input at full scale")]
+    time: Annotated[
+        Constant[Time] | None, Field(description="of one phase of a read; without it that of `time_per_bits`")
+    ] = None
+    time_per_bits: Annotated[
+        dict[Bits, Constant[Time]], Field(description="of one phase of a read, by the bits of its inputs")
+    ] = {}
+    phases: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="of a read, one after another: 4 where inputs and weights of either sign are read apart, and "
+            "the results summed as numbers",
+        ),
+    ] = 1
+    scale: Annotated[Scale | None, Field(description="of the periphery, where its node is not that of the chip")] = None
+    output_noise: Annotated[Fraction, Field(description="fresh, on each output of a tile, as a share of full scale")]
+    interface: Annotated[
+        Literal["analog", "digital"],
+        Field(
+            description="whether outputs stay analog until they are needed in digital form, or are converted at once"
+        ),
+    ] = "analog"
+    weight_range: Annotated[
+        Positive, Field(description="largest weight a tile can hold, in multiples of the largest initial one")
+    ] = 2.0
+
+    def phase(self, bits: int) -> Constant[Time]:
+        """How long one phase of a read takes, with inputs of so many bits."""
+        return self.time_per_bits[bits] if self.time is None else self.time
+
+
+class TilePrices:
+    """What reads and writes cost.
+
+    A read costs Σ V² G t for the inputs and conductances that it really had, and what the whole periphery of each tile
+    draws meanwhile, used or not, once for each phase. Programming costs the pulses of the devices that were really
+    written; its time is that of writing and verifying all rows, one after another, since schedules do not depend on
+    values.
+
+    Args:
+        bits: of the inputs.
+        verify: to read a device once while it is programmed.
+    """
+
+    def __init__(
+        self, tiles: Tiles, periphery: Periphery, sheet: DataSheet, bits: int, verify: Constant[Energy]
+    ) -> None:
+        self.tiles, self.periphery, self.sheet, self._verify = tiles, periphery, sheet, verify
+        self._phase = tiles.phase(bits)
+        self._phases = tiles.phases * (bits if periphery.bit_serial else 1)  # how often it is read to read it once
+
+    def charges(self, record: Record) -> list[Charge]:
+        return self._programming() if record.kind == moves.program.kind else self._reading(record)
+
+    def seconds(self, record: Record) -> float:
+        if record.kind == moves.program.kind:
+            write = self.sheet.write
+            return record.size[-2] * (write.duration + write.reads * self._phase.value)
+        return prod(record.size[:-2]) * self._phases * self._phase.value
+
+    def area(self, used: int) -> float | None:
+        """Of so many tiles with their periphery, in square metres; None if no source gives it."""
+        around = self.periphery.area
+        if around is None:
+            return None
+        factor = 1.0 if self.tiles.scale is None else self.tiles.scale.area.value
+        return used * around.of(self.tiles.columns, self.tiles.rows) * factor
+
+    def _reading(self, record: Record) -> list[Charge]:
+        """The periphery of all tiles that are read, used lines or not, and the devices that are there."""
+        tiles, around, (rows, columns) = self.tiles, self.periphery, record.size[-2:]
+        reads = prod(record.size[:-2]) * ceil(rows / tiles.rows) * ceil(columns / tiles.columns) * self._phases
+        forward = record.kind == held.read.kind
+        inputs, outputs = (tiles.columns, tiles.rows) if forward else (tiles.rows, tiles.columns)
+        converted = outputs if tiles.interface == "digital" else 0
+        drawn = {
+            "fixed": ("tile control", around.fixed, 1),
+            "unexplained": ("tile control", around.unexplained, 1),
+            "driver": ("tile drivers", around.driver, inputs),
+            "output": ("tile outputs", around.output, outputs),
+            "converter": ("adc", around.converter, converted),
+            "cell": ("devices", around.cell, inputs * outputs),
+        }
+        factors = [] if tiles.scale is None else [tiles.scale.power]
+        charges = [
+            charge(component, f"periphery.{name} tiles.time", reads * lines, power, self._phase, *factors)
+            for name, (component, power, lines) in drawn.items()
+            if power is not None and lines and power.value
+        ]
+        if around.cell is None:
+            square = tiles.voltage, tiles.voltage
+            name = "tiles.voltage² tiles.time"
+            charges.append(charge("devices", name, self._phases, *square, self._phase, activity=0))
+        return charges
+
+    def _programming(self) -> list[Charge]:
+        """Pulses and verifying reads of the devices written, whose number and conductance are measured."""
+        write = self.sheet.write
+        component, rounds = "programming", []
+        if isinstance(write, CurrentPulses):
+            rounds = [write.pulses]  # each is followed by a verifying read
+            factors, written = [write.voltage, write.current, write.time, write.pulses], 0
+        else:
+            factors, written = [write.voltage, write.voltage, write.time], 1
+        return [
+            charge(component, "device.write", 1.0, *factors, activity=written),
+            charge(component, "verify", 1.0, self._verify, *rounds, activity=0),
+        ]
+
+
+# ---- what a read does to values ----------------------------------------------------------------------------------
+
+
+@compiled
+def squares(x: np.ndarray, conductance: np.ndarray, full_scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """The squares of inputs, and for each chip Σ (x / full scale)² G: what a read draws, but for V² t.
+
+    Args:
+        x: inputs `(chips, vectors, n)`.
+        conductance: of all devices on each input line together, `(chips, n)`.
+    """
+    chips, vectors, n = x.shape
+    out, drawn, line = np.empty_like(x), np.zeros(chips), np.empty(n, np.float32)
+    for c in range(chips):
+        line[:] = 0
+        for v in range(vectors):
+            for i in range(n):
+                square = x[c, v, i] * x[c, v, i]
+                out[c, v, i] = square
+                line[i] += square
+        for i in range(n):
+            drawn[c] += line[i] * conductance[c, i]
+    return out, drawn / full_scale**2
+
+
+_NO_GAIN = np.empty((0, 0), np.float32)
+
+
+def _read(
+    noisy: bool, cut: Cut, v: np.ndarray, scale: float, noise: float, limit: float, source: Source, moment: Moment
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """What tiles give for inputs `(chips, vectors, n)` of full scale `scale`.
+
+    Returns:
+        Outputs, Σ (x / scale)² G on each chip, and how many outputs saturate.
+    """
+    squared, drawn = squares(v, cut.conductance, scale)
+    y = np.matmul(v, cut.weights)
+    if noisy:
+        variance = np.matmul(squared, cut.spread)
+        return y, drawn, perturb_each(y, variance, noise, limit, source.keys, moment)
+    return y, drawn, perturb(y, _NO_GAIN, noise, 0.0, limit, source.keys, moment)
+
+
+def _expected_read(expected: Any, noisy: bool, cut: Cut, v: np.ndarray, *_: Any) -> tuple[np.ndarray, np.ndarray, int]:
+    chips, vectors_, inputs = v.shape
+    square = expected.input if isinstance(v, Shown) else expected.signal
+    drawn = vectors_ * inputs * square * cut.conductance[:, 0]
+    return blank((chips, vectors_, cut.weights.shape[-1])), drawn, 0
+
+
+READ = Primitive(
+    _read,
+    _expected_read,
+    # squares, and the variance that they give
+    lambda made, noisy, cut, v, *_: v.nbytes + made[0].nbytes,
+)
+
+
+class TileArray(Weights):
+    """The tiles of one matrix; what a host multiplies with is the master values.
+
+    Attributes:
+        devices: of the matrix.
+        name: of the unit in records.
+    """
+
+    def __init__(
+        self,
+        machine: AnalogStage,
+        matrix: Matrix,
+        options: Tiles,
+        sheet: DataSheet,
+        periphery: Periphery,
+        converters: Converters,
+        rounding: Rounding | None,
+    ) -> None:
+        super().__init__(matrix, rounding)
+        self._machine, self._options, self._converters = machine, options, converters
+        self._own_converters = periphery.converter is not None
+        self.name = f"{matrix.name} tiles"
+        self._source = Source(machine.seed, f"{matrix.name} read", machine.chips)
+        run = machine.numerics.run
+        self._read, self._cut, self._program = run(READ), run(physical.CUT), run(physical.PROGRAM)
+        bits = (2 * levels(sheet)).bit_length()
+        chips, (rows, columns) = machine.chips, matrix.shape
+        self._conductance = Storage(
+            machine,
+            f"{matrix.name} devices",
+            WEIGHTS,
+            (rows, columns),
+            machine.numerics.zeros((chips, 2, rows, columns), np.dtype(float)),
+            shared=True,
+            bits=bits,
+            technology=sheet.name,
+            devices=2,
+            volatile=False,
+        )
+        unknown = machine.numerics.unknown((chips, rows, columns))
+        self._steps = Storage(machine, f"{matrix.name} steps", MASTER, (rows, columns), unknown, shared=True, bits=bits)
+        w_max = headroom(sheet, options.weight_range) * matrix.largest or 1.0
+        self.mapping = Mapping(sheet, w_max)
+        self.devices: Devices = run(physical.MAKE)(self.mapping, self._steps.value, self._conductance.value)
+        self._kept = run(physical.KEPT)(self.devices)
+        self._cuts: dict[bool, list[Cut]] = {}
+
+    def programmed(self, matrix: Matrix) -> np.ndarray:
+        """The weights that the devices really hold."""
+        return self.devices.weights
+
+    def program(self, matrix: Matrix) -> None:
+        """Write the devices whose target has moved; how many is measured.
+
+        The digital unit scales each target to steps, compares them with the ones that are programmed, and keeps them.
+        That is entered here for its cost; which devices it finds, the array says.
+        """
+        machine, target = self._machine, matrix.trainable.master.load()
+        wanted = machine.one(scale, target, self.mapping.levels / self.mapping.w_max)
+        value, port = machine.see(target), self._steps.port.name
+        programmed = machine.emit(machine.heads[moves.load, port], value, (self._steps.name,))
+        machine.emit(machine.heads[gate], value, (wanted._slot, programmed._slot))
+        machine.note(machine.heads[moves.store, port], value.shape, (wanted._slot,), self._steps.name)
+        place = f"{machine.sequencer.batch_number}", f"{machine.sequencer.sweep_number}"
+        draws = machine.numerics.generators(machine.seed, machine.chips, matrix.name, "programming", *place)
+        written, conductance = self._program(self.devices, matrix.trainable.values, draws)
+        self._cuts.clear()
+        machine.devices.written += written
+        machine.measure(written, conductance)
+        head = machine.analog_heads[moves.program, self.name]
+        machine.note(head, (0, 0, *matrix.shape), (wanted._slot,), self._conductance.name)
+        self.take(matrix)
+
+    def wants(self, operation: Held, x: Signal) -> bool:
+        """Whether it carries out the product: always, whatever the signal's domain."""
+        return True
+
+    def apply(self, operation: Held, matrix: Matrix, x: Signal) -> Signal:
+        """A product, forward or transposed; tiles side by side are summed as numbers."""
+        machine, transposed, v = self._machine, operation is held.read_transposed, vectors(x._value)
+        cuts, total = self._cut_to(transposed, matrix.shape), None
+        for number, cut in enumerate(cuts, 1):
+            alone = len(cuts) == 1
+            part = v if alone else machine.numerics.contiguous(v[..., cut.lines])
+            name = self.name if alone else f"{self.name}, {'row' if transposed else 'column'} {number}"
+            signal = self._read_one(operation, name, cut, part, x)
+            if self._options.interface == "digital" and self._own_converters:
+                signal = self._converters.carry_out(moves.tile_adc, signal, name)
+            elif self._options.interface == "digital" or not alone:
+                signal = machine.digital(signal)
+            total = signal if total is None else machine.two(add, total, signal)
+        assert total is not None
+        return total
+
+    def _read_one(self, operation: Held, name: str, cut: Cut, v: np.ndarray, x: Signal) -> Signal:
+        """A read of the tiles on some lines of the matrix, for inputs `(chips, vectors, n)`."""
+        machine, limit, outer = self._machine, self._machine.full_scale, x._value.shape[:-1]
+        noise, moment = self._options.output_noise * limit, machine.moment(self._source)
+        y, drawn, beyond = self._read(
+            self.devices.noisy, cut, v, x._full_scale or 1.0, noise, limit, self._source, moment
+        )
+        machine.measure(drawn)
+        machine.tally("analog", self.name, y.size, beyond)
+        size = (v.shape[-1], y.shape[-1]) if operation is held.read_transposed else (y.shape[-1], v.shape[-1])
+        head = machine.analog_heads[operation, name]
+        return machine.emit_analog(head, y.reshape(*outer, -1), (x._slot,), limit, (*outer[2:], *size))
+
+    def _cut_to(self, transposed: bool, shape: tuple[int, ...]) -> list[Cut]:
+        """The matrix, cut into tiles by its input lines."""
+        cuts = self._cuts.get(transposed)
+        if cuts is None:
+            lines = self._options.rows if transposed else self._options.columns
+            inputs = shape[0] if transposed else shape[1]
+            cuts = self._cuts[transposed] = [
+                self._cut(self.devices, transposed, part) for part in splits(inputs, lines)
+            ]
+        return cuts
+
+
+class DeviceArrays(dict[str, TileArray]):
+    """The tiles of a chip, by the matrix that they hold.
+
+    Attributes:
+        options: of the tiles.
+        written: devices written on each chip.
+        used: tiles in use.
+    """
+
+    def __init__(self, chips: int, options: Tiles) -> None:
+        super().__init__()
+        self.options, self.written, self.used = options, np.zeros(chips), 0
+
+    @property
+    def arrays(self) -> dict[str, Devices]:
+        """The devices of each matrix."""
+        return {name: tiles.devices for name, tiles in self.items()}
+
+    @property
+    def count(self) -> int:
+        """Devices on one chip that hold weights."""
+        return sum(array.devices.count for array in self.values())
+
+    @property
+    def fill(self) -> float | None:
+        """Weights on tiles, as a share of those that the tiles in use could hold; None if none is in use."""
+        room = self.used * self.options.rows * self.options.columns
+        return self.count / (2 * room) if room else None

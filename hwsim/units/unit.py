@@ -1,0 +1,67 @@
+"""What analog units need of the machine that they are part of, and what prices need of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Protocol
+
+import numpy as np
+from pydantic import Field
+
+from hwsim.accounts.energy import Charge
+from hwsim.machine.signal import Signal
+from hwsim.machine.stage import Stage
+from hwsim.operations.noise import Moment, Source
+from hwsim.records import Head, Record, Shape
+
+Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+"""A standard deviation as a share of something."""
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class AnalogStage(Stage, Protocol):
+    """A machine with analog circuits, as these see it.
+
+    Attributes:
+        full_scale: of the signals that are made now; larger ones saturate.
+        analog_heads: the heads of analog operations, by operation, or by operation and unit.
+    """
+
+    full_scale: float
+    analog_heads: Any
+
+    def analog(self, x: Signal) -> Signal:
+        """A signal as a voltage."""
+
+    def emit_analog(
+        self, head: Head, value: np.ndarray, reads: tuple[int | str, ...], full_scale: float, size: Shape | None = None
+    ) -> Signal:
+        """Enter one operation that makes an analog signal."""
+
+    def tally(self, kind: str, unit: str, values: int, beyond: int) -> None:
+        """Count values that a unit converted or made, and how many of them were beyond full scale."""
+
+    def measure(self, *activities: np.ndarray) -> None:
+        """Enter activities of the latest record, one number per chip each."""
+
+    def moment(self, source: Source) -> Moment:
+        """The point at which a unit's stream of fresh noise stands."""
+
+
+class Free:
+    """What costs neither energy nor time of its own: wires, loads, converters that a tile is charged for."""
+
+    def charges(self, record: Record) -> list[Charge]:
+        return []
+
+    def seconds(self, record: Record) -> float:
+        return 0.0
+
+
+class Priced(Protocol):
+    """What the records of a unit cost."""
+
+    def charges(self, record: Record) -> list[Charge]:
+        """The energy of one execution of a record."""
+
+    def seconds(self, record: Record) -> float:
+        """How long a record keeps the unit busy."""
