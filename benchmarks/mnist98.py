@@ -11,8 +11,7 @@ from hwsim import documents, learning, machines
 from hwsim.config import hardware
 from hwsim.episode import Episode
 from hwsim.learning import optimizers
-from hwsim.learning.update import Options as Update
-from hwsim.learning.update import update
+from hwsim.learning.update import Options, Update
 from hwsim.networks import Network
 from hwsim.networks import Options as Layers
 
@@ -22,7 +21,7 @@ LAYER = {
     "readout": {"project": WIDTH, "norm": True, "hidden": [HIDDEN], "width": WIDTH},
 }
 NETWORK = Layers.model_validate({"layers": [LAYER] * LAYERS, "pooling": "cumulative_mean"})
-UPDATE = Update.model_validate({"optimizer": {"name": "adamw", "rate": 1e-3, "decay": 0.01}, "clip": 1.0})
+UPDATE = Options.model_validate({"optimizer": {"name": "adamw", "rate": 1e-3, "decay": 0.01}, "clip": 1.0})
 _RULE: TypeAdapter[Any] = TypeAdapter(learning.AnyOptions)
 
 
@@ -57,7 +56,7 @@ class Learner:
         """One training step."""
         with self.network.machine.showing(episode):
             self.rule.gradients(self.network)
-            update(self.network, self.optimizer, UPDATE, 0.0, episode.batch * episode.loss_steps)
+            Update(self.network, self.optimizer, UPDATE, 0.0)(episode.batch * episode.loss_steps)
 
     def gradients(self) -> dict[str, np.ndarray]:
         """The sums, by parameter."""

@@ -29,6 +29,13 @@ def error_column(cosine: str) -> str:
     return f"relative_error_{cosine.rpartition('_')[2]}"
 
 
+REPORTED = {
+    "end_residual": "relative error of the errors carried to the end of a sequence, worst layer",
+    "horizon_fresh_steps": "steps that fresh errors allow, with no more than the tolerated error at their end",
+    "horizon_frozen_steps": "steps that frozen errors allow, with no more than the tolerated error at their end",
+}
+"""Diagnostics of rules that have a column, by name; the largest of several numbers counts."""
+
 COLUMNS: dict[str, str] = {
     "seed": "seed of the trial",
     "system": "name of the system: `substrate` (or the value of `called`), or the name of a reference",
@@ -48,9 +55,7 @@ COLUMNS: dict[str, str] = {
         f"cosine_recorded_{group}": f"cosine of the gradient ({group}) with exact BPTT along recorded states, this chip"
         for group in GROUPS
     },
-    "end_residual": "relative error of the errors carried to the end of a sequence, worst layer",
-    "horizon_fresh_steps": "longest sequence that fresh errors allow, in steps",
-    "horizon_frozen_steps": "longest sequence that frozen errors allow, in steps",
+    **REPORTED,
     **{
         column: text
         for part, what in ENERGIES.items()
@@ -78,6 +83,9 @@ TEXTS = ("system", "rule", "machine", "status", "config_sha256", "error")
 WHOLES = ("seed", "chip")
 NUMBERS = tuple(name for name in COLUMNS if name not in (*TEXTS, *WHOLES, "non_finite"))
 
+REPORTED_AT_TESTS = ("horizon_fresh_steps", "horizon_frozen_steps")
+"""Diagnostics that have a column for each test."""
+
 CURVES: dict[str, str] = {
     "updates": "updates before the test",
     "epoch": "epoch of the test",
@@ -85,8 +93,7 @@ CURVES: dict[str, str] = {
     "train_loss": "mean training loss of this chip since the previous test",
     "test_loss": "test loss of this chip",
     "test_accuracy": "test accuracy of this chip",
-    "horizon_fresh_steps": "longest sequence that fresh errors allow at the weights of the test, in steps",
-    "horizon_frozen_steps": "longest sequence that frozen errors allow at the weights of the test, in steps",
+    **{name: f"{REPORTED[name]}, at the weights of the test" for name in REPORTED_AT_TESTS},
 }
 """The columns of learning curves: one row per test."""
 

@@ -11,6 +11,8 @@ from pydantic import TypeAdapter
 from hwsim import documents, learning, machines, networks
 from hwsim.config import hardware
 from hwsim.episode import Episode
+from hwsim.experiments.look import Outside
+from hwsim.learning.horizon import Horizon
 from hwsim.machine import Machine
 from hwsim.networks import Network
 
@@ -96,6 +98,7 @@ def built(
     options = networks.Options.model_validate(NETWORKS[network] if isinstance(network, str) else network)
     made = Network(stage, options, episode.width, episode.outputs, learner.uses | uses)
     made.begin_training()
+    learner.prepare(made)
     made.program()
     stage.journal.close_batch(1)
     return made
@@ -114,6 +117,11 @@ def gradient(
     """Build, show, and give the gradient."""
     found = rule(learner)
     return gradient_of(built(network, found, episode, **kinds), found, episode)
+
+
+def horizon(made: Network, exact: Network, episode: Episode, tolerance: float = 0.2) -> Horizon | None:
+    """That of forward error propagation, which accepts this relative error at the end of a sequence."""
+    return rule({"name": "fpe", "tolerance": tolerance}).horizon(Outside(made, lambda: exact, episode))
 
 
 def distance(mine: dict[str, np.ndarray], other: dict[str, np.ndarray], names: Any = None) -> float:

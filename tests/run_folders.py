@@ -98,6 +98,8 @@ def _filled(kind: Any, said: Any) -> Any:
         return said if said is None or len(parts) > 1 else _filled(parts[0], said)
     if get_origin(kind) is dict:
         return {key: _filled(get_args(kind)[1], value) for key, value in said.items()}
+    if get_origin(kind) is list:
+        return [_filled(get_args(kind)[0], value) for value in said]
     if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
         return said
     fields = kind.model_fields
@@ -110,4 +112,6 @@ def _least(kind: Any) -> Any:
         return None
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return _filled(kind, {})
+    if kind != int | float and get_origin(kind) in (Union, UnionType):
+        return None  # a number that may lack, or several
     return (get_origin(kind) or kind)() if kind != int | float else 0

@@ -33,9 +33,12 @@ from hwsim.config.experiment import Experiment
 from hwsim.config.study import Study
 from hwsim.documents import Document, check
 from hwsim.episode import Episode
+from hwsim.experiments.estimate import estimate
 from hwsim.guide.constants import constants
 from hwsim.guide.keys import sections
-from hwsim.learning import Rule
+from hwsim.learning import Rule, optimizers
+from hwsim.learning.update import Options as UpdateOptions
+from hwsim.learning.update import Update
 from hwsim.machine import Machine, Signal
 from hwsim.machines import MACHINES
 from hwsim.machines.chip import Chip
@@ -79,6 +82,54 @@ def test_without_errors_of_the_past_the_rule_that_is_shown_is_one_step() -> None
     rule, episode = shown_rule(discount=0.0), random_episode()
     found = gradient_of(built("lru deep", rule, episode), rule, episode)
     assert distance(found, gradient("lru deep", "one_step", episode)) < 1e-14
+
+
+def steady(**options: Any) -> Rule:
+    """The rule with more than a gradient that the page shows, in the same file."""
+    module = shown("docs/own_rule.md", "discounted")
+    exec(compile(blocks("docs/own_rule.md", "python")[1], "own_rule.md", "exec", dont_inherit=True), vars(module))
+    made: Rule = module.Steady(module.Options(name="discounted", **options))
+    return made
+
+
+def test_the_rule_that_is_shown_with_more_than_a_gradient_costs_in_a_run_what_is_estimated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hwsim.learning.build", lambda options: steady(discount=0.8))
+    asked = {
+        "name": "own",
+        "task": {"name": "random", "steps": 6, "width": 2, "train": 8, "test": 4},
+        "network": {"layers": [{"cell": {"name": "lru", "modes": 3, "r_min": 0.5}}]},
+        "learning": {"name": "one_step"},
+        "machine": "digital_45nm",
+        "gradient_check": {"sequences": 2},
+        "training": {"optimizer": {"name": "sgd", "rate": 0.1}, "batch": 4, "steps": 4},
+    }
+    real, sketch = (each.summary.systems["substrate"] for each in (hwsim.run(asked), estimate(asked)))
+    assert real.energy.run_j == close(sketch.energy.run_j)
+    assert real.memory.peak_bytes == sketch.memory.peak_bytes
+    assert [each.name for each in real.diagnostics] == ["forgetting"]
+    assert sketch.diagnostics == []
+
+
+def test_weights_are_drawn_to_their_average_as_the_page_says() -> None:
+    """Two updates with a gradient of zero, by hand."""
+    episode, learned = random_episode(), steady(discount=0.5)
+    made = built("lru", learned, episode)
+    options = UpdateOptions.model_validate({"optimizer": {"name": "sgd", "rate": 0.5}})
+    update = Update(made, optimizers.build(options.optimizer, made), options)
+    w = made.trainables[0]
+    weights, average = w.values.copy(), w.values.copy()
+    for moved in (0.3, 0.0):
+        w.master.value = w.master.value + moved
+        weights = weights + moved
+        learned.gradients = lambda network: None  # type: ignore[method-assign]
+        with made.machine.showing(episode):
+            learned.learn(made, update)
+        weights = weights - 0.5 * 0.01 * (weights - average)
+        average = 0.9 * average + 0.1 * weights
+    np.testing.assert_allclose(w.values, weights, rtol=1e-14)
+    np.testing.assert_allclose(learned.average[w].value.reshape(average.shape), average, rtol=1e-14)  # type: ignore[attr-defined]
 
 
 @pytest.fixture

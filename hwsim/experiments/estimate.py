@@ -1,7 +1,8 @@
 """Estimates: what an experiment costs, from shapes alone.
 
 The same rules run on the same machines as in a run, but no value is computed, equal steps of a pass are leapt over, and
-equal batches are carried out twice at most and counted. So records, traces, memory and time are those of the run.
+equal batches are carried out twice at most and counted, in each stage of training if the rule changes in it. So
+records, traces, memory and time are those of the run.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from hwsim import tasks
 from hwsim.accounts.journal import Totals
 from hwsim.config import experiment as config
 from hwsim.config.experiment import Experiment, System
+from hwsim.episode import Episode
 from hwsim.errors import HwsimError
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.run import described, heading
+from hwsim.experiments.stages import Stage, stages
 from hwsim.experiments.trial import TEST_BATCH, Outcome, Trial, Watch
 from hwsim.learning import optimizers
-from hwsim.learning.update import update
+from hwsim.learning.update import Update
 from hwsim.machine import Expectations, Shapes
 from hwsim.results.summary import Summary
 from hwsim.tasks import Dataset
@@ -93,7 +96,7 @@ class Sketch(Trial):
         """
         training, check = self.experiment.training, self.experiment.gradient_check
         try:
-            network = self._built(self.system, 1, {}, learns=training is not None or check is not None)
+            network = self._built(1, {}, learns=training is not None or check is not None)
             self._adopt(network)
             totals = network.machine.journal.collect()
             if training:
@@ -110,31 +113,37 @@ class Sketch(Trial):
     def _checked(self, sequences: int) -> Totals:
         """The gradient check: one gradient."""
         with Watch(self.machine) as watch, self.machine.showing(self.dataset.train.select(slice(0, sequences))):
-            self.rule.gradients(self.network)
+            self.rule.at(0, self.updates).gradients(self.network)
         self.outcome.detail = watch.detail
         return self.machine.journal.collect()
 
     def _trained(self) -> Totals:
         """All updates, and the tests before, between and after them."""
-        training, network, stage = self.experiment.training, self.network, self.machine
+        training, train = self.experiment.training, self.dataset.train
         assert training is not None
         size, updates, every = self._length(training)
-        optimizer = optimizers.build(training.optimizer, network)
-        episode = self.dataset.train.select(slice(0, size))
+        optimizer = optimizers.build(training.optimizer, self.network)
+        episode, found = train.select(slice(0, size)), self._tested(1)
+        for stage in stages(self.rule, updates):
+            update = Update(self.network, optimizer, training, stage.batches[0] / updates)
+            found += self._learned(stage, update, episode, wanted=updates // 2 in stage.batches)
+        return found + self._tested(ceil(updates / every))
+
+    def _learned(self, stage: Stage, update: Update, episode: Episode, wanted: bool) -> Totals:
+        """All batches of a stage of training; one of them is noted step by step if that is wanted."""
+        machine, times = self.machine, len(stage.batches)
 
         def learn() -> None:
-            with Watch(stage) as watch, stage.showing(episode):
-                self.rule.gradients(network)
-                update(network, optimizer, training, 0.0, episode.batch * episode.loss_steps)
-            self.outcome.detail = watch.detail
+            with Watch(machine, wanted) as watch, machine.showing(episode):
+                stage.rule.learn(self.network, update)
+            self.outcome.detail = watch.detail or self.outcome.detail
 
-        found = self._tested(1)
-        devices = stage.devices
+        devices = machine.devices
         before = 0 if devices is None else devices.written.copy()
-        found += self._repeated(learn, updates)
+        found = self._repeated(learn, times)
         if devices is not None:
-            devices.written = before + updates * (devices.written - before) / min(updates, 2)
-        return found + self._tested(ceil(updates / every))
+            devices.written = before + times * (devices.written - before) / min(times, 2)
+        return found
 
     def _tested(self, times: int) -> Totals:
         """So many tests, if there are any."""

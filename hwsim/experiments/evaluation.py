@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwsim.episode import Episode
-from hwsim.machine import Machine
+from hwsim.experiments.losses import numbers
 from hwsim.networks import Network
 from hwsim.tasks.dataset import chunks
 
@@ -29,12 +29,16 @@ class Meter:
     chip that says something that is not finite, or whose loss is not, has neither loss nor right answers: both are NaN.
 
     Args:
-        machine: says which step is being answered.
-        scale: what outputs are multiplied by; None for answers, which are scaled and behind the softmax already.
+        network: whose loss it is; its machine says which step is being answered.
+        answers: whether it sees answers, as the loss makes them of outputs, rather than outputs.
     """
 
-    def __init__(self, machine: Machine, episode: Episode, scale: float | None = None) -> None:
-        self._machine, self._episode, self._scale = machine, episode, scale
+    def __init__(self, network: Network, episode: Episode, answers: bool = False) -> None:
+        machine = network.machine
+        self._machine, self._episode = machine, episode
+        loss = network.loss_for(episode)
+        self._weight, found = loss.weight, numbers(loss)
+        self._loss, self._scale = (found.of_answers, 1.0) if answers else (found.of_outputs, network.scale)
         self._losses = np.zeros((machine.chips, episode.loss_steps))
         self._seen = np.zeros(episode.loss_steps, bool)
         self._right = np.zeros(machine.chips)
@@ -58,21 +62,22 @@ class Meter:
         if self._seen[place]:  # shown again in another pass
             return
         self._seen[place] = True
-        output = output.astype(float) * (self._scale or 1.0)
+        output = output.astype(float) * self._scale
         self._finite &= np.isfinite(output).all((1, 2))
+        wanted = self._wanted(step)
+        self._losses[:, place] = self._loss(output, wanted)
+        if self._weight is not None:
+            self._losses[:, place] *= self._weight(step, episode.steps)
+        if episode.classes and (episode.target_per_step or step == episode.steps - 1):
+            self._right += (output.argmax(-1) == wanted).sum(1)
+
+    def _wanted(self, step: int) -> np.ndarray:
+        """Classes `(batch,)`, or values `(batch, n)`."""
+        episode = self._episode
         if episode.values is not None:
-            self._losses[:, place] = 0.5 * np.square(output - episode.values[:, step]).sum((1, 2))
-            return
+            return episode.values[:, step]
         assert episode.labels is not None
-        labels = episode.labels[:, step] if episode.labels.ndim == 2 else episode.labels
-        if self._scale is None:
-            logs = np.log(np.maximum(output, 1e-30))
-        else:
-            logs = output - output.max(-1, keepdims=True)
-            logs -= np.log(np.exp(logs).sum(-1, keepdims=True))
-        self._losses[:, place] = -np.take_along_axis(logs, labels[None, :, None], 2)[..., 0].sum(1)
-        if episode.labels.ndim == 2 or step == episode.steps - 1:
-            self._right += (output.argmax(-1) == labels).sum(1)
+        return episode.labels[:, step] if episode.labels.ndim == 2 else episode.labels
 
 
 def evaluate(network: Network, episode: Episode, size: int) -> Score:
@@ -84,7 +89,7 @@ def evaluate(network: Network, episode: Episode, size: int) -> Score:
     machine = network.machine
     loss, right = np.zeros(machine.chips), np.zeros(machine.chips)
     for part in chunks(episode, size):
-        meter = Meter(machine, part, network.scale)
+        meter = Meter(network, part)
         machine.watchers["output"] = meter.see
         with machine.showing(part):
             network.infer()

@@ -11,8 +11,8 @@ gradient check records, the gradients that it compares, and the records of steps
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import ceil, prod
-from typing import NamedTuple
+from math import ceil, nan, prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,13 +20,14 @@ from hwsim import networks, tasks
 from hwsim.config.experiment import Experiment, System
 from hwsim.episode import Episode, outline
 from hwsim.errors import CausalityError, HwsimError, MemoryEstimateError
-from hwsim.experiments import horizon
+from hwsim.experiments.forgetting import extend
 from hwsim.experiments.trial import FEW, TEST_BATCH, Trial
 from hwsim.free_memory import MemoryNeed, check_memory
 from hwsim.learning import RULES, optimizers
 from hwsim.learning.bptt import BPTT
-from hwsim.learning.update import update
-from hwsim.machine import Counted, Machine
+from hwsim.learning.diagnostics import Look
+from hwsim.learning.update import Regularise, Update
+from hwsim.machine import Counted, Machine, Precision
 from hwsim.machine.counted import HEADER, SHOWN, TAPE, VALUES, WEIGHTS, Gauge
 from hwsim.networks import Network
 from hwsim.tasks import Dataset
@@ -152,14 +153,18 @@ class WorkMemory(NamedTuple):
         return WorkMemory(stages, _further(self.after, other.after, times))
 
 
+def _largest(*peaks: Bytes) -> Bytes:
+    return max(peaks, key=lambda peak: sum(peak.values()))
+
+
 def _further(one: Bytes, other: Bytes, times: float) -> Bytes:
     return {kind: ceil(size + times * (other[kind] - size)) for kind, size in one.items()}
 
 
 Show = Callable[[Episode, int], Episode]
 """Gives the shape of an episode with at most a number of sequences."""
-Work = Callable[[Network, Show], Iterator[str]]
-"""Works on a network; yields the name of each stage when it is over."""
+Work = Callable[[Network, Show], Iterator[tuple[str, list[Bytes]]]]
+"""Works on a network; yields the name of each stage when it is over, and the peaks of its parts if they were apart."""
 
 
 class _Long(Exception):  # noqa: N818
@@ -208,10 +213,10 @@ class FootprintTrial(Trial):
     def _checked(self, sequences: int, kept: list[MemoryNeed]) -> Iterator[tuple[str, list[MemoryNeed]]]:
         chips = self.chips
 
-        def work(network: Network, show: Show) -> Iterator[str]:
+        def work(network: Network, show: Show) -> Iterator[tuple[str, list[Bytes]]]:
             with network.machine.showing(show(self.dataset.train, sequences)):
-                self.rule.gradients(network)
-            yield "gradient"
+                self.rule.at(0, self.updates).gradients(network)
+            yield "gradient", []
 
         own = self._memory_of(lambda: self._made(learns=True, strict=True), work)
         exact, parameters = self.machine.exact, sum(prod(parameter.shape) for parameter in self.network.trainables)
@@ -222,7 +227,7 @@ class FootprintTrial(Trial):
         detail = MemoryNeed("its steps one by one", own.stages["gradient"].detail, "shorter sequences")
         yield "in the gradient check", [*_parts(own.stages["gradient"].peak, _UNCHECKED), states, target, detail]
         after = _parts(own.after, _UNCHECKED)
-        yield from self._horizon(after)
+        yield from self._reports(after)
         reference = self._exactly(1 if exact else chips, sequences).stages["gradient"]
         compared = MemoryNeed("gradients that are compared", 8 * parameters * (3 * chips + 5), _SMALLER)
         yield (
@@ -239,22 +244,26 @@ class FootprintTrial(Trial):
         of_a_step = sum(8 * self.chips * sequences * width + HEADER for width in widths) + _A_STEP
         return self.dataset.train.steps * of_a_step
 
-    def _horizon(self, beside: list[MemoryNeed]) -> Iterator[tuple[str, list[MemoryNeed]]]:
-        """The memory for the horizon, for rules that have one."""
-        if getattr(self.rule.options, "tolerance", None) is None:
-            return
+    def _reports(self, beside: list[MemoryNeed]) -> Iterator[tuple[str, list[MemoryNeed]]]:
+        """The memory for what a rule asks of its network to report of itself, for rules that ask."""
+        asked = Asked(self.dataset.train.steps)
+        self.rule.horizon(asked)
+        self.rule.diagnostics(asked)
 
-        def work(network: Network, show: Show) -> Iterator[str]:
+        def work(network: Network, show: Show) -> Iterator[tuple[str, list[Bytes]]]:
             gauge = _gauge(network)
             with network.machine.showing(show(self.dataset.train, FEW)), network.machine.workspace() as workspace:
                 products = [layer.cell.product(workspace, f"{layer.name} product") for layer in network.layers]
                 gauge.pass_by(4 * sum(product.value.nbytes for product in products))  # for their orthogonalisation
-                horizon.extend(network, workspace, products)
-            yield "products"
+                extend(network, workspace, products)
+            yield "products", []
 
-        products = self._memory_of(lambda: self._exact(1), work).stages["products"]
-        errors = self._exactly(1, min(FEW, self.dataset.train.batch)).stages["gradient"]
-        for stage in (products, errors):
+        stages = []
+        if asked.of_products:
+            stages.append(self._memory_of(lambda: self._exact(1), work).stages["products"])
+        if asked.of_errors:
+            stages.append(self._exactly(1, min(FEW, self.dataset.train.batch)).stages["gradient"])
+        for stage in stages:
             hint = "shorter sequences or a smaller network"
             yield "to find its horizon", [*_parts(stage.peak, hint, " of the horizon"), *beside]
 
@@ -268,19 +277,15 @@ class FootprintTrial(Trial):
             optimizer[:] = [optimizers.build(training.optimizer, network)]
             return network
 
-        def work(network: Network, show: Show) -> Iterator[str]:
+        def work(network: Network, show: Show) -> Iterator[tuple[str, list[Bytes]]]:
             gauge, episode = _gauge(network), show(train, length.size)
             gauge.add(SHOWN, sum(values.nbytes for values in _arrays(episode)))  # batches are copies
+            rule = self.rule.at(length.updates - 1, length.updates)  # the last stage, as in the rehearsal
             with network.machine.showing(episode):
-                self.rule.gradients(network)
-                yield "gradient"
-                gauge.kind = WEIGHTS
-                largest = max(prod(parameter.shape) for parameter in network.trainables)
-                gauge.pass_by(self.chips * largest)  # the check whether all is finite
-                update(network, optimizer[0], training, 0.0, episode.batch * episode.loss_steps)
-            yield "update"
+                rule.learn(network, update := Weighed(network, optimizer[0], training))
+            yield "gradient", update.passes
+            yield "update", update.peaks
             if self.experiment.test:
-                gauge.kind = VALUES
                 yield from self._test_work(network, show)
 
         memory = self._memory_of(build, work)
@@ -294,35 +299,34 @@ class FootprintTrial(Trial):
             advice = _SMALLER if stage == "test" else _SHORTER
             yield whens[stage], [*_parts(stage_memory.peak, advice), detail, results, *kept]
         after = [*_parts(memory.after, _SHORTER), detail, results, *kept]
-        yield from self._horizon(after)
+        yield from self._reports(after)
         if self.machine.devices is not None:
             devices = self.machine.chips * self.machine.devices.count
             yield "to write its results", [*after, MemoryNeed("histograms of devices", devices * _A_DEVICE, _SMALLER)]
         kept[:] = [part for part in kept if part.what == "exact gradients"] + [detail, results]
         self.left = sum(memory.after.values())
 
-    def _test_work(self, network: Network, show: Show) -> Iterator[str]:
+    def _test_work(self, network: Network, show: Show) -> Iterator[tuple[str, list[Bytes]]]:
         gauge = _gauge(network)
         network.machine.watchers["output"] = lambda value: gauge.pass_by(4 * 8 * value.size)  # scores, in float64
         with network.machine.showing(show(self.dataset.test, TEST_BATCH)):
             network.infer()
-        yield "test"
+        yield "test", []
 
     def _exactly(self, chips: int, sequences: int) -> WorkMemory:
         """The memory of exact backpropagation through time on an ideal machine."""
 
-        def work(network: Network, show: Show) -> Iterator[str]:
+        def work(network: Network, show: Show) -> Iterator[tuple[str, list[Bytes]]]:
             with network.machine.showing(show(self.dataset.train, sequences)):
                 BPTT(RULES["bptt"].Options(name="bptt")).gradients(network)
-            yield "gradient"
+            yield "gradient", []
 
         if (chips, sequences) not in self._references:
             self._references[chips, sequences] = self._memory_of(lambda: self._exact(chips), work)
         return self._references[chips, sequences]
 
     def _made(self, learns: bool, strict: bool = False) -> Network:
-        network = self._built(self.system, self.chips, {}, learns=learns, strict=strict)
-        self.rule.check(network)
+        network = self._built(self.chips, {}, learns=learns, strict=strict)
         self._adopt(network)
         return network
 
@@ -367,8 +371,58 @@ class FootprintTrial(Trial):
 
         network.machine.sequencer.after_step = look
         gauge.restart()
-        stages = {name: StageMemory(gauge.restart(), *_recorded_batch(network.machine)) for name in work(network, show)}
+        stages = {}
+        for name, apart in work(network, show):
+            whole = gauge.restart()
+            stages[name] = StageMemory(_largest(*(apart or [whole])), *_recorded_batch(network.machine))
         return WorkMemory(stages, dict(gauge.live))
+
+
+class Asked(Look):
+    """A look that finds nothing, and notes what was asked for.
+
+    Attributes:
+        of_products: whether it takes products of Jacobians.
+        of_errors: whether it takes exact errors.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.steps, self.of_products, self.of_errors = steps, False, False
+
+    def forgetting(self) -> float:
+        self.of_products = True
+        return nan
+
+    def precision(self) -> Precision:
+        self.of_errors = True
+        return Precision(nan, nan)
+
+    def differences(self, name: str) -> dict[str, float]:
+        return {}
+
+
+class Weighed(Update):
+    """Updates whose peaks are taken apart from those of passes, and in which arrays count as those of parameters.
+
+    Attributes:
+        passes: the peak before each update, since the one before.
+        peaks: the peak of each update.
+    """
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.passes: list[Bytes] = []
+        self.peaks: list[Bytes] = []
+
+    def __call__(self, losses: int, regularise: Regularise | None = None) -> None:
+        gauge, machine = _gauge(self.network), self.network.machine
+        self.passes.append(gauge.restart())
+        gauge.kind = WEIGHTS
+        largest = max(prod(parameter.shape) for parameter in self.network.trainables)
+        gauge.pass_by(machine.chips * largest)  # the check whether all is finite
+        super().__call__(losses, regularise)
+        gauge.kind = VALUES
+        self.peaks.append(gauge.restart())
 
 
 def _parts(live: Bytes, advice: str, of: str = "") -> list[MemoryNeed]:

@@ -1,11 +1,12 @@
 """The rehearsal: a few steps of everything on shapes, with one chip and one sequence, before anything large is made.
 
-It finds out whether the rule fits the machine, and how long registers hold their values, which leak needs.
+It finds out whether the rule, as it is at the end of training, fits the machine, and how long registers hold their
+values, which leak needs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -15,7 +16,10 @@ from hwsim.accounts.schedule import Scheduler
 from hwsim.config.experiment import Experiment, System
 from hwsim.episode import Episode
 from hwsim.errors import HwsimError
-from hwsim.machine import Shapes
+from hwsim.experiments.length import Length
+from hwsim.learning import optimizers
+from hwsim.learning.update import Update
+from hwsim.machine import Machine, Shapes
 from hwsim.networks import Network
 from hwsim.units.register import Hold
 
@@ -32,33 +36,52 @@ def rehearse(experiment: Experiment, name: str, system: System, episode: Episode
     Raises:
         HwsimError: the rule and the machine do not fit each other.
     """
-    rule = learning.build(system.learning)
-    zeros = _zeros(episode, min(episode.steps, max(STEPS, rule.shortest)))
+    rule, training = learning.build(system.learning), experiment.training
+    updates = Length.of(training, episode.batch).updates if training else 0
+
+    def last() -> learning.Rule:
+        return rule.at(max(updates - 1, 0), updates)
+
+    zeros = _zeros(episode, min(episode.steps, max(STEPS, last().shortest)))
     try:
         stage = machines.build(system.machine, seed=experiment.seed, numerics=Shapes())
         stage.sequencer.skips = False  # a rule may have steps that differ without saying so
         network = Network(stage, experiment.network, episode.width, episode.outputs, rule.uses)
-        rule.check(network)
+        last().check(network)
         network.begin_training()
+        rule.prepare(network)
         network.program()
         stage.journal.close_batch(1)
         with stage.showing(zeros):
-            rule.gradients(network)
+            if training:
+                last().learn(network, Update(network, optimizers.build(training.optimizer, network), training))
+            else:
+                last().gradients(network)
         with stage.showing(zeros):
             network.infer()
     except HwsimError as error:
         raise type(error)(f"{name}: {error}") from None
-    traces = stage.journal.traces  # of passes, the whole ones stand for longer ones
-    passes = Passes(traces, lambda steps: episode.steps if steps == zeros.steps else steps)
+    found = _held(stage, lambda steps: episode.steps if steps == zeros.steps else steps)
+    stage.release()
+    return found
+
+
+def _held(stage: Machine, standing_for: Callable[[int], int]) -> dict[str, Hold]:
+    """How long values were held in the longest of the passes of each name.
+
+    Args:
+        standing_for: of how many steps a pass of so many is a rehearsal.
+    """
+    traces = stage.journal.traces
+    passes = Passes(traces, standing_for)
     scheduler = Scheduler(traces, stage.prices().occupied, passes=passes)
-    longest: dict[str, tuple[int, Hold]] = {}  # of the passes of one name
+    longest: dict[str, tuple[int, Hold]] = {}
     for batch in stage.journal.totals.batches:
         for sweep, timing in zip(batch.sweeps, scheduler.batch(batch), strict=True):
             steps = sum(count for _, count in sweep.runs)
             if steps >= longest.get(sweep.name, (0,))[0]:
                 held = {register: time * 1e-12 for register, time in timing.held.items()}
                 longest[sweep.name] = steps, Hold(timing.period * 1e-12, held)
-    stage.release()
     return {name: hold for name, (_, hold) in longest.items()}
 
 

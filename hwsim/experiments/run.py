@@ -23,9 +23,9 @@ from hwsim.experiments.costs import Costs
 from hwsim.experiments.footprint import Footprint, footprint
 from hwsim.experiments.gradient_check import Gradient
 from hwsim.experiments.one_thread import one_thread
-from hwsim.experiments.trial import Trial
+from hwsim.experiments.trial import Report, Trial
+from hwsim.learning.horizon import Horizon
 from hwsim.results import run_folder
-from hwsim.results.horizon import Horizon
 from hwsim.results.summary import SCHEMA_VERSION, Summary
 from hwsim.results.tables import Held, Row
 from hwsim.tasks import Dataset
@@ -166,14 +166,27 @@ def described(costs: Costs) -> dict[str, Any]:
         "weights": accounting.writes(trial.machine),
         "signal_health": accounting.health(trial.machine),
         "diverged": outcome.diverged,
+        "diagnostics": [],
     }
     if outcome.score is not None and outcome.score.accuracy is not None:
         result["accuracy"] = _spread(outcome.score.accuracy)
-    if outcome.horizons and outcome.horizons[-1] is not None:
-        first, last = outcome.horizons[0], outcome.horizons[-1]
-        at_start = None if first is None else _reach(first)
-        result["horizon"] = {**_reach(last), "end_residual": outcome.residual, "at_start": at_start}
+    if outcome.reports:
+        result |= _reported(outcome.reports[0], outcome.reports[-1])
     return result
+
+
+def _reported(first: Report, last: Report) -> dict[str, Any]:
+    """What the rule reported of itself at first and last."""
+    horizon, start = None, {each.name: each for each in first.diagnostics}
+    if last.horizon is not None:
+        at_start = None if first.horizon is None else _reach(first.horizon)
+        residual = last.found("end_residual") or {}
+        horizon = {**_reach(last.horizon), "end_residual": residual, "at_start": at_start}
+    diagnostics = [
+        {**each._asdict(), "at_start": start[each.name]._asdict() if each.name in start else None}
+        for each in last.diagnostics
+    ]
+    return {"horizon": horizon, "diagnostics": diagnostics}
 
 
 def _reach(horizon: Horizon) -> dict[str, Any]:

@@ -3,36 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import compress, count
-from math import ceil, inf
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hwsim import learning, machines
 from hwsim.accounts.journal import Batch, Done, Sweep, Totals
 from hwsim.accounts.memory import Change, Holding
+from hwsim.columns import REPORTED_AT_TESTS
 from hwsim.config.experiment import Experiment, System, Training
 from hwsim.experiments import gradient_check
 from hwsim.experiments.evaluation import Meter, Score, evaluate
 from hwsim.experiments.gradient_check import Gradient
-from hwsim.experiments.horizon import horizon
+from hwsim.experiments.length import Length
+from hwsim.experiments.look import Differences, Outside
 from hwsim.experiments.rehearsal import rehearse
-from hwsim.learning import optimizers
-from hwsim.learning.update import update
+from hwsim.learning import Rule, optimizers
+from hwsim.learning.diagnostics import Diagnostic
+from hwsim.learning.horizon import Horizon
+from hwsim.learning.update import Update
 from hwsim.machine import EXACT, Machine
 from hwsim.networks import Network
-from hwsim.results.horizon import Horizon
 from hwsim.tasks import Dataset
 
 TEST_BATCH = 256
 """Sequences that are tested side by side; it changes nothing but the memory that the simulation takes."""
 
 FEW = 4
-"""Sequences along which the horizon is found."""
+"""Sequences along which a rule may look at its network."""
 
 Progress = Callable[[str, int, int], None]
 """Told what is going on, how much of it is done, and how much there is."""
@@ -64,30 +66,20 @@ class Detail(NamedTuple):
         return Totals(Counter({part: 1}), activities)
 
 
-class Length(NamedTuple):
-    """How long a training is.
+class Report(NamedTuple):
+    """What a rule reported of itself.
 
     Attributes:
-        size: sequences for each update.
-        updates: of the weights.
-        every: updates from one test to the next.
+        horizon: how far it could carry errors; None if it has no horizon, or none at the weights of then.
+        diagnostics: all that it reported.
     """
 
-    size: int
-    updates: int
-    every: int
+    horizon: Horizon | None
+    diagnostics: list[Diagnostic]
 
-    @classmethod
-    def of(cls, training: Training, sequences: int) -> Self:
-        """That of a training on so many sequences."""
-        size = min(training.batch, sequences)
-        updates = training.steps or (training.epochs or 0) * (sequences // size)
-        return cls(size, updates, training.test_every or sequences // size)
-
-    @property
-    def tests(self) -> int:
-        """How many tests there are, with the one before training."""
-        return ceil(self.updates / self.every) + 1
+    def found(self, name: str) -> float | Mapping[str, float] | None:
+        """What the diagnostic of a name found; None if there is none."""
+        return next((each.found for each in self.diagnostics if each.name == name), None)
 
 
 @dataclass
@@ -98,8 +90,7 @@ class Outcome:
         score: the last test.
         metrics: a row for each test and chip.
         gradient: what the gradient check found.
-        horizons: at each test, for rules that have one; None where the weights of then have none.
-        residual: of the last training step, |δ_T - g_T| / |g_T| by layer, for rules that have one.
+        reports: what the rule reported of itself at each test, and after the gradient check.
         totals: what was done between tests; the first is programming and the test before training.
         inference: one test alone.
         detail: one batch step by step; with training, the one in the middle of it.
@@ -109,8 +100,7 @@ class Outcome:
     score: Score | None = None
     metrics: list[dict[str, Any]] = field(default_factory=list)
     gradient: dict[str, Any] | None = None
-    horizons: list[Horizon | None] = field(default_factory=list)
-    residual: dict[str, float] = field(default_factory=dict)
+    reports: list[Report] = field(default_factory=list)
     totals: list[Totals] = field(default_factory=list)
     inference: Totals | None = None
     detail: Detail | None = None
@@ -136,6 +126,7 @@ class Trial:
         self._target = target
         self.rule = learning.build(system.learning)
         self.outcome = Outcome()
+        self._shown = Differences()
         self.machine: Machine
         self.network: Network
 
@@ -156,11 +147,11 @@ class Trial:
                 if experiment.gradient_check:
                     self.machine.release()
                     del self.network
-                self._adopt(self._built(self.system, self.chips, holds, learns=True))
+                self._adopt(self._built(self.chips, holds, learns=True))
                 self._train(training, progress)
             else:
                 if not experiment.gradient_check:
-                    self._adopt(self._built(self.system, self.chips, holds, learns=False))
+                    self._adopt(self._built(self.chips, holds, learns=False))
                 self._test(0, 0, None)
             self.outcome.totals.append(self.machine.journal.collect())
         return self.outcome
@@ -172,98 +163,102 @@ class Trial:
         """Machines without variation are all alike, so one of them is enough."""
         return self.system.chips if self.system.machine.kind == "crossbar" else 1
 
-    def _built(self, system: System, chips: int, holds: Any, learns: bool, strict: bool = False) -> Network:
-        seed, numerics = self.experiment.seed, self.numerics
-        stage = machines.build(system.machine, chips=chips, seed=seed, strict=strict, numerics=numerics)
+    def _built(self, chips: int, holds: Any, learns: bool, strict: bool = False) -> Network:
+        """The network on the machine, if the rule fits both; the rule has prepared itself if it is to learn."""
+        stage = machines.build(
+            self.system.machine, chips=chips, seed=self.experiment.seed, strict=strict, numerics=self.numerics
+        )
         stage.holds = holds
-        train = self.dataset.train
-        uses = self.rule.uses | (set() if system is self.system else {"transposed"})
-        network = Network(stage, self.experiment.network, train.width, train.outputs, uses)
+        network = self._placed(stage, self.rule.uses)
+        self.rule.check(network)
         if learns:
             network.begin_training()
-        network.program()
-        stage.journal.close_batch(1)
+            self.rule.prepare(network)
+        self._program(network)
         return network
 
-    def _adopt(self, network: Network) -> None:
-        """Take a network as the one that runs, if the rule fits it."""
-        self.rule.check(network)
-        self.network, self.machine = network, network.machine
-
     def _exact(self, chips: int) -> Network:
-        """The same network on an ideal machine."""
+        """The same network on an ideal machine, for exact backpropagation through time."""
         options = machines.MACHINES["ideal"].Options(kind="ideal", name="ideal")
-        system = System.model_construct(learning=self.system.learning, machine=options)
-        return self._built(system, chips, {}, learns=True)
+        stage = machines.build(options, chips=chips, seed=self.experiment.seed, numerics=self.numerics)
+        network = self._placed(stage, self.rule.uses | {"transposed"})
+        network.begin_training()
+        self._program(network)
+        return network
+
+    def _placed(self, stage: Machine, uses: frozenset[str]) -> Network:
+        train = self.dataset.train
+        return Network(stage, self.experiment.network, train.width, train.outputs, uses)
+
+    def _program(self, network: Network) -> None:
+        network.program()
+        network.machine.journal.close_batch(1)
+
+    def _adopt(self, network: Network) -> None:
+        """Take a network as the one that runs."""
+        self.network, self.machine = network, network.machine
 
     # ---- checking --------------------------------------------------------------------------------------------
 
     def _check_gradient(self, sequences: int, holds: Any) -> None:
         """In strict mode, on a machine of its own with the same devices: nothing can be smuggled out of a step."""
         episode = self.dataset.train.select(slice(0, sequences))
-        self._adopt(self._built(self.system, self.chips, holds, learns=True, strict=True))
-        self._watch_residuals()
-        self._note_horizon()
+        self._adopt(self._built(self.chips, holds, learns=True, strict=True))
+        self._shown.watch(self.network, self.rule)
         if not self._target:
             exact = self._exact(1)
             self._target.update(gradient_check.at_target(exact, episode))
             exact.machine.release()
         with Watch(self.machine) as watch:
-            self.outcome.gradient = gradient_check.check(self.network, self.rule, self._exact, self._target, episode)
+            rule = self.rule.at(0, self.updates)
+            self.outcome.gradient = gradient_check.check(self.network, rule, self._exact, self._target, episode)
         self.outcome.detail = watch.detail
         self._note_divergence(0)
+        self._report(rule)
 
-    def _watch_residuals(self) -> None:
-        """Note |δ_T - g_T| / |g_T|, the median over chips, wherever a rule shows it.
-
-        A chip on which it is no number misses by more than any number.
-        """
-
-        def note(layer: str, delta: np.ndarray, g: np.ndarray) -> None:
-            size = np.sqrt(np.square(g).sum((1, 2)))
-            missing = np.sqrt(np.square(delta - g).sum((1, 2)))
-            relative = missing / np.where(size > 0, size, 1)
-            self.outcome.residual[layer] = float(np.median(np.nan_to_num(relative, nan=inf, posinf=inf)))
-
-        for layer in self.network.layers:
-            self.machine.watchers[f"{layer.name} residual"] = partial(note, layer.name)
-
-    def _note_horizon(self) -> None:
-        tolerance = getattr(self.rule.options, "tolerance", None)
-        if tolerance is not None:
-            few, exact = self.dataset.train.select(slice(0, FEW)), self._exact(1)
-            self.outcome.horizons.append(horizon(self.network, exact, few, tolerance))
-            exact.machine.release()
+    def _report(self, rule: Rule) -> None:
+        """Note what the rule reports of itself at the present weights."""
+        few = self.dataset.train.select(slice(0, FEW))
+        look = Outside(self.network, lambda: self._exact(1), few, self._shown)
+        self.outcome.reports.append(Report(rule.horizon(look), rule.diagnostics(look)))
+        look.close()
 
     # ---- training --------------------------------------------------------------------------------------------
 
     def _length(self, training: Training) -> Length:
         return Length.of(training, self.dataset.train.batch)
 
+    @property
+    def updates(self) -> int:
+        """Batches that are learned from; 0 without training."""
+        training = self.experiment.training
+        return self._length(training).updates if training else 0
+
     def _train(self, training: Training, progress: Progress) -> None:
         network, stage = self.network, self.machine
         size, updates, every = self._length(training)
         optimizer = optimizers.build(training.optimizer, network)
-        self._watch_residuals()
-        self._note_horizon()
+        self._shown.watch(network, self.rule)
+        self._report(self.rule.at(0, updates))
         self._test(0, 0, None)
         self.outcome.totals.append(stage.journal.collect())
         done, losses = 0, np.zeros(stage.chips)
         for epoch in count(1):
             for episode in self.dataset.batches(size, self.experiment.seed, epoch):
-                meter = Meter(stage, episode)
+                meter = Meter(network, episode, answers=True)
                 stage.watchers["answer"] = meter.see
+                stop = partial(self._stop_diverged_chips, done)
+                update = Update(network, optimizer, training, done / updates, before=stop)
                 with Watch(stage, wanted=done == updates // 2) as watch, stage.showing(episode):
-                    self.rule.gradients(network)
-                    self._stop_diverged_chips(done)
-                    update(network, optimizer, training, done / updates, episode.batch * episode.loss_steps)
+                    rule = self.rule.at(done, updates)
+                    rule.learn(network, update)
                 self._note_divergence(done)
                 self.outcome.detail = watch.detail or self.outcome.detail
                 losses, done = losses + meter.loss / (episode.batch * episode.loss_steps), done + 1
                 progress("training", done, updates)
                 if done % every == 0 or done == updates:
                     since = done % every or every
-                    self._note_horizon()
+                    self._report(rule)
                     self._test(done, epoch, losses / since)
                     self.outcome.totals.append(stage.journal.collect())
                     losses = np.zeros(stage.chips)
@@ -281,7 +276,7 @@ class Trial:
         lost = [int(chip) for chip in np.flatnonzero(~np.isfinite(score.loss))]
         if lost:
             self._note_divergence(updates, lost)
-        reach = self.outcome.horizons[-1] if self.outcome.horizons else None
+        report = self.outcome.reports[-1] if self.outcome.reports else Report(None, [])
         for chip in range(self.machine.chips):
             self.outcome.metrics.append(
                 {
@@ -292,8 +287,7 @@ class Trial:
                     "train_loss": None if train_loss is None else float(train_loss[chip]),
                     "test_loss": float(score.loss[chip]),
                     "test_accuracy": None if score.accuracy is None else float(score.accuracy[chip]),
-                    "horizon_fresh_steps": None if reach is None else reach.fresh_steps,
-                    "horizon_frozen_steps": None if reach is None else reach.frozen_steps,
+                    **{name: report.found(name) for name in REPORTED_AT_TESTS},
                 }
             )
 

@@ -11,7 +11,7 @@ from hwsim.accounts.memory import LEARNING
 from hwsim.learning.rule import Rule
 from hwsim.machine import Register, Tape, Workspace
 from hwsim.machine.storage import require_addressable
-from hwsim.networks import Network, States
+from hwsim.networks import Layer, Network, States
 from hwsim.records import ERROR
 
 Distance = Annotated[int, Field(ge=1)]
@@ -93,7 +93,7 @@ class BPTT(Rule):
                 for step in machine.forward_pass("advance", segment):
                     begins = step.begins and not step.first
                     network.step(states, step, checkpoints if begins else None)
-            carried: list[Register] = []
+            carried: dict[Layer, Register] = {}
             for segment in machine.rounds(segments[::-1]):
                 again = segment is not segments[-1]
                 for step in machine.forward_pass("forward", segment):
@@ -112,27 +112,23 @@ class BPTT(Rule):
         """A tape for each register of the dynamics."""
         return [workspace.tape(f"{state.name} {name}", *state.size) for state in states.all()]
 
-    def errors(self, network: Network, workspace: Workspace) -> list[Register]:
+    def errors(self, network: Network, workspace: Workspace) -> dict[Layer, Register]:
         """A register in each layer for J_tᵀ δ_{t+1}, zero at T."""
-        return [
-            workspace.register(f"{layer.name} carried error", layer.cell.width, LEARNING) for layer in network.layers
-        ]
+        return {
+            layer: workspace.register(f"{layer.name} carried error", layer.cell.width, LEARNING)
+            for layer in network.layers
+        }
 
     def backward(
-        self, network: Network, states: States, tapes: list[Tape], carried: list[Register], segment: range
+        self, network: Network, states: States, tapes: list[Tape], carried: dict[Layer, Register], segment: range
     ) -> None:
         """The backward pass over a segment, along the states that the registers (the last ones) and the tapes hold."""
-        machine, layers = network.machine, network.layers
+        machine = network.machine
         for step in machine.backward_pass("backward", segment):
             with machine.part(purpose=ERROR):
                 output, seen = network.recall(states, step, tapes, self.options.recall)
-                error = network.loss_error(output, step)
-            for layer, (at, readout), later in reversed(list(zip(layers, seen, carried, strict=True))):
-                with machine.part(layer.name, ERROR):
-                    delta = later.load()  # J_tᵀ δ_{t+1}
-                    if error is not None:
-                        delta = delta + layer.readout.back(readout, error, learn=True)  # + g_t
-                    drive = layer.cell.drive_error(at, delta)
-                    layer.cell.accumulate(at, delta, drive)  # F_tᵀ δ_t
-                    later.store(layer.cell.transposed(at, delta, drive))
-                    error = layer.cell.input_error(drive) if layer is not layers[0] else None
+            for level in network.downward(network.loss_error(output, step), seen):
+                later = carried[level.layer]
+                delta = level.plus_g(later.load())  # J_tᵀ δ_{t+1} + g_t
+                drive = level.learn(delta)  # F_tᵀ δ_t
+                later.store(level.cell.transposed(level.at, delta, drive))

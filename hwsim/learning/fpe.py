@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
 from hwsim.accounts.memory import LEARNING
 from hwsim.errors import ConfigError
+from hwsim.learning.diagnostics import Diagnostic, Look
+from hwsim.learning.horizon import Horizon
 from hwsim.learning.rule import Rule
 from hwsim.machine import Register, Signal, Step, Workspace
-from hwsim.networks import Layer, Network, Seen
-from hwsim.records import ERROR, WARM_UP
+from hwsim.networks import Layer, Level, Network
+from hwsim.records import WARM_UP
 
 
 class Options(BaseModel, extra="forbid"):
@@ -52,6 +55,8 @@ class FPE(Rule):
     needs no inverse, and nothing in it grows.
     """
 
+    compares = ("residual",)
+
     @property
     def uses(self) -> frozenset[str]:
         return frozenset({"transposed", "inverse"} if self.options.inverse == "exact" else {"transposed"})
@@ -63,6 +68,28 @@ class FPE(Rule):
 
     def passes(self, layers: int) -> int:
         return self.options.passes or layers + 1
+
+    def horizon(self, look: Look) -> Horizon | None:
+        return Horizon.of(look.steps, look.forgetting(), look.precision(), self.options.tolerance)
+
+    def diagnostics(self, look: Look) -> list[Diagnostic]:
+        horizon = super().diagnostics(look)
+        if not horizon:  # at weights that are no numbers all errors are off
+            return []
+        missing, said = look.differences("residual"), None
+        off = {layer: share for layer, share in missing.items() if share > self.options.tolerance}
+        if off:
+            by = ", ".join(
+                f"more than any number in {layer}" if share == inf else f"{share:.0%} in {layer}"
+                for layer, share in off.items()
+            )
+            said = (
+                f"in the last training step, the errors propagated to the end of a sequence were off by {by}. Fresh "
+                "noise makes forward signals differ from pass to pass, which the horizon does not count"
+            )
+        what = "relative error of errors at the end of a sequence"
+        residual = Diagnostic("end_residual", "", what, missing, verdict=said, good=False if off else None)
+        return [residual, *horizon]
 
     def gradients(self, network: Network) -> None:
         machine, layers = network.machine, network.layers
@@ -76,16 +103,12 @@ class FPE(Rule):
                     errors[warming] = Errors(warming, workspace, self.options, top=number == 1)
                 for step in machine.forward_pass(f"pass {number}"):
                     output, seen = network.step(states, step)
-                    with machine.part(purpose=ERROR):
-                        error = network.loss_error(output, step)
-                    for layer in errors:
-                        points = seen[layers.index(layer)]
-                        if layer is warming:
-                            with machine.part(layer.name, WARM_UP):
-                                errors[layer].warm_up(points, error, step)
-                            continue
-                        with machine.part(layer.name, ERROR):
-                            error = errors[layer].propagate(points, error, step, layer is learning, layer is layers[0])
+                    for level in network.downward(network.loss_error(output, step), seen):
+                        if level.layer is warming:
+                            with machine.part(purpose=WARM_UP):
+                                errors[warming].warm_up(level, step)
+                        elif level.layer in errors:
+                            errors[level.layer].propagate(level, step, learn=level.layer is learning)
                 if warming:
                     errors[warming].end_warm_up()
         network.finish_gradient()
@@ -101,13 +124,13 @@ class Errors:
         if options.warm_up == "seed":
             self._open()
 
-    def warm_up(self, seen: Seen, error: Signal | None, step: Step) -> None:
+    def warm_up(self, level: Level, step: Step) -> None:
         """One step of the warm-up pass: P ← P Jᵀ, δ_0 ← δ_0 + P g, or a trial run of the recursion."""
-        cell, g = self.layer.cell, self._loss_gradient(seen, error, learn=True)
-        product = cell.extend(self.product.load(), seen.at)
+        cell, g = level.cell, level.g()
+        product = cell.extend(self.product.load(), level.at)
         self.product.store(product)
         if self.options.warm_up == "seed":
-            trial = self._advance(seen.at, step)
+            trial = self._advance(level.at, step)
             self._remember(trial, g, step)
             if step.last:
                 assert g is not None, "the last step carries a loss"
@@ -120,15 +143,14 @@ class Errors:
         if self.options.warm_up == "direct":
             self._open()
 
-    def propagate(self, seen: Seen, error: Signal | None, step: Step, learn: bool, lowest: bool) -> Signal | None:
+    def propagate(self, level: Level, step: Step, learn: bool) -> None:
         """One step of a later pass: the error at the layer's output becomes that at its input."""
-        cell = self.layer.cell
-        delta = self._advance(seen.at, step)
-        self._remember(delta, self._loss_gradient(seen, error, learn=False), step)
-        drive = cell.drive_error(seen.at, delta)
+        delta = self._advance(level.at, step)
+        self._remember(delta, level.g(learn=False), step)
         if learn:
-            cell.accumulate(seen.at, delta, drive)  # F_tᵀ δ_t
-        return None if lowest else cell.input_error(drive)
+            level.learn(delta)  # F_tᵀ δ_t
+        else:
+            level.send(delta)
 
     def _advance(self, at: Any, step: Step) -> Signal:
         """δ_t = J_{t-1}⁻ᵀ (δ_{t-1} - g_{t-1}), kept for the next step."""
@@ -145,10 +167,6 @@ class Errors:
             self.g.store(g)
             if step.last:
                 self.layer.machine.probe(f"{self.layer.name} residual", delta, g)
-
-    def _loss_gradient(self, seen: Seen, error: Signal | None, learn: bool) -> Signal | None:
-        """g_t, through the readout; None where no loss reaches the layer."""
-        return None if error is None else self.layer.readout.back(seen.readout, error, learn=learn)
 
     def _inverse_transposed(self, at: Any, v: Signal) -> Signal:
         """J⁻ᵀ v, or (2I - Jᵀ) v."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from hwsim.errors import CapabilityError
 from hwsim.learning.rule import Rule
 from hwsim.networks import Network
-from hwsim.records import ERROR, GRADIENT
+from hwsim.records import GRADIENT
 
 
 class Options(BaseModel, extra="forbid"):
@@ -36,22 +36,17 @@ class RTRL(Rule):
                 )
 
     def gradients(self, network: Network) -> None:
-        machine, layers = network.machine, network.layers
+        machine = network.machine
         with machine.workspace() as workspace:
             states = network.states(workspace)
-            traces = [layer.cell.traces(workspace) for layer in layers]
+            traces = {layer: layer.cell.traces(workspace) for layer in network.layers}
             for step in machine.forward_pass("forward"):
                 output, seen = network.step(states, step)
-                with machine.part(purpose=ERROR):
-                    error = network.loss_error(output, step)
-                for layer, (at, readout), trace in reversed(list(zip(layers, seen, traces, strict=True))):
-                    with machine.part(layer.name, GRADIENT):
-                        sensitivities = layer.cell.advance(trace, at)
-                    if error is None:
-                        continue
-                    with machine.part(layer.name, ERROR):
-                        g = layer.readout.back(readout, error, learn=True)
-                        layer.cell.accumulate_along(sensitivities, g)
-                        drive = layer.cell.drive_error(at, g)
-                        error = layer.cell.input_error(drive) if layer is not layers[0] else None
+                for level in network.downward(network.loss_error(output, step), seen):
+                    with machine.part(purpose=GRADIENT):
+                        sensitivities = level.cell.advance(traces[level.layer], level.at)  # M_t
+                    g = level.g()
+                    if g is not None:
+                        level.cell.accumulate_along(sensitivities, g)  # M_tᵀ g_t
+                        level.send(g)
         network.finish_gradient()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 from math import cos, pi, sqrt
 from typing import Annotated, Literal
@@ -10,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from hwsim.formats import Format
 from hwsim.learning.optimizers import AnyOptions, Optimizer
-from hwsim.machine import Signal
+from hwsim.machine import Signal, Trainable
 from hwsim.networks import Network
 from hwsim.operations import at_least, at_most, hypot, larger, largest, norm, reciprocal
 from hwsim.records import UPDATE
@@ -38,27 +39,64 @@ def rate(options: Options, done: float) -> float:
     return base * 0.5 * (1 + cos(pi * done)) if options.schedule == "cosine" else base
 
 
-def update(network: Network, optimizer: Optimizer, options: Options, done: float, summed: int) -> None:
-    """Bring all parameters one step further, and their units to the new values; the gradient starts again from zero.
+Regularise = Callable[[Trainable, Signal], Signal]
+"""Makes another gradient of a parameter's, within the phase of an update, by operations of the machine."""
+
+
+class Update:
+    """One update of all parameters: a rule calls it as often as its mathematics says, each time between passes.
 
     Args:
         done: share of the training that is over.
-        summed: losses that the gradient is the sum over: it is divided by their number.
+        before: called before each change of the weights.
+
+    Attributes:
+        network: whose parameters change.
     """
-    machine = network.machine
-    for _ in machine.phase("update"):
-        with machine.part(purpose=UPDATE):
-            gradients = {trainable: (1 / summed) * trainable.gradient.load() for trainable in network.trainables}
-            factor = _clipping(list(gradients.values()), options.clip, machine.update) if options.clip else None
-        for trainable, gradient in gradients.items():
-            with machine.part(trainable.layer, UPDATE):
-                now = rate(options, done) * (options.recurrent_factor if trainable.group == "recurrent" else 1.0)
-                clipped = gradient if factor is None else gradient * factor
-                trainable.master.store(optimizer.updated(trainable, clipped, now))
-        with machine.part(purpose=UPDATE):
-            network.clear_gradients()
-    optimizer.iteration += 1
-    network.program()
+
+    def __init__(
+        self,
+        network: Network,
+        optimizer: Optimizer,
+        options: Options,
+        done: float = 0.0,
+        before: Callable[[], None] | None = None,
+    ) -> None:
+        self.network, self._optimizer, self._options = network, optimizer, options
+        self._done, self._before = done, before
+
+    def __call__(self, losses: int, regularise: Regularise | None = None) -> None:
+        """Bring all parameters one step further, and their units to the new values; gradients start again from zero.
+
+        Args:
+            losses: how many the gradient is the sum over: it is divided by their number.
+            regularise: what the rule makes of the divided gradient of each parameter, before clipping.
+        """
+        if self._before is not None:
+            self._before()
+        network, optimizer = self.network, self._optimizer
+        machine, clip = network.machine, self._options.clip
+        for _ in machine.phase("update"):
+            with machine.part(purpose=UPDATE):
+                gradients = {trainable: (1 / losses) * trainable.gradient.load() for trainable in network.trainables}
+            if regularise is not None:
+                for trainable, gradient in gradients.items():
+                    with machine.part(trainable.layer, UPDATE):
+                        gradients[trainable] = regularise(trainable, gradient)
+            with machine.part(purpose=UPDATE):
+                factor = _clipping(list(gradients.values()), clip, machine.update) if clip else None
+            for trainable, gradient in gradients.items():
+                with machine.part(trainable.layer, UPDATE):
+                    clipped = gradient if factor is None else gradient * factor
+                    trainable.master.store(optimizer.updated(trainable, clipped, self._rate(trainable)))
+            with machine.part(purpose=UPDATE):
+                network.clear_gradients()
+        optimizer.iteration += 1
+        network.program()
+
+    def _rate(self, trainable: Trainable) -> float:
+        factor = self._options.recurrent_factor if trainable.group == "recurrent" else 1.0
+        return rate(self._options, self._done) * factor
 
 
 def _clipping(gradients: list[Signal], bound: float, numbers: Format) -> Signal:

@@ -11,7 +11,7 @@ from hwsim.accounts.memory import most_buffered
 from hwsim.episode import Episode
 from hwsim.errors import CausalityError
 from hwsim.machine.holdings import OPERANDS, WIRES
-from hwsim.machine.presenter import Presenter
+from hwsim.machine.presenter import NOTHING_SHOWN, Presenter
 from hwsim.machine.skipping import Skips, rounds
 from hwsim.machine.stage import Stage
 from hwsim.machine.step import Step
@@ -111,8 +111,8 @@ class Sequencer:
     def phase(self, name: str) -> Iterator[None]:
         """One step outside passes, without input: `for _ in machine.phase("update"): ...`."""
         self.sweep_number += 1
-        if self.done and self.sweep_number <= self.done[0]:
-            return
+        if self.done and (self._machine.episode is NOTHING_SHOWN or self.sweep_number <= self.done[0]):
+            return  # it was over when the snapshot was taken; what it set is restored
         self._open_sweep(name, PHASE)
         self._steps_made.append((self.clock + 1, name, range(1)))
         self._begin_step(0, 0)

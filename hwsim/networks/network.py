@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field
@@ -9,12 +10,14 @@ from pydantic import BaseModel, Field
 from hwsim import cells
 from hwsim.accounts.memory import STATE
 from hwsim.cells import AnyOptions
+from hwsim.episode import Episode
 from hwsim.machine import Machine, Register, Signal, Step, Tape, Trainable, Workspace
+from hwsim.networks.downward import Level, downward
+from hwsim.networks.loss import Loss, usual
 from hwsim.networks.readout import Options as ReadoutOptions
 from hwsim.networks.readout import Readout
 from hwsim.networks.readout import parameters as readout_parameters
-from hwsim.operations import softmax
-from hwsim.records import GRADIENT, WEIGHT_WRITE
+from hwsim.records import ERROR, GRADIENT, WEIGHT_WRITE
 
 
 class LayerOptions(BaseModel, extra="forbid"):
@@ -80,11 +83,16 @@ class States(NamedTuple):
 
 
 class Network:
-    """Layers on one machine, with what the loss sees of their output."""
+    """Layers on one machine, with what the loss sees of their output.
+
+    Attributes:
+        loss_for: the loss that the outputs for an episode are judged by.
+    """
 
     def __init__(self, machine: Machine, options: Options, inputs: int, outputs: int, uses: frozenset[str]) -> None:
         self.machine, self.pooling, self.outputs = machine, options.pooling, outputs
         self.scale = options.output_scale
+        self.loss_for: Callable[[Episode], Loss] = usual
         self.layers: list[Layer] = []
         for number, layer in enumerate(options.layers, 1):
             last = number == len(options.layers)
@@ -98,12 +106,19 @@ class Network:
 
     # ---- dynamics --------------------------------------------------------------------------------------------
 
-    def states(self, workspace: Workspace) -> States:
-        """Registers for the dynamics; they start from zero in every forward pass."""
-        layers = [workspace.register(f"{each.name} h", each.cell.width, STATE, resets=True) for each in self.layers]
-        pooled = None
-        if self.pooling == "cumulative_mean":
-            pooled = workspace.register("pooled output", self.outputs, STATE, resets=True)
+    def states(self, workspace: Workspace, prefix: str = "") -> States:
+        """Registers for the dynamics; they start from zero in every forward pass over the first step.
+
+        Args:
+            prefix: of the names of a second set, for a rule that follows the dynamics at two places at once.
+        """
+        begin = f"{prefix} " if prefix else ""
+
+        def register(name: str, width: int) -> Register:
+            return workspace.register(f"{begin}{name}", width, STATE, resets=True)
+
+        layers = [register(f"{each.name} h", each.cell.width) for each in self.layers]
+        pooled = register("pooled output", self.outputs) if self.pooling == "cumulative_mean" else None
         return States(layers, pooled)
 
     def step(
@@ -137,38 +152,60 @@ class Network:
             states.pooled.store(x)
         return x, seen
 
-    def recall(self, states: States, step: Step, tapes: list[Tape], by: str) -> tuple[Signal, list[Seen]]:
+    def recall(
+        self, states: States, step: Step, tapes: list[Tape], by: str, behind: States | None = None
+    ) -> tuple[Signal, list[Seen]]:
         """A step of the past again, one step further back each time it is called: the registers hold its new states.
 
         Args:
             by: `"state"` finds the derivatives from the states before and after, `"input"` carries the step out again.
+            behind: a second set of registers that goes back instead, from where `states` are when the pass begins;
+                `states` stay there, and the dynamics can go on from them.
         """
         x, seen = step.input, []
-        for layer, register, tape in zip(self.layers, states.layers, tapes, strict=False):
+        now, back = states if behind is None or step.begins else behind, behind or states
+        for layer, register, other, tape in zip(self.layers, now.layers, back.layers, tapes, strict=False):
             with self.machine.part(layer.name):
                 h, before = register.load(), tape.pop()
-                register.store(before)
+                other.store(before)
                 at = layer.cell.recall(before, x, h) if by == "state" else layer.cell.step(before, x)[1]
                 x, kept = layer.readout.forward(h)
             seen.append(Seen(at, kept))
-        if states.pooled is not None:
-            x = states.pooled.load()
-            states.pooled.store(tapes[-1].pop())
+        if now.pooled is not None and back.pooled is not None:
+            x = now.pooled.load()
+            back.pooled.store(tapes[-1].pop())
         return x, seen
+
+    def downward(self, error: Signal | None, seen: list[Seen]) -> Iterator[Level]:
+        """The layers from the last to the first, for an error that goes down through them in this step.
+
+        Args:
+            error: at the output, from `loss_error`; None if there is none in this step.
+            seen: what `step` or `recall` kept.
+        """
+        return downward(self.layers, error, seen)
+
+    @property
+    def loss(self) -> Loss:
+        """What the outputs for the episode that is being shown are judged by."""
+        return self.loss_for(self.machine.episode)
 
     def loss_error(self, output: Signal, step: Step) -> Signal | None:
         """∂l_t/∂(output), or None if this step carries no loss.
 
-        Cross-entropy of the softmax for classes, half the squared distance otherwise. The mean over the outputs so far
-        counts as straight-through: its error is that of the current output (Zucchet et al. 2026, their repository).
+        The mean over the outputs so far counts as straight-through: its error is that of the current output (Zucchet et
+        al. 2026, their repository).
         """
         if not step.carries_loss:
             return None
-        with self.machine.part("loss"):
+        loss = self.loss
+        with self.machine.part("loss", ERROR):
             scaled = output if self.scale == 1 else self.scale * output
-            answer = softmax(scaled) if self.machine.episode.classes else scaled
+            answer = loss.answer(scaled)
             self.machine.probe("answer", answer)
-            error = answer - step.target
+            error = loss.error(answer, step.target)
+            if loss.weight is not None:
+                return self.scale * loss.weight(step.index, self.machine.episode.steps) * error
             return error if self.scale == 1 else self.scale * error
 
     def infer(self) -> None:

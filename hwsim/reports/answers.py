@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from hwsim.quantities import si
 from hwsim.reports.efficiency import empty
 from hwsim.reports.figures.canvas import opening
-from hwsim.reports.tables import cosine, diverged, left_out, lost, lost_gradients, missed, reached
+from hwsim.reports.tables import cosine, diverged, left_out, lost, lost_gradients, verdicts
 from hwsim.results.run_folder import RunFolder
 from hwsim.results.summary import System
 
@@ -77,20 +77,7 @@ def warnings(systems: Mapping[str, System]) -> list[str]:
         if system.diverged:
             lines.append(f"{name}: {diverged(system.diverged)}")
     for name, system in systems.items():
-        reach = system.horizon
-        if reach is None:
-            continue
-        if not reach.fits:
-            lines.append(
-                f"{name}: a sequence of {reach.steps} steps is beyond the horizon of {reached(reach)}; the errors "
-                f"that {system.rule} carries forward are not to be relied on."
-            )
-        worst = missed(reach)
-        if worst:
-            lines.append(
-                f"{name}: in the last training step, errors at the end of a sequence were off by {worst}. The horizon "
-                "counts the circuits that carry errors, not that noise makes forward signals differ from pass to pass."
-            )
+        lines += [f"{name} ({system.rule}): {said}." for said in verdicts(system, bad_alone=True)]
     for name, system in systems.items():
         why = system.energy.why_null
         if why:
@@ -252,13 +239,7 @@ def _researcher(run: RunFolder) -> Answer:
     judged = analog or dict(run.systems)
     reasons = [f"{name} ({system.rule}): {_said_of(system)}" for name, system in judged.items()]
     first = next(iter(judged.values()))
-    if first.horizon:
-        reach = first.horizon
-        before = f", {reached(reach.at_start)} at the initial ones" if reach.at_start else ""
-        reasons.append(
-            f"The horizon of {first.rule} is {reached(reach)} steps at the last weights{before}; "
-            f"a sequence has {reach.steps}."
-        )
+    reasons += [f"{first.rule}: {verdict}." for verdict in verdicts(first)]
     score = scores(run)
     trained = {name: score[name] for name in judged if name in score and score[name].trained}
     if not trained:

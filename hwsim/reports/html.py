@@ -66,7 +66,7 @@ def of_run(run: RunFolder) -> str:
             "learning-well",
             "Learning",
             drawings=_drawn(learned, gradient(systems), horizon(systems)),
-            more=_filled(tables.gradients(systems)),
+            more=_filled(tables.gradients(systems), tables.diagnostics(systems)),
         ),
         PageSection(
             "costs",

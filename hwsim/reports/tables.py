@@ -17,10 +17,9 @@ from hwsim.records import PURPOSES
 from hwsim.results.summary import (
     Against,
     Alignment,
+    Diagnostic,
     Diverged,
     GradientCheck,
-    Horizon,
-    InitialHorizon,
     Range,
     Spread,
     System,
@@ -294,9 +293,7 @@ def remarks(systems: Systems) -> list[str]:
         lines += [f"{name}: {remark}" for remark in left_out(system)]
         if system.bound:
             lines.append(f"{name}: {system.bound}.")
-        reach = system.horizon
-        if reach is not None:
-            lines += _propagation(name, reach)
+        lines += [f"{name}: {said}." for said in verdicts(system)]
         if system.diverged:
             lines.append(f"{name}: {diverged(system.diverged)}")
         health = system.signal_health
@@ -318,37 +315,47 @@ def cosine(system: System, group: str) -> float | None:
     return getattr(system.gradient, group).target.cosine if system.gradient else None
 
 
-def reached(reach: InitialHorizon) -> str:
-    """The shorter of both horizons, in steps."""
-    fresh, frozen = _limit(reach.fresh_steps), _limit(reach.frozen_steps)
-    return f"{min(fresh, frozen):.3g}" + (" (by frozen errors)" if frozen < fresh else " (by fresh errors)")
+def verdicts(system: System, bad_alone: bool = False) -> list[str]:
+    """What the rule says of what it reported, sentences without full stops, with what it was at the initial weights.
+
+    Args:
+        bad_alone: only those that are not good.
+    """
+    return [
+        each.verdict + _at_first(each)
+        for each in system.diagnostics
+        if each.verdict and (not bad_alone or each.good is False)
+    ]
 
 
-def missed(reach: Horizon) -> str:
-    """The relative errors at the end of a sequence, in the layers where they exceed the tolerance."""
-    off = {layer: value for layer, value in reach.end_residual.items() if value is None or value > reach.tolerance}
-    return ", ".join(
-        f"more than any number in {layer}" if value is None else f"{value:.0%} in {layer}"
-        for layer, value in off.items()
-    )
+def _at_first(each: Diagnostic) -> str:
+    before = each.at_start.words if each.at_start else None
+    return f"; at the initial weights it was {before}" if before else ""
 
 
-def _propagation(name: str, reach: Horizon) -> list[str]:
-    """Remarks about how well errors were carried forward, the worst first."""
-    lines = []
-    worst = missed(reach)
-    if worst:
-        lines.append(
-            f"{name}: in the last training step, the errors propagated to the end of a sequence were off by {worst}. "
-            "Fresh noise makes forward signals differ from pass to pass, which the horizon does not count."
-        )
-    verdict = "within" if reach.fits else "beyond"
-    before = f"; at the initial weights it was {reached(reach.at_start)}" if reach.at_start else ""
-    lines.append(
-        f"{name}: for the circuits that carry errors, {reach.steps} steps are {verdict} the horizon of "
-        f"{reached(reach)}{before}."
-    )
-    return lines
+def diagnostics(found: Systems) -> Table:
+    """What rules report of themselves, with what it was at the initial weights beside it."""
+    named = {name: system for name, system in found.items() if system.diagnostics}
+    rows: dict[str, dict[str, TableCell]] = {}
+    for name, system in named.items():
+        for each in system.diagnostics:
+            label = f"{each.description} ({each.unit})" if each.unit else each.description
+            before = _parts(each.at_start.found) if each.at_start else {}
+            for part, value in _parts(each.found).items():
+                cell = _reported(value, before.get(part))
+                rows.setdefault(f"{label}, {part}" if part else label, {})[name] = cell
+    lines = tuple(TableRow(row, tuple(cells.get(name, NOTHING) for name in named)) for row, cells in rows.items())
+    return Table("What rules report of themselves", tuple(named), lines, corner="quantity")
+
+
+def _parts(found: float | Mapping[str, float | None] | None) -> Mapping[str, float | None]:
+    """By layer or chip, or under no name if it is one number."""
+    return found if isinstance(found, Mapping) else {"": found}
+
+
+def _reported(found: float | None, start: float | None) -> TableCell:
+    text = "∞" if found is None else f"{found:.3g}"
+    return TableCell(text, found, "" if start is None else f"({start:.3g} at first)")
 
 
 def _breakdown(

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of the format of run folders. Folders of version 1 do not state it."""
 
 
@@ -109,7 +109,7 @@ class InitialHorizon(Part):
     Null means infinite here.
     """
 
-    steps: int = Field(description="Steps of a sequence.")
+    steps: int = Field(description="Steps over which the rule carries errors: those of a sequence, or fewer.")
     rate: Known = Field(
         description="ln(1/|λ|) of the mode that forgets fastest, or the mean logarithmic shrinkage of a dense "
         "Jacobian; null if a mode is forgotten at once."
@@ -137,6 +137,28 @@ class Horizon(InitialHorizon):
     )
     at_start: InitialHorizon | None = Field(
         description="The horizon at the initial weights; null if they, or the exact errors there, are not finite."
+    )
+
+
+class EarlyDiagnostic(Part):
+    """A quantity that the rule reported of itself."""
+
+    name: str = Field(description="In tables.")
+    unit: str = Field(description="Such as `steps`; empty for a share.")
+    description: str = Field(description="What it is.")
+    found: Known | dict[str, Known] = Field(
+        description="A number, or one for each layer or chip by its name; null where it is more than any number."
+    )
+    words: str | None = Field(description="The number in words, where there is more to say of it.")
+    verdict: str | None = Field(description="What it means.")
+    good: bool | None = Field(description="Whether that is good; null if it is neither.")
+
+
+class Diagnostic(EarlyDiagnostic):
+    """A quantity that the rule reported of itself at the last test, and the same at the first one."""
+
+    at_start: EarlyDiagnostic | None = Field(
+        description="At the initial weights; null if the rule did not report it then."
     )
 
 
@@ -274,12 +296,13 @@ class System(Part):
         description="Clipping and saturation of analog signals; null for machines without them, and in estimates."
     )
     diverged: Diverged | None = Field(description="Where learning diverged; null if it did not.")
+    diagnostics: list[Diagnostic] = Field(description="What the rule reported of itself, in its order.")
 
 
 class Summary(Part):
     """The results of a run or an estimate, by system."""
 
-    schema_version: int = Field(description="Version of the format of run folders: 3.")
+    schema_version: int = Field(description="Version of the format of run folders: 4.")
     name: str = Field(description="Name of the experiment.")
     seed: int = Field(description="Seed of the experiment.")
     hwsim_version: str = Field(description="Version of hwsim that wrote the summary.")

@@ -14,7 +14,7 @@ from hwsim.accounts.work import total_work, work
 from hwsim.config import hardware
 from hwsim.errors import CapabilityError
 from hwsim.learning import optimizers
-from hwsim.learning.update import Options, update
+from hwsim.learning.update import Options, Update
 from hwsim.machine import Machine
 from hwsim.operations import BY_KIND
 from hwsim.records import PURPOSES, Record
@@ -167,7 +167,7 @@ def updated(on: str, optimizer: str) -> Machine:
     options = Options.model_validate({"optimizer": {"name": optimizer, "rate": 0.01}, "clip": 0.5})
     with network.machine.showing(episode):
         found.gradients(network)
-        update(network, optimizers.build(options.optimizer, network), options, 0.5, 21)
+        Update(network, optimizers.build(options.optimizer, network), options, 0.5)(21)
     return network.machine
 
 

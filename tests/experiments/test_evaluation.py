@@ -69,7 +69,7 @@ def test_what_is_said_while_learning_costs_what_it_costs_in_a_test(kind: str, le
     episode = random_episode(**TARGETS[kind])  # type: ignore[arg-type]
     learned = rule(CHECKPOINTED if learner == "sqrt" else learner)
     made = built(SCALED, learned, episode)
-    meter = Meter(made.machine, episode)
+    meter = Meter(made, episode, answers=True)
     made.machine.watchers["answer"] = meter.see
     with made.machine.showing(episode):
         learned.gradients(made)
@@ -119,7 +119,7 @@ def spoilt(kind: str, value: float, where: tuple[int, int, int], step: int) -> t
     """A meter that saw a chip say `value` on one wire at one step; the other chips are as they were."""
     episode = random_episode(batch=5, **TARGETS[kind])  # type: ignore[arg-type]
     made = built(SCALED, rule("bptt"), episode, on="pcm_crossbar", chips=3)
-    meter = Meter(made.machine, episode, made.scale)
+    meter = Meter(made, episode)
 
     def see(output: np.ndarray) -> None:
         output = output.copy()
@@ -153,7 +153,7 @@ def test_a_loss_beyond_all_numbers_is_none() -> None:
     assert np.isfinite(meter.loss).all()
     episode = random_episode(target="values")
     made = built(SCALED, rule("bptt"), episode)
-    meter = Meter(made.machine, episode, made.scale)
+    meter = Meter(made, episode)
     made.machine.watchers["output"] = lambda output: meter.see(output + 1e200)
     with made.machine.showing(episode), np.errstate(over="ignore"):
         made.infer()

@@ -1,15 +1,24 @@
 """The horizon: its closed form, what it measures of a network, and what it says of the cases with a known answer."""
 
-from math import exp, inf, log, sqrt
+from math import exp, inf, log, nan, sqrt
 
 import numpy as np
 import pytest
-from conftest import NETWORKS, built, close, random_episode, rule
+from conftest import NETWORKS, built, close, horizon, random_episode, rule
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwsim.experiments.horizon import forgetting, horizon
-from hwsim.results.horizon import Horizon
+from hwsim import learning
+from hwsim.config import experiment as config
+from hwsim.documents import Document
+from hwsim.experiments.footprint import footprint
+from hwsim.experiments.forgetting import forgetting
+from hwsim.experiments.run import run
+from hwsim.learning.diagnostics import Diagnostic, Look
+from hwsim.learning.fpe import FPE
+from hwsim.learning.horizon import Horizon
+from hwsim.machine import Precision
+from hwsim.reports import answers, tables
 
 SMALL = st.floats(1e-12, 0.1)
 
@@ -158,6 +167,7 @@ def test_one_layer_that_is_no_number_is_enough():
         made = built("lru stack", learned, episode)
         nus = [trainable for trainable in made.trainables if trainable.name.endswith("nu")]
         nus[place].master.value[..., 0] = np.nan
+        made.program()
         with np.errstate(all="ignore"):
             assert np.isnan(forgetting(made, episode))
 
@@ -174,3 +184,100 @@ def test_errors_that_have_all_but_vanished_are_drowned_in_noise():
     made = built("lru", rule("fpe"), random_episode(), on="pcm_crossbar")
     assert made.machine.precision(lambda: 1e-170).fresh > 1e160
     assert np.isnan(made.machine.precision(lambda: np.nan).fresh)
+
+
+# ---- what a rule says of it ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("steps", "where"), [(98, "within"), (150, "beyond")])
+def test_the_horizon_is_the_shorter_of_its_two_limits(steps, where):
+    frozen, fresh = Horizon(steps, 0.0, 1e-3, 0.2 / 123.4), Horizon(steps, 0.0, 0.2 / 11, 1e-6)
+    assert frozen.verdict == f"for the circuits that carry errors, {steps} steps are {where} the horizon of " + (
+        "123 (by frozen errors)"
+    )
+    assert fresh.reached == "121 (by fresh errors)"
+    first, *rest = frozen.diagnostics()
+    assert (first.name, first.words, first.verdict) == ("horizon", frozen.reached, frozen.verdict)
+    assert (first.good, first.found) == (where == "within", frozen.frozen_steps)
+    assert {each.name: each.found for each in rest} == {
+        "horizon_fresh_steps": frozen.fresh_steps,
+        "horizon_frozen_steps": frozen.frozen_steps,
+    }
+
+
+class Fixed(Look):
+    """A look that finds what it is told."""
+
+    steps = 98
+
+    def __init__(self, missing, rate=0.01):
+        self.missing, self.rate = missing, rate
+
+    def forgetting(self):
+        return self.rate
+
+    def precision(self):
+        return Precision(1e-3, 1e-4)
+
+    def differences(self, name):
+        return self.missing if name == "residual" else {}
+
+
+def test_errors_that_miss_their_end_are_reported_before_the_horizon():
+    learned = rule({"name": "fpe", "tolerance": 0.2})
+    missing = {"layer 1": 0.05, "layer 2": 0.234, "layer 3": inf}
+    residual, *others = learned.diagnostics(Fixed(missing))
+    assert (residual.name, residual.found, residual.good) == ("end_residual", missing, False)
+    assert "were off by 23% in layer 2, more than any number in layer 3. Fresh noise" in residual.verdict
+    assert others == learned.horizon(Fixed(missing)).diagnostics()
+    assert learned.diagnostics(Fixed({"layer 1": 0.05}))[0].verdict is None
+    assert rule("rtrl").diagnostics(Fixed(missing)) == []
+    assert learned.diagnostics(Fixed(missing, rate=nan)) == []
+
+
+def test_a_rule_says_over_how_many_steps_it_carries_errors(monkeypatch):
+    """One that finds errors anew every four steps has a horizon of four; all that reports show comes from that."""
+
+    class Anchored(FPE):
+        def horizon(self, look):
+            return Horizon.of(4, look.forgetting(), look.precision(), 0.5)
+
+    monkeypatch.setattr(learning, "build", lambda options: Anchored(options))
+    task = {"name": "random", "steps": 9, "width": 2, "train": 8, "test": 4}
+    training = {"optimizer": {"name": "sgd", "rate": 0.1}, "batch": 4, "steps": 2}
+    data = {"name": "own", "task": task, "network": NETWORKS["lru"], "machine": "digital_45nm", "training": training}
+    asked = config.compose(Document("test", {**data, "learning": {"name": "fpe"}}))
+    found = run(asked)
+    said = found.summary.systems["substrate"]
+    assert (said.horizon.steps, said.horizon.tolerance) == (4, 0.5)
+    (line, *_) = tables.remarks(found.summary.systems)
+    assert "4 steps are within the horizon of" in line
+    assert said.diagnostics[1].found == min(said.horizon.fresh_steps, said.horizon.frozen_steps or inf)
+    assert list(found.metrics["horizon_fresh_steps"])[-1] == said.horizon.fresh_steps
+    assert any(moment.when.endswith("to find its horizon, simulating it") for moment in footprint(asked).moments)
+
+
+def test_a_rule_without_a_horizon_may_report_what_it_likes(monkeypatch):
+    class Telling(type(rule("one_step"))):
+        def diagnostics(self, look):
+            return [Diagnostic("reach", "steps", "steps that errors reach", 1.0, "one", "errors reach one step", False)]
+
+    monkeypatch.setattr(learning, "build", lambda options: Telling(options))
+    data = {"name": "own", "network": NETWORKS["lru"], "machine": "digital_45nm", "learning": {"name": "one_step"}}
+    data |= {
+        "task": {"name": "random", "steps": 5, "width": 2, "train": 8, "test": 4},
+        "gradient_check": {"sequences": 2},
+    }
+    asked = config.compose(Document("test", data))
+    found = run(asked)
+    said = found.summary.systems["substrate"]
+    assert said.horizon is None
+    assert [each.name for each in said.diagnostics] == ["reach"]
+    assert tables.remarks(found.summary.systems) == [
+        "substrate: errors reach one step; at the initial weights it was one."
+    ]
+    assert answers.warnings(found.summary.systems)[0] == (
+        "substrate (one_step): errors reach one step; at the initial weights it was one."
+    )
+    assert found.metrics["horizon_fresh_steps"].isna().all()
+    assert not any("horizon" in moment.when for moment in footprint(asked).moments)

@@ -7,14 +7,15 @@ import pytest
 from conftest import NETWORKS, built, close, random_episode, rule
 
 import hwsim
-from hwsim import networks, tasks
+from hwsim import networks
 from hwsim.config import experiment as config
 from hwsim.documents import Document
 from hwsim.errors import CapabilityError, MemoryEstimateError
+from hwsim.experiments.look import Differences
 from hwsim.experiments.run import run
-from hwsim.experiments.trial import Trial
 from hwsim.learning.fpe import FPE
 from hwsim.learning.optimizers.sgd import SGD
+from hwsim.learning.update import Update
 from hwsim.results import run_folder
 
 CLEAN = "ideal_crossbar"
@@ -179,18 +180,18 @@ def test_a_system_that_is_lost_has_no_result_and_no_horizon(tmp_path):
 
 def spoil_weights(monkeypatch, chip):
     """Have the weights of a chip become no numbers in the last update."""
-    from hwsim.experiments import trial
+    change = Update.__call__
 
-    update = trial.update
-
-    def spoilt(network, optimizer, options, done, summed):
-        update(network, optimizer, options, done, summed)
-        for trainable in network.trainables:
+    def spoilt(self, losses, regularise=None):
+        change(self, losses, regularise)
+        if self.network.machine.chips == 1:  # the rehearsal's
+            return
+        for trainable in self.network.trainables:
             trainable.master.value = trainable.master.value.copy()
             trainable.master.value[chip] = np.nan
-        network.program()
+        self.network.program()
 
-    monkeypatch.setattr(trial, "update", spoilt)
+    monkeypatch.setattr(Update, "__call__", spoilt)
 
 
 @pytest.mark.parametrize("task", ["random", "adding"])
@@ -258,18 +259,14 @@ def test_what_two_gradients_have_in_common():
 
 def test_an_error_that_is_no_number_misses_by_more_than_any():
     """Of three chips the median is among the others; of two there is no number between."""
-    asked = experiment()
-    (name, system), *_ = asked.systems().items()
-    made = Trial(asked, name, system, tasks.load(asked.task, 0, None), {})
-    made.network = built("lru", rule("fpe"), random_episode())
-    made.machine = made.network.machine
-    made._watch_residuals()
+    made, shown = built("lru", rule("fpe"), random_episode()), Differences()
+    shown.watch(made, rule("fpe"))
     for chips, wanted in ((3, 0.5), (2, np.inf)):
         g = np.ones((chips, 2, 4))
         delta = 1.5 * g
         delta[-1] = np.nan
         made.machine.watchers["layer 1 residual"](delta, g)
-        assert made.outcome.residual["layer 1"] == wanted
+        assert shown.latest == {"residual": {"layer 1": wanted}}
 
 
 FORGETFUL = {"layers": [{"cell": {"name": "lru", "modes": 4, "r_min": 0.5, "r_max": 0.55}, "readout": {"hidden": [6]}}]}
@@ -289,12 +286,15 @@ def vast(machine="digital_45nm", steps=100, network=FORGETFUL, **training):
 
 
 def test_a_gradient_whose_norm_is_hard_to_square_is_clipped_to_the_bound_and_learned_from(monkeypatch):
-    seen, updated = [], SGD.updated
+    seen, latest, updated = [], [None], SGD.updated
 
     def look(self, trainable, gradient, rate):
         clipped = trainable.machine.see(gradient).astype(float)
         after = updated(self, trainable, gradient, rate)
         change = trainable.machine.see(after) - trainable.master.value
+        if self is not latest[-1]:  # after those of the footprint and the rehearsal
+            latest.append(self)
+            seen.clear()
         seen.append((self.iteration, np.abs(trainable.gradient.value).max(), np.square(clipped).sum(), change))
         return after
 

@@ -2,9 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import NETWORKS, built, distance, gradient, gradient_of, random_episode, rule
-
-from hwsim.experiments.horizon import horizon
+from conftest import NETWORKS, built, distance, gradient, gradient_of, horizon, random_episode, rule
 
 DEEP = {"cell": {"name": "lru", "modes": 32, "r_min": 0.9}, "readout": {"hidden": [64], "width": 32}}
 

@@ -12,7 +12,7 @@ from hwsim import formats
 from hwsim.accounts.memory import OPTIMIZER
 from hwsim.learning import optimizers
 from hwsim.learning.optimizers import Optimizer
-from hwsim.learning.update import Options, rate, update
+from hwsim.learning.update import Options, Update, rate
 
 
 def adamw(w, gradients, o, decays, eta):
@@ -58,7 +58,7 @@ def test_weights_follow_the_equations_of_the_optimizer(optimizer, expected, clip
         norms.append(norm)
         for name, g in found.items():
             used[name].append(g * min(1, clip / norm) if clip else g)
-        update(made, slots, options, 0.0, summed)
+        Update(made, slots, options, 0.0)(summed)
     assert clip is None or (max(norms) > clip) == (clip < 1)
     for trainable in made.trainables:
         recurrent = trainable.group == "recurrent"
@@ -78,7 +78,7 @@ def test_units_have_the_new_weights_after_an_update():
     options = Options.model_validate({"optimizer": {"name": "sgd", "rate": 1.0}})
     slots = optimizers.build(options.optimizer, made)
     gradient_of(made, learned, episode)
-    update(made, slots, options, 0.0, 1)
+    Update(made, slots, options, 0.0)(1)
     cell = made.layers[0].cell
     np.testing.assert_array_equal(cell.B.weights, cell.B.trainable.values)
     modes = np.exp(-np.exp(cell.nu.values) + 1j * np.exp(cell.theta.values))
@@ -100,7 +100,7 @@ def test_a_gradient_of_zero_leaves_the_weights_and_does_not_divide_by_it():
     slots = optimizers.build(options.optimizer, made)
     before = {trainable.name: trainable.master.value.copy() for trainable in made.trainables}
     with made.machine.showing(episode):
-        update(made, slots, options, 0.0, 1)
+        Update(made, slots, options, 0.0)(1)
     for trainable in made.trainables:
         np.testing.assert_array_equal(trainable.master.value, before[trainable.name])
 
@@ -150,7 +150,7 @@ def clipped(format_, gradients, bound):
     options = Options.model_validate({"optimizer": {"name": "sgd", "rate": 1.0}, "clip": bound})
     try:
         with made.machine.showing(random_episode()):
-            update(made, Looking(made), options, 0.0, 1)
+            Update(made, Looking(made), options, 0.0)(1)
     except BaseException:
         network_with_updates_in.cache_clear()  # what was left in the middle of a phase is of no use
         raise

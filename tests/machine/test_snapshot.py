@@ -15,8 +15,7 @@ from conftest import RULES, built, gradient_of, machine_options, random_episode,
 
 from hwsim import machines
 from hwsim.learning import optimizers
-from hwsim.learning.update import Options as Update
-from hwsim.learning.update import update
+from hwsim.learning.update import Options, Update
 from hwsim.machine import resume, snapshot
 
 STEPS = 5
@@ -103,7 +102,7 @@ def test_a_snapshot_without_one_of_them_does_not_lead_to_the_same_end(lost):
 def test_a_run_goes_on_after_weights_have_changed(on):
     """What the first weights were, such as the range of devices, is not taken from the later ones."""
     learned, episode = rule("fpe"), random_episode(steps=STEPS)
-    options = Update.model_validate({"optimizer": {"name": "adamw", "rate": 0.5}})
+    options = Options.model_validate({"optimizer": {"name": "adamw", "rate": 0.5}})
 
     def learner(stage):
         made = built("lru deep", learned, episode, stage=stage)
@@ -113,7 +112,7 @@ def test_a_run_goes_on_after_weights_have_changed(on):
     made, slots = learner(stage)
     with stage.showing(episode):
         learned.gradients(made)
-        update(made, slots, options, 0.0, 1)
+        Update(made, slots, options, 0.0)(1)
     snapshots = []
     stage.sequencer.after_step = lambda: snapshots.append(snapshot(stage))
     found = gradient_of(made, learned, episode)

@@ -9,8 +9,7 @@ from hwsim.accounts.energy import Tariff, grouped
 from hwsim.errors import CapabilityError, ConfigError
 from hwsim.initial import Initial
 from hwsim.learning import optimizers
-from hwsim.learning.update import Options as Update
-from hwsim.learning.update import update
+from hwsim.learning.update import Options, Update
 from hwsim.machine import Matrix
 from hwsim.units.register import Hold, effective_bits
 
@@ -133,13 +132,13 @@ def test_only_devices_that_moved_are_written_and_paid_for():
     stage = made.machine
     devices = sum(2 * array.plus[0].size for array in stage.devices.arrays.values())
     assert (stage.devices.written == devices).all()  # at first all of them
-    options = Update.model_validate({"optimizer": {"name": "sgd", "rate": 0.02}})
+    options = Options.model_validate({"optimizer": {"name": "sgd", "rate": 0.02}})
     slots = optimizers.build(options.optimizer, made)
     before = {name: (array.step.copy(), array.plus.copy()) for name, array in stage.devices.arrays.items()}
     stage.journal.collect()
     with stage.showing(episode):
         learned.gradients(made)
-        update(made, slots, options, 0.0, 1)
+        Update(made, slots, options, 0.0)(1)
     expected = np.zeros(2)
     for name, array in stage.devices.arrays.items():
         old, plus = before[name]

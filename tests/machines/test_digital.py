@@ -9,8 +9,7 @@ from hwsim.accounts.energy import Tariff, total
 from hwsim.accounts.memory import ACCUMULATORS, MASTER, OPTIMIZER, TAPE, WEIGHTS
 from hwsim.errors import ConfigError
 from hwsim.learning import optimizers
-from hwsim.learning.update import Options as Update
-from hwsim.learning.update import update
+from hwsim.learning.update import Options, Update
 from hwsim.machine import Matrix
 from hwsim.operations import tanh
 
@@ -107,11 +106,11 @@ def test_sums_that_are_too_narrow_are_refused(names):
 def learner(on, learned, episode):
     """A network that has learned one batch, and its machine's energy."""
     made = built("lru stack", learned, episode, stage=machines.build(machine_options(on), chips=1, seed=3))
-    options = Update.model_validate({"optimizer": {"name": "adamw", "rate": 0.01}, "clip": 1.0})
+    options = Options.model_validate({"optimizer": {"name": "adamw", "rate": 0.01}, "clip": 1.0})
     slots = optimizers.build(options.optimizer, made)
     with made.machine.showing(episode):
         learned.gradients(made)
-        update(made, slots, options, 0.0, 21)
+        Update(made, slots, options, 0.0)(21)
     stage = made.machine
     ledger = Tariff(stage.journal.traces, stage.prices()).of_totals(stage.journal.collect(), 0.0)
     return made, total(ledger)

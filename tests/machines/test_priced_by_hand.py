@@ -23,8 +23,7 @@ from conftest import built, close, machine_options, random_episode, rule
 from hwsim.accounts.energy import Tariff
 from hwsim.accounts.schedule import Scheduler
 from hwsim.learning import optimizers
-from hwsim.learning.update import Options as Update
-from hwsim.learning.update import update
+from hwsim.learning.update import Options, Update
 from hwsim.networks import Network
 from hwsim.quantities import parse
 
@@ -479,13 +478,13 @@ class Trained:
 def trained(network: dict[str, Any], learner: str, on: Any) -> Trained:
     learned, episode = rule(learner), random_episode(batch=SEQUENCES, steps=STEPS, width=2, classes=3)
     made = built(network, learned, episode, on=on)
-    options = Update.model_validate({"optimizer": {"name": "sgd", "rate": 2.0}})
+    options = Options.model_validate({"optimizer": {"name": "sgd", "rate": 2.0}})
     slots = optimizers.build(options.optimizer, made)
     before = {each.name: each.values.copy() for each in made.trainables}
     made.machine.journal.collect()
     with made.machine.showing(episode):
         learned.gradients(made)
-        update(made, slots, options, 0.0, EACH)
+        Update(made, slots, options, 0.0)(EACH)
     made.machine.journal.close_batch(SEQUENCES)
     after = {each.name: each.values.copy() for each in made.trainables}
     return Trained(made, before, after, {each.name: each.largest for each in made.trainables})

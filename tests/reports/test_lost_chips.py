@@ -208,8 +208,13 @@ def test_a_horizon_may_be_known_at_the_last_weights_alone_and_forget_at_once(fol
     assert drawn is not None
     assert "initial weights" not in drawn.svg
     assert "beyond the horizon of 0" in drawn.heading
-    assert any("beyond the horizon of 0 (by fresh errors)." in line for line in tables.remarks(run.systems))
-    assert any("is 0 (by fresh errors) steps at the last weights; a" in line for line in answers(run)[2].reasons)
+
+
+def test_what_a_rule_says_of_itself_is_known_to_the_researcher(folders: Folders) -> None:
+    run = folders("full")
+    said = tables.verdicts(run.systems["substrate"])
+    assert any("the horizon of" in each and "at the initial weights it was" in each for each in said)
+    assert [f"fpe: {each}." for each in said] == [line for line in answers(run)[2].reasons if line.startswith("fpe: ")]
 
 
 # ---- studies -------------------------------------------------------------------------------------------------

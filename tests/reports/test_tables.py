@@ -20,7 +20,7 @@ from hwsim.experiments.run import run
 from hwsim.quantities import si
 from hwsim.reports import tables, terminal
 from hwsim.reports.tables import Table, TableCell, TableRow, put
-from hwsim.results.summary import Summary
+from hwsim.results.summary import Summary, System
 
 PREFIX = {prefix: 1000.0 ** (power - 6) for power, prefix in enumerate(["a", "f", "p", "n", "µ", "m", "", *"kMGT"])}
 ENERGY = {
@@ -84,6 +84,7 @@ def system(**changes: Any) -> dict[str, Any]:
         "weights": {"writes": 5000.0, "writes_per_device": 12.34},
         "signal_health": {"saturation_rate": 0.0012},
         "diverged": None,
+        "diagnostics": [],
     }
     for key, value in changes.items():
         known[key] = known[key] | value if isinstance(value, dict) and isinstance(known[key], dict) else value
@@ -238,29 +239,43 @@ def remarks(**changes: Any) -> list[str]:
     return tables.remarks(summary(system(**changes)).systems)
 
 
-def reach(**changes: Any) -> dict[str, Any]:
-    known = {"steps": 98, "fits": True, "fresh_steps": 543.2, "frozen_steps": 123.4, "tolerance": 0.1}
-    start = {"at_start": {**known, "frozen_steps": 7.0}}
-    return {**known, "end_residual": {"layer 1": 0.01}, **start, **changes}
+def diagnostic(verdict: str | None, good: bool | None = None, words: str | None = None, **more: Any) -> dict[str, Any]:
+    said = {"name": "depth", "unit": "layers", "description": "layers that learn", "found": 3.0}
+    return {**said, "words": words, "verdict": verdict, "good": good, "at_start": None, **more}
+
+
+def early(**more: Any) -> dict[str, Any]:
+    return {key: value for key, value in diagnostic(None, **more).items() if key != "at_start"}
 
 
 def test_there_is_nothing_to_remark_where_all_is_well() -> None:
     assert remarks() == []
 
 
-@pytest.mark.parametrize(("fits", "verdict"), [(True, "within"), (False, "beyond")])
-def test_the_horizon_is_the_shorter_of_its_two_terms(fits: bool, verdict: str) -> None:
-    (line,) = remarks(horizon=reach(fits=fits))
-    assert f"98 steps are {verdict} the horizon of 123 (by frozen errors)" in line
-    assert "at the initial weights it was 7 (by frozen errors)" in line
-    (line,) = remarks(horizon=reach(frozen_steps=None))
-    assert "the horizon of 543 (by fresh errors)" in line
+def test_what_a_rule_says_of_itself_is_remarked_whatever_rule_it_is() -> None:
+    start = early(words="two of four")
+    found = [diagnostic("three layers learn", True, "three of four", at_start=start), diagnostic(None)]
+    (line,) = remarks(diagnostics=found)
+    assert line == "substrate: three layers learn; at the initial weights it was two of four."
+    assert remarks(diagnostics=[diagnostic("none learns", False)]) == ["substrate: none learns."]
+    only = System.model_validate(run_folders.system(system(diagnostics=[*found, diagnostic("none learns", False)])))
+    assert tables.verdicts(only, bad_alone=True) == ["none learns"]
 
 
-def test_errors_that_miss_their_end_are_remarked_on_first() -> None:
-    assert len(remarks(horizon=reach(end_residual={}))) == 1
-    line, _ = remarks(horizon=reach(end_residual={"layer 1": 0.05, "layer 2": 0.234}))
-    assert "off by 23% in layer 2." in line
+def test_what_a_rule_reports_has_a_row_for_each_number() -> None:
+    start = early(found=5.0)
+    parts = {"name": "off", "description": "share that is off", "unit": ""}
+    by_layer = diagnostic(None, **parts, found={"layer 1": 0.25, "layer 2": None})
+    found = summary(
+        system(diagnostics=[diagnostic(None, at_start=start), by_layer]), system(), system(diagnostics=[by_layer])
+    )
+    table = tables.diagnostics(found.systems)
+    assert table.columns == ("substrate", "second")
+    assert cells(table) == {
+        "layers that learn (layers)": ["3 (5 at first)", "-"],
+        "share that is off, layer 1": ["0.25", "0.25"],
+        "share that is off, layer 2": ["∞", "∞"],
+    }
 
 
 def test_a_system_that_diverged_has_no_numbers_and_is_shown() -> None:

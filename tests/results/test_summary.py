@@ -51,7 +51,7 @@ def test_the_keys_stand_in_the_order_that_they_had(folder: Path) -> None:
     for system in said["systems"].values():
         assert list(system) == [
             "rule", "machine", "bound", "chips", "loss", "accuracy", "gradient", "horizon", "energy", "memory", "time",
-            "efficiency", "weights", "signal_health", "diverged",
+            "efficiency", "weights", "signal_health", "diverged", "diagnostics",
         ]  # fmt: skip
         assert "why_null" not in system["energy"] or system["energy"]["run_j"] is None
         assert "expected_fraction" not in system["energy"]
@@ -112,7 +112,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "systems.substrate.memory.peak_bytes: input should be a valid integer",
         ),
         (lambda s: s.update(schema_version=2), "was made by an older hwsim"),
-        (lambda s: s.update(schema_version=4), "was made by a newer hwsim"),
+        (lambda s: s.update(schema_version=5), "was made by a newer hwsim"),
     ],
 )
 def test_what_is_no_summary_is_refused(

@@ -16,9 +16,9 @@ from hwsim import documents, tasks
 from hwsim.config.grid import Grid
 from hwsim.config.study import ClusterOptions
 from hwsim.errors import ConfigError, OutputError
+from hwsim.experiments.length import Length
 from hwsim.experiments.study.processes import Processes, workers_here
 from hwsim.experiments.study.trial import Job
-from hwsim.experiments.trial import Length
 from hwsim.free_memory import MemoryNeed, check_memory
 from hwsim.results.study import table
 from hwsim.results.study.store import FILE, StudyProgress, TrialResult, TrialStore

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
+from hwsim.learning.horizon import Horizon
 from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, PAPER, Drawing, canvas, drawing, legend
-from hwsim.reports.tables import Systems, reached
-from hwsim.results.horizon import Horizon
+from hwsim.reports.tables import Systems
 from hwsim.results.summary import InitialHorizon
 
 _MODULI = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
@@ -65,11 +65,10 @@ def horizon(systems: Systems) -> Drawing | None:
         upper.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{exp(-value):.3g}"))
         upper.tick_params("x", length=2)
         legend(figure, axes)
-        verdict = "within" if reach.fits else "beyond"
         return drawing(
             figure,
             "horizon",
-            f"{now.steps} steps are {verdict} the horizon of {reached(reach)}, for the circuits that carry errors",
+            f"{now.verdict[0].upper()}{now.verdict[1:]}",
             f"{name} is in reach where its mark lies in the shaded region: there errors at the end of a sequence stay "
             f"within {reach.tolerance:.0%}. Fresh errors are drawn at each use and grow the faster the network "
             "forgets; frozen ones are mismatch of circuits, and add up step by step.",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from hwsim.columns import COLUMNS, GROUPS, NUMBERS, OF_A_SEQUENCE, TEXTS, WHOLES, memory_column
+from hwsim.columns import COLUMNS, GROUPS, NUMBERS, OF_A_SEQUENCE, REPORTED, TEXTS, WHOLES, memory_column
 from hwsim.config.grid import Grid
 from hwsim.errors import OutputError
 from hwsim.results.study.curves import curves
@@ -106,13 +106,10 @@ def rows(kept: KeptTrial, labels: Fields) -> Iterator[Fields]:
 def _of_system(system: Fields) -> Fields:
     """The known values that are the same on all chips."""
     energy, memory, time = system["energy"], system["memory"], system["time"]
-    reach = system["horizon"] or {}
     values = {
         "rule": system["rule"],
         "machine": system["machine"],
-        "end_residual": _worst(reach.get("end_residual", {}).values()),
-        "horizon_fresh_steps": reach.get("fresh_steps"),
-        "horizon_frozen_steps": reach.get("frozen_steps"),
+        **{each["name"]: _worst(each["found"]) for each in system["diagnostics"] if each["name"] in REPORTED},
         **_energies(energy),
         "assumed_fraction": energy["assumed_fraction"],
         "peak_memory_bytes": memory["peak_bytes"],
@@ -130,9 +127,11 @@ def _of_system(system: Fields) -> Fields:
     return values
 
 
-def _worst(residuals: Iterable[float | None]) -> float | None:
-    """The largest residual; None if there is none, or if one is too large for a number."""
-    known = list(residuals)
+def _worst(found: float | Mapping[str, float | None] | None) -> float | None:
+    """A number, or the largest of several; None if there is none, or if one is too large for a number."""
+    if not isinstance(found, Mapping):
+        return found
+    known = list(found.values())
     return None if None in known else max(known, default=None)  # type: ignore[type-var]
 
 

@@ -1,8 +1,8 @@
-"""The horizon: how long a sequence forward error propagation can carry on a machine."""
+"""What a horizon is found from: how fast a network forgets, and how large its exact errors are."""
 
 from __future__ import annotations
 
-from math import isnan, nan
+from math import nan
 
 import numpy as np
 
@@ -11,31 +11,6 @@ from hwsim.learning import RULES
 from hwsim.learning.bptt import BPTT
 from hwsim.machine import Register, Workspace
 from hwsim.networks import Network
-from hwsim.results.horizon import TOLERANCE, Horizon
-
-
-def horizon(network: Network, exact: Network, episode: Episode, tolerance: float = TOLERANCE) -> Horizon | None:
-    """The horizon of the network on its machine, at its present weights.
-
-    They are those of the first chip on which all of them are numbers. There is no horizon if there is none, nor if the
-    exact dynamics or errors at these weights leave the range of numbers.
-
-    Args:
-        exact: the same network on an ideal machine; it gets the master weights.
-        episode: a few sequences, along which the Jacobians are taken.
-    """
-    masters = [trainable.master.value for trainable in network.trainables]
-    whole = np.logical_and.reduce([np.isfinite(master).reshape(len(master), -1).all(1) for master in masters])
-    if not whole.any():
-        return None
-    chip = slice(int(whole.argmax()), int(whole.argmax()) + 1)
-    for mine, master in zip(exact.trainables, masters, strict=True):
-        mine.master.value = master[chip].astype(float)
-    rate = forgetting(exact, episode)
-    precision = network.machine.precision(lambda: size_of_errors(exact, episode))
-    if isnan(rate) or isnan(precision.fresh):
-        return None
-    return Horizon(episode.steps, rate, precision.fresh, precision.frozen, tolerance)
 
 
 def size_of_errors(network: Network, episode: Episode) -> float:
@@ -68,7 +43,6 @@ def forgetting(network: Network, episode: Episode) -> float:
     is infinite where a direction is forgotten at once, and NaN where a Jacobian is.
     """
     machine = network.machine
-    network.program()
     logs: dict[str, np.ndarray] = {}
     products: list[Register] = []
 

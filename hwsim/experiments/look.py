@@ -1,0 +1,94 @@
+"""A look at a network from outside, for what its rule reports of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property, partial
+from math import inf, nan
+
+import numpy as np
+
+from hwsim.episode import Episode
+from hwsim.experiments.forgetting import forgetting, size_of_errors
+from hwsim.learning import Rule
+from hwsim.learning.diagnostics import Look
+from hwsim.machine import Precision
+from hwsim.networks import Network
+
+
+class Differences:
+    """How far apart pairs of signals were that a rule showed because they should be equal.
+
+    Attributes:
+        latest: |x - y| / |y| by name and layer: the median over chips, as it was shown last.
+    """
+
+    def __init__(self) -> None:
+        self.latest: dict[str, dict[str, float]] = {}
+
+    def watch(self, network: Network, rule: Rule) -> None:
+        """From now on note what the rule shows of this network."""
+        for name in rule.compares:
+            for layer in network.layers:
+                network.machine.watchers[f"{layer.name} {name}"] = partial(self._note, name, layer.name)
+
+    def _note(self, name: str, layer: str, x: np.ndarray, y: np.ndarray) -> None:
+        """A chip on which a difference is no number misses by more than any number."""
+        size = np.sqrt(np.square(y).sum((1, 2)))
+        missing = np.sqrt(np.square(x - y).sum((1, 2)))
+        relative = missing / np.where(size > 0, size, 1)
+        found = float(np.median(np.nan_to_num(relative, nan=inf, posinf=inf)))
+        self.latest.setdefault(name, {})[layer] = found
+
+
+class Outside(Look):
+    """A look at a network at its present weights, those of the first chip on which all of them are numbers.
+
+    Args:
+        exact: makes the same network on an ideal machine, which gets the master weights.
+        episode: a few sequences, along which Jacobians are taken.
+    """
+
+    def __init__(
+        self, network: Network, exact: Callable[[], Network], episode: Episode, shown: Differences | None = None
+    ) -> None:
+        self.steps, self._network, self._make, self._episode = episode.steps, network, exact, episode
+        self._shown = shown or Differences()
+
+    def forgetting(self) -> float:
+        return self._forgetting
+
+    def precision(self) -> Precision:
+        return self._precision
+
+    def differences(self, name: str) -> dict[str, float]:
+        return dict(self._shown.latest.get(name, {}))
+
+    def close(self) -> None:
+        """Give back what was made to look."""
+        if "_exact" in vars(self) and self._exact is not None:
+            self._exact.machine.release()
+
+    @cached_property
+    def _forgetting(self) -> float:
+        return nan if self._exact is None else forgetting(self._exact, self._episode)
+
+    @cached_property
+    def _precision(self) -> Precision:
+        exact, episode = self._exact, self._episode
+        if exact is None:
+            return Precision(nan, nan)
+        return self._network.machine.precision(lambda: size_of_errors(exact, episode))
+
+    @cached_property
+    def _exact(self) -> Network | None:
+        """The network on an ideal machine, with the weights of one chip; None if no chip's are numbers."""
+        masters = [trainable.master.value for trainable in self._network.trainables]
+        whole = np.logical_and.reduce([np.isfinite(master).reshape(len(master), -1).all(1) for master in masters])
+        if not whole.any():
+            return None
+        chip, exact = int(whole.argmax()), self._make()
+        for mine, master in zip(exact.trainables, masters, strict=True):
+            mine.master.value = master[chip : chip + 1].astype(float)
+        exact.program()
+        return exact

@@ -1,0 +1,63 @@
+"""Losses in numbers: what the losses of networks come to, worked out from outside with NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from hwsim.networks import CrossEntropy, HalfSquare, Loss
+
+OfASequence = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""From what a network says, `(chips, batch, n)`, and the classes `(batch,)` or values `(batch, n)` that it should: the
+loss of each chip, summed over sequences."""
+
+
+class Numbers(NamedTuple):
+    """A loss in numbers.
+
+    Attributes:
+        of_outputs: from scaled outputs.
+        of_answers: from what `Loss.answer` makes of them.
+    """
+
+    of_outputs: OfASequence
+    of_answers: OfASequence
+
+
+def numbers(loss: Loss) -> Numbers:
+    """A loss in numbers, without the weights of steps.
+
+    Raises:
+        NotImplementedError: nobody has written down what a loss of this kind comes to.
+    """
+    if type(loss) not in KNOWN:  # one that inherits from a known one may have another error
+        raise NotImplementedError(f"{__name__}.KNOWN does not say what {type(loss).__name__} comes to")
+    return KNOWN[type(loss)]
+
+
+def _at_class(logs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    found: np.ndarray = -np.take_along_axis(logs, labels[None, :, None], 2)[..., 0].sum(1)
+    return found
+
+
+def _cross_entropy_of_outputs(output: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    logs = output - output.max(-1, keepdims=True)
+    logs -= np.log(np.exp(logs).sum(-1, keepdims=True))
+    return _at_class(logs, labels)
+
+
+def _cross_entropy_of_answers(answer: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return _at_class(np.log(np.maximum(answer, 1e-30)), labels)
+
+
+def _half_square(output: np.ndarray, values: np.ndarray) -> np.ndarray:
+    found: np.ndarray = 0.5 * np.square(output - values).sum((1, 2))
+    return found
+
+
+KNOWN: dict[type, Numbers] = {
+    CrossEntropy: Numbers(_cross_entropy_of_outputs, _cross_entropy_of_answers),
+    HalfSquare: Numbers(_half_square, _half_square),
+}

@@ -1,0 +1,28 @@
+"""The stages of a training, for rules whose options change while it goes on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hwsim.learning import Rule
+
+
+class Stage(NamedTuple):
+    """A stage of training, in which the rule is always the same.
+
+    Attributes:
+        rule: as it is then.
+        batches: the numbers of the batches that are learned from in it, from 0.
+    """
+
+    rule: Rule
+    batches: list[int]
+
+
+def stages(rule: Rule, updates: int) -> list[Stage]:
+    """The stages of a training of so many batches, those with equal options taken together, in order of their start."""
+    found: dict[tuple[type[Rule], str], Stage] = {}
+    for number in range(updates):
+        now = rule.at(number, updates)
+        found.setdefault((type(now), repr(now.options)), Stage(now, [])).batches.append(number)
+    return list(found.values())

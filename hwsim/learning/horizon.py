@@ -1,0 +1,93 @@
+"""The horizon: over how many steps errors can be carried forward, as fresh and frozen errors of one step let them."""
+
+from __future__ import annotations
+
+from math import expm1, inf, isnan, log1p, sqrt
+from typing import NamedTuple, Self
+
+from hwsim.learning.diagnostics import Diagnostic
+from hwsim.machine import Precision
+
+TOLERANCE = 0.2
+"""Relative error of the errors at the end of a sequence that leaves their direction: a cosine of 0.98."""
+
+
+class Horizon(NamedTuple):
+    """Over how many steps errors can be carried forward, against over how many they are.
+
+    An error made at one step grows by exp(rate) with each further one. Fresh errors of relative size ε add up at
+    random, to ε √((exp(2 T rate) - 1) / (2 rate)) after T steps; frozen ones in step, to about T ε.
+
+    Attributes:
+        steps: T, over which a rule carries errors: the length of the sequence, unless it finds them anew on the way.
+        rate: ln(1/|λ|min): how fast the recurrence forgets along the direction that it forgets fastest; infinite where
+            one is forgotten at once.
+        fresh, frozen: ε of one step, drawn at each use, or the same in all of them.
+        tolerance: the relative error at the end that is accepted.
+    """
+
+    steps: int
+    rate: float
+    fresh: float
+    frozen: float
+    tolerance: float = TOLERANCE
+
+    @classmethod
+    def of(cls, steps: int, rate: float, precision: Precision, tolerance: float = TOLERANCE) -> Self | None:
+        """The horizon of errors that units of this precision carry; None where rate or precision is no number."""
+        if isnan(rate) or isnan(precision.fresh):
+            return None
+        return cls(steps, rate, precision.fresh, precision.frozen, tolerance)
+
+    @property
+    def fresh_error(self) -> float:
+        """Relative error at the end from fresh errors."""
+        growth = 2 * self.steps * self.rate
+        if growth > 700:
+            return inf
+        return self.fresh * sqrt(expm1(growth) / (2 * self.rate) if self.rate else self.steps)
+
+    @property
+    def frozen_error(self) -> float:
+        """Relative error at the end from frozen errors."""
+        return self.frozen * self.steps
+
+    @property
+    def fresh_steps(self) -> float:
+        """The most steps that fresh errors allow; any, where they shrink before they add up to so much."""
+        ratio, rate = (self.tolerance / self.fresh) ** 2, self.rate
+        if rate == inf or not rate:
+            return 0.0 if rate else ratio
+        return log1p(2 * rate * ratio) / (2 * rate) if 2 * rate * ratio > -1 else inf
+
+    @property
+    def frozen_steps(self) -> float:
+        """The most steps that frozen errors allow."""
+        return self.tolerance / self.frozen if self.frozen else inf
+
+    @property
+    def fits(self) -> bool:
+        """Whether errors are carried over few enough steps."""
+        return self.steps <= min(self.fresh_steps, self.frozen_steps)
+
+    @property
+    def reached(self) -> str:
+        """The shorter of both limits, in words."""
+        by = "frozen" if self.frozen_steps < self.fresh_steps else "fresh"
+        return f"{min(self.fresh_steps, self.frozen_steps):.3g} (by {by} errors)"
+
+    @property
+    def verdict(self) -> str:
+        """Whether it is far enough, as a sentence without its full stop."""
+        where = "within" if self.fits else "beyond"
+        return f"for the circuits that carry errors, {self.steps} steps are {where} the horizon of {self.reached}"
+
+    def diagnostics(self) -> list[Diagnostic]:
+        """What reports show of it."""
+        shorter = min(self.fresh_steps, self.frozen_steps)
+        what = "steps over which errors can be carried"
+        return [
+            Diagnostic("horizon", "steps", what, shorter, self.reached, self.verdict, self.fits),
+            Diagnostic("horizon_fresh_steps", "steps", "steps that fresh errors allow", self.fresh_steps),
+            Diagnostic("horizon_frozen_steps", "steps", "steps that frozen errors allow", self.frozen_steps),
+        ]

@@ -1,0 +1,82 @@
+"""The way of an error down through the layers, within one step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from hwsim.cells import Cell
+from hwsim.machine import Signal
+from hwsim.records import ERROR
+
+if TYPE_CHECKING:
+    from hwsim.networks.network import Layer, Seen
+
+
+class Level:
+    """One layer in one step, on the way of an error from the loss down to the input.
+
+    What a rule does here has the layer entered into its records. Errors are those of the loss of this step, and of
+    whatever the rule adds before it lets them `learn` or `send`s them on.
+
+    Attributes:
+        layer: the layer.
+        seen: what `Network.step` or `recall` kept of it.
+        error: what arrives at the layer's output; None if nothing does.
+        drive: the error at the sum of the cell's inputs, once there is one; from it comes what the layer below gets.
+    """
+
+    def __init__(self, layer: Layer, seen: Seen, error: Signal | None) -> None:
+        self.layer, self.seen, self.error = layer, seen, error
+        self.drive: Signal | None = None
+
+    @property
+    def cell(self) -> Cell:
+        """The layer's cell, for products with its Jacobian."""
+        return self.layer.cell
+
+    @property
+    def at(self) -> Any:
+        """The point at which the cell's derivatives are taken."""
+        return self.seen.at
+
+    def g(self, learn: bool = True) -> Signal | None:
+        """g_t, the error at the state that comes back through the readout in this step; None where none arrives.
+
+        Args:
+            learn: add to the gradient of the readout on the way.
+        """
+        if self.error is None:
+            return None
+        return self.layer.readout.back(self.seen.readout, self.error, learn=learn)
+
+    def plus_g(self, delta: Signal, learn: bool = True) -> Signal:
+        """δ + g_t, and δ where no error arrives."""
+        g = self.g(learn)
+        return delta if g is None else delta + g
+
+    def send(self, delta: Signal) -> Signal:
+        """Have the layer below get (∂f/∂x)ᵀ δ when this one is done with; gives the error at the drive."""
+        self.drive = self.cell.drive_error(self.at, delta)
+        return self.drive
+
+    def learn(self, delta: Signal, recurrent: bool = True) -> Signal:
+        """Add Fᵀ δ to the gradient of the cell, and `send` δ.
+
+        Args:
+            recurrent: add to the gradient of the recurrent factor, too.
+        """
+        drive = self.send(delta)
+        self.cell.accumulate(self.at, delta, drive, recurrent)
+        return drive
+
+
+def downward(layers: list[Layer], error: Signal | None, seen: list[Seen]) -> Iterator[Level]:
+    """The layers of a step from the last to the first; each gets what the one above it sent."""
+    for layer, points in reversed(list(zip(layers, seen, strict=True))):
+        level = Level(layer, points, error)
+        with layer.machine.part(layer.name, ERROR):
+            yield level
+            error = None
+            if level.drive is not None and layer is not layers[0]:
+                error = layer.cell.input_error(level.drive)
