@@ -12,9 +12,11 @@ from hwsim import documents, learning, machines, networks
 from hwsim.config import hardware
 from hwsim.episode import Episode
 from hwsim.experiments.look import Outside
+from hwsim.learning.diagnostics import Look
 from hwsim.learning.horizon import Horizon
-from hwsim.machine import Machine
+from hwsim.machine import Machine, UnitErrors
 from hwsim.networks import Network
+from hwsim.operations import Operation
 
 _RULE = TypeAdapter(learning.AnyOptions)
 _MACHINES: dict[str, Any] = {}
@@ -127,6 +129,27 @@ def horizon(made: Network, exact: Network, episode: Episode, tolerance: float = 
 def distance(mine: dict[str, np.ndarray], other: dict[str, np.ndarray], names: Any = None) -> float:
     """The largest |mine - other| of a parameter array, relative to the largest entry of other."""
     return max(float(np.abs(mine[name] - other[name]).max() / np.abs(other[name]).max()) for name in names or other)
+
+
+class Sized(Look):
+    """A look at the units of a machine, beside errors of this size; it finds nothing else."""
+
+    steps = 1
+
+    def __init__(self, stage: Machine, size: float) -> None:
+        self._stage, self._size = stage, size
+
+    def forgetting(self) -> float:
+        return float("nan")
+
+    def errors(self, operation: Operation) -> UnitErrors:
+        return self._stage.errors(operation)
+
+    def size(self) -> float:
+        return self._size
+
+    def differences(self, name: str) -> dict[str, float]:
+        return {}
 
 
 @pytest.fixture(scope="session")

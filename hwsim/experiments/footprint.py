@@ -27,9 +27,10 @@ from hwsim.learning import RULES, optimizers
 from hwsim.learning.bptt import BPTT
 from hwsim.learning.diagnostics import Look
 from hwsim.learning.update import Regularise, Update
-from hwsim.machine import Counted, Machine, Precision
+from hwsim.machine import Counted, Machine, UnitErrors
 from hwsim.machine.counted import HEADER, SHOWN, TAPE, VALUES, WEIGHTS, Gauge
 from hwsim.networks import Network
+from hwsim.operations import Operation
 from hwsim.tasks import Dataset
 
 _STEPS = 2048
@@ -246,7 +247,7 @@ class FootprintTrial(Trial):
 
     def _reports(self, beside: list[MemoryNeed]) -> Iterator[tuple[str, list[MemoryNeed]]]:
         """The memory for what a rule asks of its network to report of itself, for rules that ask."""
-        asked = Asked(self.dataset.train.steps)
+        asked = Asked(self.dataset.train.steps, self.machine)
         self.rule.horizon(asked)
         self.rule.diagnostics(asked)
 
@@ -386,16 +387,19 @@ class Asked(Look):
         of_errors: whether it takes exact errors.
     """
 
-    def __init__(self, steps: int) -> None:
-        self.steps, self.of_products, self.of_errors = steps, False, False
+    def __init__(self, steps: int, machine: Machine) -> None:
+        self.steps, self._machine, self.of_products, self.of_errors = steps, machine, False, False
 
     def forgetting(self) -> float:
         self.of_products = True
         return nan
 
-    def precision(self) -> Precision:
+    def errors(self, operation: Operation) -> UnitErrors:
+        return self._machine.errors(operation)
+
+    def size(self) -> float:
         self.of_errors = True
-        return Precision(nan, nan)
+        return nan
 
     def differences(self, name: str) -> dict[str, float]:
         return {}

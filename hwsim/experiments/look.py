@@ -12,8 +12,9 @@ from hwsim.episode import Episode
 from hwsim.experiments.forgetting import forgetting, size_of_errors
 from hwsim.learning import Rule
 from hwsim.learning.diagnostics import Look
-from hwsim.machine import Precision
+from hwsim.machine import UnitErrors
 from hwsim.networks import Network
+from hwsim.operations import Operation
 
 
 class Differences:
@@ -58,8 +59,11 @@ class Outside(Look):
     def forgetting(self) -> float:
         return self._forgetting
 
-    def precision(self) -> Precision:
-        return self._precision
+    def errors(self, operation: Operation) -> UnitErrors:
+        return self._network.machine.errors(operation)
+
+    def size(self) -> float:
+        return self._size
 
     def differences(self, name: str) -> dict[str, float]:
         return dict(self._shown.latest.get(name, {}))
@@ -74,11 +78,8 @@ class Outside(Look):
         return nan if self._exact is None else forgetting(self._exact, self._episode)
 
     @cached_property
-    def _precision(self) -> Precision:
-        exact, episode = self._exact, self._episode
-        if exact is None:
-            return Precision(nan, nan)
-        return self._network.machine.precision(lambda: size_of_errors(exact, episode))
+    def _size(self) -> float:
+        return nan if self._exact is None else size_of_errors(self._exact, self._episode)
 
     @cached_property
     def _exact(self) -> Network | None:

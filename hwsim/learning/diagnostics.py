@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from hwsim.machine import Precision
+from hwsim.machine import UnitErrors
+from hwsim.operations import Operation
 
 
 class Diagnostic(NamedTuple):
@@ -50,8 +51,15 @@ class Look(ABC):
         """
 
     @abstractmethod
-    def precision(self) -> Precision:
-        """Errors of one step in the units that carry errors, relative to the smallest exact errors of a layer."""
+    def errors(self, operation: Operation) -> UnitErrors:
+        """The errors of the unit of the machine that carries an operation out."""
+
+    @abstractmethod
+    def size(self) -> float:
+        """Root mean square of the exact errors of the layer where they are smallest; NaN if that is no number.
+
+        It takes exact backpropagation to find.
+        """
 
     @abstractmethod
     def differences(self, name: str) -> dict[str, float]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from hwsim.accounts.memory import LEARNING
 from hwsim.errors import ConfigError
 from hwsim.learning.diagnostics import Diagnostic, Look
-from hwsim.learning.horizon import Horizon
+from hwsim.learning.horizon import Horizon, Precision
 from hwsim.learning.rule import Rule
 from hwsim.machine import Register, Signal, Step, Workspace
 from hwsim.networks import Layer, Level, Network
@@ -70,7 +70,7 @@ class FPE(Rule):
         return self.options.passes or layers + 1
 
     def horizon(self, look: Look) -> Horizon | None:
-        return Horizon.of(look.steps, look.forgetting(), look.precision(), self.options.tolerance)
+        return Horizon.of(look.steps, look.forgetting(), Precision.of(look), self.options.tolerance)
 
     def diagnostics(self, look: Look) -> list[Diagnostic]:
         horizon = super().diagnostics(look)

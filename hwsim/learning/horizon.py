@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
-from math import expm1, inf, isnan, log1p, sqrt
+from math import expm1, hypot, inf, isnan, log1p, sqrt
 from typing import NamedTuple, Self
 
-from hwsim.learning.diagnostics import Diagnostic
-from hwsim.machine import Precision
+from hwsim.learning.diagnostics import Diagnostic, Look
+from hwsim.operations import held, moves, subtract
 
 TOLERANCE = 0.2
 """Relative error of the errors at the end of a sequence that leaves their direction: a cosine of 0.98."""
+
+
+class Precision(NamedTuple):
+    """Relative errors of one step of a recursion of errors.
+
+    Attributes:
+        fresh: drawn at each use: rounding, noise.
+        frozen: between the units that carry errors and the ones that they should match, the same in every step.
+    """
+
+    fresh: float
+    frozen: float
+
+    @classmethod
+    def of(cls, look: Look) -> Self:
+        """That of δ ← J⁻ᵀ (δ - g), from the errors of the units on its way.
+
+        Fresh: noise of the tile that sends an error back, of subtraction, of the inverse multipliers and of storing,
+        relative to the smallest exact errors of a layer. Frozen: mismatch of the inverse multipliers to the forward
+        ones, unless they are the same circuits.
+        """
+        forward, inverse = look.errors(held.diagonal), look.errors(held.inverse_diagonal)
+        way = look.errors(held.read_transposed), look.errors(subtract), inverse, look.errors(moves.store)
+        noise = sqrt(sum(unit.noise**2 for unit in way))
+        size = look.size() if noise else 1.0
+        fresh = hypot(noise / size if size else 0.0, inverse.relative)
+        frozen = 0.0 if inverse.unit == forward.unit else sqrt(inverse.mismatch**2 + forward.mismatch**2)
+        return cls(max(fresh, inverse.rounding), frozen)
 
 
 class Horizon(NamedTuple):

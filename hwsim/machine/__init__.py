@@ -1,7 +1,7 @@
 """The machine: what carries out the equations of a rule, and what rules see of it."""
 
 from hwsim.machine.counted import Counted
-from hwsim.machine.machine import Machine, Precision
+from hwsim.machine.machine import Machine, UnitErrors
 from hwsim.machine.numerics import EXACT, Numerics
 from hwsim.machine.parameters import Bias, Diagonal, Gain, InverseDiagonal, Matrix, ModeGain, Trainable
 from hwsim.machine.port import Divergence
@@ -25,7 +25,6 @@ __all__ = [
     "Matrix",
     "ModeGain",
     "Numerics",
-    "Precision",
     "Register",
     "Shapes",
     "Signal",
@@ -34,6 +33,7 @@ __all__ = [
     "Storage",
     "Tape",
     "Trainable",
+    "UnitErrors",
     "Workspace",
     "resume",
     "snapshot",

@@ -28,16 +28,22 @@ from hwsim.records import GRADIENT, INFERENCE, Entry, Head, Shape, Trace
 OUTSIDE = "operations happen within a step of a pass, or in a phase"
 
 
-class Precision(NamedTuple):
-    """Relative errors of one step of a recursion of errors.
+class UnitErrors(NamedTuple):
+    """The errors of the unit that carries an operation out, at signals of learning.
 
     Attributes:
-        fresh: drawn at each use: rounding, noise.
-        frozen: between the units that carry errors and the ones that they should match, the same in every step.
+        unit: which circuits these are; two operations of one unit have the same frozen errors.
+        noise: fresh: standard deviation of what is added to each result.
+        relative: fresh: standard deviation of a result, relative to it, from use to use.
+        mismatch: frozen: standard deviation of the unit's gain.
+        rounding: relative error of a number, at most.
     """
 
-    fresh: float
-    frozen: float
+    unit: str
+    noise: float
+    relative: float
+    mismatch: float
+    rounding: float
 
 
 class Heads(dict[Any, Head]):
@@ -266,9 +272,9 @@ class Machine:
         """What its operations cost, by other options than its own if some are given: here they are only counted."""
         return NoPrices()
 
-    def precision(self, size: Callable[[], float]) -> Precision:
-        """The errors that its operations make in errors of this size (root mean square; slow to find)."""
-        return Precision(float(np.finfo(self.dtype).eps) / 2, 0.0)
+    def errors(self, operation: Operation) -> UnitErrors:
+        """The errors of the unit that carries an operation out: here rounding alone."""
+        return UnitErrors("arithmetic", 0.0, 0.0, 0.0, float(np.finfo(self.dtype).eps) / 2)
 
     # ---- what is shown, and what operations serve ------------------------------------------------------------
 

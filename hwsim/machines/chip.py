@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
-from math import hypot, sqrt
 from typing import Any
 
 import numpy as np
@@ -12,33 +10,23 @@ import numpy as np
 from hwsim import formats
 from hwsim.accounts.memories import REGISTERS
 from hwsim.accounts.memory import BUFFERS, MASTER
-from hwsim.errors import CapabilityError
-from hwsim.machine.machine import Heads, Precision
+from hwsim.machine.machine import Heads, UnitErrors
 from hwsim.machine.numerics import EXACT, Numerics
 from hwsim.machine.parameters import Coefficients, Matrix
 from hwsim.machine.port import Port
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Storage
-from hwsim.machines.chip_prices import ChipPrices
+from hwsim.machines.chip_units import ChipPrices, errors, resolution
 from hwsim.machines.digital import DigitalMachine
 from hwsim.operations import Operation, moves
 from hwsim.operations.noise import Moment, Source
 from hwsim.records import ANALOG, INFERENCE, REPLAY, Entry, Head, Shape
-from hwsim.units.converter import Converters
+from hwsim.units.converter import Converters, better_digital
 from hwsim.units.function import Circuits, FunctionCircuits, Wiring
-from hwsim.units.mapping import tiles
 from hwsim.units.multiplier import Multipliers
-from hwsim.units.register import AnalogRegister, effective_bits, leak
+from hwsim.units.register import AnalogRegister, leak
 from hwsim.units.tile import DeviceArrays, TileArray
-
-
-class Wire(Signal):
-    """A signal of a machine that has analog circuits; digital until it is said to be analog."""
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        self._analog, self._full_scale, self._twin = False, None, None
+from hwsim.units.unit import Wire
 
 
 class Chip(DigitalMachine):
@@ -57,6 +45,7 @@ class Chip(DigitalMachine):
     uniform = False
     master_class = MASTER
     signal_type = Wire
+    effective_bits: dict[str, int]
     on_host = False
     """Whether operations are the host's, which is digital."""
 
@@ -74,10 +63,7 @@ class Chip(DigitalMachine):
         self.circuits, self.wiring = Circuits(self, seed), Wiring(self)
         self.functions = FunctionCircuits(self, parts.functions, self.circuits)
         self.clipped = {kind: defaultdict[str, list[int]](lambda: [0, 0]) for kind in ("dac", "adc", "analog")}
-        tile, register = (
-            effective_bits(noise) or self.format.bits for noise in (parts.tiles.output_noise, parts.registers.noise)
-        )
-        self.effective_bits = {"tile output": min(parts.adc.bits, tile), "register": register}
+        self.effective_bits = resolution(parts, self.format.bits)
         self._measured: list[np.ndarray] = []
 
     # ---- where things go -------------------------------------------------------------------------------------
@@ -97,7 +83,7 @@ class Chip(DigitalMachine):
             return None, operands
         if operation.wiring:
             return self.wiring, tuple(map(self.analog, operands))
-        if operation.circuit is not None and not _better_digital(operands):
+        if operation.circuit is not None and not better_digital(operands):
             return self.functions, tuple(map(self.analog, operands))
         return None, tuple(map(self.digital, operands))
 
@@ -120,15 +106,9 @@ class Chip(DigitalMachine):
         return AnalogRegister(self, storage, self.parts.registers.noise, self.parts.ranges)
 
     def place_matrix(self, matrix: Matrix) -> Any:
-        tile, (rows, columns) = self.parts.tiles, matrix.shape
-        self.devices.used += tiles(rows, columns, tile.rows, tile.columns)
-        if self.devices.used > tile.count:
-            raise CapabilityError(
-                f"{matrix.name} ({rows} by {columns}) is one too many: the network needs {self.devices.used} tiles "
-                f"of {tile.rows} by {tile.columns}, and {self.chip.name} has {tile.count}"
-            )
-        array = TileArray(self, matrix, tile, self.sheet, self.chip.periphery, self.converters, self._round)
-        self.devices[matrix.name] = array
+        self.devices.require(matrix, self.chip.name)
+        made = self.sheet, self.chip.periphery, self.converters, self._round
+        array = self.devices[matrix.name] = TileArray(self, matrix, self.parts.tiles, *made)
         return array
 
     def place_coefficients(self, coefficients: Coefficients) -> Any:
@@ -137,7 +117,7 @@ class Chip(DigitalMachine):
 
     def held_as(self, kind: str) -> tuple[int, str]:
         if kind in self.parts.registers.classes or kind == BUFFERS:
-            bits = effective_bits(self.parts.registers.noise) or self.format.bits
+            bits = self.effective_bits["register"]
             return bits, "analog registers" if kind != BUFFERS else "wires"
         return super().held_as(kind)
 
@@ -214,25 +194,5 @@ class Chip(DigitalMachine):
         analog = bool(self.circuits.banks) or bool(options.parts.registers.classes)
         return ChipPrices(options, self.digital_prices(options.digital_unit), self.devices.used, analog)
 
-    def precision(self, size: Callable[[], float]) -> Precision:
-        """Fresh: noise of the tile that sends an error back, of subtraction, of the inverse multipliers and of storing.
-
-        Frozen: mismatch of the inverse multipliers to the forward ones, unless they are the same circuits.
-        """
-        parts, diagonals, sharing = self.parts, self.parts.diagonals, self.chip.sharing
-        noises = parts.tiles.output_noise, parts.functions.add.noise, diagonals.inverse.noise, parts.registers.noise
-        total, signal = sqrt(sum(part**2 for part in noises)), size()
-        noise = parts.ranges.error * total / signal if signal else 0.0
-        fresh = hypot(noise, diagonals.inverse.gain_noise)
-        mismatch = diagonals.inverse.mismatch if sharing.inverse == "own" else diagonals.transposed.mismatch
-        shared = sharing.inverse == "transposed" and sharing.transposed == "forward"
-        frozen = 0.0 if shared else sqrt(mismatch**2 + diagonals.forward.mismatch**2)
-        return Precision(max(fresh, self.format.epsilon), frozen)
-
-
-def _better_digital(operands: tuple[Signal, ...]) -> bool:
-    """Of two operands in different domains the one with fewer values is converted, the digital one if they are even."""
-    if len(operands) != 2 or operands[0]._analog == operands[1]._analog:
-        return False
-    sizes = [x._value.size for x in operands]
-    return sizes[0] < sizes[1] if operands[0]._analog else sizes[1] < sizes[0]
+    def errors(self, operation: Operation) -> UnitErrors:
+        return errors(self.chip, operation, self.format.epsilon)

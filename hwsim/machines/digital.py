@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -16,7 +15,7 @@ from hwsim.accounts.passes import Pass
 from hwsim.accounts.scaling import Node, Target
 from hwsim.formats import FormatName
 from hwsim.machine.holder import WeightCopy, Weights
-from hwsim.machine.machine import SUMS, Machine, Precision
+from hwsim.machine.machine import SUMS, Machine, UnitErrors
 from hwsim.machine.numerics import EXACT, Numerics
 from hwsim.machine.parameters import Matrix
 from hwsim.machine.port import Port, RoundedSums
@@ -174,8 +173,8 @@ class DigitalMachine(Machine):
             return None
         return self.update.name, Priced(self.update.bits, self.update.arithmetic)
 
-    def precision(self, size: Callable[[], float]) -> Precision:
-        return Precision(self.format.epsilon, 0.0)
+    def errors(self, operation: Operation) -> UnitErrors:
+        return UnitErrors("arithmetic", 0.0, 0.0, 0.0, self.format.epsilon)
 
 
 def _priced(name: str) -> Priced:

@@ -136,3 +136,11 @@ class Converters:
         for signal in self._converted:
             signal._twin = None
         self._converted.clear()
+
+
+def better_digital(operands: tuple[Signal, ...]) -> bool:
+    """Of two operands in different domains the one with fewer values is converted, the digital one if they are even."""
+    if len(operands) != 2 or operands[0]._analog == operands[1]._analog:
+        return False
+    sizes = [x._value.size for x in operands]
+    return sizes[0] < sizes[1] if operands[0]._analog else sizes[1] < sizes[0]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from hwsim.accounts.energy import Charge, charge
 from hwsim.accounts.memory import MASTER, WEIGHTS
+from hwsim.errors import CapabilityError
 from hwsim.machine.holder import Rounding, Weights
 from hwsim.machine.machine import vectors
 from hwsim.machine.numerics import Primitive
@@ -27,7 +28,7 @@ from hwsim.records import Record
 from hwsim.units import devices as physical
 from hwsim.units.converter import Bits, Converters
 from hwsim.units.devices import Cut, Devices
-from hwsim.units.mapping import Mapping, headroom, levels, splits
+from hwsim.units.mapping import Mapping, headroom, levels, splits, tiles
 from hwsim.units.periphery import Periphery
 from hwsim.units.unit import AnalogStage, Fraction, Positive
 
@@ -348,6 +349,20 @@ class DeviceArrays(dict[str, TileArray]):
     def __init__(self, chips: int, options: Tiles) -> None:
         super().__init__()
         self.options, self.written, self.used = options, np.zeros(chips), 0
+
+    def require(self, matrix: Matrix, chip: str) -> None:
+        """Take the tiles that a matrix needs.
+
+        Raises:
+            CapabilityError: there are not as many.
+        """
+        options, (rows, columns) = self.options, matrix.shape
+        self.used += tiles(rows, columns, options.rows, options.columns)
+        if self.used > options.count:
+            raise CapabilityError(
+                f"{matrix.name} ({rows} by {columns}) is one too many: the network needs {self.used} tiles "
+                f"of {options.rows} by {options.columns}, and {chip} has {options.count}"
+            )
 
     @property
     def arrays(self) -> dict[str, Devices]:

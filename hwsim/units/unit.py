@@ -18,6 +18,15 @@ Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+class Wire(Signal):
+    """A signal of a machine that has analog circuits; digital until it is said to be analog."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self._analog, self._full_scale, self._twin = False, None, None
+
+
 class AnalogStage(Stage, Protocol):
     """A machine with analog circuits, as these see it.
 

@@ -4,7 +4,7 @@ from math import exp, inf, log, nan, sqrt
 
 import numpy as np
 import pytest
-from conftest import NETWORKS, built, close, horizon, random_episode, rule
+from conftest import NETWORKS, Sized, built, close, horizon, random_episode, rule
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,8 +16,8 @@ from hwsim.experiments.forgetting import forgetting
 from hwsim.experiments.run import run
 from hwsim.learning.diagnostics import Diagnostic, Look
 from hwsim.learning.fpe import FPE
-from hwsim.learning.horizon import Horizon
-from hwsim.machine import Precision
+from hwsim.learning.horizon import Horizon, Precision
+from hwsim.machine import UnitErrors
 from hwsim.reports import answers, tables
 
 SMALL = st.floats(1e-12, 0.1)
@@ -182,8 +182,8 @@ def test_errors_that_shrink_may_never_reach_the_tolerance():
 
 def test_errors_that_have_all_but_vanished_are_drowned_in_noise():
     made = built("lru", rule("fpe"), random_episode(), on="pcm_crossbar")
-    assert made.machine.precision(lambda: 1e-170).fresh > 1e160
-    assert np.isnan(made.machine.precision(lambda: np.nan).fresh)
+    assert Precision.of(Sized(made.machine, 1e-170)).fresh > 1e160
+    assert np.isnan(Precision.of(Sized(made.machine, np.nan)).fresh)
 
 
 # ---- what a rule says of it ----------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def test_the_horizon_is_the_shorter_of_its_two_limits(steps, where):
 
 
 class Fixed(Look):
-    """A look that finds what it is told."""
+    """A look that finds what it is told, on units of these errors."""
 
     steps = 98
 
@@ -216,8 +216,11 @@ class Fixed(Look):
     def forgetting(self):
         return self.rate
 
-    def precision(self):
-        return Precision(1e-3, 1e-4)
+    def errors(self, operation):
+        return UnitErrors(operation.name, 5e-4, 0.0, 7e-5, 0.0)
+
+    def size(self):
+        return 1.0
 
     def differences(self, name):
         return self.missing if name == "residual" else {}
@@ -240,7 +243,7 @@ def test_a_rule_says_over_how_many_steps_it_carries_errors(monkeypatch):
 
     class Anchored(FPE):
         def horizon(self, look):
-            return Horizon.of(4, look.forgetting(), look.precision(), 0.5)
+            return Horizon.of(4, look.forgetting(), Precision.of(look), 0.5)
 
     monkeypatch.setattr(learning, "build", lambda options: Anchored(options))
     task = {"name": "random", "steps": 9, "width": 2, "train": 8, "test": 4}

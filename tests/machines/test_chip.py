@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from conftest import built, close, distance, gradient, gradient_of, machine_options, random_episode, rule
+from conftest import Sized, built, close, distance, gradient, gradient_of, machine_options, random_episode, rule
 
 from hwsim import learning, machines, networks
 from hwsim.accounts.energy import Tariff, grouped
 from hwsim.errors import CapabilityError, ConfigError
 from hwsim.initial import Initial
 from hwsim.learning import optimizers
+from hwsim.learning.horizon import Precision
 from hwsim.learning.update import Options, Update
 from hwsim.machine import Matrix
 from hwsim.units.register import Hold, effective_bits
@@ -389,7 +390,7 @@ def test_the_horizon_counts_mismatch_between_multipliers_that_are_separate():
         multiplier = {"mismatch": 0.03}
         parts = {"diagonals": {"forward": multiplier, "transposed": multiplier, "inverse": {"mismatch": 0.04}}}
         options = machine_options({"like": CLEAN, "parts": parts, "sharing": sharing})
-        return machines.build(options).precision(lambda: 1.0).frozen
+        return Precision.of(Sized(machines.build(options), 1.0)).frozen
 
     assert frozen({}) == close(0.05)
     assert frozen({"inverse": "transposed"}) == close(np.sqrt(2) * 0.03)
@@ -407,11 +408,11 @@ def test_the_horizon_counts_the_noises_on_the_way_of_an_error_back():
     }
     found = machines.build(machine_options(clean(**noises)))
     share = np.sqrt(0.003**2 + 0.005**2 + 0.007**2 + 0.013**2)
-    assert found.precision(lambda: 0.5).fresh == close(np.hypot(5.0 * share / 0.5, 0.011))
-    assert found.precision(lambda: 0.0).fresh == close(0.011)
+    assert Precision.of(Sized(found, 0.5)).fresh == close(np.hypot(5.0 * share / 0.5, 0.011))
+    assert Precision.of(Sized(found, 0.0)).fresh == close(0.011)
     exact = machines.build(machine_options(CLEAN))
-    assert exact.precision(lambda: 0.5).fresh == 2.0**-24  # numbers are rounded all the same
-    assert exact.precision(lambda: 0.5).frozen == 0
+    assert Precision.of(Sized(exact, 0.5)).fresh == 2.0**-24  # numbers are rounded all the same
+    assert Precision.of(Sized(exact, 0.5)).frozen == 0
 
 
 def test_shared_multipliers_are_one_circuit():

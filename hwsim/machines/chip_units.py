@@ -1,4 +1,4 @@
-"""What the operations of a chip cost: those of each unit by its own prices, the rest by the digital unit's."""
+"""The units of a chip: what each operation costs, and which errors the unit makes that carries it out."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import Any
 
 from hwsim.accounts.energy import Area, Charge, Leak, Occupied
 from hwsim.accounts.passes import ONCE, Occurrence
-from hwsim.operations import BY_NAME, held, moves
+from hwsim.machine.machine import UnitErrors
+from hwsim.operations import BY_NAME, Operation, held, moves
 from hwsim.records import ANALOG, Record
 from hwsim.units.multiplier import MultiplierPrices
 from hwsim.units.processor import DigitalPrices
+from hwsim.units.register import effective_bits
 from hwsim.units.tile import TilePrices
 from hwsim.units.unit import Free, Priced
 
@@ -88,3 +90,31 @@ class ChipPrices:
         if self._analog:
             lacks.append("no source gives the area of analog registers, multipliers and function circuits")
         return Area(parts, "; ".join(lacks))
+
+
+def errors(chip: Any, operation: Operation, rounding: float) -> UnitErrors:
+    """The errors of the unit of a chip that carries an operation out, at signals of learning.
+
+    Args:
+        chip: options of the machine.
+        rounding: of its digital unit.
+    """
+    parts, limit = chip.parts, chip.parts.ranges.error
+    if operation in (held.read, held.read_transposed):
+        return UnitErrors("tiles", limit * parts.tiles.output_noise, 0.0, 0.0, rounding)
+    if operation is moves.store:
+        return UnitErrors("registers", limit * parts.registers.noise, 0.0, 0.0, rounding)
+    if isinstance(operation, held.Held) and operation.multiplier is not None:
+        section, name = parts.diagonals, chip.sharing.multiplier(operation)
+    elif operation.circuit is not None:
+        section, name = parts.functions, operation.circuit
+    else:
+        return UnitErrors("arithmetic", 0.0, 0.0, 0.0, rounding)
+    unit = getattr(section, name)
+    return UnitErrors(name, limit * unit.noise, unit.gain_noise, unit.mismatch, rounding)
+
+
+def resolution(parts: Any, bits: int) -> dict[str, int]:
+    """Bits of ideal quantisers that are as noisy as tile outputs and registers; `bits` where there is no noise."""
+    tile = effective_bits(parts.tiles.output_noise) or bits
+    return {"tile output": min(parts.adc.bits, tile), "register": effective_bits(parts.registers.noise) or bits}
