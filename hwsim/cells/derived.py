@@ -17,12 +17,13 @@ class Point:
     """Where the derivatives of a step are taken: the operations that led from the state and the input to the new state.
 
     Attributes:
+        machine: what the step was carried out on.
         h, x, new: the state before the step, the input, and the state behind it.
         nodes: in the order in which they were carried out.
     """
 
-    def __init__(self, h: Signal, x: Signal, new: Signal, nodes: list[Node]) -> None:
-        self.h, self.x, self.new, self.nodes = h, x, new, nodes
+    def __init__(self, machine: Machine, h: Signal, x: Signal, new: Signal, nodes: list[Node]) -> None:
+        self.machine, self.h, self.x, self.new, self.nodes = machine, h, x, new, nodes
         self.users: dict[int, list[tuple[Node, int]]] = {}
         for node in nodes:
             for position, operand in enumerate(node.operands):
@@ -30,10 +31,14 @@ class Point:
 
 
 class Errors:
-    """Errors at the signals of a step, from the one at the new state; each is found when it is first asked for."""
+    """Errors at the signals of a step, from the one at the new state; each is found when it is first asked for.
+
+    Attributes:
+        at: where the derivatives are taken.
+    """
 
     def __init__(self, at: Point, delta: Signal) -> None:
-        self._at = at
+        self.at = at
         self._known: dict[int, Signal | None] = {id(at.new): delta}
 
     def of(self, signal: Signal) -> Signal | None:
@@ -43,7 +48,7 @@ class Errors:
         return self._known[id(signal)]
 
     def _found(self, signal: Signal) -> Signal | None:
-        users = [(node, at) for node, at in self._at.users.get(id(signal), []) if self.of(node.result) is not None]
+        users = [(node, at) for node, at in self.at.users.get(id(signal), []) if self.of(node.result) is not None]
         if len(users) > 1 and all(node.operation is take for node, _ in users):
             joined = self._joined(signal, [node for node, _ in users])
             if joined is not None:
@@ -62,11 +67,11 @@ class Errors:
             if start < end:
                 return None
             if start > end:
-                parts.append(zeros(signal._machine, int(start - end)))
+                parts.append(zeros(self.at.machine, int(start - end)))
             parts.append(self.of(node.result))
             end = stop
         if end < signal.width:
-            parts.append(zeros(signal._machine, signal.width - end))
+            parts.append(zeros(self.at.machine, signal.width - end))
         whole: Signal = join(*parts)
         return whole
 
@@ -111,7 +116,7 @@ class Derived(Cell):
     def step(self, h: Signal, x: Signal) -> tuple[Signal, Point]:
         with following(self.machine) as nodes:
             new = self.next(h, x)
-        return new, Point(h, x, new, nodes)
+        return new, Point(self.machine, h, x, new, nodes)
 
     def recall(self, before: Signal, x: Signal, h: Signal) -> Point:
         """The step again, which is charged: states do not tell what happened within it."""
@@ -121,7 +126,7 @@ class Derived(Cell):
         return Errors(at, delta)
 
     def input_error(self, drive: Errors) -> Signal:
-        error = drive.of(drive._at.x)
+        error = drive.of(drive.at.x)
         assert error is not None, "the input reaches the state"
         return error
 

@@ -50,12 +50,32 @@ def states(cell: dict[str, Any], p: dict[str, np.ndarray], xs: np.ndarray) -> It
             h = (1 - leak) * h + leak * np.tanh(h @ p["W"].T + x @ p["U"].T + p["b"])
             yield h
         return
+    if cell["name"] in ("gru", "lstm"):
+        yield from gated(cell["name"], p, xs)
+        return
     eigenvalues = np.exp(-np.exp(p["nu"])) * np.exp(1j * np.exp(p["theta"]))
     B, b = p["B"][::2] + 1j * p["B"][1::2], p["b"][::2] + 1j * p["b"][1::2]
     z = 0.0 * b
     for x in xs:
         z = eigenvalues * z + np.exp(p["log gamma"]) * (x @ B.T + b)
         yield np.ascontiguousarray(z).view(float)
+
+
+def gated(name: str, p: dict[str, np.ndarray], xs: np.ndarray) -> Iterator[np.ndarray]:
+    """What is seen of the states of a cell with gates."""
+    n = p["W"].shape[1]
+    W, U, b = (p[key].reshape(-1, n, *p[key].shape[1:]) for key in ("W", "U", "b"))
+    h = c = np.zeros((xs.shape[1], n))
+    for x in xs:
+        recurrent, driven = h @ W.swapaxes(1, 2), x @ U.swapaxes(1, 2) + b[:, None]
+        gates = 1 / (1 + np.exp(-recurrent - driven))
+        if name == "gru":
+            candidate = np.tanh(driven[2] + gates[1] * recurrent[2])
+            h = (1 - gates[0]) * h + gates[0] * candidate
+        else:
+            c = gates[1] * c + gates[0] * np.tanh(recurrent[3] + driven[3])
+            h = gates[2] * np.tanh(c)
+        yield h
 
 
 def readout(options: dict[str, Any], p: dict[str, np.ndarray], h: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ class Found(NamedTuple):
 def built(options: dict[str, Any], chips: int = 1) -> tuple[Machine, Readout]:
     """A readout of which no parameter is zero."""
     stage = Machine(chips=chips, seed=4)
-    made = Readout(stage, "r", Options.model_validate(options), WIDTH, ANSWERS)
+    made = Readout(stage, "r", Options.model_validate(options), WIDTH, WIDTH, ANSWERS)
     draw = np.random.default_rng(5)
     for trainable in made.trainables:
         trainable.master.value = trainable.master.value + 0.3 * draw.normal(size=trainable.master.value.shape)
