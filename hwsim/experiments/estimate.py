@@ -21,7 +21,7 @@ from hwsim.episode import Episode
 from hwsim.errors import HwsimError
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.run import described, heading
-from hwsim.experiments.stages import Stage, stages
+from hwsim.experiments.stages import TrainingStage, stages
 from hwsim.experiments.trial import TEST_BATCH, Outcome, Trial, Watch
 from hwsim.learning import optimizers
 from hwsim.learning.update import Update
@@ -129,7 +129,7 @@ class Sketch(Trial):
             found += self._learned(stage, update, episode, wanted=updates // 2 in stage.batches)
         return found + self._tested(ceil(updates / every))
 
-    def _learned(self, stage: Stage, update: Update, episode: Episode, wanted: bool) -> Totals:
+    def _learned(self, stage: TrainingStage, update: Update, episode: Episode, wanted: bool) -> Totals:
         """All batches of a stage of training; one of them is noted step by step if that is wanted."""
         machine, times = self.machine, len(stage.batches)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hwsim.learning import Rule
 
 
-class Stage(NamedTuple):
+class TrainingStage(NamedTuple):
     """A stage of training, in which the rule is always the same.
 
     Attributes:
@@ -19,10 +19,10 @@ class Stage(NamedTuple):
     batches: list[int]
 
 
-def stages(rule: Rule, updates: int) -> list[Stage]:
+def stages(rule: Rule, updates: int) -> list[TrainingStage]:
     """The stages of a training of so many batches, those with equal options taken together, in order of their start."""
-    found: dict[tuple[type[Rule], str], Stage] = {}
+    found: dict[tuple[type[Rule], str], TrainingStage] = {}
     for number in range(updates):
         now = rule.at(number, updates)
-        found.setdefault((type(now), repr(now.options)), Stage(now, [])).batches.append(number)
+        found.setdefault((type(now), repr(now.options)), TrainingStage(now, [])).batches.append(number)
     return list(found.values())

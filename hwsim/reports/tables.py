@@ -293,7 +293,7 @@ def remarks(systems: Systems) -> list[str]:
         lines += [f"{name}: {remark}" for remark in left_out(system)]
         if system.bound:
             lines.append(f"{name}: {system.bound}.")
-        lines += [f"{name}: {said}." for said in verdicts(system)]
+        lines += [f"{name}: {verdict}." for verdict in verdicts(system)]
         if system.diverged:
             lines.append(f"{name}: {diverged(system.diverged)}")
         health = system.signal_health
@@ -316,46 +316,46 @@ def cosine(system: System, group: str) -> float | None:
 
 
 def verdicts(system: System, bad_alone: bool = False) -> list[str]:
-    """What the rule says of what it reported, sentences without full stops, with what it was at the initial weights.
+    """The verdicts of the rule on what it reports, and how it was at the initial weights: sentences without full stops.
 
     Args:
-        bad_alone: only those that are not good.
+        bad_alone: only verdicts on values that are not good.
     """
     return [
-        each.verdict + _at_first(each)
-        for each in system.diagnostics
-        if each.verdict and (not bad_alone or each.good is False)
+        diagnostic.verdict + _at_first(diagnostic)
+        for diagnostic in system.diagnostics
+        if diagnostic.verdict and (not bad_alone or diagnostic.good is False)
     ]
 
 
-def _at_first(each: Diagnostic) -> str:
-    before = each.at_start.words if each.at_start else None
+def _at_first(diagnostic: Diagnostic) -> str:
+    before = diagnostic.at_start.words if diagnostic.at_start else None
     return f"; at the initial weights it was {before}" if before else ""
 
 
-def diagnostics(found: Systems) -> Table:
-    """What rules report of themselves, with what it was at the initial weights beside it."""
-    named = {name: system for name, system in found.items() if system.diagnostics}
+def diagnostics(systems: Systems) -> Table:
+    """The table of what rules report of themselves, with the values at the initial weights beside it."""
+    reporting = {name: system for name, system in systems.items() if system.diagnostics}
     rows: dict[str, dict[str, TableCell]] = {}
-    for name, system in named.items():
-        for each in system.diagnostics:
-            label = f"{each.description} ({each.unit})" if each.unit else each.description
-            before = _parts(each.at_start.found) if each.at_start else {}
-            for part, value in _parts(each.found).items():
-                cell = _reported(value, before.get(part))
-                rows.setdefault(f"{label}, {part}" if part else label, {})[name] = cell
-    lines = tuple(TableRow(row, tuple(cells.get(name, NOTHING) for name in named)) for row, cells in rows.items())
-    return Table("What rules report of themselves", tuple(named), lines, corner="quantity")
+    for name, system in reporting.items():
+        for diagnostic in system.diagnostics:
+            unit = f" ({diagnostic.unit})" if diagnostic.unit else ""
+            before = _by_part(diagnostic.at_start.found) if diagnostic.at_start else {}
+            for part, value in _by_part(diagnostic.found).items():
+                label = f"{diagnostic.description}{unit}" + (f", {part}" if part else "")
+                rows.setdefault(label, {})[name] = _reported(value, before.get(part))
+    lines = tuple(TableRow(row, tuple(cells.get(name, NOTHING) for name in reporting)) for row, cells in rows.items())
+    return Table("What rules report of themselves", tuple(reporting), lines, corner="quantity")
 
 
-def _parts(found: float | Mapping[str, float | None] | None) -> Mapping[str, float | None]:
-    """By layer or chip, or under no name if it is one number."""
+def _by_part(found: float | Mapping[str, float | None] | None) -> Mapping[str, float | None]:
+    """The values by layer or chip; a single value has the empty name."""
     return found if isinstance(found, Mapping) else {"": found}
 
 
-def _reported(found: float | None, start: float | None) -> TableCell:
-    text = "∞" if found is None else f"{found:.3g}"
-    return TableCell(text, found, "" if start is None else f"({start:.3g} at first)")
+def _reported(value: float | None, start: float | None) -> TableCell:
+    text = "∞" if value is None else f"{value:.3g}"
+    return TableCell(text, value, "" if start is None else f"({start:.3g} at first)")
 
 
 def _breakdown(
@@ -434,7 +434,3 @@ def _range_of_step(system: System) -> Range:
 
 def _span(bounds: Iterable[float]) -> str:
     return " … ".join(map(_joules, bounds))
-
-
-def _limit(steps: float | None) -> float:
-    return float("inf") if steps is None else steps

@@ -109,7 +109,9 @@ class InitialHorizon(Part):
     Null means infinite here.
     """
 
-    steps: int = Field(description="Steps over which the rule carries errors: those of a sequence, or fewer.")
+    steps: int = Field(
+        description="Steps over which the rule carries errors: all of a sequence, or as many as it says."
+    )
     rate: Known = Field(
         description="ln(1/|λ|) of the mode that forgets fastest, or the mean logarithmic shrinkage of a dense "
         "Jacobian; null if a mode is forgotten at once."
@@ -120,10 +122,10 @@ class InitialHorizon(Part):
     fresh_error: Known = Field(description="Relative error from fresh errors after `steps` steps.")
     frozen_error: Known = Field(description="Relative error from frozen errors after `steps` steps.")
     fresh_steps: Known = Field(
-        description="Longest sequence within `tolerance` with fresh errors, in steps; null if there is no limit."
+        description="Largest number of steps within `tolerance` with fresh errors; null if there is no limit."
     )
     frozen_steps: Known = Field(
-        description="Longest sequence within `tolerance` with frozen errors, in steps; null if there is no limit."
+        description="Largest number of steps within `tolerance` with frozen errors; null if there is no limit."
     )
     fits: bool = Field(description="Whether `steps` is within both.")
 
@@ -140,25 +142,27 @@ class Horizon(InitialHorizon):
     )
 
 
-class EarlyDiagnostic(Part):
-    """A quantity that the rule reported of itself."""
+class InitialDiagnostic(Part):
+    """A quantity that the rule reports of itself, at the initial weights."""
 
-    name: str = Field(description="In tables.")
-    unit: str = Field(description="Such as `steps`; empty for a share.")
-    description: str = Field(description="What it is.")
+    name: str = Field(description="Name of the quantity in tables.")
+    unit: str = Field(description="Unit, such as `steps`; empty for a share.")
+    description: str = Field(description="What the quantity is.")
     found: Known | dict[str, Known] = Field(
-        description="A number, or one for each layer or chip by its name; null where it is more than any number."
+        description="The value, or one value per layer or chip, by its name; null if it is too large for a number."
     )
-    words: str | None = Field(description="The number in words, where there is more to say of it.")
-    verdict: str | None = Field(description="What it means.")
-    good: bool | None = Field(description="Whether that is good; null if it is neither.")
+    words: str | None = Field(description="The value in words, if there is more to say than the number; else null.")
+    verdict: str | None = Field(
+        description="What the value means, a sentence without its full stop; null if the rule does not say."
+    )
+    good: bool | None = Field(description="Whether the value is good; null if it is neither good nor bad.")
 
 
-class Diagnostic(EarlyDiagnostic):
-    """A quantity that the rule reported of itself at the last test, and the same at the first one."""
+class Diagnostic(InitialDiagnostic):
+    """A quantity that the rule reports of itself, at the last test and at the first."""
 
-    at_start: EarlyDiagnostic | None = Field(
-        description="At the initial weights; null if the rule did not report it then."
+    at_start: InitialDiagnostic | None = Field(
+        description="The quantity at the initial weights; null if the rule did not report it there."
     )
 
 
@@ -296,7 +300,7 @@ class System(Part):
         description="Clipping and saturation of analog signals; null for machines without them, and in estimates."
     )
     diverged: Diverged | None = Field(description="Where learning diverged; null if it did not.")
-    diagnostics: list[Diagnostic] = Field(description="What the rule reported of itself, in its order.")
+    diagnostics: list[Diagnostic] = Field(description="The quantities that the rule reports of itself, in its order.")
 
 
 class Summary(Part):

@@ -127,11 +127,11 @@ def _of_system(system: Fields) -> Fields:
     return values
 
 
-def _worst(found: float | Mapping[str, float | None] | None) -> float | None:
+def _worst(values: float | Mapping[str, float | None] | None) -> float | None:
     """A number, or the largest of several; None if there is none, or if one is too large for a number."""
-    if not isinstance(found, Mapping):
-        return found
-    known = list(found.values())
+    if not isinstance(values, Mapping):
+        return values
+    known = list(values.values())
     return None if None in known else max(known, default=None)  # type: ignore[type-var]
 
 
