@@ -22,7 +22,9 @@ from hwsim.records import REPLAY
 class _NothingShown:
     """Stands where an episode stands while one is shown."""
 
-    def __getattr__(self, _: str) -> NoReturn:
+    def __getattr__(self, name: str) -> NoReturn:
+        if name not in Episode.__dataclass_fields__ and not hasattr(Episode, name):
+            raise AttributeError(name)
         raise CausalityError("no episode is being shown: use `with machine.showing(episode)`")
 
 
