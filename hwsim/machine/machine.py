@@ -18,11 +18,11 @@ from hwsim.machine.numerics import EXACT, Numerics
 from hwsim.machine.parameters import Coefficients, Matrix
 from hwsim.machine.port import Port
 from hwsim.machine.presenter import NOTHING_SHOWN
+from hwsim.machine.probe import Probe
 from hwsim.machine.sequencer import Sequencer
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Storage
 from hwsim.operations import Held, Operation, moves, wire
-from hwsim.operations.noise import Source
 from hwsim.records import GRADIENT, INFERENCE, Entry, Head, Shape, Trace
 
 OUTSIDE = "operations happen within a step of a pass, or in a phase"
@@ -77,7 +77,7 @@ class Machine:
         layer, purpose: what the operations that follow serve; entered into their records.
         heads: of the operations of this layer and purpose.
         update: the number format of what is done between passes.
-        watchers: `probe(name, ...)` hands its values, as arrays, to `watchers[name]`.
+        probe, watchers: `probe(name, signal)` hands values, as arrays, to `watchers[name]`.
     """
 
     uniform = True
@@ -115,11 +115,11 @@ class Machine:
         self.update = formats.parse(dtype)
         self.finishes = strict
         self.units: list[Matrix | Coefficients] = []
-        self.watchers: dict[str, Callable[..., None]] = {}
+        self.probe = Probe(self.see)
+        self.watchers = self.probe.watchers
         self._values, self._now = numerics.functions, -1
         self._entries: list[Entry] = _NO_ENTRIES
         self._made: list[np.ndarray] = []
-        self._randoms: dict[str, Source] = {}
         self._contexts: dict[tuple[str, str, bool], Heads] = {}
         self.holdings, self.sequencer = Holdings(self), Sequencer(self, skips=not numerics.exact)
         self.storages, self.memory, self.journal = self.holdings.storages, self.holdings.ledger, self.sequencer.journal
@@ -212,15 +212,6 @@ class Machine:
         like = np.empty((self.chips, self.episode.batch, 0), self.dtype)
         return self.emit(self.heads[operation], self._values[operation](like, *constants), ())
 
-    def draws(self, name: str) -> Callable[[int], np.ndarray]:
-        """So many standard normal numbers per chip, from the named stream at the present step."""
-        source = self._randoms.get(name)
-        if source is None:
-            source = self._randoms[name] = Source(self.seed, name, self.chips)
-        at = self.sequencer
-        moment = source.moment(self._now, at.batch_number, at.sweep_number, at.step_index)
-        return lambda count: source.draw(count, moment)
-
     def digital(self, x: Signal) -> Signal:
         """A signal as a number; every signal of this machine is one."""
         return x
@@ -291,11 +282,6 @@ class Machine:
             heads = self._contexts[context] = Heads(self.head)
         self.heads = heads
 
-    def probe(self, name: str, *signals: Signal) -> None:
-        """Show values to whoever watches `name` from outside. It costs nothing, and the rule learns nothing from it."""
-        if name in self.watchers:
-            self.watchers[name](*(self.see(signal) for signal in signals))
-
     def release(self) -> None:
         """Give back all that is still held. Nothing can be done with the machine any more."""
         self.holdings.release()
@@ -359,21 +345,19 @@ class Machine:
         self._entries.append((head, shape, None, reads, writes))
 
     def finish(self, head: Head, value: np.ndarray) -> np.ndarray:
-        """What is still to be done to a new value, on machines where `finishes` is set."""
-        if self.strict:
-            self.check(head, value)
-        return value
+        """What is still to be done to a new value, on machines where `finishes` is set.
 
-    def check(self, head: Head, value: np.ndarray) -> None:
-        """Check a new value; it is read-only from now on, and overwritten when the step ends.
+        On strict machines it is checked; it is read-only from then on, and overwritten when the step ends.
 
         Raises:
             TypeError: it is of another type, or not of all chips.
         """
-        if value.dtype != self.dtype or value.shape[0] != self.chips:
-            raise TypeError(f"{head.kind} made {value.dtype} {value.shape}, not {self.dtype} of {self.chips} chips")
-        value.setflags(False)
-        self._made.append(value)
+        if self.strict:
+            if value.dtype != self.dtype or value.shape[0] != self.chips:
+                raise TypeError(f"{head.kind} made {value.dtype} {value.shape}, not {self.dtype} of {self.chips} chips")
+            value.setflags(False)
+            self._made.append(value)
+        return value
 
 
 SUMS = (moves.accumulate, moves.outer)

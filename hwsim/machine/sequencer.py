@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 
+import numpy as np
+
 from hwsim.accounts.journal import PASS, PHASE, Journal, Mark
 from hwsim.accounts.memory import most_buffered
 from hwsim.episode import Episode
@@ -16,6 +18,7 @@ from hwsim.machine.skipping import Skips, rounds
 from hwsim.machine.stage import Stage
 from hwsim.machine.step import Step
 from hwsim.machine.storage import require_addressable
+from hwsim.operations.noise import Moment, Source
 from hwsim.records import Trace
 
 _MACHINES = count()
@@ -49,6 +52,7 @@ class Sequencer:
         self._steps_made: list[tuple[int, str, range]] = []
         self._swept: dict[int, Trace] = {}  # the traces of the pass under way
         self._length = 0
+        self._sources: dict[str, Source] = {}
 
     # ---- an episode ------------------------------------------------------------------------------------------
 
@@ -200,6 +204,18 @@ class Sequencer:
         if position and (fresh or position == 1):
             values = self._machine.waiting_operands(self._swept, self._length)
             self._machine.holdings.buffer(OPERANDS[0], values, OPERANDS[1])
+
+    def draws(self, name: str) -> Callable[[int], np.ndarray]:
+        """So many standard normal numbers per chip, from the named stream at the present step."""
+        source = self._sources.get(name)
+        if source is None:
+            source = self._sources[name] = Source(self._machine.seed, name, self._machine.chips)
+        moment = self.moment(source)
+        return lambda count: source.draw(count, moment)
+
+    def moment(self, source: Source) -> Moment:
+        """The point at which a stream of fresh noise stands."""
+        return source.moment(self.clock, self.batch_number, self.sweep_number, self.step_index)
 
     # ---- what is like what was before ------------------------------------------------------------------------
 

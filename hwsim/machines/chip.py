@@ -10,7 +10,7 @@ import numpy as np
 from hwsim import formats
 from hwsim.accounts.memories import REGISTERS
 from hwsim.accounts.memory import BUFFERS, MASTER
-from hwsim.machine.machine import Heads, UnitErrors
+from hwsim.machine.machine import Heads, Machine, UnitErrors
 from hwsim.machine.numerics import EXACT, Numerics
 from hwsim.machine.parameters import Coefficients, Matrix
 from hwsim.machine.port import Port
@@ -148,7 +148,7 @@ class Chip(DigitalMachine):
     ) -> Signal:
         """Enter one operation that makes an analog signal."""
         if self.strict:
-            self.check(head, value)
+            value = Machine.finish(self, head, value)  # analog values are not rounded
         slot = len(self._entries)
         self._entries.append((head, value.shape, size, reads, slot))
         signal = Wire()
@@ -168,8 +168,7 @@ class Chip(DigitalMachine):
 
     def moment(self, source: Source) -> Moment:
         """The point at which a unit's stream of fresh noise stands."""
-        at = self.sequencer
-        return source.moment(self._now, at.batch_number, at.sweep_number, at.step_index)
+        return self.sequencer.moment(source)
 
     def records_of_step(self) -> tuple[list[Entry], np.ndarray | None]:
         measured, self._measured = self._measured, []

@@ -32,7 +32,7 @@ class Random(Operation):
     __slots__ = ()
 
     def __call__(self, machine: Any, name: str, width: int) -> Any:
-        return machine.make(self, width, machine.draws(name))
+        return machine.make(self, width, machine.sequencer.draws(name))
 
 
 def _zeros(like: np.ndarray, n: int) -> np.ndarray:
