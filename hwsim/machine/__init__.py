@@ -9,13 +9,14 @@ from hwsim.machine.shapes import Expectations, Shapes
 from hwsim.machine.signal import Signal
 from hwsim.machine.snapshot import Snapshot, resume, snapshot
 from hwsim.machine.step import Step
-from hwsim.machine.storage import Accumulator, Register, Storage, Tape, Workspace
+from hwsim.machine.storage import Accumulator, DelayLine, Queue, Register, Storage, Tape, Workspace
 
 __all__ = [
     "EXACT",
     "Accumulator",
     "Bias",
     "Counted",
+    "DelayLine",
     "Diagonal",
     "Divergence",
     "Expectations",
@@ -25,6 +26,7 @@ __all__ = [
     "Matrix",
     "ModeGain",
     "Numerics",
+    "Queue",
     "Register",
     "Shapes",
     "Signal",

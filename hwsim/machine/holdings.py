@@ -10,7 +10,7 @@ from hwsim.accounts.memory import BUFFERS, TAPE, Holding, MemoryLedger
 from hwsim.errors import CausalityError
 from hwsim.machine.port import Divergence
 from hwsim.machine.stage import Stage
-from hwsim.machine.storage import Accumulator, Register, Storage, Tape
+from hwsim.machine.storage import Accumulator, Entries, Register, Storage
 
 
 class Holdings:
@@ -42,7 +42,7 @@ class Holdings:
         if storage.name in self.storages:
             raise CausalityError(f"{storage.name!r} exists already")
         bits, technology = self._machine.held_as(storage.kind)
-        values = 0 if isinstance(storage, Tape) else prod(storage.size)
+        values = 0 if isinstance(storage, Entries) else prod(storage.size)
         if not storage.shared:
             values *= self._machine.parallel
         self.ledger.allocate(
@@ -112,17 +112,17 @@ class Holdings:
 
     # ---- what grows ------------------------------------------------------------------------------------------
 
-    def grow(self, tape: Tape, entries: int) -> None:
-        """Charge so many more entries of a tape, or fewer."""
-        values = entries * prod(tape.size) * self._machine.parallel
-        (self.ledger.grow if values > 0 else self.ledger.shrink)(tape.name, abs(values))
+    def grow(self, storage: Entries, entries: int) -> None:
+        """Charge so many more entries of a tape or queue, or fewer."""
+        values = entries * prod(storage.size) * self._machine.parallel
+        (self.ledger.grow if values > 0 else self.ledger.shrink)(storage.name, abs(values))
 
     def repeat(self, growth: dict[str, int], times: int) -> None:
         """Charge what a step changed so many times more."""
         self.ledger.repeat(growth, times)
         for name, values in growth.items():
             storage = self.storages.get(name)
-            if isinstance(storage, Tape):
+            if isinstance(storage, Entries):
                 storage.leap(values * times // (prod(storage.size) * self._machine.parallel))
 
     def buffer(self, name: str, values: int, kind: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from hwsim.errors import CausalityError
 from hwsim.machine.signal import Signal
 from hwsim.machine.stage import Stage
-from hwsim.machine.storage import Accumulator, Register, Storage, Tape
+from hwsim.machine.storage import Accumulator, Queue, Register, Storage, Tape
 from hwsim.operations import moves
 from hwsim.records import GRADIENT
 
@@ -40,9 +40,9 @@ class Port:
 
     # ---- registers -------------------------------------------------------------------------------------------
 
-    def load(self, register: Register) -> Signal:
-        """What the register held at the start of the step."""
-        machine, value = self.machine, register.front
+    def load(self, register: Register, value: np.ndarray | None = None) -> Signal:
+        """What the register held at the start of the step, or one of several values that it held."""
+        machine, value = self.machine, register.front if value is None else value
         if machine.strict:
             value = machine.numerics.copy(value)
         return machine.emit(machine.heads[self.loads], value, (register.name,))
@@ -54,6 +54,17 @@ class Port:
         value = self.stored(register, x)
         machine.note(machine.heads[self.stores], value.shape, (x._slot,), register.name)
         machine.holdings.settle_later(register, value)
+
+    def clear(self, register: Register) -> None:
+        """Have the register hold zero from the end of the step."""
+        machine, shape = self.machine, register.front.shape
+        machine.note(self.heads[self.stores], shape, (), register.name)
+        machine.holdings.settle_later(register, machine.numerics.zeros(shape, machine.dtype))
+
+    @property
+    def heads(self) -> Any:
+        """The heads of what it does, by operation and unit."""
+        return self.machine.heads
 
     def stored(self, register: Register, x: Signal) -> np.ndarray:
         """The value of a signal that fits the register.
@@ -90,6 +101,21 @@ class Port:
         value = tape.entries.pop()
         self.machine.holdings.grow(tape, -1)
         return self.machine.emit(self.machine.heads[moves.pop, self.name], value, (tape.name,))
+
+    def put(self, queue: Queue, x: Signal) -> None:
+        """Put a signal in behind all others."""
+        machine = self.machine
+        x = machine.digital(x)
+        value = machine.see(x)
+        queue.entries.append(machine.numerics.copy(value) if machine.strict else value)
+        machine.holdings.grow(queue, 1)
+        machine.note(machine.heads[moves.put, self.name], value.shape, (x._slot,), queue.name)
+
+    def get(self, queue: Queue) -> Signal:
+        """Take the oldest signal out."""
+        value = queue.entries.pop(0)
+        self.machine.holdings.grow(queue, -1)
+        return self.machine.emit(self.machine.heads[moves.get, self.name], value, (queue.name,))
 
     def keep(self, storage: Storage, reads: tuple[int, ...]) -> None:
         """Enter that what is shown is kept."""

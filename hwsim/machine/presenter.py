@@ -43,6 +43,7 @@ class Presenter:
     def __init__(self, machine: Stage) -> None:
         self._machine = machine
         self.kept_from, self.again, self.backward = 0, False, False
+        self._most = 0
         self._kept: dict[str, Storage] = {}
         self._there: set[str] = set()  # what has been shown in this workspace, and kept if it is to be
         self._inputs = self._targets = np.empty(0)
@@ -61,21 +62,25 @@ class Presenter:
             self._inputs = self._targets = np.empty(0)
 
     @contextmanager
-    def workspace(self, *, keep_inputs: bool = False) -> Iterator[Workspace]:
-        """Storage for one batch. To show the input in more than one pass it must be kept, and that is charged."""
+    def workspace(self, *, keep_inputs: bool | int = False) -> Iterator[Workspace]:
+        """Storage for one batch. To show the input in more than one pass it must be kept, and that is charged.
+
+        Args:
+            keep_inputs: True for all inputs; a number for the last so many of them.
+        """
         machine, episode = self._machine, self._machine.episode
         with Workspace(machine) as workspace:
             if keep_inputs:
-                size = (episode.steps, episode.width)
+                self._most = episode.steps if keep_inputs is True else min(keep_inputs, episode.steps)
                 self.kept_from = machine.sequencer.shown_up_to
-                self._kept["input"] = workspace.keep(
-                    "input replay", INPUT_REPLAY, size, self._inputs, machine.input_bits
-                )
+                size, inputs = (self._most, episode.width), self._inputs[: self._most]
+                self._kept["input"] = workspace.keep("input replay", INPUT_REPLAY, size, inputs, machine.input_bits)
             if keep_inputs or not episode.target_per_step:
                 words = 1 if episode.classes else episode.outputs
                 bits = max(1, (episode.classes - 1).bit_length()) if episode.classes else None
-                size = (episode.steps if episode.target_per_step else 1, words)
-                self._kept["target"] = workspace.keep("target replay", TARGET_REPLAY, size, self._targets, bits)
+                size = (self._most if episode.target_per_step else 1, words)
+                targets = self._targets[: size[0]]
+                self._kept["target"] = workspace.keep("target replay", TARGET_REPLAY, size, targets, bits)
             self._there.clear()
             try:
                 yield workspace
@@ -88,6 +93,11 @@ class Presenter:
         Raises:
             CausalityError: they are not.
         """
+        kept_from = max(self.kept_from, self._machine.sequencer.shown_up_to - self._most)
+        if self.again and "input" in self._kept and self.kept_from <= order.start < kept_from:
+            raise CausalityError(
+                f"pass {name!r} shows step {order.start} again, and of the inputs only the last {self._most} are kept"
+            )
         if self.again and ("input" not in self._kept or order.start < self.kept_from):
             raise CausalityError(
                 f"pass {name!r} shows the input again, but it was not kept; open the workspace with keep_inputs, and "

@@ -138,12 +138,29 @@ class Register(Storage):
             self.machine.sequencer.require_phase(f"{self.name}: weights are written")
         self.port.store(self, signal)
 
+    def clear(self) -> None:
+        """Hold zero from the end of the step: a reset, which is charged as a store."""
+        if self.pending:
+            raise CausalityError(f"{self.name} is stored twice in one step")
+        self.port.clear(self)
+
 
 class DelayLine(Register):
     """First in, first out: `load` gives the value that was stored as many steps ago as the line is long, zero at first.
 
     `value` is `(chips, batch, length, width)`, the oldest in front.
     """
+
+    def tap(self, age: int) -> Signal:
+        """The value that was stored `age` steps ago, from 1 to the length of the line.
+
+        Raises:
+            ValueError: the line does not reach so far.
+        """
+        length = self.size[0]
+        if not 1 <= age <= length:
+            raise ValueError(f"{self.name} holds what was stored 1 to {length} steps ago, not {age}")
+        return self.port.load(self, self.value[:, :, length - age])
 
     @property
     def front(self) -> np.ndarray:
@@ -196,17 +213,15 @@ class Accumulator(Storage):
         self.machine.sequencer.require_phase(f"{self.name} can be read or set")
 
 
-class Tape(Storage):
-    """Past values, last in first out, in addressable memory; only machines that have some offer one.
+class Entries(Storage):
+    """As many vectors as are put in; the ledger's charge grows with each of them, and shrinks when one is taken out.
 
-    `value` is `(entries, chips, batch, *size)`; the ledger's charge grows with each push and shrinks with each pop.
+    `value` is `(entries, chips, batch, *size)`.
     """
 
-    def __init__(self, machine: Stage, name: str, size: tuple[int, ...]) -> None:
-        require_addressable(machine, f"the tape {name!r}")
-        super().__init__(
-            machine, name, TAPE, size, np.zeros((0, machine.chips, machine.episode.batch, *size), machine.dtype)
-        )
+    def __init__(self, machine: Stage, name: str, kind: str, size: tuple[int, ...]) -> None:
+        empty = np.zeros((0, machine.chips, machine.episode.batch, *size), machine.dtype)
+        super().__init__(machine, name, kind, size, empty)
         self.entries = machine.numerics.recorded(self.value)
 
     @property
@@ -227,12 +242,48 @@ class Tape(Storage):
         assert isinstance(self.entries, Alike)
         self.entries.entries += entries
 
+
+class Tape(Entries):
+    """Past values, last in first out, in addressable memory; only machines that have some offer one."""
+
+    def __init__(self, machine: Stage, name: str, size: tuple[int, ...]) -> None:
+        require_addressable(machine, f"the tape {name!r}")
+        super().__init__(machine, name, TAPE, size)
+
     def push(self, signal: Signal) -> None:
         self.port.push(self, signal)
 
     def pop(self) -> Signal:
         """Take the latest value off the tape."""
         return self.port.pop(self)
+
+
+class Queue(Entries):
+    """Values in the order in which they were put in, first in first out; no machine needs a tape for it.
+
+    What is put in can be taken out from the next step on.
+    """
+
+    def __init__(self, machine: Stage, name: str, size: tuple[int, ...]) -> None:
+        super().__init__(machine, name, DELAY, size)
+        self._fresh, self._at = 0, -1  # entries of the step under way
+
+    def put(self, signal: Signal) -> None:
+        """Put a value in behind all others."""
+        clock = self.machine.sequencer.clock
+        self._fresh, self._at = (self._fresh if clock == self._at else 0) + 1, clock
+        self.port.put(self, signal)
+
+    def get(self) -> Signal:
+        """Take the oldest value out.
+
+        Raises:
+            CausalityError: there is none from an earlier step.
+        """
+        fresh = self._fresh if self.machine.sequencer.clock == self._at else 0
+        if len(self.entries) <= fresh:
+            raise CausalityError(f"{self.name} holds no value of an earlier step")
+        return self.port.get(self)
 
 
 def require_addressable(machine: Stage, what: str) -> None:
@@ -290,6 +341,10 @@ class Workspace:
             CapabilityError: the machine has no addressable memory.
         """
         return self._keep(Tape(self._machine, name, (width,)))
+
+    def queue(self, name: str, width: int) -> Queue:
+        """A queue of vectors of `width` values, empty."""
+        return self._keep(Queue(self._machine, name, (width,)))
 
     def keep(self, name: str, kind: str, size: tuple[int, ...], value: np.ndarray, bits: int | None = None) -> Storage:
         """A read-only store, for inputs and targets that are shown again."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from hwsim.accounts.memories import memory_of
 from hwsim.machine.port import Port
 from hwsim.machine.signal import Signal
@@ -46,13 +48,20 @@ class HostedChip(Chip):
 class HostedRegister(AnalogRegister):
     """An analog register that the host takes over when a backward pass starts with it, or stores into it."""
 
-    def load(self, register: Register) -> Signal:
+    def load(self, register: Register, value: np.ndarray | None = None) -> Signal:
         host: Any = self.machine
         if not host.on_host:
-            return super().load(register)
+            return super().load(register, value)
         if register.value is register.initial:
-            return host.take_over(register).load(register)
-        return host.digital(super().load(register))
+            return host.take_over(register).load(register, value)
+        return host.digital(super().load(register, value))
+
+    def clear(self, register: Register) -> None:
+        host: Any = self.machine
+        if host.on_host:
+            host.take_over(register).clear(register)
+        else:
+            super().clear(register)
 
     def store(self, register: Register, x: Signal) -> None:
         host: Any = self.machine

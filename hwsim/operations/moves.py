@@ -8,6 +8,9 @@ load = Operation("load", lambda held: held)
 store = Operation("store", lambda v: v)
 push = Operation("push", lambda v: v)
 pop = Operation("pop", lambda held: held)
+put = Operation("put", lambda v: v)
+get = Operation("get", lambda held: held)
+"""Out of a queue, first in first out."""
 accumulate = Operation("accumulate", lambda v: v, work=each(add=1), traffic=Traffic.SUMS)
 """Add a signal, summed over sequences, to sums."""
 outer = Operation("outer", lambda v, w: v, work=macs, product=True, traffic=Traffic.OUTER_SUMS)

@@ -133,5 +133,5 @@ class MemoryPrices:
         return {name: store.area for name, store in self.stores.items() if store.banks}
 
 
-READ = tuple(operation.kind for operation in (moves.load, moves.pop, moves.replay))
-WRITTEN = tuple(operation.kind for operation in (moves.store, moves.push, moves.keep))
+READ = tuple(operation.kind for operation in (moves.load, moves.pop, moves.get, moves.replay))
+WRITTEN = tuple(operation.kind for operation in (moves.store, moves.push, moves.put, moves.keep))

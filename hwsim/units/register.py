@@ -83,8 +83,12 @@ class AnalogRegister(Port):
         self._source = Source(machine.seed, f"{register.name} store", machine.chips)
         self._perturb = machine.numerics.run(PERTURB)
 
-    def load(self, register: Register) -> Signal:
-        machine, value = self._machine, register.front
+    @property
+    def heads(self) -> Any:
+        return self._machine.analog_heads
+
+    def load(self, register: Register, value: np.ndarray | None = None) -> Signal:
+        machine, value = self._machine, register.front if value is None else value
         if machine.strict:
             value = machine.numerics.copy(value)
         return machine.emit_analog(machine.analog_heads[self.loads], value, (register.name,), self._full_scale)

@@ -179,9 +179,12 @@ def test_functions_have_units_of_their_own(kind: str) -> None:
     assert spent(scaled, of(kind, 6))["vector unit"] < 0.2 * 6 * PICO  # with the node, as all arithmetic
 
 
+MOVED = ("load", "store", "push", "pop", "put", "get", "keep", "replay")
+
+
 @pytest.mark.parametrize("kind", sorted(set(BY_KIND) - {"dac", "adc", "program"}))
 def test_every_operation_comes_down_to_what_has_a_price(kind: str) -> None:
-    unit = "state memory" if kind in ("load", "store", "push", "pop", "keep", "replay") else "vector unit"
+    unit = "state memory" if kind in MOVED else "vector unit"
     arithmetic = {"arithmetic.float32.multiply", "arithmetic.float32.add", "compare", REGISTER_ACCESSES}
     arithmetic |= {"functions.tanh", "functions.exp", "functions.cos"}
     names = {charge.constant for charge in prices().charges(of(kind, 4, 4, unit=unit))}

@@ -21,7 +21,9 @@ from hwsim.records import PURPOSES, Record
 
 MACHINES = [name for name in hardware.names("configs/hardware") if not re.fullmatch(r"digital_(?!45)\d+nm", name)]
 """All that are shipped, but for the digital one at other nodes, where only numbers differ."""
-NO_ARITHMETIC = ("wire", "negate", "load", "store", "push", "pop", "keep", "replay", "fetch", "input", "target")
+NO_ARITHMETIC = (
+    "wire", "negate", "load", "store", "push", "pop", "put", "get", "keep", "replay", "fetch", "input", "target",
+)  # fmt: skip
 ELEMENTARY = {"mac", "multiply", "add", "compare", "divide", "root", "exp", "tanh", "cos"}
 
 

@@ -134,6 +134,7 @@ class Stage:
             self.program()
             for step in self.machine.forward_pass("first"):
                 assert step.target.width == WIRES
+                self.queue.put(step.input)
             yield self
 
     def allocate(self, workspace: Workspace) -> None:
@@ -152,7 +153,7 @@ class Stage:
         self.analog = workspace.register("analog", WIRES, STATE)
         self.digital = workspace.register("digital", WIRES, LEARNING)
         self.line = workspace.delay_line("line", WIRES, 1)
-        self.tape = workspace.tape("tape", WIRES)
+        self.tape, self.queue = workspace.tape("tape", WIRES), workspace.queue("queue", WIRES)
 
     def program(self) -> None:
         for _ in self.machine.phase("programming"):
@@ -191,6 +192,17 @@ def _at(act: Callable[..., Any], *shapes: tuple[int, ...], phase: bool = False) 
 def _pushed_and_popped(stage: Stage, x: Signal) -> Signal:
     stage.tape.push(x)
     return stage.tape.pop()
+
+
+def _put(stage: Stage, x: Signal) -> None:
+    stage.queue.put(x)
+    stage.queue.get()  # one value always waits
+
+
+def _taken_and_put(stage: Stage) -> Signal:
+    taken = stage.queue.get()
+    stage.queue.put(taken)
+    return taken
 
 
 def _standardised_error(stage: Stage, error: Signal, x: Signal) -> Signal:
@@ -308,6 +320,11 @@ CASES = {
     "Accumulator.load": _at(lambda stage: stage.W.gradient.load(), phase=True),
     "Accumulator.store": _at(lambda stage, x: stage.b.gradient.store(x), VECTOR, phase=True),
     "Accumulator.clear": _at(lambda stage: stage.W.gradient.clear(), phase=True),
+    "DelayLine.tap": _at(lambda stage: stage.line.tap(1)),
+    "Register.clear": _at(lambda stage: stage.digital.clear()),
+    "Register.clear analog": _at(lambda stage: stage.analog.clear()),
+    "Queue.put": _at(_put, VECTOR),
+    "Queue.get": _at(_taken_and_put),
     "Tape.push": _at(_pushed_and_popped, VECTOR),
     "Tape.pop": _at(_pushed_and_popped, VECTOR),
     "Step.input": Case(lambda stage, step: step.input),
@@ -316,11 +333,11 @@ CASES = {
 }
 
 NOT_OPERATIONS = {
-    "Matrix.take", "Coefficients.take", "Tape.fill", "Tape.leap",  # from outside
+    "Matrix.take", "Coefficients.take", "Entries.fill", "Entries.leap",  # from outside
     "Coefficients.trained", "Trainable.begin_training", "Trainable.slot",  # made
-    "Storage.release", "Register.release", "Tape.release", "Matrix.release", "Coefficients.release",  # given back
+    "Storage.release", "Register.release", "Entries.release", "Matrix.release", "Coefficients.release",  # given back
     "Matrix.holds", "Coefficients.holds",  # part of applying
-    "Workspace.register", "Workspace.delay_line", "Workspace.tape", "Workspace.keep",
+    "Workspace.register", "Workspace.delay_line", "Workspace.tape", "Workspace.queue", "Workspace.keep",
     "Register.after", "DelayLine.after",  # part of storing
 }  # fmt: skip
 OPERATORS = (
