@@ -1,4 +1,4 @@
-"""The rehearsal: a few steps of everything on shapes, with one chip and one sequence, before anything large is made.
+"""The rehearsal: a few steps of everything with one chip and one sequence, before anything large is made.
 
 It finds out whether the rule, as it is at the end of training, fits the machine, and how long registers hold their
 values, which leak needs.
@@ -19,7 +19,7 @@ from hwsim.errors import HwsimError
 from hwsim.experiments.length import Length
 from hwsim.learning import optimizers
 from hwsim.learning.update import Update
-from hwsim.machine import Machine, Shapes
+from hwsim.machine import Machine
 from hwsim.networks import Network
 from hwsim.units.register import Hold
 
@@ -42,26 +42,26 @@ def rehearse(experiment: Experiment, name: str, system: System, episode: Episode
     def last() -> learning.Rule:
         return rule.at(max(updates - 1, 0), updates)
 
-    zeros = _zeros(episode, min(episode.steps, max(STEPS, last().shortest)))
+    small = _small(episode, min(episode.steps, max(STEPS, last().shortest)))
     try:
-        stage = machines.build(system.machine, seed=experiment.seed, numerics=Shapes())
-        stage.sequencer.skips = False  # a rule may have steps that differ without saying so
+        stage = machines.build(system.machine, seed=experiment.seed)
         network = Network(stage, experiment.network, episode.width, episode.outputs, rule.uses)
         last().check(network)
         network.begin_training()
         rule.prepare(network)
         network.program()
         stage.journal.close_batch(1)
-        with stage.showing(zeros):
-            if training:
-                last().learn(network, Update(network, optimizers.build(training.optimizer, network), training))
-            else:
-                last().gradients(network)
-        with stage.showing(zeros):
-            network.infer()
+        with np.errstate(all="ignore"):
+            with stage.showing(small):
+                if training:
+                    last().learn(network, Update(network, optimizers.build(training.optimizer, network), training))
+                else:
+                    last().gradients(network)
+            with stage.showing(small):
+                network.infer()
     except HwsimError as error:
         raise type(error)(f"{name}: {error}") from None
-    found = _held(stage, lambda steps: episode.steps if steps == zeros.steps else steps)
+    found = _held(stage, lambda steps: episode.steps if steps == small.steps else steps)
     stage.release()
     return found
 
@@ -85,12 +85,12 @@ def _held(stage: Machine, standing_for: Callable[[int], int]) -> dict[str, Hold]
     return {name: hold for name, (_, hold) in longest.items()}
 
 
-def _zeros(episode: Episode, steps: int) -> Episode:
-    """One sequence of zeros, a little shorter."""
+def _small(episode: Episode, steps: int) -> Episode:
+    """One sequence of small inputs, a little shorter; at rest, cells with gates have a Jacobian without inverse."""
     labels = values = None
     if episode.values is not None:
         values = np.zeros((1, steps, episode.outputs))
     else:
         labels = np.zeros((1, steps) if episode.target_per_step else (1,), np.int64)
     loss_from = 0 if episode.loss_from == 0 else steps - 1
-    return Episode(np.zeros((1, steps, episode.width)), labels, values, episode.classes, loss_from)
+    return Episode(np.full((1, steps, episode.width), 0.125), labels, values, episode.classes, loss_from)

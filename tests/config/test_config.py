@@ -190,7 +190,7 @@ def test_an_unknown_machine_or_device_is_told_with_its_place_and_the_nearest(
         (
             "name: lru",
             "name: lur",
-            "5:20: unknown network.layers.0.cell 'lur'; did you mean 'lru'? allowed: leaky_tanh",
+            "5:20: unknown network.layers.0.cell 'lur'; did you mean 'lru'? allowed: gru",
         ),
         ("name: sgd", "name: sdg", "8:30: unknown training.optimizer 'sdg'; did you mean 'sgd'? allowed: adamw, sgd"),
         ("modes: 4", "modes: 4, r_mim: 1", "5:35: unknown key 'r_mim'; did you mean 'r_min'? allowed: max_phase, mode"),
