@@ -420,4 +420,4 @@ def test_the_rehearsal_takes_the_last_stage_and_the_check_the_first(monkeypatch)
     monkeypatch.setattr(learning, "build", lambda options: Again(Times()))
     run(experiment(gradient_check={"sequences": 4}))
     training = [(True, False, times) for times in (1, 1, 1, 2, 2, 2, 3)]
-    assert shown == [(False, False, 3), (True, True, 1), *training]
+    assert shown == [(True, False, 3), (True, True, 1), *training]
