@@ -14,7 +14,7 @@ from hwsim.accounts.memory import WEIGHTS
 from hwsim.errors import CausalityError, SingularJacobianError
 from hwsim.machine.holder import Weights, Words
 from hwsim.machine.holdings import Holdings
-from hwsim.machine.numerics import EXACT, Numerics
+from hwsim.machine.numerics import EXACT, Numerics, checked
 from hwsim.machine.parameters import Coefficients, Matrix
 from hwsim.machine.port import Port
 from hwsim.machine.presenter import NOTHING_SHOWN
@@ -67,6 +67,7 @@ class Machine:
     Attributes:
         chips: independent instances, simulated side by side.
         numerics: what its operations do to values.
+        functions: what computes each operation; on strict machines shapes of results are checked.
         strict: overwrite every value with NaN when its step ends, so that one smuggled out poisons what uses it.
         sequencer: passes, phases and steps.
         showing, forward_pass, backward_pass, phase, rounds, workspace: those of the sequencer.
@@ -117,7 +118,7 @@ class Machine:
         self.units: list[Matrix | Coefficients] = []
         self.probe = Probe(self.see)
         self.watchers = self.probe.watchers
-        self._values, self._now = numerics.functions, -1
+        self.functions, self._now = checked(numerics.functions) if strict else numerics.functions, -1
         self._entries: list[Entry] = _NO_ENTRIES
         self._made: list[np.ndarray] = []
         self._contexts: dict[tuple[str, str, bool], Heads] = {}
@@ -139,7 +140,7 @@ class Machine:
             unit, (x,) = self.place(operation, (x,))
             if unit is not None:
                 return unit.carry_out(operation, (x,), () if constant is None else (constant,))
-        v, function = x._value, self._values[operation]
+        v, function = x._value, self.functions[operation]
         value = function(v) if constant is None else function(v, constant)
         size = operation.size
         return self.emit(self.heads[operation], value, (x._slot,), None if size is None else size(v.shape))
@@ -155,7 +156,7 @@ class Machine:
         v, w = x._value, y._value
         if v.shape != w.shape:
             v, w = meet(operation, v, w, self.numerics)
-        return self.emit(self.heads[operation], self._values[operation](v, w), (x._slot, y._slot))
+        return self.emit(self.heads[operation], self.functions[operation](v, w), (x._slot, y._slot))
 
     def carry_out(self, operation: Operation, *operands: Any) -> Any:
         """An operation on any number of signals, followed by its constants; two signals if it has two results.
@@ -175,7 +176,7 @@ class Machine:
         size = None if operation.size is None else operation.size(*(v.shape for v in values))
         reads = tuple(signal._slot for signal in signals)
         try:
-            result = self._values[operation](*values, *constants)
+            result = self.functions[operation](*values, *constants)
         except np.linalg.LinAlgError:
             raise SingularJacobianError(
                 f"{self.layer}: the Jacobian of step {self.sequencer.step_index} in {self.sequencer.sweep_name!r} has "
@@ -195,14 +196,14 @@ class Machine:
             if unit is not None:
                 return unit.apply(operation, holder, x)
         v, size = x._value, operation.size
-        value = self._values[operation](holder.holds(operation), v)
+        value = self.functions[operation](holder.holds(operation), v)
         reads = (x._slot, holder.name) if operation.named else (x._slot,)
         return self.emit(self.heads[operation], value, reads, None if size is None else size(holder.shape, v.shape))
 
     def fetch(self, operation: Held, holder: Matrix | Coefficients, values: np.ndarray) -> Signal:
         """What a unit holds as a signal, the same for every sequence."""
         batch = self.episode.batch
-        value = self._values[operation](values, batch)
+        value = self.functions[operation](values, batch)
         key = (operation, holder.storage.port.name) if isinstance(holder, Coefficients) else operation
         size = None if operation.size is None else operation.size(holder.shape, batch)
         return self.emit(self.heads[key], value, (holder.name,), size)
@@ -210,7 +211,7 @@ class Machine:
     def make(self, operation: Operation, *constants: Any) -> Signal:
         """A signal that is made of nothing: constants, random signs."""
         like = np.empty((self.chips, self.episode.batch, 0), self.dtype)
-        return self.emit(self.heads[operation], self._values[operation](like, *constants), ())
+        return self.emit(self.heads[operation], self.functions[operation](like, *constants), ())
 
     def digital(self, x: Signal) -> Signal:
         """A signal as a number; every signal of this machine is one."""

@@ -49,6 +49,29 @@ class Functions(dict[Operation, Callable[..., Any]]):
         return function
 
 
+def checked(functions: Functions) -> Functions:
+    """The same functions, whose results have the shapes that operations declare: nothing is broadcast unseen.
+
+    Raises:
+        TypeError: a result has another shape.
+    """
+
+    def checking(operation: Operation) -> Callable[..., Any]:
+        compute = functions[operation]
+
+        def computed(*operands: Any) -> Any:
+            made = compute(*operands)
+            results, shapes = made if isinstance(made, tuple) else (made,), operation.shapes(*operands)
+            if tuple(result.shape for result in results) != shapes:
+                found = ", ".join(str(result.shape) for result in results)
+                raise TypeError(f"{operation.name} made {found}, not {', '.join(map(str, shapes))}")
+            return made
+
+        return computed
+
+    return Functions(checking)
+
+
 class Numerics:
     """Arithmetic on the arrays of signals `(chips, batch, n)`, of bundles `(chips, batch, k, n)`, and of storages.
 

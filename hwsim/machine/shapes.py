@@ -81,13 +81,10 @@ class Shapes(Numerics):
         self.expected = expected or Expectations()
 
     def computing(self, operation: Operation) -> Callable[..., Any]:
-        shape, second = operation.shape, operation.second
-
         def shaped(*operands: Any) -> Any:
-            arrays = [operand for operand in operands if isinstance(operand, np.ndarray)]
-            shapes = [operand.shape if isinstance(operand, np.ndarray) else operand for operand in operands]
-            first = blank(shape(*shapes), arrays[-1].dtype)
-            return first if second is None else (first, blank(second(*shapes), arrays[-1].dtype))
+            dtype = next(operand.dtype for operand in reversed(operands) if isinstance(operand, np.ndarray))
+            results = tuple(blank(shape, dtype) for shape in operation.shapes(*operands))
+            return results[0] if operation.second is None else results
 
         return shaped
 

@@ -61,7 +61,7 @@ class Chip(DigitalMachine):
         self.devices = DeviceArrays(chips, parts.tiles)
         self.converters = Converters(self, parts.dac.bits, parts.adc.bits)
         self.circuits, self.wiring = Circuits(self, seed), Wiring(self)
-        self.functions = FunctionCircuits(self, parts.functions, self.circuits)
+        self.function_circuits = FunctionCircuits(self, parts.functions, self.circuits)
         self.clipped = {kind: defaultdict[str, list[int]](lambda: [0, 0]) for kind in ("dac", "adc", "analog")}
         self.effective_bits = resolution(parts, self.format.bits)
         self._measured: list[np.ndarray] = []
@@ -84,7 +84,7 @@ class Chip(DigitalMachine):
         if operation.wiring:
             return self.wiring, tuple(map(self.analog, operands))
         if operation.circuit is not None and not better_digital(operands):
-            return self.functions, tuple(map(self.analog, operands))
+            return self.function_circuits, tuple(map(self.analog, operands))
         return None, tuple(map(self.digital, operands))
 
     def analog(self, x: Signal) -> Signal:

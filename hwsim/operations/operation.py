@@ -138,6 +138,12 @@ class Operation:
         BY_NAME[name] = self
         BY_KIND.setdefault(self.kind, self)
 
+    def shapes(self, *operands: Any) -> tuple[Shape, ...]:
+        """The shapes of its results, from arrays and constants that it would take."""
+        known = [operand.shape if isinstance(operand, np.ndarray) else operand for operand in operands]
+        first = self.shape(*known)
+        return (first,) if self.second is None else (first, self.second(*known))
+
     def forget(self) -> None:
         """Take the declaration back, so that the name is free again."""
         del BY_NAME[self.name]

@@ -73,7 +73,7 @@ class Wiring:
 
     def carry_out(self, operation: Operation, operands: tuple[Signal, ...], constants: tuple[Any, ...]) -> Signal:
         machine = self._machine
-        value = machine.numerics.functions[operation](*(x._value for x in operands), *constants)
+        value = machine.functions[operation](*(x._value for x in operands), *constants)
         full_scale = max(x._full_scale or 0.0 for x in operands)
         reads = tuple(x._slot for x in operands)
         return machine.emit_analog(machine.analog_heads[operation], value, reads, full_scale)
@@ -184,7 +184,7 @@ class FunctionCircuits:
         machine, values = self._machine, [x._value for x in operands]
         if len(values) == 2 and values[0].shape != values[1].shape:
             values = list(meet(operation, values[0], values[1], machine.numerics))
-        function: Callable[..., np.ndarray] = machine.numerics.functions[operation]
+        function: Callable[..., np.ndarray] = machine.functions[operation]
         value, circuit = function(*values, *constants), operation.circuit
         assert circuit is not None
         layer, width = machine.layer, value.shape[-1]

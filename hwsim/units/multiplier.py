@@ -157,7 +157,7 @@ class Multipliers:
             value = self._rotate(self.mode_matrices, vectors(v))
             value = value.reshape(v.shape) if v.ndim > 3 else value
         else:
-            value = machine.numerics.functions[operation](coefficients.storage.value, v)
+            value = machine.functions[operation](coefficients.storage.value, v)
         self._circuits.spoil(bank, value)
         size = None if operation.size is None else operation.size(coefficients.shape, v.shape)
         head = machine.analog_heads[operation, self.owner.name]

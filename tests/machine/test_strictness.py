@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from conftest import LRU, NETWORKS, RULES, built, gradient, random_episode, rule
+from conftest import LRU, NETWORKS, RULES, built, gradient, gradient_of, random_episode, rule
 
 from hwsim import machines
 from hwsim.accounts.memory import OPTIMIZER, WEIGHTS
@@ -327,6 +327,15 @@ def test_what_was_shown_before_it_could_be_kept_is_not_shown_again():
             list(stage.forward_pass("second", range(4, 7)))
             list(stage.forward_pass("again", range(5, 7)))
             list(stage.backward_pass("again", range(4, 7)))
+
+
+@pytest.mark.parametrize("on", ["ideal", "digital_45nm", "pcm_crossbar"])
+def test_a_result_of_another_shape_than_its_operation_declares_is_refused(on, monkeypatch):
+    """A value that was broadcast unseen would go on as if nothing had happened."""
+    monkeypatch.setattr(tanh, "shape", lambda shape: (*shape[:-1], 1))
+    episode, learner = random_episode(), rule("one_step")
+    with pytest.raises(TypeError, match=r"tanh made \(.*, 6\), not \(.*, 1\)"):
+        gradient_of(built("tanh", learner, episode, on=on, strict=True), learner, episode)
 
 
 @pytest.mark.parametrize("on", ["ideal", "digital_45nm", "pcm_crossbar"])
