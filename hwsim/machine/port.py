@@ -10,7 +10,7 @@ from hwsim.errors import CausalityError
 from hwsim.machine.signal import Signal
 from hwsim.machine.stage import Stage
 from hwsim.machine.storage import Accumulator, Queue, Register, Storage, Tape
-from hwsim.operations import moves
+from hwsim.operations import Operation, moves
 from hwsim.records import GRADIENT
 
 
@@ -83,12 +83,7 @@ class Port:
 
     def push(self, tape: Tape, x: Signal) -> None:
         """Put a signal on top of a tape."""
-        machine = self.machine
-        x = machine.digital(x)
-        value = machine.see(x)
-        tape.entries.append(machine.numerics.copy(value) if machine.strict else value)
-        machine.holdings.grow(tape, 1)
-        machine.note(machine.heads[moves.push, self.name], value.shape, (x._slot,), tape.name)
+        self._append(moves.push, tape, x)
 
     def pop(self, tape: Tape) -> Signal:
         """Take a signal off a tape.
@@ -98,24 +93,28 @@ class Port:
         """
         if not tape.entries:
             raise CausalityError(f"{tape.name} is empty")
-        value = tape.entries.pop()
-        self.machine.holdings.grow(tape, -1)
-        return self.machine.emit(self.machine.heads[moves.pop, self.name], value, (tape.name,))
+        return self._take(moves.pop, tape, -1)
 
     def put(self, queue: Queue, x: Signal) -> None:
         """Put a signal in behind all others."""
-        machine = self.machine
-        x = machine.digital(x)
-        value = machine.see(x)
-        queue.entries.append(machine.numerics.copy(value) if machine.strict else value)
-        machine.holdings.grow(queue, 1)
-        machine.note(machine.heads[moves.put, self.name], value.shape, (x._slot,), queue.name)
+        self._append(moves.put, queue, x)
 
     def get(self, queue: Queue) -> Signal:
         """Take the oldest signal out."""
-        value = queue.entries.pop(0)
-        self.machine.holdings.grow(queue, -1)
-        return self.machine.emit(self.machine.heads[moves.get, self.name], value, (queue.name,))
+        return self._take(moves.get, queue, 0)
+
+    def _append(self, operation: Operation, storage: Tape | Queue, x: Signal) -> None:
+        machine = self.machine
+        x = machine.digital(x)
+        value = machine.see(x)
+        storage.entries.append(machine.numerics.copy(value) if machine.strict else value)
+        machine.holdings.grow(storage, 1)
+        machine.note(machine.heads[operation, self.name], value.shape, (x._slot,), storage.name)
+
+    def _take(self, operation: Operation, storage: Tape | Queue, index: int) -> Signal:
+        value = storage.entries.pop(index)
+        self.machine.holdings.grow(storage, -1)
+        return self.machine.emit(self.machine.heads[operation, self.name], value, (storage.name,))
 
     def keep(self, storage: Storage, reads: tuple[int, ...]) -> None:
         """Enter that what is shown is kept."""
