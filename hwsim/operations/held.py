@@ -13,7 +13,7 @@ import numpy as np
 
 from hwsim.operations import kernels
 from hwsim.operations.derivative import Elementwise, Linear
-from hwsim.operations.operation import Operation, Size, Traffic, each, last, macs, mode
+from hwsim.operations.operation import Operation, Traffic, each, last, macs, mode
 from hwsim.records import Shape
 
 
@@ -51,42 +51,33 @@ def _product(w: np.ndarray, v: np.ndarray) -> Any:
     return np.matmul(v.reshape(v.shape[0], -1, v.shape[-1]), w).reshape(*v.shape[:-1], w.shape[-1])
 
 
-def _product_shape(held: Shape, shape: Shape) -> Shape:
-    return *shape[:-1], held[-1]
+def _matrix_product(name: str, traffic: Traffic, derivative: Linear) -> Held:
+    """A product with the matrix that a unit holds, for a vector or each vector of a bundle."""
+    return Held(
+        name,
+        _product,
+        shape=lambda held, shape: (*shape[:-1], held[-1]),
+        size=lambda held, shape: (*shape[2:-1], *held),
+        work=macs,
+        product=True,
+        traffic=traffic,
+        named=True,
+        derivative=derivative,
+    )
 
 
-def _product_size(held: Size, shape: Shape) -> Size:
-    return *shape[2:-1], *held
-
-
-read = Held(
+read = _matrix_product(
     "read",
-    _product,
-    shape=_product_shape,
-    size=_product_size,
-    work=macs,
-    product=True,
-    traffic=Traffic.PRODUCT,
-    named=True,
-    derivative=Linear(
-        lambda node, position, error: node.holder.T @ error, lambda node, position, change: node.holder @ change
-    ),
+    Traffic.PRODUCT,
+    Linear(lambda node, position, error: node.holder.T @ error, lambda node, position, change: node.holder @ change),
 )
-"""W x, for a vector or each vector of a bundle."""
-read_transposed = Held(
+"""W x."""
+read_transposed = _matrix_product(
     "read transposed",
-    _product,
-    shape=_product_shape,
-    size=_product_size,
-    work=macs,
-    product=True,
-    traffic=Traffic.TRANSPOSED_PRODUCT,
-    named=True,
-    derivative=Linear(
-        lambda node, position, error: node.holder @ error, lambda node, position, change: node.holder.T @ change
-    ),
+    Traffic.TRANSPOSED_PRODUCT,
+    Linear(lambda node, position, error: node.holder @ error, lambda node, position, change: node.holder.T @ change),
 )
-"""Wᵀ e, for a vector or each vector of a bundle."""
+"""Wᵀ e."""
 
 # ---- coefficients ------------------------------------------------------------------------------------------------
 
