@@ -13,12 +13,39 @@ from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, WithJso
 _BITS = re.compile(r"(bit|byte|B\b)")
 _NUMBER = r"[-+]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|nan|inf)"
 _UNIT = r"[^\W\d_]\w*(?:(?:\^|\*\*)-?[0-9])?"
+_PARTS = re.compile(rf"({_NUMBER}) *(.*)")
 _WRITTEN = re.compile(rf"{_NUMBER} *{_UNIT}(?: *[*/ ] *{_UNIT})*\Z")
+
+
+_PREFIXES = {"a": -18, "f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12}
+_SI = {"J": "joule", "W": "watt", "s": "second", "V": "volt", "A": "ampere", "S": "siemens", "m": "meter"}
+_SYMBOLS = {
+    **{p + symbol: (name, Decimal(10) ** power) for p, power in _PREFIXES.items() for symbol, name in _SI.items()},
+    **{f"{prefix}iB": ("bit", Decimal(8 << power)) for prefix, power in {"K": 10, "M": 20, "G": 30}.items()},
+    "bit": ("bit", Decimal(1)),
+    "B": ("bit", Decimal(8)),
+}  # fmt: skip
+"""The unit of usual symbols, and how many of it they are."""
+
+
+def _usual(text: str, unit: str) -> Decimal | None:
+    """A quantity in usual symbols; None if it is not written so. pint knows these too, and takes a second to load."""
+    number, symbols = _PARTS.fullmatch(text).groups()  # type: ignore[union-attr]
+    over = re.split(r" *[/ ] *", symbols.replace("**", "^"))
+    factor, names = Decimal(number), []
+    for place, symbol in enumerate(over):
+        base, _, power = symbol.partition("^")
+        if base not in _SYMBOLS:
+            return None
+        name, size = _SYMBOLS[base]
+        names.append(f"{name}^{power}" if power else name)
+        factor = factor / size if place else factor * size ** int(power or 1)
+    return factor if " / ".join(names) == unit and text.count("/") == len(over) - 1 else None
 
 
 @cache
 def _registry() -> Any:
-    import pint  # slow to import, and needed only when a document is read
+    import pint  # slow to import, and needed for unusual units only
 
     return pint.UnitRegistry(non_int_type=Decimal)  # so that 25 uS is 2.5e-05 to the last bit
 
@@ -41,7 +68,8 @@ def parse(text: Any, unit: str, example: str) -> float:
     if not _WRITTEN.match(text) or bool(_BITS.search(text)) != bool(_BITS.search(unit)):
         raise ValueError(f"must be in units of {unit}, as in '{example}'")
     try:
-        value = float(_registry().Quantity(text).to(unit).magnitude)
+        usual = _usual(text, unit)
+        value = float(_registry().Quantity(text).to(unit).magnitude if usual is None else usual)
     except Exception:  # pint's tokenizer raises a dozen kinds of errors
         raise ValueError(f"must be in units of {unit}, as in '{example}'") from None
     if not math.isfinite(value):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -196,3 +199,49 @@ def _example(kind: str) -> str:
 
 def _unit(kind: str) -> str:
     return str(reader(kind).json_schema()["description"]).removeprefix("a quantity in units of ")
+
+
+def _pint(text: str, unit: str) -> float:
+    """By pint, without the table of usual symbols."""
+    registry = quantities._registry()
+    return float(registry.Quantity(text).to(unit).magnitude)
+
+
+@pytest.mark.parametrize("symbol", quantities._SYMBOLS)
+def test_usual_symbols_are_what_pint_takes_them_for(symbol: str) -> None:
+    unit, _ = quantities._SYMBOLS[symbol]
+    for number in ("1", "0.3", "25", "1.7e-3", "-4.25E+7"):
+        usual = quantities._usual(f"{number} {symbol}", unit)
+        assert usual is not None
+        assert float(usual) == _pint(f"{number} {symbol}", unit)
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("8 pJ/bit", "joule / bit"),
+        ("100 fJ/bit/mm", "joule / bit / meter"),
+        ("990 um^2", "meter^2"),
+        ("3 mm**2", "meter^2"),
+    ],
+)
+def test_usual_units_are_what_pint_takes_them_for(text: str, unit: str) -> None:
+    usual = quantities._usual(text, unit)
+    assert usual is not None
+    assert float(usual) == _pint(text, unit)
+
+
+@pytest.mark.parametrize("text", ["5 J s", "5 minute", "5 J/m", "5 eV", "5 V^2", "5 1/s"])
+def test_unusual_units_are_left_to_pint(text: str) -> None:
+    assert quantities._usual(text, "joule") is None
+
+
+def test_shipped_files_are_read_without_what_is_slow_to_import() -> None:
+    says = (
+        "import sys, hwsim; hwsim.load('configs/experiments/quickstart.yaml'); "
+        "print({'pint', 'numba', 'scipy'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", says], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"

@@ -1,7 +1,6 @@
 """Operations on each wire: sums, products, functions and comparisons."""
 
 import numpy as np
-from scipy.special import expit
 
 from hwsim.operations import kernels
 from hwsim.operations.derivative import Elementwise
@@ -21,6 +20,13 @@ class Comparison(Binary):
             signal: S = x._machine.one(above, x, y)
             return signal
         return super().__call__(x, y)
+
+
+def _sigmoid(v: np.ndarray) -> np.ndarray:
+    from scipy.special import expit  # slow to import, and needed by some cells only
+
+    value: np.ndarray = expit(v)
+    return value
 
 
 # ---- of two signals ----------------------------------------------------------------------------------------------
@@ -102,7 +108,7 @@ tanh_slope: Unary = Unary("tanh slope", lambda y: 1 - y * y, work=each(multiply=
 """The slope of tanh where its value is y: 1 - y²."""
 sigmoid = Unary(
     "sigmoid",
-    expit,
+    _sigmoid,
     work=each(tanh=1, add=1),
     circuit="tanh",
     derivative=Elementwise(lambda node: sigmoid_slope(node.result)),

@@ -6,18 +6,47 @@ a vector (softmax, standardise) are kept in float64.
 """
 
 from collections.abc import Callable
+from functools import cached_property, update_wrapper
 from math import exp, sqrt
+from types import FunctionType
 from typing import Any, TypeVar, cast
 
-import numba
 import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class Kernel:
+    """A function that is compiled when it is first called: what compiles it takes long to import."""
+
+    def __init__(self, function: Callable[..., Any], **options: Any) -> None:
+        update_wrapper(self, function)
+        self._function, self._options = function, options
+
+    def __call__(self, *operands: Any) -> Any:
+        return self.compiled(*operands)
+
+    @cached_property
+    def compiled(self) -> Callable[..., Any]:
+        """The compiled function, which calls other kernels compiled as well, and is kept beside the source."""
+        import numba
+
+        function = self._function
+        names = {name: function.__globals__.get(name) for name in function.__code__.co_names}
+        kernels = {name: kernel.compiled for name, kernel in names.items() if isinstance(kernel, Kernel)}
+        calling = FunctionType(function.__code__, {**function.__globals__, **kernels}, function.__name__)
+        compiled: Callable[..., Any] = numba.njit(**self._options, nogil=True, error_model="numpy")(calling)
+        return compiled
+
+
 def compiled(function: F) -> F:
-    """Compile when first called, and keep the result beside the source for the next process."""
-    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    """A kernel of this function."""
+    return cast(F, Kernel(function, cache=True))
+
+
+def inlined(function: F) -> F:
+    """A kernel that becomes part of those that call it."""
+    return cast(F, Kernel(function, inline="always"))
 
 
 @compiled

@@ -16,12 +16,10 @@ from functools import cached_property
 from math import pi
 
 import numpy as np
-from llvmlite import ir
-from numba import float32, int32, njit, types, uint32, uint64
-from numba.extending import intrinsic
+from numpy import float32, int32, uint32, uint64
 
 from hwsim import streams
-from hwsim.operations.kernels import compiled
+from hwsim.operations.kernels import compiled, inlined
 
 Moment = tuple[int, int, int]
 """A point in a stream: three words of a counter. The second has up to 63 bits; those above 32 go into the key."""
@@ -30,19 +28,7 @@ _BLOCK = 1024
 _TURN = np.float32(2 * pi / 2**32)
 
 
-@intrinsic
-def _bits(context, x):  # type: ignore[no-untyped-def]
-    """The bits of a float32 as an int32."""
-    return types.int32(types.float32), lambda _, builder, __, args: builder.bitcast(args[0], ir.IntType(32))
-
-
-@intrinsic
-def _float(context, x):  # type: ignore[no-untyped-def]
-    """The float32 with the bits of an int32."""
-    return types.float32(types.int32), lambda _, builder, __, args: builder.bitcast(args[0], ir.FloatType())
-
-
-@njit(inline="always")
+@inlined
 def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     """Seven rounds of Philox4x32."""
     for _ in range(7):
@@ -53,12 +39,12 @@ def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     return c0, c1, c2, c3
 
 
-@njit(inline="always")
+@inlined
 def _radius(word):  # type: ignore[no-untyped-def]
     """√(-2 ln u) for u = (word + ½) / 2³²; the logarithm by Cephes's polynomial for logf."""
-    bits = _bits((float32(word) + float32(0.5)) * float32(2.0**-32))
+    bits = np.float32((float32(word) + float32(0.5)) * float32(2.0**-32)).view(np.int32)
     exponent = int32(int32(bits >> int32(23)) - int32(126))
-    m = _float(int32(int32(bits & int32(0x007FFFFF)) | int32(0x3F000000)))
+    m = np.int32(int32(bits & int32(0x007FFFFF)) | int32(0x3F000000)).view(np.float32)
     small = m < float32(0.70710678)
     exponent = int32(exponent - int32(small))
     m = m + (m if small else float32(0)) - float32(1)
@@ -77,7 +63,7 @@ def _radius(word):  # type: ignore[no-untyped-def]
     return np.sqrt(float32(-2) * (m + y + e * float32(0.693359375)))
 
 
-@njit(inline="always")
+@inlined
 def _circle(word):  # type: ignore[no-untyped-def]
     """Cosine and sine of 2π word / 2³², by Cephes's polynomials for sinf and cosf on an eighth of the circle."""
     quadrant = uint32(uint32(word + uint32(0x20000000)) >> uint32(30))

@@ -84,9 +84,12 @@ VECTORS = [
 ]
 
 
+_philox = noise.philox.compiled
+
+
 @njit
 def compiled_philox(c, k):  # type: ignore[no-untyped-def]
-    return noise.philox(c[0], c[1], c[2], c[3], k[0], k[1])
+    return _philox(c[0], c[1], c[2], c[3], k[0], k[1])
 
 
 def words(text: str) -> np.ndarray:
