@@ -44,17 +44,17 @@ class Learner:
 
     def gradient(self, episode: Episode) -> None:
         """Add the gradient of one batch to the sums."""
-        with self.network.machine.showing(episode):
+        with self.network.machine.showing(episode, self.rule.routine):
             self.rule.gradients(self.network)
 
     def infer(self, episode: Episode) -> None:
         """One forward pass."""
-        with self.network.machine.showing(episode):
+        with self.network.machine.showing(episode, "inference"):
             self.network.infer()
 
     def learn(self, episode: Episode) -> None:
         """One training step."""
-        with self.network.machine.showing(episode):
+        with self.network.machine.showing(episode, self.rule.routine):
             self.rule.gradients(self.network)
             Update(self.network, self.optimizer, UPDATE, 0.0)(episode.batch * episode.loss_steps)
 

@@ -91,7 +91,7 @@ def evaluate(network: Network, episode: Episode, size: int) -> Score:
     for part in chunks(episode, size):
         meter = Meter(network, part)
         machine.watchers["output"] = meter.see
-        with machine.showing(part):
+        with machine.showing(part, "inference"):
             network.infer()
         loss, right = loss + meter.loss, right + meter.right
     del machine.watchers["output"]

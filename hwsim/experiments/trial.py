@@ -249,8 +249,8 @@ class Trial:
                 stage.watchers["answer"] = meter.see
                 stop = partial(self._stop_diverged_chips, done)
                 update = Update(network, optimizer, training, done / updates, before=stop)
-                with Watch(stage, wanted=done == updates // 2) as watch, stage.showing(episode):
-                    rule = self.rule.at(done, updates)
+                rule = self.rule.at(done, updates)
+                with Watch(stage, wanted=done == updates // 2) as watch, stage.showing(episode, rule.routine):
                     rule.learn(network, update)
                 self._note_divergence(done)
                 self.outcome.detail = watch.detail or self.outcome.detail

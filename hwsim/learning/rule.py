@@ -45,6 +45,11 @@ class Rule(ABC):
         return steps if self.needs_tape else 0
 
     @property
+    def routine(self) -> str:
+        """What its passes depend on, besides the episode: its options."""
+        return f"{type(self).__module__}.{type(self).__qualname__} {self.options!r}"
+
+    @property
     def shortest(self) -> int:
         """Steps of a sequence that is long enough for all of its kinds of passes to occur."""
         return 1

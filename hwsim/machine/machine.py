@@ -12,9 +12,10 @@ from hwsim import formats
 from hwsim.accounts.energy import NoPrices, Prices
 from hwsim.accounts.memory import WEIGHTS
 from hwsim.errors import CausalityError, SingularJacobianError
+from hwsim.machine.captured import Aside
 from hwsim.machine.holder import Weights, Words
 from hwsim.machine.holdings import Holdings
-from hwsim.machine.numerics import EXACT, Numerics, checked
+from hwsim.machine.numerics import EXACT, Numerics, checked, meet
 from hwsim.machine.parameters import Coefficients, Matrix
 from hwsim.machine.port import Port
 from hwsim.machine.presenter import NOTHING_SHOWN
@@ -22,7 +23,7 @@ from hwsim.machine.probe import Probe
 from hwsim.machine.sequencer import Sequencer
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Storage
-from hwsim.operations import Held, Operation, moves, wire
+from hwsim.operations import Held, Operation, moves, solve, wire
 from hwsim.records import GRADIENT, INFERENCE, Entry, Head, Shape, Trace
 
 OUTSIDE = "operations happen within a step of a pass, or in a phase"
@@ -47,14 +48,20 @@ class UnitErrors(NamedTuple):
 
 
 class Heads(dict[Any, Head]):
-    """The heads of operations in one layer and for one purpose, made as they are met."""
+    """The heads of operations in one layer and for one purpose, made as they are met.
 
-    def __init__(self, make: Callable[[Any], Head]) -> None:
+    Args:
+        make: makes the head of an operation, or of one at a named unit.
+        operations: gets the operation of each head, by the identity of the head.
+    """
+
+    def __init__(self, make: Callable[[Any], Head], operations: dict[int, Operation]) -> None:
         super().__init__()
-        self._make = make
+        self._make, self._operations = make, operations
 
     def __missing__(self, key: Any) -> Head:
         head = self[key] = self._make(key)
+        self._operations[id(head)] = key if isinstance(key, Operation) else key[0]
         return head
 
 
@@ -77,6 +84,9 @@ class Machine:
         units: what holds parameters, in the order in which they were made.
         layer, purpose: what the operations that follow serve; entered into their records.
         heads: of the operations of this layer and purpose.
+        contexts: all heads, by what they serve.
+        operations: the operation of each head, by the identity of the head.
+        aside: where a step leaves what its records leave out, if that is wanted.
         update: the number format of what is done between passes.
         probe, watchers: `probe(name, signal)` hands values, as arrays, to `watchers[name]`.
     """
@@ -116,12 +126,14 @@ class Machine:
         self.update = formats.parse(dtype)
         self.finishes = strict
         self.units: list[Matrix | Coefficients] = []
-        self.probe = Probe(self.see)
+        self.probe = Probe(self)
         self.watchers = self.probe.watchers
         self.functions, self._now = checked(numerics.functions) if strict else numerics.functions, -1
         self._entries: list[Entry] = _NO_ENTRIES
         self._made: list[np.ndarray] = []
-        self._contexts: dict[tuple[str, str, bool], Heads] = {}
+        self.aside: Aside | None = None
+        self.contexts: dict[tuple[str, str, bool | str], Heads] = {}
+        self.operations: dict[int, Operation] = {}
         self.holdings, self.sequencer = Holdings(self), Sequencer(self, skips=not numerics.exact)
         self.storages, self.memory, self.journal = self.holdings.storages, self.holdings.ledger, self.sequencer.journal
         self.showing, self.forward_pass = self.sequencer.showing, self.sequencer.forward_pass
@@ -141,7 +153,12 @@ class Machine:
             if unit is not None:
                 return unit.carry_out(operation, (x,), () if constant is None else (constant,))
         v, function = x._value, self.functions[operation]
-        value = function(v) if constant is None else function(v, constant)
+        if constant is None:
+            value = function(v)
+        else:
+            if self.aside is not None:
+                self.aside.given[len(self._entries)] = (constant,)
+            value = function(v, +constant)  # a plain number, see `OfStep`
         size = operation.size
         return self.emit(self.heads[operation], value, (x._slot,), None if size is None else size(v.shape))
 
@@ -172,20 +189,31 @@ class Machine:
         unit, signals = (None, signals) if self.uniform else self.place(operation, signals)
         if unit is not None:
             return unit.carry_out(operation, signals, constants)
+        if constants and self.aside is not None:
+            self.aside.given[len(self._entries)] = constants
         values = [signal._value for signal in signals]
         size = None if operation.size is None else operation.size(*(v.shape for v in values))
         reads = tuple(signal._slot for signal in signals)
-        try:
-            result = self.functions[operation](*values, *constants)
-        except np.linalg.LinAlgError:
-            raise SingularJacobianError(
-                f"{self.layer}: the Jacobian of step {self.sequencer.step_index} in {self.sequencer.sweep_name!r} has "
-                "no inverse"
-            ) from None
+        function = self.functions[operation]
+        result = self.solved(self.layer, function, *values) if operation is solve else function(*values, *constants)
         if operation.second is None:
             return self.emit(self.heads[operation], result, reads, size)
         first = self.emit(self.heads[operation], result[0], reads, size)
         return first, self.emit(self.heads[wire], result[1], (first._slot,))
+
+    def solved(self, layer: str, function: Callable[..., np.ndarray], *values: np.ndarray) -> np.ndarray:
+        """The solution of a linear system.
+
+        Raises:
+            SingularJacobianError: there is none.
+        """
+        try:
+            return function(*values)
+        except np.linalg.LinAlgError:
+            raise SingularJacobianError(
+                f"{layer}: the Jacobian of step {self.sequencer.step_index} in {self.sequencer.sweep_name!r} has no "
+                "inverse"
+            ) from None
 
     def apply(self, operation: Held, holder: Matrix | Coefficients, x: Signal) -> Signal:
         """An operation on a signal with what a unit holds: a product with a matrix, coefficients."""
@@ -195,23 +223,32 @@ class Machine:
             unit, (x,) = self.place(operation, (x,), holder)
             if unit is not None:
                 return unit.apply(operation, holder, x)
+        if self.aside is not None:
+            self.aside.given[len(self._entries)] = holder
         v, size = x._value, operation.size
         value = self.functions[operation](holder.holds(operation), v)
         reads = (x._slot, holder.name) if operation.named else (x._slot,)
         return self.emit(self.heads[operation], value, reads, None if size is None else size(holder.shape, v.shape))
 
-    def fetch(self, operation: Held, holder: Matrix | Coefficients, values: np.ndarray) -> Signal:
+    def fetch(self, operation: Held, holder: Matrix | Coefficients) -> Signal:
         """What a unit holds as a signal, the same for every sequence."""
         batch = self.episode.batch
-        value = self.functions[operation](values, batch)
+        value = self.functions[operation](holder.fetched, batch)
+        if self.aside is not None:
+            self.aside.given[len(self._entries)] = holder
         key = (operation, holder.storage.port.name) if isinstance(holder, Coefficients) else operation
         size = None if operation.size is None else operation.size(holder.shape, batch)
         return self.emit(self.heads[key], value, (holder.name,), size)
 
     def make(self, operation: Operation, *constants: Any) -> Signal:
         """A signal that is made of nothing: constants, random signs."""
-        like = np.empty((self.chips, self.episode.batch, 0), self.dtype)
-        return self.emit(self.heads[operation], self.functions[operation](like, *constants), ())
+        if self.aside is not None:
+            self.aside.given[len(self._entries)] = constants
+        return self.emit(self.heads[operation], self.functions[operation](self.like(), *constants), ())
+
+    def like(self) -> np.ndarray:
+        """Signals of this machine without wires, `(chips, batch, 0)`."""
+        return np.empty((self.chips, self.episode.batch, 0), self.dtype)
 
     def digital(self, x: Signal) -> Signal:
         """A signal as a number; every signal of this machine is one."""
@@ -278,9 +315,9 @@ class Machine:
         """Have the operations that follow serve a layer and a purpose; rules say `with machine.part(…)`."""
         self.layer, self.purpose = layer, purpose
         context = layer, purpose, self.sequencer.in_pass
-        heads = self._contexts.get(context)
+        heads = self.contexts.get(context)
         if heads is None:
-            heads = self._contexts[context] = Heads(self.head)
+            heads = self.contexts[context] = Heads(self.head, self.operations)
         self.heads = heads
 
     def release(self) -> None:
@@ -300,6 +337,10 @@ class Machine:
     def records_of_step(self) -> tuple[list[Entry], np.ndarray | None]:
         """What was done in the step, and the measured activities `(activities, chips)`."""
         return self._entries, None
+
+    def entered(self) -> int:
+        """How many records the step has so far."""
+        return len(self._entries)
 
     def end_step(self, settled: list[Any]) -> None:
         """Take no more operations, and poison the values of this step on strict machines.
@@ -391,23 +432,6 @@ class _NoEntries(list[Entry]):
 
 
 _NO_ENTRIES = _NoEntries()
-
-
-def meet(operation: Operation, v: np.ndarray, w: np.ndarray, numerics: Numerics) -> tuple[np.ndarray, np.ndarray]:
-    """Two values made to match: a single wire fans out, and a vector meets each vector of a bundle.
-
-    Raises:
-        TypeError: they do not match; nothing else is ever broadcast.
-    """
-    if v.ndim < w.ndim:
-        v = v[:, :, None]
-    elif w.ndim < v.ndim:
-        w = w[:, :, None]
-    if v.shape[-1] != w.shape[-1] and 1 not in (v.shape[-1], w.shape[-1]):
-        raise TypeError(f"{operation.kind} of {v.shape[-1]} and {w.shape[-1]} wires")
-    if v.shape[:2] != w.shape[:2]:
-        raise TypeError(f"{operation.kind} of signals of {v.shape[:2]} and {w.shape[:2]} chips and sequences")
-    return numerics.alike(operation, v, w) if operation.aligned else (v, w)
 
 
 def vectors(v: np.ndarray) -> np.ndarray:

@@ -184,3 +184,20 @@ class Numerics:
 
 
 EXACT = Numerics()
+
+
+def meet(operation: Operation, v: np.ndarray, w: np.ndarray, numerics: Numerics) -> tuple[np.ndarray, np.ndarray]:
+    """Two values made to match: a single wire fans out, and a vector meets each vector of a bundle.
+
+    Raises:
+        TypeError: they do not match; nothing else is ever broadcast.
+    """
+    if v.ndim < w.ndim:
+        v = v[:, :, None]
+    elif w.ndim < v.ndim:
+        w = w[:, :, None]
+    if v.shape[-1] != w.shape[-1] and 1 not in (v.shape[-1], w.shape[-1]):
+        raise TypeError(f"{operation.kind} of {v.shape[-1]} and {w.shape[-1]} wires")
+    if v.shape[:2] != w.shape[:2]:
+        raise TypeError(f"{operation.kind} of signals of {v.shape[:2]} and {w.shape[:2]} chips and sequences")
+    return numerics.alike(operation, v, w) if operation.aligned else (v, w)

@@ -88,13 +88,18 @@ class Matrix:
         self.weights = values
         self.turned = self.machine.numerics.contiguous(values.swapaxes(1, 2))  # a view would be read slowly
 
+    @property
+    def fetched(self) -> np.ndarray:
+        """The target weights, as digital memory holds them."""
+        return self.trainable.values
+
     def columns(self) -> Signal:
         """The target weights as a bundle of columns, read as plain numbers; they come from digital memory."""
-        return self.machine.fetch(held.columns, self, self.trainable.values)
+        return self.machine.fetch(held.columns, self)
 
     def diagonal(self) -> Signal:
         """The diagonal of the target weights, read as plain numbers; they come from digital memory."""
-        return self.machine.fetch(held.main_diagonal, self, self.trainable.values)
+        return self.machine.fetch(held.main_diagonal, self)
 
     def program(self) -> None:
         """In a phase: bring the unit to the master values."""
@@ -164,6 +169,11 @@ class Coefficients:
         """What the operation takes."""
         return self.storage.value
 
+    @property
+    def fetched(self) -> np.ndarray:
+        """The coefficients, as digital memory holds them."""
+        return self.storage.value
+
     def take(self, values: np.ndarray) -> None:
         """Hold other coefficients than the ones that were programmed; for looking at a run from outside."""
         self.storage.value = values
@@ -228,7 +238,7 @@ class ModeGain(Coefficients):
 
     def constant(self) -> Signal:
         """The factors themselves, as a complex signal."""
-        return self.machine.fetch(held.mode_factors, self, self.storage.value)
+        return self.machine.fetch(held.mode_factors, self)
 
     def spread(self, x: Signal) -> Signal:
         """A bundle with the vector `g x_j` for each wire j of x: 2N wires, the imaginary ones zero."""

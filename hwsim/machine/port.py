@@ -50,16 +50,16 @@ class Port:
     def store(self, register: Register, x: Signal) -> None:
         """Have the register hold a signal from the end of the step."""
         machine = self.machine
-        x = machine.digital(x)
+        if not self.analog:
+            x = machine.digital(x)
         value = self.stored(register, x)
-        machine.note(machine.heads[self.stores], value.shape, (x._slot,), register.name)
-        machine.holdings.settle_later(register, value)
+        machine.note(self.heads[self.stores], value.shape, (x._slot,), register.name)
+        self.settle(register, value)
 
     def clear(self, register: Register) -> None:
         """Have the register hold zero from the end of the step."""
-        machine, shape = self.machine, register.front.shape
-        machine.note(self.heads[self.stores], shape, (), register.name)
-        machine.holdings.settle_later(register, machine.numerics.zeros(shape, machine.dtype))
+        self.machine.note(self.heads[self.stores], register.front.shape, (), register.name)
+        self.settle_zero(register)
 
     @property
     def heads(self) -> Any:
@@ -75,9 +75,18 @@ class Port:
         value = self.machine.see(x)
         if value.shape != register.front.shape:
             raise CausalityError(f"{register.name} holds {register.front.shape}, not {value.shape}")
+        return value
+
+    def settle(self, register: Register, value: np.ndarray) -> None:
+        """Have the register hold a value from the end of the step, and watch it if it is of learning."""
         if register.watched:
             self.machine.holdings.watch(register, value)
-        return value
+        self.machine.holdings.settle_later(register, value)
+
+    def settle_zero(self, register: Register) -> None:
+        """Have the register hold zero from the end of the step."""
+        machine = self.machine
+        machine.holdings.settle_later(register, machine.numerics.zeros(register.front.shape, machine.dtype))
 
     # ---- tapes, and what is kept to be shown again -----------------------------------------------------------
 
@@ -107,14 +116,23 @@ class Port:
         machine = self.machine
         x = machine.digital(x)
         value = machine.see(x)
-        storage.entries.append(machine.numerics.copy(value) if machine.strict else value)
-        machine.holdings.grow(storage, 1)
+        self.append(storage, machine.numerics.copy(value) if machine.strict else value)
         machine.note(machine.heads[operation, self.name], value.shape, (x._slot,), storage.name)
 
+    def append(self, storage: Tape | Queue, value: np.ndarray) -> None:
+        """Put a value in behind all others."""
+        storage.entries.append(value)
+        self.machine.holdings.grow(storage, 1)
+
     def _take(self, operation: Operation, storage: Tape | Queue, index: int) -> Signal:
-        value = storage.entries.pop(index)
-        self.machine.holdings.grow(storage, -1)
+        value = self.take(storage, index)
         return self.machine.emit(self.machine.heads[operation, self.name], value, (storage.name,))
+
+    def take(self, storage: Tape | Queue, index: int) -> np.ndarray:
+        """Take a value out."""
+        self.machine.holdings.grow(storage, -1)
+        value: np.ndarray = storage.entries.pop(index)
+        return value
 
     def keep(self, storage: Storage, reads: tuple[int, ...]) -> None:
         """Enter that what is shown is kept."""
@@ -132,17 +150,25 @@ class Port:
         """Add a signal, summed over sequences."""
         machine, x = self.machine, self._summand(x)
         value = machine.see(x)
-        machine.numerics.add(sums.value, value)
-        self._round(sums)
+        self.sum(sums, value)
         machine.note(machine.heads[moves.accumulate, self.name], value.shape, (x._slot,), sums.name)
 
     def add_outer(self, sums: Accumulator, error: Signal, x: Signal) -> None:
         """Add outer products, summed over sequences."""
         machine, error, x = self.machine, self._summand(error), self._summand(x)
-        machine.numerics.add_outer(sums.value, machine.see(error), machine.see(x))
-        self._round(sums)
+        self.sum_outer(sums, machine.see(error), machine.see(x))
         head = machine.heads[moves.outer, self.name]
         machine.note(head, (0, 0, *sums.size), (error._slot, x._slot), sums.name)
+
+    def sum(self, sums: Accumulator, value: np.ndarray) -> None:
+        """Add a value, summed over sequences."""
+        self.machine.numerics.add(sums.value, value)
+        self._round(sums)
+
+    def sum_outer(self, sums: Accumulator, error: np.ndarray, value: np.ndarray) -> None:
+        """Add outer products, summed over sequences."""
+        self.machine.numerics.add_outer(sums.value, error, value)
+        self._round(sums)
 
     def _summand(self, x: Signal) -> Signal:
         """A signal as a number; a conversion for sums serves the gradient."""

@@ -111,7 +111,7 @@ class Presenter:
     def input(self, index: int) -> Signal:
         """The input of the step under way."""
         self._machine.sequencer.require_step(index, "input")
-        signal = self._present("input", moves.present_input, self._inputs[index], per_step=True)
+        signal = self._present("input", moves.present_input, index, per_step=True)
         if self._machine.input_full_scale is not None:
             signal._full_scale = self._machine.input_full_scale
         return signal
@@ -119,14 +119,21 @@ class Presenter:
     def target(self, index: int) -> Signal:
         """The target of the step under way, or the one of the sequence."""
         self._machine.sequencer.require_step(index, "target")
-        per_step = self._machine.episode.target_per_step
-        return self._present("target", moves.present_target, self._targets[index if per_step else 0], per_step)
+        return self._present("target", moves.present_target, index, self._machine.episode.target_per_step)
 
-    def _present(self, what: str, operation: Any, value: np.ndarray, per_step: bool) -> Signal:
-        """Show a value from outside, keeping it if that was asked for, or again from where it is kept."""
-        machine, kept = self._machine, self._kept.get(what)
+    def value(self, what: str, index: int) -> np.ndarray:
+        """What is shown in a step, for each chip."""
+        machine = self._machine
+        if what == "input":
+            value = self._inputs[index]
+        else:
+            value = self._targets[index if machine.episode.target_per_step else 0]
         alone = machine.chips == 1 and not machine.strict
-        value = value[None] if alone else machine.numerics.beside(value, machine.chips)
+        return value[None] if alone else machine.numerics.beside(value, machine.chips)
+
+    def _present(self, what: str, operation: Any, index: int, per_step: bool) -> Signal:
+        """Show a value from outside, keeping it if that was asked for, or again from where it is kept."""
+        machine, kept, value = self._machine, self._kept.get(what), self.value(what, index)
         if kept is None:
             return machine.emit(machine.heads[operation, what], value, ())
         if self.backward and what == "target" and what not in self._there:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from hwsim.machine.signal import Signal
+from hwsim.machine.stage import Stage
 
 
 class Probe:
@@ -18,10 +17,13 @@ class Probe:
         watchers: by name, called with arrays.
     """
 
-    def __init__(self, see: Callable[[Signal], np.ndarray]) -> None:
-        self._see = see
+    def __init__(self, machine: Stage) -> None:
+        self._machine = machine
         self.watchers: dict[str, Callable[..., None]] = {}
 
     def __call__(self, name: str, *signals: Signal) -> None:
+        machine = self._machine
+        if machine.aside is not None:
+            machine.aside.shown.append((machine.entered(), name, tuple(signal._slot for signal in signals)))
         if name in self.watchers:
-            self.watchers[name](*(self._see(signal) for signal in signals))
+            self.watchers[name](*(machine.see(signal) for signal in signals))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 
@@ -12,14 +12,16 @@ from hwsim.accounts.journal import PASS, PHASE, Journal, Mark
 from hwsim.accounts.memory import most_buffered
 from hwsim.episode import Episode
 from hwsim.errors import CausalityError
+from hwsim.machine.captured import Aside
 from hwsim.machine.holdings import OPERANDS, WIRES
 from hwsim.machine.presenter import NOTHING_SHOWN, Presenter
+from hwsim.machine.routines import Routines
 from hwsim.machine.skipping import Skips, rounds
 from hwsim.machine.stage import Stage
 from hwsim.machine.step import Step
 from hwsim.machine.storage import require_addressable
 from hwsim.operations.noise import Moment, Source
-from hwsim.records import Trace
+from hwsim.records import Entry, Trace
 
 _MACHINES = count()
 
@@ -42,7 +44,7 @@ class Sequencer:
     def __init__(self, machine: Stage, skips: bool) -> None:
         self._machine, self.skips = machine, skips
         self.journal = Journal(machine.chips)
-        self.presenter = Presenter(machine)
+        self.presenter, self.routines = Presenter(machine), Routines(machine)
         self.after_step: Callable[[], None] | None = None
         self.batch_number = self.sweep_number = self.shown_up_to = 0
         self.sweep_name, self.step_index = "", -1
@@ -57,12 +59,20 @@ class Sequencer:
     # ---- an episode ------------------------------------------------------------------------------------------
 
     @contextmanager
-    def showing(self, episode: Episode) -> Iterator[None]:
-        """Work on one batch of sequences; what is done inside is entered into the journal as one batch."""
+    def showing(self, episode: Episode, routine: Hashable = None) -> Iterator[None]:
+        """Work on one batch of sequences; what is done inside is entered into the journal as one batch.
+
+        Args:
+            routine: names what will be done. Batches of one routine are gone through in the same way, pass by pass and
+                step by step; a machine without noise may then carry steps out from the records of those before them.
+        """
         self.batch_number += 1
         self.sweep_number = self.shown_up_to = 0
         self._machine.holdings.ledger.moment = (1, 0)
         self._steps_made.clear()
+        looks = routine, episode.steps, episode.loss_from, episode.batch
+        captures = routine is not None and not self.skips and self.done is None
+        self.routines.begin(looks if captures else None)
         try:
             with self.presenter.showing(episode):
                 yield
@@ -71,6 +81,7 @@ class Sequencer:
                         f"{self.sweep_name!r} was left before its last step; a pass cannot be broken off"
                     )
                 self.journal.close_batch(episode.batch)
+                self.routines.end()
         finally:
             self.done = None
 
@@ -152,15 +163,16 @@ class Sequencer:
         self._open_sweep(name, PASS)
         self._length = len(order)
         self._steps_made.append((self.clock + 1, name, order[position:]))
+        self.routines.open_pass(name, order)
         skips = Skips(self._machine, order) if self.skips else None
         while position < len(order):
             self._begin_step(order[position], position)
             step = self.presenter.step(order[position], position == 0)
             yield step
-            self._end_step()
+            entries, aside = self._end_step(), self._machine.aside
             if self.after_step is not None:
                 self.after_step()
-            position += 1 if skips is None else skips.after(step, position)
+            position += self._capture(entries, aside, order, position) if skips is None else skips.after(step, position)
         self._close_sweep()
 
     def _open_sweep(self, name: str, kind: str) -> None:
@@ -183,11 +195,13 @@ class Sequencer:
         self.clock += 1
         self._inside, self.step_index = True, index
         self._machine.holdings.ledger.moment = (self.sweep_number, position)
+        self._machine.aside = self.routines.aside() if self.in_pass else None
         self._machine.begin_step(self.clock)
 
-    def _end_step(self) -> None:
+    def _end_step(self) -> list[Entry]:
         holdings, known = self._machine.holdings, len(self.journal.traces)
-        number = self.journal.step(*self._machine.records_of_step(), self.step_index)
+        entries, activities = self._machine.records_of_step()
+        number = self.journal.step(entries, activities, self.step_index)
         if self.in_pass:
             if number == known:  # phases stream through their unit
                 values = most_buffered(self.journal.traces[number])
@@ -195,6 +209,23 @@ class Sequencer:
             self._await(number, holdings.ledger.moment[1])
         self._machine.end_step(holdings.settle())
         self._inside = False
+        return entries
+
+    def _capture(self, entries: list[Entry], aside: Aside | None, order: range, position: int) -> int:
+        """Carry out steps that are like the one at a position; how many steps further the pass goes on."""
+        captured, times = self.routines.after(entries, aside, position)
+        if captured is None:
+            return 1
+        holdings = self._machine.holdings
+        for place in range(position + 1, position + 1 + times):
+            self.clock += 1
+            self.step_index = order[place]
+            holdings.ledger.moment = self.sweep_number, place
+            captured.run(self.step_index)
+            _, activities = self._machine.records_of_step()
+            self._await(self.journal.step(captured.entries, activities, self.step_index), place)
+            self._machine.end_step(holdings.settle())
+        return 1 + times
 
     def _await(self, trace: int, position: int) -> None:
         """Keep the operands that wait for those of other steps, once a pass has shown how its steps depend."""

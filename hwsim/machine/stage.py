@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from hwsim.episode import Episode
 from hwsim.machine.numerics import Functions, Numerics
 from hwsim.machine.signal import Carrier, Signal
-from hwsim.operations import Held
+from hwsim.operations import Held, Operation
 from hwsim.records import Entry, Head, Shape, Trace
 
 
@@ -32,6 +33,11 @@ class Stage(Carrier, Protocol):
     sequencer: Any
     units: list[Any]
     heads: Any
+    operations: dict[int, Operation]
+    aside: Any
+    probe: Any
+    storages: Any
+    finishes: bool
     devices: Any
     input_bits: int | None
     input_full_scale: float | None
@@ -39,7 +45,7 @@ class Stage(Carrier, Protocol):
     def apply(self, operation: Held, holder: Any, x: Signal) -> Signal:
         """An operation on a signal with what a unit holds."""
 
-    def fetch(self, operation: Held, holder: Any, values: np.ndarray) -> Signal:
+    def fetch(self, operation: Held, holder: Any) -> Signal:
         """What a unit holds as a signal."""
 
     def see(self, signal: Signal) -> np.ndarray:
@@ -47,6 +53,18 @@ class Stage(Carrier, Protocol):
 
     def emit(self, head: Head, value: np.ndarray, reads: tuple[int | str, ...], size: Shape | None = None) -> Signal:
         """Enter one operation that makes a value."""
+
+    def finish(self, head: Head, value: np.ndarray) -> np.ndarray:
+        """What is still to be done to a new value."""
+
+    def solved(self, layer: str, function: Callable[..., np.ndarray], *values: np.ndarray) -> np.ndarray:
+        """The solution of a linear system."""
+
+    def entered(self) -> int:
+        """How many records the step has so far."""
+
+    def like(self) -> np.ndarray:
+        """Signals of this machine without wires."""
 
     def note(self, head: Head, shape: Shape, reads: tuple[int, ...], writes: str) -> None:
         """Enter one operation that writes a storage."""

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Self
 
 from hwsim.episode import Episode
 from hwsim.machine.signal import Signal
+
+
+class OfStep(float):
+    """A fixed number of an operation that is a function of the step's index."""
+
+    __slots__ = ("of",)
+    of: Callable[[int], float]
+
+    def __new__(cls, of: Callable[[int], float], index: int) -> Self:
+        number = super().__new__(cls, of(index))
+        number.of = of
+        return number
 
 
 class Step:
@@ -41,9 +54,13 @@ class Step:
     @property
     def share(self) -> float:
         """1 / (t + 1) for t steps before it: the weight of its value in the mean so far."""
-        return 1 / (self._index + 1)
+        return OfStep(_share, self._index)
 
     @property
     def target(self) -> Signal:
         """What the network should answer in this step: one-hot for classes."""
         return self._target(self._index)
+
+
+def _share(index: int) -> float:
+    return 1 / (index + 1)

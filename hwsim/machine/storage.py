@@ -160,7 +160,14 @@ class DelayLine(Register):
         length = self.size[0]
         if not 1 <= age <= length:
             raise ValueError(f"{self.name} holds what was stored 1 to {length} steps ago, not {age}")
-        return self.port.load(self, self.value[:, :, length - age])
+        machine = self.machine
+        if machine.aside is not None:
+            machine.aside.given[machine.entered()] = (age,)
+        return self.port.load(self, self.at(age))
+
+    def at(self, age: int) -> np.ndarray:
+        """What was stored `age` steps ago."""
+        return self.value[:, :, self.size[0] - age]
 
     @property
     def front(self) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,6 @@ class Chip(DigitalMachine):
     def __init__(
         self, options: Any, *, chips: int = 1, seed: int = 0, strict: bool = False, numerics: Numerics = EXACT
     ) -> None:
-        self._analog_contexts: dict[tuple[str, str], Heads] = {}
         self.chip, self.parts, self.sheet = options, options.parts, options.device
         self.addressable = options.attached != "nothing"
         super().__init__(options.digital_unit, chips=chips, seed=seed, strict=strict, numerics=numerics)
@@ -137,11 +137,21 @@ class Chip(DigitalMachine):
 
     def serve(self, layer: str, purpose: str) -> None:
         super().serve(layer, purpose)
-        heads = self._analog_contexts.get((layer, purpose))
+        heads = self.contexts.get((layer, purpose, ANALOG))
         if heads is None:
-            heads = self._analog_contexts[layer, purpose] = Heads(self.analog_head)
+            heads = self.contexts[layer, purpose, ANALOG] = Heads(self.analog_head, self.operations)
         self.analog_heads, ranges = heads, self.parts.ranges
         self.full_scale = ranges.forward if purpose in (INFERENCE, REPLAY) else ranges.error
+
+    def compute(
+        self, does: Callable[..., np.ndarray], operands: tuple[Signal, ...], constants: tuple[Any, ...] = ()
+    ) -> np.ndarray:
+        """What a unit makes of signals and constants; steps that are captured have it made in the same way."""
+        aside = self.aside
+        if aside is not None:
+            aside.does[len(self._entries)] = does
+            aside.given[len(self._entries)] = constants
+        return does(*(x._value for x in operands), *(+constant for constant in constants))
 
     def emit_analog(
         self, head: Head, value: np.ndarray, reads: tuple[int | str, ...], full_scale: float, size: Shape | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from typing import Annotated, Self
 
@@ -112,12 +113,11 @@ class Converters:
         """A signal in the other domain, by a converter of the layer, or by those of a tile."""
         if x._twin is not None:
             return x._twin
-        machine, v, to_analog = self._machine, self._machine.see(x), operation is moves.dac
+        machine, to_analog = self._machine, operation is moves.dac
         full_scale = x._full_scale or machine.full_scale
-        value, beyond = self._convert(v, step(self._bits[operation], full_scale), full_scale)
         heads = machine.analog_heads if to_analog else machine.heads
         head = heads[operation if unit is None else (operation, unit)]
-        machine.tally("dac" if to_analog else "adc", head.unit, v.size, beyond)
+        value = machine.compute(partial(self._values, operation, head.unit, full_scale), (x,))
         if to_analog:
             twin = machine.emit_analog(head, value, (x._slot,), full_scale)
         else:
@@ -125,6 +125,13 @@ class Converters:
         x._twin, twin._twin = twin, x
         self._converted.append(x)
         return twin
+
+    def _values(self, operation: Operation, unit: str, full_scale: float, v: np.ndarray) -> np.ndarray:
+        """Values on the levels of a converter."""
+        value, beyond = self._convert(v, step(self._bits[operation], full_scale), full_scale)
+        self._machine.tally("dac" if operation is moves.dac else "adc", unit, v.size, beyond)
+        levels: np.ndarray = value
+        return levels
 
     def received(self, inputs: np.ndarray, full_scale: float) -> np.ndarray:
         """Inputs on the levels of their converter, as they arrive from outside."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from math import prod
 from typing import Annotated, Any
 
@@ -11,11 +11,11 @@ from pydantic import BaseModel, Field
 
 from hwsim import streams
 from hwsim.accounts.energy import Charge, charge
-from hwsim.machine.machine import meet, vectors
-from hwsim.machine.numerics import Primitive
+from hwsim.machine.machine import vectors
+from hwsim.machine.numerics import Primitive, meet
 from hwsim.machine.shapes import blank
 from hwsim.machine.signal import Signal
-from hwsim.operations import BY_KIND, Operation
+from hwsim.operations import BY_KIND, Binary, Operation
 from hwsim.operations.noise import Moment, Source, perturb
 from hwsim.quantities import Constant, Energy, Time
 from hwsim.records import Record
@@ -73,7 +73,7 @@ class Wiring:
 
     def carry_out(self, operation: Operation, operands: tuple[Signal, ...], constants: tuple[Any, ...]) -> Signal:
         machine = self._machine
-        value = machine.functions[operation](*(x._value for x in operands), *constants)
+        value = machine.compute(machine.functions[operation], operands, constants)
         full_scale = max(x._full_scale or 0.0 for x in operands)
         reads = tuple(x._slot for x in operands)
         return machine.emit_analog(machine.analog_heads[operation], value, reads, full_scale)
@@ -166,10 +166,10 @@ class Circuits:
             self.banks[key] = bank
         return bank
 
-    def spoil(self, bank: Bank, values: np.ndarray) -> None:
+    def spoil(self, bank: Bank, values: np.ndarray, full_scale: float) -> None:
         """Make outputs of a bank imperfect, in place."""
         machine = self._machine
-        beyond = self._spoil(bank, vectors(values), machine.full_scale, machine.moment(bank.source))
+        beyond = self._spoil(bank, vectors(values), full_scale, machine.moment(bank.source))
         machine.tally("analog", bank.name, values.size, beyond)
 
 
@@ -181,17 +181,22 @@ class FunctionCircuits:
 
     def carry_out(self, operation: Operation, operands: tuple[Signal, ...], constants: tuple[Any, ...]) -> Signal:
         """The exact result, made imperfect."""
-        machine, values = self._machine, [x._value for x in operands]
-        if len(values) == 2 and values[0].shape != values[1].shape:
-            values = list(meet(operation, values[0], values[1], machine.numerics))
-        function: Callable[..., np.ndarray] = machine.functions[operation]
-        value, circuit = function(*values, *constants), operation.circuit
+        machine, circuit, layer = self._machine, operation.circuit, self._machine.layer
         assert circuit is not None
-        layer, width = machine.layer, value.shape[-1]
+        width = max(x._value.shape[-1] for x in operands)
         bank = self._circuits.banks.get((layer, circuit, width))
         if bank is None:
             name, unit = f"{layer} {circuit} {width}", getattr(self._options, circuit)
             bank = self._circuits.bank((layer, circuit, width), name, (width,), unit)
-        self._circuits.spoil(bank, value)
+        value = machine.compute(partial(self._values, operation, bank, machine.full_scale), operands, constants)
         head = machine.analog_heads[operation, bank.name]
         return machine.emit_analog(head, value, tuple(x._slot for x in operands), machine.full_scale)
+
+    def _values(self, operation: Operation, bank: Bank, full_scale: float, *operands: Any) -> np.ndarray:
+        """The result, made imperfect by a bank of circuits."""
+        machine = self._machine
+        if len(operands) == 2 and isinstance(operation, Binary) and operands[0].shape != operands[1].shape:
+            operands = meet(operation, *operands, machine.numerics)
+        value: np.ndarray = machine.functions[operation](*operands)
+        self._circuits.spoil(bank, value, full_scale)
+        return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from typing import Annotated, Literal
 
@@ -152,16 +153,21 @@ class Multipliers:
 
     def apply(self, operation: Held, coefficients: Coefficients, x: Signal) -> Signal:
         """The exact result of imperfect factors, or the other way round, made imperfect."""
-        machine, v, bank = self._machine, x._value, self.owner.unit.bank
-        if operation.multiplier is not None:
-            value = self._rotate(self.mode_matrices, vectors(v))
-            value = value.reshape(v.shape) if v.ndim > 3 else value
-        else:
-            value = machine.functions[operation](coefficients.storage.value, v)
-        self._circuits.spoil(bank, value)
-        size = None if operation.size is None else operation.size(coefficients.shape, v.shape)
+        machine = self._machine
+        value = machine.compute(partial(self._values, operation, self.owner.unit.bank, machine.full_scale), (x,))
+        size = None if operation.size is None else operation.size(coefficients.shape, x._value.shape)
         head = machine.analog_heads[operation, self.owner.name]
         return machine.emit_analog(head, value, (x._slot,), machine.full_scale, size)
+
+    def _values(self, operation: Held, bank: Bank, full_scale: float, v: np.ndarray) -> np.ndarray:
+        """The products of a signal, made imperfect by a bank of circuits."""
+        if operation.multiplier is not None:
+            value = self._rotate(self.mode_matrices, vectors(v)).reshape(v.shape)
+        else:
+            value = self._machine.functions[operation](self._of.storage.value, v)
+        self._circuits.spoil(bank, value, full_scale)
+        result: np.ndarray = value
+        return result
 
     @property
     def bank(self) -> Bank:

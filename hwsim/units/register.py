@@ -94,10 +94,13 @@ class AnalogRegister(Port):
         return machine.emit_analog(machine.analog_heads[self.loads], value, (register.name,), self._full_scale)
 
     def store(self, register: Register, x: Signal) -> None:
+        super().store(register, self._machine.analog(x))
+
+    def settle(self, register: Register, value: np.ndarray) -> None:
+        """Have the register hold what its circuits make of a value."""
         machine = self._machine
-        x = machine.analog(x)
-        value = self.stored(register, x)
-        machine.note(machine.analog_heads[self.stores], value.shape, (x._slot,), register.name)
+        if register.watched:
+            machine.holdings.watch(register, value)
         value, limit = machine.numerics.copy(value), self._full_scale
         beyond = self._perturb(vectors(value), self._noise * limit, limit, self._source, machine.moment(self._source))
         machine.tally("analog", register.name, value.size, beyond)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import ceil, prod
 from typing import Annotated, Any, Literal
 
@@ -297,13 +298,12 @@ class TileArray(Weights):
 
     def apply(self, operation: Held, matrix: Matrix, x: Signal) -> Signal:
         """A product, forward or transposed; tiles side by side are summed as numbers."""
-        machine, transposed, v = self._machine, operation is held.read_transposed, vectors(x._value)
+        machine, transposed = self._machine, operation is held.read_transposed
         cuts, total = self._cut_to(transposed, matrix.shape), None
         for number, cut in enumerate(cuts, 1):
             alone = len(cuts) == 1
-            part = v if alone else machine.numerics.contiguous(v[..., cut.lines])
             name = self.name if alone else f"{self.name}, {'row' if transposed else 'column'} {number}"
-            signal = self._read_one(operation, name, cut, part, x)
+            signal = self._read_one(operation, name, cut, alone, x)
             if self._options.interface == "digital" and self._own_converters:
                 signal = self._converters.carry_out(moves.tile_adc, signal, name)
             elif self._options.interface == "digital" or not alone:
@@ -312,18 +312,26 @@ class TileArray(Weights):
         assert total is not None
         return total
 
-    def _read_one(self, operation: Held, name: str, cut: Cut, v: np.ndarray, x: Signal) -> Signal:
-        """A read of the tiles on some lines of the matrix, for inputs `(chips, vectors, n)`."""
-        machine, limit, outer = self._machine, self._machine.full_scale, x._value.shape[:-1]
+    def _read_one(self, operation: Held, name: str, cut: Cut, alone: bool, x: Signal) -> Signal:
+        """A read of the tiles on some lines of the matrix, or on all of them."""
+        machine, limit = self._machine, self._machine.full_scale
+        y = machine.compute(partial(self._values, cut, alone, x._full_scale or 1.0, limit), (x,))
+        inputs, outputs = cut.weights.shape[1:]
+        size = (inputs, outputs) if operation is held.read_transposed else (outputs, inputs)
+        head = machine.analog_heads[operation, name]
+        return machine.emit_analog(head, y, (x._slot,), limit, (*y.shape[2:-1], *size))
+
+    def _values(self, cut: Cut, alone: bool, scale: float, limit: float, x: np.ndarray) -> np.ndarray:
+        """What tiles give for inputs of full scale `scale`; their inputs are all of the wires if they are alone."""
+        machine, v = self._machine, vectors(x)
+        if not alone:
+            v = machine.numerics.contiguous(v[..., cut.lines])
         noise, moment = self._options.output_noise * limit, machine.moment(self._source)
-        y, drawn, beyond = self._read(
-            self.devices.noisy, cut, v, x._full_scale or 1.0, noise, limit, self._source, moment
-        )
+        y, drawn, beyond = self._read(self.devices.noisy, cut, v, scale, noise, limit, self._source, moment)
         machine.measure(drawn)
         machine.tally("analog", self.name, y.size, beyond)
-        size = (v.shape[-1], y.shape[-1]) if operation is held.read_transposed else (y.shape[-1], v.shape[-1])
-        head = machine.analog_heads[operation, name]
-        return machine.emit_analog(head, y.reshape(*outer, -1), (x._slot,), limit, (*outer[2:], *size))
+        outputs: np.ndarray = y.reshape(*x.shape[:-1], -1)
+        return outputs
 
     def _cut_to(self, transposed: bool, shape: tuple[int, ...]) -> list[Cut]:
         """The matrix, cut into tiles by its input lines."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Protocol
 
 import numpy as np
@@ -40,6 +41,11 @@ class AnalogStage(Stage, Protocol):
 
     def analog(self, x: Signal) -> Signal:
         """A signal as a voltage."""
+
+    def compute(
+        self, does: Callable[..., np.ndarray], operands: tuple[Any, ...], constants: tuple[Any, ...] = ()
+    ) -> np.ndarray:
+        """What a unit makes of signals and constants."""
 
     def emit_analog(
         self, head: Head, value: np.ndarray, reads: tuple[int | str, ...], full_scale: float, size: Shape | None = None
