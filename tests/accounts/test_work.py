@@ -54,7 +54,7 @@ ELEMENTARY = {"mac", "multiply", "add", "compare", "divide", "root", "exp", "tan
         ("sigmoid slope", (5,), {"multiply": 5, "add": 5}),  # y (1 - y)
         ("signs", (5,), {"add": 5}),
         ("gather", (3, 5), {"add": 10}),
-        ("place", (3, 4), {"multiply": 12}),
+        ("place", (3, 4), {"mac": 12}),
         ("qr", (1, 5), {"mac": 10, "root": 1, "divide": 1}),  # a norm, and a vector over it
         ("at most", (1,), {"compare": 1}),
         ("at least", (5,), {"compare": 5}),
