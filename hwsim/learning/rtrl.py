@@ -1,4 +1,4 @@
-"""Real-time recurrent learning for diagonal cells: sensitivities of the state, one trace a parameter."""
+"""Real-time recurrent learning: sensitivities of the state to the parameters run forward with the state."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pydantic import BaseModel
 from hwsim.accounts.memory import LEARNING
 from hwsim.cells import Cell
 from hwsim.cells.factor import Factor
-from hwsim.errors import CapabilityError
 from hwsim.learning.rule import Rule
 from hwsim.machine import Register, Signal, Workspace
 from hwsim.networks import Network
@@ -19,7 +18,7 @@ from hwsim.records import GRADIENT
 
 
 class Options(BaseModel, extra="forbid"):
-    """Real-time recurrent learning, for cells with a diagonal Jacobian."""
+    """Real-time recurrent learning: a number per parameter for diagonal cells, N per parameter for all others."""
 
     name: Literal["rtrl"]
 
@@ -30,17 +29,9 @@ class RTRL(Rule):
     (Williams and Zipser, "A learning algorithm for continually running fully recurrent neural networks", Neural
     Computation 1, 1989.) Where J is diagonal, M has one entry for each parameter, and the rule is affordable. Where it
     is dense, M has N of them, about N³ in all, and J M takes N⁴ multiplications per step. The rule is exact for one
-    recurrent layer. In a stack the error that reaches a lower layer is that of the present step only, so there
-    it is exact in the top layer alone (Zucchet et al., "Online learning of long-range dependencies", NeurIPS 2023).
+    recurrent layer. In a stack the error that reaches a lower layer is that of the present step only, so there it is
+    exact in the top layer alone (Zucchet et al., "Online learning of long-range dependencies", NeurIPS 2023).
     """
-
-    def check(self, network: Network) -> None:
-        for layer in network.layers:
-            if layer.cell.dense:
-                raise CapabilityError(
-                    f"rtrl is for cells with a diagonal Jacobian, such as lru; {layer.name} has a dense one, which "
-                    "would take N³ sensitivities"
-                )
 
     def gradients(self, network: Network) -> None:
         machine = network.machine
