@@ -16,12 +16,13 @@ from hwsim import initial, machines
 from hwsim.accounts.memory import LEARNING
 from hwsim.cells import Cell
 from hwsim.cells.backward import Point
+from hwsim.cells.derived import Derived
 from hwsim.cells.gru import GRU
 from hwsim.cells.own_rows import products_behind
 from hwsim.episode import Episode
 from hwsim.errors import CapabilityError
 from hwsim.learning.rule import Rule
-from hwsim.machine import Bias, Signal
+from hwsim.machine import Bias, Matrix, Signal
 from hwsim.machine.following import following
 from hwsim.networks import Network
 from hwsim.operations import join, pad, sigmoid, take, tanh, total
@@ -140,6 +141,61 @@ def test_own_decays_are_the_part_of_the_jacobian_within_units(name: str) -> None
     np.testing.assert_allclose(mine, whole * same_unit(units, width, width), atol=1e-13)
     np.testing.assert_allclose(assembled(found.decays[False], units), kept(name, found.h, found.x, p), atol=1e-13)
     assert np.abs(mine - assembled(found.decays[False], units)).max() > 1e-3
+
+
+# ---- hand-written products beside derived ones ---------------------------------------------------------------
+
+
+class Twin(Derived):
+    """A hand-written cell whose step alone is written, with the same units."""
+
+    def __init__(self, cell: Any) -> None:
+        super().__init__(cell.machine, cell.name)
+        self.cell, self.width = cell, cell.width
+        self.keep(*(unit for unit in vars(cell).values() if isinstance(unit, Matrix | Bias)))
+
+    def next(self, h: Signal, x: Signal) -> Signal:
+        new: Signal = self.cell.step(h, x)[0]
+        return new
+
+
+@pytest.mark.parametrize("name", ["tanh", "whole tanh"])
+def test_what_leaky_tanh_says_by_hand_follows_from_its_step(name: str) -> None:
+    episode = random_episode(4, batch=1, steps=1)
+    made = moved(name, episode)
+    mine, cell = Found(made, episode), made.layers[0].cell
+    made.layers[0].cell = Twin(cell)
+    derived = Found(made, episode)
+    for (one, rows, column), (other, its_rows, its_column) in zip(mine.factors, derived.factors, strict=True):
+        assert one == other
+        np.testing.assert_allclose(rows, its_rows, atol=1e-15)
+        assert (column is None) == (its_column is None)
+        np.testing.assert_array_equal(1 if column is None else column, 1 if its_column is None else its_column)
+    for recurrent in (True, False):
+        decays = (assembled(found.decays[recurrent], cell.width) for found in (mine, derived))
+        np.testing.assert_allclose(*decays, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", ["tanh", "whole tanh", "lru"])
+def test_products_by_hand_are_those_that_follow_from_the_step(name: str) -> None:
+    """J v, Jᵀ v and (∂f/∂x)ᵀ v."""
+    episode = random_episode(4, batch=1, steps=1)
+    made = moved(name, episode, rule("bptt"))
+    stage, cell = made.machine, made.layers[0].cell
+    found: list[np.ndarray] = []
+    stage.watchers["product"] = lambda value: found.append(value.copy())
+    with stage.showing(episode), stage.workspace() as workspace:
+        h, v = (workspace.register(what, cell.width) for what in "hv")
+        draw = np.random.default_rng(8)
+        h.value, v.value = (draw.normal(size=h.value.shape) for _ in range(2))
+        for now in stage.forward_pass("once"):
+            for each in (cell, Twin(cell)):
+                _, at = each.step(h.load(), now.input)
+                stage.probe("product", each.along(at, v.load()))
+                stage.probe("product", each.transposed(at, v.load()))
+                stage.probe("product", each.input_error(each.drive_error(at, v.load())))
+    for mine, derived in zip(found[:3], found[3:], strict=True):
+        np.testing.assert_allclose(mine, derived, atol=1e-15)
 
 
 # ---- rules that are made of them -----------------------------------------------------------------------------
