@@ -106,6 +106,14 @@ def built(
     return made
 
 
+def perturb(made: Network) -> None:
+    """Move every parameter a little, so that none is zero."""
+    draw = np.random.default_rng(3)
+    for trainable in made.trainables:
+        trainable.master.value = trainable.master.value + 0.1 * draw.normal(size=trainable.master.value.shape)
+    made.program()
+
+
 def gradient_of(made: Network, learner: learning.Rule, episode: Episode) -> dict[str, np.ndarray]:
     """The gradient by parameter, `(chips, *shape)`."""
     with made.machine.showing(episode):

@@ -216,7 +216,6 @@ COARSE = ("machine: pcm_crossbar", "machine: {like: digital_45nm, format: 'fixed
             "e.yaml:1:1: bptt needs a tape, and pcm_crossbar, the machine of 'BPTT', has none; ",
         ),
         ([TANH, COARSE], "substrate: layer 1: the Jacobian of step 0 in 'pass 2' has no inverse"),
-        ([TANH, ("name: fpe", "name: rtrl")], "substrate: rtrl is for cells with a diagonal Jacobian, such as lru"),
         ([("modes: 4", "modes: 100000000")], "substrate: simulating it would take about "),
         ([("chips: 2", "chips: 100000000000")], "substrate: simulating it would take about "),
         ([("steps: 5", "steps: 100000000000")], "task: the data of random would take about "),

@@ -6,9 +6,11 @@ from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 from hwsim.accounts.memory import LEARNING
+from hwsim.cells.factor import Factor
 from hwsim.errors import CapabilityError
 from hwsim.machine import Machine, Register, Signal, Trainable, Workspace
 from hwsim.operations import identity, project, solve
+from hwsim.records import Shape
 
 
 class Size(NamedTuple):
@@ -39,9 +41,11 @@ class Cell(ABC):
         width: wires of the state.
         trainables: its parameters.
         dense: whether the product of Jacobians is a matrix, rather than one number a mode.
+        blocks: how many blocks of one wire per unit the state has, one behind the other: 2 for h and c.
     """
 
     width: int
+    blocks = 1
     dense: bool
     trainables: list[Trainable]
 
@@ -96,17 +100,35 @@ class Cell(ABC):
     def accumulate(self, at: Any, delta: Signal, drive: Any, recurrent: bool = True) -> None:
         """Add Fᵀ δ to the gradient; not for the recurrent factor unless `recurrent`."""
 
-    def traces(self, workspace: Workspace) -> Any:
-        """Registers for the sensitivities ∂h/∂θ, where they are one number a parameter."""
-        raise CapabilityError(f"{self.name} has a dense Jacobian, so its sensitivities are not one number a parameter")
+    @property
+    def traced(self) -> dict[str, Shape]:
+        """Shapes of the parameters that `factors` gives factors of, by their name in the cell."""
+        return {self.traced_as(trainable): trainable.shape for trainable in self.trainables}
 
-    def advance(self, traces: Any, at: Any) -> Any:
-        """M_t = J M_{t-1} + F, stored in `traces`; what `accumulate_along` needs of it."""
-        raise NotImplementedError
+    def traced_as(self, trainable: Trainable) -> str:
+        """The name of a parameter in the cell."""
+        return trainable.name.removeprefix(f"{self.name} ")
 
-    def accumulate_along(self, sensitivities: Any, g: Signal) -> None:
-        """Add M_tᵀ g to the gradient."""
-        raise NotImplementedError
+    def factors(self, at: Any) -> list[Factor]:
+        """F of each parameter, as an outer product on its own rows; see `Factor`.
+
+        Raises:
+            CapabilityError: a parameter reaches other rows as well.
+        """
+        raise CapabilityError(f"{self.name} does not say by which factors its parameters enter the state")
+
+    def own_decay(self, at: Any, recurrent: bool = True) -> list[list[Any]]:
+        """The part of J from the state of each unit to its own: `own_decay(at)[to][of]` for the blocks of the state.
+
+        Each is what multiplies the wires of block `of`, a signal, coefficients or a number; None if nothing arrives.
+
+        Args:
+            recurrent: whether weights from a unit to itself count, or only what it keeps without them.
+
+        Raises:
+            CapabilityError: it takes more than such weights.
+        """
+        raise CapabilityError(f"{self.name} does not say how much of its state each unit keeps")
 
     @abstractmethod
     def program(self) -> None:

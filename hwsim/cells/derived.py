@@ -4,87 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+from hwsim.cells.backward import Errors, Point
 from hwsim.cells.cell import Cell
+from hwsim.cells.factor import Factor
+from hwsim.cells.own_rows import OwnErrors, products_behind
 from hwsim.errors import CapabilityError
 from hwsim.machine import Bias, Gain, Machine, Matrix, Signal
 from hwsim.machine.following import following
-from hwsim.operations import Traffic, join, total, zeros
-from hwsim.operations.derivative import Node
-from hwsim.operations.wiring import take
-
-
-class Point:
-    """Where the derivatives of a step are taken: the operations that led from the state and the input to the new state.
-
-    Attributes:
-        machine: what the step was carried out on.
-        h, x, new: the state before the step, the input, and the state behind it.
-        nodes: in the order in which they were carried out.
-    """
-
-    def __init__(self, machine: Machine, h: Signal, x: Signal, new: Signal, nodes: list[Node]) -> None:
-        self.machine, self.h, self.x, self.new, self.nodes = machine, h, x, new, nodes
-        self.users: dict[int, list[tuple[Node, int]]] = {}
-        for node in nodes:
-            for position, operand in enumerate(node.operands):
-                self.users.setdefault(id(operand), []).append((node, position))
-
-
-class Errors:
-    """Errors at the signals of a step, from the one at the new state; each is found when it is first asked for.
-
-    Attributes:
-        at: where the derivatives are taken.
-    """
-
-    def __init__(self, at: Point, delta: Signal) -> None:
-        self.at = at
-        self._known: dict[int, Signal | None] = {id(at.new): delta}
-
-    def of(self, signal: Signal) -> Signal | None:
-        """The error at a signal; None if the new state does not depend on it."""
-        if id(signal) not in self._known:
-            self._known[id(signal)] = self._found(signal)
-        return self._known[id(signal)]
-
-    def _found(self, signal: Signal) -> Signal | None:
-        users = [(node, at) for node, at in self.at.users.get(id(signal), []) if self.of(node.result) is not None]
-        if len(users) > 1 and all(node.operation is take for node, _ in users):
-            joined = self._joined(signal, [node for node, _ in users])
-            if joined is not None:
-                return joined
-        error: Signal | None = None
-        for node, position in users:
-            part = _back(node, position, self.of(node.result))
-            error = part if error is None else error + part
-        return error
-
-    def _joined(self, signal: Signal, nodes: list[Node]) -> Signal | None:
-        """The errors of parts of a signal side by side, which is wiring; None if the parts overlap."""
-        parts, end = [], 0
-        for node in sorted(nodes, key=lambda node: node.constants[0]):
-            start, stop = node.constants
-            if start < end:
-                return None
-            if start > end:
-                parts.append(zeros(self.at.machine, int(start - end)))
-            parts.append(self.of(node.result))
-            end = stop
-        if end < signal.width:
-            parts.append(zeros(self.at.machine, signal.width - end))
-        whole: Signal = join(*parts)
-        return whole
-
-
-def _back(node: Node, position: int, error: Signal | None) -> Signal:
-    """The error at an operand, from the one at the result; wires that one wire fanned out to are summed."""
-    derivative = node.operation.derivative
-    if derivative is None:
-        raise CapabilityError(
-            f"{node.operation.name} has no derivative, so a cell that uses it writes its own products"
-        )
-    part: Signal = derivative.back(node, position, error)
-    return total(part) if node.operands[position].width == 1 < part.width else part
+from hwsim.operations import Traffic, ones, pad, take
 
 
 class Derived(Cell):
@@ -160,6 +87,43 @@ class Derived(Cell):
                 trainable.gradient.add(error * node.operands[0])
             else:
                 trainable.gradient.add(error)
+
+    def factors(self, at: Point) -> list[Factor]:
+        errors = [Errors(at, wires) for wires in self._block_by_block()]
+        found = []
+        for node in at.nodes:
+            products = None if node.holder is None else products_behind(at, node.result, self.width // self.blocks)
+            if products is None:
+                continue
+            if products:
+                raise CapabilityError(f"{node.holder.name} reaches other rows of the state through another product")
+            rows, trainable = tuple(each.of(node.result) for each in errors), node.holder.trainable
+            if isinstance(node.holder, Gain):
+                rows = tuple(r if r is None else r * node.operands[0] for r in rows)
+            column = node.operands[0] if node.operation.traffic is Traffic.PRODUCT else None
+            found.append(Factor(self.traced_as(trainable), rows, column, trainable.gradient))
+        return found
+
+    def own_decay(self, at: Point, recurrent: bool = True) -> list[list[Signal | None]]:
+        units = self.width // self.blocks
+        if (products_behind(at, at.h, units) or 0) > 1:
+            raise CapabilityError(f"the state of {self.name} comes back through one product behind another")
+        rows = [OwnErrors(at, wires, recurrent).of(at.h) for wires in self._block_by_block()]
+        return [self._cut(row) for row in rows]
+
+    def _cut(self, row: Signal | None) -> list[Signal | None]:
+        """A signal on the wires of the state, block by block."""
+        units = self.width // self.blocks
+        if row is None or self.blocks == 1:
+            return [row] * self.blocks
+        return [take(row, start, start + units) for start in range(0, self.width, units)]
+
+    def _block_by_block(self) -> list[Signal]:
+        """For each block of the state, ones on its wires and zeros on all others."""
+        units = self.width // self.blocks
+        one = ones(self.machine, units)
+        starts = range(0, self.width, units)
+        return [pad(one, start, self.width - start - units) for start in starts] if self.blocks > 1 else [one]
 
     def program(self) -> None:
         for unit in self.units:

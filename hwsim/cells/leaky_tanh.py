@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from hwsim import initial
 from hwsim.cells.cell import Cell, Size
+from hwsim.cells.factor import Factor
 from hwsim.machine import Bias, Machine, Matrix, Signal
 from hwsim.operations import plus_identity, solve, tanh, tanh_slope
 
@@ -96,6 +97,17 @@ class LeakyTanh(Cell):
             self.W.gradient.add_outer(drive, at.h)
         self.U.gradient.add_outer(drive, at.x)
         self.b.gradient.add(drive)
+
+    def factors(self, at: At) -> list[Factor]:
+        entries = ("W", self.W, at.h), ("U", self.U, at.x), ("b", self.b, None)
+        return [Factor(name, (at.slope,), column, unit.gradient) for name, unit, column in entries]
+
+    def own_decay(self, at: At, recurrent: bool = True) -> list[list[Signal | float | None]]:
+        kept = 1 - self.leak
+        if not recurrent:
+            return [[kept or None]]
+        own = at.slope * self.W.diagonal()
+        return [[own + kept if kept else own]]
 
     def program(self) -> None:
         self.W.program()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from math import tau
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field, model_validator
 
 from hwsim import initial
 from hwsim.accounts.memory import LEARNING
 from hwsim.cells.cell import Cell, Size
+from hwsim.cells.factor import Factor
 from hwsim.machine import (
     Accumulator,
     Bias,
@@ -34,7 +35,7 @@ from hwsim.operations import (
     reciprocal,
     sin,
 )
-from hwsim.records import GRADIENT
+from hwsim.records import GRADIENT, Shape
 
 
 class Options(BaseModel, extra="forbid"):
@@ -66,15 +67,6 @@ class At(NamedTuple):
     h: Signal
     x: Signal
     driven: Signal
-
-
-class Traces(NamedTuple):
-    """Sensitivities of the state: registers where they are kept, or signals of one step."""
-
-    eigenvalue: Any
-    gamma: Any
-    bias: Any
-    matrix: Any
 
 
 class LRU(Cell):
@@ -146,27 +138,23 @@ class LRU(Cell):
         self.B.gradient.add_outer(drive, at.x)
         self.b.gradient.add(drive)
 
-    def traces(self, workspace: Workspace) -> Traces:
-        def trace(of: str, bundle: int = 0) -> Register:
-            name = f"{self.name} trace of {of}"
-            return workspace.register(name, self.width, LEARNING, bundle=bundle, initial=(0.0,))
+    @property
+    def traced(self) -> dict[str, Shape]:
+        n = self.width
+        return {"lambda": (n,), "gamma": (n,), "b": (n,), "B": (n, self.B.shape[1])}
 
-        return Traces(trace("lambda"), trace("gamma"), trace("b"), trace("B", bundle=self.B.shape[1]))
+    def factors(self, at: At) -> list[Factor]:
+        """h for λ, γu for log γ, γ for b, and for each input j the vector γ x_j for B."""
+        entries = (
+            ("lambda", at.h, self.eigenvalue_gradient, conjugate_product),
+            ("gamma", at.driven, self.log_gamma.gradient, pair_dot),
+            ("b", self.gamma.constant(), self.b.gradient, conjugate_product),
+            ("B", self.gamma.spread(at.x), self.B.gradient, conjugate_product),
+        )
+        return [Factor(name, (r,), None, sums, product) for name, r, sums, product in entries]
 
-    def advance(self, traces: Traces, at: At) -> Traces:
-        """e_λ ← λ e_λ + h, e_γ ← λ e_γ + γu, e_b ← λ e_b + γ, and for each input j: e_Bj ← λ e_Bj + γ x_j."""
-        fresh = Traces(at.h, at.driven, self.gamma.constant(), self.gamma.spread(at.x))
-        sensitivities = Traces(*(self.eigenvalues * e.load() + new for e, new in zip(traces, fresh, strict=True)))
-        for register, e in zip(traces, sensitivities, strict=True):
-            register.store(e)
-        return sensitivities
-
-    def accumulate_along(self, sensitivities: Traces, g: Signal) -> None:
-        with self.machine.part(purpose=GRADIENT):
-            self.eigenvalue_gradient.add(conjugate_product(g, sensitivities.eigenvalue))
-            self.log_gamma.gradient.add(pair_dot(g, sensitivities.gamma))
-            self.b.gradient.add(conjugate_product(g, sensitivities.bias))
-            self.B.gradient.add(conjugate_product(g, sensitivities.matrix))
+    def own_decay(self, at: At, recurrent: bool = True) -> list[list[Diagonal | None]]:
+        return [[self.eigenvalues if recurrent else None]]
 
     def begin_training(self) -> None:
         super().begin_training()

@@ -36,6 +36,8 @@ class LSTM(Derived):
     Cummins, Neural Computation 12:2451, 2000.
     """
 
+    blocks = 2
+
     def __init__(self, machine: Machine, name: str, options: Options, inputs: int, uses: frozenset[str]) -> None:
         super().__init__(machine, name)
         n = self.n = options.units

@@ -158,8 +158,10 @@ class Numerics:
         return list(value)
 
     def add(self, sums: np.ndarray, v: np.ndarray) -> None:
-        """Add signals, summed over the batch, to sums `(chips, n)`, or bundles to `(chips, n, k)`."""
-        if v.ndim == 3:
+        """Add signals, summed over the batch, to sums `(chips, n)`; bundles, or n k wires, to `(chips, n, k)`."""
+        if v.ndim == 3 and sums.ndim == 3:
+            sums += v.sum(1).reshape(sums.shape)
+        elif v.ndim == 3:
             kernels.add_rows(sums, v)
         else:
             sums += v.sum(1).swapaxes(1, 2)

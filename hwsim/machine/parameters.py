@@ -98,7 +98,7 @@ class Matrix:
         return self.machine.fetch(held.columns, self)
 
     def diagonal(self) -> Signal:
-        """The diagonal of the target weights, read as plain numbers; they come from digital memory."""
+        """Target weight i mod n of each row i of n weights, read as plain numbers; they come from digital memory."""
         return self.machine.fetch(held.main_diagonal, self)
 
     def program(self) -> None:

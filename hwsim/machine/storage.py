@@ -188,7 +188,7 @@ class Accumulator(Storage):
         super().__init__(machine, name, ACCUMULATORS, size, empty, shared=True)
 
     def add(self, signal: Signal) -> None:
-        """Add `signal`, summed over the batch; a bundle of k vectors of n wires goes into `(n, k)` sums."""
+        """Add `signal`, summed over the batch; `(n, k)` sums take a bundle of k vectors of n wires, or one row."""
         self.port.add(self, signal)
 
     def add_outer(self, error: Signal, signal: Signal) -> None:

@@ -23,12 +23,14 @@ class Level:
         layer: the layer.
         seen: what `Network.step` or `recall` kept of it.
         error: what arrives at the layer's output; None if nothing does.
-        drive: the error at the sum of the cell's inputs, once there is one; from it comes what the layer below gets.
+        sent: what the layer below gets (∂f/∂x)ᵀ of; None if it gets nothing.
+        drive: the error at the sum of the cell's inputs, from `sent`, once it was needed.
     """
 
     def __init__(self, layer: Layer, seen: Seen, error: Signal | None) -> None:
         self.layer, self.seen, self.error = layer, seen, error
-        self.drive: Signal | None = None
+        self.sent: Signal | None = None
+        self.drive: Any = None
 
     @property
     def cell(self) -> Cell:
@@ -55,20 +57,20 @@ class Level:
         g = self.g(learn)
         return delta if g is None else delta + g
 
-    def send(self, delta: Signal) -> Signal:
-        """Have the layer below get (∂f/∂x)ᵀ δ when this one is done with; gives the error at the drive."""
-        self.drive = self.cell.drive_error(self.at, delta)
-        return self.drive
+    def send(self, delta: Signal) -> None:
+        """Have the layer below get (∂f/∂x)ᵀ δ when this one is done with; below the lowest layer nothing is needed."""
+        self.sent = delta
 
-    def learn(self, delta: Signal, recurrent: bool = True) -> Signal:
-        """Add Fᵀ δ to the gradient of the cell, and `send` δ.
+    def learn(self, delta: Signal, recurrent: bool = True) -> Any:
+        """Add Fᵀ δ to the gradient of the cell, and `send` δ; gives the error at the drive.
 
         Args:
             recurrent: add to the gradient of the recurrent factor, too.
         """
-        drive = self.send(delta)
-        self.cell.accumulate(self.at, delta, drive, recurrent)
-        return drive
+        self.send(delta)
+        self.drive = self.cell.drive_error(self.at, delta)
+        self.cell.accumulate(self.at, delta, self.drive, recurrent)
+        return self.drive
 
 
 def downward(layers: list[Layer], error: Signal | None, seen: list[Seen]) -> Iterator[Level]:
@@ -78,5 +80,6 @@ def downward(layers: list[Layer], error: Signal | None, seen: list[Seen]) -> Ite
         with layer.machine.part(layer.name, ERROR):
             yield level
             error = None
-            if level.drive is not None and layer is not layers[0]:
-                error = layer.cell.input_error(level.drive)
+            if level.sent is not None and layer is not layers[0]:
+                drive = level.cell.drive_error(level.at, level.sent) if level.drive is None else level.drive
+                error = layer.cell.input_error(drive)

@@ -52,6 +52,7 @@ from hwsim.operations.reductions import (
 )
 from hwsim.operations.sources import (
     identity,
+    ones,
     signs,
     zeros,
 )
@@ -96,6 +97,7 @@ __all__ = [
     "multiply",
     "negate",
     "norm",
+    "ones",
     "pad",
     "pair_cross",
     "pair_dot",

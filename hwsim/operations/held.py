@@ -161,15 +161,22 @@ columns = Held(
     named=True,
 )
 """The target weights as a bundle of columns, the same for every sequence."""
+
+
+def _own(weights: np.ndarray, batch: int) -> np.ndarray:
+    row = np.arange(weights.shape[1])
+    return np.repeat(weights[:, None, row, row % weights.shape[2]], batch, 1)
+
+
 main_diagonal = Held(
     "main diagonal",
-    lambda weights, batch: np.repeat(np.diagonal(weights, axis1=1, axis2=2)[:, None], batch, 1),
+    _own,
     kind="fetch",
-    shape=lambda held, batch: (held[0], batch, min(held[1:])),
+    shape=lambda held, batch: (held[0], batch, held[1]),
     traffic=Traffic.MATRIX,
     named=True,
 )
-"""The diagonal of the target weights, the same for every sequence."""
+"""The diagonals of the square blocks of the target weights, one below the other, the same for every sequence."""
 mode_factors = Held(
     "mode factors",
     lambda g, batch: _spread(g, np.ones((len(g), batch, 1), g.dtype))[:, :, 0],

@@ -116,12 +116,11 @@ def _orthogonalised(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(q.swapaxes(2, 3)), np.ascontiguousarray(r.swapaxes(2, 3))
 
 
-def _placed(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    n, k = rows.shape[-1], columns.shape[-1]
-    value = np.zeros((*rows.shape[:-1], n, k, n), rows.dtype)
-    wires = np.arange(n)
-    value[..., wires, :, wires] = np.moveaxis(rows[..., None] * columns[..., None, :], -2, 0)
-    return value.reshape(*rows.shape[:-1], n * k, n)
+def _placed(v: np.ndarray, rows: np.ndarray, columns: np.ndarray, start: int, units: int) -> np.ndarray:
+    value, row = v.copy(), np.arange(rows.shape[-1])
+    entries = value.reshape(*v.shape[:2], row.size, -1, v.shape[-1])  # (chips, batch, i, j, wire)
+    entries[:, :, row, :, start + row % units] += np.moveaxis(rows[..., None] * columns[..., None, :], 2, 0)
+    return value
 
 
 def _plus_identity(v: np.ndarray, factor: float) -> Any:
@@ -149,11 +148,12 @@ gather = Operation(
 place = Operation(
     "place",
     _placed,
-    shape=lambda rows, columns: (*rows[:-1], rows[-1] * columns[-1], rows[-1]),
-    size=lambda rows, columns: (rows[-1], columns[-1]),
-    work=each(multiply=1),
+    size=lambda bundle, rows, columns: (rows[-1], columns[-1]),
+    work=macs,
 )
-"""The bundle of the n k vectors r_i c_j e_i, j fastest: the derivative of diag(r) W c by W."""
+"""A bundle with r_i c_j added to vector (i, j), j fastest, on wire start + i mod n: `place(bundle, r, c, start, n)`.
+
+It adds the derivative of a state by a matrix, from the slope r of the state by W c, and the vector c."""
 qr = Operation(
     "qr",
     _orthogonalised,

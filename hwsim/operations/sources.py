@@ -35,10 +35,6 @@ class Random(Operation):
         return machine.make(self, width, machine.sequencer.draws(name))
 
 
-def _zeros(like: np.ndarray, n: int) -> np.ndarray:
-    return np.zeros((*like.shape[:2], n), like.dtype)
-
-
 def _identity(like: np.ndarray, n: int) -> np.ndarray:
     return np.broadcast_to(np.eye(n, dtype=like.dtype), (*like.shape[:2], n, n)).copy()
 
@@ -55,6 +51,13 @@ zeros = Source(
     shape=lambda like, n: (*like[:2], n),
 )
 """n wires of zero: `zeros(machine, n)`."""
+ones = Source(
+    "ones",
+    lambda like, n: np.ones((*like.shape[:2], n), like.dtype),
+    kind="wire",
+    shape=lambda like, n: (*like[:2], n),
+)
+"""n wires of one: `ones(machine, n)`."""
 identity = Source("identity", _identity, kind="wire", shape=lambda like, n: (*like[:2], n, n))
 """The identity as a bundle of n vectors on n wires: `identity(machine, n)`."""
 signs = Random("signs", _signs, shape=lambda like, n, draw: (*like[:2], n), work=each(add=1))

@@ -75,12 +75,12 @@ def test_every_rule_that_fits_runs_and_finds_a_gradient(on: str, cell: str) -> N
         assert all(np.isfinite(value).all() for value in found.values())
         assert any(np.abs(value).max() > 0 for value in found.values())
         ran.add(name)
-    assert {"fpe", "one_step", "spatial"} <= ran
+    assert {"fpe", "rtrl", "one_step", "spatial"} <= ran
     assert ("bptt" in ran) == (on not in ("ideal_crossbar", "pcm_crossbar"))
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
-@pytest.mark.parametrize("learner", [{"name": "bptt"}, {"name": "fpe"}])
+@pytest.mark.parametrize("learner", [{"name": "bptt"}, {"name": "fpe"}, {"name": "rtrl"}])
 def test_an_estimate_costs_what_the_run_costs(cell: str, learner: dict[str, str]) -> None:
     data = {**EXPERIMENT, "network": network(cell), "learning": learner, "machine": "digital_45nm"}
     run, estimated = hwsim.run(data).summary, estimate(data).summary

@@ -93,6 +93,8 @@ def test_rtrl_is_exact_for_one_layer_and_for_the_top_of_a_stack():
     top = [name for name in exact if name.startswith("layer 2")]
     assert distance(found, exact, top) < 1e-12
     assert distance(found, exact, ["layer 1 B"]) > 1e-3
+    for network in ("tanh", "gru", "lstm"):  # with all N sensitivities of each parameter
+        assert distance(gradient(network, "rtrl", episode), gradient(network, "bptt", episode)) < 1e-10
 
 
 def test_one_step_and_spatial_differ_in_the_recurrent_factor_alone():

@@ -51,6 +51,7 @@ from hwsim.operations import (
     larger,
     largest,
     norm,
+    ones,
     pad,
     pair_cross,
     pair_dot,
@@ -86,7 +87,7 @@ from hwsim.units import converter as converters
 
 RANGE, BITS = 2.0, {"dac": 5, "adc": 6}
 CHIPS, WIRES = 2, 4
-VECTOR, ONE, BUNDLE, SQUARE = (WIRES,), (1,), (3, WIRES), (WIRES, WIRES)
+VECTOR, ONE, BUNDLE, SQUARE, ALL = (WIRES,), (1,), (3, WIRES), (WIRES, WIRES), (WIRES * WIRES,)
 
 
 def chip(**changes: Any) -> dict[str, Any]:
@@ -241,8 +242,9 @@ CASES = {
     "pad": _on(lambda x: pad(x, 1, 2), VECTOR),
     "singles": _on(singles, VECTOR),
     "gather": _on(gather, BUNDLE),
-    "place": _on(place, VECTOR, VECTOR),
+    "place": _on(lambda bundle, r, c: place(bundle, r, c, 1, 3), SQUARE, VECTOR, ONE),
     "qr": _on(qr, SQUARE),
+    "ones": _at(lambda stage: ones(stage.machine, WIRES)),
     "zeros": _at(lambda stage: zeros(stage.machine, WIRES)),
     "identity": _at(lambda stage: identity(stage.machine, WIRES)),
     "signs": _at(lambda stage: signs(stage.machine, "a name", WIRES)),
@@ -316,6 +318,7 @@ CASES = {
     "DelayLine.load": _at(lambda stage: stage.line.load()),
     "Accumulator.add": _at(lambda stage, x: stage.b.gradient.add(x), VECTOR),
     "Accumulator.add bundle": _at(lambda stage, x: stage.W.gradient.add(x), SQUARE),
+    "Accumulator.add all": _at(lambda stage, x: stage.W.gradient.add(x), ALL),
     "Accumulator.add_outer": _at(lambda stage, x, y: stage.W.gradient.add_outer(x, y), VECTOR, VECTOR),
     "Accumulator.load": _at(lambda stage: stage.W.gradient.load(), phase=True),
     "Accumulator.store": _at(lambda stage, x: stage.b.gradient.store(x), VECTOR, phase=True),

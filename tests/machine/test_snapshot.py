@@ -44,9 +44,9 @@ def run(network, learner, on):
     return found, snapshots, held
 
 
-def fits(network, learner, on):
+def fits(learner, on):
     strict = on in ("pcm_crossbar", "rram_crossbar") or on is LEAKY
-    return not (learner.startswith("bptt") and strict) and not (learner == "rtrl" and network == "tanh")
+    return not (learner.startswith("bptt") and strict)
 
 
 @pytest.mark.parametrize("network", ["lru stack", "tanh"])
@@ -54,7 +54,7 @@ def test_a_run_goes_on_from_what_the_ledger_lists_in_another_process(network, tm
     cases, expected = [], []
     for on in MACHINES:
         for learner in RULES:
-            if not fits(network, learner, on):
+            if not fits(learner, on):
                 continue
             found, snapshots, _ = run(network, learner, on)
             points = sorted({0, STEPS - 1, STEPS, len(snapshots) // 2, len(snapshots) - 2, len(snapshots) - 1})

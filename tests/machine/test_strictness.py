@@ -387,8 +387,6 @@ def test_signals_of_two_machines_do_not_meet():
 @pytest.mark.parametrize("network", ["lru stack", "tanh"])
 def test_every_rule_but_bptt_runs_on_a_strict_substrate(on, network):
     for learner in RULES:
-        if learner == "rtrl" and network == "tanh":
-            continue
         run = lambda learner=learner: gradient(network, learner, random_episode(), on=on, chips=2, strict=True)  # noqa: E731
         if learner.startswith("bptt"):
             with pytest.raises(CapabilityError, match="no tape"):
@@ -397,10 +395,8 @@ def test_every_rule_but_bptt_runs_on_a_strict_substrate(on, network):
             assert all(np.isfinite(value).all() for value in run().values())
 
 
-def test_rtrl_refuses_a_dense_cell_and_bptt_a_machine_without_tape_before_anything_runs():
+def test_bptt_refuses_a_machine_without_tape_before_anything_runs():
     episode = random_episode()
-    with pytest.raises(CapabilityError, match="diagonal"):
-        rule("rtrl").check(built("tanh", rule("one_step"), episode))
     with pytest.raises(CapabilityError, match="no tape"):
         rule("bptt").check(built("lru", rule("one_step"), episode, on="pcm_crossbar", uses=frozenset({"transposed"})))
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from autograd import grad
 from autograd import numpy as anp
-from conftest import MIXED, NETWORKS, TANH, built, close, random_episode, rule
+from conftest import MIXED, NETWORKS, TANH, built, close, gradient_of, random_episode, rule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -197,6 +197,24 @@ def test_the_state_that_is_held_is_that_of_the_cells_and_of_the_mean(pooling: st
         for _ in found.machine.forward_pass("nothing"):
             pass
     assert not [one for one in found.machine.memory.live.values() if one.kind == STATE]
+
+
+# ---- errors on their way down ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_what_is_sent_below_the_lowest_layer_is_not_worked_out(layers: int) -> None:
+    """The error at the drive of a linear recurrent unit is one product with γ, which no other error needs."""
+    episode, learner = random_episode(1, steps=6), rule("rtrl")
+    found = built({"layers": NETWORKS["lru"]["layers"] * layers}, learner, episode)
+    gradient_of(found, learner, episode)
+    products = [
+        record.layer
+        for trace in found.machine.journal.traces
+        for record in trace
+        if record.kind == "mode gain" and record.purpose == ERROR
+    ]
+    assert set(products) == {f"layer {number}" for number in range(2, layers + 1)}
 
 
 # ---- the past ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,68 @@
+"""Networks written from their equations, for automatic differentiation (HIPS autograd)."""
+
+import autograd.numpy as anp
+
+
+def model(layers, parameters, inputs):
+    """Outputs `(steps, n)` of a network for one sequence, written from the equations, complex numbers and all."""
+    xs = list(inputs)
+    for number, layer in enumerate(layers, 1):
+        p = {
+            name.removeprefix(f"layer {number} "): value
+            for name, value in parameters.items()
+            if f"layer {number} " in name
+        }
+        xs = [readout(layer.get("readout", {}), p, h) for h in states(layer["cell"], p, xs)]
+    return xs
+
+
+def states(cell, p, xs):
+    """The states of a cell as real vectors."""
+    if cell["name"] == "leaky_tanh":
+        a, h = cell.get("leak", 1.0), anp.zeros(cell["units"])
+        for x in xs:
+            h = (1 - a) * h + a * anp.tanh(p["W"] @ h + p["U"] @ x + p["b"])
+            yield h
+        return
+    if cell["name"] in ("gru", "lstm"):
+        width = cell["units"] * (2 if cell["name"] == "lstm" else 1)
+        h = anp.zeros(width)
+        for x in xs:
+            h = gated(cell["name"], p, h, x)
+            yield h[: cell["units"]]
+        return
+    eigenvalues = anp.exp(-anp.exp(p["nu"]) + 1j * anp.exp(p["theta"]))
+    h = anp.zeros(cell["modes"]) * 1j
+    for x in xs:
+        drive = p["B"] @ x + p["b"]
+        h = eigenvalues * h + anp.exp(p["log gamma"]) * (drive[::2] + 1j * drive[1::2])
+        yield anp.ravel(anp.stack([anp.real(h), anp.imag(h)], 1))
+
+
+def gated(name, p, h, x):
+    """A step of a GRU (reset behind the product) or an LSTM, gate by gate."""
+    n = p["W"].shape[1]
+    W, U, b = (anp.split(p[kind], range(n, p["W"].shape[0], n)) for kind in ("W", "U", "b"))
+
+    def sigmoid(v):
+        return 1 / (1 + anp.exp(-v))
+
+    if name == "gru":
+        z, r = (sigmoid(W[k] @ h + U[k] @ x + b[k]) for k in (0, 1))
+        c = anp.tanh(U[2] @ x + b[2] + r * (W[2] @ h))
+        return (1 - z) * h + z * c
+    h, c = h[:n], h[n:]
+    i, f, o = (sigmoid(W[k] @ h + U[k] @ x + b[k]) for k in range(3))
+    c = f * c + i * anp.tanh(W[3] @ h + U[3] @ x + b[3])
+    return anp.concatenate([o * anp.tanh(c), c])
+
+
+def readout(options, p, h):
+    if options.get("project"):
+        h = p["C"] @ h + p["C b"]
+    if options.get("norm"):
+        h = p["norm"] * (h - anp.mean(h)) / anp.sqrt(anp.var(h) + 1e-6) + p["norm b"]
+    hidden = len(options.get("hidden", []))
+    for number in range(1, hidden + 1):
+        h = anp.maximum(p[f"V{number}"] @ h + p[f"V{number} b"], 0)
+    return p[f"V{hidden + 1}"] @ h + p[f"V{hidden + 1} b"]
