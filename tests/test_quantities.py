@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from conftest import close
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from hwsim import quantities
-from hwsim.quantities import Constant, parse, si
+from hwsim.quantities import Constant, Energy, EnergyPerBit, Power, Time, Voltage, parse, same, si
 
 KINDS = {
     "energy": (quantities.Energy, "1.2 pJ", 1.2e-12),
@@ -196,3 +197,43 @@ def _example(kind: str) -> str:
 
 def _unit(kind: str) -> str:
     return str(reader(kind).json_schema()["description"]).removeprefix("a quantity in units of ")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        ("250 ns", "0.25 us", True),
+        ("250 ns", "2.5e-07 second", True),
+        ("250 ns", "251 ns", False),
+        ("250 ns", "250 nJ", False),
+        ("250 ns", 250, False),
+        ("250 ns", "250 nosuch", False),
+        (3, 3.0, True),
+        ("a name", "a name", True),
+    ],
+)
+def test_values_are_the_same_in_whatever_units(one: object, other: object, equal: bool) -> None:
+    assert same(one, other) is same(other, one) is equal
+
+
+kinds = st.sampled_from([(Energy, "J"), (Time, "s"), (Power, "W"), (EnergyPerBit, "J/bit"), (Voltage, "V")])
+
+
+@given(st.floats(1e-17, 1e3), kinds)
+def test_what_an_origin_says_is_read_as_the_same_value(value: float, quantity: tuple[Any, str]) -> None:
+    kind, unit = quantity
+    given = {"value": f"{value!r} {unit}", "source": "a, with a remark"}
+    constant = Constant[kind].model_validate(given).at("machine.x", {"a": "A. Author, 2020"})
+    again = Constant[kind].model_validate({"value": constant.origin.value, "assumed": "as before"})
+    assert again.value == close(value, rel=1e-14)
+    assert constant.origin.why == "a, with a remark: A. Author, 2020"
+
+
+def test_where_a_constant_stands_is_no_part_of_it() -> None:
+    one = Constant[Energy].model_validate({"value": "2 pJ", "source": "a", "range": ["1 pJ", "3 pJ"]})
+    other = one.at("machine.x", {"a": "A"})
+    assert (one.key, other.key, other.at("machine.y", {}).key) == ("", "machine.x", "machine.y")
+    assert other.at("machine.y", {}).origin.citation == "A", "the first document that it stood in cites it"
+    assert (one, hash(one), one.model_dump()) == (other, hash(other), other.model_dump())
+    assert one != one.model_copy(update={"value": 3e-12})
+    assert other.model_copy(update={"value": 3e-12}).origin == other.origin
