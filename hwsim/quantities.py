@@ -122,6 +122,15 @@ class Origin(NamedTuple):
         return f"{self.source}: {self.citation}" if self.citation else self.source
 
 
+class _ConstantPlace(NamedTuple):
+    """What an origin is made from when it is asked for: most never are."""
+
+    key: str
+    sources: Mapping[str, str]
+    written: Constant[Any]
+    value: str
+
+
 class Constant(BaseModel, Generic[T], extra="forbid", frozen=True):
     """A number and its origin: a published source, or the reason why it is assumed.
 
@@ -140,7 +149,7 @@ class Constant(BaseModel, Generic[T], extra="forbid", frozen=True):
     range: Annotated[
         list[T] | None, Field(min_length=2, max_length=2, description="lowest and highest value in the sources")
     ] = None
-    _origin: Origin | None = PrivateAttr(None)
+    _place: _ConstantPlace | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _accounted_for(self) -> Self:
@@ -168,12 +177,17 @@ class Constant(BaseModel, Generic[T], extra="forbid", frozen=True):
     @property
     def key(self) -> str:
         """The dotted key that leads to it in its document; empty if it is part of none."""
-        return self._origin.key if self._origin else ""
+        return self._place.key if self._place else ""
 
     @property
     def origin(self) -> Origin:
         """Where it stands, and what the document says there."""
-        return self._origin or self._read_at("", {})
+        place = self._place or _ConstantPlace("", {}, self, "")
+        source, data = place.written.source, place.written.model_dump(mode="json")
+        low, high = map(_short, data["range"]) if data["range"] else (None, None)
+        citation = place.sources.get(source.split(",")[0].strip()) if source else None
+        value = place.value or _short(data["value"])
+        return Origin(place.key, value, low, high, source, citation, place.written.assumed)
 
     def at(self, key: str, sources: Mapping[str, str], value: str = "") -> Self:
         """The same constant as part of a document.
@@ -183,15 +197,8 @@ class Constant(BaseModel, Generic[T], extra="forbid", frozen=True):
             value: in words, where several constants have this key.
         """
         copy = self.model_copy()
-        origin = self._origin._replace(key=key) if self._origin else self._read_at(key, sources)
-        copy._origin = origin._replace(value=value or origin.value)
+        copy._place = self._place._replace(key=key) if self._place else _ConstantPlace(key, sources, self, value)
         return copy
-
-    def _read_at(self, key: str, sources: Mapping[str, str]) -> Origin:
-        written = self.model_dump(mode="json")
-        low, high = map(_short, written["range"]) if self.range else (None, None)
-        citation = sources.get(self.source.split(",")[0].strip()) if self.source else None
-        return Origin(key, _short(written["value"]), low, high, self.source, citation, self.assumed)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Constant) and self.__dict__ == other.__dict__

@@ -42,6 +42,16 @@ class Price(NamedTuple):
     @staticmethod
     def of(*constants: Constant[Any]) -> Price:
         """The product of constants and of their bounds, assumed if one of them is."""
+        ids = tuple(map(id, constants))
+        price = _PRICES.get(ids)
+        if price is None:
+            if len(_PRICES) == _MOST_PRICES:
+                _PRICES.clear()
+            price = _PRICES[ids] = Price._product(constants)
+        return price
+
+    @staticmethod
+    def _product(constants: tuple[Constant[Any], ...]) -> Price:
         value = low = high = 1.0
         powers: dict[str, int] = {}
         for constant in constants:
@@ -51,6 +61,10 @@ class Price(NamedTuple):
         name = TIMES.join(key + (_POWERS[power] if power > 1 else "") for key, power in powers.items())
         return Price(name, value, any(each.assumed is not None for each in constants), low, high, constants)
 
+
+_PRICES: dict[tuple[int, ...], Price] = {}
+"""Products by the ids of their constants, which prices keep alive: many records have the same price."""
+_MOST_PRICES = 4096
 
 TIMES = " × "
 """Stands between the keys of a product."""
