@@ -166,13 +166,21 @@ def constants_of(kind: str) -> str:
     return "\n".join(_constants(hardware.shelf(kind) / f"{name}.yaml") for name in hardware.names(kind))
 
 
+ROOT_KEYS = {"devices": "machine.device.", "periphery": "machine.periphery.", "hardware": "machine."}
+"""What leads to a file of a folder in an experiment."""
+
+
 def _constants(path: Path) -> str:
     document = documents.load(path)
-    rows = constants(document, hardware.inherited(document).data.get("sources", {}))
+    root = ROOT_KEYS[path.parent.name]
+    rows = [
+        row._replace(place=f"{root}{row.place}")
+        for row in constants(document, hardware.inherited(document).data.get("sources", {}))
+    ]
     like = document.data.get("like")
     text = f"### {path.stem} {{ #{path.parent.name}-{path.stem} }}\n\n{opening(path)}\n"
     text += f"Like [{like}](#{path.parent.name}-{like}), except for these constants.\n" if like else ""
-    return f"{text}\n{_table(('constant', 'value', 'range', 'where it comes from'), map(_constant, rows))}"
+    return f"{text}\n{_table(('key', 'value', 'range', 'where it comes from'), map(_constant, rows))}"
 
 
 def _constant(row: ListedConstant) -> tuple[str, str, str, str]:

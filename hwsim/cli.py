@@ -27,6 +27,10 @@ Data = Annotated[
     Path | None, typer.Option("--data", help="Folder with data sets; otherwise HWSIM_DATA, or a folder of your own.")
 ]
 
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="KEY=VALUE for a dotted key of the file; may be given several times.")
+]
+
 
 @app.command()
 def run(
@@ -35,17 +39,18 @@ def run(
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, help="Seed to use instead of the one in the file.")
     ] = None,
+    settings: Settings = None,
     data: Data = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")] = False,
 ) -> None:
     """Run an experiment: check the gradient, train and test, on the substrate and on each reference."""
-    from hwsim.config import experiment as config
     from hwsim.config import plausible
+    from hwsim.config import settings as config
     from hwsim.experiments import run as experiments
     from hwsim.reports import terminal
     from hwsim.results.run_folder import place
 
-    experiment = config.load(file)
+    experiment = config.load_with_settings(file, settings or [])
     folder = place(out, experiment.name)
     with _reporting(quiet) as progress:
         result = experiments.run(experiment, out=folder, seed=seed, data=data, progress=progress)
@@ -181,9 +186,6 @@ def _put(page: str, path: Path, show: bool) -> None:
         typer.launch(path.resolve().as_uri())
 
 
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="KEY=VALUE for a dotted key of the file; may be given several times.")
-]
 Expected = Annotated[
     list[str] | None,
     typer.Option(

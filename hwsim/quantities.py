@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
-from typing import Annotated, Any, Generic, Self, TypeVar
+from typing import Annotated, Any, Generic, NamedTuple, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, PrivateAttr, WithJsonSchema, model_validator
 
 _BITS = re.compile(r"(bit|byte|B\b)")
 _NUMBER = r"[-+]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|nan|inf)"
@@ -19,7 +20,7 @@ _WRITTEN = re.compile(rf"{_NUMBER} *{_UNIT}(?: *[*/ ] *{_UNIT})*\Z")
 
 _PREFIXES = {"a": -18, "f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12}
 _SI = {"J": "joule", "W": "watt", "s": "second", "V": "volt", "A": "ampere", "S": "siemens", "m": "meter"}
-_SYMBOLS = {
+_USUAL = {
     **{p + symbol: (name, Decimal(10) ** power) for p, power in _PREFIXES.items() for symbol, name in _SI.items()},
     **{f"{prefix}iB": ("bit", Decimal(8 << power)) for prefix, power in {"K": 10, "M": 20, "G": 30}.items()},
     "bit": ("bit", Decimal(1)),
@@ -35,9 +36,9 @@ def _usual(text: str, unit: str) -> Decimal | None:
     factor, names = Decimal(number), []
     for place, symbol in enumerate(over):
         base, _, power = symbol.partition("^")
-        if base not in _SYMBOLS:
+        if base not in _USUAL:
             return None
-        name, size = _SYMBOLS[base]
+        name, size = _USUAL[base]
         names.append(f"{name}^{power}" if power else name)
         factor = factor / size if place else factor * size ** int(power or 1)
     return factor if " / ".join(names) == unit and text.count("/") == len(over) - 1 else None
@@ -77,6 +78,20 @@ def parse(text: Any, unit: str, example: str) -> float:
     return value
 
 
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are equal, in whatever units they are written.
+
+    >>> same("250 ns", "0.25 us")
+    True
+    """
+    if isinstance(one, str) and isinstance(other, str) and _WRITTEN.match(one) and _WRITTEN.match(other):
+        try:
+            return bool(_registry().Quantity(one) == _registry().Quantity(other))
+        except Exception:  # as in `parse`
+            return False
+    return bool(one == other)
+
+
 def _quantity(unit: str, example: str, **bounds: Any) -> Any:
     def read(text: Any) -> float:
         return parse(text, unit, example)
@@ -107,8 +122,47 @@ ASSUMED = 2.0
 T = TypeVar("T")
 
 
+class Origin(NamedTuple):
+    """Where a constant stands, and what the document says there.
+
+    Attributes:
+        key: the dotted key that `--set` takes. Numbers of a table in the package have its name and their row instead.
+        value: as the document has it, with its unit; the program may have scaled it since.
+        low, high: the range; None without one.
+        source: the key of the source, perhaps with a remark after a comma; None for an assumed constant.
+        citation: the text of the source; None for an assumed constant.
+        assumed: why the value was chosen without a source.
+    """
+
+    key: str
+    value: str
+    low: str | None
+    high: str | None
+    source: str | None
+    citation: str | None
+    assumed: str | None
+
+    @property
+    def why(self) -> str:
+        """What the value rests on, in words."""
+        if self.source is None:
+            return f"assumed: {self.assumed}"
+        return f"{self.source}: {self.citation}" if self.citation else self.source
+
+
+class _ConstantPlace(NamedTuple):
+    """What an origin is made from when it is asked for: most never are."""
+
+    key: str
+    sources: Mapping[str, str]
+    written: Constant[Any]
+    value: str
+
+
 class Constant(BaseModel, Generic[T], extra="forbid", frozen=True):
     """A number and its origin: a published source, or the reason why it is assumed.
+
+    Where it stands does not count when constants are compared.
 
     Attributes:
         value: the number, in SI units.
@@ -123,6 +177,7 @@ class Constant(BaseModel, Generic[T], extra="forbid", frozen=True):
     range: Annotated[
         list[T] | None, Field(min_length=2, max_length=2, description="lowest and highest value in the sources")
     ] = None
+    _place: _ConstantPlace | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _accounted_for(self) -> Self:
@@ -147,6 +202,79 @@ class Constant(BaseModel, Generic[T], extra="forbid", frozen=True):
         low, high = self.range
         return low / self.value, high / self.value  # type: ignore[operator]
 
+    @property
+    def key(self) -> str:
+        """The dotted key that leads to it in its document; empty if it is part of none."""
+        return self._place.key if self._place else ""
+
+    @property
+    def origin(self) -> Origin:
+        """Where it stands, and what the document says there."""
+        place = self._place or _ConstantPlace("", {}, self, "")
+        source, data = place.written.source, place.written.model_dump(mode="json")
+        low, high = map(_short, data["range"]) if data["range"] else (None, None)
+        citation = place.sources.get(source.split(",")[0].strip()) if source else None
+        value = place.value or _short(data["value"])
+        return Origin(place.key, value, low, high, source, citation, place.written.assumed)
+
+    def at(self, key: str, sources: Mapping[str, str], value: str = "") -> Self:
+        """The same constant as part of a document.
+
+        Args:
+            sources: citations, by the keys of sources.
+            value: in words, where several constants have this key.
+        """
+        copy = self.model_copy()
+        copy._place = self._place._replace(key=key) if self._place else _ConstantPlace(key, sources, self, value)
+        return copy
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Constant) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((self.value, self.source, self.assumed))
+
+
+Replace = Callable[[Constant[Any], tuple[str, ...]], Constant[Any]]
+"""Gives a constant for another one, and for the steps that lead to it."""
+
+
+def replaced(part: Any, replace: Replace, place: tuple[str, ...] = ()) -> Any:
+    """A model, or a part of one, with other constants; parts that have none are not copied."""
+    if isinstance(part, Constant):
+        return replace(part, place)
+    if not isinstance(part, BaseModel | dict):
+        return part
+    inside = part if isinstance(part, dict) else part.__dict__
+    after = {name: replaced(each, replace, (*place, str(name))) for name, each in inside.items()}
+    if all(each is inside[name] for name, each in after.items()):
+        return part
+    return after if isinstance(part, dict) else part.model_copy(update=after)
+
+
+def located(model: Any, root: str = "") -> Any:
+    """A model whose constants know where they stand, and what the `sources` that it lists say.
+
+    Args:
+        root: the dotted key of the model itself.
+    """
+    before, sources = (root,) if root else (), getattr(model, "sources", {})
+    return replaced(model, lambda constant, place: constant.at(".".join((*before, *place)), sources))
+
+
+_SYMBOLS = {
+    "joule": "J", "watt": "W", "second": "s", "volt": "V", "ampere": "A", "siemens": "S", "meter": "m",
+    "joule / bit": "J/bit", "joule / bit / meter": "J/bit/m",
+}  # fmt: skip
+
+
+def _short(written: str | float) -> str:
+    """A number, or a quantity in SI units, as one would write it."""
+    if not isinstance(written, str):
+        return f"{written:.15g}"
+    number, _, unit = written.partition(" ")
+    return si(float(number), _SYMBOLS[unit], 15) if unit in _SYMBOLS else written
+
 
 def si(value: float, unit: str, digits: int = 3) -> str:
     """A number with an SI prefix.
@@ -161,4 +289,4 @@ def si(value: float, unit: str, digits: int = 3) -> str:
     if abs(float(scaled)) >= 1000 and power < 4:
         power += 1
         scaled = f"{value / 1000.0**power:.{digits}g}"
-    return f"{float(scaled):g} {'afpnµm kMGT'[power + 6].strip()}{unit}"
+    return f"{float(scaled):.{max(digits, 6)}g} {'afpnµm kMGT'[power + 6].strip()}{unit}"

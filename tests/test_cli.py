@@ -465,6 +465,18 @@ def test_a_run_shows_tables_and_says_where_its_results_are(command: Command) -> 
     assert sorted(path.name for path in Path("runs").iterdir()) == ["tiny", "tiny-2"]
 
 
+def test_a_run_takes_the_settings_of_the_command_line(command: Command) -> None:
+    Path("e.yaml").write_text(TINY)
+    said = command("run", "e.yaml", "--out", "a", "--quiet", "--set", "machine.parts.verify=3 pJ", "--set", "chips=1")
+    assert said == Said(0, "", "")
+    resolved = documents.load(Path("a/config.yaml")).data
+    assert (resolved["machine"]["parts"]["verify"]["value"], resolved["chips"]) == ("3e-12 joule", 1)
+    said = command("run", "e.yaml", "--out", "b", "--set", "machine.parts.verfy=3 pJ")
+    assert said.code == 2
+    assert said.err.startswith("--set machine.parts.verfy=3 pJ: ")
+    assert not Path("b").exists()
+
+
 def test_a_seed_on_the_command_line_stands_for_the_one_in_the_file(command: Command, finished: Path) -> None:
     Path("e.yaml").write_text(changed(("seed: 3", "seed: 99")))
     assert command("run", "e.yaml", "--out", "a", "--seed", "3", "--quiet").code == 0

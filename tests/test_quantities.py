@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import close
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from hwsim import quantities
-from hwsim.quantities import Constant, parse, si
+from hwsim.quantities import Constant, Energy, EnergyPerBit, Power, Time, Voltage, parse, same, si
 
 KINDS = {
     "energy": (quantities.Energy, "1.2 pJ", 1.2e-12),
@@ -207,9 +208,9 @@ def _pint(text: str, unit: str) -> float:
     return float(registry.Quantity(text).to(unit).magnitude)
 
 
-@pytest.mark.parametrize("symbol", quantities._SYMBOLS)
+@pytest.mark.parametrize("symbol", quantities._USUAL)
 def test_usual_symbols_are_what_pint_takes_them_for(symbol: str) -> None:
-    unit, _ = quantities._SYMBOLS[symbol]
+    unit, _ = quantities._USUAL[symbol]
     for number in ("1", "0.3", "25", "1.7e-3", "-4.25E+7"):
         usual = quantities._usual(f"{number} {symbol}", unit)
         assert usual is not None
@@ -245,3 +246,43 @@ def test_shipped_files_are_read_without_what_is_slow_to_import() -> None:
         [sys.executable, "-c", says], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        ("250 ns", "0.25 us", True),
+        ("250 ns", "2.5e-07 second", True),
+        ("250 ns", "251 ns", False),
+        ("250 ns", "250 nJ", False),
+        ("250 ns", 250, False),
+        ("250 ns", "250 nosuch", False),
+        (3, 3.0, True),
+        ("a name", "a name", True),
+    ],
+)
+def test_values_are_the_same_in_whatever_units(one: object, other: object, equal: bool) -> None:
+    assert same(one, other) is same(other, one) is equal
+
+
+kinds = st.sampled_from([(Energy, "J"), (Time, "s"), (Power, "W"), (EnergyPerBit, "J/bit"), (Voltage, "V")])
+
+
+@given(st.floats(1e-17, 1e3), kinds)
+def test_what_an_origin_says_is_read_as_the_same_value(value: float, quantity: tuple[Any, str]) -> None:
+    kind, unit = quantity
+    given = {"value": f"{value!r} {unit}", "source": "a, with a remark"}
+    constant = Constant[kind].model_validate(given).at("machine.x", {"a": "A. Author, 2020"})
+    again = Constant[kind].model_validate({"value": constant.origin.value, "assumed": "as before"})
+    assert again.value == close(value, rel=1e-14)
+    assert constant.origin.why == "a, with a remark: A. Author, 2020"
+
+
+def test_where_a_constant_stands_is_no_part_of_it() -> None:
+    one = Constant[Energy].model_validate({"value": "2 pJ", "source": "a", "range": ["1 pJ", "3 pJ"]})
+    other = one.at("machine.x", {"a": "A"})
+    assert (one.key, other.key, other.at("machine.y", {}).key) == ("", "machine.x", "machine.y")
+    assert other.at("machine.y", {}).origin.citation == "A", "the first document that it stood in cites it"
+    assert (one, hash(one), one.model_dump()) == (other, hash(other), other.model_dump())
+    assert one != one.model_copy(update={"value": 3e-12})
+    assert other.model_copy(update={"value": 3e-12}).origin == other.origin

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
@@ -21,52 +21,92 @@ UNPRICED = "no prices"
 """The constant that machines without an energy model lack."""
 
 
+class Price(NamedTuple):
+    """A product of constants.
+
+    Attributes:
+        name: the dotted keys of the constants, as in `machine.parts.tiles.voltage² × machine.parts.tiles.time`.
+        value: in joules per event, or in watts; None if a constant has neither a source nor an assumed value.
+        assumed: whether one of the constants is assumed rather than published.
+        low, high: what the ranges of the constants allow, as multiples of the value.
+        constants: what is multiplied, in this order.
+    """
+
+    name: str
+    value: float | None
+    assumed: bool = False
+    low: float = 1.0
+    high: float = 1.0
+    constants: tuple[Constant[Any], ...] = ()
+
+    @staticmethod
+    def of(*constants: Constant[Any]) -> Price:
+        """The product of constants and of their bounds, assumed if one of them is."""
+        ids = tuple(map(id, constants))
+        price = _PRICES.get(ids)
+        if price is None:
+            if len(_PRICES) == _MOST_PRICES:
+                _PRICES.clear()
+            price = _PRICES[ids] = Price._product(constants)
+        return price
+
+    @staticmethod
+    def _product(constants: tuple[Constant[Any], ...]) -> Price:
+        value = low = high = 1.0
+        powers: dict[str, int] = {}
+        for constant in constants:
+            least, most = constant.bounds
+            value, low, high = value * constant.value, low * least, high * most
+            powers[constant.key] = powers.get(constant.key, 0) + 1
+        name = TIMES.join(key + (_POWERS[power] if power > 1 else "") for key, power in powers.items())
+        return Price(name, value, any(each.assumed is not None for each in constants), low, high, constants)
+
+
+_PRICES: dict[tuple[int, ...], Price] = {}
+"""Products by the ids of their constants, which prices keep alive: many records have the same price."""
+_MOST_PRICES = 4096
+
+TIMES = " × "
+"""Stands between the keys of a product."""
+_POWERS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+
+
 class Charge(NamedTuple):
     """One kind of event that an operation costs energy for.
 
     Attributes:
         component: what spends the energy; the unit of the record, or a memory or converter that served it.
-        constant: the name of the constant in the machine's file.
-        energy: joules an event; None if the constant has no source and no assumed value.
-        assumed: whether the constant is assumed rather than published.
+        price: of one event, in joules.
         amount: events for each execution, or for each unit of the activity.
         activity: which of the record's measured activities multiplies the amount; None for a fixed amount.
-        low, high: what the constant's range allows, as multiples of the energy.
     """
 
     component: str
-    constant: str
-    energy: float | None
-    assumed: bool
+    price: Price
     amount: float
     activity: int | None = None
-    low: float = 1.0
-    high: float = 1.0
+
+    @property
+    def energy(self) -> float | None:
+        """Of one execution, or for each unit of the activity, in joules; None if it is unknown."""
+        return None if self.price.value is None else self.price.value * self.amount
 
     def typed(self) -> Charge:
         """The same where the amount was typed in: assumed, and off by a factor of two either way."""
-        return self._replace(assumed=True, low=self.low / ASSUMED, high=self.high * ASSUMED)
+        low, high = self.price.low / ASSUMED, self.price.high * ASSUMED
+        return self._replace(price=self.price._replace(assumed=True, low=low, high=high))
 
 
-def charge(component: str, name: str, amount: float, *constants: Constant[Any], activity: int | None = None) -> Charge:
-    """An event whose energy is the product of constants; so are its bounds, and it is assumed if one of them is."""
-    energy = low = high = 1.0
-    for constant in constants:
-        least, most = constant.bounds
-        energy, low, high = energy * constant.value, low * least, high * most
-    assumed = any(constant.assumed is not None for constant in constants)
-    return Charge(component, name, energy, assumed, amount, activity, low, high)
+def charge(component: str, amount: float, *constants: Constant[Any], activity: int | None = None) -> Charge:
+    """An event whose energy is the product of constants."""
+    return Charge(component, Price.of(*constants), amount, activity)
 
 
 class Leak(NamedTuple):
-    """Power that a component draws all the time."""
+    """Power that a component draws all the time; the price is in watts."""
 
     component: str
-    constant: str
-    power: float | None
-    assumed: bool
-    low: float = 1.0
-    high: float = 1.0
+    price: Price
 
 
 class Occupied(NamedTuple):
@@ -139,7 +179,7 @@ class NoPrices:
     """Operations that are counted, and have no energy and no time."""
 
     def charges(self, record: Record, where: Occurrence = ONCE) -> list[Charge]:
-        return [Charge(record.unit, UNPRICED, None, False, 1.0)]
+        return [Charge(record.unit, Price(UNPRICED, None), 1.0)]
 
     def activities(self, record: Record) -> int:
         return 0
@@ -154,8 +194,8 @@ class NoPrices:
         return Occupied()
 
 
-class Line(NamedTuple):
-    """What a line of the energy ledger is about: an operation, what spends the energy, and the constant it rests on."""
+class Account(NamedTuple):
+    """What energy is booked under: an operation, what spends the energy, and the constants of its price."""
 
     layer: str
     purpose: str
@@ -166,37 +206,37 @@ class Line(NamedTuple):
 
 
 @dataclass(slots=True)
-class Entry:
-    """What a line of the energy ledger says: a constant, and how many events it was charged for.
+class Balance:
+    """What an account of the energy ledger has come to.
 
     Attributes:
-        price: of one event, in joules if the count is one of events; for leakage watts, and the count is seconds. A
-            product of constants is one price. None if the constant has no value.
-        low, high: what the constant's range allows, as multiples of the price.
-        assumed: whether the constant is assumed.
+        price: of one event in joules, or, for leakage, in watts.
         count: events, or seconds.
     """
 
-    price: float | None
-    low: float
-    high: float
-    assumed: bool
+    price: Price
     count: float = 0.0
 
     @property
     def energy(self) -> float | None:
-        """In joules; None if the constant has no value."""
-        return None if self.price is None else self.price * self.count
+        """In joules; None if a constant has no value."""
+        return None if self.price.value is None else self.price.value * self.count
 
 
 @dataclass(slots=True)
-class Share:
-    """The energy that rests on one constant, in joules, its bounds, and whether the constant is assumed."""
+class Contribution:
+    """The energy that rests on one constant, or on a product of several, in joules, with its bounds.
+
+    Attributes:
+        assumed: whether a constant is assumed.
+        constants: what is multiplied.
+    """
 
     energy: float
     low: float
     high: float
     assumed: bool
+    constants: tuple[Constant[Any], ...]
 
 
 @dataclass
@@ -215,7 +255,7 @@ class Spent:
     low: float = 0.0
     high: float = 0.0
     assumed: float = 0.0
-    by_constant: dict[str, Share] = field(default_factory=dict)
+    by_constant: dict[str, Contribution] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
 
     @property
@@ -228,36 +268,37 @@ class Spent:
         """The bounds of the sum; None if part of it is unknown."""
         return None if self.unknown else (self.low, self.high)
 
-    def add(self, constant: str, entry: Entry) -> None:
-        """Add what a line of a ledger says."""
-        energy = entry.energy
+    def add(self, balance: Balance) -> None:
+        """Add what an account of a ledger has come to."""
+        energy, price = balance.energy, balance.price
         if energy is None:
-            self.unknown.add(constant)
+            self.unknown.add(price.name)
         else:
-            self._enter(constant, energy, energy * entry.low, energy * entry.high, entry.assumed)
+            bounds = energy * price.low, energy * price.high
+            self._enter(price.name, Contribution(energy, *bounds, price.assumed, price.constants))
 
     def absorb(self, other: Spent) -> None:
         """Add all of another sum."""
         self.unknown |= other.unknown
-        for constant, share in other.by_constant.items():
-            self._enter(constant, share.energy, share.low, share.high, share.assumed)
+        for name, contribution in other.by_constant.items():
+            self._enter(name, contribution)
 
-    def _enter(self, constant: str, energy: float, low: float, high: float, assumed: bool) -> None:
-        self.known += energy
-        self.low += low
-        self.high += high
-        if assumed:
-            self.assumed += energy
-        share = self.by_constant.get(constant)
-        if share is None:
-            self.by_constant[constant] = Share(energy, low, high, assumed)
+    def _enter(self, name: str, more: Contribution) -> None:
+        self.known += more.energy
+        self.low += more.low
+        self.high += more.high
+        if more.assumed:
+            self.assumed += more.energy
+        known = self.by_constant.get(name)
+        if known is None:
+            self.by_constant[name] = replace(more)
         else:
-            share.energy += energy
-            share.low += low
-            share.high += high
+            known.energy += more.energy
+            known.low += more.low
+            known.high += more.high
 
 
-Ledger = dict[Line, Entry]
+Ledger = dict[Account, Balance]
 
 
 class Tariff:
@@ -265,7 +306,7 @@ class Tariff:
 
     def __init__(self, traces: list[Trace], prices: Prices, passes: Passes | None = None) -> None:
         self.traces, self.prices, self.passes = traces, prices, passes or Passes(traces)
-        self._charges: dict[tuple[Pass, int], list[tuple[Line, Charge]]] = {}
+        self._charges: dict[tuple[Pass, int], list[tuple[Account, Charge]]] = {}
         self._priced: dict[tuple[Record, Occurrence], list[Charge]] = {}
 
     def charge(self, ledger: Ledger, sweep: Sweep, trace: int, times: float, activities: np.ndarray | None) -> None:
@@ -276,22 +317,22 @@ class Tariff:
                 their mean over chips. None enters only what does not depend on them.
         """
         means = None if activities is None else activities.mean(1)
-        for line, charge in self._of(sweep, trace):
+        for account, charge in self._of(sweep, trace):
             if charge.activity is None:
-                _enter(ledger, line, charge, charge.energy, charge.amount * times)
+                _enter(ledger, account, charge.price, charge.amount * times)
             elif means is not None:
-                _enter(ledger, line, charge, charge.energy, charge.amount * float(means[charge.activity]))
+                _enter(ledger, account, charge.price, charge.amount * float(means[charge.activity]))
 
     def by_activity(self) -> set[str]:
         """The constants met so far whose energy depends on measured activities."""
         charges = (charge for found in self._charges.values() for _, charge in found)
-        return {charge.constant for charge in charges if charge.activity is not None}
+        return {charge.price.name for charge in charges if charge.activity is not None}
 
     def leak(self, ledger: Ledger, seconds: float) -> None:
         """Enter the power that is drawn all the time."""
         for leak in self.prices.leakage():
-            line = Line("all", LEAKAGE, leak.component, LEAKAGE, leak.component, leak.constant)
-            _enter(ledger, line, leak, leak.power, seconds)
+            account = Account("all", LEAKAGE, leak.component, LEAKAGE, leak.component, leak.price.name)
+            _enter(ledger, account, leak.price, seconds)
 
     def of_totals(self, totals: Totals, seconds: float) -> Ledger:
         """All that was done, which took `seconds`."""
@@ -328,10 +369,10 @@ class Tariff:
         self.leak(ledger, seconds)
         return ledger
 
-    def _of(self, sweep: Sweep, trace: int) -> list[tuple[Line, Charge]]:
+    def _of(self, sweep: Sweep, trace: int) -> list[tuple[Account, Charge]]:
         key = self.passes.of(sweep), trace
         if key not in self._charges:
-            found: list[tuple[Line, Charge]] = []
+            found: list[tuple[Account, Charge]] = []
             first = 0
             for record, where in zip(self.traces[trace], key[0].occurrences(trace), strict=True):
                 about = record.layer, record.purpose, record.unit, record.kind
@@ -340,31 +381,31 @@ class Tariff:
                     priced = self._priced[record, where] = self.prices.charges(record, where)
                 for charge in priced:
                     activity = None if charge.activity is None else first + charge.activity
-                    line = Line(*about, charge.component, charge.constant)
-                    found.append((line, charge._replace(activity=activity)))
+                    account = Account(*about, charge.component, charge.price.name)
+                    found.append((account, charge._replace(activity=activity)))
                 first += self.prices.activities(record)
             self._charges[key] = found
         return self._charges[key]
 
 
-def _enter(ledger: Ledger, line: Line, each: Charge | Leak, price: float | None, count: float) -> None:
-    entry = ledger.get(line)
-    if entry is None:
-        entry = ledger[line] = Entry(price, each.low, each.high, each.assumed)
-    entry.count += count
+def _enter(ledger: Ledger, account: Account, price: Price, count: float) -> None:
+    balance = ledger.get(account)
+    if balance is None:
+        balance = ledger[account] = Balance(price)
+    balance.count += count
 
 
 def total(ledger: Ledger) -> Spent:
     """The sum of a ledger."""
     spent = Spent()
-    for line, entry in ledger.items():
-        spent.add(line.constant, entry)
+    for balance in ledger.values():
+        spent.add(balance)
     return spent
 
 
 def grouped(ledger: Ledger, what: str) -> dict[str, Spent]:
-    """A ledger summed by one field of its lines, such as `"purpose"`."""
+    """A ledger summed by one field of its accounts, such as `"purpose"`."""
     groups: dict[str, Spent] = {}
-    for line, entry in ledger.items():
-        groups.setdefault(getattr(line, what), Spent()).add(line.constant, entry)
+    for account, balance in ledger.items():
+        groups.setdefault(getattr(account, what), Spent()).add(balance)
     return groups

@@ -1,7 +1,7 @@
 """Dotted keys, such as `network.layers.0.cell.r_min`: they name places in a document, and set values there.
 
-A step into a list is an index, the name of an item, or `*` for all items. A step may lead into a machine or a device
-that is given by name; the content of its file then replaces the name.
+A step into a list is an index, the name of an item, or `*` for all items. A step may lead into a machine, a device or a
+periphery that is given by name; the content of its file then replaces the name.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from hwsim import documents
 from hwsim.config import hardware
 from hwsim.documents import Document, Mark, Place
 from hwsim.errors import ConfigError
+from hwsim.quantities import same
 
 VARIED = "varied in a study"
 """The reason of an assumed constant that a study has changed: its source does not hold any more."""
 
-_BY_NAME = ("machine", "like", "digital", "device", "references")
+_SHELVES = {"device": "devices", "periphery": "configs/periphery"}
+"""The folders of shipped files of what is no machine, by the key that names them."""
+_BY_NAME = ("machine", "like", "digital", "references", *_SHELVES)
 
 
 class KeyChange(NamedTuple):
@@ -35,10 +38,10 @@ Open = Callable[[Document, str], Document]
 
 
 def content_of(part: Document, kind: str) -> Document:
-    """The file of a machine, device or set of references given by name, merged with those that it is `like`."""
+    """The file of a machine, device, periphery or set of references by name, merged with those that it is `like`."""
     if kind == "references":
         return hardware.opened(part, "configs/references").part(("references",))
-    return hardware.opened(part, "devices") if kind == "device" else hardware.inherited(part)
+    return hardware.opened(part, _SHELVES[kind]) if kind in _SHELVES else hardware.inherited(part)
 
 
 def mark(document: Document, place: Place) -> Mark:
@@ -140,6 +143,8 @@ def _put(document: Document, place: Place, change: KeyChange) -> None:
     there = _at(document.data, place[:-1])
     before = there.get(place[-1]) if isinstance(there, dict) else there[place[-1]]
     if isinstance(before, dict) and "value" in before and not isinstance(change.value, dict):  # a constant
+        if same(change.value, before["value"]):
+            return  # it keeps its source
         there, place = before, (*place, "value")
     _adopt(document, place, copy.deepcopy(change.value), change)
     if isinstance(there, dict) and place[-1] == "value":

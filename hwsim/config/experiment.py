@@ -186,8 +186,8 @@ _USES = {
 """How documents of other kinds are used."""
 
 
-def compose(document: Document, machine_of: Callable[[Document], Any] = hardware.machine) -> Experiment:
-    """The experiment that a document describes; `machine_of` gives the options of each machine in it."""
+def compose(document: Document, machine_of: Callable[[Document, str], Any] = hardware.machine) -> Experiment:
+    """The experiment that a document describes; `machine_of` gives the options of each machine, by its dotted key."""
     if not isinstance(document.data, dict):
         raise documents.refuse([document.problem((), "an experiment is a mapping of keys; see `hwsim schema`")])
     kind = hardware.kind_of(document)
@@ -195,7 +195,7 @@ def compose(document: Document, machine_of: Callable[[Document], Any] = hardware
         text = f"this is a {kind}, not an experiment; {_USES[kind].format(file=document.file)}"
         raise documents.refuse([document.problem((), text)])
     messages: list[str] = []
-    places: list[Place] = [("machine",)]
+    places: list[tuple[str, Place]] = [("machine", ("machine",))]
     if isinstance(document.data.get("references"), str):
         named = document
         references = documents.collect(messages, lambda: _references(named))
@@ -203,15 +203,22 @@ def compose(document: Document, machine_of: Callable[[Document], Any] = hardware
         document = document if references is None else document.over(references)
     listed = document.data.get("references")
     if isinstance(listed, list):
-        places += [("references", number, "machine") for number, item in enumerate(listed) if isinstance(item, dict)]
-    for place in places:
+        items = [(number, item) for number, item in enumerate(listed) if isinstance(item, dict)]
+        places += [(f"references.{_step(*each)}.machine", ("references", each[0], "machine")) for each in items]
+    for key, place in places:
         owner = document.data
         for step in place[:-1]:
             owner = owner[step]
         if "machine" in owner:
-            make = partial(machine_of, document.part(place))
+            make = partial(machine_of, document.part(place), key)
             owner["machine"] = documents.collect(messages, make, partial(hardware.machine, Document("ideal", "ideal")))
     experiment = documents.collect(messages, lambda: documents.check(Experiment, document))
     documents.complain(messages)
     assert isinstance(experiment, Experiment)
     return experiment
+
+
+def _step(number: int, item: dict[str, Any]) -> str | int:
+    """The step of a dotted key to an item of a list: its name, unless that could be an index."""
+    name = item.get("name")
+    return name if isinstance(name, str) and not name.isdecimal() else number

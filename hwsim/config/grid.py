@@ -173,8 +173,8 @@ class Grid:
     def _read(self, part: Document, kind: str) -> Document:
         return self._once(("read", kind), part, lambda: dotted.content_of(part, kind))
 
-    def _machine(self, part: Document) -> Any:
-        return self._once(("machine",), part, lambda: hardware.machine(part))
+    def _machine(self, part: Document, key: str) -> Any:
+        return self._once(("machine", key), part, lambda: hardware.machine(part, key))
 
     def _once(self, what: tuple[str, ...], part: Document, make: Callable[[], Any]) -> Any:
         key = json.dumps([*what, part.file, part.data], sort_keys=True, default=str)

@@ -13,6 +13,7 @@ from hwsim import documents
 from hwsim.documents import Document, Place
 from hwsim.machines import MACHINES
 from hwsim.physics import DataSheet
+from hwsim.quantities import located
 from hwsim.units.periphery import Periphery
 
 _CALLED = {"devices": "device", "configs/periphery": "periphery", "configs/references": "set of references"}
@@ -45,8 +46,11 @@ def kind_of(document: Document) -> str:
     return next((kind for key, kind in _BY_KEY.items() if key in keys), "experiment")
 
 
-def machine(document: Document) -> Any:
+def machine(document: Document, root: str = "") -> Any:
     """The options of a machine. The document is its name, a path, or the changes to the machine that it is `like`.
+
+    Args:
+        root: the dotted key of the machine, where it is part of an experiment; constants know theirs.
 
     Raises:
         ConfigError: each problem with its file, line and column.
@@ -66,7 +70,7 @@ def machine(document: Document) -> Any:
             if key in document.data:
                 make = partial(options_of, document.part((key,)))
                 document.data[key] = documents.collect(messages, make, partial(options_of, Document(key, stand_in)))
-    return _checked(MACHINES[kind].Options, document, messages)
+    return _checked(MACHINES[kind].Options, document, messages, root)
 
 
 def device(document: Document) -> DataSheet:
@@ -132,8 +136,11 @@ def opened(document: Document, kind: str) -> Document:
     return documents.load(path)
 
 
-def _checked(model: type[BaseModel], document: Document, messages: list[str]) -> Any:
-    """The document as a model whose constants name listed sources; raises an error if there are `messages` already."""
+def _checked(model: type[BaseModel], document: Document, messages: list[str], root: str = "") -> Any:
+    """The document as a model whose constants know where they stand, and name listed sources.
+
+    Raises an error if there are `messages` already.
+    """
     checked = documents.collect(messages, lambda: documents.check(model, document))
     known = document.data.get("sources")
     if isinstance(known, dict):
@@ -145,7 +152,7 @@ def _checked(model: type[BaseModel], document: Document, messages: list[str]) ->
         if problems:
             messages.append(str(documents.refuse(problems)))
     documents.complain(messages)
-    return checked
+    return located(checked, root)
 
 
 def _sources(data: Any, place: Place) -> Iterator[tuple[Place, str]]:

@@ -18,11 +18,13 @@ from hwsim.errors import ConfigError
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.estimate import sketched
 from hwsim.machine import Expectations
+from hwsim.quantities import Constant
 from hwsim.results.breakeven import QUANTITIES, Breakeven, Course, Meeting, RangedConstant, SystemCost, Verdict
 from hwsim.tasks import Dataset
 
 _MANY_TILES = 1 << 40
 _SIZE = re.compile(r" \d+ KiB (read|write)$")
+_MACHINE = re.compile(r"^(?:.*\.)?(?:machine|digital)\.")
 
 
 @dataclass(frozen=True)
@@ -185,11 +187,11 @@ class CostCurves:
         assert costs.outcome.detail is not None
         sequences = costs.outcome.detail.batch.sequences
         constants: dict[RangedConstant, float] = {}
-        for constant, share in spent.by_constant.items():
-            if share.energy:  # static memories of all sizes share one scale, and are one constant
-                bounds = (round(bound / share.energy, 9) for bound in (share.low, share.high))
-                ranged = RangedConstant(_SIZE.sub("", constant), *bounds)
-                constants[ranged] = constants.get(ranged, 0.0) + share.energy / sequences
+        for part in spent.by_constant.values():
+            if part.energy:
+                bounds = (round(bound / part.energy, 9) for bound in (part.low, part.high))
+                ranged = RangedConstant(tuple(map(shared, part.constants)), *bounds)
+                constants[ranged] = constants.get(ranged, 0.0) + part.energy / sequences
         energy = spent.known / sequences, spent.low / sequences, spent.high / sequences
         return SystemCost(energy, (memory,) * 3, (time,) * 3, constants)
 
@@ -229,6 +231,14 @@ class CostCurves:
             value = high if within == 1 else _between(low, high, _crossing(lead, low, high))
             meetings.append(Meeting(value, lead(high) < 0, best))
         return Course(lead(self.values[0]) < 0, tuple(meetings))
+
+
+def shared(constant: Constant[Any]) -> str:
+    """The key of a constant behind its machine, which is the same for an accelerator and the digital unit of a chip.
+
+    Numbers of static memories are shared by all sizes.
+    """
+    return _SIZE.sub("", _MACHINE.sub("", constant.key))
 
 
 def moved(
@@ -339,7 +349,8 @@ def _node(experiment: Experiment, dataset: Dataset, value: int) -> tuple[Experim
 
 def _at_node(own: Any, value: int) -> Any:
     """The shipped digital machine of a node, with the format and the dataflow of `own`."""
-    shipped = hardware.machine(Document("--over node", f"digital_{value}nm"))
+    key = own.parts.timing.clock.key.removesuffix("parts.timing.clock").rstrip(".")
+    shipped = hardware.machine(Document("--over node", f"digital_{value}nm"), key)
     kept = {key: getattr(own, key) for key in ("format", "accumulator", "update", "priced_as")}
     parts = shipped.parts.model_copy(update={"dataflow": own.parts.dataflow})
     return shipped.model_copy(update={**kept, "parts": parts})

@@ -133,9 +133,10 @@ class Costs:
             "by_purpose": {key: spent.energy for key, spent in grouped(ledger, "purpose").items()},
             "by_unit": {key: spent.energy for key, spent in grouped(ledger, "component").items()},
             "by_constant": {
-                constant: {"energy_j": share.energy, "low_j": share.low, "high_j": share.high, "assumed": share.assumed}
-                for constant, share in sorted(step.by_constant.items(), key=lambda item: _largest_first(item[1].energy))
+                name: {"energy_j": each.energy, "low_j": each.low, "high_j": each.high, "assumed": each.assumed}
+                for name, each in sorted(step.by_constant.items(), key=lambda item: _largest_first(item[1].energy))
             },
+            "constants": _origins(step, run),
             "assumed_fraction": step.assumed / step.energy if step.energy else None,
             "operations": dict(self._operations()),
         }
@@ -155,7 +156,9 @@ class Costs:
         detail = self.outcome.detail
         totals = self.outcome.inference if detail is None else detail.totals()
         ledger: Ledger = {} if totals is None else self.of_totals(totals)
-        products = {line: entry for line, entry in ledger.items() if line.operation in PRODUCTS + CONVERSIONS}
+        products = {
+            account: balance for account, balance in ledger.items() if account.operation in PRODUCTS + CONVERSIONS
+        }
         spent, macs = total(products), 0 if totals is None else self._products(totals)
         joules = spent.energy if macs else None
         converters = grouped(products, "component")
@@ -250,9 +253,16 @@ def _range_per(spent: Spent, count: int) -> tuple[float, float] | None:
 def _rows(
     ledger: Ledger, system: str, part: str, epoch: int | None, sweep: str | None, step: int | None
 ) -> Iterator[Row]:
-    for line, entry in ledger.items():
-        energy = entry.energy
+    for account, balance in ledger.items():
+        energy, price = balance.energy, balance.price
         known: tuple[float | None, ...] = (None,) * 4
         if energy is not None:
-            known = (energy, energy * entry.low, energy * entry.high, energy if entry.assumed else 0.0)
-        yield Row(system, part, epoch, sweep, step, *line, entry.price, entry.count, *known)
+            known = (energy, energy * price.low, energy * price.high, energy if price.assumed else 0.0)
+        yield Row(system, part, epoch, sweep, step, *account, price.value, balance.count, *known)
+
+
+def _origins(*sums: Spent) -> dict[str, Any]:
+    """Where the constants of prices stand, and what the documents say there, by their keys."""
+    constants = (each for spent in sums for part in spent.by_constant.values() for each in part.constants)
+    origins = {constant.key: constant.origin._asdict() for constant in constants}
+    return {key: {name: text for name, text in origin.items() if name != "key"} for key, origin in origins.items()}

@@ -62,7 +62,9 @@ def one_read(options: Any) -> Read:
             chip.digital(matrix @ step.input)
     totals, prices = chip.journal.totals, chip.prices()
     ledger = Tariff(chip.journal.traces, prices).of_totals(totals, 0.0)
-    reads = {line: entry for line, entry in ledger.items() if line.operation in ("dac", "read", "adc", "tile adc")}
+    reads = {
+        account: each for account, each in ledger.items() if account.operation in ("dac", "read", "adc", "tile adc")
+    }
     (batch,) = totals.batches
     (timing,) = Scheduler(chip.journal.traces, prices.occupied).batch(batch)
     parts = {component: spent.known for component, spent in grouped(reads, "component").items()}
@@ -78,7 +80,7 @@ def _one_product(chip: Any) -> Read:
     parts: dict[str, float] = {}
     for charge in charges:
         if charge.energy is not None:
-            parts[charge.component] = parts.get(charge.component, 0.0) + charge.energy * charge.amount
+            parts[charge.component] = parts.get(charge.component, 0.0) + charge.energy
     energy = None if any(charge.energy is None for charge in charges) else sum(parts.values())
     return Read(SIZE, SIZE, energy, occupied.duration * 1e-12, parts)
 

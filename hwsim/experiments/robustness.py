@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Callable, Iterator
 from math import inf, log
 from typing import Any
@@ -11,10 +10,11 @@ from typing import Any
 from hwsim.accounts.energy import Tariff
 from hwsim.accounts.schedule import Scheduler, recursion
 from hwsim.config.experiment import System
-from hwsim.experiments.breakeven import STATED, CostCurves
+from hwsim.experiments.breakeven import STATED, CostCurves, shared
 from hwsim.experiments.costs import Costs
-from hwsim.quantities import Constant
+from hwsim.quantities import Constant, Origin, replaced
 from hwsim.results.breakeven import QUANTITIES, Course, FragileConstant, Quantity, SystemCost
+from hwsim.units.sram import TABLE
 
 FACTORS = (0.5, 2.0)
 MOVED = 1.1
@@ -23,15 +23,12 @@ MOVED = 1.1
 AHEAD = 4
 """A reference that needs this many times as much as the best one cannot become the best by one constant."""
 
-CAPACITIES = ("sram.capacity", "sram.bank", "buffer.capacity", "buffer.bank")
-TIMES = ("dram.time", "timing.clock", "timing.macs", "timing.lanes", "tiles.time")
+CAPACITIES = ("parts.sram.capacity", "parts.sram.bank", "parts.buffer.capacity", "parts.buffer.bank")
+TIMES = ("parts.dram.time", "parts.timing.clock", "parts.timing.macs", "parts.timing.lanes", "parts.tiles.time")
 SHAPING = (*CAPACITIES, *TIMES)
-"""Constants that do more than set a price: they determine traffic, or time."""
-RESIZING = ("buffer.capacity",)
+"""Starts of the keys of constants that do more than set a price: they determine traffic, or time."""
+RESIZING = ("parts.buffer.capacity",)
 """Constants that determine how much data waits, so that memory needs a new estimate."""
-
-_SQUARED = "²"
-_MEMORY = re.compile(r"sram_cacti7 .*?( leakage)?$")
 
 
 def fragile(
@@ -49,18 +46,19 @@ def fragile(
         exact: whether meetings are searched to the whole number.
         progress: called with the number of constants that are done, and their total.
     """
-    names, moving = [*SHAPING, *_priced(curves)], list[FragileConstant]()
+    names, origins = list(dict.fromkeys([*SHAPING, *_priced(curves)])), _origins(curves)
+    moving: list[FragileConstant] = []
     for number, name in enumerate(names):
         progress(number, len(names))
         halved, doubled = (VariedCurves(curves, name, factor) for factor in FACTORS)
         for quantity, _ in quantities:
-            if quantity != "energy" and name not in SHAPING:
+            if quantity != "energy" and not name.startswith(SHAPING):
                 continue
             varied = halved, curves, doubled
             low, stated, high = (each.course(quantity, STATED, exact, within=inf) for each in varied)
             by = max(distance(stated, low), distance(stated, high))
             if by > log(MOVED):
-                moving.append(FragileConstant(quantity, name, low, high, by))
+                moving.append(FragileConstant(quantity, name, tuple(origins.get(name, ())), low, high, by))
     progress(len(names), len(names))
     return sorted(moving, key=lambda constant: -constant.by)
 
@@ -104,11 +102,11 @@ class VariedCurves(CostCurves):
         )
 
     def _varied(self, value: int, name: str, stated: SystemCost) -> SystemCost:
-        if self.constant not in SHAPING:
+        if not self.constant.startswith(SHAPING):
             more = sum(
                 energy * (self.factor**power - 1)
                 for ranged, energy in stated.constants.items()
-                if (power := powers(ranged.name).get(self.constant))
+                if (power := ranged.names.count(self.constant))
             )
             return stated._replace(energy=(stated.energy[0] + more, *stated.energy[1:]))
         experiment, system, dataset = self.base.system(value, name)
@@ -131,49 +129,40 @@ def repriced(costs: Costs, options: Any) -> Costs:
 
 
 def scaled(options: Any, name: str, factor: float) -> tuple[Any, bool]:
-    """A machine's options with a constant multiplied, also in its digital unit; and whether it has that constant."""
-    parts, changed = _scaled(options.parts, name.split("."), factor)
-    update = {"parts": parts} if changed else {}
-    if hasattr(options, "digital"):
-        digital, also = scaled(options.digital, name, factor)
-        update |= {"digital": digital} if also else {}
-    return (options.model_copy(update=update), True) if update else (options, False)
+    """A machine's options with a constant multiplied, also in its digital unit; and whether it has that constant.
 
-
-def _scaled(model: Any, path: list[str], factor: float) -> tuple[Any, bool]:
-    first, *rest = path
-    part = getattr(model, first, None)
-    if part is None:
-        return model, False
-    if rest:
-        changed, exists = _scaled(part, rest, factor)
-        return (model.model_copy(update={first: changed}), True) if exists else (model, False)
-    if not isinstance(part, Constant):
-        return model, False
-    value = part.value * factor
-    whole = max(1, round(value)) if isinstance(part.value, int) else value
-    return model.model_copy(update={first: part.model_copy(update={"value": whole, "range": None})}), True
-
-
-def powers(constant: str) -> dict[str, int]:
-    """The named constants whose product is a price, each with its power.
-
-    >>> powers("tiles.voltage² tiles.time")
-    {'tiles.voltage': 2, 'tiles.time': 1}
+    Args:
+        name: its key behind the machine.
     """
-    memory = _MEMORY.match(constant)
-    if memory:
-        return {"sram.leakage_scale" if memory[1] else "sram.scale": 1}
-    return {name.removesuffix(_SQUARED): 2 if name.endswith(_SQUARED) else 1 for name in constant.split()}
+
+    def multiplied(constant: Constant[Any], *_: Any) -> Constant[Any]:
+        if shared(constant) != name:
+            return constant
+        value = constant.value * factor
+        whole = max(1, round(value)) if isinstance(constant.value, int) else value
+        return constant.model_copy(update={"value": whole, "range": None})
+
+    changed = replaced(options, multiplied)
+    return changed, changed is not options
+
+
+def _origins(curves: CostCurves) -> dict[str, list[Origin]]:
+    """Where constants stand in the systems that are compared, by their keys behind the machine."""
+    found: dict[str, list[Origin]] = {}
+
+    def note(constant: Constant[Any], *_: Any) -> Constant[Any]:
+        found.setdefault(shared(constant), []).append(constant.origin)
+        return constant
+
+    for name in (curves.substrate, *curves.references):
+        replaced(curves.system(curves.values[0], name)[1].machine, note)
+    return found
 
 
 def _priced(curves: CostCurves) -> Iterator[str]:
     """Constants that set prices of the substrate or of a digital reference, anywhere along the axis."""
-    met = (
-        name
-        for value in curves.values
-        for cost in curves.at(value).values()
-        for constant in cost.constants
-        for name in powers(constant.name)
-    )
-    yield from (name for name in dict.fromkeys(met) if name not in SHAPING)
+    for value in curves.values:
+        for cost in curves.at(value).values():
+            for constant in cost.constants:
+                alone = len(constant.names) == 1
+                yield from (name for name in constant.names if alone or not name.startswith(TABLE))  # but their scale

@@ -14,7 +14,7 @@ from hwsim.reports.tables import Table, TableCell, TableRow, put
 from hwsim.results import run_folder
 from hwsim.results.breakeven import QUANTITIES, Breakeven, Course, FragileConstant, Quantity
 
-MOVES = ("quantity", "constant", "less_as_stated", "less_halved", "less_doubled")
+MOVES = ("quantity", "constant", "less_as_stated", "less_halved", "less_doubled", "keys", "source")
 COLUMNS = ("over", "value", "system", "energy_j", "low_j", "high_j", "peak_bytes", "time_s")
 
 
@@ -39,9 +39,10 @@ def robustness(result: Breakeven, fragile: Sequence[FragileConstant]) -> list[st
         if not constants:
             lines.append(f"{quantity}: robust; no constant moves it by more than 10 % when it is halved or doubled.")
         for constant in constants[:LISTED]:
-            lines.append(f"{quantity}: not robust: {_dependence(result.verdicts[quantity].stated, constant)}.")
+            why = "".join(f" ({origin.why})" for origin in constant.origins[:1])
+            lines.append(f"{quantity}: not robust: {_dependence(result.verdicts[quantity].stated, constant)}{why}.")
         if len(constants) > LISTED:
-            others = ", ".join(constant.name for constant in constants[LISTED:])
+            others = ", ".join(map(_key, constants[LISTED:]))
             lines.append(f"{quantity}: it moves with {others} too.")
     return lines
 
@@ -52,11 +53,20 @@ def _dependence(stated: Course, moved: FragileConstant) -> str:
     if moved.by < inf and len(stated.meetings) == 1:
         first, last = (course.meetings[0].value for course in courses)
         if min(first, last) <= stated.meetings[0].value <= max(first, last):
-            return f"moves with {moved.name} from {_whole(first)} to {_whole(last)}"
+            return f"moves with {_key(moved)} from {_whole(first)} to {_whole(last)}"
     as_stated, halved, doubled = map(_where, (stated, *courses))
     return (
-        f"the substrate needs less {as_stated} as stated, {halved} with {moved.name} halved, {doubled} with it doubled"
+        f"the substrate needs less {as_stated} as stated, {halved} with {_key(moved)} halved, {doubled} with it doubled"
     )
+
+
+def _key(constant: FragileConstant) -> str:
+    """The key of a constant in the first system that has it."""
+    if not constant.origins:
+        return constant.name
+    first, *others = constant.origins
+    count = f"{len(others)} other system{'s' if len(others) > 1 else ''}"
+    return f"{first.key} (as in {count})" if others else first.key
 
 
 def table(result: Breakeven) -> Table:
@@ -153,4 +163,5 @@ def write(result: Breakeven, folder: Path, fragile: Sequence[FragileConstant] | 
                 for moved in fragile:
                     stated = result.verdicts[moved.quantity].stated
                     courses = map(_where, (stated, moved.halved, moved.doubled))
-                    writer.writerow([moved.quantity, moved.name, *courses])
+                    keys, why = "; ".join(each.key for each in moved.origins), [each.why for each in moved.origins[:1]]
+                    writer.writerow([moved.quantity, moved.name, *courses, keys, *(why or [""])])

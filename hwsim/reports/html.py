@@ -72,7 +72,11 @@ def of_run(run: RunFolder) -> str:
             "costs",
             "Energy",
             drawings=_drawn(purposes(systems), constants(name, first)),
-            more=_filled(tables.energy(systems), *(tables.constants(*each) for each in systems.items())),
+            more=_filled(
+                tables.energy(systems),
+                *(tables.constants(*each) for each in systems.items()),
+                *(tables.origins(*each) for each in systems.items()),
+            ),
         ),
         PageSection(
             "efficiency",

@@ -12,7 +12,7 @@ from rich.table import Table as RichTable
 
 from hwsim.accounts.energy import LEAKAGE
 from hwsim.accounts.memory import CLASSES
-from hwsim.quantities import si
+from hwsim.quantities import Origin, si
 from hwsim.records import PURPOSES
 from hwsim.results.summary import (
     Against,
@@ -192,6 +192,17 @@ def constants(name: str, system: System) -> Table:
         ),
         corner="constant",
     )
+
+
+def origins(name: str, system: System) -> Table:
+    """The constants of a training step by their keys: the value and the range in the documents, and the source."""
+    rows = []
+    for key, found in system.energy.constants.items():
+        origin = Origin(key, **found.plain())
+        between = NOTHING if origin.low is None else TableCell(f"{origin.low} to {origin.high}")
+        rows.append(TableRow(key, (TableCell(origin.value), between, TableCell(origin.why))))
+    title = f"Where the constants of {name} come from; `--set KEY=VALUE` changes one"
+    return Table(title, ("value", "range", "source"), tuple(rows), corner="key")
 
 
 def gradients(systems: Systems) -> Table:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
+from hwsim.quantities import Origin
+
 
 class Quantity(NamedTuple):
     """What is compared, its unit, and the key of its value in a `SystemCost`."""
@@ -19,12 +21,15 @@ QUANTITIES = (Quantity("energy", "J"), Quantity("memory", "B"), Quantity("time",
 
 
 class RangedConstant(NamedTuple):
-    """A constant with a range: its bounds are multiples of its value.
+    """A product of constants with a range: its bounds are multiples of its value.
 
     A constant that two machines share, such as an accelerator and the digital unit of a chip, is one constant.
+
+    Attributes:
+        names: the keys of the constants behind their machine, one for each factor.
     """
 
-    name: str
+    names: tuple[str, ...]
     low: float
     high: float
 
@@ -110,13 +115,15 @@ class FragileConstant(NamedTuple):
 
     Attributes:
         quantity: the quantity of the meeting.
-        name: the name of the constant.
+        name: its key behind the machine.
+        origins: where it stands in each system that has it, and what the documents say there.
         halved, doubled: the courses with the constant halved, and doubled.
         by: how far meetings move, as a logarithm; infinite if their number or direction changes.
     """
 
     quantity: str
     name: str
+    origins: tuple[Origin, ...]
     halved: Course
     doubled: Course
     by: float

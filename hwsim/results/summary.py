@@ -175,6 +175,19 @@ class Contribution(Part):
     assumed: bool = Field(description="Whether the constant is assumed.")
 
 
+class ConstantOrigin(Part):
+    """What the documents say of one constant, as far as they say it."""
+
+    value: str = Field(description="Value with its unit, before the constant is scaled to another node.")
+    low: str | None = Field(description="Lowest value in the sources; null without a range.")
+    high: str | None = Field(description="Highest value in the sources; null without a range.")
+    source: str | None = Field(
+        description="Key of the source, perhaps with a remark after a comma; null for an assumed constant."
+    )
+    citation: str | None = Field(description="Text of the source; null for an assumed constant.")
+    assumed: str | None = Field(description="Why the value was chosen without a source.")
+
+
 class Energy(Part):
     """Energies in joules; means over chips where they depend on values.
 
@@ -197,7 +210,15 @@ class Energy(Part):
     run_range_j: Range = Field(description="Lowest and highest value, from the ranges of the constants.")
     by_purpose: dict[str, Known] = Field(description="The training step, by purpose.")
     by_unit: dict[str, Known] = Field(description="The training step, by unit.")
-    by_constant: dict[str, Contribution] = Field(description="The training step, by constant; the largest first.")
+    by_constant: dict[str, Contribution] = Field(
+        description="The training step, by constant or product of constants, `A × B²`; the largest first. Names are "
+        "dotted keys of the experiment, which `--set` takes; static memories have a number of CACTI's table as well."
+    )
+    constants: dict[str, ConstantOrigin] = Field(
+        {},
+        description="The constants in these names and in those of `energy.csv`, by dotted key; absent from folders "
+        "of earlier programs.",
+    )
     assumed_fraction: Known = Field(description="Share of the training step that depends on assumed constants.")
     operations: dict[str, Number] = Field(description="Counts of elementary operations in the training step.")
     why_null: str | None = Field(None, description="Why there is no energy; present only if a constant has no value.")

@@ -7,13 +7,11 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, Field
 
-from hwsim.accounts.energy import Charge, charge
+from hwsim.accounts.energy import Charge, Price, charge
 from hwsim.operations import BY_KIND, moves
 from hwsim.quantities import Area as SquareMetres
 from hwsim.quantities import Constant, Count, Energy, Time
 from hwsim.records import Record
-
-REGISTER_ACCESSES = "register_bit registers_per_operation"
 
 
 class Arithmetic(BaseModel, extra="forbid"):
@@ -119,15 +117,15 @@ class ArithmeticPrices:
                 charges.append(self._operation(unit, usual, "multiply", count))
                 charges.append(self._operation(unit, self._sums.arithmetic, "add", count))
             elif name == "compare":
-                charges.append(charge(unit, "compare", count, self._parts.compare))
+                charges.append(charge(unit, count, self._parts.compare))
             elif name in Functions.model_fields:
-                charges.append(charge(unit, f"functions.{name}", count, getattr(self._parts.functions, name)))
+                charges.append(charge(unit, count, getattr(self._parts.functions, name)))
             else:
                 charges.append(self._operation(unit, self._sums.arithmetic if summed else usual, name, count))
         bit, each = self._parts.register_bit, self._parts.registers_per_operation
         if operations and each.value:
             wider = sums * (self._sums.bits - word) / each.value  # in one of the accesses, that of the result
-            charges.append(charge("registers", REGISTER_ACCESSES, operations * word + wider, bit, each))
+            charges.append(charge("registers", operations * word + wider, bit, each))
         return charges
 
     def seconds(self, record: Record, sequences: int) -> float:
@@ -159,6 +157,7 @@ class ArithmeticPrices:
 
     def _operation(self, unit: str, format: str, name: str, count: float) -> Charge:  # noqa: A002
         table = self._parts.arithmetic.get(format)
-        constant = None if table is None else getattr(table, name)
-        key = f"arithmetic.{format}.{name}"
-        return Charge(unit, key, None, False, count) if constant is None else charge(unit, key, count, constant)
+        if table is not None:
+            return charge(unit, count, getattr(table, name))
+        missing = self._parts.compare.key.removesuffix("compare") + f"arithmetic.{format}.{name}"
+        return Charge(unit, Price(missing, None), count)

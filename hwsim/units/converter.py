@@ -60,7 +60,7 @@ class Converter(BaseModel, extra="forbid"):
 
     def charges(self, record: Record) -> list[Charge]:
         """One conversion per wire."""
-        return [charge(record.kind, f"{record.kind}.energy", prod(record.size), self.conversion)]
+        return [charge(record.kind, prod(record.size), self.conversion)]
 
     def seconds(self, record: Record) -> float:
         """Wires that share a converter are converted one after another."""

@@ -48,13 +48,12 @@ class Functions(BaseModel, extra="forbid"):
         """Counts of elementary operations, each by its own circuit."""
         return self.elementary(record, {})
 
-    def elementary(self, record: Record, others: dict[str, tuple[str, AnalogUnit]]) -> list[Charge]:
-        """The same, where `others` carry some of the elementary operations out, by section and circuit."""
-        charges = []
-        for name, count in BY_KIND[record.kind].work(record.size).items():
-            section, unit = others.get(name) or (f"functions.{name}", getattr(self, name))
-            charges.append(charge(f"analog {name}", f"{section}.energy", count, unit.energy))
-        return charges
+    def elementary(self, record: Record, others: dict[str, AnalogUnit]) -> list[Charge]:
+        """The same, where circuits of `others` carry some of the elementary operations out."""
+        return [
+            charge(f"analog {name}", count, (others.get(name) or getattr(self, name)).energy)
+            for name, count in BY_KIND[record.kind].work(record.size).items()
+        ]
 
     def seconds(self, record: Record) -> float:
         """All wires work at once, vectors one after another."""

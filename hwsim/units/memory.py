@@ -100,13 +100,13 @@ class MemoryPrices:
         charges = []
         for move in moved:
             if move.memory == REGISTERS:
-                charges.append(charge("registers", "register_bit", move.amount, self._register_bit))
+                charges.append(charge("registers", move.amount, self._register_bit))
                 continue
             store = self.stores[move.memory]
             accesses = store.access(move.way, move.amount * (1 - store.outside))
             if store.outside:
                 outside = move.amount * store.outside
-                accesses.append(charge("off-chip memory", "dram.energy", outside, self._dram.energy))
+                accesses.append(charge("off-chip memory", outside, self._dram.energy))
             charges += [each.typed() for each in accesses] if move.assumed else accesses
         return charges
 

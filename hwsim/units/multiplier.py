@@ -65,13 +65,13 @@ class MultiplierPrices:
 
     def seconds(self, record: Record) -> float:
         """All modes work at once, vectors one after another."""
-        return prod(record.size[:-1]) * self._unit(record)[1].time.value
+        return prod(record.size[:-1]) * self._unit(record).time.value
 
-    def _unit(self, record: Record) -> tuple[str, AnalogUnit]:
+    def _unit(self, record: Record) -> AnalogUnit:
         operation = BY_KIND[record.kind]
         assert isinstance(operation, Held)
-        name = self._sharing.multiplier(operation)
-        return f"diagonals.{name}", getattr(self._diagonals, name)
+        unit: AnalogUnit = getattr(self._diagonals, self._sharing.multiplier(operation))
+        return unit
 
 
 # ---- what it does to values --------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ class StateRegisters(BaseModel, extra="forbid"):
 
     def charges(self, record: Record) -> list[Charge]:
         """One value per wire is stored; to load it costs nothing."""
-        return [charge("analog registers", "registers.energy", prod(record.size), self.energy)]
+        return [charge("analog registers", prod(record.size), self.energy)]
 
     def seconds(self, record: Record) -> float:
         """All wires at once, vectors one after another."""

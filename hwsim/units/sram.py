@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from math import ceil, sqrt
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, Field
 
-from hwsim.accounts.energy import Charge, Leak, charge
-from hwsim.quantities import Constant, Count, EnergyPerBitLength, Information
+from hwsim.accounts.energy import Charge, Leak, Price, charge
+from hwsim.quantities import Constant, Count, EnergyPerBit, EnergyPerBitLength, Information, Power
 
 WORD = 64
 """Bits that a bank moves in one access."""
+TABLE = "sram_cacti7"
+"""The table of macros; prices name its numbers by node, cell, size and column, since they have no key."""
 
 
 class StaticMemory(BaseModel, extra="forbid"):
@@ -72,13 +74,28 @@ class Macro:
 @cache
 def macros(node_nm: int, cell: str) -> tuple[Macro, ...]:
     """The macros with 64-bit words that CACTI gives for a node and cell type, smallest first."""
-    table = yaml.safe_load(resources.files(__package__).joinpath("sram_cacti7.yaml").read_text())
     found = []
-    for node, kind, kib, width, read, write, leakage, access, area in table["rows"]:
+    for node, kind, kib, width, read, write, leakage, access, area in _table()["rows"]:
         if (node, kind, width) == (node_nm, cell, WORD):
             joules = read * 1e-12 / WORD, write * 1e-12 / WORD
             found.append(Macro(kib * 8192, *joules, leakage * 1e-6, access * 1e-9, area * 1e-6))
     return tuple(found)
+
+
+@cache
+def _table() -> Any:
+    return yaml.safe_load(resources.files(__package__).joinpath(f"{TABLE}.yaml").read_text("utf-8"))
+
+
+@cache
+def listed(macro: Macro, node_nm: int, cell: str, column: Literal["read", "write", "leakage"]) -> Constant[float]:
+    """A number of the table as a constant, with its place there instead of a key; leakage of all sizes is one."""
+    kind, sources = f"{TABLE} {node_nm} nm {cell}", {"cacti7": _table()["source"]}
+    if column == "leakage":
+        power = Constant[Power].model_construct(value=macro.leakage, source="cacti7")
+        return power.at(f"{kind} leakage", sources, "by the size of banks")
+    energy = Constant[EnergyPerBit].model_construct(value=getattr(macro, column), source="cacti7")
+    return energy.at(f"{kind} {macro.bits >> 13} KiB {column}", sources)
 
 
 @dataclass(frozen=True)
@@ -100,11 +117,6 @@ class Store:
     outside: float
 
     @property
-    def kind(self) -> str:
-        """Of its cells, as constants name it."""
-        return f"sram_cacti7 {self.sram.node_nm} nm {self.sram.cell}"
-
-    @property
     def area(self) -> float:
         """Of all banks, in square metres."""
         return self.macro.area * self.banks * (self.sram.area_scale.value if self.sram.area_scale else 1.0)
@@ -116,20 +128,24 @@ class Store:
 
     def access(self, way: Literal["read", "write"], bits: float) -> list[Charge]:
         """What moving so many bits in or out costs: the bank, and the wires to it if there are several."""
-        price, assumed, low, high = scaled(self.sram.scale)
-        name = f"{self.kind} {self.macro.bits >> 13} KiB {way}"
-        charges = [Charge(self.name, name, getattr(self.macro, way) * price, assumed, bits, None, low, high)]
+        charges = [
+            charge(
+                self.name, bits, listed(self.macro, self.sram.node_nm, self.sram.cell, way), *_known(self.sram.scale)
+            )
+        ]
         if self.banks > 1:
             distance = sqrt(self.area) / 2  # mean Manhattan distance from the middle of a square
-            constants = self.sram.wire, self.sram.wires
-            charges.append(charge(self.name, "sram.wire sram.wires", bits * distance, *constants))
+            charges.append(charge(self.name, bits * distance, self.sram.wire, self.sram.wires))
         return charges
 
     def leak(self) -> list[Leak]:
         """The power that all banks draw all the time."""
-        scale, assumed, low, high = scaled(self.sram.leakage_scale)
-        power = self.macro.leakage * self.banks * scale
-        return [Leak(self.name, f"{self.kind} leakage", power, assumed, low, high)] if self.banks else []
+        if not self.banks:
+            return []
+        scale = self.sram.leakage_scale
+        power = self.macro.leakage * self.banks * (1.0 if scale is None else scale.value)
+        each = Price.of(listed(self.macro, self.sram.node_nm, self.sram.cell, "leakage"), *_known(scale))
+        return [Leak(self.name, each._replace(value=power))]
 
 
 def sized(name: str, bits: int, sram: StaticMemory, limited: bool = False) -> Store:
@@ -146,6 +162,5 @@ def sized(name: str, bits: int, sram: StaticMemory, limited: bool = False) -> St
     return Store(name, sram, macro, ceil(inside / macro.bits), 1 - inside / bits if bits else 0.0)
 
 
-def scaled(scale: Constant[float] | None) -> tuple[float, bool, float, float]:
-    """A scale's value, whether it is assumed, and its bounds."""
-    return (1.0, False, 1.0, 1.0) if scale is None else (scale.value, scale.assumed is not None, *scale.bounds)
+def _known(scale: Constant[float] | None) -> list[Constant[float]]:
+    return [] if scale is None else [scale]

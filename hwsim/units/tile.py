@@ -125,24 +125,23 @@ class TilePrices:
         forward = record.kind == held.read.kind
         inputs, outputs = (tiles.columns, tiles.rows) if forward else (tiles.rows, tiles.columns)
         converted = outputs if tiles.interface == "digital" else 0
-        drawn = {
-            "fixed": ("tile control", around.fixed, 1),
-            "unexplained": ("tile control", around.unexplained, 1),
-            "driver": ("tile drivers", around.driver, inputs),
-            "output": ("tile outputs", around.output, outputs),
-            "converter": ("adc", around.converter, converted),
-            "cell": ("devices", around.cell, inputs * outputs),
-        }
+        drawn = (
+            ("tile control", around.fixed, 1),
+            ("tile control", around.unexplained, 1),
+            ("tile drivers", around.driver, inputs),
+            ("tile outputs", around.output, outputs),
+            ("adc", around.converter, converted),
+            ("devices", around.cell, inputs * outputs),
+        )
         factors = [] if tiles.scale is None else [tiles.scale.power]
         charges = [
-            charge(component, f"periphery.{name} tiles.time", reads * lines, power, self._phase, *factors)
-            for name, (component, power, lines) in drawn.items()
+            charge(component, reads * lines, power, self._phase, *factors)
+            for component, power, lines in drawn
             if power is not None and lines and power.value
         ]
         if around.cell is None:
-            square = tiles.voltage, tiles.voltage
-            name = "tiles.voltage² tiles.time"
-            charges.append(charge("devices", name, self._phases, *square, self._phase, activity=0))
+            factors = [tiles.voltage, tiles.voltage, self._phase]
+            charges.append(charge("devices", self._phases, *factors, activity=0))
         return charges
 
     def _programming(self) -> list[Charge]:
@@ -155,8 +154,8 @@ class TilePrices:
         else:
             factors, written = [write.voltage, write.voltage, write.time], 1
         return [
-            charge(component, "device.write", 1.0, *factors, activity=written),
-            charge(component, "verify", 1.0, self._verify, *rounds, activity=0),
+            charge(component, 1.0, *factors, activity=written),
+            charge(component, 1.0, self._verify, *rounds, activity=0),
         ]
 
 

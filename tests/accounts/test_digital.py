@@ -18,7 +18,7 @@ from hwsim.accounts.memories import MEMORIES, memory_of
 from hwsim.accounts.memory import BUFFERS, CLASSES
 from hwsim.operations import BY_KIND, Traffic
 from hwsim.records import GRADIENT, INFERENCE, Record
-from hwsim.units.arithmetic import REGISTER_ACCESSES, Priced
+from hwsim.units.arithmetic import Priced
 from hwsim.units.processor import DigitalPrices
 
 KIB, MIB = 8 << 10, 8 << 20
@@ -53,6 +53,11 @@ def prices(
 
 def of(kind: str, *size: int, unit: str = "vector unit", writes: int | str = 0) -> Record:
     return Record(kind, unit, "layer 1", GRADIENT if kind == "outer" else INFERENCE, "", size, prod(size), (), writes)
+
+
+def _way(charge: Charge) -> str:
+    """Whether an access of a static memory reads or writes."""
+    return charge.price.name.partition(" ×")[0].split()[-1]
 
 
 READ = of("read", 256, 256, unit="systolic array")
@@ -185,17 +190,21 @@ MOVED = ("load", "store", "push", "pop", "put", "get", "keep", "replay")
 @pytest.mark.parametrize("kind", sorted(set(BY_KIND) - {"dac", "adc", "program"}))
 def test_every_operation_comes_down_to_what_has_a_price(kind: str) -> None:
     unit = "state memory" if kind in MOVED else "vector unit"
-    arithmetic = {"arithmetic.float32.multiply", "arithmetic.float32.add", "compare", REGISTER_ACCESSES}
-    arithmetic |= {"functions.tanh", "functions.exp", "functions.cos"}
-    names = {charge.constant for charge in prices().charges(of(kind, 4, 4, unit=unit))}
-    assert {name for name in names if not name.startswith("sram")} <= arithmetic
+    keys = ("arithmetic.float32.multiply", "arithmetic.float32.add", "compare")
+    arithmetic = {f"parts.{key}" for key in (*keys, "functions.tanh", "functions.exp", "functions.cos")}
+    arithmetic.add("parts.register_bit × parts.registers_per_operation")
+    names = {charge.price.name for charge in prices().charges(of(kind, 4, 4, unit=unit))}
+    assert {name for name in names if "sram" not in name} <= arithmetic
     assert bool(names & arithmetic) == bool(BY_KIND[kind].work((4, 4)))
 
 
-@pytest.mark.parametrize("format", ["bfloat16", "fixed<16,12>", "fixed<7,3>"])
-def test_a_format_without_a_price_has_no_energy(format: str) -> None:  # noqa: A002
+@pytest.mark.parametrize(
+    ("format", "row"), [("bfloat16", "bfloat16"), ("fixed<16,12>", "int16"), ("fixed<7,3>", "int7")]
+)
+def test_a_format_without_a_price_has_no_energy(format: str, row: str) -> None:  # noqa: A002
     ledger = charged(machines.build(machine_options({"like": "digital_45nm", "format": format})).prices(), READ)
     assert total(ledger).energy is None
+    assert f"parts.arithmetic.{row}.multiply" in total(ledger).unknown
     assert grouped(ledger, "component")["weight memory"].energy is not None
 
 
@@ -224,9 +233,13 @@ def test_typed_reuse_divides_what_it_is_about_and_is_called_assumed(
     del once["local buffer"], often["local buffer"]  # what is fetched goes there
     expected = {name: each / factor if name in shares else each for name, each in once.items() if each is not None}
     assert often == close(expected, rel=1e-14)
-    assert all(entry.assumed for line, entry in found.items() if line.component in shares and "sram" in line.constant)
+    assert all(
+        each.price.assumed
+        for account, each in found.items()
+        if account.component in shares and "sram" in account.constant
+    )
     computed = charged(prices(dataflow={}), *trace)
-    assert not any(entry.assumed for line, entry in computed.items() if "sram_cacti7" in line.constant)
+    assert not any(each.price.assumed for account, each in computed.items() if "sram_cacti7" in account.constant)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +274,7 @@ def test_all_coefficients_are_fetched_from_the_weights() -> None:
 @pytest.mark.parametrize("kind", ["outer", "accumulate"])
 def test_sums_are_read_and_written(kind: str) -> None:
     charges = prices().charges(of(kind, 8, 8))
-    ways = [charge.constant.split()[-1] for charge in charges if charge.component == "gradient memory"]
+    ways = [_way(charge) for charge in charges if charge.component == "gradient memory"]
     assert ways == ["read", "write"]
 
 
@@ -271,7 +284,7 @@ def test_sums_are_read_and_written(kind: str) -> None:
 )
 def test_storages_are_accessed_in_the_memory_that_holds_them(kind: str, way: str) -> None:
     (charge,) = prices().charges(of(kind, 8, unit="sequence memory"))
-    assert (charge.component, charge.constant.split()[-1], charge.amount) == ("sequence memory", way, 256)
+    assert (charge.component, _way(charge), charge.amount) == ("sequence memory", way, 256)
 
 
 @pytest.mark.parametrize("on", ["digital_45nm", "pcm_crossbar"])
@@ -290,7 +303,7 @@ def test_kept_inputs_are_as_wide_when_they_move_as_when_they_are_held(on: str) -
     ]
     assert moves
     for record in moves:
-        charges = [each for each in stage.prices().charges(record) if "wire" not in each.constant]
+        charges = [each for each in stage.prices().charges(record) if "wire" not in each.price.name]
         assert sum(charge.amount for charge in charges) == prod(record.size) * (kept.bits / kept.values)
 
 
@@ -337,7 +350,7 @@ def test_only_the_memory_for_sequences_is_bounded() -> None:
     assert bits(charges, "sequence memory") == close(256 * 32 / 4)
     assert bits(charges, "off-chip memory") == close(256 * 32 * 3 / 4)
     joules = 256 * 32 * (76.183 / 64 / 4 + 8 * 3 / 4) * PICO
-    assert sum(charge.energy * charge.amount for charge in charges if charge.energy) == close(joules)
+    assert sum(charge.energy for charge in charges if charge.energy) == close(joules)
 
 
 def test_memories_are_sized_for_all_classes_that_they_hold() -> None:
@@ -351,7 +364,7 @@ def test_memories_are_sized_for_all_classes_that_they_hold() -> None:
 def test_leakage_is_power_times_time() -> None:
     ledger: Ledger = {}
     Tariff([], prices()).leak(ledger, 0.25)
-    found = {line.component: each.energy for line, each in ledger.items()}
+    found = {account.component: each.energy for account, each in ledger.items()}
     microwatts = {
         "weight memory": 6.68110,
         "gradient memory": 6.68110,
@@ -456,8 +469,8 @@ def test_sums_that_are_wider_than_words_move_as_they_are_kept() -> None:
     found = DigitalPrices(parts, MOST, word, sums, widths={"W gradient": 24})
     record = of("outer", 8, 4, unit="systolic array", writes="W gradient")
     moved = [
-        (each.constant.split()[-1], each.amount)
+        (_way(each), each.amount)
         for each in found.charges(record)
-        if each.component == "gradient memory" and "KiB" in each.constant
+        if each.component == "gradient memory" and "KiB" in each.price.name
     ]
     assert moved == [("read", 8 * 4 * 24), ("write", 8 * 4 * 24)]

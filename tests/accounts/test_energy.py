@@ -21,14 +21,15 @@ from hypothesis import strategies as st
 from hwsim.accounts.energy import (
     LEAKAGE,
     UNPRICED,
+    Account,
     Area,
+    Balance,
     Charge,
-    Entry,
     Leak,
     Ledger,
-    Line,
     NoPrices,
     Occupied,
+    Price,
     Spent,
     Tariff,
     charge,
@@ -38,16 +39,15 @@ from hwsim.accounts.energy import (
 from hwsim.accounts.journal import PASS, PHASE, Batch, Journal, Sweep, Totals
 from hwsim.accounts.passes import ONCE, Occurrence
 from hwsim.quantities import Constant, Energy
-from hwsim.records import GRADIENT, INFERENCE, WEIGHT_WRITE, Head, Record, Trace
-from hwsim.records import Entry as Made
+from hwsim.records import GRADIENT, INFERENCE, WEIGHT_WRITE, Entry, Head, Record, Trace
 
 CHIPS = 2
-READ = Charge("devices", "voltage", 3.0, False, 2.0, None, 0.5, 2.0)
-SUMMED = Charge("devices", "conductance", 5.0, False, 4.0, 0, 0.25, 4.0)
-SQUARED = Charge("drivers", "voltage", 3.0, False, 8.0, 1, 0.5, 2.0)
-CONVERTED = Charge("adc", "conversion", 7.0, True, 16.0, None, 0.5, 2.0)
-SPIKED = Charge("links", "spike", 11.0, True, 1.0, 0, 0.5, 2.0)
-UNKNOWN = Charge("memory", "access", None, False, 6.0)
+READ = Charge("devices", Price("voltage", 3.0, False, 0.5, 2.0), 2.0)
+SUMMED = Charge("devices", Price("conductance", 5.0, False, 0.25, 4.0), 4.0, 0)
+SQUARED = Charge("drivers", Price("voltage", 3.0, False, 0.5, 2.0), 8.0, 1)
+CONVERTED = Charge("adc", Price("conversion", 7.0, True, 0.5, 2.0), 16.0)
+SPIKED = Charge("links", Price("spike", 11.0, True, 0.5, 2.0), 1.0, 0)
+UNKNOWN = Charge("memory", Price("access", None), 6.0)
 PRICED: dict[str, tuple[int, list[Charge]]] = {
     "read": (2, [READ, SUMMED, SQUARED, CONVERTED]),
     "spike": (1, [SPIKED]),
@@ -57,12 +57,13 @@ PRICED: dict[str, tuple[int, list[Charge]]] = {
 }
 """By kind of record: how many activities it has, and what it is charged for."""
 MEASURED = {
-    (kind, each.component, each.constant)
+    (kind, each.component, each.price.name)
     for kind, (_, charges) in PRICED.items()
     for each in charges
     if each.activity is not None
 }
-LEAKS = [Leak("devices", "static", 2.0, False, 0.5, 4.0), Leak("adc", "bias", 3.0, True, 0.5, 2.0)]
+STATIC, BIAS = Price("static", 2.0, False, 0.5, 4.0), Price("bias", 3.0, True, 0.5, 2.0)
+LEAKS = [Leak("devices", STATIC), Leak("adc", BIAS)]
 
 
 @dataclass
@@ -91,7 +92,7 @@ class Step(NamedTuple):
     size: int
 
     @property
-    def entries(self) -> list[Made]:
+    def entries(self) -> list[Entry]:
         return [
             (Head(kind, f"unit of {kind}", layer, purpose, "analog"), (CHIPS, 1, 3), None, (), slot)
             for slot, (kind, layer, purpose) in enumerate(self.what)
@@ -140,7 +141,7 @@ def journal(done: list[Work], detail: bool = False) -> Journal:
     return made
 
 
-def every_charge(done: list[Work]) -> Iterator[tuple[Line, Charge, float]]:
+def every_charge(done: list[Work]) -> Iterator[tuple[Account, Charge, float]]:
     """Each charge of each record of each step, one by one, and how many events it is of."""
     for sequences, sweeps_done in done:
         for sweep in sweeps_done:
@@ -149,17 +150,17 @@ def every_charge(done: list[Work]) -> Iterator[tuple[Line, Charge, float]]:
                 for kind, layer, purpose in step.what:
                     count, charges = PRICED[kind]
                     for each in charges:
-                        line = Line(layer, purpose, f"unit of {kind}", kind, each.component, each.constant)
+                        account = Account(layer, purpose, f"unit of {kind}", kind, each.component, each.price.name)
                         if each.activity is None:
-                            yield line, each, each.amount * (sequences if sweep.kind == PASS else 1)
+                            yield account, each, each.amount * (sequences if sweep.kind == PASS else 1)
                         else:  # over all sequences already; of one machine, which is the mean over chips
                             row = first + each.activity + 1
-                            yield line, each, each.amount * row * (step.size + 1)
+                            yield account, each, each.amount * row * (step.size + 1)
                     first += count
 
 
-def counts(ledger: Ledger) -> dict[Line, float]:
-    return {line: entry.count for line, entry in ledger.items()}
+def counts(ledger: Ledger) -> dict[Account, float]:
+    return {account: balance.count for account, balance in ledger.items()}
 
 
 def of(made: Journal, totals: Totals, seconds: float = 0.0, leaks: list[Leak] | None = None) -> Ledger:
@@ -182,24 +183,27 @@ def constant(value: float, span: tuple[float, float] | None, assumed: bool) -> C
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(values, st.none() | spans, st.booleans()), min_size=1, max_size=3))
 def test_a_product_lies_between_its_least_and_its_largest_corner(factors: list[Any]) -> None:
-    made = charge("devices", "a b c", 4.0, *(constant(*each) for each in factors))
+    made = charge("devices", 4.0, *(constant(*each).at(name, {}) for name, each in zip("abc", factors, strict=False)))
     ends = [span or ((0.5, 2) if assumed else (1, 1)) for _, span, assumed in factors]
     corners = [prod(corner) for corner in product(*ends)]
-    assert made.energy == close(prod(value for value, _, _ in factors), rel=1e-12)
-    assert (made.low, made.high) == close((min(corners), max(corners)), rel=1e-12)
-    assert made.assumed == any(assumed for _, _, assumed in factors)
-    assert (made.component, made.constant, made.amount, made.activity) == ("devices", "a b c", 4.0, None)
+    assert made.energy == close(4 * prod(value for value, _, _ in factors), rel=1e-12)
+    assert (made.price.low, made.price.high) == close((min(corners), max(corners)), rel=1e-12)
+    assert made.price.assumed == any(assumed for _, _, assumed in factors)
+    assert (made.component, made.amount, made.activity) == ("devices", 4.0, None)
+    assert made.price.name == " × ".join("abc"[: len(factors)])
 
 
 def test_the_same_constant_twice_is_its_square() -> None:
-    volt = constant(3.0, (0.5, 2.0), False)
-    made = charge("devices", "v²", 1.0, volt, volt, activity=2)
-    assert (made.energy, made.low, made.high, made.activity) == (close(9.0), close(0.25), close(4.0), 2)
+    volt, time = constant(3.0, (0.5, 2.0), False).at("v", {}), constant(5.0, None, False).at("t", {})
+    made = charge("devices", 1.0, volt, time, volt, activity=2)
+    assert (made.energy, made.activity) == (close(45.0), 2)
+    assert (made.price.low, made.price.high) == (close(0.25), close(4.0))
+    assert (made.price.name, made.price.constants) == ("v² × t", (volt, time, volt))
 
 
 def test_an_amount_that_was_typed_in_is_assumed_and_off_by_two_either_way() -> None:
-    assert READ.typed() == READ._replace(assumed=True, low=0.25, high=4.0)
-    assert READ.typed().typed() == READ._replace(assumed=True, low=0.125, high=8.0)
+    assert READ.typed() == READ._replace(price=READ.price._replace(assumed=True, low=0.25, high=4.0))
+    assert READ.typed().typed() == READ._replace(price=READ.price._replace(assumed=True, low=0.125, high=8.0))
     assert UNKNOWN.typed().energy is None
 
 
@@ -211,40 +215,44 @@ def test_an_amount_that_was_typed_in_is_assumed_and_off_by_two_either_way() -> N
 def test_a_ledger_is_what_a_recount_of_every_step_gives(done: list[Work]) -> None:
     made = journal(done)
     ledger = of(made, made.totals, leaks=[])
-    recount: Counter[Line] = Counter()
-    rates: dict[Line, Charge] = {}
-    for line, each, events in every_charge(done):
-        recount[line] += events  # type: ignore[assignment]
-        rates[line] = each
+    recount: Counter[Account] = Counter()
+    prices: dict[Account, Price] = {}
+    for account, each, events in every_charge(done):
+        recount[account] += events  # type: ignore[assignment]
+        prices[account] = each.price
     assert counts(ledger) == dict(recount)
-    for line, entry in ledger.items():
-        each = rates[line]
-        assert (entry.price, entry.low, entry.high, entry.assumed) == (each.energy, each.low, each.high, each.assumed)
-        assert entry.energy == (None if each.energy is None else each.energy * recount[line])
+    for account, balance in ledger.items():
+        price = prices[account]
+        assert balance.price == price
+        assert balance.energy == (None if price.value is None else price.value * recount[account])
 
 
 @settings(max_examples=60, deadline=None)
 @given(works, st.integers(0, 5))
-def test_a_total_is_the_sum_of_its_lines_and_of_all_groups(done: list[Work], seconds: int) -> None:
+def test_a_total_is_the_sum_of_its_accounts_and_of_all_groups(done: list[Work], seconds: int) -> None:
     made = journal(done)
     ledger = of(made, made.totals, float(seconds))
-    priced = [entry for entry in ledger.values() if entry.price is not None]
+    priced = [
+        (balance.price.value * balance.count, balance.price)
+        for balance in ledger.values()
+        if balance.price.value is not None
+    ]
     spent = total(ledger)
-    assert spent.known == sum(entry.price * entry.count for entry in priced if entry.price is not None)
-    assert spent.low == sum(entry.price * entry.count * entry.low for entry in priced if entry.price is not None)
-    assert spent.high == sum(entry.price * entry.count * entry.high for entry in priced if entry.price is not None)
-    assert spent.assumed == sum(entry.price * entry.count for entry in priced if entry.assumed and entry.price)
-    assert spent.unknown == {line.constant for line, entry in ledger.items() if entry.price is None}
+    assert spent.known == sum(energy for energy, _ in priced)
+    assert spent.low == sum(energy * price.low for energy, price in priced)
+    assert spent.high == sum(energy * price.high for energy, price in priced)
+    assert spent.assumed == sum(energy for energy, price in priced if price.assumed)
+    assert spent.unknown == {account.constant for account, balance in ledger.items() if balance.price.value is None}
     assert spent.energy == (None if spent.unknown else spent.known)
     assert spent.range == (None if spent.unknown else (spent.low, spent.high))
-    for what in Line._fields:
+    for what in Account._fields:
         whole = Spent()
         groups = grouped(ledger, what)
-        assert set(groups) == {getattr(line, what) for line in ledger}
+        assert set(groups) == {getattr(account, what) for account in ledger}
         for group in groups.values():
             whole.absorb(group)
         assert whole == spent
-    assert {name: share.energy for name, share in spent.by_constant.items()} == {
+    assert {name: part.energy for name, part in spent.by_constant.items()} == {
         name: group.known for name, group in grouped(ledger, "constant").items() if not group.unknown
     }
 
@@ -255,9 +263,9 @@ def test_what_is_done_so_many_times_costs_so_many_times_as_much(done: list[Work]
     made = journal(done)
     once = of(made, made.totals, float(seconds))
     often = of(made, made.totals.times(times), float(seconds * times))
-    assert counts(often) == {line: times * count for line, count in counts(once).items()}
-    for line, entry in often.items():
-        assert (entry.price, entry.low, entry.high) == (once[line].price, once[line].low, once[line].high)
+    assert counts(often) == {account: times * count for account, count in counts(once).items()}
+    for account, balance in often.items():
+        assert balance.price == once[account].price
     assert total(often).known == times * total(once).known
 
 
@@ -270,23 +278,23 @@ def test_costs_of_two_runs_add_up_to_those_of_both(first: list[Work], other: lis
         for work in part:
             carried_out(made, work)
         parts.append(made.collect())
-    both: Counter[Line] = Counter()
+    both: Counter[Account] = Counter()
     for part, seconds in zip(parts, (s, t), strict=True):
-        for line, count in counts(of(made, part, float(seconds))).items():
-            both[line] += count  # type: ignore[assignment]
+        for account, count in counts(of(made, part, float(seconds))).items():
+            both[account] += count  # type: ignore[assignment]
     assert counts(of(made, parts[0] + parts[1], float(s + t))) == dict(both)
 
 
 @settings(max_examples=60, deadline=None)
 @given(works)
 def test_energy_is_affine_in_activities(done: list[Work]) -> None:
-    """Lines that depend on them are proportional to them; the others do not change."""
+    """Accounts that depend on them are proportional to them; the others do not change."""
     made = journal(done)
     plain = of(made, made.totals, leaks=[])
     tripled = Totals(made.totals.batches, {trace: 3 * each for trace, each in made.totals.activities.items()})
-    for line, entry in of(made, tripled, leaks=[]).items():
-        measured = (line.operation, line.component, line.constant) in MEASURED
-        assert entry.count == (3 if measured else 1) * plain[line].count
+    for account, balance in of(made, tripled, leaks=[]).items():
+        measured = (account.operation, account.component, account.constant) in MEASURED
+        assert balance.count == (3 if measured else 1) * plain[account].count
     tariff = Tariff(made.traces, Prices())
     tariff.of_totals(made.totals, 0.0)
     met = {record.kind for trace in made.traces for record in trace}
@@ -302,10 +310,10 @@ def test_the_steps_of_a_batch_add_up_to_its_whole(work: Work) -> None:
     seconds = [float(2 * number + 1) for number in range(len(made.latest.sweeps))]
     tariff = Tariff(made.traces, Prices())
     found = list(tariff.of_steps(made.latest, made.detail, seconds))
-    summed: Counter[Line] = Counter()
+    summed: Counter[Account] = Counter()
     for _, _, ledger in found:
-        for line, count in counts(ledger).items():
-            summed[line] += count  # type: ignore[assignment]
+        for account, count in counts(ledger).items():
+            summed[account] += count  # type: ignore[assignment]
     assert dict(summed) == counts(tariff.of_totals(made.totals, sum(seconds)))
     order = [(sweep, step) for sweep, step, _ in found]
     _, done = work
@@ -315,7 +323,9 @@ def test_the_steps_of_a_batch_add_up_to_its_whole(work: Work) -> None:
         for place in [*((sweep, step) for step in range(len(each.steps))), (sweep, -1)]
     ]
     for sweep, step, ledger in found:
-        leaked = {line.constant: entry.count for line, entry in ledger.items() if line.operation == LEAKAGE}
+        leaked = {
+            account.constant: balance.count for account, balance in ledger.items() if account.operation == LEAKAGE
+        }
         assert leaked == ({} if step >= 0 else {"static": seconds[sweep], "bias": seconds[sweep]})
 
 
@@ -327,8 +337,8 @@ def test_leakage_is_power_times_time_and_serves_no_layer() -> None:
     Tariff([], Prices()).leak(ledger, 0.25)
     Tariff([], Prices()).leak(ledger, 0.5)
     assert ledger == {
-        Line("all", LEAKAGE, "devices", LEAKAGE, "devices", "static"): Entry(2.0, 0.5, 4.0, False, 0.75),
-        Line("all", LEAKAGE, "adc", LEAKAGE, "adc", "bias"): Entry(3.0, 0.5, 2.0, True, 0.75),
+        Account("all", LEAKAGE, "devices", LEAKAGE, "devices", "static"): Balance(STATIC, 0.75),
+        Account("all", LEAKAGE, "adc", LEAKAGE, "adc", "bias"): Balance(BIAS, 0.75),
     }
     spent = total(ledger)
     assert (spent.energy, spent.range, spent.assumed) == (3.75, (0.75 + 1.125, 6.0 + 4.5), 2.25)
@@ -336,7 +346,7 @@ def test_leakage_is_power_times_time_and_serves_no_layer() -> None:
 
 def test_one_constant_without_a_value_makes_the_sum_unknown_and_is_named() -> None:
     made = journal([(2, [Done(PASS, [Step((("push", "layer 1", INFERENCE), ("add", "layer 1", INFERENCE)), 0)])])])
-    ledger = of(made, made.totals, 1.0, [Leak("wires", "drift", None, False)])
+    ledger = of(made, made.totals, 1.0, [Leak("wires", Price("drift", None))])
     spent = total(ledger)
     assert (spent.energy, spent.range, spent.unknown) == (None, None, {"access", "drift"})
     assert spent.known == 2 * (2 * READ.amount * 3.0 + CONVERTED.amount * 7.0)
@@ -351,8 +361,8 @@ def test_machines_without_prices_have_counts_and_no_energy() -> None:
     totals = Totals(made.totals.batches)
     spent = total(Tariff(made.traces, NoPrices()).of_totals(totals, 1.0))
     assert (spent.energy, spent.known, spent.unknown) == (None, 0.0, {UNPRICED})
-    (entry,) = Tariff(made.traces, NoPrices()).of_totals(totals, 1.0).values()
-    assert entry.count == 3 * 5 * 2
+    (balance,) = Tariff(made.traces, NoPrices()).of_totals(totals, 1.0).values()
+    assert balance.count == 3 * 5 * 2
     assert NoPrices().area().whole is None
 
 
@@ -363,7 +373,7 @@ class OncePerPass(NoPrices):
     """What is fetched once a pass, and so costs each of its steps a share."""
 
     def charges(self, record: Record, where: Occurrence = ONCE) -> list[Charge]:
-        return [Charge("memory", "fetch", 12.0, False, 1 / where.steps)]
+        return [Charge("memory", Price("fetch", 12.0), 1 / where.steps)]
 
 
 def test_the_same_trace_is_charged_for_each_pass_as_it_stands_there() -> None:
@@ -374,11 +384,11 @@ def test_the_same_trace_is_charged_for_each_pass_as_it_stands_there() -> None:
         for sequences in (1, 3):
             totals = Totals(Counter({Batch(sequences, sweeps_done): 2}))
             passes = sum(sweep.kind == PASS for sweep in sweeps_done)
-            (entry,) = Tariff([trace], OncePerPass()).of_totals(totals, 0.0).values()
-            assert entry.count == close(2 * (sequences * passes + fetches - passes), rel=1e-14)
+            (balance,) = Tariff([trace], OncePerPass()).of_totals(totals, 0.0).values()
+            assert balance.count == close(2 * (sequences * passes + fetches - passes), rel=1e-14)
 
 
-def test_purposes_of_equal_operations_are_lines_of_their_own() -> None:
+def test_purposes_of_equal_operations_have_accounts_of_their_own() -> None:
     what = (("add", "layer 1", INFERENCE), ("add", "layer 1", WEIGHT_WRITE), ("add", "layer 2", INFERENCE))
     made = journal([(1, [Done(PASS, [Step(what, 0)])])])
     spent = grouped(of(made, made.totals, leaks=[]), "purpose")
@@ -411,6 +421,6 @@ def test_an_area_that_lacks_a_part_is_not_known_as_a_whole() -> None:
 
 
 @pytest.mark.parametrize("count", [0.0, 2.0])
-def test_an_entry_is_its_price_times_its_count(count: float) -> None:
-    assert Entry(3.0, 1.0, 1.0, False, count).energy == 3.0 * count
-    assert Entry(None, 1.0, 1.0, False, count).energy is None
+def test_a_balance_is_its_price_times_its_count(count: float) -> None:
+    assert Balance(Price("p", 3.0), count).energy == 3.0 * count
+    assert Balance(Price("p", None), count).energy is None

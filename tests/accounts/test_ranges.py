@@ -11,7 +11,19 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hwsim import machines
-from hwsim.accounts.energy import UNPRICED, Entry, Ledger, Line, NoPrices, Spent, Tariff, charge, grouped, total
+from hwsim.accounts.energy import (
+    UNPRICED,
+    Account,
+    Balance,
+    Ledger,
+    NoPrices,
+    Price,
+    Spent,
+    Tariff,
+    charge,
+    grouped,
+    total,
+)
 from hwsim.accounts.journal import PASS, Sweep
 from hwsim.errors import ConfigError
 from hwsim.quantities import Constant, Energy, Voltage
@@ -63,11 +75,11 @@ def test_what_is_written_is_read_as_the_same_range() -> None:
 
 def test_a_product_of_constants_multiplies_their_bounds() -> None:
     volt = Constant[Voltage].model_validate({"value": "0.2 V", "source": "s", "range": ["0.1 V", "0.5 V"]})
-    found = charge("devices", "v² e", 3, volt, volt, constant(2, 1, 3))
-    assert found.energy == close(0.04 * 2 * PICO)
-    assert (found.low, found.high) == close((0.25 * 0.5, 6.25 * 1.5))
-    assert (found.amount, found.activity, found.assumed) == (3, None, False)
-    assert charge("devices", "v e", 1, volt, constant(assumed="why")).assumed
+    found = charge("devices", 3, volt, volt, constant(2, 1, 3))
+    assert found.energy == close(3 * 0.04 * 2 * PICO)
+    assert (found.price.low, found.price.high) == close((0.25 * 0.5, 6.25 * 1.5))
+    assert (found.amount, found.activity, found.price.assumed) == (3, None, False)
+    assert charge("devices", 1, volt, constant(assumed="why")).price.assumed
 
 
 factors = st.tuples(st.floats(0.01, 1), st.floats(1, 100))
@@ -79,9 +91,9 @@ charges = st.lists(st.tuples(constants, st.floats(0, 1e-9), factors), min_size=1
 def test_sums_of_sums_have_the_bounds_of_their_parts(parts: list[Any], cut: int) -> None:
     whole, first, second = Spent(), Spent(), Spent()
     for number, ((name, assumed), energy, (low, high)) in enumerate(parts):
-        entry = Entry(energy, low, high, assumed, 1.0)
-        whole.add(name, entry)
-        (first if number < cut else second).add(name, entry)
+        balance = Balance(Price(name, energy, assumed, low, high), 1.0)
+        whole.add(balance)
+        (first if number < cut else second).add(balance)
     first.absorb(second)
     for found in (whole, first):
         assert found.low == close(sum(energy * low for _, energy, (low, _) in parts))
@@ -91,17 +103,17 @@ def test_sums_of_sums_have_the_bounds_of_their_parts(parts: list[Any], cut: int)
         assert found.known <= found.high * (1 + 1e-12)
         for field in ("energy", "low", "high"):
             mine = {"energy": found.known, "low": found.low, "high": found.high}[field]
-            assert sum(getattr(share, field) for share in found.by_constant.values()) == close(mine)
+            assert sum(getattr(part, field) for part in found.by_constant.values()) == close(mine)
 
 
 def test_what_is_unknown_has_no_bounds() -> None:
     spent = Spent()
-    spent.add("known", Entry(1.0, 1.0, 1.0, False, 1.0))
+    spent.add(Balance(Price("known", 1.0), 1.0))
     assert spent.range == (1, 1)
-    spent.add("unknown", Entry(None, 1.0, 1.0, False, 2.0))
+    spent.add(Balance(Price("unknown", None), 2.0))
     assert (spent.energy, spent.range, spent.unknown) == (None, None, {"unknown"})
     whole = Spent()
-    whole.add("other", Entry(2.0, 1.0, 1.0, False, 1.0))
+    whole.add(Balance(Price("other", 2.0), 1.0))
     whole.absorb(spent)
     assert (whole.known, whole.energy, whole.range, whole.unknown) == (3, None, None, {"unknown"})
 
@@ -115,12 +127,12 @@ def test_every_price_of_a_machine_lies_within_its_bounds(on: str) -> None:
         for where in ("analog", "float32"):
             record = Record(kind, unit, "layer", INFERENCE, where, (4, 4), 4, (), "h" if kind == "store" else 0)
             for each in prices.charges(record):
-                assert 0 <= each.low <= 1 <= each.high, each
+                assert 0 <= each.price.low <= 1 <= each.price.high, each
     for leak in prices.leakage():
-        assert 0 < leak.low <= 1 <= leak.high
+        assert 0 < leak.price.low <= 1 <= leak.price.high
 
 
-def test_lines_of_a_ledger_have_the_bounds_of_their_constants() -> None:
+def test_accounts_of_a_ledger_have_the_bounds_of_their_constants() -> None:
     """A multiplication at 45 nm, by hand: the product has no range, register and number of accesses have."""
     record = Record("multiply", "vector unit", "layer", INFERENCE, "float32", (5,), 5, (), 0)
     ledger: Ledger = {}
@@ -132,9 +144,9 @@ def test_lines_of_a_ledger_have_the_bounds_of_their_constants() -> None:
     least, most = energy * 0.5 * 0.0026 / 0.009, energy * 2 * 0.0119 / 0.009
     assert found["registers"].range == close((least, most))
     assert total(ledger).range == close((37 * PICO + least, 37 * PICO + most))
-    share = total(ledger).by_constant["register_bit registers_per_operation"]
-    assert (share.energy, share.low, share.high) == close((energy, least, most))
-    assert share.assumed
+    part = total(ledger).by_constant["parts.register_bit × parts.registers_per_operation"]
+    assert (part.energy, part.low, part.high) == close((energy, least, most))
+    assert part.assumed
 
 
 # ---- converters ----------------------------------------------------------------------------------------------
@@ -148,7 +160,8 @@ def test_a_converter_takes_the_energy_of_its_bits(bits: int, energy: float) -> N
     assert options.parts.adc.conversion.value == close(energy * PICO)
     record = Record("adc", "layer adc", "layer", INFERENCE, "float32", (8,), 8, (0,), 1)
     (found,) = machines.build(options).prices().charges(record)
-    assert (found.constant, found.energy, found.amount) == ("adc.energy", close(energy * PICO), 8)
+    assert found.price.name == f"parts.adc.energy_per_bits.{bits}"
+    assert (found.energy, found.amount) == (close(8 * energy * PICO), 8)
 
 
 def test_an_input_converter_of_other_bits_is_assumed_to_cost_the_same() -> None:
@@ -174,17 +187,19 @@ def test_a_converter_without_any_energy_is_refused() -> None:
         Converter.model_validate({"bits": 8, "time": {"value": "1 ns", "assumed": "why"}})
 
 
-@pytest.mark.parametrize("what", Line._fields)
+@pytest.mark.parametrize("what", Account._fields)
 def test_each_group_of_a_ledger_keeps_its_constants(what: str) -> None:
     ledger: Ledger = {
-        Line("layer 1", "inference", "tiles", "read", "devices", "voltage"): Entry(2.0, 0.5, 2.0, False, 3.0),
-        Line("layer 2", "gradient", "adc", "adc", "converter", "energy"): Entry(5.0, 0.5, 2.0, True, 7.0),
+        Account("layer 1", "inference", "tiles", "read", "devices", "voltage"): Balance(
+            Price("voltage", 2.0, False, 0.5, 2.0), 3.0
+        ),
+        Account("layer 2", "gradient", "adc", "adc", "converter", "energy"): Balance(
+            Price("energy", 5.0, True, 0.5, 2.0), 7.0
+        ),
     }
-    for line, entry in ledger.items():
-        spent = grouped(ledger, what)[getattr(line, what)]
-        assert {constant: share.energy for constant, share in spent.by_constant.items()} == {
-            line.constant: entry.energy
-        }
+    for account, balance in ledger.items():
+        spent = grouped(ledger, what)[getattr(account, what)]
+        assert {name: part.energy for name, part in spent.by_constant.items()} == {account.constant: balance.energy}
     assert set(total(ledger).by_constant) == {"voltage", "energy"}
 
 
@@ -192,4 +207,5 @@ def test_operations_without_prices_are_counted_all_the_same() -> None:
     record = Record("tanh", "unit", "layer 1", INFERENCE, "float64", (4,), 4, (), 0)
     ledger: Ledger = {}
     Tariff([(record, record)], NoPrices()).charge(ledger, Sweep("pass", PASS, ((0, 3),)), 0, 3, None)
-    assert {line.constant: (entry.price, entry.count) for line, entry in ledger.items()} == {UNPRICED: (None, 6.0)}
+    found = {account.constant: (balance.price.value, balance.count) for account, balance in ledger.items()}
+    assert found == {UNPRICED: (None, 6.0)}

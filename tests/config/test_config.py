@@ -13,6 +13,7 @@ from hwsim import documents
 from hwsim.config import experiment as config
 from hwsim.config import hardware
 from hwsim.config.experiment import Experiment
+from hwsim.config.settings import load_with_settings
 from hwsim.documents import Document
 from hwsim.errors import ConfigError
 
@@ -399,3 +400,40 @@ def test_a_shipped_set_of_references_is_had_by_its_name(tmp_path: Path) -> None:
     assert "own.yaml:2:48: unknown machine 'idel'" in refused(path)[0]
     written(tmp_path, own="references: []\nmore: 1\n")
     assert "own.yaml:1:1: a set of references has the key references" in refused(path)[0]
+
+
+# ---- constants know where they stand -------------------------------------------------------------------------
+
+
+def test_constants_know_the_keys_that_lead_to_them(tmp_path: Path) -> None:
+    """By the name of a reference, unless it could be an index; in a machine alone, from the top of its file."""
+    references = "references:\n" + "".join(
+        f'  - {{name: "{name}", learning: {{name: fpe}}, machine: pcm_crossbar}}\n' for name in ("chip v1.2", "7")
+    )
+    found = config.load(written(tmp_path, e=EXPERIMENT + references))
+    for machine, key in zip(found.references, ("references.chip v1.2", "references.1"), strict=True):
+        assert machine.machine.digital.parts.dram.energy.key == f"{key}.machine.digital.parts.dram.energy"
+        assert machine.machine.parts.adc.conversion.key == f"{key}.machine.parts.adc.energy_per_bits.8"
+    alone = hardware.machine(Document("test", "pcm_crossbar"))
+    assert alone.periphery.driver.key == "periphery.driver"
+    assert alone == found.references[0].machine, "where a machine stands does not make it another one"
+
+
+@pytest.mark.parametrize("text", ["8 pJ/bit", "8e-12 J/bit", "9 pJ/bit"])
+def test_a_constant_that_is_set_to_its_own_value_keeps_its_source(text: str, tmp_path: Path) -> None:
+    file = written(tmp_path, e=EXPERIMENT.replace("machine: ideal", "machine: digital_45nm"))
+    before = config.load(file).machine.parts.dram.energy
+    after = load_with_settings(file, [f"machine.parts.dram.energy={text}"]).machine.parts.dram.energy
+    assert (after == before) == (text != "9 pJ/bit")
+    assert (after.source is None) == (text == "9 pJ/bit")
+    assert after.origin.value == f"{text[0]} pJ/bit"
+
+
+@pytest.mark.parametrize("given", ["none", "{name: own, what: mine, sources: {}, driver: D, output: D}"])
+def test_a_key_goes_below_a_periphery(given: str, tmp_path: Path) -> None:
+    chip = "{like: pcm_crossbar, periphery: " + given.replace("D", "{value: 1 uW, assumed: a}") + "}"
+    file = written(tmp_path, e=EXPERIMENT.replace("machine: ideal", f"machine: {chip}"))
+    found = load_with_settings(file, ["machine.periphery.driver=3 uW"]).machine.periphery
+    assert (found.driver.value, found.driver.key) == (3e-6, "machine.periphery.driver")
+    with pytest.raises(ConfigError, match="unknown key 'drivr'; did you mean 'driver'"):
+        load_with_settings(file, ["machine.periphery.drivr=3 uW"])

@@ -192,7 +192,7 @@ def test_factors_are_fetched_from_the_registers_that_hold_them():
     assert [record.reads for record in fetched] == [(gamma.name,)]
     (charge,) = stage.prices().charges(*fetched)
     bit = stage.prices().digital.parts.register_bit.value
-    assert (charge.component, charge.energy, charge.amount) == ("registers", bit, gamma.width * 16)
+    assert (charge.component, charge.price.value, charge.amount) == ("registers", bit, gamma.width * 16)
 
 
 @pytest.mark.parametrize(

@@ -182,10 +182,11 @@ def test_priced_as_int8_the_values_stay_and_costs_are_those_of_eight_bits():
     assert "int8 training is not simulated" in bound.machine.bound
     for mine, theirs in zip(bound.trainables, plain.trainables, strict=True):
         np.testing.assert_array_equal(mine.values, theirs.values)
-    names = {name for name in cheap.by_constant if name.startswith("arithmetic")}
-    assert names == {"arithmetic.int8.multiply", "arithmetic.int8.add", "arithmetic.int32.add"}
+    names = {name for name in cheap.by_constant if name.startswith("parts.arithmetic")}
+    assert names == {f"parts.arithmetic.{each}" for each in ("int8.multiply", "int8.add", "int32.add")}
     for mine, theirs, ratio in (("int8", "float32", 0.2 / 3.7),):
-        counted = [spent.by_constant[f"arithmetic.{f}.multiply"].energy for spent, f in ((cheap, mine), (dear, theirs))]
+        formats = (cheap, mine), (dear, theirs)
+        counted = [spent.by_constant[f"parts.arithmetic.{each}.multiply"].energy for spent, each in formats]
         assert counted[0] / counted[1] == close(ratio)
     for kind, ratio in ((WEIGHTS, 4), (OPTIMIZER, 4), (ACCUMULATORS, 1)):
         assert held(plain, kind) == ratio * held(bound, kind)

@@ -6,6 +6,7 @@ import copy
 import json
 import re
 from collections.abc import Callable
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,18 @@ def test_numbers_of_the_summary_stand_on_the_page(folders: Folders, page: Pages)
     assert run.summary.config_sha256 in text
     assert "task:" in text
     assert "assumed" in text
+
+
+def test_every_constant_of_a_price_is_cited_by_its_key(folders: Folders, page: Pages) -> None:
+    said = [unescape(text).strip() for text in re.findall(r"<t[dh][^>]*>([^<]*)", page("full"))]
+    cited = {key: said[place + 1 : place + 4] for place, key in enumerate(said) if "machine." in key}
+    for name, system in folders("full").systems.items():
+        for key, origin in system.energy.constants.items():
+            if "sram_cacti7" not in key:
+                span = "-" if origin.low is None else f"{origin.low} to {origin.high}"
+                why = f"assumed: {origin.assumed}" if origin.assumed else f"{origin.source}: {origin.citation}"
+                assert cited[key] == [origin.value, span, why], (name, key)
+    assert cited["references.digital.machine.parts.compare"][:2] == ["100 fJ", "29.5 fJ to 210 fJ"]
 
 
 def renamed(run: RunFolder, name: str) -> RunFolder:

@@ -100,17 +100,17 @@ def test_a_single_bank_has_no_wires() -> None:
     (charge,) = sized("memory", 32 * KIB, static()).access("read", 640)
     (macro,) = [row for row in ROWS if row[:3] == [45, "lstp", 32]]
     assert charge.component == "memory"
-    assert charge.constant == "sram_cacti7 45 nm lstp 32 KiB read"
-    assert charge.energy * charge.amount == close(640 / 64 * macro[4] * PICO)
+    assert charge.price.name == "sram_cacti7 45 nm lstp 32 KiB read"
+    assert charge.energy == close(640 / 64 * macro[4] * PICO)
 
 
 def test_several_banks_are_reached_by_wires_as_long_as_half_of_a_side() -> None:
     bank, wires = sized("memory", 64 * 32 * KIB, static()).access("write", 640)
     (macro,) = [row for row in ROWS if row[:3] == [45, "lstp", 32]]
-    assert bank.energy * bank.amount == close(640 / 64 * macro[5] * PICO)
+    assert bank.energy == close(640 / 64 * macro[5] * PICO)
     side = sqrt(64 * macro[8])  # of all banks, in mm
-    assert wires.energy * wires.amount == close(640 * 2.0 * 0.24 * PICO * side / 2)
-    assert wires.constant == "sram.wire sram.wires"
+    assert wires.energy == close(640 * 2.0 * 0.24 * PICO * side / 2)
+    assert wires.price.constants == (static().wire, static().wires)
 
 
 def test_scales_apply_to_energy_leakage_and_area() -> None:
@@ -119,13 +119,13 @@ def test_scales_apply_to_energy_leakage_and_area() -> None:
     }
     plain, scaled = (sized("memory", 32 * KIB, static(**more)) for more in ({}, scales))
     assert scaled.access("read", 1)[0].energy == close(3 * plain.access("read", 1)[0].energy)
-    assert scaled.leak()[0].power == close(5 * plain.leak()[0].power)
+    assert scaled.leak()[0].price.value == close(5 * plain.leak()[0].price.value)
     assert scaled.area == close(7 * plain.area)
 
 
 def test_banks_leak_together_and_move_words_at_the_same_time() -> None:
     one, many = (sized("memory", banks * 32 * KIB, static()) for banks in (1, 40))
-    assert many.leak()[0].power == close(40 * one.leak()[0].power)
+    assert many.leak()[0].price.value == close(40 * one.leak()[0].price.value)
     assert many.seconds_per_bit == close(one.seconds_per_bit / 40)
     assert one.seconds_per_bit == close(1.41e-9 / 64)
 
@@ -136,9 +136,9 @@ def test_published_memories_are_met() -> None:
     """
     options = machine_options("digital_65nm")
     buffer = options.parts.buffer.store(options.parts.sram)
-    joules = sum(charge.energy * charge.amount for charge in buffer.access("read", 16))
+    joules = sum(charge.energy for charge in buffer.access("read", 16))
     assert joules == close(6 * 1.4 * PICO, rel=0.3)
     sram = machine_options("digital_7nm").parts.sram
     bank = sram.model_copy(update={"bank": sram.bank.model_copy(update={"value": 512 * KIB})})
-    joules = sum(charge.energy * charge.amount for charge in sized("CMEM", 128 * MIB, bank).access("read", 1))
+    joules = sum(charge.energy for charge in sized("CMEM", 128 * MIB, bank).access("read", 1))
     assert joules == close(1.88 * PICO, rel=0.35)

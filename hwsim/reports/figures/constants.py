@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hwsim.accounts.energy import TIMES
 from hwsim.quantities import si
 from hwsim.reports.figures.canvas import INK, PALETTE, PAPER, Drawing, canvas, drawing, quantities, shortened
 from hwsim.reports.tables import EnergyShare, shares
@@ -12,6 +13,7 @@ from hwsim.results.summary import System
 
 MOST = 12
 """Largest number of constants in the figure; the table below it has all."""
+_KEYS = "Names are keys of the machine; tables below have them in full, with their sources."
 
 
 def constants(name: str, system: System) -> Drawing | None:
@@ -53,7 +55,7 @@ def constants(name: str, system: System) -> Drawing | None:
                 label=label,
             )
             axes.annotate(
-                f"{shortened(constant, 44)}  {share.energy / total:.0%}",
+                f"{shortened(_behind_the_machine(constant), 56)}  {share.energy / total:.0%}",
                 (0, row),
                 xycoords=("axes fraction", "data"),
                 xytext=(2, 8.5),
@@ -74,6 +76,11 @@ def constants(name: str, system: System) -> Drawing | None:
         axes.set_xlabel("energy of a training step" if ranged else "part of a training step’s energy", color=INK)
         _legend(figure, axes)
         return drawing(figure, "constants", _heading(name, system, contributions, total, ranged), _caption(ranged))
+
+
+def _behind_the_machine(name: str) -> str:
+    """A product of constants with the keys that they have in their machine."""
+    return TIMES.join(key.rpartition("machine.")[2] for key in name.split(TIMES))
 
 
 def _reach(share: EnergyShare, total: float) -> tuple[float, float]:
@@ -104,6 +111,9 @@ def _caption(ranged: bool) -> str:
     if ranged:
         return (
             "The vertical line is the total. Each bar spans the total from the lowest to the highest value of one "
-            "constant, with all others unchanged. Beside each name stands its share of the total."
+            f"constant, with all others unchanged. Beside each name stands its share of the total. {_KEYS}"
         )
-    return "Each bar is the energy that is charged by one constant; beside its name stands its share of the total."
+    return (
+        "Each bar is the energy that is charged by one constant; beside its name stands its share of the total. "
+        f"{_KEYS}"
+    )
