@@ -16,6 +16,7 @@ from hwsim.accounts.journal import Batch, Done, Sweep, Totals
 from hwsim.accounts.memory import Change, Holding
 from hwsim.columns import REPORTED_AT_TESTS
 from hwsim.config.experiment import Experiment, System, Training
+from hwsim.errors import HwsimError
 from hwsim.experiments import gradient_check
 from hwsim.experiments.evaluation import Meter, Score, evaluate
 from hwsim.experiments.gradient_check import Gradient
@@ -136,25 +137,31 @@ class Trial:
         Raises:
             HwsimError: the system cannot be simulated, or something that it needs has no answer.
         """
-        experiment, training = self.experiment, self.experiment.training
         progress("rehearsal", 0, 1)
-        holds = rehearse(experiment, self.name, self.system, self.dataset.train)
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what becomes infinite is reported
-            if experiment.gradient_check:
-                progress("gradient check", 0, 1)
-                self._check_gradient(experiment.gradient_check.sequences, holds)
-            if training:
-                if experiment.gradient_check:
-                    self.machine.release()
-                    del self.network
-                self._adopt(self._built(self.chips, holds, learns=True))
-                self._train(training, progress)
-            else:
-                if not experiment.gradient_check:
-                    self._adopt(self._built(self.chips, holds, learns=False))
-                self._test(0, 0, None)
-            self.outcome.totals.append(self.machine.journal.collect())
+        holds = rehearse(self.experiment, self.name, self.system, self.dataset.train)
+        try:
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what becomes infinite is reported
+                self._carry_out(holds, progress)
+        except HwsimError as error:  # such as a Jacobian without an inverse, of which shapes know nothing
+            raise type(error)(f"{self.name}: {error}") from None
         return self.outcome
+
+    def _carry_out(self, holds: Any, progress: Progress) -> None:
+        experiment, training = self.experiment, self.experiment.training
+        if experiment.gradient_check:
+            progress("gradient check", 0, 1)
+            self._check_gradient(experiment.gradient_check.sequences, holds)
+        if training:
+            if experiment.gradient_check:
+                self.machine.release()
+                del self.network
+            self._adopt(self._built(self.chips, holds, learns=True))
+            self._train(training, progress)
+        else:
+            if not experiment.gradient_check:
+                self._adopt(self._built(self.chips, holds, learns=False))
+            self._test(0, 0, None)
+        self.outcome.totals.append(self.machine.journal.collect())
 
     # ---- building --------------------------------------------------------------------------------------------
 
