@@ -44,7 +44,7 @@ class Training(update.Options):
         return self
 
 
-class System(BaseModel, extra="forbid"):
+class SystemOptions(BaseModel, extra="forbid"):
     """A learning rule on a machine."""
 
     learning: Annotated[learning.AnyOptions, Field(description="the learning rule")]
@@ -58,14 +58,14 @@ class System(BaseModel, extra="forbid"):
     ] = 1
 
 
-class Reference(System):
+class Reference(SystemOptions):
     """What the substrate is compared with: the same network and task under another rule or on another machine."""
 
     name: Annotated[Name, Field(description="its name in tables")]
     chips: Annotated[Whole | None, Field(description="number of chips; by default that of the substrate")] = None  # type: ignore[assignment]
 
 
-class Experiment(System):
+class Experiment(SystemOptions):
     """One experiment: a substrate that learns a task, and references beside it."""
 
     schema_version: Annotated[Literal[1], Field(description="version of this kind of file")] = 1
@@ -110,12 +110,12 @@ class Experiment(System):
                 )
         return self
 
-    def systems(self) -> dict[str, System]:
+    def systems(self) -> dict[str, SystemOptions]:
         """All systems by name: the substrate first, then the references."""
         machine = self._limited(self.machine)
-        substrate = System.model_construct(learning=self.learning, machine=machine, chips=self.chips)
+        substrate = SystemOptions.model_construct(learning=self.learning, machine=machine, chips=self.chips)
         references = {
-            reference.name: System.model_construct(
+            reference.name: SystemOptions.model_construct(
                 learning=reference.learning,
                 machine=self._limited(reference.machine),
                 chips=reference.chips or self.chips,

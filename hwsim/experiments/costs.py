@@ -1,4 +1,4 @@
-"""Costs: energy, memory and time of a trial, read from its journal and ledgers."""
+"""Costs: energy, memory and time of a system, read from its journal and ledgers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hwsim.accounts.energy import UNPRICED, Ledger, Spent, Tariff, grouped, tota
 from hwsim.accounts.journal import PASS, Batch, Sweep, Totals
 from hwsim.accounts.schedule import Scheduler
 from hwsim.accounts.work import total_work, work
-from hwsim.experiments.trial import Detail, Trial
+from hwsim.experiments.system import Detail, System
 from hwsim.machine import Machine
 from hwsim.results.tables import Row
 
@@ -25,16 +25,16 @@ NO_PRICE = "this machine has no energy model; its operations are counted"
 
 
 class Costs:
-    """What a trial cost.
+    """What the run of a system cost.
 
     Attributes:
-        scheduler: of the trial's traces.
+        scheduler: of the system's traces.
         tariff: the charges of its traces.
     """
 
-    def __init__(self, trial: Trial) -> None:
-        self.trial, self.machine = trial, trial.machine
-        self.outcome = trial.outcome
+    def __init__(self, system: System) -> None:
+        self.system, self.machine = system, system.machine
+        self.outcome = system.outcome
         prices, traces = self.machine.prices(), self.machine.journal.traces
         self.tariff = Tariff(traces, prices)
         self.scheduler = Scheduler(traces, prices.occupied, passes=self.tariff.passes)
@@ -75,7 +75,7 @@ class Costs:
     def _shown(self, batch: Batch) -> float:
         """How often each step of the sequences was worked on; passes over a part of them count as that part."""
         steps = sum(count for sweep in batch.sweeps if sweep.kind == PASS for _, count in sweep.runs)
-        times = steps / self.trial.dataset.train.steps
+        times = steps / self.system.dataset.train.steps
         return int(times) if times.is_integer() else times
 
     # ---- energy ----------------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ class Costs:
 
     def rows(self) -> Iterator[Row]:
         """The energy of one batch step by step, then that of everything by epoch."""
-        name, detail = self.trial.name, self.outcome.detail
+        name, detail = self.system.name, self.outcome.detail
         if detail is not None:
             for sweep, step, ledger in self.steps(detail):
                 where = detail.batch.sweeps[sweep].name

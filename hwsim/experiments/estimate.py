@@ -16,13 +16,13 @@ from typing import Any
 from hwsim import tasks
 from hwsim.accounts.journal import Totals
 from hwsim.config import experiment as config
-from hwsim.config.experiment import Experiment, System
+from hwsim.config.experiment import Experiment, SystemOptions
 from hwsim.episode import Episode
 from hwsim.errors import HwsimError
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.run import described, heading
 from hwsim.experiments.stages import TrainingStage, stages
-from hwsim.experiments.trial import TEST_BATCH, Outcome, Trial, Watch
+from hwsim.experiments.system import TEST_BATCH, Outcome, System, Watch
 from hwsim.learning import optimizers
 from hwsim.learning.update import Update
 from hwsim.machine import Expectations, Shapes
@@ -60,32 +60,32 @@ def estimate(experiment: str | Path | Mapping[str, Any] | Experiment, expected: 
     asked = experiment if isinstance(experiment, Experiment) else config.load(experiment)
     expected = expected or Expectations()
     dataset = tasks.outline(asked.task)
-    found = [sketched(asked, name, system, dataset, expected) for name, system in asked.systems().items()]
-    systems = {one.trial.name: _described(one) for one in found}
+    found = [sketched(asked, name, options, dataset, expected) for name, options in asked.systems().items()]
+    systems = {one.system.name: _described(one) for one in found}
     summary = Summary.model_validate({**heading(asked), "estimated": expected.model_dump(), "systems": systems})
     return Estimate(asked, expected, summary, found)
 
 
 def sketched(
-    experiment: Experiment, name: str, system: System, dataset: Dataset, expected: Expectations | None = None
+    experiment: Experiment, name: str, options: SystemOptions, dataset: Dataset, expected: Expectations | None = None
 ) -> Costs:
     """What one system of an experiment costs, with data of these shapes.
 
     Raises:
         HwsimError: the rule and the machine do not fit each other.
     """
-    sketch = Sketch(experiment, name, system, dataset, expected or Expectations())
+    sketch = Sketch(experiment, name, options, dataset, expected or Expectations())
     sketch.run()
     return Costs(sketch)
 
 
-class Sketch(Trial):
-    """A trial on shapes: its costs, and nothing else of its outcome."""
+class Sketch(System):
+    """A system on shapes: its costs, and nothing else of its outcome."""
 
     def __init__(
-        self, experiment: Experiment, name: str, system: System, dataset: Dataset, expected: Expectations
+        self, experiment: Experiment, name: str, options: SystemOptions, dataset: Dataset, expected: Expectations
     ) -> None:
-        super().__init__(experiment, name, system, dataset, {})
+        super().__init__(experiment, name, options, dataset, {})
         self.numerics = Shapes(expected)
 
     def run(self, progress: Any = None) -> Outcome:
@@ -174,8 +174,8 @@ class Sketch(Trial):
 
 def _described(costs: Costs) -> dict[str, Any]:
     """What the summary says of one system."""
-    trial, found = costs.trial, described(costs)
-    found["chips"] = trial.chips
+    system, found = costs.system, described(costs)
+    found["chips"] = system.chips
     found["signal_health"] = None
     energy, on_values = found["energy"], costs.tariff.by_activity()
     whole = energy["training_step_j"]

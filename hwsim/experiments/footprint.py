@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwsim import networks, tasks
-from hwsim.config.experiment import Experiment, System
+from hwsim.config.experiment import Experiment, SystemOptions
 from hwsim.episode import Episode, outline
 from hwsim.errors import CausalityError, HwsimError, MemoryEstimateError
 from hwsim.experiments.forgetting import extend
-from hwsim.experiments.trial import FEW, TEST_BATCH, Trial
+from hwsim.experiments.system import FEW, TEST_BATCH, System
 from hwsim.free_memory import MemoryNeed, check_memory
 from hwsim.learning import RULES, optimizers
 from hwsim.learning.bptt import BPTT
@@ -100,19 +100,19 @@ def footprint(experiment: Experiment) -> Footprint:
     dataset, moments = tasks.outline(task), [Moment(f"task: {data.what}", (data,))]
     held = [data._replace(size=sum(values.nbytes for part in dataset for values in _arrays(part)))]
     references: dict[tuple[int, int], WorkMemory] = {}
-    for name, system in experiment.systems().items():
+    for name, options in experiment.systems().items():
         weights = networks.parameters(experiment.network, dataset.train.width, dataset.train.outputs)
-        check_memory(f"{name}: simulating it", MemoryNeed(_OF_WEIGHTS, weights * system.chips * _LEAST, _SMALLER))
-        trial = FootprintTrial(experiment, name, system, dataset, references)
+        check_memory(f"{name}: simulating it", MemoryNeed(_OF_WEIGHTS, weights * options.chips * _LEAST, _SMALLER))
+        system = CountedSystem(experiment, name, options, dataset, references)
         try:
-            system_moments = [(when, (*parts, *held)) for when, parts in trial.moments()]
+            system_moments = [(when, (*parts, *held)) for when, parts in system.moments()]
         except ValueError as error:  # from NumPy: no array can have such a shape
             if "too big" not in str(error):
                 raise
             vast = f"{name}: simulating it would take arrays larger than any memory"
             raise MemoryEstimateError(f"{vast}; use {_SMALLER}, or {_SHORTER}") from None
         moments += [Moment(f"{name}: {when}, simulating it", parts) for when, parts in system_moments]
-        held.append(MemoryNeed(f"what {name} leaves to be written", trial.left, _SMALLER))
+        held.append(MemoryNeed(f"what {name} leaves to be written", system.left, _SMALLER))
     return Footprint(tuple(moments))
 
 
@@ -172,8 +172,8 @@ class _Long(Exception):  # noqa: N818
     """More than `_STEPS` steps would have to be carried out."""
 
 
-class FootprintTrial(Trial):
-    """A trial on counted shapes.
+class CountedSystem(System):
+    """A system on counted shapes.
 
     Args:
         references: the known memory of exact gradients, by chips and sequences; all systems share it.
@@ -186,11 +186,11 @@ class FootprintTrial(Trial):
         self,
         experiment: Experiment,
         name: str,
-        system: System,
+        options: SystemOptions,
         dataset: Dataset,
         references: dict[tuple[int, int], WorkMemory],
     ) -> None:
-        super().__init__(experiment, name, system, dataset, {})
+        super().__init__(experiment, name, options, dataset, {})
         self.left, self._references = 0, references
 
     def moments(self) -> Iterator[tuple[str, list[MemoryNeed]]]:

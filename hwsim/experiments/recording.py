@@ -22,8 +22,8 @@ def tables(ledgers: Sequence[Costs]) -> Mapping[str, Iterable[Any]]:
         "energy.csv": (row for costs in ledgers for row in costs.rows()),
         "memory.csv": (row for costs in ledgers for row in held(costs)),
         "metrics.csv": (row for costs in ledgers for row in metrics(costs)),
-        "histograms.csv": (row for costs in ledgers for row in wear.histograms(costs.trial.name, costs.machine)),
-        "clipping.csv": (row for costs in ledgers for row in wear.clipping(costs.trial.name, costs.machine)),
+        "histograms.csv": (row for costs in ledgers for row in wear.histograms(costs.system.name, costs.machine)),
+        "clipping.csv": (row for costs in ledgers for row in wear.clipping(costs.system.name, costs.machine)),
     }
 
 
@@ -45,7 +45,7 @@ def metrics(costs: Costs) -> Iterator[list[Any]]:
 
 def held(costs: Costs) -> Iterator[Held]:
     """The memory held when a batch began, and every change during the batch."""
-    name, detail = costs.trial.name, costs.outcome.detail
+    name, detail = costs.system.name, costs.outcome.detail
     if detail is None:
         return
     live = 0
@@ -74,4 +74,4 @@ def _timeline(writer: TimelineWriter, number: int, costs: Costs) -> None:
             yield (total(ledger).energy or 0.0) / share
 
     live = sum(holding.total_bits for holding in detail.before)
-    writer.system(number, costs.trial.name, costs.scheduler, detail.batch, joules(), live, detail.changes)
+    writer.system(number, costs.system.name, costs.scheduler, detail.batch, joules(), live, detail.changes)

@@ -13,7 +13,7 @@ import numpy as np
 from hwsim import learning, machines
 from hwsim.accounts.passes import Passes
 from hwsim.accounts.schedule import Scheduler
-from hwsim.config.experiment import Experiment, System
+from hwsim.config.experiment import Experiment, SystemOptions
 from hwsim.episode import Episode
 from hwsim.errors import HwsimError
 from hwsim.experiments.length import Length
@@ -27,7 +27,7 @@ STEPS = 8
 """Steps that are rehearsed, if that is enough for all kinds of passes: enough for a schedule to repeat itself."""
 
 
-def rehearse(experiment: Experiment, name: str, system: System, episode: Episode) -> Mapping[str, Hold]:
+def rehearse(experiment: Experiment, name: str, options: SystemOptions, episode: Episode) -> Mapping[str, Hold]:
     """How long values are held in each pass, for machines whose registers leak.
 
     Args:
@@ -36,7 +36,7 @@ def rehearse(experiment: Experiment, name: str, system: System, episode: Episode
     Raises:
         HwsimError: the rule and the machine do not fit each other.
     """
-    rule, training = learning.build(system.learning), experiment.training
+    rule, training = learning.build(options.learning), experiment.training
     updates = Length.of(training, episode.batch).updates if training else 0
 
     def last() -> learning.Rule:
@@ -44,7 +44,7 @@ def rehearse(experiment: Experiment, name: str, system: System, episode: Episode
 
     small = _small(episode, min(episode.steps, max(STEPS, last().shortest)))
     try:
-        stage = machines.build(system.machine, seed=experiment.seed)
+        stage = machines.build(options.machine, seed=experiment.seed)
         network = Network(stage, experiment.network, episode.width, episode.outputs, rule.uses)
         last().check(network)
         network.begin_training()

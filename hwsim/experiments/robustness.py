@@ -10,7 +10,6 @@ from typing import Any
 
 from hwsim.accounts.energy import Tariff
 from hwsim.accounts.schedule import Scheduler, recursion
-from hwsim.config.experiment import System
 from hwsim.experiments.breakeven import STATED, CostCurves
 from hwsim.experiments.costs import Costs
 from hwsim.quantities import Constant
@@ -111,20 +110,24 @@ class VariedCurves(CostCurves):
                 if (power := powers(ranged.name).get(self.constant))
             )
             return stated._replace(energy=(stated.energy[0] + more, *stated.energy[1:]))
-        experiment, system, dataset = self.base.system(value, name)
-        options, changed = scaled(system.machine, self.constant, self.factor)
+        experiment, stated_options, dataset = self.base.options(value, name)
+        machine, changed = scaled(stated_options.machine, self.constant, self.factor)
         if not changed:
             return stated
         if self.constant in RESIZING:
-            other = System.model_construct(learning=system.learning, machine=options, chips=system.chips)
-            return self.base.cost(experiment, name, other, dataset)
-        return self.base.cost_of(name, repriced(self.base.costs(value, name), options))
+            options = stated_options.model_copy(update={"machine": machine})
+            return self.base.cost(experiment, name, options, dataset)
+        return self.base.cost_of(name, repriced(self.base.costs(value, name), machine))
 
 
-def repriced(costs: Costs, options: Any) -> Costs:
-    """The ledgers of a system at the prices of a machine with other constants."""
+def repriced(costs: Costs, machine: Any) -> Costs:
+    """The ledgers of a system at the prices of a machine with other constants.
+
+    Args:
+        machine: the options of the other machine.
+    """
     changed = copy.copy(costs)
-    prices, traces, passes = costs.machine.prices(options), costs.machine.journal.traces, costs.tariff.passes
+    prices, traces, passes = costs.machine.prices(machine), costs.machine.journal.traces, costs.tariff.passes
     changed.tariff = Tariff(traces, prices, passes)
     changed.scheduler = Scheduler(traces, prices.occupied, recursion, passes=passes)
     return changed

@@ -23,7 +23,7 @@ from hwsim.experiments.costs import Costs
 from hwsim.experiments.footprint import Footprint, footprint
 from hwsim.experiments.gradient_check import Gradient
 from hwsim.experiments.one_thread import one_thread
-from hwsim.experiments.trial import Report, Trial
+from hwsim.experiments.system import Report, System
 from hwsim.learning.horizon import Horizon
 from hwsim.results import run_folder
 from hwsim.results.summary import SCHEMA_VERSION, Summary
@@ -128,11 +128,11 @@ def simulate(
     dataset = (load or tasks.load)(experiment.task, experiment.seed, None if data is None else Path(data))
     found: list[Costs] = []
     target: Gradient = {}
-    for name, system in experiment.systems().items():
-        trial = Trial(experiment, name, system, dataset, target)
-        trial.run(lambda what, done, total, name=name: progress(name, what, done, total))  # type: ignore[misc]
-        found.append(Costs(trial))
-    systems = {one.trial.name: described(one) for one in found}
+    for name, options in experiment.systems().items():
+        system = System(experiment, name, options, dataset, target)
+        system.run(lambda what, done, total, name=name: progress(name, what, done, total))  # type: ignore[misc]
+        found.append(Costs(system))
+    systems = {one.system.name: described(one) for one in found}
     return Run(experiment, Summary.model_validate({**heading(experiment), "systems": systems}), found)
 
 
@@ -149,12 +149,12 @@ def heading(experiment: Experiment) -> dict[str, Any]:
 
 def described(costs: Costs) -> dict[str, Any]:
     """What `summary.json` says of one system."""
-    trial, outcome = costs.trial, costs.trial.outcome
+    system, outcome = costs.system, costs.outcome
     result: dict[str, Any] = {
-        "rule": trial.system.learning.name,
-        "machine": trial.system.machine.name,
-        "bound": trial.machine.bound,
-        "chips": trial.machine.chips,
+        "rule": system.options.learning.name,
+        "machine": system.options.machine.name,
+        "bound": system.machine.bound,
+        "chips": system.machine.chips,
         "loss": None if outcome.score is None else _spread(outcome.score.loss),
         "accuracy": None,
         "gradient": outcome.gradient,
@@ -163,8 +163,8 @@ def described(costs: Costs) -> dict[str, Any]:
         "memory": costs.memory(),
         "time": costs.time(),
         "efficiency": costs.efficiency(),
-        "weights": accounting.writes(trial.machine),
-        "signal_health": accounting.health(trial.machine),
+        "weights": accounting.writes(system.machine),
+        "signal_health": accounting.health(system.machine),
         "diverged": outcome.diverged,
         "diagnostics": [],
     }

@@ -14,7 +14,7 @@ from hwsim.reports.efficiency import empty
 from hwsim.reports.figures.canvas import opening
 from hwsim.reports.tables import cosine, diverged, left_out, lost, lost_gradients, verdicts
 from hwsim.results.run_folder import RunFolder
-from hwsim.results.summary import System
+from hwsim.results.summary import SystemSummary
 
 Tone = Literal["good", "unsure", "bad", ""]
 
@@ -69,7 +69,7 @@ def answers(run: RunFolder) -> list[Answer]:
     return [_physicist(run), _architect(run), _researcher(run)]
 
 
-def warnings(systems: Mapping[str, System]) -> list[str]:
+def warnings(systems: Mapping[str, SystemSummary]) -> list[str]:
     """Warnings to read before anything else, the worst first."""
     lines: list[str] = []
     for name, system in systems.items():
@@ -145,7 +145,7 @@ def _good_enough(run: RunFolder) -> tuple[str, Tone]:
     return f"Not as it is: it reaches {own}, {100 * less:.1f} points below {other}.", "bad"
 
 
-def _direction(system: System) -> list[str]:
+def _direction(system: SystemSummary) -> list[str]:
     """How well gradients agree in direction with exact ones."""
     known = {group: cosine(system, group) for group in ("recurrent", "input", "readout")}
     text = ", ".join(f"{value:.2f} {group}" for group, value in known.items() if value is not None)
@@ -204,7 +204,7 @@ def _architect(run: RunFolder) -> Answer:
     return Answer(question, text, tone, reasons)
 
 
-def _memory(substrate: System, reference: tuple[str, System] | None) -> list[str]:
+def _memory(substrate: SystemSummary, reference: tuple[str, SystemSummary] | None) -> list[str]:
     held, seconds = substrate.memory.peak_bytes, substrate.time.sequence_s
     lines = [f"At its peak it holds {si(held, 'B')}" + (f"; a sequence takes {si(seconds, 's')}." if seconds else ".")]
     if reference is not None:
@@ -264,7 +264,7 @@ def _researcher(run: RunFolder) -> Answer:
     return Answer(question, f"{text}.", tone, reasons)
 
 
-def _by_cosine(judged: Mapping[str, System]) -> tuple[str, Tone]:
+def _by_cosine(judged: Mapping[str, SystemSummary]) -> tuple[str, Tone]:
     checked = [name for name, system in judged.items() if system.gradient]
     if not checked:
         return "Nothing was trained, and no gradient was checked.", ""
@@ -279,14 +279,14 @@ def _by_cosine(judged: Mapping[str, System]) -> tuple[str, Tone]:
     )
 
 
-def _rule(judged: Mapping[str, System], name: str) -> str:
+def _rule(judged: Mapping[str, SystemSummary], name: str) -> str:
     """The rule of a system, with its name where two have the same rule."""
     rule = judged[name].rule
     twice = sum(system.rule == rule for system in judged.values()) > 1
     return f"{rule} ({name})" if twice else str(rule)
 
 
-def _said_of(system: System) -> str:
+def _said_of(system: SystemSummary) -> str:
     parts = []
     if system.accuracy and system.accuracy.median is not None:
         parts.append(f"{system.accuracy.median:.1%}")

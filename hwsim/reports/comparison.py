@@ -10,7 +10,7 @@ from hwsim import documents
 from hwsim.errors import ResultsError
 from hwsim.reports.tables import NOTHING, Table, TableCell, TableRow
 from hwsim.results.run_folder import RunFolder
-from hwsim.results.summary import System
+from hwsim.results.summary import SystemSummary
 
 SAME = ("task", "network")
 """Parts of the configuration that must agree, or numbers answer different questions."""
@@ -27,7 +27,7 @@ class Comparison(NamedTuple):
     """
 
     runs: dict[str, RunFolder]
-    systems: dict[str, System]
+    systems: dict[str, SystemSummary]
     columns: dict[str, dict[str, str]]
     repeated: dict[str, list[str]]
 
@@ -48,7 +48,7 @@ def compare(runs: Sequence[RunFolder], *, substrates: bool = False) -> Compariso
     if twice is not None:
         raise ResultsError(f"{twice} stands twice; a comparison is of different runs")
     named = dict(zip(_names(places), runs, strict=True))
-    systems: dict[str, System] = {}
+    systems: dict[str, SystemSummary] = {}
     columns: dict[str, dict[str, str]] = {}
     repeated: dict[str, list[str]] = {}
     for label, run in named.items():

@@ -22,10 +22,10 @@ from hwsim.results.summary import (
     GradientCheck,
     Range,
     Spread,
-    System,
+    SystemSummary,
 )
 
-Systems = Mapping[str, System]
+Systems = Mapping[str, SystemSummary]
 """The systems by name; ratios are to the first."""
 
 
@@ -111,7 +111,7 @@ def systems(systems: Systems, title: str = "Systems side by side (× is the rati
 
     def row(
         label: str,
-        get: Callable[[System], Any],
+        get: Callable[[SystemSummary], Any],
         write: Callable[[Any], str],
         *,
         ratio: bool = False,
@@ -172,7 +172,7 @@ def memory(systems: Systems) -> Table:
     return _breakdown("Memory at its peak, by class", "class", CLASSES, parts, "B")
 
 
-def constants(name: str, system: System) -> Table:
+def constants(name: str, system: SystemSummary) -> Table:
     """The contribution of each constant to a training step, its range, and whether the constant is assumed."""
     contributions, total = shares(system), system.energy.training_step_j
     rows = []
@@ -249,7 +249,7 @@ class EnergyShare(NamedTuple):
         return self.high - self.low if self.low is not None and self.high is not None else 0.0
 
 
-def shares(system: System) -> dict[str, EnergyShare]:
+def shares(system: SystemSummary) -> dict[str, EnergyShare]:
     """The contribution of each constant to a training step, the largest first."""
     by_constant = {}
     for name, entry in system.energy.by_constant.items():
@@ -270,13 +270,13 @@ def alignments(gradient: GradientCheck) -> Iterator[tuple[str, Against]]:
                 yield f"{layer}, {group}", getattr(groups, group)
 
 
-def lost(system: System) -> list[int]:
+def lost(system: SystemSummary) -> list[int]:
     """The chips that have no number in the last test: one of their answers is not finite."""
     chips = system.loss.per_chip if system.loss else []
     return [chip for chip, value in enumerate(chips) if value is None]
 
 
-def left_out(system: System) -> list[str]:
+def left_out(system: SystemSummary) -> list[str]:
     """The remark about chips whose answers are not finite."""
     counts = _lost_of_all(system)
     if counts is None:
@@ -310,12 +310,12 @@ def diverged(where: Diverged) -> str:
     return f"learning diverged after {where.updates} updates{place}; chips {where.chips}."
 
 
-def cosine(system: System, group: str) -> float | None:
+def cosine(system: SystemSummary, group: str) -> float | None:
     """The cosine of a group of the gradient with exact BPTT at the target weights; None if it was not checked."""
     return getattr(system.gradient, group).target.cosine if system.gradient else None
 
 
-def verdicts(system: System, bad_alone: bool = False) -> list[str]:
+def verdicts(system: SystemSummary, bad_alone: bool = False) -> list[str]:
     """The verdicts of the rule on what it reports, and how it was at the initial weights: sentences without full stops.
 
     Args:
@@ -389,19 +389,19 @@ def _loss(spread: Spread) -> str:
     return NOT_FINITE if spread.median is None else f"{spread.median:.3f}"
 
 
-def _lost_of_all(system: System) -> tuple[int, int] | None:
+def _lost_of_all(system: SystemSummary) -> tuple[int, int] | None:
     """The number of chips without a number in the last test, and of all chips; None if each has one."""
     lost_chips = len(lost(system))
     return (lost_chips, len(system.loss.per_chip)) if lost_chips and system.loss else None
 
 
-def lost_gradients(system: System) -> int:
+def lost_gradients(system: SystemSummary) -> int:
     """The number of chips whose gradient is not finite, in the group with most such chips."""
     groups = [getattr(system.gradient, group).target for group in GROUPS] if system.gradient else []
     return max((alignment.non_finite for alignment in groups), default=0)
 
 
-def _known(system: System, group: str) -> Alignment | None:
+def _known(system: SystemSummary, group: str) -> Alignment | None:
     """The gradient check of a group; None if the cosine is undefined, or was not checked."""
     alignment: Alignment | None = getattr(system.gradient, group).target if system.gradient else None
     return None if not alignment or (alignment.cosine is None and not alignment.non_finite) else alignment
@@ -426,7 +426,7 @@ def _none(_: Any) -> None:
     return None
 
 
-def _range_of_step(system: System) -> Range:
+def _range_of_step(system: SystemSummary) -> Range:
     """The range of the energy of a training step; None if it is unknown or not finite."""
     bounds = system.energy.training_step_range_j
     return None if bounds is None or None in bounds else bounds

@@ -277,7 +277,7 @@ class Diverged(Part):
     chips: list[int] = Field(description="The chips on which learning diverged.")
 
 
-class System(Part):
+class SystemSummary(Part):
     """One rule on one machine."""
 
     rule: str = Field(description="The learning rule.")
@@ -314,7 +314,7 @@ class Summary(Part):
     estimated: dict[str, Number] | None = Field(
         None, description="Expected statistics of the values that energy depends on; present only in estimates."
     )
-    systems: dict[str, System] = Field(
+    systems: dict[str, SystemSummary] = Field(
         description="The systems by name; the first is the substrate (`substrate`, or the value of `called`)."
     )
 

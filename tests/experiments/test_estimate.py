@@ -172,7 +172,7 @@ def charged(costs, totals):
 
 
 def whole(costs):
-    """All that a trial did."""
+    """All that a system did."""
     totals, *rest = costs.outcome.totals
     for more in rest:
         totals = totals + more
@@ -225,7 +225,7 @@ def assert_close(found, real):
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(experiment())
 def test_an_estimate_is_what_a_run_charges(monkeypatch, data):
-    for module in ("trial", "estimate"):  # so that tests have a remainder
+    for module in ("system", "estimate"):  # so that tests have a remainder
         monkeypatch.setattr(f"hwsim.experiments.{module}.TEST_BATCH", 2)
     found = estimate(composed(data))
     try:

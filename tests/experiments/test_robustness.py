@@ -81,7 +81,7 @@ def test_a_constant_that_is_varied_costs_what_a_changed_file_costs(curves, name,
     varied = VariedCurves(curves, name, factor)
     for value in curves.values:
         for system in ("substrate", "BPTT"):
-            experiment, asked, dataset = curves.system(value, system)
+            experiment, asked, dataset = curves.options(value, system)
             machine = asked.machine
             if where == "digital" and system == "substrate":
                 machine = machine.model_copy(update={"digital": set_(machine.digital, path, factor)})
@@ -96,12 +96,12 @@ def test_a_constant_that_is_varied_costs_what_a_changed_file_costs(curves, name,
 
 
 def test_a_shared_constant_is_moved_in_the_chip_and_in_the_reference(curves):
-    for options in (curves.system(4, "substrate")[1].machine, curves.system(4, "BPTT")[1].machine):
+    for options in (curves.options(4, "substrate")[1].machine, curves.options(4, "BPTT")[1].machine):
         changed, found = scaled(options, "sram.capacity", 2.0)
         parts = (changed.digital if hasattr(changed, "digital") else changed).parts
         assert found
         assert parts.sram.capacity.value == 2 * 64 * 2**20
-    assert not scaled(curves.system(4, "BPTT")[1].machine, "tiles.time", 2.0)[1]
+    assert not scaled(curves.options(4, "BPTT")[1].machine, "tiles.time", 2.0)[1]
 
 
 @pytest.mark.parametrize(

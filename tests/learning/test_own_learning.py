@@ -14,7 +14,7 @@ from hwsim.experiments.estimate import estimate
 from hwsim.experiments.rehearsal import rehearse
 from hwsim.experiments.run import run
 from hwsim.experiments.stages import stages
-from hwsim.experiments.trial import Trial
+from hwsim.experiments.system import System
 from hwsim.learning import optimizers
 from hwsim.learning.bptt import BPTT
 from hwsim.learning.rule import Instantaneous, Rule
@@ -289,11 +289,11 @@ def test_a_rule_checks_the_network_in_the_run_too(monkeypatch):
 
     monkeypatch.setattr(learning, "build", lambda options: Picky(None))
     asked = experiment(machine="pcm_crossbar", chips=2)
-    ((name, system),) = asked.systems().items()
+    ((name, options),) = asked.systems().items()
     data = load(asked.task, 3)
-    rehearse(asked, name, system, data.train)  # with one chip
+    rehearse(asked, name, options, data.train)  # with one chip
     with pytest.raises(CapabilityError, match="too many chips"):
-        Trial(asked, name, system, data, {}).run(lambda *_: None)
+        System(asked, name, options, data, {}).run(lambda *_: None)
 
 
 # ---- a second set of states ----------------------------------------------------------------------------------

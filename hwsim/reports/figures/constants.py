@@ -8,13 +8,13 @@ from typing import Any
 from hwsim.quantities import si
 from hwsim.reports.figures.canvas import INK, PALETTE, PAPER, Drawing, canvas, drawing, quantities, shortened
 from hwsim.reports.tables import EnergyShare, shares
-from hwsim.results.summary import System
+from hwsim.results.summary import SystemSummary
 
 MOST = 12
 """Largest number of constants in the figure; the table below it has all."""
 
 
-def constants(name: str, system: System) -> Drawing | None:
+def constants(name: str, system: SystemSummary) -> Drawing | None:
     """A tornado chart if there are ranges, else the contribution of each constant; None without energy."""
     contributions, total = shares(system), system.energy.training_step_j
     if not contributions or not total:
@@ -89,7 +89,9 @@ def _legend(figure: Any, axes: Any) -> None:
         figure.legend(list(first.values()), list(first), loc="outside upper left", ncols=2)
 
 
-def _heading(name: str, system: System, contributions: Mapping[str, EnergyShare], total: float, ranged: bool) -> str:
+def _heading(
+    name: str, system: SystemSummary, contributions: Mapping[str, EnergyShare], total: float, ranged: bool
+) -> str:
     assumed = system.energy.assumed_fraction
     rests = f"; {assumed:.0%} of {name}’s energy rests on assumptions" if assumed is not None else ""
     if ranged:

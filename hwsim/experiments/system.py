@@ -1,4 +1,4 @@
-"""A trial: one rule on one machine, rehearsed, built, checked, trained and tested."""
+"""A system of an experiment: one rule on one machine, rehearsed, built, checked, trained and tested."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hwsim import learning, machines
 from hwsim.accounts.journal import Batch, Done, Sweep, Totals
 from hwsim.accounts.memory import Change, Holding
 from hwsim.columns import REPORTED_AT_TESTS
-from hwsim.config.experiment import Experiment, System, Training
+from hwsim.config.experiment import Experiment, SystemOptions, Training
 from hwsim.errors import HwsimError
 from hwsim.experiments import gradient_check
 from hwsim.experiments.evaluation import Meter, Score, evaluate
@@ -85,7 +85,7 @@ class Report(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What is known of a trial when it is over.
+    """What is known of a system when its run is over.
 
     Attributes:
         score: the last test.
@@ -108,7 +108,7 @@ class Outcome:
     diverged: dict[str, Any] | None = None
 
 
-class Trial:
+class System:
     """One system of an experiment. `run` does all that the experiment asks of it.
 
     Args:
@@ -122,10 +122,12 @@ class Trial:
     numerics = EXACT
     """What the operations of its machines do to values."""
 
-    def __init__(self, experiment: Experiment, name: str, system: System, dataset: Dataset, target: Gradient) -> None:
-        self.experiment, self.name, self.system, self.dataset = experiment, name, system, dataset
+    def __init__(
+        self, experiment: Experiment, name: str, options: SystemOptions, dataset: Dataset, target: Gradient
+    ) -> None:
+        self.experiment, self.name, self.options, self.dataset = experiment, name, options, dataset
         self._target = target
-        self.rule = learning.build(system.learning)
+        self.rule = learning.build(options.learning)
         self.outcome = Outcome()
         self._shown = Differences()
         self.machine: Machine
@@ -138,7 +140,7 @@ class Trial:
             HwsimError: the system cannot be simulated, or something that it needs has no answer.
         """
         progress("rehearsal", 0, 1)
-        holds = rehearse(self.experiment, self.name, self.system, self.dataset.train)
+        holds = rehearse(self.experiment, self.name, self.options, self.dataset.train)
         try:
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what becomes infinite is reported
                 self._carry_out(holds, progress)
@@ -168,12 +170,12 @@ class Trial:
     @property
     def chips(self) -> int:
         """Machines without variation are all alike, so one of them is enough."""
-        return self.system.chips if self.system.machine.kind == "crossbar" else 1
+        return self.options.chips if self.options.machine.kind == "crossbar" else 1
 
     def _built(self, chips: int, holds: Any, learns: bool, strict: bool = False) -> Network:
         """The network on the machine, if the rule fits both; the rule has prepared itself if it is to learn."""
         stage = machines.build(
-            self.system.machine, chips=chips, seed=self.experiment.seed, strict=strict, numerics=self.numerics
+            self.options.machine, chips=chips, seed=self.experiment.seed, strict=strict, numerics=self.numerics
         )
         stage.holds = holds
         network = self._placed(stage, self.rule.uses)

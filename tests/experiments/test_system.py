@@ -1,4 +1,4 @@
-"""What a trial reports: the gradient check tells errors apart, divergence is caught, a seed gives the same bytes."""
+"""What a system reports: the gradient check tells errors apart, divergence is caught, a seed gives the same bytes."""
 
 import json
 
@@ -23,7 +23,7 @@ CLEAN = "ideal_crossbar"
 
 def experiment(machine="ideal", learner="fpe", network="lru", **changes):
     data = {
-        "name": "trial",
+        "name": "system",
         "seed": 3,
         "task": {"name": "random", "steps": 8, "width": 2, "train": 24, "test": 6},
         "network": NETWORKS[network] if isinstance(network, str) else network,
