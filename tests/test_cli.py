@@ -251,7 +251,7 @@ def test_memory_is_estimated_before_the_data_is_made(command: Command, monkeypat
 )
 def test_the_estimate_for_the_data_is_about_what_it_takes(options: Any) -> None:
     tracemalloc.start()
-    tasks.load(options, 0)
+    tasks.build(options, 0)
     taken = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert 0.8 * taken < tasks.numbers(options) * 16 < 3 * taken
@@ -428,7 +428,7 @@ def test_a_run_folder_has_what_it_should(finished: Path) -> None:
 def test_the_summary_says_what_was_run(finished: Path) -> None:
     summary = json.loads((finished / "summary.json").read_text())
     assert (summary["name"], summary["seed"], summary["hwsim_version"]) == ("tiny", 3, hwsim.__version__)
-    resolved = documents.load(finished / "config.yaml").data
+    resolved = documents.read(finished / "config.yaml").data
     assert summary["config_sha256"] == documents.fingerprint(resolved)
     systems = summary["systems"]
     assert [(one["rule"], one["machine"], one["chips"]) for one in systems.values()] == [
@@ -473,7 +473,7 @@ def test_a_seed_on_the_command_line_stands_for_the_one_in_the_file(command: Comm
     for name in FILES:
         assert Path("a", name).read_bytes() == (finished / name).read_bytes(), name
     assert json.loads(Path("b/summary.json").read_text())["seed"] == 4
-    assert documents.load(Path("b/config.yaml")).data["seed"] == 4
+    assert documents.read(Path("b/config.yaml")).data["seed"] == 4
     assert Path("b/metrics.csv").read_bytes() != (finished / "metrics.csv").read_bytes()
 
 

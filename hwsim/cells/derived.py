@@ -13,7 +13,7 @@ from hwsim.operations.derivative import Node
 from hwsim.operations.wiring import take
 
 
-class Point:
+class OperatingPoint:
     """Where the derivatives of a step are taken: the operations that led from the state and the input to the new state.
 
     Attributes:
@@ -30,24 +30,24 @@ class Point:
                 self.users.setdefault(id(operand), []).append((node, position))
 
 
-class Errors:
+class Adjoints:
     """Errors at the signals of a step, from the one at the new state; each is found when it is first asked for.
 
     Attributes:
         at: where the derivatives are taken.
     """
 
-    def __init__(self, at: Point, delta: Signal) -> None:
+    def __init__(self, at: OperatingPoint, delta: Signal) -> None:
         self.at = at
         self._known: dict[int, Signal | None] = {id(at.new): delta}
 
     def of(self, signal: Signal) -> Signal | None:
         """The error at a signal; None if the new state does not depend on it."""
         if id(signal) not in self._known:
-            self._known[id(signal)] = self._found(signal)
+            self._known[id(signal)] = self._from_users(signal)
         return self._known[id(signal)]
 
-    def _found(self, signal: Signal) -> Signal | None:
+    def _from_users(self, signal: Signal) -> Signal | None:
         users = [(node, at) for node, at in self.at.users.get(id(signal), []) if self.of(node.result) is not None]
         if len(users) > 1 and all(node.operation is take for node, _ in users):
             joined = self._joined(signal, [node for node, _ in users])
@@ -113,29 +113,29 @@ class Derived(Cell):
         self.units += units
         self.trainables = [unit.trainable for unit in self.units]
 
-    def step(self, h: Signal, x: Signal) -> tuple[Signal, Point]:
+    def step(self, h: Signal, x: Signal) -> tuple[Signal, OperatingPoint]:
         with following(self.machine) as nodes:
             new = self.next(h, x)
-        return new, Point(self.machine, h, x, new, nodes)
+        return new, OperatingPoint(self.machine, h, x, new, nodes)
 
-    def recall(self, before: Signal, x: Signal, h: Signal) -> Point:
+    def recall(self, before: Signal, x: Signal, h: Signal) -> OperatingPoint:
         """The step again, which is charged: states do not tell what happened within it."""
         return self.step(before, x)[1]
 
-    def drive_error(self, at: Point, delta: Signal) -> Errors:
-        return Errors(at, delta)
+    def drive_error(self, at: OperatingPoint, delta: Signal) -> Adjoints:
+        return Adjoints(at, delta)
 
-    def input_error(self, drive: Errors) -> Signal:
+    def input_error(self, drive: Adjoints) -> Signal:
         error = drive.of(drive.at.x)
         assert error is not None, "the input reaches the state"
         return error
 
-    def transposed(self, at: Point, delta: Signal, drive: Errors | None = None) -> Signal:
-        error = (drive or Errors(at, delta)).of(at.h)
+    def transposed(self, at: OperatingPoint, delta: Signal, drive: Adjoints | None = None) -> Signal:
+        error = (drive or Adjoints(at, delta)).of(at.h)
         assert error is not None, "the state reaches the next one"
         return error
 
-    def along(self, at: Point, v: Signal) -> Signal:
+    def along(self, at: OperatingPoint, v: Signal) -> Signal:
         changes: dict[int, Signal] = {id(at.h): v}
         for node in at.nodes:
             change: Signal | None = None
@@ -147,7 +147,7 @@ class Derived(Cell):
                 changes[id(node.result)] = change
         return changes[id(at.new)]
 
-    def accumulate(self, at: Point, delta: Signal, drive: Errors, recurrent: bool = True) -> None:
+    def accumulate(self, at: OperatingPoint, delta: Signal, drive: Adjoints, recurrent: bool = True) -> None:
         for node in at.nodes:
             if node.holder is None:
                 continue

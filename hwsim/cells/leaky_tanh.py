@@ -28,7 +28,7 @@ def size(options: Options, inputs: int) -> Size:
     return Size(n, n, n * (n + inputs + 1), n)
 
 
-class At:
+class OperatingPoint:
     """State and input before the step, s = tanh(v), and φ = a tanh'(v), which is worked out when it is first needed."""
 
     __slots__ = ("_slope", "h", "leak", "s", "x")
@@ -64,34 +64,34 @@ class LeakyTanh(Cell):
         self.b = Bias.trained(machine, f"{name} b", "input", initial.zeros(self.width))
         self.trainables = [self.W.trainable, self.U.trainable, self.b.trainable]
 
-    def step(self, h: Signal, x: Signal) -> tuple[Signal, At]:
+    def step(self, h: Signal, x: Signal) -> tuple[Signal, OperatingPoint]:
         s = tanh(self.W @ h + self.U @ x + self.b)
-        return self._leaky(h, s if self.leak == 1 else self.leak * s), At(h, x, s, self.leak)
+        return self._leaky(h, s if self.leak == 1 else self.leak * s), OperatingPoint(h, x, s, self.leak)
 
-    def recall(self, before: Signal, x: Signal, h: Signal) -> At:
+    def recall(self, before: Signal, x: Signal, h: Signal) -> OperatingPoint:
         a = self.leak
         s = h if a == 1 else (1 / a) * (h - (1 - a) * before)
-        return At(before, x, s, a)
+        return OperatingPoint(before, x, s, a)
 
-    def drive_error(self, at: At, delta: Signal) -> Signal:
+    def drive_error(self, at: OperatingPoint, delta: Signal) -> Signal:
         return at.slope * delta
 
     def input_error(self, drive: Signal) -> Signal:
         return self.U.T @ drive
 
-    def transposed(self, at: At, delta: Signal, drive: Signal | None = None) -> Signal:
+    def transposed(self, at: OperatingPoint, delta: Signal, drive: Signal | None = None) -> Signal:
         return self._leaky(delta, self.W.T @ (at.slope * delta if drive is None else drive))
 
-    def inverse_transposed(self, at: At, v: Signal) -> Signal:
+    def inverse_transposed(self, at: OperatingPoint, v: Signal) -> Signal:
         transposed = at.slope * self.W.columns()
         if self.leak < 1:
             transposed = plus_identity(transposed, 1 - self.leak)
         return solve(transposed, v)
 
-    def along(self, at: At, v: Signal) -> Signal:
+    def along(self, at: OperatingPoint, v: Signal) -> Signal:
         return self._leaky(v, at.slope * (self.W @ v))
 
-    def accumulate(self, at: At, delta: Signal, drive: Signal, recurrent: bool = True) -> None:
+    def accumulate(self, at: OperatingPoint, delta: Signal, drive: Signal, recurrent: bool = True) -> None:
         if recurrent:
             self.W.gradient.add_outer(drive, at.h)
         self.U.gradient.add_outer(drive, at.x)

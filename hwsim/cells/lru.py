@@ -60,7 +60,7 @@ def size(options: Options, inputs: int) -> Size:
     return Size(2 * n, 2 * n, n * (3 + 2 + 2 * inputs), n)
 
 
-class At(NamedTuple):
+class OperatingPoint(NamedTuple):
     """State and input before the step, and the driven part γ (B x + b) of the new state."""
 
     h: Signal
@@ -106,39 +106,39 @@ class LRU(Cell):
         self.trainables = [self.nu, self.theta, self.log_gamma, self.B.trainable, self.b.trainable]
         self.eigenvalue_gradient: Accumulator
 
-    def step(self, h: Signal, x: Signal) -> tuple[Signal, At]:
+    def step(self, h: Signal, x: Signal) -> tuple[Signal, OperatingPoint]:
         driven = self.gamma * (self.B @ x + self.b)
-        return self.eigenvalues * h + driven, At(h, x, driven)
+        return self.eigenvalues * h + driven, OperatingPoint(h, x, driven)
 
-    def recall(self, before: Signal, x: Signal, h: Signal) -> At:
-        return At(before, x, h - self.eigenvalues * before)
+    def recall(self, before: Signal, x: Signal, h: Signal) -> OperatingPoint:
+        return OperatingPoint(before, x, h - self.eigenvalues * before)
 
-    def drive_error(self, at: At, delta: Signal) -> Signal:
+    def drive_error(self, at: OperatingPoint, delta: Signal) -> Signal:
         return self.gamma * delta
 
     def input_error(self, drive: Signal) -> Signal:
         return self.B.T @ drive
 
-    def transposed(self, at: At, delta: Signal, drive: Signal | None = None) -> Signal:
+    def transposed(self, at: OperatingPoint, delta: Signal, drive: Signal | None = None) -> Signal:
         return self.eigenvalues.T * delta
 
-    def inverse_transposed(self, at: At, v: Signal) -> Signal:
+    def inverse_transposed(self, at: OperatingPoint, v: Signal) -> Signal:
         assert self.inverse is not None, "a rule that needs the inverse says so in `uses`"
         return self.inverse * v
 
-    def along(self, at: At, v: Signal) -> Signal:
+    def along(self, at: OperatingPoint, v: Signal) -> Signal:
         return self.eigenvalues * v
 
     def product(self, workspace: Workspace, name: str) -> Register:
         return workspace.register(name, self.width, LEARNING, initial=(1.0, 0.0))
 
-    def extend(self, product: Signal, at: At) -> Signal:
+    def extend(self, product: Signal, at: OperatingPoint) -> Signal:
         return self.eigenvalues.T * product
 
     def through(self, product: Signal, g: Signal) -> Signal:
         return complex_product(product, g)
 
-    def accumulate(self, at: At, delta: Signal, drive: Signal, recurrent: bool = True) -> None:
+    def accumulate(self, at: OperatingPoint, delta: Signal, drive: Signal, recurrent: bool = True) -> None:
         with self.machine.part(purpose=GRADIENT):
             if recurrent:
                 self.eigenvalue_gradient.add(conjugate_product(delta, at.h))
@@ -153,7 +153,7 @@ class LRU(Cell):
 
         return Traces(trace("lambda"), trace("gamma"), trace("b"), trace("B", bundle=self.B.shape[1]))
 
-    def advance(self, traces: Traces, at: At) -> Traces:
+    def advance(self, traces: Traces, at: OperatingPoint) -> Traces:
         """e_λ ← λ e_λ + h, e_γ ← λ e_γ + γu, e_b ← λ e_b + γ, and for each input j: e_Bj ← λ e_Bj + γ x_j."""
         fresh = Traces(at.h, at.driven, self.gamma.constant(), self.gamma.spread(at.x))
         sensitivities = Traces(*(self.eigenvalues * e.load() + new for e, new in zip(traces, fresh, strict=True)))

@@ -21,7 +21,7 @@ Name = Annotated[str, Field(pattern=NAME, max_length=80)]
 Whole = Annotated[int, Field(ge=1)]
 
 
-class GradientCheck(BaseModel, extra="forbid"):
+class GradientCheckOptions(BaseModel, extra="forbid"):
     """Compare the rule's gradient at the initial weights with exact backpropagation through time."""
 
     sequences: Annotated[Whole, Field(description="taken from the training set")] = 16
@@ -75,7 +75,7 @@ class Experiment(SystemOptions):
     task: Annotated[tasks.AnyOptions, Field(description="what is to be learned")]
     network: Annotated[networks.Options, Field(description="the network, which is the same in all systems")]
     gradient_check: Annotated[
-        GradientCheck | None,
+        GradientCheckOptions | None,
         Field(description="compare the gradient at the initial weights with the exact one; `null`: no comparison"),
     ] = None
     training: Annotated[
@@ -147,7 +147,7 @@ def load(source: str | Path | Mapping[str, Any]) -> Experiment:
     """
     if isinstance(source, Mapping):
         return compose(Document("experiment", documents.plain(source)))
-    return compose(documents.load(path_of(source)))
+    return compose(documents.read(path_of(source)))
 
 
 def path_of(source: str | Path, kind: str = "configs/experiments") -> Path:

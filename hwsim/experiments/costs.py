@@ -15,7 +15,7 @@ from hwsim.accounts.schedule import Scheduler
 from hwsim.accounts.work import total_work, work
 from hwsim.experiments.system import Detail, System
 from hwsim.machine import Machine
-from hwsim.results.tables import Row
+from hwsim.results.tables import EnergyRow
 
 PRODUCTS = ("read", "read transposed")
 CONVERSIONS = ("dac", "adc", "tile adc")
@@ -89,7 +89,7 @@ class Costs:
         """One batch step by step."""
         return iter(self.tariff.of_steps(detail.batch, detail.steps, self.seconds(detail.batch)))
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[EnergyRow]:
         """The energy of one batch step by step, then that of everything by epoch."""
         name, detail = self.system.name, self.outcome.detail
         if detail is not None:
@@ -249,10 +249,10 @@ def _range_per(spent: Spent, count: int) -> tuple[float, float] | None:
 
 def _rows(
     ledger: Ledger, system: str, part: str, epoch: int | None, sweep: str | None, step: int | None
-) -> Iterator[Row]:
+) -> Iterator[EnergyRow]:
     for line, entry in ledger.items():
         energy = entry.energy
         known: tuple[float | None, ...] = (None,) * 4
         if energy is not None:
             known = (energy, energy * entry.low, energy * entry.high, energy if entry.assumed else 0.0)
-        yield Row(system, part, epoch, sweep, step, *line, entry.price, entry.count, *known)
+        yield EnergyRow(system, part, epoch, sweep, step, *line, entry.price, entry.count, *known)

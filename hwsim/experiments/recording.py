@@ -13,7 +13,7 @@ from hwsim.accounts.timeline import TimelineWriter
 from hwsim.columns import METRICS
 from hwsim.experiments import wear
 from hwsim.experiments.costs import Costs
-from hwsim.results.tables import Held
+from hwsim.results.tables import MemoryRow
 
 
 def tables(ledgers: Sequence[Costs]) -> Mapping[str, Iterable[Any]]:
@@ -43,7 +43,7 @@ def metrics(costs: Costs) -> Iterator[list[Any]]:
             yield [spent if key == "energy_j" else row[key] for key in METRICS]
 
 
-def held(costs: Costs) -> Iterator[Held]:
+def held(costs: Costs) -> Iterator[MemoryRow]:
     """The memory held when a batch began, and every change during the batch."""
     name, detail = costs.system.name, costs.outcome.detail
     if detail is None:
@@ -51,7 +51,7 @@ def held(costs: Costs) -> Iterator[Held]:
     live = 0
     for holding in detail.before:
         live += holding.total_bits
-        yield Held(
+        yield MemoryRow(
             name, None, None, *holding[:2], holding.technology, holding.values, holding.bits, holding.total_bits, live
         )
     names = [sweep.name for sweep in detail.batch.sweeps]
@@ -60,7 +60,7 @@ def held(costs: Costs) -> Iterator[Held]:
         sweep = names[change.sweep - 1] if change.sweep <= len(names) else "end"
         bits = abs(change.bits // change.values) if change.values else 0
         row = change.name, change.kind, change.technology, change.values, bits, change.bits, live
-        yield Held(name, sweep, change.step, *row)
+        yield MemoryRow(name, sweep, change.step, *row)
 
 
 def _timeline(writer: TimelineWriter, number: int, costs: Costs) -> None:

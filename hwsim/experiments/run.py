@@ -27,10 +27,10 @@ from hwsim.experiments.system import Report, System
 from hwsim.learning.horizon import Horizon
 from hwsim.results import run_folder
 from hwsim.results.summary import SCHEMA_VERSION, Summary
-from hwsim.results.tables import Held, Row
+from hwsim.results.tables import EnergyRow, MemoryRow
 from hwsim.tasks import Dataset
 
-Progress = Callable[[str, str, int, int], None]
+RunProgress = Callable[[str, str, int, int], None]
 """Told which system is at work, on what, how much of it is done, and how much there is."""
 
 
@@ -53,13 +53,13 @@ class Run:
     @property
     def energy(self) -> pd.DataFrame:
         """What is written to `energy.csv`."""
-        return pd.DataFrame((row for one in self.costs for row in one.rows()), columns=Row._fields)
+        return pd.DataFrame((row for one in self.costs for row in one.rows()), columns=EnergyRow._fields)
 
     @property
     def memory(self) -> pd.DataFrame:
         """What is written to `memory.csv`."""
         rows = (row for one in self.costs for row in recording.held(one))
-        return pd.DataFrame(rows, columns=Held._fields)
+        return pd.DataFrame(rows, columns=MemoryRow._fields)
 
     @property
     def metrics(self) -> pd.DataFrame:
@@ -75,7 +75,7 @@ def run(
     out: str | Path | None = None,
     seed: int | None = None,
     data: str | Path | None = None,
-    progress: Progress = lambda system, what, done, total: None,
+    progress: RunProgress = lambda system, what, done, total: None,
 ) -> Run:
     """Run an experiment, and write its folder if `out` says where.
 
@@ -104,16 +104,16 @@ def run(
     return result
 
 
-Load = Callable[[Any, int, Path | None], Dataset]
-"""Gives the data of a task, as `hwsim.tasks.load` does."""
+BuildDataset = Callable[[Any, int, Path | None], Dataset]
+"""Gives the data of a task, as `hwsim.tasks.build` does."""
 
 
 @one_thread()
 def simulate(
     experiment: Experiment,
-    load: Load | None = None,
+    build_dataset: BuildDataset | None = None,
     data: str | Path | None = None,
-    progress: Progress = lambda system, what, done, total: None,
+    progress: RunProgress = lambda system, what, done, total: None,
     needed: Footprint | None = None,
 ) -> Run:
     """Run an experiment and write nothing.
@@ -125,7 +125,7 @@ def simulate(
         HwsimError: it would not fit this computer, a rule does not fit its machine, or the data is not there.
     """
     (needed or footprint(experiment)).check()
-    dataset = (load or tasks.load)(experiment.task, experiment.seed, None if data is None else Path(data))
+    dataset = (build_dataset or tasks.build)(experiment.task, experiment.seed, None if data is None else Path(data))
     found: list[Costs] = []
     target: Gradient = {}
     for name, options in experiment.systems().items():

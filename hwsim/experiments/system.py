@@ -37,7 +37,7 @@ TEST_BATCH = 256
 FEW = 4
 """Sequences along which a rule may look at its network."""
 
-Progress = Callable[[str, int, int], None]
+SystemProgress = Callable[[str, int, int], None]
 """Told what is going on, how much of it is done, and how much there is."""
 
 
@@ -133,7 +133,7 @@ class System:
         self.machine: Machine
         self.network: Network
 
-    def run(self, progress: Progress) -> Outcome:
+    def run(self, progress: SystemProgress) -> Outcome:
         """Rehearse, check the gradient, train and test.
 
         Raises:
@@ -148,7 +148,7 @@ class System:
             raise type(error)(f"{self.name}: {error}") from None
         return self.outcome
 
-    def _carry_out(self, holds: Any, progress: Progress) -> None:
+    def _carry_out(self, holds: Any, progress: SystemProgress) -> None:
         experiment, training = self.experiment, self.experiment.training
         if experiment.gradient_check:
             progress("gradient check", 0, 1)
@@ -243,7 +243,7 @@ class System:
         training = self.experiment.training
         return self._length(training).updates if training else 0
 
-    def _train(self, training: Training, progress: Progress) -> None:
+    def _train(self, training: Training, progress: SystemProgress) -> None:
         network, stage = self.network, self.machine
         size, updates, every = self._length(training)
         optimizer = optimizers.build(training.optimizer, network)

@@ -37,7 +37,7 @@ class Answer(NamedTuple):
     reasons: list[str]
 
 
-class Score(NamedTuple):
+class Performance(NamedTuple):
     """How well a system does on the test, by accuracy if there is one, else by loss.
 
     Attributes:
@@ -302,7 +302,7 @@ def _said_of(system: SystemSummary) -> str:
     return ", ".join(parts) + "." if parts else "not tested."
 
 
-def scores(run: RunFolder) -> dict[str, Score]:
+def scores(run: RunFolder) -> dict[str, Performance]:
     """The score of each system."""
     by_system = {}
     for name, tests in run.metrics.groupby("system", sort=False):
@@ -310,7 +310,7 @@ def scores(run: RunFolder) -> dict[str, Score]:
         medians = tests.groupby("updates")["test_accuracy" if is_accuracy else "test_loss"].median().sort_index()
         lost_chips = int(tests[tests.updates == tests.updates.max()].test_loss.isna().sum())
         ends = float(medians.iloc[0]), float(medians.iloc[-1])
-        by_system[str(name)] = Score(*ends, is_accuracy, len(medians) > 1, lost_chips)
+        by_system[str(name)] = Performance(*ends, is_accuracy, len(medians) > 1, lost_chips)
     return by_system
 
 

@@ -17,7 +17,7 @@ from hwsim.records import PURPOSES
 from hwsim.results.summary import (
     Against,
     Alignment,
-    Diagnostic,
+    DiagnosticSummary,
     Diverged,
     GradientCheck,
     Range,
@@ -174,13 +174,12 @@ def memory(systems: Systems) -> Table:
 
 def constants(name: str, system: SystemSummary) -> Table:
     """The contribution of each constant to a training step, its range, and whether the constant is assumed."""
-    contributions, total = shares(system), system.energy.training_step_j
-    rows = []
-    for constant, share in contributions.items():
-        part = NOTHING if not total else TableCell(f"{share.energy / total:.1%}", share.energy / total)
-        ends = tuple(NOTHING if end is None else TableCell(si(end, "J"), end) for end in (share.low, share.high))
-        origin = NOTHING if share.assumed is None else TableCell("assumed" if share.assumed else "from a source")
-        rows.append(TableRow(constant, (TableCell(si(share.energy, "J"), share.energy), part, *ends, origin)))
+    total, rows = system.energy.training_step_j, []
+    for constant, part in contributions(system).items():
+        share = NOTHING if not total else TableCell(f"{part.energy / total:.1%}", part.energy / total)
+        ends = tuple(NOTHING if end is None else TableCell(si(end, "J"), end) for end in (part.low, part.high))
+        origin = TableCell("assumed" if part.assumed else "from a source")
+        rows.append(TableRow(constant, (TableCell(si(part.energy, "J"), part.energy), share, *ends, origin)))
     known = [any(row.cells[column] != NOTHING for row in rows) for column in range(5)]
     columns = ("energy", "share", "lowest", "highest", "value")
     return Table(
@@ -231,17 +230,17 @@ def utilisation(systems: Systems) -> Table:
     return Table("Utilisation of each unit", tuple(busy), rows, corner="unit")
 
 
-class EnergyShare(NamedTuple):
-    """The energy that one constant contributes, and its range; None if its source gives no range.
+class KnownContribution(NamedTuple):
+    """The energy that one constant contributes to a training step, and its range; None for an end that is not finite.
 
     Attributes:
-        assumed: whether the constant is assumed; None if the run folder does not say.
+        assumed: whether the constant is assumed.
     """
 
     energy: float
-    low: float | None = None
-    high: float | None = None
-    assumed: bool | None = None
+    low: float | None
+    high: float | None
+    assumed: bool
 
     @property
     def swing(self) -> float:
@@ -249,13 +248,14 @@ class EnergyShare(NamedTuple):
         return self.high - self.low if self.low is not None and self.high is not None else 0.0
 
 
-def shares(system: SystemSummary) -> dict[str, EnergyShare]:
-    """The contribution of each constant to a training step, the largest first."""
-    by_constant = {}
-    for name, entry in system.energy.by_constant.items():
-        if entry.energy_j is not None:  # None where learning diverged
-            by_constant[name] = EnergyShare(entry.energy_j, entry.low_j, entry.high_j, entry.assumed)
-    return dict(sorted(by_constant.items(), key=lambda item: -item[1].energy))
+def contributions(system: SystemSummary) -> dict[str, KnownContribution]:
+    """The contributions of constants that are finite, by constant; the largest first."""
+    known = {
+        name: KnownContribution(part.energy_j, part.low_j, part.high_j, part.assumed)
+        for name, part in system.energy.by_constant.items()
+        if part.energy_j is not None
+    }
+    return dict(sorted(known.items(), key=lambda item: -item[1].energy))
 
 
 def alignments(gradient: GradientCheck) -> Iterator[tuple[str, Against]]:
@@ -328,7 +328,7 @@ def verdicts(system: SystemSummary, bad_alone: bool = False) -> list[str]:
     ]
 
 
-def _at_first(diagnostic: Diagnostic) -> str:
+def _at_first(diagnostic: DiagnosticSummary) -> str:
     before = diagnostic.at_start.words if diagnostic.at_start else None
     return f"; at the initial weights it was {before}" if before else ""
 

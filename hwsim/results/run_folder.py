@@ -193,7 +193,7 @@ def read(path: str | Path) -> RunFolder:
                 f"one in {CHECKSUMS}; copy the folder again, or {_again(folder)}"
             )
     try:
-        config = documents.load(folder / "config.yaml").data
+        config = documents.read(folder / "config.yaml").data
     except HwsimError as error:
         raise ResultsError(str(error)) from None
     return RunFolder(folder, _typed(folder, data), config)

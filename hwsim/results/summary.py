@@ -33,7 +33,7 @@ Known = Annotated[Number | None, BeforeValidator(plain)]
 Range = tuple[Known, Known] | None
 
 
-class Part(BaseModel):
+class SummaryPart(BaseModel):
     """A part of a summary: immutable, with the described keys and no others.
 
     Keys with a default are optional; absent keys are not written.
@@ -46,7 +46,7 @@ class Part(BaseModel):
         return self.model_dump(mode="json", exclude_unset=True)
 
 
-class Spread(Part):
+class Spread(SummaryPart):
     """A quantity on the test set, over the chips."""
 
     median: Known = Field(
@@ -59,7 +59,7 @@ class Spread(Part):
     non_finite: int = Field(description="Number of chips with null.")
 
 
-class Alignment(Part):
+class Alignment(SummaryPart):
     """A gradient compared with an exact one."""
 
     cosine: Known = Field(
@@ -76,7 +76,7 @@ class Alignment(Part):
     )
 
 
-class Against(Part):
+class Against(SummaryPart):
     """A gradient compared with three exact ones; the differences show the errors of programming, of the dynamics and
     of the rule."""
 
@@ -88,7 +88,7 @@ class Against(Part):
     )
 
 
-class Groups(Part):
+class Groups(SummaryPart):
     """The gradient by group of parameters."""
 
     recurrent: Against = Field(description="Recurrent parameters.")
@@ -103,7 +103,7 @@ class GradientCheck(Groups):
     by_layer: dict[str, Groups] = Field(description="The groups of each layer.")
 
 
-class InitialHorizon(Part):
+class InitialHorizon(SummaryPart):
     """How many steps errors can be carried forward, at the weights of the first chip whose weights are finite.
 
     Null means infinite here.
@@ -130,7 +130,7 @@ class InitialHorizon(Part):
     fits: bool = Field(description="Whether `steps` is within both.")
 
 
-class Horizon(InitialHorizon):
+class HorizonSummary(InitialHorizon):
     """The horizon at the last weights, the error measured there, and the horizon at the initial weights."""
 
     end_residual: dict[str, Known] = Field(
@@ -142,7 +142,7 @@ class Horizon(InitialHorizon):
     )
 
 
-class InitialDiagnostic(Part):
+class InitialDiagnostic(SummaryPart):
     """A quantity that the rule reports of itself, at the initial weights."""
 
     name: str = Field(description="Name of the quantity in tables.")
@@ -158,7 +158,7 @@ class InitialDiagnostic(Part):
     good: bool | None = Field(description="Whether the value is good; null if it is neither good nor bad.")
 
 
-class Diagnostic(InitialDiagnostic):
+class DiagnosticSummary(InitialDiagnostic):
     """A quantity that the rule reports of itself, at the last test and at the first."""
 
     at_start: InitialDiagnostic | None = Field(
@@ -166,7 +166,7 @@ class Diagnostic(InitialDiagnostic):
     )
 
 
-class Contribution(Part):
+class Contribution(SummaryPart):
     """The contribution of one constant to the energy of a training step."""
 
     energy_j: Known = Field(description="Energy in joules; null if it is not finite.")
@@ -175,7 +175,7 @@ class Contribution(Part):
     assumed: bool = Field(description="Whether the constant is assumed.")
 
 
-class Energy(Part):
+class Energy(SummaryPart):
     """Energies in joules; means over chips where they depend on values.
 
     An energy is null if a constant has no value, or if the energy is not finite.
@@ -208,7 +208,7 @@ class Energy(Part):
     )
 
 
-class Memory(Part):
+class Memory(SummaryPart):
     """Memory at its peak, for one sequence."""
 
     peak_bytes: int = Field(description="Bytes in total.")
@@ -216,7 +216,7 @@ class Memory(Part):
     devices: int = Field(description="Number of memory devices.")
 
 
-class Time(Part):
+class Time(SummaryPart):
     """Hardware time of the training step; all keys are absent if no step was recorded."""
 
     hardware_step_s: Known = Field(None, description="Seconds from one step to the next.")
@@ -230,7 +230,7 @@ class Time(Part):
     )
 
 
-class Efficiency(Part):
+class Efficiency(SummaryPart):
     """Efficiency of the matrix products of a training step. [The model](model.md#area) says what an area includes."""
 
     energy_per_mac_j: Known = Field(
@@ -250,14 +250,14 @@ class Efficiency(Part):
     area_why_null: str | None = Field(description="Why the whole area is unknown.")
 
 
-class Writes(Part):
+class Writes(SummaryPart):
     """Writes of devices on the median chip, with the first programming."""
 
     writes: Number = Field(description="Number of writes.")
     writes_per_device: Number = Field(description="Mean number of writes per device.")
 
 
-class SignalHealth(Part):
+class SignalHealth(SummaryPart):
     """How well analog signals fit their ranges."""
 
     dac_clip_rate: Number = Field(description="Share of values that digital-to-analog converters clip at full scale.")
@@ -266,7 +266,7 @@ class SignalHealth(Part):
     effective_bits: dict[str, Known] = Field(description="Bits of an analog value that its noise leaves.")
 
 
-class Diverged(Part):
+class Diverged(SummaryPart):
     """Where learning first reached a value that is not finite."""
 
     updates: int = Field(description="Number of updates before it.")
@@ -277,7 +277,7 @@ class Diverged(Part):
     chips: list[int] = Field(description="The chips on which learning diverged.")
 
 
-class SystemSummary(Part):
+class SystemSummary(SummaryPart):
     """One rule on one machine."""
 
     rule: str = Field(description="The learning rule.")
@@ -287,7 +287,7 @@ class SystemSummary(Part):
     loss: Spread | None = Field(description="Loss on the test set; null without a test.")
     accuracy: Spread | None = Field(description="Accuracy on the test set; null without a test, or without classes.")
     gradient: GradientCheck | None = Field(description="The gradient check; null if there was none.")
-    horizon: Horizon | None = Field(
+    horizon: HorizonSummary | None = Field(
         description="The [horizon](model.md#the-horizon). Null for rules without one, and if the last weights, or "
         "the exact errors at these weights, are not finite. The horizon at each test is in `metrics.csv`."
     )
@@ -300,10 +300,12 @@ class SystemSummary(Part):
         description="Clipping and saturation of analog signals; null for machines without them, and in estimates."
     )
     diverged: Diverged | None = Field(description="Where learning diverged; null if it did not.")
-    diagnostics: list[Diagnostic] = Field(description="The quantities that the rule reports of itself, in its order.")
+    diagnostics: list[DiagnosticSummary] = Field(
+        description="The quantities that the rule reports of itself, in its order."
+    )
 
 
-class Summary(Part):
+class Summary(SummaryPart):
     """The results of a run or an estimate, by system."""
 
     schema_version: int = Field(description="Version of the format of run folders: 4.")

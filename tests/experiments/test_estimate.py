@@ -426,7 +426,7 @@ def test_very_wide_layers_draw_no_errors_of_their_circuits():
 )
 def test_outlines_have_the_shapes_of_the_data(options):
     asked = tasks.TASKS[options["name"]].Options.model_validate(options)
-    for data, shape in zip(tasks.load(asked, 1), tasks.outline(asked), strict=True):
+    for data, shape in zip(tasks.build(asked, 1), tasks.outline(asked), strict=True):
         for what in ("inputs", "labels", "values", "targets"):
             one, other = getattr(data, what), getattr(shape, what)
             assert (one is None) == (other is None)

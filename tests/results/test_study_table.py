@@ -31,7 +31,7 @@ CHIPS = {"substrate": 3, "BPTT": 1}
 
 def asked(text: str = run_folders.STUDY) -> Grid:
     """A study of 2 × 2 points and three seeds."""
-    return grid.compose(documents.loads(text, "study.yaml"))
+    return grid.compose(documents.parse(text, "study.yaml"))
 
 
 # ---- trials that are made up -------------------------------------------------------------------------------------
@@ -367,7 +367,7 @@ def test_what_is_written_is_read_as_the_same_tables(store: TrialStore) -> None:
             assert_frame_equal(getattr(each, name), numbered, check_dtype=False, check_exact=True)
     as_text = pd.read_csv(folder / table.TABLE, dtype=wanted[table.TABLE].dtypes.to_dict())
     assert_frame_equal(as_text, wanted[table.TABLE], check_exact=True)
-    assert found.study == documents.load(folder / STUDY).data
+    assert found.study == documents.read(folder / STUDY).data
 
 
 @pytest.mark.parametrize("names", [["1", "2"], ["null", "NA", "None"]])

@@ -10,7 +10,7 @@ from hwsim.learning.optimizers.optimizer import Optimizer
 from hwsim.machine import Signal, Trainable
 from hwsim.operations import plus, sqrt, square
 
-Share = Annotated[float, Field(ge=0, lt=1)]
+DecayRate = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Options(BaseModel, extra="forbid"):
@@ -18,8 +18,8 @@ class Options(BaseModel, extra="forbid"):
 
     name: Literal["adamw"]
     rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="learning rate η")]
-    beta1: Annotated[Share, Field(description="how much of the mean gradient m is kept")] = 0.9
-    beta2: Annotated[Share, Field(description="how much of the mean square v is kept")] = 0.999
+    beta1: Annotated[DecayRate, Field(description="how much of the mean gradient m is kept")] = 0.9
+    beta2: Annotated[DecayRate, Field(description="how much of the mean square v is kept")] = 0.999
     epsilon: Annotated[float, Field(gt=0, description="added to √v before dividing by it")] = 1e-8
     decay: Annotated[float, Field(ge=0, allow_inf_nan=False, description="weight decay, times the learning rate")] = 0.0
     decay_recurrent: Annotated[bool, Field(description="whether recurrent parameters decay too")] = False
