@@ -60,10 +60,10 @@ def estimate(experiment: str | Path | Mapping[str, Any] | Experiment, expected: 
     asked = experiment if isinstance(experiment, Experiment) else config.load(experiment)
     expected = expected or Expectations()
     dataset = tasks.outline(asked.task)
-    found = [sketched(asked, name, options, dataset, expected) for name, options in asked.systems().items()]
-    systems = {one.system.name: _described(one) for one in found}
+    ledgers = [sketched(asked, name, options, dataset, expected) for name, options in asked.systems().items()]
+    systems = {costs.system.name: _described(costs) for costs in ledgers}
     summary = Summary.model_validate({**heading(asked), "estimated": expected.model_dump(), "systems": systems})
-    return Estimate(asked, expected, summary, found)
+    return Estimate(asked, expected, summary, ledgers)
 
 
 def sketched(
@@ -123,11 +123,11 @@ class Sketch(System):
         assert training is not None
         size, updates, every = self._length(training)
         optimizer = optimizers.build(training.optimizer, self.network)
-        episode, found = train.select(slice(0, size)), self._tested(1)
+        episode, totals = train.select(slice(0, size)), self._tested(1)
         for stage in stages(self.rule, updates):
             update = Update(self.network, optimizer, training, stage.batches[0] / updates)
-            found += self._learned(stage, update, episode, wanted=updates // 2 in stage.batches)
-        return found + self._tested(ceil(updates / every))
+            totals += self._learned(stage, update, episode, wanted=updates // 2 in stage.batches)
+        return totals + self._tested(ceil(updates / every))
 
     def _learned(self, stage: TrainingStage, update: Update, episode: Episode, wanted: bool) -> Totals:
         """All batches of a stage of training; one of them is noted step by step if that is wanted."""
@@ -140,17 +140,17 @@ class Sketch(System):
 
         devices = machine.devices
         before = 0 if devices is None else devices.written.copy()
-        found = self._repeated(learn, times)
+        totals = self._repeated(learn, times)
         if devices is not None:
             devices.written = before + times * (devices.written - before) / min(times, 2)
-        return found
+        return totals
 
     def _tested(self, times: int) -> Totals:
         """So many tests, if there are any."""
         test = self.dataset.test
         if not self.experiment.test:
             return Totals()
-        found = Totals()
+        totals = Totals()
         full, rest = divmod(test.batch, TEST_BATCH)
         for size, count in ((TEST_BATCH, full), (rest, 1 if rest else 0)):
 
@@ -158,27 +158,27 @@ class Sketch(System):
                 with self.machine.showing(test.select(slice(0, size))):
                     self.network.infer()
 
-            found += self._repeated(infer, count)
-        self.outcome.inference = found
-        return found.times(times)
+            totals += self._repeated(infer, count)
+        self.outcome.inference = totals
+        return totals.times(times)
 
     def _repeated(self, work: Callable[[], None], times: int) -> Totals:
         """The same work so many times: carried out twice, since the first time buffers are not there from the start."""
-        found = Totals()
+        totals = Totals()
         for count in (min(times, 1), times - 1):
             if count > 0:
                 work()
-                found += self.machine.journal.collect().times(count)
-        return found
+                totals += self.machine.journal.collect().times(count)
+        return totals
 
 
 def _described(costs: Costs) -> dict[str, Any]:
     """What the summary says of one system."""
-    system, found = costs.system, described(costs)
-    found["chips"] = system.chips
-    found["signal_health"] = None
-    energy, on_values = found["energy"], costs.tariff.by_activity()
+    system, summary = costs.system, described(costs)
+    summary["chips"] = system.chips
+    summary["signal_health"] = None
+    energy, on_values = summary["energy"], costs.tariff.by_activity()
     whole = energy["training_step_j"]
     expected = sum(each["energy_j"] for constant, each in energy["by_constant"].items() if constant in on_values)
     energy["expected_fraction"] = expected / whole if whole else None
-    return found
+    return summary

@@ -37,8 +37,8 @@ class Meter:
         machine = network.machine
         self._machine, self._episode = machine, episode
         loss = network.loss_for(episode)
-        self._weight, found = loss.weight, numbers(loss)
-        self._loss, self._scale = (found.of_answers, 1.0) if answers else (found.of_outputs, network.scale)
+        self._weight, functions = loss.weight, numbers(loss)
+        self._loss, self._scale = (functions.of_answers, 1.0) if answers else (functions.of_outputs, network.scale)
         self._losses = np.zeros((machine.chips, episode.loss_steps))
         self._seen = np.zeros(episode.loss_steps, bool)
         self._right = np.zeros(machine.chips)

@@ -1,4 +1,4 @@
-"""What a horizon is found from: how fast a network forgets, and how large its exact errors are."""
+"""What a horizon is computed from: how fast a network forgets, and how large its exact errors are."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def size_of_errors(network: Network, episode: Episode) -> float:
     with machine.showing(episode):
         BPTT(RULES["bptt"].Options(name="bptt")).gradients(network)
     machine.sequencer.after_step = None
-    sizes = np.sqrt([np.mean(found) for found in squares.values()])
+    sizes = np.sqrt([np.mean(of_layer) for of_layer in squares.values()])
     return float(sizes.min()) if np.isfinite(sizes).all() else nan
 
 

@@ -124,20 +124,20 @@ def _forget(network: Network) -> None:
 
 def _compare(network: Network, mine: Gradient, references: dict[str, Gradient]) -> dict[str, Any]:
     def one(names: list[str]) -> dict[str, Any]:
-        found = {}
+        compared = {}
         for against, reference in references.items():
             chips = [
                 _alike(_flat(mine, names, chip), _flat(reference, names, chip)) for chip in range(network.machine.chips)
             ]
             cosines, errors = zip(*chips, strict=True)
-            found[against] = {
+            compared[against] = {
                 "cosine": _median(cosines),
                 "relative_error": _median(errors),
                 "per_chip": list(cosines),
                 "relative_error_per_chip": list(errors),
                 "non_finite": errors.count(None),
             }
-        return found
+        return compared
 
     def grouped(prefix: str) -> dict[str, Any]:
         groups: dict[str, list[str]] = {"recurrent": [], "input": [], "readout": []}

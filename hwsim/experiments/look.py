@@ -38,8 +38,8 @@ class Differences:
         size = np.sqrt(np.square(y).sum((1, 2)))
         missing = np.sqrt(np.square(x - y).sum((1, 2)))
         relative = missing / np.where(size > 0, size, 1)
-        found = float(np.median(np.nan_to_num(relative, nan=inf, posinf=inf)))
-        self.latest.setdefault(name, {})[layer] = found
+        median = float(np.median(np.nan_to_num(relative, nan=inf, posinf=inf)))
+        self.latest.setdefault(name, {})[layer] = median
 
 
 class Outside(Look):

@@ -38,8 +38,8 @@ def numbers(loss: Loss) -> Numbers:
 
 
 def _at_class(logs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    found: np.ndarray = -np.take_along_axis(logs, labels[None, :, None], 2)[..., 0].sum(1)
-    return found
+    loss: np.ndarray = -np.take_along_axis(logs, labels[None, :, None], 2)[..., 0].sum(1)
+    return loss
 
 
 def _cross_entropy_of_outputs(output: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -53,8 +53,8 @@ def _cross_entropy_of_answers(answer: np.ndarray, labels: np.ndarray) -> np.ndar
 
 
 def _half_square(output: np.ndarray, values: np.ndarray) -> np.ndarray:
-    found: np.ndarray = 0.5 * np.square(output - values).sum((1, 2))
-    return found
+    loss: np.ndarray = 0.5 * np.square(output - values).sum((1, 2))
+    return loss
 
 
 KNOWN: dict[type, Numbers] = {

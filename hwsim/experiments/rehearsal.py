@@ -61,9 +61,9 @@ def rehearse(experiment: Experiment, name: str, options: SystemOptions, episode:
                 network.infer()
     except HwsimError as error:
         raise type(error)(f"{name}: {error}") from None
-    found = _held(stage, lambda steps: episode.steps if steps == small.steps else steps)
+    holds = _held(stage, lambda steps: episode.steps if steps == small.steps else steps)
     stage.release()
-    return found
+    return holds
 
 
 def _held(stage: Machine, standing_for: Callable[[int], int]) -> dict[str, Hold]:

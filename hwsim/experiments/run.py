@@ -126,14 +126,14 @@ def simulate(
     """
     (needed or footprint(experiment)).check()
     dataset = (build_dataset or tasks.build)(experiment.task, experiment.seed, None if data is None else Path(data))
-    found: list[Costs] = []
+    ledgers: list[Costs] = []
     target: Gradient = {}
     for name, options in experiment.systems().items():
         system = System(experiment, name, options, dataset, target)
         system.run(lambda what, done, total, name=name: progress(name, what, done, total))  # type: ignore[misc]
-        found.append(Costs(system))
-    systems = {one.system.name: described(one) for one in found}
-    return Run(experiment, Summary.model_validate({**heading(experiment), "systems": systems}), found)
+        ledgers.append(Costs(system))
+    systems = {costs.system.name: described(costs) for costs in ledgers}
+    return Run(experiment, Summary.model_validate({**heading(experiment), "systems": systems}), ledgers)
 
 
 def heading(experiment: Experiment) -> dict[str, Any]:

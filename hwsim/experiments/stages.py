@@ -21,8 +21,8 @@ class TrainingStage(NamedTuple):
 
 def stages(rule: Rule, updates: int) -> list[TrainingStage]:
     """The stages of a training of so many batches, those with equal options taken together, in order of their start."""
-    found: dict[tuple[type[Rule], str], TrainingStage] = {}
+    by_options: dict[tuple[type[Rule], str], TrainingStage] = {}
     for number in range(updates):
         now = rule.at(number, updates)
-        found.setdefault((type(now), repr(now.options)), TrainingStage(now, [])).batches.append(number)
-    return list(found.values())
+        by_options.setdefault((type(now), repr(now.options)), TrainingStage(now, [])).batches.append(number)
+    return list(by_options.values())

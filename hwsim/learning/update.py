@@ -122,6 +122,6 @@ def _clipping(gradients: list[Signal], bound: float, numbers: Format) -> Signal:
     def scaled(x: Signal) -> Signal:
         return x / scale if inverse is None else x * inverse
 
-    found = reduce(hypot, (norm(scaled(gradient), 1 / unit) for gradient in gradients))
+    size = reduce(hypot, (norm(scaled(gradient), 1 / unit) for gradient in gradients))
     reach = at_least(share * scaled(at_most(scale, floor)), numbers.smallest)
-    return reach / larger(reach, found)
+    return reach / larger(reach, size)
