@@ -57,6 +57,11 @@ class SystemOptions(BaseModel, extra="forbid"):
         Whole, Field(description="number of chips, each with its own device variation; equal ones are simulated once")
     ] = 1
 
+    @property
+    def chips_simulated(self) -> int:
+        """Number of chips that are simulated; chips without variation are all alike, so one of them is enough."""
+        return self.chips if machines.kind_of(self.machine).is_analog else 1
+
 
 class Reference(SystemOptions):
     """What the substrate is compared with: the same network and task under another rule or on another machine."""

@@ -153,6 +153,7 @@ def described(costs: Costs) -> dict[str, Any]:
     result: dict[str, Any] = {
         "rule": system.options.learning.name,
         "machine": system.options.machine.name,
+        "analog": system.machine.is_analog,
         "bound": system.machine.bound,
         "chips": system.machine.chips,
         "loss": None if outcome.score is None else _spread(outcome.score.loss),
@@ -180,7 +181,7 @@ def _reported(first: Report, last: Report) -> dict[str, Any]:
     horizon, start = None, {each.name: each for each in first.diagnostics}
     if last.horizon is not None:
         at_start = None if first.horizon is None else _reach(first.horizon)
-        residual = last.found("end_residual") or {}
+        residual = last.value("end_residual") or {}
         horizon = {**_reach(last.horizon), "end_residual": residual, "at_start": at_start}
     diagnostics = [
         {**each._asdict(), "at_start": start[each.name]._asdict() if each.name in start else None}

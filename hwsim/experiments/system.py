@@ -78,9 +78,9 @@ class Report(NamedTuple):
     horizon: Horizon | None
     diagnostics: list[Diagnostic]
 
-    def found(self, name: str) -> float | Mapping[str, float] | None:
-        """What the diagnostic of a name found; None if there is none."""
-        return next((each.found for each in self.diagnostics if each.name == name), None)
+    def value(self, name: str) -> float | Mapping[str, float] | None:
+        """The value of the diagnostic with a name; None if there is none."""
+        return next((each.value for each in self.diagnostics if each.name == name), None)
 
 
 @dataclass
@@ -90,7 +90,7 @@ class Outcome:
     Attributes:
         score: the last test.
         metrics: a row for each test and chip.
-        gradient: what the gradient check found.
+        gradient: the result of the gradient check.
         reports: what the rule reported of itself at each test, and after the gradient check.
         totals: what was done between tests; the first is programming and the test before training.
         inference: one test alone.
@@ -169,8 +169,8 @@ class System:
 
     @property
     def chips(self) -> int:
-        """Machines without variation are all alike, so one of them is enough."""
-        return self.options.chips if self.options.machine.kind == "crossbar" else 1
+        """Number of chips that are simulated."""
+        return self.options.chips_simulated
 
     def _built(self, chips: int, holds: Any, learns: bool, strict: bool = False) -> Network:
         """The network on the machine, if the rule fits both; the rule has prepared itself if it is to learn."""
@@ -296,7 +296,7 @@ class System:
                     "train_loss": None if train_loss is None else float(train_loss[chip]),
                     "test_loss": float(score.loss[chip]),
                     "test_accuracy": None if score.accuracy is None else float(score.accuracy[chip]),
-                    **{name: report.found(name) for name in REPORTED_AT_TESTS},
+                    **{name: report.value(name) for name in REPORTED_AT_TESTS},
                 }
             )
 

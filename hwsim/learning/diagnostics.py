@@ -17,16 +17,16 @@ class Diagnostic(NamedTuple):
         name: in tables, such as `"end_residual"`.
         unit: such as `"steps"`; empty for a share.
         description: what it is.
-        found: a number, or one for each layer or chip by its name.
-        words: the number in words, where there is more to say of it.
-        verdict: what it means, a sentence without its full stop.
-        good: whether that is good; None if it is neither.
+        value: a number, or one number per layer or chip, by its name.
+        words: the value in words, where there is more to say than the number.
+        verdict: what the value means, a sentence without its full stop.
+        good: whether the value is good; None if it is neither good nor bad.
     """
 
     name: str
     unit: str
     description: str
-    found: float | Mapping[str, float]
+    value: float | Mapping[str, float]
     words: str | None = None
     verdict: str | None = None
     good: bool | None = None

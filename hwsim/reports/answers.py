@@ -94,7 +94,7 @@ def warnings(systems: Mapping[str, SystemSummary]) -> list[str]:
 def _physicist(run: RunFolder) -> Answer:
     question = "Device physicist: is the device good enough to learn with?"
     substrate = next(iter(run.systems.values()))
-    if not substrate.signal_health:
+    if not substrate.analog:
         return Answer(question, f"There is no device in this run: {substrate.machine} has none.", "", [])
     reasons = []
     chips = [value for value in (substrate.accuracy.per_chip if substrate.accuracy else []) if value is not None]
@@ -102,11 +102,11 @@ def _physicist(run: RunFolder) -> Answer:
         reasons.append(f"Over {len(chips)} chips, accuracy is {min(chips):.1%} to {max(chips):.1%}.")
     reasons += [opening(text) for text in left_out(substrate)]
     reasons += _direction(substrate)
-    health = substrate.signal_health
-    reasons.append(
-        f"{health.saturation_rate:.2%} of analog values saturate; converters clip {health.dac_clip_rate:.2%} "
-        f"going in and {health.adc_clip_rate:.2%} coming out."
-    )
+    if health := substrate.signal_health:
+        reasons.append(
+            f"{health.saturation_rate:.2%} of analog values saturate; converters clip {health.dac_clip_rate:.2%} "
+            f"going in and {health.adc_clip_rate:.2%} coming out."
+        )
     if substrate.weights and substrate.weights.writes_per_device:
         reasons.append(
             f"A device was written {substrate.weights.writes_per_device:.3g} times on average; endurance is not "
@@ -125,7 +125,7 @@ def _good_enough(run: RunFolder) -> tuple[str, Tone]:
         return f"No: learning diverged on {len(chips)} of {substrate.chips} chips.", "bad"
     if own is None or not own.trained:
         return f"It was not trained in this run{'; look at the gradient' if substrate.gradient else ''}.", ""
-    digital = [name for name, system in run.systems.items() if name in score and not system.signal_health]
+    digital = [name for name, system in run.systems.items() if name in score and not system.analog]
     whole = [name for name in digital if not run.systems[name].diverged and not score[name].lost]
     if not digital:
         return f"It reaches {own}; there is no digital reference to say what that is worth.", "unsure"
@@ -164,7 +164,7 @@ def _direction(system: SystemSummary) -> list[str]:
 def _architect(run: RunFolder) -> Answer:
     question = "Chip architect: how do energy, memory and latency compare with digital?"
     (name, substrate), *rest = run.systems.items()
-    reference = next(((other, s) for other, s in rest if s.rule == "bptt" and not s.signal_health), None)
+    reference = next(((other, s) for other, s in rest if s.rule == "bptt" and not s.analog), None)
     joules = substrate.energy.training_step_j
     if joules is None:
         plain = "its values left the range of numbers" if substrate.diverged else "no training step was noted"
@@ -235,7 +235,7 @@ def compared(value: float, reference: float, less: str, more: str, beside: str =
 
 def _researcher(run: RunFolder) -> Answer:
     question = "Learning researcher: which rule survives?"
-    analog = {name: system for name, system in run.systems.items() if system.signal_health}
+    analog = {name: system for name, system in run.systems.items() if system.analog}
     judged = analog or dict(run.systems)
     reasons = [f"{name} ({system.rule}): {_said_of(system)}" for name, system in judged.items()]
     first = next(iter(judged.values()))

@@ -340,17 +340,17 @@ def diagnostics(systems: Systems) -> Table:
     for name, system in reporting.items():
         for diagnostic in system.diagnostics:
             unit = f" ({diagnostic.unit})" if diagnostic.unit else ""
-            before = _by_part(diagnostic.at_start.found) if diagnostic.at_start else {}
-            for part, value in _by_part(diagnostic.found).items():
+            before = _by_part(diagnostic.at_start.value) if diagnostic.at_start else {}
+            for part, value in _by_part(diagnostic.value).items():
                 label = f"{diagnostic.description}{unit}" + (f", {part}" if part else "")
                 rows.setdefault(label, {})[name] = _reported(value, before.get(part))
     lines = tuple(TableRow(row, tuple(cells.get(name, NOTHING) for name in reporting)) for row, cells in rows.items())
     return Table("What rules report of themselves", tuple(reporting), lines, corner="quantity")
 
 
-def _by_part(found: float | Mapping[str, float | None] | None) -> Mapping[str, float | None]:
+def _by_part(value: float | Mapping[str, float | None] | None) -> Mapping[str, float | None]:
     """The values by layer or chip; a single value has the empty name."""
-    return found if isinstance(found, Mapping) else {"": found}
+    return value if isinstance(value, Mapping) else {"": value}
 
 
 def _reported(value: float | None, start: float | None) -> TableCell:

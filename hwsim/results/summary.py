@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Version of the format of run folders. Folders of version 1 do not state it."""
 
 
@@ -148,7 +148,7 @@ class InitialDiagnostic(SummaryPart):
     name: str = Field(description="Name of the quantity in tables.")
     unit: str = Field(description="Unit, such as `steps`; empty for a share.")
     description: str = Field(description="What the quantity is.")
-    found: Known | dict[str, Known] = Field(
+    value: Known | dict[str, Known] = Field(
         description="The value, or one value per layer or chip, by its name; null if it is too large for a number."
     )
     words: str | None = Field(description="The value in words, if there is more to say than the number; else null.")
@@ -282,6 +282,7 @@ class SystemSummary(SummaryPart):
 
     rule: str = Field(description="The learning rule.")
     machine: str = Field(description="The name of the machine.")
+    analog: bool = Field(description="Whether the machine computes with analog units.")
     bound: str | None = Field(description="What the costs are a bound of; null if they are no bound.")
     chips: int = Field(description="Number of chips.")
     loss: Spread | None = Field(description="Loss on the test set; null without a test.")
@@ -308,7 +309,7 @@ class SystemSummary(SummaryPart):
 class Summary(SummaryPart):
     """The results of a run or an estimate, by system."""
 
-    schema_version: int = Field(description="Version of the format of run folders: 4.")
+    schema_version: int = Field(description=f"Version of the format of run folders: {SCHEMA_VERSION}.")
     name: str = Field(description="Name of the experiment.")
     seed: int = Field(description="Seed of the experiment.")
     hwsim_version: str = Field(description="Version of hwsim that wrote the summary.")

@@ -204,8 +204,8 @@ def test_a_chip_is_lost_where_something_that_was_asked_of_it_is_no_number() -> N
     [({"layer 1": 0.5, "layer 2": 2.0}, 2.0), ({"layer 1": None, "layer 2": 2.0}, None), ({}, None)],
 )
 def test_the_worst_residual_is_the_one_beyond_all_numbers(residuals: dict[str, Any], worst: float | None) -> None:
-    said = {"name": "end_residual", "found": residuals}
-    kept = KeptTrial(0, "a", "done", None, summary(0, diagnostics=[said, {"name": "without a column", "found": 1.0}]))
+    said = {"name": "end_residual", "value": residuals}
+    kept = KeptTrial(0, "a", "done", None, summary(0, diagnostics=[said, {"name": "without a column", "value": 1.0}]))
     assert {row.get("end_residual") for row in table.rows(kept, {}) if row["system"] == "substrate"} == {worst}
 
 
