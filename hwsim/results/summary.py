@@ -31,6 +31,7 @@ Number = int | float
 Known = Annotated[Number | None, BeforeValidator(plain)]
 """A number; None if it is unknown or not finite."""
 Range = tuple[Known, Known] | None
+EnergyRange = Annotated[Range, Field(description="Lowest and highest value, from the ranges of the constants.")]
 
 
 class SummaryPart(BaseModel):
@@ -187,14 +188,10 @@ class Energy(SummaryPart):
     gradient_j_per_sequence: Known = Field(description="The gradient, per sequence.")
     training_step_j: Known = Field(description="One training step, for its whole batch.")
     run_j: Known = Field(description="The whole run, with tests and the first programming.")
-    inference_range_j_per_sequence: Range = Field(
-        description="Lowest and highest value, from the ranges of the constants."
-    )
-    gradient_range_j_per_sequence: Range = Field(
-        description="Lowest and highest value, from the ranges of the constants."
-    )
-    training_step_range_j: Range = Field(description="Lowest and highest value, from the ranges of the constants.")
-    run_range_j: Range = Field(description="Lowest and highest value, from the ranges of the constants.")
+    inference_range_j_per_sequence: EnergyRange
+    gradient_range_j_per_sequence: EnergyRange
+    training_step_range_j: EnergyRange
+    run_range_j: EnergyRange
     by_purpose: dict[str, Known] = Field(description="The training step, by purpose.")
     by_unit: dict[str, Known] = Field(description="The training step, by unit.")
     by_constant: dict[str, Contribution] = Field(description="The training step, by constant; the largest first.")
