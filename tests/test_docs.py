@@ -365,6 +365,27 @@ def test_the_machine_that_the_readme_shows_is_valid(tmp_path: Path) -> None:
     assert (made.name, made.parts.adc.bits, made.parts.dac.bits) == ("my_chip", 6, 8)
 
 
+def places() -> list[str]:
+    """The rows of CONTRIBUTING.md that name files."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line.startswith("|") and re.search("`[^`]*/[^`]*`", line)]
+
+
+def test_many_places_are_named() -> None:
+    assert len(places()) > 20
+
+
+@pytest.mark.parametrize("row", places())
+def test_what_is_said_to_be_in_a_file_is_there(row: str) -> None:
+    quoted = re.findall("`([^`]+)`", row)
+    files = [ROOT / name for name in quoted if "/" in name]
+    assert all(file.exists() for file in files)
+    text = "".join(file.read_text(encoding="utf-8") for file in files if file.is_file())
+    for name in (name for name in quoted if "/" not in name and not name.endswith(".json")):
+        for part in name.split("."):
+            assert re.search(rf"(?m)^\s*(class|def) {part}\b|^\s*{part}:", text), name
+
+
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *DOCS])
 def test_pages_link_to_what_exists(page: str) -> None:
     text = re.sub(r"```.*?```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
