@@ -235,7 +235,7 @@ def test_what_does_not_fit_together_is_said_before_anything_is_made(
 
 def test_memory_is_estimated_before_the_data_is_made(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2000))
-    monkeypatch.setattr(tasks, "load", lambda *_: pytest.fail("made all the same"))
+    monkeypatch.setattr(tasks, "build", lambda *_: pytest.fail("made all the same"))
     said = "task: the data of random would take about 3.48 kB of memory, and 2 kB are free; use fewer or shorter "
     assert refused(command, TINY) == f"{said}sequences\n"
 
@@ -261,7 +261,7 @@ def test_memory_that_runs_out_all_the_same_is_no_traceback(command: Command, mon
     def exhausted(*_: Any) -> None:
         raise MemoryError("unable to allocate 3 TiB")
 
-    monkeypatch.setattr(random, "load", exhausted)
+    monkeypatch.setattr(random, "build", exhausted)
     assert refused(command, TINY) == "this computer has too little memory: unable to allocate 3 TiB\n"
 
 

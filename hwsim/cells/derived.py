@@ -18,8 +18,8 @@ class OperatingPoint:
 
     Attributes:
         machine: what the step was carried out on.
-        h, x, new: the state before the step, the input, and the state behind it.
-        nodes: in the order in which they were carried out.
+        h, x, new: the state before the step, the input, and the state after it.
+        nodes: the operations, in the order in which they were carried out.
     """
 
     def __init__(self, machine: Machine, h: Signal, x: Signal, new: Signal, nodes: list[Node]) -> None:
@@ -31,7 +31,7 @@ class OperatingPoint:
 
 
 class Adjoints:
-    """Errors at the signals of a step, from the one at the new state; each is found when it is first asked for.
+    """Errors at the signals of a step, from the error at the new state; each is computed when it is first needed.
 
     Attributes:
         at: where the derivatives are taken.
@@ -77,7 +77,7 @@ class Adjoints:
 
 
 def _back(node: Node, position: int, error: Signal | None) -> Signal:
-    """The error at an operand, from the one at the result; wires that one wire fanned out to are summed."""
+    """The error at an operand, from the error at the result; summed where one wire fanned out to several."""
     derivative = node.operation.derivative
     if derivative is None:
         raise CapabilityError(
@@ -90,11 +90,11 @@ def _back(node: Node, position: int, error: Signal | None) -> Signal:
 class Derived(Cell):
     """A cell that writes `next`, its step; everything else follows, carried out and recorded like all operations.
 
-    The errors are those of backpropagation through the operations of the step (Linnainmaa, BIT 16:146, 1976), changes
-    those of its forward counterpart (Wengert, Comm. ACM 7:463, 1964).
+    Errors follow by reverse accumulation through the operations of the step (Linnainmaa, BIT 16:146, 1976), products
+    J v by forward accumulation (Wengert, Comm. ACM 7:463, 1964).
 
     Attributes:
-        units: all that holds parameters, in the order in which they are programmed.
+        units: the units that hold parameters, in the order in which they are programmed.
     """
 
     dense = True
@@ -106,10 +106,10 @@ class Derived(Cell):
 
     @abstractmethod
     def next(self, h: Signal, x: Signal) -> Signal:
-        """The state that follows h, with the input x."""
+        """The next state, from the state h and the input x."""
 
     def keep(self, *units: Matrix | Bias | Gain) -> None:
-        """Take units for the cell's own: they are trained and programmed with it."""
+        """Add units to the cell: they are trained and programmed with it."""
         self.units += units
         self.trainables = [unit.trainable for unit in self.units]
 
@@ -119,7 +119,7 @@ class Derived(Cell):
         return new, OperatingPoint(self.machine, h, x, new, nodes)
 
     def recall(self, before: Signal, x: Signal, h: Signal) -> OperatingPoint:
-        """The step again, which is charged: states do not tell what happened within it."""
+        """Carry the step out again, which is charged: the states alone do not give the values within the step."""
         return self.step(before, x)[1]
 
     def drive_error(self, at: OperatingPoint, delta: Signal) -> Adjoints:

@@ -17,9 +17,9 @@ class Options(BaseModel, extra="forbid"):
 
     name: Literal["leaky_tanh"]
     units: Annotated[int, Field(ge=1, description="number of units N")]
-    leak: Annotated[float, Field(gt=0, le=1, description="a: the share of the state that each step replaces")] = 1.0
-    gain: Annotated[float, Field(gt=0, description="W starts with this spectral radius, about")] = 1.0
-    recurrence: Annotated[Literal["normal", "orthogonal"], Field(description="how W starts")] = "normal"
+    leak: Annotated[float, Field(gt=0, le=1, description="a: the fraction of the state that each step replaces")] = 1.0
+    gain: Annotated[float, Field(gt=0, description="approximate spectral radius of the initial W")] = 1.0
+    recurrence: Annotated[Literal["normal", "orthogonal"], Field(description="initial W")] = "normal"
 
 
 def size(options: Options, inputs: int) -> Size:
@@ -29,7 +29,7 @@ def size(options: Options, inputs: int) -> Size:
 
 
 class OperatingPoint:
-    """State and input before the step, s = tanh(v), and φ = a tanh'(v), which is worked out when it is first needed."""
+    """State and input before the step, s = tanh(v), and φ = a tanh'(v), which is computed when it is first needed."""
 
     __slots__ = ("_slope", "h", "leak", "s", "x")
 
@@ -49,7 +49,7 @@ class LeakyTanh(Cell):
     """h' = (1 - a) h + a tanh(v), v = W h + U x + b.
 
     With φ = a (1 - tanh² v): J = (1 - a) I + diag(φ) W, Jᵀδ = (1 - a) δ + Wᵀ(φδ), and the gradient is φδ hᵀ for W,
-    φδ xᵀ for U, φδ for b. J has no structure that would make its inverse cheap: a solver gets it as a whole.
+    φδ xᵀ for U, φδ for b. J has no structure that makes its inverse cheap, so the solver gets the dense J.
     """
 
     dense = True

@@ -42,10 +42,10 @@ class Options(BaseModel, extra="forbid"):
 
     name: Literal["lru"]
     modes: Annotated[int, Field(ge=1, description="number of complex modes N; the state is 2N real numbers")]
-    r_min: Annotated[float, Field(gt=0, lt=1, description="eigenvalues start with |λ| at least this")] = 0.9
-    r_max: Annotated[float, Field(gt=0, le=1, description="and at most this")] = 1.0
-    max_phase: Annotated[float, Field(gt=0, le=tau, description="phases of λ start between 0 and this")] = tau
-    normalise: Annotated[bool, Field(description="γ starts at √(1 - |λ|²) rather than 1")] = True
+    r_min: Annotated[float, Field(gt=0, lt=1, description="smallest initial |λ|")] = 0.9
+    r_max: Annotated[float, Field(gt=0, le=1, description="largest initial |λ|")] = 1.0
+    max_phase: Annotated[float, Field(gt=0, le=tau, description="largest initial phase of λ; the smallest is 0")] = tau
+    normalise: Annotated[bool, Field(description="initial γ is √(1 - |λ|²) rather than 1")] = True
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -69,7 +69,7 @@ class OperatingPoint(NamedTuple):
 
 
 class Traces(NamedTuple):
-    """Sensitivities of the state: registers where they are kept, or signals of one step."""
+    """Sensitivities of the state, as registers or as signals of one step."""
 
     eigenvalue: Any
     gamma: Any

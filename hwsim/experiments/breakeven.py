@@ -234,9 +234,10 @@ class CostCurves:
 def moved(
     first: Mapping[RangedConstant, float], second: Mapping[RangedConstant, float], end: int
 ) -> tuple[float, float]:
-    """Two energies with each constant at the end of its range that is best, or worst, for the first energy.
+    """Two energies, with each constant at the end of its range that is best, or worst, for the first energy.
 
-    A constant that both depend on has one value: the end that makes their difference smallest, or largest.
+    A constant that both energies depend on has the same value in both: the end at which their difference is smallest,
+    or largest.
     """
     totals = [0.0, 0.0]
     for constant in first.keys() | second.keys():

@@ -1,8 +1,8 @@
 """Estimates: what an experiment costs, from shapes alone.
 
-The same rules run on the same machines as in a run, but no value is computed, equal steps of a pass are leapt over, and
-equal batches are carried out twice at most and counted, in each stage of training if the rule changes in it. So
-records, traces, memory and time are those of the run.
+The same rules run on the same machines as in a run, but no value is computed. Equal steps of a pass are skipped and
+counted. Equal batches are carried out at most twice per stage of training, and counted. So records, traces, memory and
+time are those of the run.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from hwsim.tasks import Dataset
 
 @dataclass
 class Estimate:
-    """What was estimated.
+    """An estimate.
 
     Attributes:
         experiment: what was asked.
-        expected: what was taken for the values that energy depends on.
-        summary: as that of a run, without what only values tell.
+        expected: the expected statistics of the values that energy depends on.
+        summary: as the summary of a run, without the results that depend on values.
         costs: energy, memory and time of each system.
     """
 
@@ -48,11 +48,11 @@ class Estimate:
 
 
 def estimate(experiment: str | Path | Mapping[str, Any] | Experiment, expected: Expectations | None = None) -> Estimate:
-    """What each system of an experiment costs.
+    """Estimate the costs of each system of an experiment.
 
     Args:
         experiment: a YAML file, a mapping with the same keys, or what was loaded from either.
-        expected: of the values that energy depends on.
+        expected: expected statistics of the values that energy depends on.
 
     Raises:
         HwsimError: something is wrong with the file, or a rule does not fit its machine.
@@ -69,7 +69,7 @@ def estimate(experiment: str | Path | Mapping[str, Any] | Experiment, expected: 
 def sketched(
     experiment: Experiment, name: str, options: SystemOptions, dataset: Dataset, expected: Expectations | None = None
 ) -> Costs:
-    """What one system of an experiment costs, with data of these shapes.
+    """Estimate the costs of one system of an experiment, for data of the shapes in `dataset`.
 
     Raises:
         HwsimError: the rule and the machine do not fit each other.
@@ -80,7 +80,7 @@ def sketched(
 
 
 class Sketch(System):
-    """A system on shapes: its costs, and nothing else of its outcome."""
+    """A system that is carried out on shapes: its outcome has costs only."""
 
     def __init__(
         self, experiment: Experiment, name: str, options: SystemOptions, dataset: Dataset, expected: Expectations
@@ -89,7 +89,7 @@ class Sketch(System):
         self.numerics = Shapes(expected)
 
     def run(self, progress: Any = None) -> Outcome:
-        """Build, then carry out each kind of batch, twice at most.
+        """Build the system, then carry out each kind of batch at most twice.
 
         Raises:
             HwsimError: the rule and the machine do not fit each other.
@@ -111,14 +111,14 @@ class Sketch(System):
         return self.outcome
 
     def _checked(self, sequences: int) -> Totals:
-        """The gradient check: one gradient."""
+        """Carry out the gradient check, which is one gradient."""
         with Watch(self.machine) as watch, self.machine.showing(self.dataset.train.select(slice(0, sequences))):
             self.rule.at(0, self.updates).gradients(self.network)
         self.outcome.detail = watch.detail
         return self.machine.journal.collect()
 
     def _trained(self) -> Totals:
-        """All updates, and the tests before, between and after them."""
+        """Totals of all updates, and of the tests before, between and after them."""
         training, train = self.experiment.training, self.dataset.train
         assert training is not None
         size, updates, every = self._length(training)
@@ -130,7 +130,7 @@ class Sketch(System):
         return totals + self._tested(ceil(updates / every))
 
     def _learned(self, stage: TrainingStage, update: Update, episode: Episode, wanted: bool) -> Totals:
-        """All batches of a stage of training; one of them is noted step by step if that is wanted."""
+        """Totals of all batches of a stage of training; if `wanted`, one of them is recorded step by step."""
         machine, times = self.machine, len(stage.batches)
 
         def learn() -> None:
@@ -146,7 +146,7 @@ class Sketch(System):
         return totals
 
     def _tested(self, times: int) -> Totals:
-        """So many tests, if there are any."""
+        """Totals of `times` tests; none if the experiment has no test."""
         test = self.dataset.test
         if not self.experiment.test:
             return Totals()
@@ -163,7 +163,7 @@ class Sketch(System):
         return totals.times(times)
 
     def _repeated(self, work: Callable[[], None], times: int) -> Totals:
-        """The same work so many times: carried out twice, since the first time buffers are not there from the start."""
+        """Totals of `work`, `times` times; carried out at most twice, since the first time allocates buffers."""
         totals = Totals()
         for count in (min(times, 1), times - 1):
             if count > 0:
@@ -173,7 +173,7 @@ class Sketch(System):
 
 
 def _described(costs: Costs) -> dict[str, Any]:
-    """What the summary says of one system."""
+    """The summary of one system."""
     system, summary = costs.system, described(costs)
     summary["chips"] = system.chips
     summary["signal_health"] = None

@@ -173,13 +173,13 @@ class _Long(Exception):  # noqa: N818
 
 
 class CountedSystem(System):
-    """A system on counted shapes.
+    """A system that is carried out on counted shapes.
 
     Args:
         references: the known memory of exact gradients, by chips and sequences; all systems share it.
 
     Attributes:
-        left: bytes that remain at its end.
+        left: bytes that remain allocated at its end.
     """
 
     def __init__(
@@ -246,7 +246,7 @@ class CountedSystem(System):
         return self.dataset.train.steps * of_a_step
 
     def _reports(self, beside: list[MemoryNeed]) -> Iterator[tuple[str, list[MemoryNeed]]]:
-        """The memory for what a rule asks of its network to report of itself, for rules that ask."""
+        """The memory for the diagnostics of the rule, if they need an ideal machine."""
         asked = Asked(self.dataset.train.steps, self.machine)
         self.rule.horizon(asked)
         self.rule.diagnostics(asked)
@@ -380,11 +380,11 @@ class CountedSystem(System):
 
 
 class Asked(Look):
-    """A look that finds nothing, and notes what was asked for.
+    """A look whose answers are undefined; it records what a rule asks for.
 
     Attributes:
-        of_products: whether it takes products of Jacobians.
-        of_errors: whether it takes exact errors.
+        of_products: whether products of Jacobians are needed.
+        of_errors: whether exact errors are needed.
     """
 
     def __init__(self, steps: int, machine: Machine) -> None:
@@ -406,10 +406,10 @@ class Asked(Look):
 
 
 class Weighed(Update):
-    """Updates whose peaks are taken apart from those of passes, and in which arrays count as those of parameters.
+    """Updates whose peaks are separate from the peaks of passes; arrays in them count as those of parameters.
 
     Attributes:
-        passes: the peak before each update, since the one before.
+        passes: the peak before each update, since the previous update.
         peaks: the peak of each update.
     """
 

@@ -36,7 +36,7 @@ def timeline(ledgers: Sequence[Costs], file: TextIO) -> None:
 
 
 def metrics(costs: Costs) -> Iterator[list[Any]]:
-    """A row per test and chip, with the energy spent until the end of the test."""
+    """The rows of `metrics.csv`: one per test and chip, with the energy spent until the end of the test."""
     tests = groupby(costs.outcome.metrics, itemgetter("updates"))
     for (_, chips), spent in zip(tests, costs.spent(), strict=False):  # energy after the last test has no row
         for row in chips:
@@ -44,7 +44,7 @@ def metrics(costs: Costs) -> Iterator[list[Any]]:
 
 
 def held(costs: Costs) -> Iterator[MemoryRow]:
-    """The memory held when a batch began, and every change during the batch."""
+    """The rows of `memory.csv`: the memory held when a batch began, and every change during the batch."""
     name, detail = costs.system.name, costs.outcome.detail
     if detail is None:
         return

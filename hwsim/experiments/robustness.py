@@ -94,7 +94,7 @@ class VariedCurves(CostCurves):
         return self._known[value]
 
     def _counts(self, cost: SystemCost, stated: dict[str, SystemCost]) -> bool:
-        """Whether a system is the substrate, or could be the best reference in some quantity with other constants."""
+        """Whether a system is the substrate, or a reference that could become the best one with other constants."""
         if cost is stated[self.substrate]:
             return True
         return any(

@@ -1,4 +1,4 @@
-"""Run an experiment: its substrate, then each reference, and what is to be said about them."""
+"""Run an experiment: its substrate, then each reference; and summarise the results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from hwsim.results.tables import EnergyRow, MemoryRow
 from hwsim.tasks import Dataset
 
 RunProgress = Callable[[str, str, int, int], None]
-"""Told which system is at work, on what, how much of it is done, and how much there is."""
+"""Called with the name of the system, its present task, and how much of the task is done, of how much."""
 
 
 @dataclass
@@ -39,10 +39,10 @@ class Run:
     """A finished run.
 
     Attributes:
-        experiment: what was asked.
-        summary: what is written to `summary.json`.
+        experiment: the experiment.
+        summary: the content of `summary.json`.
         costs: energy, memory and time of each system.
-        folder: where it was written, if it was.
+        folder: the run folder; None if none was written.
     """
 
     experiment: Experiment
@@ -52,18 +52,18 @@ class Run:
 
     @property
     def energy(self) -> pd.DataFrame:
-        """What is written to `energy.csv`."""
+        """The content of `energy.csv`."""
         return pd.DataFrame((row for one in self.costs for row in one.rows()), columns=EnergyRow._fields)
 
     @property
     def memory(self) -> pd.DataFrame:
-        """What is written to `memory.csv`."""
+        """The content of `memory.csv`."""
         rows = (row for one in self.costs for row in recording.held(one))
         return pd.DataFrame(rows, columns=MemoryRow._fields)
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """What is written to `metrics.csv`."""
+        """The content of `metrics.csv`."""
         rows = (row for one in self.costs for row in recording.metrics(one))
         return pd.DataFrame(rows, columns=METRICS)
 
@@ -82,11 +82,11 @@ def run(
     Args:
         experiment: a YAML file, a mapping with the same keys, or what was loaded from either.
         out: a folder that does not exist yet; None writes nothing.
-        seed: instead of the one in the file.
+        seed: replaces the seed of the file.
         data: the folder with the data sets that are not shipped.
 
     Raises:
-        HwsimError: something is wrong with the file, the data or the place to write.
+        HwsimError: the file is invalid, the data is missing, or the folder cannot be written.
     """
     asked = experiment if isinstance(experiment, Experiment) else config.load(experiment)
     if seed is not None:
@@ -119,10 +119,11 @@ def simulate(
     """Run an experiment and write nothing.
 
     Args:
-        needed: its footprint, if that is known.
+        build_dataset: gives the data instead of `hwsim.tasks.build`.
+        needed: the footprint of the experiment, if it is known.
 
     Raises:
-        HwsimError: it would not fit this computer, a rule does not fit its machine, or the data is not there.
+        HwsimError: the memory of this computer is too small, a rule cannot run on its machine, or data is missing.
     """
     (needed or footprint(experiment)).check()
     dataset = (build_dataset or tasks.build)(experiment.task, experiment.seed, None if data is None else Path(data))
@@ -137,7 +138,7 @@ def simulate(
 
 
 def heading(experiment: Experiment) -> dict[str, Any]:
-    """What `summary.json` says of the experiment, before its systems."""
+    """The keys of `summary.json` before its systems."""
     return {
         "schema_version": SCHEMA_VERSION,
         "name": experiment.name,
@@ -148,7 +149,7 @@ def heading(experiment: Experiment) -> dict[str, Any]:
 
 
 def described(costs: Costs) -> dict[str, Any]:
-    """What `summary.json` says of one system."""
+    """The summary of one system."""
     system, outcome = costs.system, costs.outcome
     result: dict[str, Any] = {
         "rule": system.options.learning.name,
@@ -177,7 +178,7 @@ def described(costs: Costs) -> dict[str, Any]:
 
 
 def _reported(first: Report, last: Report) -> dict[str, Any]:
-    """What the rule reported of itself at first and last."""
+    """The horizon and the diagnostics of the last report, with those of the first beside them."""
     horizon, start = None, {each.name: each for each in first.diagnostics}
     if last.horizon is not None:
         at_start = None if first.horizon is None else _reach(first.horizon)
@@ -202,7 +203,7 @@ def _reach(horizon: Horizon) -> dict[str, Any]:
 
 
 def _spread(values: np.ndarray) -> dict[str, Any]:
-    """The median of the chips that have a number, each chip's, and how many have none."""
+    """The median over the chips with finite values, the value of each chip, and the number of chips without one."""
     finite = values[np.isfinite(values)]
     median = float(np.median(finite)) if len(finite) else None
     return {

@@ -32,23 +32,23 @@ from hwsim.networks import Network
 from hwsim.tasks import Dataset
 
 TEST_BATCH = 256
-"""Sequences that are tested side by side; it changes nothing but the memory that the simulation takes."""
+"""Number of sequences that are tested side by side; it affects only the memory of the simulation."""
 
 FEW = 4
-"""Sequences along which a rule may look at its network."""
+"""Number of sequences that diagnostics of a rule are computed from."""
 
 SystemProgress = Callable[[str, int, int], None]
-"""Told what is going on, how much of it is done, and how much there is."""
+"""Called with the present task, and how much of it is done, of how much."""
 
 
 class Detail(NamedTuple):
-    """One batch step by step: a training step, or a gradient if there is no training.
+    """One batch, recorded step by step: a training step, or a gradient if there is no training.
 
     Attributes:
-        batch: what was done.
-        steps: each of its steps.
-        before: what was held when it began.
-        changes: what was allocated and released in it.
+        batch: the sweeps of the batch.
+        steps: its steps, in order.
+        before: the memory held when it began.
+        changes: allocations and releases during the batch.
     """
 
     batch: Batch
@@ -57,7 +57,7 @@ class Detail(NamedTuple):
     changes: list[Change]
 
     def totals(self, counts: Callable[[Sweep], bool] = lambda sweep: True) -> Totals:
-        """All of the batch, or of the sweeps that count."""
+        """Totals of the batch, or of those of its sweeps for which `counts` is true."""
         chosen = [counts(sweep) for sweep in self.batch.sweeps]
         part = Batch(self.batch.sequences, tuple(compress(self.batch.sweeps, chosen)))
         activities: dict[int, np.ndarray] = {}
@@ -68,11 +68,11 @@ class Detail(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a rule reported of itself.
+    """What a rule reports of itself at one test.
 
     Attributes:
-        horizon: how far it could carry errors; None if it has no horizon, or none at the weights of then.
-        diagnostics: all that it reported.
+        horizon: its horizon; None if the rule has none, or if it is undefined at the present weights.
+        diagnostics: all quantities that it reports.
     """
 
     horizon: Horizon | None
@@ -85,17 +85,17 @@ class Report(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What is known of a system when its run is over.
+    """The results of a system.
 
     Attributes:
         score: the last test.
-        metrics: a row for each test and chip.
+        metrics: one row per test and chip.
         gradient: the result of the gradient check.
-        reports: what the rule reported of itself at each test, and after the gradient check.
-        totals: what was done between tests; the first is programming and the test before training.
-        inference: one test alone.
-        detail: one batch step by step; with training, the one in the middle of it.
-        diverged: where learning first failed, if it did.
+        reports: the reports of the rule, at each test and after the gradient check.
+        totals: the work between tests; the first is programming and the test before training.
+        inference: the work of one test.
+        detail: one batch, recorded step by step; with training, the batch in the middle.
+        diverged: where learning first reached a value that is not finite; None if it did not.
     """
 
     score: Score | None = None
@@ -109,14 +109,14 @@ class Outcome:
 
 
 class System:
-    """One system of an experiment. `run` does all that the experiment asks of it.
+    """One system of an experiment; `run` rehearses, checks, trains and tests it.
 
     Args:
-        target: the exact gradient for the gradient check, which all systems share; the first one to need it fills it.
+        target: the exact gradient for the gradient check. All systems share it; the first that needs it fills it.
 
     Attributes:
-        machine, network: as they are after `run`.
-        outcome: filled in by `run`.
+        machine, network: those of the last stage of `run`.
+        outcome: the results, filled in by `run`.
     """
 
     numerics = EXACT
@@ -137,14 +137,14 @@ class System:
         """Rehearse, check the gradient, train and test.
 
         Raises:
-            HwsimError: the system cannot be simulated, or something that it needs has no answer.
+            HwsimError: the rule cannot run on the machine, or a Jacobian has no inverse; the message names the system.
         """
         progress("rehearsal", 0, 1)
         holds = rehearse(self.experiment, self.name, self.options, self.dataset.train)
         try:
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what becomes infinite is reported
                 self._carry_out(holds, progress)
-        except HwsimError as error:  # such as a Jacobian without an inverse, of which shapes know nothing
+        except HwsimError as error:  # such as a Jacobian without an inverse, which depends on values
             raise type(error)(f"{self.name}: {error}") from None
         return self.outcome
 
@@ -173,7 +173,7 @@ class System:
         return self.options.chips_simulated
 
     def _built(self, chips: int, holds: Any, learns: bool, strict: bool = False) -> Network:
-        """The network on the machine, if the rule fits both; the rule has prepared itself if it is to learn."""
+        """The network on the machine, checked by the rule and programmed; if it `learns`, the rule has prepared it."""
         stage = machines.build(
             self.options.machine, chips=chips, seed=self.experiment.seed, strict=strict, numerics=self.numerics
         )
@@ -204,13 +204,13 @@ class System:
         network.machine.journal.close_batch(1)
 
     def _adopt(self, network: Network) -> None:
-        """Take a network as the one that runs."""
+        """Make a network the one that runs."""
         self.network, self.machine = network, network.machine
 
     # ---- checking --------------------------------------------------------------------------------------------
 
     def _check_gradient(self, sequences: int, holds: Any) -> None:
-        """In strict mode, on a machine of its own with the same devices: nothing can be smuggled out of a step."""
+        """Check the gradient on a machine of its own, with the same devices, in strict mode."""
         episode = self.dataset.train.select(slice(0, sequences))
         self._adopt(self._built(self.chips, holds, learns=True, strict=True))
         self._shown.watch(self.network, self.rule)
@@ -226,7 +226,7 @@ class System:
         self._report(rule)
 
     def _report(self, rule: Rule) -> None:
-        """Note what the rule reports of itself at the present weights."""
+        """Add a report of the rule at the present weights."""
         few = self.dataset.train.select(slice(0, FEW))
         look = Outside(self.network, lambda: self._exact(1), few, self._shown)
         self.outcome.reports.append(Report(rule.horizon(look), rule.diagnostics(look)))
@@ -239,7 +239,7 @@ class System:
 
     @property
     def updates(self) -> int:
-        """Batches that are learned from; 0 without training."""
+        """Number of batches that are learned from; 0 without training."""
         training = self.experiment.training
         return self._length(training).updates if training else 0
 
@@ -301,7 +301,7 @@ class System:
             )
 
     def _stop_diverged_chips(self, updates: int) -> None:
-        """Chips whose gradient is no longer a number keep their weights; where it was lost is noted once."""
+        """Set gradients that are not finite to zero, so that the chip keeps its weights; record the first time."""
         sums = self.machine.holdings.accumulators()
         lost = np.zeros(self.machine.chips, bool)
         for storage in sums:
@@ -319,7 +319,7 @@ class System:
 
 
 class Watch:
-    """Has the journal and the ledger note one batch in detail."""
+    """A context manager: the journal and the memory ledger record one batch step by step."""
 
     def __init__(self, stage: Machine, wanted: bool = True) -> None:
         self._machine, self._wanted = stage, wanted

@@ -36,7 +36,7 @@ def histograms(system: str, machine: Machine) -> Iterator[HistogramRow]:
 
 
 def clipping(system: str, machine: Machine) -> Iterator[ClippingRow]:
-    """The clipping of each unit with a full scale, over the whole run."""
+    """The rows of `clipping.csv`: one per unit with a full scale, over the whole run."""
     if machine.clipped is not None:
         for kind, units in machine.clipped.items():
             for unit, (values, beyond) in units.items():

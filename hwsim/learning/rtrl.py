@@ -1,4 +1,4 @@
-"""Real-time recurrent learning for diagonal cells: sensitivities of the state, one trace a parameter."""
+"""Real-time recurrent learning for diagonal cells: sensitivities of the state, one trace per parameter."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class RTRL(Rule):
     """M_t = J_{t-1} M_{t-1} + F_t with M_0 = 0, and dL/dθ = Σ_t M_tᵀ g_t; one pass, strictly forward.
 
     (Williams and Zipser, "A learning algorithm for continually running fully recurrent neural networks", Neural
-    Computation 1, 1989.) Where J is diagonal, M has one entry for each parameter, and the rule is affordable and exact
-    for one recurrent layer. In a stack the error that reaches a lower layer is that of the present step only, so there
-    it is exact in the top layer alone (Zucchet et al., "Online learning of long-range dependencies", NeurIPS 2023).
+    Computation 1, 1989.) Where J is diagonal, M has one entry per parameter, so the rule is affordable, and it is exact
+    for one recurrent layer. In a stack, a lower layer gets only the error of the present step, so the gradient is exact
+    in the top layer only (Zucchet et al., "Online learning of long-range dependencies", NeurIPS 2023).
     """
 
     def check(self, network: Network) -> None:

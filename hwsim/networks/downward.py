@@ -1,4 +1,4 @@
-"""The way of an error down through the layers, within one step."""
+"""Propagation of an error down through the layers, within one step."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 class Level:
-    """One layer in one step, on the way of an error from the loss down to the input.
+    """One layer in one step, while an error is propagated from the loss down to the input.
 
-    What a rule does here has the layer entered into its records. Errors are those of the loss of this step, and of
-    whatever the rule adds before it lets them `learn` or `send`s them on.
+    Records of operations that a rule carries out here name the layer. An error is that of the loss of this step, plus
+    what the rule adds to it before it calls `learn` or `send`.
 
     Attributes:
         layer: the layer.
-        seen: what `Network.step` or `recall` kept of it.
-        error: what arrives at the layer's output; None if nothing does.
-        drive: the error at the sum of the cell's inputs, once there is one; from it comes what the layer below gets.
+        seen: the operating points of the layer, from `Network.step` or `recall`.
+        error: the error at the layer's output; None if there is none.
+        drive: the error at the cell's drive, once `send` has computed it; the layer below gets its error from it.
     """
 
     def __init__(self, layer: Layer, seen: Seen, error: Signal | None) -> None:
@@ -37,26 +37,26 @@ class Level:
 
     @property
     def at(self) -> Any:
-        """The point at which the cell's derivatives are taken."""
+        """The operating point of the cell."""
         return self.seen.at
 
     def g(self, learn: bool = True) -> Signal | None:
-        """g_t, the error at the state that comes back through the readout in this step; None where none arrives.
+        """g_t, the error at the state that comes back through the readout in this step; None if there is none.
 
         Args:
-            learn: add to the gradient of the readout on the way.
+            learn: also add to the gradient of the readout.
         """
         if self.error is None:
             return None
         return self.layer.readout.back(self.seen.readout, self.error, learn=learn)
 
     def plus_g(self, delta: Signal, learn: bool = True) -> Signal:
-        """δ + g_t, and δ where no error arrives."""
+        """δ + g_t; δ if there is no error in this step."""
         g = self.g(learn)
         return delta if g is None else delta + g
 
     def send(self, delta: Signal) -> Signal:
-        """Have the layer below get (∂f/∂x)ᵀ δ when this one is done with; gives the error at the drive."""
+        """Send (∂f/∂x)ᵀ δ to the layer below, after this layer; gives the error at the drive."""
         self.drive = self.cell.drive_error(self.at, delta)
         return self.drive
 
@@ -64,7 +64,7 @@ class Level:
         """Add Fᵀ δ to the gradient of the cell, and `send` δ.
 
         Args:
-            recurrent: add to the gradient of the recurrent factor, too.
+            recurrent: also add to the gradient of the recurrent factor.
         """
         drive = self.send(delta)
         self.cell.accumulate(self.at, delta, drive, recurrent)
@@ -72,7 +72,7 @@ class Level:
 
 
 def downward(layers: list[Layer], error: Signal | None, seen: list[Seen]) -> Iterator[Level]:
-    """The layers of a step from the last to the first; each gets what the one above it sent."""
+    """The layers of a step from the last to the first; each gets the error that the layer above sent."""
     for layer, points in reversed(list(zip(layers, seen, strict=True))):
         level = Level(layer, points, error)
         with layer.machine.part(layer.name, ERROR):

@@ -120,7 +120,7 @@ def test_products_of_jacobians_grow_with_the_square_of_units() -> None:
 def refused(monkeypatch: pytest.MonkeyPatch, asked: Experiment, free: int) -> str:
     """What a computer with so many bytes free says; neither data nor machines are made."""
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
-    monkeypatch.setattr(tasks, "load", lambda *_: pytest.fail("data was made all the same"))
+    monkeypatch.setattr(tasks, "build", lambda *_: pytest.fail("data was made all the same"))
     tracemalloc.start(1)
     try:
         with pytest.raises(MemoryEstimateError) as said:
