@@ -98,7 +98,9 @@ class Cell(ABC):
 
     def traces(self, workspace: Workspace) -> Any:
         """Registers for the sensitivities ∂h/∂θ, for cells where these are one number per parameter."""
-        raise CapabilityError(f"{self.name} has a dense Jacobian, so its sensitivities are not one number a parameter")
+        raise CapabilityError(
+            f"{self.name} has a dense Jacobian, so its sensitivities are not one number per parameter"
+        )
 
     def advance(self, traces: Any, at: Any) -> Any:
         """M_t = J M_{t-1} + F, stored in `traces`; gives what `accumulate_along` needs."""

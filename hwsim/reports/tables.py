@@ -271,7 +271,7 @@ def alignments(gradient: GradientCheck) -> Iterator[tuple[str, Against]]:
 
 
 def lost(system: SystemSummary) -> list[int]:
-    """The chips that have no number in the last test: one of their answers is not finite."""
+    """The chips without a finite loss in the last test."""
     chips = system.loss.per_chip if system.loss else []
     return [chip for chip, value in enumerate(chips) if value is None]
 

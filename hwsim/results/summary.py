@@ -115,7 +115,7 @@ class InitialHorizon(SummaryPart):
     )
     rate: Known = Field(
         description="ln(1/|λ|) of the mode that forgets fastest, or the mean logarithmic shrinkage of a dense "
-        "Jacobian; null if a mode is forgotten at once."
+        "Jacobian; null if a mode is forgotten within one step."
     )
     fresh: Known = Field(description="Relative fresh error of one step: drawn at each use.")
     frozen: Known = Field(description="Relative frozen error of one step: the same in all steps.")
