@@ -65,7 +65,7 @@ def main() -> None:
         data, size, every = tasks.Dataset(made_up(8), made_up(8)), 4, 2
         chosen.updates = chosen.side_by_side = 2
     else:
-        data, size, every = tasks.load(tasks.TASKS["mnist"].Options(name="mnist"), chosen.seed), 64, 100
+        data, size, every = tasks.build(tasks.TASKS["mnist"].Options(name="mnist"), chosen.seed), 64, 100
     bptt, fpe = (Learner(rule, seed=chosen.seed) for rule in ("bptt", "fpe"))
     start, stream = fpe.weights(), batches(data, chosen.seed, size)
     worst = 0.0

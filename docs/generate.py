@@ -37,7 +37,7 @@ from hwsim.operations import Operation, held, moves
 from hwsim.physics import DataSheet
 from hwsim.quantities import si
 from hwsim.reports import efficiency
-from hwsim.results.summary import Part, Summary
+from hwsim.results.summary import Summary, SummaryPart
 from hwsim.units.periphery import Periphery
 from hwsim.units.processor import DigitalParts
 
@@ -108,7 +108,7 @@ def summary_keys() -> str:
     return "\n".join(_part(model) for model in _parts(Summary, {}))
 
 
-def _parts(model: type[Part], known: dict[type[Part], None]) -> Iterable[type[Part]]:
+def _parts(model: type[SummaryPart], known: dict[type[SummaryPart], None]) -> Iterable[type[SummaryPart]]:
     """A model and the models of its parts, each where it is first needed."""
     if model not in known:
         known[model] = None
@@ -118,14 +118,14 @@ def _parts(model: type[Part], known: dict[type[Part], None]) -> Iterable[type[Pa
     return known
 
 
-def _models(kind: Any) -> Iterator[type[Part]]:
-    if isinstance(kind, type) and issubclass(kind, Part):
+def _models(kind: Any) -> Iterator[type[SummaryPart]]:
+    if isinstance(kind, type) and issubclass(kind, SummaryPart):
         yield kind
     for inner in get_args(kind):
         yield from _models(inner)
 
 
-def _part(model: type[Part]) -> str:
+def _part(model: type[SummaryPart]) -> str:
     title, text = _title(model), " ".join(str(model.__doc__).split())
     rows = ((f"`{name}`", _stands(field), field.description) for name, field in model.model_fields.items())
     table = _table(("key", "type", "meaning"), rows)
@@ -136,13 +136,14 @@ def _stands(field: FieldInfo) -> str:
     return _value(field.annotation) + ("" if field.is_required() else "; optional")
 
 
-def _title(model: type[Part]) -> str:
-    return re.sub("(?<=[a-z])(?=[A-Z])", " ", model.__name__).capitalize()
+def _title(model: type[SummaryPart]) -> str:
+    words = re.sub("(?<=[a-z])(?=[A-Z])", " ", model.__name__).capitalize()
+    return words.removesuffix(" summary")
 
 
 def _value(kind: Any) -> str:
     """A type in words, with links to parts."""
-    if isinstance(kind, type) and issubclass(kind, Part):
+    if isinstance(kind, type) and issubclass(kind, SummaryPart):
         return f"[{_title(kind)}](#summary-{_anchor(_title(kind))})"
     inner = get_args(kind)
     if get_origin(kind) is Annotated:
@@ -171,7 +172,7 @@ ROOT_KEYS = {"devices": "machine.device.", "periphery": "machine.periphery.", "h
 
 
 def _constants(path: Path) -> str:
-    document = documents.load(path)
+    document = documents.read(path)
     root = ROOT_KEYS[path.parent.name]
     rows = [
         row._replace(place=f"{root}{row.place}")

@@ -265,7 +265,7 @@ def validate(
     from hwsim.config import experiment as config
     from hwsim.config import grid, hardware, plausible
 
-    document, again = documents.load(file), documents.load(file)
+    document, again = documents.read(file), documents.read(file)
     match hardware.kind_of(document):
         case "data sheet":
             sheet = hardware.device(document)

@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from hwsim.results.run_folder import RunFolder
-from hwsim.results.summary import Summary, System
+from hwsim.results.summary import Summary, SystemSummary
 
 STACK = {
     "layers": [
@@ -72,9 +72,9 @@ figures:
 Folders = Callable[[str], RunFolder]
 
 
-def system(said: dict[str, Any]) -> System:
+def system(said: dict[str, Any]) -> SystemSummary:
     """A system of which a summary says this; of the rest that it is unknown, nothing or zero."""
-    return System.model_validate(_filled(System, said))
+    return SystemSummary.model_validate(_filled(SystemSummary, said))
 
 
 def summary(said: dict[str, Any]) -> Summary:

@@ -234,7 +234,7 @@ def test_what_does_not_fit_together_is_said_before_anything_is_made(
 
 def test_memory_is_estimated_before_the_data_is_made(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2000))
-    monkeypatch.setattr(tasks, "load", lambda *_: pytest.fail("made all the same"))
+    monkeypatch.setattr(tasks, "build", lambda *_: pytest.fail("made all the same"))
     said = "task: the data of random would take about 3.48 kB of memory, and 2 kB are free; use fewer or shorter "
     assert refused(command, TINY) == f"{said}sequences\n"
 
@@ -250,7 +250,7 @@ def test_memory_is_estimated_before_the_data_is_made(command: Command, monkeypat
 )
 def test_the_estimate_for_the_data_is_about_what_it_takes(options: Any) -> None:
     tracemalloc.start()
-    tasks.load(options, 0)
+    tasks.build(options, 0)
     taken = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert 0.8 * taken < tasks.numbers(options) * 16 < 3 * taken
@@ -260,7 +260,7 @@ def test_memory_that_runs_out_all_the_same_is_no_traceback(command: Command, mon
     def exhausted(*_: Any) -> None:
         raise MemoryError("unable to allocate 3 TiB")
 
-    monkeypatch.setattr(random, "load", exhausted)
+    monkeypatch.setattr(random, "build", exhausted)
     assert refused(command, TINY) == "this computer has too little memory: unable to allocate 3 TiB\n"
 
 
@@ -427,7 +427,7 @@ def test_a_run_folder_has_what_it_should(finished: Path) -> None:
 def test_the_summary_says_what_was_run(finished: Path) -> None:
     summary = json.loads((finished / "summary.json").read_text())
     assert (summary["name"], summary["seed"], summary["hwsim_version"]) == ("tiny", 3, hwsim.__version__)
-    resolved = documents.load(finished / "config.yaml").data
+    resolved = documents.read(finished / "config.yaml").data
     assert summary["config_sha256"] == documents.fingerprint(resolved)
     systems = summary["systems"]
     assert [(one["rule"], one["machine"], one["chips"]) for one in systems.values()] == [
@@ -469,7 +469,7 @@ def test_a_run_takes_the_settings_of_the_command_line(command: Command) -> None:
     Path("e.yaml").write_text(TINY)
     said = command("run", "e.yaml", "--out", "a", "--quiet", "--set", "machine.parts.verify=3 pJ", "--set", "chips=1")
     assert said == Said(0, "", "")
-    resolved = documents.load(Path("a/config.yaml")).data
+    resolved = documents.read(Path("a/config.yaml")).data
     assert (resolved["machine"]["parts"]["verify"]["value"], resolved["chips"]) == ("3e-12 joule", 1)
     said = command("run", "e.yaml", "--out", "b", "--set", "machine.parts.verfy=3 pJ")
     assert said.code == 2
@@ -484,7 +484,7 @@ def test_a_seed_on_the_command_line_stands_for_the_one_in_the_file(command: Comm
     for name in FILES:
         assert Path("a", name).read_bytes() == (finished / name).read_bytes(), name
     assert json.loads(Path("b/summary.json").read_text())["seed"] == 4
-    assert documents.load(Path("b/config.yaml")).data["seed"] == 4
+    assert documents.read(Path("b/config.yaml")).data["seed"] == 4
     assert Path("b/metrics.csv").read_bytes() != (finished / "metrics.csv").read_bytes()
 
 

@@ -297,7 +297,7 @@ def test_the_chip_that_is_shown_is_valid(tmp_path: Path) -> None:
         r'```yaml title="my_chip.yaml"\n(.*?)```', (ROOT / "docs/own_machine.md").read_text(), re.DOTALL
     )
     (tmp_path / "my_chip.yaml").write_text(text)
-    made = hardware.machine(documents.load(tmp_path / "my_chip.yaml"))
+    made = hardware.machine(documents.read(tmp_path / "my_chip.yaml"))
     assert (made.device.name, made.parts.adc.energy.value, made.parts.diagonals.inverse.mismatch) == (
         "rram_hfox_130nm", 0.9e-12, 0.01,
     )  # fmt: skip
@@ -307,7 +307,7 @@ def test_the_digital_machine_at_another_node_that_is_shown_is_scaled_as_a_whole(
     page = (ROOT / "docs/own_machine.md").read_text(encoding="utf-8")
     (text,) = re.findall(r'```yaml title="digital_28nm.yaml"\n(.*?)```', page, re.DOTALL)
     (tmp_path / "digital_28nm.yaml").write_text(text, encoding="utf-8")
-    made = hardware.machine(documents.load(tmp_path / "digital_28nm.yaml"))
+    made = hardware.machine(documents.read(tmp_path / "digital_28nm.yaml"))
     assert not plausible.doubts(made)
     older, newer = (machine_options(f"digital_{node}nm").priced_parts() for node in (45, 22))
     multiply = made.priced_parts().arithmetic["float32"].multiply.value
@@ -351,7 +351,7 @@ def test_the_study_that_is_shown_is_valid(tmp_path: Path) -> None:
 
 def test_the_data_sheet_that_is_shown_is_valid(tmp_path: Path) -> None:
     (tmp_path / "d.yaml").write_text(blocks("docs/own_device.md", "yaml")[0])
-    sheet = hardware.device(documents.load(tmp_path / "d.yaml"))
+    sheet = hardware.device(documents.read(tmp_path / "d.yaml"))
     assert sheet.read_error(np.array([10e-6]))[0] == close(0.02 * 10e-6)
 
 
@@ -360,9 +360,30 @@ def test_the_machine_that_the_readme_shows_is_valid(tmp_path: Path) -> None:
     (tmp_path / "my_device.yaml").write_text((ROOT / "devices/pcm_gst_90nm.yaml").read_text(encoding="utf-8"))
     file = tmp_path / "machine.yaml"
     file.write_text(snippet)
-    document = documents.load(file)
+    document = documents.read(file)
     made = hardware.machine(document.part(("machine",)))
     assert (made.name, made.parts.adc.bits, made.parts.dac.bits) == ("my_chip", 6, 8)
+
+
+def places() -> list[str]:
+    """The rows of CONTRIBUTING.md that name files."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line.startswith("|") and re.search("`[^`]*/[^`]*`", line)]
+
+
+def test_many_places_are_named() -> None:
+    assert len(places()) > 20
+
+
+@pytest.mark.parametrize("row", places())
+def test_what_is_said_to_be_in_a_file_is_there(row: str) -> None:
+    quoted = re.findall("`([^`]+)`", row)
+    files = [ROOT / name for name in quoted if "/" in name]
+    assert all(file.exists() for file in files)
+    text = "".join(file.read_text(encoding="utf-8") for file in files if file.is_file())
+    for name in (name for name in quoted if "/" not in name and not name.endswith(".json")):
+        for part in name.split("."):
+            assert re.search(rf"(?m)^\s*(class|def) {part}\b|^\s*{part}:", text), name
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *DOCS])
@@ -432,7 +453,7 @@ def test_every_shipped_constant_has_an_origin() -> None:
     listed = 0
     for kind in ("devices", "configs/hardware"):
         for name in hardware.names(kind):
-            document = hardware.inherited(documents.load(hardware.shelf(kind) / f"{name}.yaml"))
+            document = hardware.inherited(documents.read(hardware.shelf(kind) / f"{name}.yaml"))
             rows = constants(document, document.data.get("sources", {}))
             listed += len(rows)
             for row in rows:

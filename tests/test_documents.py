@@ -19,12 +19,12 @@ from hwsim.errors import ConfigError
 
 
 def read(text: str) -> Any:
-    return documents.loads(text, "f.yaml").data
+    return documents.parse(text, "f.yaml").data
 
 
 def complaint(text: str) -> str:
     with pytest.raises(ConfigError) as caught:
-        documents.loads(text, "f.yaml")
+        documents.parse(text, "f.yaml")
     return str(caught.value)
 
 
@@ -214,7 +214,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_document() -> None:
 
 def refused(path: Path) -> str:
     with pytest.raises(ConfigError) as caught:
-        documents.load(path)
+        documents.read(path)
     return str(caught.value).replace(str(path), "FILE")
 
 
@@ -240,7 +240,7 @@ def test_a_file_that_is_too_large_is_refused_without_reading_it(tmp_path: Path) 
 def test_a_file_may_hold_any_letters(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_bytes("\ufeffλ: Σx²\n".encode())
-    assert documents.load(path).data == {"λ": "Σx²"}
+    assert documents.read(path).data == {"λ": "Σx²"}
 
 
 # ---- where things stand --------------------------------------------------------------------------------------
@@ -267,28 +267,28 @@ b:
     ],
 )
 def test_a_problem_is_told_with_its_line_and_column(place: Any, value: Any, key: Any) -> None:
-    document = documents.loads(TEXT, "f.yaml")
+    document = documents.parse(TEXT, "f.yaml")
     assert str(document.problem(place, "wrong")) == f"f.yaml:{value[0]}:{value[1]}: wrong"
     at_key = document.problem(place, "wrong", at_key=True)
     assert (at_key.line, at_key.column) == key
 
 
 def test_a_part_keeps_its_places() -> None:
-    part = documents.loads(TEXT, "f.yaml").part(("b", 0))
+    part = documents.parse(TEXT, "f.yaml").part(("b", 0))
     assert part.data == {"x": 2, "y": {"z": 3}}
     assert str(part.problem(("y", "z"), "wrong")) == "f.yaml:4:12: wrong"
     assert str(part.problem(("y",), "wrong", at_key=True)) == "f.yaml:4:5: wrong"
 
 
 def test_a_document_without_a_key_has_no_mark_of_it() -> None:
-    document = documents.loads(TEXT, "f.yaml").without("b")
+    document = documents.parse(TEXT, "f.yaml").without("b")
     assert document.data == {"a": 1}
     assert not [place for place in document.marks if place[:1] == ("b",)]
 
 
 def test_over_merges_mappings_and_replaces_the_rest() -> None:
-    base = documents.loads("a: {x: 1, y: 2}\nl: [1, 2, 3]\nc: {value: 1 J, source: s}\nk: 1\n", "base.yaml")
-    top = documents.loads("a: {y: 3, z: {w: 4}}\nl: [9]\nc: {value: 2 J, assumed: so}\n", "top.yaml")
+    base = documents.parse("a: {x: 1, y: 2}\nl: [1, 2, 3]\nc: {value: 1 J, source: s}\nk: 1\n", "base.yaml")
+    top = documents.parse("a: {y: 3, z: {w: 4}}\nl: [9]\nc: {value: 2 J, assumed: so}\n", "top.yaml")
     merged = top.over(base)
     assert merged.data == {
         "a": {"x": 1, "y": 3, "z": {"w": 4}},
@@ -334,7 +334,7 @@ class Picture(BaseModel, extra="forbid"):
 
 def wrong(text: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        documents.check(Picture, documents.loads(text, "f.yaml"))
+        documents.check(Picture, documents.parse(text, "f.yaml"))
     return str(caught.value).splitlines()
 
 
@@ -394,19 +394,19 @@ def test_problems_at_one_place_come_in_the_order_of_the_model() -> None:
     names = [f"key_{number}" for number in range(30)]
     fields: Any = dict.fromkeys(names, (int, ...))
     with pytest.raises(ConfigError) as caught:
-        documents.check(create_model("Long", **fields), documents.loads("{}", "f.yaml"))
+        documents.check(create_model("Long", **fields), documents.parse("{}", "f.yaml"))
     assert str(caught.value).splitlines() == [f"f.yaml:1:1: {name} is missing" for name in names]
 
 
 def test_a_problem_in_what_is_inherited_stands_in_the_other_file() -> None:
-    base = documents.loads("title: a\n\ncount: many\n", "base.yaml")
+    base = documents.parse("title: a\n\ncount: many\n", "base.yaml")
     with pytest.raises(ConfigError, match=r"^base\.yaml:3:8: count"):
-        documents.check(Picture, documents.loads("title: b", "top.yaml").over(base))
+        documents.check(Picture, documents.parse("title: b", "top.yaml").over(base))
 
 
 def test_what_is_right_is_a_model() -> None:
     text = "title: b\nweight: 1\nshapes: [{name: square}, {name: circle, radius: 1e-9}]\nframe: {width: 3}"
-    found = documents.check(Picture, documents.loads(text, "f.yaml"))
+    found = documents.check(Picture, documents.parse(text, "f.yaml"))
     assert found.shapes == [Square(name="square"), Circle(name="circle", radius=1e-9)]
     assert found.frame.width == 3
 

@@ -17,14 +17,14 @@ def build(machine: Machine, name: str, options: Any, inputs: int, uses: frozense
     """The cell that `options` describe, on `machine`, for `inputs` input wires.
 
     Args:
-        uses: what the learning rule needs of the Jacobian, among `"transposed"` and `"inverse"`.
+        uses: products with the Jacobian that the learning rule uses: `"transposed"`, `"inverse"`, both or neither.
     """
     cell: Cell = implementation(CELLS[options.name], Cell)(machine, name, options, inputs, uses)
     return cell
 
 
 def size(options: Any, inputs: int) -> Size:
-    """How large the cell is that `options` describe."""
+    """The size of the cell that `options` describe."""
     size: Size = CELLS[options.name].size(options, inputs)
     return size
 

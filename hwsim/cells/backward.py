@@ -8,7 +8,7 @@ from hwsim.operations import join, take, total, zeros
 from hwsim.operations.derivative import Node
 
 
-class Point:
+class OperatingPoint:
     """Where the derivatives of a step are taken: the operations that led from the state and the input to the new state.
 
     Attributes:
@@ -25,14 +25,14 @@ class Point:
                 self.users.setdefault(id(operand), []).append((node, position))
 
 
-class Errors:
-    """Errors at the signals of a step, from the one at the new state; each is found when it is first asked for.
+class Adjoints:
+    """Adjoints at the signals of a step, from the one at the new state; each is found when it is first asked for.
 
     Attributes:
         at: where the derivatives are taken.
     """
 
-    def __init__(self, at: Point, delta: Signal) -> None:
+    def __init__(self, at: OperatingPoint, delta: Signal) -> None:
         self.at = at
         self._known: dict[int, Signal | None] = {id(at.new): delta}
 

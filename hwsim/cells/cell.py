@@ -1,4 +1,4 @@
-"""What a recurrent cell is: its dynamics, and the products with its Jacobian that learning rules are made of."""
+"""The recurrent cell: its dynamics, and the products with its Jacobian that learning rules use."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from hwsim.records import Shape
 
 
 class Size(NamedTuple):
-    """How large a cell is.
+    """The size of a cell.
 
     Attributes:
         width: wires of the state.
-        visible: how many of them, the first ones, the readout sees.
-        parameters: how many there are.
-        units: units or modes, each of which may have several wires.
+        visible: number of wires that the readout sees, the first of the state.
+        parameters: number of parameters.
+        units: number of units or modes; each may have several wires.
     """
 
     width: int
@@ -32,15 +32,15 @@ class Size(NamedTuple):
 class Cell(ABC):
     """h_t = f(h_{t-1}, x_t), with J = ∂f/∂h and F = ∂f/∂θ at (h_{t-1}, x_t).
 
-    Every method works within one step. `at` is the point at which the cell's derivatives are taken, as `step` or
-    `recall` gave it: signals of this step. Errors δ are ∂L/∂h, for complex states ∂L/∂Re h + i ∂L/∂Im h.
+    Every method works within one step. `at` is the operating point at which the derivatives are taken, from
+    `step` or `recall`: signals of this step. Errors δ are ∂L/∂h, for complex states ∂L/∂Re h + i ∂L/∂Im h.
 
     Every module of a cell has a function `size(options, inputs)`, from which all widths are taken.
 
     Attributes:
         width: wires of the state.
         trainables: its parameters.
-        dense: whether the product of Jacobians is a matrix, rather than one number a mode.
+        dense: whether the product of Jacobians is a matrix, rather than one number per mode.
         blocks: how many blocks of one wire per unit the state has, one behind the other: 2 for h and c.
     """
 
@@ -54,17 +54,17 @@ class Cell(ABC):
 
     @abstractmethod
     def step(self, h: Signal, x: Signal) -> tuple[Signal, Any]:
-        """The next state, and the point of its derivatives."""
+        """The next state, and the operating point of the step."""
 
     @abstractmethod
     def recall(self, before: Signal, x: Signal, h: Signal) -> Any:
-        """The point of the derivatives, from a state, the input, and the state `h` that they led to."""
+        """The operating point of a step, from the state before it, the input, and the state `h` after it."""
 
     @abstractmethod
     def drive_error(self, at: Any, delta: Signal) -> Any:
-        """The error at the drive, where the state and the input meet; both F and ∂f/∂x begin with it.
+        """The error at the drive, where state and input meet; products with Fᵀ and (∂f/∂x)ᵀ start from it.
 
-        It is opaque, as `at` is: rules hand it to the methods below.
+        Opaque to rules, as `at` is: they pass it to the methods below.
         """
 
     @abstractmethod
@@ -73,14 +73,14 @@ class Cell(ABC):
 
     @abstractmethod
     def transposed(self, at: Any, delta: Signal, drive: Any = None) -> Signal:
-        """Jᵀ δ; `drive` is the error at the drive, if it is known already."""
+        """Jᵀ δ; `drive` is the error at the drive, if it was computed already."""
 
     @abstractmethod
     def along(self, at: Any, v: Signal) -> Signal:
-        """J v, for a vector or each vector of a bundle."""
+        """J v, for a vector, or for each vector of a bundle."""
 
     def inverse_transposed(self, at: Any, v: Signal) -> Signal:
-        """J⁻ᵀ v; by a linear system with the Jacobian as a whole, unless a cell has something better."""
+        """J⁻ᵀ v; by default by solving a linear system with the dense Jacobian."""
         columns = self.along(at, identity(self.machine, self.width))  # vector k of this bundle is J e_k
         return solve(columns, v)
 
@@ -98,7 +98,7 @@ class Cell(ABC):
 
     @abstractmethod
     def accumulate(self, at: Any, delta: Signal, drive: Any, recurrent: bool = True) -> None:
-        """Add Fᵀ δ to the gradient; not for the recurrent factor unless `recurrent`."""
+        """Add Fᵀ δ to the gradient; leave out the recurrent factor unless `recurrent`."""
 
     @property
     def traced(self) -> dict[str, Shape]:
@@ -132,7 +132,7 @@ class Cell(ABC):
 
     @abstractmethod
     def program(self) -> None:
-        """In a phase: bring the units to the master values."""
+        """Program the units to the master values; called in a phase."""
 
     def begin_training(self) -> None:
         """Allocate gradients."""
@@ -140,4 +140,4 @@ class Cell(ABC):
             trainable.begin_training()
 
     def finish_gradient(self) -> None:
-        """In a phase after the passes: what is left to do to the sums to make them the gradient."""
+        """Turn the accumulated sums into the gradient; called in a phase after the passes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from hwsim.cells.backward import Errors, Point
+from hwsim.cells.backward import Adjoints, OperatingPoint
 from hwsim.cells.cell import Cell
 from hwsim.cells.factor import Factor
 from hwsim.cells.own_rows import OwnErrors, products_behind
@@ -17,11 +17,11 @@ from hwsim.operations import Traffic, ones, pad, take
 class Derived(Cell):
     """A cell that writes `next`, its step; everything else follows, carried out and recorded like all operations.
 
-    The errors are those of backpropagation through the operations of the step (Linnainmaa, BIT 16:146, 1976), changes
-    those of its forward counterpart (Wengert, Comm. ACM 7:463, 1964).
+    Adjoints follow by reverse accumulation through the operations of the step (Linnainmaa, BIT 16:146, 1976), products
+    J v by forward accumulation (Wengert, Comm. ACM 7:463, 1964).
 
     Attributes:
-        units: all that holds parameters, in the order in which they are programmed.
+        units: the units that hold parameters, in the order in which they are programmed.
     """
 
     dense = True
@@ -33,36 +33,36 @@ class Derived(Cell):
 
     @abstractmethod
     def next(self, h: Signal, x: Signal) -> Signal:
-        """The state that follows h, with the input x."""
+        """The next state, from the state h and the input x."""
 
     def keep(self, *units: Matrix | Bias | Gain) -> None:
-        """Take units for the cell's own: they are trained and programmed with it."""
+        """Add units to the cell: they are trained and programmed with it."""
         self.units += units
         self.trainables = [unit.trainable for unit in self.units]
 
-    def step(self, h: Signal, x: Signal) -> tuple[Signal, Point]:
+    def step(self, h: Signal, x: Signal) -> tuple[Signal, OperatingPoint]:
         with following(self.machine) as nodes:
             new = self.next(h, x)
-        return new, Point(self.machine, h, x, new, nodes)
+        return new, OperatingPoint(self.machine, h, x, new, nodes)
 
-    def recall(self, before: Signal, x: Signal, h: Signal) -> Point:
-        """The step again, which is charged: states do not tell what happened within it."""
+    def recall(self, before: Signal, x: Signal, h: Signal) -> OperatingPoint:
+        """Carry the step out again, which is charged: the states alone do not give the values within the step."""
         return self.step(before, x)[1]
 
-    def drive_error(self, at: Point, delta: Signal) -> Errors:
-        return Errors(at, delta)
+    def drive_error(self, at: OperatingPoint, delta: Signal) -> Adjoints:
+        return Adjoints(at, delta)
 
-    def input_error(self, drive: Errors) -> Signal:
+    def input_error(self, drive: Adjoints) -> Signal:
         error = drive.of(drive.at.x)
         assert error is not None, "the input reaches the state"
         return error
 
-    def transposed(self, at: Point, delta: Signal, drive: Errors | None = None) -> Signal:
-        error = (drive or Errors(at, delta)).of(at.h)
+    def transposed(self, at: OperatingPoint, delta: Signal, drive: Adjoints | None = None) -> Signal:
+        error = (drive or Adjoints(at, delta)).of(at.h)
         assert error is not None, "the state reaches the next one"
         return error
 
-    def along(self, at: Point, v: Signal) -> Signal:
+    def along(self, at: OperatingPoint, v: Signal) -> Signal:
         changes: dict[int, Signal] = {id(at.h): v}
         for node in at.nodes:
             change: Signal | None = None
@@ -74,7 +74,7 @@ class Derived(Cell):
                 changes[id(node.result)] = change
         return changes[id(at.new)]
 
-    def accumulate(self, at: Point, delta: Signal, drive: Errors, recurrent: bool = True) -> None:
+    def accumulate(self, at: OperatingPoint, delta: Signal, drive: Adjoints, recurrent: bool = True) -> None:
         for node in at.nodes:
             if node.holder is None:
                 continue
@@ -88,8 +88,8 @@ class Derived(Cell):
             else:
                 trainable.gradient.add(error)
 
-    def factors(self, at: Point) -> list[Factor]:
-        errors = [Errors(at, wires) for wires in self._block_by_block()]
+    def factors(self, at: OperatingPoint) -> list[Factor]:
+        errors = [Adjoints(at, wires) for wires in self._block_by_block()]
         found = []
         for node in at.nodes:
             products = None if node.holder is None else products_behind(at, node.result, self.width // self.blocks)
@@ -104,7 +104,7 @@ class Derived(Cell):
             found.append(Factor(self.traced_as(trainable), rows, column, trainable.gradient))
         return found
 
-    def own_decay(self, at: Point, recurrent: bool = True) -> list[list[Signal | None]]:
+    def own_decay(self, at: OperatingPoint, recurrent: bool = True) -> list[list[Signal | None]]:
         units = self.width // self.blocks
         if (products_behind(at, at.h, units) or 0) > 1:
             raise CapabilityError(f"the state of {self.name} comes back through one product behind another")

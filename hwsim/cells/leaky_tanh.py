@@ -18,9 +18,9 @@ class Options(BaseModel, extra="forbid"):
 
     name: Literal["leaky_tanh"]
     units: Annotated[int, Field(ge=1, description="number of units N")]
-    leak: Annotated[float, Field(gt=0, le=1, description="a: the share of the state that each step replaces")] = 1.0
-    gain: Annotated[float, Field(gt=0, description="W starts with this spectral radius, about")] = 1.0
-    recurrence: Annotated[Literal["normal", "orthogonal"], Field(description="how W starts")] = "normal"
+    leak: Annotated[float, Field(gt=0, le=1, description="a: the fraction of the state that each step replaces")] = 1.0
+    gain: Annotated[float, Field(gt=0, description="approximate spectral radius of the initial W")] = 1.0
+    recurrence: Annotated[Literal["normal", "orthogonal"], Field(description="initial W")] = "normal"
 
 
 def size(options: Options, inputs: int) -> Size:
@@ -29,8 +29,8 @@ def size(options: Options, inputs: int) -> Size:
     return Size(n, n, n * (n + inputs + 1), n)
 
 
-class At:
-    """State and input before the step, s = tanh(v), and φ = a tanh'(v), which is worked out when it is first needed."""
+class OperatingPoint:
+    """State and input before the step, s = tanh(v), and φ = a tanh'(v), which is computed when it is first needed."""
 
     __slots__ = ("_slope", "h", "leak", "s", "x")
 
@@ -50,7 +50,7 @@ class LeakyTanh(Cell):
     """h' = (1 - a) h + a tanh(v), v = W h + U x + b.
 
     With φ = a (1 - tanh² v): J = (1 - a) I + diag(φ) W, Jᵀδ = (1 - a) δ + Wᵀ(φδ), and the gradient is φδ hᵀ for W,
-    φδ xᵀ for U, φδ for b. J has no structure that would make its inverse cheap: a solver gets it as a whole.
+    φδ xᵀ for U, φδ for b. J has no structure that makes its inverse cheap, so the solver gets the dense J.
     """
 
     dense = True
@@ -65,44 +65,44 @@ class LeakyTanh(Cell):
         self.b = Bias.trained(machine, f"{name} b", "input", initial.zeros(self.width))
         self.trainables = [self.W.trainable, self.U.trainable, self.b.trainable]
 
-    def step(self, h: Signal, x: Signal) -> tuple[Signal, At]:
+    def step(self, h: Signal, x: Signal) -> tuple[Signal, OperatingPoint]:
         s = tanh(self.W @ h + self.U @ x + self.b)
-        return self._leaky(h, s if self.leak == 1 else self.leak * s), At(h, x, s, self.leak)
+        return self._leaky(h, s if self.leak == 1 else self.leak * s), OperatingPoint(h, x, s, self.leak)
 
-    def recall(self, before: Signal, x: Signal, h: Signal) -> At:
+    def recall(self, before: Signal, x: Signal, h: Signal) -> OperatingPoint:
         a = self.leak
         s = h if a == 1 else (1 / a) * (h - (1 - a) * before)
-        return At(before, x, s, a)
+        return OperatingPoint(before, x, s, a)
 
-    def drive_error(self, at: At, delta: Signal) -> Signal:
+    def drive_error(self, at: OperatingPoint, delta: Signal) -> Signal:
         return at.slope * delta
 
     def input_error(self, drive: Signal) -> Signal:
         return self.U.T @ drive
 
-    def transposed(self, at: At, delta: Signal, drive: Signal | None = None) -> Signal:
+    def transposed(self, at: OperatingPoint, delta: Signal, drive: Signal | None = None) -> Signal:
         return self._leaky(delta, self.W.T @ (at.slope * delta if drive is None else drive))
 
-    def inverse_transposed(self, at: At, v: Signal) -> Signal:
+    def inverse_transposed(self, at: OperatingPoint, v: Signal) -> Signal:
         transposed = at.slope * self.W.columns()
         if self.leak < 1:
             transposed = plus_identity(transposed, 1 - self.leak)
         return solve(transposed, v)
 
-    def along(self, at: At, v: Signal) -> Signal:
+    def along(self, at: OperatingPoint, v: Signal) -> Signal:
         return self._leaky(v, at.slope * (self.W @ v))
 
-    def accumulate(self, at: At, delta: Signal, drive: Signal, recurrent: bool = True) -> None:
+    def accumulate(self, at: OperatingPoint, delta: Signal, drive: Signal, recurrent: bool = True) -> None:
         if recurrent:
             self.W.gradient.add_outer(drive, at.h)
         self.U.gradient.add_outer(drive, at.x)
         self.b.gradient.add(drive)
 
-    def factors(self, at: At) -> list[Factor]:
+    def factors(self, at: OperatingPoint) -> list[Factor]:
         entries = ("W", self.W, at.h), ("U", self.U, at.x), ("b", self.b, None)
         return [Factor(name, (at.slope,), column, unit.gradient) for name, unit, column in entries]
 
-    def own_decay(self, at: At, recurrent: bool = True) -> list[list[Signal | float | None]]:
+    def own_decay(self, at: OperatingPoint, recurrent: bool = True) -> list[list[Signal | float | None]]:
         kept = 1 - self.leak
         if not recurrent:
             return [[kept or None]]

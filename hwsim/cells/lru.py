@@ -43,10 +43,10 @@ class Options(BaseModel, extra="forbid"):
 
     name: Literal["lru"]
     modes: Annotated[int, Field(ge=1, description="number of complex modes N; the state is 2N real numbers")]
-    r_min: Annotated[float, Field(gt=0, lt=1, description="eigenvalues start with |λ| at least this")] = 0.9
-    r_max: Annotated[float, Field(gt=0, le=1, description="and at most this")] = 1.0
-    max_phase: Annotated[float, Field(gt=0, le=tau, description="phases of λ start between 0 and this")] = tau
-    normalise: Annotated[bool, Field(description="γ starts at √(1 - |λ|²) rather than 1")] = True
+    r_min: Annotated[float, Field(gt=0, lt=1, description="smallest initial |λ|")] = 0.9
+    r_max: Annotated[float, Field(gt=0, le=1, description="largest initial |λ|")] = 1.0
+    max_phase: Annotated[float, Field(gt=0, le=tau, description="largest initial phase of λ; the smallest is 0")] = tau
+    normalise: Annotated[bool, Field(description="initial γ is √(1 - |λ|²) rather than 1")] = True
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -61,7 +61,7 @@ def size(options: Options, inputs: int) -> Size:
     return Size(2 * n, 2 * n, n * (3 + 2 + 2 * inputs), n)
 
 
-class At(NamedTuple):
+class OperatingPoint(NamedTuple):
     """State and input before the step, and the driven part γ (B x + b) of the new state."""
 
     h: Signal
@@ -98,39 +98,39 @@ class LRU(Cell):
         self.trainables = [self.nu, self.theta, self.log_gamma, self.B.trainable, self.b.trainable]
         self.eigenvalue_gradient: Accumulator
 
-    def step(self, h: Signal, x: Signal) -> tuple[Signal, At]:
+    def step(self, h: Signal, x: Signal) -> tuple[Signal, OperatingPoint]:
         driven = self.gamma * (self.B @ x + self.b)
-        return self.eigenvalues * h + driven, At(h, x, driven)
+        return self.eigenvalues * h + driven, OperatingPoint(h, x, driven)
 
-    def recall(self, before: Signal, x: Signal, h: Signal) -> At:
-        return At(before, x, h - self.eigenvalues * before)
+    def recall(self, before: Signal, x: Signal, h: Signal) -> OperatingPoint:
+        return OperatingPoint(before, x, h - self.eigenvalues * before)
 
-    def drive_error(self, at: At, delta: Signal) -> Signal:
+    def drive_error(self, at: OperatingPoint, delta: Signal) -> Signal:
         return self.gamma * delta
 
     def input_error(self, drive: Signal) -> Signal:
         return self.B.T @ drive
 
-    def transposed(self, at: At, delta: Signal, drive: Signal | None = None) -> Signal:
+    def transposed(self, at: OperatingPoint, delta: Signal, drive: Signal | None = None) -> Signal:
         return self.eigenvalues.T * delta
 
-    def inverse_transposed(self, at: At, v: Signal) -> Signal:
+    def inverse_transposed(self, at: OperatingPoint, v: Signal) -> Signal:
         assert self.inverse is not None, "a rule that needs the inverse says so in `uses`"
         return self.inverse * v
 
-    def along(self, at: At, v: Signal) -> Signal:
+    def along(self, at: OperatingPoint, v: Signal) -> Signal:
         return self.eigenvalues * v
 
     def product(self, workspace: Workspace, name: str) -> Register:
         return workspace.register(name, self.width, LEARNING, initial=(1.0, 0.0))
 
-    def extend(self, product: Signal, at: At) -> Signal:
+    def extend(self, product: Signal, at: OperatingPoint) -> Signal:
         return self.eigenvalues.T * product
 
     def through(self, product: Signal, g: Signal) -> Signal:
         return complex_product(product, g)
 
-    def accumulate(self, at: At, delta: Signal, drive: Signal, recurrent: bool = True) -> None:
+    def accumulate(self, at: OperatingPoint, delta: Signal, drive: Signal, recurrent: bool = True) -> None:
         with self.machine.part(purpose=GRADIENT):
             if recurrent:
                 self.eigenvalue_gradient.add(conjugate_product(delta, at.h))
@@ -143,7 +143,7 @@ class LRU(Cell):
         n = self.width
         return {"lambda": (n,), "gamma": (n,), "b": (n,), "B": (n, self.B.shape[1])}
 
-    def factors(self, at: At) -> list[Factor]:
+    def factors(self, at: OperatingPoint) -> list[Factor]:
         """h for λ, γu for log γ, γ for b, and for each input j the vector γ x_j for B."""
         entries = (
             ("lambda", at.h, self.eigenvalue_gradient, conjugate_product),
@@ -153,7 +153,7 @@ class LRU(Cell):
         )
         return [Factor(name, (r,), None, sums, product) for name, r, sums, product in entries]
 
-    def own_decay(self, at: At, recurrent: bool = True) -> list[list[Diagonal | None]]:
+    def own_decay(self, at: OperatingPoint, recurrent: bool = True) -> list[list[Diagonal | None]]:
         return [[self.eigenvalues if recurrent else None]]
 
     def begin_training(self) -> None:

@@ -7,14 +7,14 @@ of it the weights from each unit to itself stay within.
 
 from __future__ import annotations
 
-from hwsim.cells.backward import Errors, Point
+from hwsim.cells.backward import Adjoints, OperatingPoint
 from hwsim.errors import CapabilityError
 from hwsim.machine import Signal
 from hwsim.operations import held, join, pad, take
 from hwsim.operations.derivative import Elementwise, Node
 
 
-def products_behind(at: Point, signal: Signal, units: int) -> int | None:
+def products_behind(at: OperatingPoint, signal: Signal, units: int) -> int | None:
     """The most products with matrices on a way from a signal to the new state; None if there is no way.
 
     Raises:
@@ -43,14 +43,14 @@ def _keeps_units_apart(node: Node, units: int) -> bool:
     return len(set(widths)) == 1 and (operation is held.gain or isinstance(operation.derivative, Elementwise))
 
 
-class OwnErrors(Errors):
-    """Errors that go back through a product by the weights from each unit to itself, or not at all.
+class OwnErrors(Adjoints):
+    """Adjoints that go back through a product by the weights from each unit to itself, or not at all.
 
     Attributes:
         recurrent: whether they go back through products.
     """
 
-    def __init__(self, at: Point, delta: Signal, recurrent: bool) -> None:
+    def __init__(self, at: OperatingPoint, delta: Signal, recurrent: bool) -> None:
         super().__init__(at, delta)
         self.recurrent = recurrent
 

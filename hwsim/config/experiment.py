@@ -21,7 +21,7 @@ Name = Annotated[str, Field(pattern=NAME, max_length=80)]
 Whole = Annotated[int, Field(ge=1)]
 
 
-class GradientCheck(BaseModel, extra="forbid"):
+class GradientCheckOptions(BaseModel, extra="forbid"):
     """Compare the rule's gradient at the initial weights with exact backpropagation through time."""
 
     sequences: Annotated[Whole, Field(description="taken from the training set")] = 16
@@ -44,7 +44,7 @@ class Training(update.Options):
         return self
 
 
-class System(BaseModel, extra="forbid"):
+class SystemOptions(BaseModel, extra="forbid"):
     """A learning rule on a machine."""
 
     learning: Annotated[learning.AnyOptions, Field(description="the learning rule")]
@@ -57,15 +57,20 @@ class System(BaseModel, extra="forbid"):
         Whole, Field(description="number of chips, each with its own device variation; equal ones are simulated once")
     ] = 1
 
+    @property
+    def chips_simulated(self) -> int:
+        """Number of chips that are simulated; chips without variation are all alike, so one of them is enough."""
+        return self.chips if machines.kind_of(self.machine).is_analog else 1
 
-class Reference(System):
+
+class Reference(SystemOptions):
     """What the substrate is compared with: the same network and task under another rule or on another machine."""
 
     name: Annotated[Name, Field(description="its name in tables")]
     chips: Annotated[Whole | None, Field(description="number of chips; by default that of the substrate")] = None  # type: ignore[assignment]
 
 
-class Experiment(System):
+class Experiment(SystemOptions):
     """One experiment: a substrate that learns a task, and references beside it."""
 
     schema_version: Annotated[Literal[1], Field(description="version of this kind of file")] = 1
@@ -75,7 +80,7 @@ class Experiment(System):
     task: Annotated[tasks.AnyOptions, Field(description="what is to be learned")]
     network: Annotated[networks.Options, Field(description="the network, which is the same in all systems")]
     gradient_check: Annotated[
-        GradientCheck | None,
+        GradientCheckOptions | None,
         Field(description="compare the gradient at the initial weights with the exact one; `null`: no comparison"),
     ] = None
     training: Annotated[
@@ -110,12 +115,12 @@ class Experiment(System):
                 )
         return self
 
-    def systems(self) -> dict[str, System]:
+    def systems(self) -> dict[str, SystemOptions]:
         """All systems by name: the substrate first, then the references."""
         machine = self._limited(self.machine)
-        substrate = System.model_construct(learning=self.learning, machine=machine, chips=self.chips)
+        substrate = SystemOptions.model_construct(learning=self.learning, machine=machine, chips=self.chips)
         references = {
-            reference.name: System.model_construct(
+            reference.name: SystemOptions.model_construct(
                 learning=reference.learning,
                 machine=self._limited(reference.machine),
                 chips=reference.chips or self.chips,
@@ -147,7 +152,7 @@ def load(source: str | Path | Mapping[str, Any]) -> Experiment:
     """
     if isinstance(source, Mapping):
         return compose(Document("experiment", documents.plain(source)))
-    return compose(documents.load(path_of(source)))
+    return compose(documents.read(path_of(source)))
 
 
 def path_of(source: str | Path, kind: str = "configs/experiments") -> Path:

@@ -299,7 +299,7 @@ def load_study(path: str | Path) -> Grid:
     Raises:
         ConfigError: all problems of the file, one per line.
     """
-    return compose(documents.load(config.path_of(path, "configs/studies")))
+    return compose(documents.read(config.path_of(path, "configs/studies")))
 
 
 def compose(document: Document) -> Grid:
@@ -331,7 +331,7 @@ def _base(document: Document) -> Document:
             text = documents.unknown("experiment", name, hardware.names("configs/experiments"))
         if not path.is_file():
             raise documents.refuse([part.problem((), text)])
-        part = documents.load(path)
+        part = documents.read(path)
     if not isinstance(part.data, dict):
         raise documents.refuse([part.problem((), "an experiment is a mapping of keys; see `hwsim schema`")])
     return part

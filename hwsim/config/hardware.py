@@ -133,7 +133,7 @@ def opened(document: Document, kind: str) -> Document:
         else:
             text = documents.unknown(what, name, names(kind))
         raise documents.refuse([document.problem((), text)])
-    return documents.load(path)
+    return documents.read(path)
 
 
 def _checked(model: type[BaseModel], document: Document, messages: list[str], root: str = "") -> Any:

@@ -24,7 +24,7 @@ def load_with_settings(file: str | Path, settings: list[str]) -> Experiment:
     """
     if not settings:
         return experiment.load(file)
-    document = documents.load(experiment.path_of(file))
+    document = documents.read(experiment.path_of(file))
     changes = []
     for setting in settings:
         key, value = _pair("--set", setting)
@@ -51,5 +51,5 @@ def _pair(option: str, text: str) -> tuple[str, Any]:
     key, sign, written = text.partition("=")
     if not sign or not key:
         raise ConfigError(f"{option} {text}: must be KEY=VALUE")
-    value = documents.loads(written, f"{option} {text}").data if written.strip() else None
+    value = documents.parse(written, f"{option} {text}").data if written.strip() else None
     return key, int(value) if isinstance(value, float) and value.is_integer() else value  # 1e6 steps are a whole number

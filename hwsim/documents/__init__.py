@@ -13,10 +13,10 @@ from hwsim.documents.document import (
     complain,
     refuse,
 )
-from hwsim.documents.reader import load, loads
+from hwsim.documents.reader import parse, read
 from hwsim.documents.writer import dump, fingerprint, inline, plain
 
 __all__ = [
     "ByName", "Document", "Mark", "PartError", "Place", "Problem", "anywhere", "check", "collect", "complain", "dump",
-    "fingerprint", "inline", "load", "loads", "nearest", "plain", "refuse", "unknown",
+    "fingerprint", "inline", "nearest", "parse", "plain", "read", "refuse", "unknown",
 ]  # fmt: skip

@@ -25,7 +25,7 @@ FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z")
 
 
-def load(path: str | Path) -> Document:
+def read(path: str | Path) -> Document:
     """Read a YAML file.
 
     Raises:
@@ -44,10 +44,10 @@ def load(path: str | Path) -> Document:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not a text file (byte {error.start} is not UTF-8)") from None
-    return loads(text, str(path))
+    return parse(text, str(path))
 
 
-def loads(text: str, file: str) -> Document:
+def parse(text: str, file: str) -> Document:
     """Read YAML from a string; `file` is its name in messages."""
     try:
         loader = _Loader(text)

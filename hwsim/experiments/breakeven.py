@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from hwsim import cells, tasks
 from hwsim.config import hardware
-from hwsim.config.experiment import Experiment, Reference, System
+from hwsim.config.experiment import Experiment, Reference, SystemOptions
 from hwsim.documents import Document, unknown
 from hwsim.episode import Episode, outline
 from hwsim.errors import ConfigError
@@ -162,18 +162,18 @@ class CostCurves:
     def costs(self, value: int, name: str) -> Costs:
         """The ledgers of a system at a value."""
         if (value, name) not in self._costs:
-            experiment, system, dataset = self.system(value, name)
-            self._costs[value, name] = sketched(experiment, name, system, dataset, self.expected)
+            experiment, options, dataset = self.options(value, name)
+            self._costs[value, name] = sketched(experiment, name, options, dataset, self.expected)
         return self._costs[value, name]
 
-    def system(self, value: int, name: str) -> tuple[Experiment, System, Dataset]:
-        """A system at a value, with its experiment, and the shapes of its data."""
+    def options(self, value: int, name: str) -> tuple[Experiment, SystemOptions, Dataset]:
+        """The options of a system at a value, with its experiment, and the shapes of its data."""
         experiment, dataset = self.axis.at(self.experiment, self.dataset, value)
         return experiment, experiment.systems()[name], dataset
 
-    def cost(self, experiment: Experiment, name: str, system: System, dataset: Dataset) -> SystemCost:
+    def cost(self, experiment: Experiment, name: str, options: SystemOptions, dataset: Dataset) -> SystemCost:
         """The costs of a system, from a new estimate."""
-        return self.cost_of(name, sketched(experiment, name, system, dataset, self.expected))
+        return self.cost_of(name, sketched(experiment, name, options, dataset, self.expected))
 
     def cost_of(self, name: str, costs: Costs) -> SystemCost:
         """The costs of a gradient, from the ledgers of a system.
@@ -244,9 +244,10 @@ def shared(constant: Constant[Any]) -> str:
 def moved(
     first: Mapping[RangedConstant, float], second: Mapping[RangedConstant, float], end: int
 ) -> tuple[float, float]:
-    """Two energies with each constant at the end of its range that is best, or worst, for the first energy.
+    """Two energies, with each constant at the end of its range that is best, or worst, for the first energy.
 
-    A constant that both depend on has one value: the end that makes their difference smallest, or largest.
+    A constant that both energies depend on has the same value in both: the end at which their difference is smallest,
+    or largest.
     """
     totals = [0.0, 0.0]
     for constant in first.keys() | second.keys():
@@ -378,8 +379,8 @@ AXES = {
 }
 
 
-def _digital(system: System) -> bool:
-    return bool(system.machine.kind == "digital")
+def _digital(options: SystemOptions) -> bool:
+    return bool(options.machine.kind == "digital")
 
 
 def _outlined(episode: Episode, **changed: int) -> Episode:

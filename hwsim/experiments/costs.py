@@ -1,4 +1,4 @@
-"""Costs: energy, memory and time of a trial, read from its journal and ledgers."""
+"""Costs: energy, memory and time of a system, read from its journal and ledgers."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from hwsim.accounts.energy import UNPRICED, Ledger, Spent, Tariff, grouped, tota
 from hwsim.accounts.journal import PASS, Batch, Sweep, Totals
 from hwsim.accounts.schedule import Scheduler
 from hwsim.accounts.work import total_work, work
-from hwsim.experiments.trial import Detail, Trial
+from hwsim.experiments.system import Detail, System
 from hwsim.machine import Machine
-from hwsim.results.tables import Row
+from hwsim.results.tables import EnergyRow
 
 PRODUCTS = ("read", "read transposed")
 CONVERSIONS = ("dac", "adc", "tile adc")
 CONVERTERS = ("dac", "adc")
-"""What converts, as components of the energy ledger."""
+"""Converters, as components of the energy ledger."""
 NO_PRICE = "this machine has no energy model; its operations are counted"
 
 
 class Costs:
-    """What a trial cost.
+    """The energy, memory and time of a system.
 
     Attributes:
-        scheduler: of the trial's traces.
-        tariff: the charges of its traces.
+        scheduler: schedules the traces of the system.
+        tariff: charges the traces of the system.
     """
 
-    def __init__(self, trial: Trial) -> None:
-        self.trial, self.machine = trial, trial.machine
-        self.outcome = trial.outcome
+    def __init__(self, system: System) -> None:
+        self.system, self.machine = system, system.machine
+        self.outcome = system.outcome
         prices, traces = self.machine.prices(), self.machine.journal.traces
         self.tariff = Tariff(traces, prices)
         self.scheduler = Scheduler(traces, prices.occupied, passes=self.tariff.passes)
@@ -42,7 +42,7 @@ class Costs:
     # ---- time ------------------------------------------------------------------------------------------------
 
     def seconds(self, batch: Batch) -> list[float]:
-        """How long each sweep of a batch takes for all sequences, one after another or as many as run together."""
+        """Duration of each sweep of a batch, for all sequences: one after another, or as many as run together."""
         rounds, timings = self._rounds(batch), self.scheduler.batch(batch)
         return [
             timing.makespan * 1e-12 * (rounds if sweep.kind == PASS else 1)
@@ -50,7 +50,7 @@ class Costs:
         ]
 
     def time(self) -> dict[str, Any]:
-        """Hardware time of the batch in detail."""
+        """Hardware time of the batch that was recorded in detail."""
         if self.outcome.detail is None:
             return {}
         batch = self.outcome.detail.batch
@@ -69,29 +69,29 @@ class Costs:
         }
 
     def _rounds(self, batch: Batch) -> int:
-        """How often a pass is carried out until all sequences had it."""
+        """Number of times that a pass is carried out until all sequences have had it."""
         return ceil(batch.sequences / self.machine.parallel)
 
     def _shown(self, batch: Batch) -> float:
-        """How often each step of the sequences was worked on; passes over a part of them count as that part."""
+        """Number of passes over each step of the sequences; passes over a part of the steps count as that part."""
         steps = sum(count for sweep in batch.sweeps if sweep.kind == PASS for _, count in sweep.runs)
-        times = steps / self.trial.dataset.train.steps
+        times = steps / self.system.dataset.train.steps
         return int(times) if times.is_integer() else times
 
     # ---- energy ----------------------------------------------------------------------------------------------
 
     def of_totals(self, totals: Totals) -> Ledger:
-        """All that totals contain."""
+        """The ledger of totals."""
         seconds = sum(sum(self.seconds(batch)) * times for batch, times in totals.batches.items())
         return self.tariff.of_totals(totals, seconds)
 
     def steps(self, detail: Detail) -> Iterator[tuple[int, int, Ledger]]:
-        """One batch step by step."""
+        """The ledger of each step of one batch: sweep, step, ledger."""
         return iter(self.tariff.of_steps(detail.batch, detail.steps, self.seconds(detail.batch)))
 
-    def rows(self) -> Iterator[Row]:
-        """The energy of one batch step by step, then that of everything by epoch."""
-        name, detail = self.trial.name, self.outcome.detail
+    def rows(self) -> Iterator[EnergyRow]:
+        """The rows of `energy.csv`: the energy of one batch by step, then the energy of the whole run by epoch."""
+        name, detail = self.system.name, self.outcome.detail
         if detail is not None:
             for sweep, step, ledger in self.steps(detail):
                 where = detail.batch.sweeps[sweep].name
@@ -100,19 +100,19 @@ class Costs:
             yield from _rows(self.of_totals(totals), name, "epoch", epoch, None, None)
 
     def spent(self) -> Iterator[float | None]:
-        """The energy of all that was done until each test was over."""
+        """The energy spent until the end of each test."""
         so_far = Spent()
         for totals in self.outcome.totals:
             so_far.absorb(total(self.of_totals(totals)))
             yield so_far.energy
 
     def gradient(self) -> Spent:
-        """The energy of finding the gradient of the batch in detail, for all its sequences."""
+        """The energy of the gradient of the batch that was recorded in detail, for all its sequences."""
         detail = self.outcome.detail
         return Spent() if detail is None else total(self.of_totals(detail.totals(_learns)))
 
     def energy(self) -> dict[str, Any]:
-        """The energy of a sequence in inference and in learning, of a training step and of the whole run."""
+        """Energy of inference and of the gradient per sequence, of a training step, and of the whole run."""
         detail, inference = self.outcome.detail, self.outcome.inference
         ledger: Ledger = {} if detail is None else self.of_totals(detail.totals())
         learning, step, run = self.gradient(), total(ledger), Spent()
@@ -148,10 +148,10 @@ class Costs:
     # ---- efficiency ------------------------------------------------------------------------------------------
 
     def efficiency(self) -> dict[str, Any]:
-        """How well matrix products are done, what power is drawn meanwhile, and what area it takes.
+        """Efficiency of matrix products, mean power, and area.
 
-        The energy of a product is that of reading its matrix, with all conversions of the machine on analog ones. Its
-        multiply-accumulates are those that are asked for: what a partly filled tile does besides counts as nothing.
+        The energy of products is that of reading matrices; on analog machines it includes all conversions.
+        Multiply-accumulates are those of the matrices: unused cells of a tile do not count.
         """
         detail = self.outcome.detail
         totals = self.outcome.inference if detail is None else detail.totals()
@@ -197,7 +197,7 @@ class Costs:
     # ---- memory ----------------------------------------------------------------------------------------------
 
     def memory(self) -> dict[str, Any]:
-        """The most that was held, by class."""
+        """Peak memory, in total and by class."""
         ledger = self.machine.memory
         return {
             "peak_bytes": ceil(ledger.peak_bits / 8),
@@ -207,7 +207,7 @@ class Costs:
 
 
 def health(machine: Machine) -> dict[str, Any] | None:
-    """How well analog signals fit their ranges; None for machines that have none."""
+    """Clipping and saturation of analog signals; None for machines without such signals."""
     if machine.clipped is None:
         return None
     rates = {kind: _rate(units.values()) for kind, units in machine.clipped.items()}
@@ -225,7 +225,7 @@ def _rate(counts: Collection[list[int]]) -> float:
 
 
 def writes(machine: Machine) -> dict[str, Any] | None:
-    """Devices written on the median chip; None for machines that have none."""
+    """Writes of devices on the median chip; None for machines without devices."""
     if machine.devices is None:
         return None
     median = float(np.median(machine.devices.written))
@@ -233,12 +233,12 @@ def writes(machine: Machine) -> dict[str, Any] | None:
 
 
 def _largest_first(energy: float) -> float:
-    """A key to sort by; what is no number comes last."""
+    """A key to sort by; energies that are not finite come last."""
     return -energy if isfinite(energy) else inf
 
 
 def _learns(sweep: Sweep) -> bool:
-    """Whether a sweep is part of finding the gradient."""
+    """Whether a sweep is part of computing the gradient."""
     return sweep.kind == PASS or sweep.name == "finish gradient"
 
 
@@ -252,13 +252,13 @@ def _range_per(spent: Spent, count: int) -> tuple[float, float] | None:
 
 def _rows(
     ledger: Ledger, system: str, part: str, epoch: int | None, sweep: str | None, step: int | None
-) -> Iterator[Row]:
+) -> Iterator[EnergyRow]:
     for account, balance in ledger.items():
         energy, price = balance.energy, balance.price
         known: tuple[float | None, ...] = (None,) * 4
         if energy is not None:
             known = (energy, energy * price.low, energy * price.high, energy if price.assumed else 0.0)
-        yield Row(system, part, epoch, sweep, step, *account, price.value, balance.count, *known)
+        yield EnergyRow(system, part, epoch, sweep, step, *account, price.value, balance.count, *known)
 
 
 def _origins(*sums: Spent) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Estimates: what an experiment costs, from shapes alone.
 
-The same rules run on the same machines as in a run, but no value is computed, equal steps of a pass are leapt over, and
-equal batches are carried out twice at most and counted, in each stage of training if the rule changes in it. So
-records, traces, memory and time are those of the run.
+The same rules run on the same machines as in a run, but no value is computed. Equal steps of a pass are skipped and
+counted. Equal batches are carried out at most twice per stage of training, and counted. So records, traces, memory and
+time are those of the run.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 from hwsim import tasks
 from hwsim.accounts.journal import Totals
 from hwsim.config import experiment as config
-from hwsim.config.experiment import Experiment, System
+from hwsim.config.experiment import Experiment, SystemOptions
 from hwsim.episode import Episode
 from hwsim.errors import HwsimError
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.run import described, heading
 from hwsim.experiments.stages import TrainingStage, stages
-from hwsim.experiments.trial import TEST_BATCH, Outcome, Trial, Watch
+from hwsim.experiments.system import TEST_BATCH, Outcome, System, Watch
 from hwsim.learning import optimizers
 from hwsim.learning.update import Update
 from hwsim.machine import Expectations, Shapes
@@ -32,12 +32,12 @@ from hwsim.tasks import Dataset
 
 @dataclass
 class Estimate:
-    """What was estimated.
+    """An estimate.
 
     Attributes:
         experiment: what was asked.
-        expected: what was taken for the values that energy depends on.
-        summary: as that of a run, without what only values tell.
+        expected: the expected statistics of the values that energy depends on.
+        summary: as the summary of a run, without the results that depend on values.
         costs: energy, memory and time of each system.
     """
 
@@ -48,11 +48,11 @@ class Estimate:
 
 
 def estimate(experiment: str | Path | Mapping[str, Any] | Experiment, expected: Expectations | None = None) -> Estimate:
-    """What each system of an experiment costs.
+    """Estimate the costs of each system of an experiment.
 
     Args:
         experiment: a YAML file, a mapping with the same keys, or what was loaded from either.
-        expected: of the values that energy depends on.
+        expected: expected statistics of the values that energy depends on.
 
     Raises:
         HwsimError: something is wrong with the file, or a rule does not fit its machine.
@@ -60,36 +60,36 @@ def estimate(experiment: str | Path | Mapping[str, Any] | Experiment, expected: 
     asked = experiment if isinstance(experiment, Experiment) else config.load(experiment)
     expected = expected or Expectations()
     dataset = tasks.outline(asked.task)
-    found = [sketched(asked, name, system, dataset, expected) for name, system in asked.systems().items()]
-    systems = {one.trial.name: _described(one) for one in found}
+    ledgers = [sketched(asked, name, options, dataset, expected) for name, options in asked.systems().items()]
+    systems = {costs.system.name: _described(costs) for costs in ledgers}
     summary = Summary.model_validate({**heading(asked), "estimated": expected.model_dump(), "systems": systems})
-    return Estimate(asked, expected, summary, found)
+    return Estimate(asked, expected, summary, ledgers)
 
 
 def sketched(
-    experiment: Experiment, name: str, system: System, dataset: Dataset, expected: Expectations | None = None
+    experiment: Experiment, name: str, options: SystemOptions, dataset: Dataset, expected: Expectations | None = None
 ) -> Costs:
-    """What one system of an experiment costs, with data of these shapes.
+    """Estimate the costs of one system of an experiment, for data of the shapes in `dataset`.
 
     Raises:
         HwsimError: the rule and the machine do not fit each other.
     """
-    sketch = Sketch(experiment, name, system, dataset, expected or Expectations())
+    sketch = Sketch(experiment, name, options, dataset, expected or Expectations())
     sketch.run()
     return Costs(sketch)
 
 
-class Sketch(Trial):
-    """A trial on shapes: its costs, and nothing else of its outcome."""
+class Sketch(System):
+    """A system that is carried out on shapes: its outcome has costs only."""
 
     def __init__(
-        self, experiment: Experiment, name: str, system: System, dataset: Dataset, expected: Expectations
+        self, experiment: Experiment, name: str, options: SystemOptions, dataset: Dataset, expected: Expectations
     ) -> None:
-        super().__init__(experiment, name, system, dataset, {})
+        super().__init__(experiment, name, options, dataset, {})
         self.numerics = Shapes(expected)
 
     def run(self, progress: Any = None) -> Outcome:
-        """Build, then carry out each kind of batch, twice at most.
+        """Build the system, then carry out each kind of batch at most twice.
 
         Raises:
             HwsimError: the rule and the machine do not fit each other.
@@ -111,26 +111,26 @@ class Sketch(Trial):
         return self.outcome
 
     def _checked(self, sequences: int) -> Totals:
-        """The gradient check: one gradient."""
+        """Carry out the gradient check, which is one gradient."""
         with Watch(self.machine) as watch, self.machine.showing(self.dataset.train.select(slice(0, sequences))):
             self.rule.at(0, self.updates).gradients(self.network)
         self.outcome.detail = watch.detail
         return self.machine.journal.collect()
 
     def _trained(self) -> Totals:
-        """All updates, and the tests before, between and after them."""
+        """Totals of all updates, and of the tests before, between and after them."""
         training, train = self.experiment.training, self.dataset.train
         assert training is not None
         size, updates, every = self._length(training)
         optimizer = optimizers.build(training.optimizer, self.network)
-        episode, found = train.select(slice(0, size)), self._tested(1)
+        episode, totals = train.select(slice(0, size)), self._tested(1)
         for stage in stages(self.rule, updates):
             update = Update(self.network, optimizer, training, stage.batches[0] / updates)
-            found += self._learned(stage, update, episode, wanted=updates // 2 in stage.batches)
-        return found + self._tested(ceil(updates / every))
+            totals += self._learned(stage, update, episode, wanted=updates // 2 in stage.batches)
+        return totals + self._tested(ceil(updates / every))
 
     def _learned(self, stage: TrainingStage, update: Update, episode: Episode, wanted: bool) -> Totals:
-        """All batches of a stage of training; one of them is noted step by step if that is wanted."""
+        """Totals of all batches of a stage of training; if `wanted`, one of them is recorded step by step."""
         machine, times = self.machine, len(stage.batches)
 
         def learn() -> None:
@@ -140,17 +140,17 @@ class Sketch(Trial):
 
         devices = machine.devices
         before = 0 if devices is None else devices.written.copy()
-        found = self._repeated(learn, times)
+        totals = self._repeated(learn, times)
         if devices is not None:
             devices.written = before + times * (devices.written - before) / min(times, 2)
-        return found
+        return totals
 
     def _tested(self, times: int) -> Totals:
-        """So many tests, if there are any."""
+        """Totals of `times` tests; none if the experiment has no test."""
         test = self.dataset.test
         if not self.experiment.test:
             return Totals()
-        found = Totals()
+        totals = Totals()
         full, rest = divmod(test.batch, TEST_BATCH)
         for size, count in ((TEST_BATCH, full), (rest, 1 if rest else 0)):
 
@@ -158,27 +158,27 @@ class Sketch(Trial):
                 with self.machine.showing(test.select(slice(0, size))):
                     self.network.infer()
 
-            found += self._repeated(infer, count)
-        self.outcome.inference = found
-        return found.times(times)
+            totals += self._repeated(infer, count)
+        self.outcome.inference = totals
+        return totals.times(times)
 
     def _repeated(self, work: Callable[[], None], times: int) -> Totals:
-        """The same work so many times: carried out twice, since the first time buffers are not there from the start."""
-        found = Totals()
+        """Totals of `work`, `times` times; carried out at most twice, since the first time allocates buffers."""
+        totals = Totals()
         for count in (min(times, 1), times - 1):
             if count > 0:
                 work()
-                found += self.machine.journal.collect().times(count)
-        return found
+                totals += self.machine.journal.collect().times(count)
+        return totals
 
 
 def _described(costs: Costs) -> dict[str, Any]:
-    """What the summary says of one system."""
-    trial, found = costs.trial, described(costs)
-    found["chips"] = trial.chips
-    found["signal_health"] = None
-    energy, on_values = found["energy"], costs.tariff.by_activity()
+    """The summary of one system."""
+    system, summary = costs.system, described(costs)
+    summary["chips"] = system.chips
+    summary["signal_health"] = None
+    energy, on_values = summary["energy"], costs.tariff.by_activity()
     whole = energy["training_step_j"]
     expected = sum(each["energy_j"] for constant, each in energy["by_constant"].items() if constant in on_values)
     energy["expected_fraction"] = expected / whole if whole else None
-    return found
+    return summary

@@ -1,4 +1,4 @@
-"""Evaluation: how well a network answers, seen from outside the machine."""
+"""Evaluation: loss and accuracy of a network, computed outside the machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hwsim.tasks.dataset import chunks
 class Score(NamedTuple):
     """Loss and accuracy of each chip; accuracy is None for regression.
 
-    A chip is lost if an answer of it, or its loss, is not finite; both are NaN then.
+    A chip is lost if one of its answers, or its loss, is not finite; both are NaN then.
     """
 
     loss: np.ndarray
@@ -23,22 +23,22 @@ class Score(NamedTuple):
 
 
 class Meter:
-    """Losses and right answers of one batch on each chip, from what a network says, `(chips, batch, n)`.
+    """Losses and numbers of right answers of one batch on each chip, from outputs or answers `(chips, batch, n)`.
 
-    Each step of the sequences counts once, with what is said first; passes may go through the steps in any order. A
-    chip that says something that is not finite, or whose loss is not, has neither loss nor right answers: both are NaN.
+    Each step of the sequences counts once, as it was shown first; passes may show the steps in any order. If an output
+    of a chip, or its loss, is not finite, both its loss and its number of right answers are NaN.
 
     Args:
-        network: whose loss it is; its machine says which step is being answered.
-        answers: whether it sees answers, as the loss makes them of outputs, rather than outputs.
+        network: the network that is evaluated; its machine knows the present step.
+        answers: whether `see` gets answers, which the loss makes from outputs, rather than outputs.
     """
 
     def __init__(self, network: Network, episode: Episode, answers: bool = False) -> None:
         machine = network.machine
         self._machine, self._episode = machine, episode
         loss = network.loss_for(episode)
-        self._weight, found = loss.weight, numbers(loss)
-        self._loss, self._scale = (found.of_answers, 1.0) if answers else (found.of_outputs, network.scale)
+        self._weight, functions = loss.weight, numbers(loss)
+        self._loss, self._scale = (functions.of_answers, 1.0) if answers else (functions.of_outputs, network.scale)
         self._losses = np.zeros((machine.chips, episode.loss_steps))
         self._seen = np.zeros(episode.loss_steps, bool)
         self._right = np.zeros(machine.chips)
@@ -46,17 +46,17 @@ class Meter:
 
     @property
     def loss(self) -> np.ndarray:
-        """The sum over sequences and steps, added up in the order of time, however the steps were gone through."""
+        """The loss, summed over sequences and steps; in the order of time, whatever the order of the steps shown."""
         total = np.add.accumulate(self._losses, 1)[:, -1]
         return np.where(self._finite & np.isfinite(total), total, np.nan)
 
     @property
     def right(self) -> np.ndarray:
-        """How many answers are right."""
+        """The number of right answers."""
         return np.where(np.isfinite(self.loss), self._right, np.nan)
 
     def see(self, output: np.ndarray) -> None:
-        """What the network says at the present step."""
+        """Take the output, or the answer, at the present step."""
         episode, step = self._episode, self._machine.sequencer.step_index
         place = step - episode.loss_from
         if self._seen[place]:  # shown again in another pass
@@ -72,7 +72,7 @@ class Meter:
             self._right += (output.argmax(-1) == wanted).sum(1)
 
     def _wanted(self, step: int) -> np.ndarray:
-        """Classes `(batch,)`, or values `(batch, n)`."""
+        """The targets of a step: classes `(batch,)`, or values `(batch, n)`."""
         episode = self._episode
         if episode.values is not None:
             return episode.values[:, step]
@@ -83,8 +83,8 @@ class Meter:
 def evaluate(network: Network, episode: Episode, size: int) -> Score:
     """Show all sequences once, `size` at a time.
 
-    The loss is the mean over sequences and steps that carry one; an answer is right if the class with the largest
-    output is, at the last step, or, where each step has its own class, at each.
+    The loss is the mean over sequences and over steps that carry a loss. An answer is right if the class with the
+    largest output is the target; if each step has a class, each step counts, else only the last.
     """
     machine = network.machine
     loss, right = np.zeros(machine.chips), np.zeros(machine.chips)

@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwsim import networks, tasks
-from hwsim.config.experiment import Experiment, System
+from hwsim.config.experiment import Experiment, SystemOptions
 from hwsim.episode import Episode, outline
 from hwsim.errors import CausalityError, HwsimError, MemoryEstimateError
 from hwsim.experiments.forgetting import extend
-from hwsim.experiments.trial import FEW, TEST_BATCH, Trial
+from hwsim.experiments.system import FEW, TEST_BATCH, System
 from hwsim.free_memory import MemoryNeed, check_memory
 from hwsim.learning import RULES, optimizers
 from hwsim.learning.bptt import BPTT
@@ -100,19 +100,19 @@ def footprint(experiment: Experiment) -> Footprint:
     dataset, moments = tasks.outline(task), [Moment(f"task: {data.what}", (data,))]
     held = [data._replace(size=sum(values.nbytes for part in dataset for values in _arrays(part)))]
     references: dict[tuple[int, int], WorkMemory] = {}
-    for name, system in experiment.systems().items():
+    for name, options in experiment.systems().items():
         weights = networks.parameters(experiment.network, dataset.train.width, dataset.train.outputs)
-        check_memory(f"{name}: simulating it", MemoryNeed(_OF_WEIGHTS, weights * system.chips * _LEAST, _SMALLER))
-        trial = FootprintTrial(experiment, name, system, dataset, references)
+        check_memory(f"{name}: simulating it", MemoryNeed(_OF_WEIGHTS, weights * options.chips * _LEAST, _SMALLER))
+        system = CountedSystem(experiment, name, options, dataset, references)
         try:
-            system_moments = [(when, (*parts, *held)) for when, parts in trial.moments()]
+            system_moments = [(when, (*parts, *held)) for when, parts in system.moments()]
         except ValueError as error:  # from NumPy: no array can have such a shape
             if "too big" not in str(error):
                 raise
             vast = f"{name}: simulating it would take arrays larger than any memory"
             raise MemoryEstimateError(f"{vast}; use {_SMALLER}, or {_SHORTER}") from None
         moments += [Moment(f"{name}: {when}, simulating it", parts) for when, parts in system_moments]
-        held.append(MemoryNeed(f"what {name} leaves to be written", trial.left, _SMALLER))
+        held.append(MemoryNeed(f"what {name} leaves to be written", system.left, _SMALLER))
     return Footprint(tuple(moments))
 
 
@@ -172,25 +172,25 @@ class _Long(Exception):  # noqa: N818
     """More than `_STEPS` steps would have to be carried out."""
 
 
-class FootprintTrial(Trial):
-    """A trial on counted shapes.
+class CountedSystem(System):
+    """A system that is carried out on counted shapes.
 
     Args:
         references: the known memory of exact gradients, by chips and sequences; all systems share it.
 
     Attributes:
-        left: bytes that remain at its end.
+        left: bytes that remain allocated at its end.
     """
 
     def __init__(
         self,
         experiment: Experiment,
         name: str,
-        system: System,
+        options: SystemOptions,
         dataset: Dataset,
         references: dict[tuple[int, int], WorkMemory],
     ) -> None:
-        super().__init__(experiment, name, system, dataset, {})
+        super().__init__(experiment, name, options, dataset, {})
         self.left, self._references = 0, references
 
     def moments(self) -> Iterator[tuple[str, list[MemoryNeed]]]:
@@ -246,7 +246,7 @@ class FootprintTrial(Trial):
         return self.dataset.train.steps * of_a_step
 
     def _reports(self, beside: list[MemoryNeed]) -> Iterator[tuple[str, list[MemoryNeed]]]:
-        """The memory for what a rule asks of its network to report of itself, for rules that ask."""
+        """The memory for the diagnostics of the rule, if they need an ideal machine."""
         asked = Asked(self.dataset.train.steps, self.machine)
         self.rule.horizon(asked)
         self.rule.diagnostics(asked)
@@ -380,11 +380,11 @@ class FootprintTrial(Trial):
 
 
 class Asked(Look):
-    """A look that finds nothing, and notes what was asked for.
+    """A look whose answers are undefined; it records what a rule asks for.
 
     Attributes:
-        of_products: whether it takes products of Jacobians.
-        of_errors: whether it takes exact errors.
+        of_products: whether products of Jacobians are needed.
+        of_errors: whether exact errors are needed.
     """
 
     def __init__(self, steps: int, machine: Machine) -> None:
@@ -406,10 +406,10 @@ class Asked(Look):
 
 
 class Weighed(Update):
-    """Updates whose peaks are taken apart from those of passes, and in which arrays count as those of parameters.
+    """Updates whose peaks are separate from the peaks of passes; arrays in them count as those of parameters.
 
     Attributes:
-        passes: the peak before each update, since the one before.
+        passes: the peak before each update, since the previous update.
         peaks: the peak of each update.
     """
 

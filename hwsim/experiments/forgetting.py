@@ -1,4 +1,4 @@
-"""What a horizon is found from: how fast a network forgets, and how large its exact errors are."""
+"""Inputs of the horizon: how fast a network forgets, and how large its exact errors are."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hwsim.networks import Network
 
 
 def size_of_errors(network: Network, episode: Episode) -> float:
-    """Root mean square of the exact errors, in the layer where they are smallest: what noise has to be beside.
+    """Root mean square of the exact errors, in the layer where they are smallest; noise is compared with it.
 
-    NaN if they are not finite in all layers.
+    NaN if the errors of a layer are not finite.
     """
     machine = network.machine
     squares: dict[str, list[float]] = {layer.name: [] for layer in network.layers}
@@ -31,16 +31,16 @@ def size_of_errors(network: Network, episode: Episode) -> float:
     with machine.showing(episode):
         BPTT(RULES["bptt"].Options(name="bptt")).gradients(network)
     machine.sequencer.after_step = None
-    sizes = np.sqrt([np.mean(found) for found in squares.values()])
+    sizes = np.sqrt([np.mean(of_layer) for of_layer in squares.values()])
     return float(sizes.min()) if np.isfinite(sizes).all() else nan
 
 
 def forgetting(network: Network, episode: Episode) -> float:
-    """-(the smallest Lyapunov exponent) of the recurrence, a step: ln(1/|λ|min) for a diagonal one.
+    """The smallest Lyapunov exponent of the recurrence, times -1, per step: ln(1/|λ|min) for a diagonal recurrence.
 
     The product of Jacobians along each sequence is kept orthogonal by QR decompositions, whose diagonals give the rates
-    (Benettin et al., Meccanica 15, 1980). The mean over sequences counts, and the fastest direction of all layers. It
-    is infinite where a direction is forgotten at once, and NaN where a Jacobian is.
+    (Benettin et al., Meccanica 15, 1980). The result is the mean over sequences, for the fastest direction of all
+    layers. It is infinite if a direction is forgotten within one step, and NaN if a Jacobian is not finite.
     """
     machine = network.machine
     logs: dict[str, np.ndarray] = {}
@@ -67,7 +67,7 @@ def forgetting(network: Network, episode: Episode) -> float:
 
 
 def extend(network: Network, workspace: Workspace, products: list[Register]) -> None:
-    """One pass over the episode that is shown, with the Jacobian of each step multiplied onto each layer's product."""
+    """One pass over the episode that is shown: multiplies the product of each layer by the Jacobian of each step."""
     states = network.states(workspace)
     for step in network.machine.forward_pass("Jacobians"):
         _, seen = network.step(states, step)

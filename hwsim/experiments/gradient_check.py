@@ -1,8 +1,8 @@
 """The gradient check: a rule's gradient against exact backpropagation through time, at the same weights and sequences.
 
-Exact gradients are taken three times, on an ideal machine: at the target weights, at the weights that the devices were
-really programmed to, and with those along the noisy trajectory that the substrate really took. What comes in between
-them is programming error, dynamics error and rule error. On an exact substrate the three are one, and taken once.
+Exact gradients are computed three times, on an ideal machine: at the target weights, at the weights that the devices
+were programmed to, and at these weights along the noisy trajectory of the substrate. Their differences are the
+programming error, the dynamics error and the rule error. On an exact substrate all three are equal, and computed once.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ def check(
     """Cosine and relative error of the gradient by group and layer.
 
     Args:
-        exact: makes the same network on an ideal machine with so many chips, for `bptt`.
+        exact: makes the same network on an ideal machine, with a given number of chips, for `bptt`.
         target: the exact gradient at the target weights.
 
     Returns:
         `{group: {against: {"cosine": …, "relative_error": …, "per_chip": […], "relative_error_per_chip": […],
         "non_finite": …}}}` for the groups recurrent, input and readout, and for `all` parameters together; `by_layer`
-        has the same for each layer. Cosines and errors are medians over the chips that have one; `non_finite` chips
-        have neither, since their gradient or its relative error is not finite. A gradient that is all zero has an
-        error, but no cosine. What has no value is None.
+        has the same for each layer. Cosines and errors are medians over the chips that have one. `non_finite` is the
+        number of chips that have neither: their gradient or its relative error is not finite. A gradient that is all
+        zero has an error, but no cosine. Undefined values are None.
     """
     machine = network.machine
     record = _Recorder(network)
@@ -81,7 +81,7 @@ class _Recorder:
             self._states[machine.sequencer.step_index] = states
 
     def last_pass(self) -> list[list[np.ndarray]]:
-        """The states of each step in the last forward pass over it."""
+        """The states at each step, from the last forward pass over the step."""
         return [self._states[step] for step in sorted(self._states)]
 
 
@@ -104,7 +104,7 @@ def _backward(rule: BPTT, network: Network, recorded: list[list[np.ndarray]]) ->
 
 
 def _adopt(exact: Network, network: Network) -> None:
-    """Give a network on an ideal machine the weights and factors that another one's units really hold."""
+    """Set the weights and factors of a network on an ideal machine to those that the units of another network hold."""
     theirs = {unit.name: unit for unit in network.machine.units}
     for mine in exact.machine.units:
         if mine.name in theirs:  # a rule may do without some of the units that exact backpropagation needs
@@ -124,20 +124,20 @@ def _forget(network: Network) -> None:
 
 def _compare(network: Network, mine: Gradient, references: dict[str, Gradient]) -> dict[str, Any]:
     def one(names: list[str]) -> dict[str, Any]:
-        found = {}
+        compared = {}
         for against, reference in references.items():
             chips = [
                 _alike(_flat(mine, names, chip), _flat(reference, names, chip)) for chip in range(network.machine.chips)
             ]
             cosines, errors = zip(*chips, strict=True)
-            found[against] = {
+            compared[against] = {
                 "cosine": _median(cosines),
                 "relative_error": _median(errors),
                 "per_chip": list(cosines),
                 "relative_error_per_chip": list(errors),
                 "non_finite": errors.count(None),
             }
-        return found
+        return compared
 
     def grouped(prefix: str) -> dict[str, Any]:
         groups: dict[str, list[str]] = {"recurrent": [], "input": [], "readout": []}
@@ -155,7 +155,7 @@ def _flat(gradient: Gradient, names: list[str], chip: int) -> np.ndarray:
 
 
 def _alike(x: np.ndarray, y: np.ndarray) -> tuple[float | None, float | None]:
-    """Cosine, and |x - y| / |y|; the cosine is None where one is all zero, both are where something is not finite."""
+    """Cosine, and |x - y| / |y|. The cosine is None if x or y is all zero; both are None if a value is not finite."""
     largest, other = float(np.abs(x).max()), float(np.linalg.norm(y))
     if not np.isfinite(largest) or not np.isfinite(other):
         return None, None

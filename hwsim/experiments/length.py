@@ -1,4 +1,4 @@
-"""How long a training is: in updates, and from one test to the next."""
+"""The length of a training: in updates, and from one test to the next."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from hwsim.config.experiment import Training
 
 
 class Length(NamedTuple):
-    """How long a training is.
+    """The length of a training.
 
     Attributes:
-        size: sequences for each update.
-        updates: batches that are learned from; a rule may change the weights more than once for each.
-        every: updates from one test to the next.
+        size: sequences per batch.
+        updates: number of batches that are learned from; a rule may update weights several times per batch.
+        every: number of batches from one test to the next.
     """
 
     size: int
@@ -23,12 +23,12 @@ class Length(NamedTuple):
 
     @classmethod
     def of(cls, training: Training, sequences: int) -> Self:
-        """That of a training on so many sequences."""
+        """The length of a training on a number of sequences."""
         size = min(training.batch, sequences)
         updates = training.steps or (training.epochs or 0) * (sequences // size)
         return cls(size, updates, training.test_every or sequences // size)
 
     @property
     def tests(self) -> int:
-        """How many tests there are, with the one before training."""
+        """The number of tests, including the one before training."""
         return ceil(self.updates / self.every) + 1

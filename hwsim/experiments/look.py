@@ -1,4 +1,4 @@
-"""A look at a network from outside, for what its rule reports of itself."""
+"""A look at a network from outside the machine, for the diagnostics of its rule."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from hwsim.operations import Operation
 
 
 class Differences:
-    """How far apart pairs of signals were that a rule showed because they should be equal.
+    """Relative differences of pairs of signals that a rule shows because they should be equal.
 
     Attributes:
-        latest: |x - y| / |y| by name and layer: the median over chips, as it was shown last.
+        latest: |x - y| / |y| of the pair that was shown last, by name and layer: the median over chips.
     """
 
     def __init__(self) -> None:
         self.latest: dict[str, dict[str, float]] = {}
 
     def watch(self, network: Network, rule: Rule) -> None:
-        """From now on note what the rule shows of this network."""
+        """Record what the rule shows on this network from now on."""
         for name in rule.compares:
             for layer in network.layers:
                 network.machine.watchers[f"{layer.name} {name}"] = partial(self._note, name, layer.name)
 
     def _note(self, name: str, layer: str, x: np.ndarray, y: np.ndarray) -> None:
-        """A chip on which a difference is no number misses by more than any number."""
+        """Record a difference; it is infinite on chips where it is not finite."""
         size = np.sqrt(np.square(y).sum((1, 2)))
         missing = np.sqrt(np.square(x - y).sum((1, 2)))
         relative = missing / np.where(size > 0, size, 1)
-        found = float(np.median(np.nan_to_num(relative, nan=inf, posinf=inf)))
-        self.latest.setdefault(name, {})[layer] = found
+        median = float(np.median(np.nan_to_num(relative, nan=inf, posinf=inf)))
+        self.latest.setdefault(name, {})[layer] = median
 
 
 class Outside(Look):
-    """A look at a network at its present weights, those of the first chip on which all of them are numbers.
+    """A look at a network at its present weights, on the first chip whose weights are all finite.
 
     Args:
         exact: makes the same network on an ideal machine, which gets the master weights.
@@ -69,7 +69,7 @@ class Outside(Look):
         return dict(self._shown.latest.get(name, {}))
 
     def close(self) -> None:
-        """Give back what was made to look."""
+        """Release the ideal machine, if one was made."""
         if "_exact" in vars(self) and self._exact is not None:
             self._exact.machine.release()
 
@@ -83,7 +83,7 @@ class Outside(Look):
 
     @cached_property
     def _exact(self) -> Network | None:
-        """The network on an ideal machine, with the weights of one chip; None if no chip's are numbers."""
+        """The network on an ideal machine, with the weights of the first chip whose weights are all finite, if any."""
         masters = [trainable.master.value for trainable in self._network.trainables]
         whole = np.logical_and.reduce([np.isfinite(master).reshape(len(master), -1).all(1) for master in masters])
         if not whole.any():

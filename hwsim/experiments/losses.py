@@ -1,4 +1,4 @@
-"""Losses in numbers: what the losses of networks come to, worked out from outside with NumPy."""
+"""Values of losses, computed outside the machine with NumPy."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from hwsim.networks import CrossEntropy, HalfSquare, Loss
 
 OfASequence = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""From what a network says, `(chips, batch, n)`, and the classes `(batch,)` or values `(batch, n)` that it should: the
-loss of each chip, summed over sequences."""
+"""From outputs or answers `(chips, batch, n)`, and target classes `(batch,)` or values `(batch, n)`: the loss of each
+chip, summed over sequences."""
 
 
 class Numbers(NamedTuple):
-    """A loss in numbers.
+    """The functions that compute the values of a loss.
 
     Attributes:
-        of_outputs: from scaled outputs.
-        of_answers: from what `Loss.answer` makes of them.
+        of_outputs: computes them from scaled outputs.
+        of_answers: computes them from the results of `Loss.answer`.
     """
 
     of_outputs: OfASequence
@@ -27,19 +27,19 @@ class Numbers(NamedTuple):
 
 
 def numbers(loss: Loss) -> Numbers:
-    """A loss in numbers, without the weights of steps.
+    """The functions that compute the values of a loss, without the weights of steps.
 
     Raises:
-        NotImplementedError: nobody has written down what a loss of this kind comes to.
+        NotImplementedError: `KNOWN` has no functions for a loss of this kind.
     """
     if type(loss) not in KNOWN:  # one that inherits from a known one may have another error
-        raise NotImplementedError(f"{__name__}.KNOWN does not say what {type(loss).__name__} comes to")
+        raise NotImplementedError(f"{__name__}.KNOWN has no functions for {type(loss).__name__}")
     return KNOWN[type(loss)]
 
 
 def _at_class(logs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    found: np.ndarray = -np.take_along_axis(logs, labels[None, :, None], 2)[..., 0].sum(1)
-    return found
+    loss: np.ndarray = -np.take_along_axis(logs, labels[None, :, None], 2)[..., 0].sum(1)
+    return loss
 
 
 def _cross_entropy_of_outputs(output: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -53,8 +53,8 @@ def _cross_entropy_of_answers(answer: np.ndarray, labels: np.ndarray) -> np.ndar
 
 
 def _half_square(output: np.ndarray, values: np.ndarray) -> np.ndarray:
-    found: np.ndarray = 0.5 * np.square(output - values).sum((1, 2))
-    return found
+    loss: np.ndarray = 0.5 * np.square(output - values).sum((1, 2))
+    return loss
 
 
 KNOWN: dict[type, Numbers] = {

@@ -13,7 +13,7 @@ from hwsim.accounts.timeline import TimelineWriter
 from hwsim.columns import METRICS
 from hwsim.experiments import wear
 from hwsim.experiments.costs import Costs
-from hwsim.results.tables import Held
+from hwsim.results.tables import MemoryRow
 
 
 def tables(ledgers: Sequence[Costs]) -> Mapping[str, Iterable[Any]]:
@@ -22,8 +22,8 @@ def tables(ledgers: Sequence[Costs]) -> Mapping[str, Iterable[Any]]:
         "energy.csv": (row for costs in ledgers for row in costs.rows()),
         "memory.csv": (row for costs in ledgers for row in held(costs)),
         "metrics.csv": (row for costs in ledgers for row in metrics(costs)),
-        "histograms.csv": (row for costs in ledgers for row in wear.histograms(costs.trial.name, costs.machine)),
-        "clipping.csv": (row for costs in ledgers for row in wear.clipping(costs.trial.name, costs.machine)),
+        "histograms.csv": (row for costs in ledgers for row in wear.histograms(costs.system.name, costs.machine)),
+        "clipping.csv": (row for costs in ledgers for row in wear.clipping(costs.system.name, costs.machine)),
     }
 
 
@@ -36,22 +36,22 @@ def timeline(ledgers: Sequence[Costs], file: TextIO) -> None:
 
 
 def metrics(costs: Costs) -> Iterator[list[Any]]:
-    """A row per test and chip, with the energy spent until the end of the test."""
+    """The rows of `metrics.csv`: one per test and chip, with the energy spent until the end of the test."""
     tests = groupby(costs.outcome.metrics, itemgetter("updates"))
     for (_, chips), spent in zip(tests, costs.spent(), strict=False):  # energy after the last test has no row
         for row in chips:
             yield [spent if key == "energy_j" else row[key] for key in METRICS]
 
 
-def held(costs: Costs) -> Iterator[Held]:
-    """The memory held when a batch began, and every change during the batch."""
-    name, detail = costs.trial.name, costs.outcome.detail
+def held(costs: Costs) -> Iterator[MemoryRow]:
+    """The rows of `memory.csv`: the memory held when a batch began, and every change during the batch."""
+    name, detail = costs.system.name, costs.outcome.detail
     if detail is None:
         return
     live = 0
     for holding in detail.before:
         live += holding.total_bits
-        yield Held(
+        yield MemoryRow(
             name, None, None, *holding[:2], holding.technology, holding.values, holding.bits, holding.total_bits, live
         )
     names = [sweep.name for sweep in detail.batch.sweeps]
@@ -60,7 +60,7 @@ def held(costs: Costs) -> Iterator[Held]:
         sweep = names[change.sweep - 1] if change.sweep <= len(names) else "end"
         bits = abs(change.bits // change.values) if change.values else 0
         row = change.name, change.kind, change.technology, change.values, bits, change.bits, live
-        yield Held(name, sweep, change.step, *row)
+        yield MemoryRow(name, sweep, change.step, *row)
 
 
 def _timeline(writer: TimelineWriter, number: int, costs: Costs) -> None:
@@ -74,4 +74,4 @@ def _timeline(writer: TimelineWriter, number: int, costs: Costs) -> None:
             yield (total(ledger).energy or 0.0) / share
 
     live = sum(holding.total_bits for holding in detail.before)
-    writer.system(number, costs.trial.name, costs.scheduler, detail.batch, joules(), live, detail.changes)
+    writer.system(number, costs.system.name, costs.scheduler, detail.batch, joules(), live, detail.changes)

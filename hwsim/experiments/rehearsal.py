@@ -1,7 +1,7 @@
-"""The rehearsal: a few steps of everything with one chip and one sequence, before anything large is made.
+"""The rehearsal: all passes and phases of a system, over a few steps, with one chip and one sequence.
 
-It finds out whether the rule, as it is at the end of training, fits the machine, and how long registers hold their
-values, which leak needs.
+It runs before anything large is allocated. It shows whether the rule, at its last stage of training, can run on the
+machine, and how long registers hold their values, which determines their leak.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from hwsim import learning, machines
 from hwsim.accounts.passes import Passes
 from hwsim.accounts.schedule import Scheduler
-from hwsim.config.experiment import Experiment, System
+from hwsim.config.experiment import Experiment, SystemOptions
 from hwsim.episode import Episode
 from hwsim.errors import HwsimError
 from hwsim.experiments.length import Length
@@ -24,19 +24,19 @@ from hwsim.networks import Network
 from hwsim.units.register import Hold
 
 STEPS = 8
-"""Steps that are rehearsed, if that is enough for all kinds of passes: enough for a schedule to repeat itself."""
+"""Number of steps that are rehearsed: enough for a schedule to become periodic. More if the rule's passes need more."""
 
 
-def rehearse(experiment: Experiment, name: str, system: System, episode: Episode) -> Mapping[str, Hold]:
-    """How long values are held in each pass, for machines whose registers leak.
+def rehearse(experiment: Experiment, name: str, options: SystemOptions, episode: Episode) -> Mapping[str, Hold]:
+    """Rehearse a system, and give how long registers hold their values in each pass.
 
     Args:
-        episode: the shape of what will be shown.
+        episode: has the shapes of the training set.
 
     Raises:
-        HwsimError: the rule and the machine do not fit each other.
+        HwsimError: the rule cannot run on the machine.
     """
-    rule, training = learning.build(system.learning), experiment.training
+    rule, training = learning.build(options.learning), experiment.training
     updates = Length.of(training, episode.batch).updates if training else 0
 
     def last() -> learning.Rule:
@@ -44,7 +44,7 @@ def rehearse(experiment: Experiment, name: str, system: System, episode: Episode
 
     small = _small(episode, min(episode.steps, max(STEPS, last().shortest)))
     try:
-        stage = machines.build(system.machine, seed=experiment.seed)
+        stage = machines.build(options.machine, seed=experiment.seed)
         network = Network(stage, experiment.network, episode.width, episode.outputs, rule.uses)
         last().check(network)
         network.begin_training()
@@ -61,16 +61,16 @@ def rehearse(experiment: Experiment, name: str, system: System, episode: Episode
                 network.infer()
     except HwsimError as error:
         raise type(error)(f"{name}: {error}") from None
-    found = _held(stage, lambda steps: episode.steps if steps == small.steps else steps)
+    holds = _held(stage, lambda steps: episode.steps if steps == small.steps else steps)
     stage.release()
-    return found
+    return holds
 
 
 def _held(stage: Machine, standing_for: Callable[[int], int]) -> dict[str, Hold]:
-    """How long values were held in the longest of the passes of each name.
+    """How long registers hold their values, in the longest pass of each name.
 
     Args:
-        standing_for: of how many steps a pass of so many is a rehearsal.
+        standing_for: gives the number of steps in the run, from the number of steps in the rehearsal.
     """
     traces = stage.journal.traces
     passes = Passes(traces, standing_for)
@@ -86,7 +86,7 @@ def _held(stage: Machine, standing_for: Callable[[int], int]) -> dict[str, Hold]
 
 
 def _small(episode: Episode, steps: int) -> Episode:
-    """One sequence of small inputs, a little shorter; at rest, cells with gates have a Jacobian without inverse."""
+    """A short sequence of small inputs. They are not zero, since cells with gates have a singular Jacobian at rest."""
     labels = values = None
     if episode.values is not None:
         values = np.zeros((1, steps, episode.outputs))

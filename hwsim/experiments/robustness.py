@@ -9,7 +9,6 @@ from typing import Any
 
 from hwsim.accounts.energy import Tariff
 from hwsim.accounts.schedule import Scheduler, recursion
-from hwsim.config.experiment import System
 from hwsim.experiments.breakeven import STATED, CostCurves, shared
 from hwsim.experiments.costs import Costs
 from hwsim.quantities import Constant, Origin, replaced
@@ -93,7 +92,7 @@ class VariedCurves(CostCurves):
         return self._known[value]
 
     def _counts(self, cost: SystemCost, stated: dict[str, SystemCost]) -> bool:
-        """Whether a system is the substrate, or could be the best reference in some quantity with other constants."""
+        """Whether a system is the substrate, or a reference that could become the best one with other constants."""
         if cost is stated[self.substrate]:
             return True
         return any(
@@ -109,20 +108,24 @@ class VariedCurves(CostCurves):
                 if (power := ranged.names.count(self.constant))
             )
             return stated._replace(energy=(stated.energy[0] + more, *stated.energy[1:]))
-        experiment, system, dataset = self.base.system(value, name)
-        options, changed = scaled(system.machine, self.constant, self.factor)
+        experiment, stated_options, dataset = self.base.options(value, name)
+        machine, changed = scaled(stated_options.machine, self.constant, self.factor)
         if not changed:
             return stated
         if self.constant in RESIZING:
-            other = System.model_construct(learning=system.learning, machine=options, chips=system.chips)
-            return self.base.cost(experiment, name, other, dataset)
-        return self.base.cost_of(name, repriced(self.base.costs(value, name), options))
+            options = stated_options.model_copy(update={"machine": machine})
+            return self.base.cost(experiment, name, options, dataset)
+        return self.base.cost_of(name, repriced(self.base.costs(value, name), machine))
 
 
-def repriced(costs: Costs, options: Any) -> Costs:
-    """The ledgers of a system at the prices of a machine with other constants."""
+def repriced(costs: Costs, machine: Any) -> Costs:
+    """The ledgers of a system at the prices of a machine with other constants.
+
+    Args:
+        machine: the options of the other machine.
+    """
     changed = copy.copy(costs)
-    prices, traces, passes = costs.machine.prices(options), costs.machine.journal.traces, costs.tariff.passes
+    prices, traces, passes = costs.machine.prices(machine), costs.machine.journal.traces, costs.tariff.passes
     changed.tariff = Tariff(traces, prices, passes)
     changed.scheduler = Scheduler(traces, prices.occupied, recursion, passes=passes)
     return changed
@@ -148,15 +151,15 @@ def scaled(options: Any, name: str, factor: float) -> tuple[Any, bool]:
 
 def _origins(curves: CostCurves) -> dict[str, list[Origin]]:
     """Where constants stand in the systems that are compared, by their keys behind the machine."""
-    found: dict[str, list[Origin]] = {}
+    origins: dict[str, list[Origin]] = {}
 
     def note(constant: Constant[Any], *_: Any) -> Constant[Any]:
-        found.setdefault(shared(constant), []).append(constant.origin)
+        origins.setdefault(shared(constant), []).append(constant.origin)
         return constant
 
     for name in (curves.substrate, *curves.references):
-        replaced(curves.system(curves.values[0], name)[1].machine, note)
-    return found
+        replaced(curves.options(curves.values[0], name)[1].machine, note)
+    return origins
 
 
 def _priced(curves: CostCurves) -> Iterator[str]:

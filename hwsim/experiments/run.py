@@ -1,4 +1,4 @@
-"""Run an experiment: its substrate, then each reference, and what is to be said about them."""
+"""Run an experiment: its substrate, then each reference; and summarise the results."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from hwsim.experiments.costs import Costs
 from hwsim.experiments.footprint import Footprint, footprint
 from hwsim.experiments.gradient_check import Gradient
 from hwsim.experiments.one_thread import one_thread
-from hwsim.experiments.trial import Report, Trial
+from hwsim.experiments.system import Report, System
 from hwsim.learning.horizon import Horizon
 from hwsim.results import run_folder
 from hwsim.results.summary import SCHEMA_VERSION, Summary
-from hwsim.results.tables import Held, Row
+from hwsim.results.tables import EnergyRow, MemoryRow
 from hwsim.tasks import Dataset
 
-Progress = Callable[[str, str, int, int], None]
-"""Told which system is at work, on what, how much of it is done, and how much there is."""
+RunProgress = Callable[[str, str, int, int], None]
+"""Called with the name of the system, its present task, and how much of the task is done, of how much."""
 
 
 @dataclass
@@ -39,10 +39,10 @@ class Run:
     """A finished run.
 
     Attributes:
-        experiment: what was asked.
-        summary: what is written to `summary.json`.
+        experiment: the experiment.
+        summary: the content of `summary.json`.
         costs: energy, memory and time of each system.
-        folder: where it was written, if it was.
+        folder: the run folder; None if none was written.
     """
 
     experiment: Experiment
@@ -52,18 +52,18 @@ class Run:
 
     @property
     def energy(self) -> pd.DataFrame:
-        """What is written to `energy.csv`."""
-        return pd.DataFrame((row for one in self.costs for row in one.rows()), columns=Row._fields)
+        """The content of `energy.csv`."""
+        return pd.DataFrame((row for one in self.costs for row in one.rows()), columns=EnergyRow._fields)
 
     @property
     def memory(self) -> pd.DataFrame:
-        """What is written to `memory.csv`."""
+        """The content of `memory.csv`."""
         rows = (row for one in self.costs for row in recording.held(one))
-        return pd.DataFrame(rows, columns=Held._fields)
+        return pd.DataFrame(rows, columns=MemoryRow._fields)
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """What is written to `metrics.csv`."""
+        """The content of `metrics.csv`."""
         rows = (row for one in self.costs for row in recording.metrics(one))
         return pd.DataFrame(rows, columns=METRICS)
 
@@ -75,18 +75,18 @@ def run(
     out: str | Path | None = None,
     seed: int | None = None,
     data: str | Path | None = None,
-    progress: Progress = lambda system, what, done, total: None,
+    progress: RunProgress = lambda system, what, done, total: None,
 ) -> Run:
     """Run an experiment, and write its folder if `out` says where.
 
     Args:
         experiment: a YAML file, a mapping with the same keys, or what was loaded from either.
         out: a folder that does not exist yet; None writes nothing.
-        seed: instead of the one in the file.
+        seed: replaces the seed of the file.
         data: the folder with the data sets that are not shipped.
 
     Raises:
-        HwsimError: something is wrong with the file, the data or the place to write.
+        HwsimError: the file is invalid, the data is missing, or the folder cannot be written.
     """
     asked = experiment if isinstance(experiment, Experiment) else config.load(experiment)
     if seed is not None:
@@ -104,40 +104,41 @@ def run(
     return result
 
 
-Load = Callable[[Any, int, Path | None], Dataset]
-"""Gives the data of a task, as `hwsim.tasks.load` does."""
+BuildDataset = Callable[[Any, int, Path | None], Dataset]
+"""Gives the data of a task, as `hwsim.tasks.build` does."""
 
 
 @one_thread()
 def simulate(
     experiment: Experiment,
-    load: Load | None = None,
+    build_dataset: BuildDataset | None = None,
     data: str | Path | None = None,
-    progress: Progress = lambda system, what, done, total: None,
+    progress: RunProgress = lambda system, what, done, total: None,
     needed: Footprint | None = None,
 ) -> Run:
     """Run an experiment and write nothing.
 
     Args:
-        needed: its footprint, if that is known.
+        build_dataset: gives the data instead of `hwsim.tasks.build`.
+        needed: the footprint of the experiment, if it is known.
 
     Raises:
-        HwsimError: it would not fit this computer, a rule does not fit its machine, or the data is not there.
+        HwsimError: the memory of this computer is too small, a rule cannot run on its machine, or data is missing.
     """
     (needed or footprint(experiment)).check()
-    dataset = (load or tasks.load)(experiment.task, experiment.seed, None if data is None else Path(data))
-    found: list[Costs] = []
+    dataset = (build_dataset or tasks.build)(experiment.task, experiment.seed, None if data is None else Path(data))
+    ledgers: list[Costs] = []
     target: Gradient = {}
-    for name, system in experiment.systems().items():
-        trial = Trial(experiment, name, system, dataset, target)
-        trial.run(lambda what, done, total, name=name: progress(name, what, done, total))  # type: ignore[misc]
-        found.append(Costs(trial))
-    systems = {one.trial.name: described(one) for one in found}
-    return Run(experiment, Summary.model_validate({**heading(experiment), "systems": systems}), found)
+    for name, options in experiment.systems().items():
+        system = System(experiment, name, options, dataset, target)
+        system.run(lambda what, done, total, name=name: progress(name, what, done, total))  # type: ignore[misc]
+        ledgers.append(Costs(system))
+    systems = {costs.system.name: described(costs) for costs in ledgers}
+    return Run(experiment, Summary.model_validate({**heading(experiment), "systems": systems}), ledgers)
 
 
 def heading(experiment: Experiment) -> dict[str, Any]:
-    """What `summary.json` says of the experiment, before its systems."""
+    """The keys of `summary.json` before its systems."""
     return {
         "schema_version": SCHEMA_VERSION,
         "name": experiment.name,
@@ -148,13 +149,14 @@ def heading(experiment: Experiment) -> dict[str, Any]:
 
 
 def described(costs: Costs) -> dict[str, Any]:
-    """What `summary.json` says of one system."""
-    trial, outcome = costs.trial, costs.trial.outcome
+    """The summary of one system."""
+    system, outcome = costs.system, costs.outcome
     result: dict[str, Any] = {
-        "rule": trial.system.learning.name,
-        "machine": trial.system.machine.name,
-        "bound": trial.machine.bound,
-        "chips": trial.machine.chips,
+        "rule": system.options.learning.name,
+        "machine": system.options.machine.name,
+        "analog": system.machine.is_analog,
+        "bound": system.machine.bound,
+        "chips": system.machine.chips,
         "loss": None if outcome.score is None else _spread(outcome.score.loss),
         "accuracy": None,
         "gradient": outcome.gradient,
@@ -163,8 +165,8 @@ def described(costs: Costs) -> dict[str, Any]:
         "memory": costs.memory(),
         "time": costs.time(),
         "efficiency": costs.efficiency(),
-        "weights": accounting.writes(trial.machine),
-        "signal_health": accounting.health(trial.machine),
+        "weights": accounting.writes(system.machine),
+        "signal_health": accounting.health(system.machine),
         "diverged": outcome.diverged,
         "diagnostics": [],
     }
@@ -176,11 +178,11 @@ def described(costs: Costs) -> dict[str, Any]:
 
 
 def _reported(first: Report, last: Report) -> dict[str, Any]:
-    """What the rule reported of itself at first and last."""
+    """The horizon and the diagnostics of the last report, with those of the first beside them."""
     horizon, start = None, {each.name: each for each in first.diagnostics}
     if last.horizon is not None:
         at_start = None if first.horizon is None else _reach(first.horizon)
-        residual = last.found("end_residual") or {}
+        residual = last.value("end_residual") or {}
         horizon = {**_reach(last.horizon), "end_residual": residual, "at_start": at_start}
     diagnostics = [
         {**each._asdict(), "at_start": start[each.name]._asdict() if each.name in start else None}
@@ -201,7 +203,7 @@ def _reach(horizon: Horizon) -> dict[str, Any]:
 
 
 def _spread(values: np.ndarray) -> dict[str, Any]:
-    """The median of the chips that have a number, each chip's, and how many have none."""
+    """The median over the chips with finite values, the value of each chip, and the number of chips without one."""
     finite = values[np.isfinite(values)]
     median = float(np.median(finite)) if len(finite) else None
     return {

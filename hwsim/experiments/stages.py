@@ -8,11 +8,11 @@ from hwsim.learning import Rule
 
 
 class TrainingStage(NamedTuple):
-    """A stage of training, in which the rule is always the same.
+    """A stage of training, in which the options of the rule do not change.
 
     Attributes:
-        rule: as it is then.
-        batches: the numbers of the batches that are learned from in it, from 0.
+        rule: the rule at this stage.
+        batches: numbers of the batches of this stage, counted from 0.
     """
 
     rule: Rule
@@ -20,9 +20,9 @@ class TrainingStage(NamedTuple):
 
 
 def stages(rule: Rule, updates: int) -> list[TrainingStage]:
-    """The stages of a training of so many batches, those with equal options taken together, in order of their start."""
-    found: dict[tuple[type[Rule], str], TrainingStage] = {}
+    """The stages of a training of `updates` batches, by their first batch; stages with equal options are one."""
+    by_options: dict[tuple[type[Rule], str], TrainingStage] = {}
     for number in range(updates):
         now = rule.at(number, updates)
-        found.setdefault((type(now), repr(now.options)), TrainingStage(now, [])).batches.append(number)
-    return list(found.values())
+        by_options.setdefault((type(now), repr(now.options)), TrainingStage(now, [])).batches.append(number)
+    return list(by_options.values())

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from hwsim.machine import Machine
-from hwsim.results.tables import CONDUCTANCE, WRITES, Bin, Clipping
+from hwsim.results.tables import CONDUCTANCE, WRITES, ClippingRow, HistogramRow
 
 BINS = 40
 """Largest number of bins of a histogram."""
 
 
-def histograms(system: str, machine: Machine) -> Iterator[Bin]:
+def histograms(system: str, machine: Machine) -> Iterator[HistogramRow]:
     """Histograms of final conductances and of writes per device, by array; empty bins are left out.
 
     All arrays of a machine have the same bins.
@@ -35,16 +35,16 @@ def histograms(system: str, machine: Machine) -> Iterator[Bin]:
         yield from _bins(system, name, WRITES, array.writes, edges)
 
 
-def clipping(system: str, machine: Machine) -> Iterator[Clipping]:
-    """The clipping of each unit with a full scale, over the whole run."""
+def clipping(system: str, machine: Machine) -> Iterator[ClippingRow]:
+    """The rows of `clipping.csv`: one per unit with a full scale, over the whole run."""
     if machine.clipped is not None:
         for kind, units in machine.clipped.items():
             for unit, (values, beyond) in units.items():
-                yield Clipping(system, kind, unit, values, beyond)
+                yield ClippingRow(system, kind, unit, values, beyond)
 
 
-def _bins(system: str, array: str, quantity: str, values: np.ndarray, edges: np.ndarray) -> Iterator[Bin]:
+def _bins(system: str, array: str, quantity: str, values: np.ndarray, edges: np.ndarray) -> Iterator[HistogramRow]:
     counts, _ = np.histogram(values, edges)
     for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True):
         if count:
-            yield Bin(system, array, quantity, float(low), float(high), int(count))
+            yield HistogramRow(system, array, quantity, float(low), float(high), int(count))

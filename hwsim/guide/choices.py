@@ -73,7 +73,7 @@ def named(name: str) -> list[Choice]:
     """
     if name.endswith((".yaml", ".yml")):
         keys = {"data sheet": "device", "periphery": "periphery"}
-        where = f"{keys.get(hardware.kind_of(documents.load(name)), 'machine')}: FILE"
+        where = f"{keys.get(hardware.kind_of(documents.read(name)), 'machine')}: FILE"
         return [Choice(where, name, _line(opening(Path(name))), Path(name))]
     matches = [choice for choice in choices() if choice.name == name]
     if not matches:

@@ -24,15 +24,15 @@ class Options(BaseModel, extra="forbid"):
     recall: Annotated[
         Literal["state", "input"],
         Field(
-            description="how the backward pass finds the point of the derivatives: from the two states around a step, "
+            description="how the backward pass gets the operating point of a step: from the states before and after, "
             "or by carrying the step out again"
         ),
     ] = "state"
     checkpoints: Annotated[
         Literal["none", "sqrt"] | Distance,
         Field(
-            description="steps from one kept state to the next, where `sqrt` is the root of the sequence's length, and "
-            "`none` keeps all; the states in between are worked out again, in one more forward pass"
+            description="steps between kept states: `sqrt` is the root of the sequence's length, `none` keeps all; "
+            "states in between are recomputed, in one more forward pass"
         ),
     ] = "none"
 
@@ -40,17 +40,19 @@ class Options(BaseModel, extra="forbid"):
 class BPTT(Rule):
     """δ_T = g_T, δ_t = J_tᵀ δ_{t+1} + g_t for t = T-1 … 1, dL/dθ = Σ_t F_tᵀ δ_t.
 
-    The forward pass pushes each state before it is overwritten; the backward pass pops them, recomputes the
-    instantaneous readouts, and carries J_{t-1}ᵀ δ_t to the step before. The tape grows by one state a step, and inputs
-    and targets are kept (Werbos, "Backpropagation through time: what it does and how to do it", Proc. IEEE 78, 1990).
+    The forward pass pushes each state before it is overwritten. The backward pass pops the states, recomputes the
+    instantaneous readouts, and carries J_{t-1}ᵀ δ_t to the step before. The tape grows by one state per step, and
+    inputs and targets are kept (Werbos, "Backpropagation through time: what it does and how to do it", Proc. IEEE 78,
+    1990).
 
-    With checkpoints S steps apart the tape holds one segment at a time: the states at the starts of segments are kept,
-    and from the last segment to the first each is run again from its checkpoint, filling the tape, and then backward.
-    The last one is recorded when the sequence gets there, and the first starts from rest, so neither has a checkpoint.
-    With S = ⌈√T⌉ fewer than 2√T states are held, for one more forward pass over all but the last segment (Chen, Xu,
-    Zhang and Guestrin, "Training deep nets with sublinear memory cost", arXiv:1604.06174, 2016; Gruslys et al.,
-    "Memory-efficient backpropagation through time", NeurIPS 2016, who show that fewer need more passes). The operations
-    on values are the same, so on a machine without noise the gradient is the same to the last bit.
+    With checkpoints S steps apart, the tape holds one segment at a time. The states at the starts of segments are kept.
+    Then, from the last segment to the first, each segment is run forward from its checkpoint, which fills the tape, and
+    then backward. The last segment is on the tape after the forward pass, and the first starts from zero, so neither
+    has a checkpoint. With S = ⌈√T⌉ fewer than 2√T states are held, for one more forward pass over all but the last
+    segment (Chen, Xu, Zhang and Guestrin, "Training deep nets with sublinear memory cost", arXiv:1604.06174, 2016;
+    Gruslys et al., "Memory-efficient backpropagation through time", NeurIPS 2016, who show that fewer need more
+    passes). The operations on values are the same, so on a machine without noise the gradient is the same to the last
+    bit.
     """
 
     needs_tape = True
@@ -63,7 +65,7 @@ class BPTT(Rule):
         require_addressable(network.machine, "backpropagation through time")
 
     def segments(self, steps: int) -> list[range]:
-        """The sequence in parts that fit the tape."""
+        """The segments of the sequence, each of which fits the tape."""
         distance = self.options.checkpoints
         if distance == "none":
             distance = steps
@@ -109,11 +111,11 @@ class BPTT(Rule):
         return states, self.tapes(states, workspace, "tape")
 
     def tapes(self, states: States, workspace: Workspace, name: str) -> list[Tape]:
-        """A tape for each register of the dynamics."""
+        """A tape per register of the dynamics."""
         return [workspace.tape(f"{state.name} {name}", *state.size) for state in states.all()]
 
     def errors(self, network: Network, workspace: Workspace) -> dict[Layer, Register]:
-        """A register in each layer for J_tᵀ δ_{t+1}, zero at T."""
+        """A register per layer for J_tᵀ δ_{t+1}, which is zero at T."""
         return {
             layer: workspace.register(f"{layer.name} carried error", layer.cell.width, LEARNING)
             for layer in network.layers

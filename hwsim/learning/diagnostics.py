@@ -11,31 +11,31 @@ from hwsim.operations import Operation
 
 
 class Diagnostic(NamedTuple):
-    """A quantity that a rule reports, as it is at one test.
+    """A quantity that a rule reports, at one test.
 
     Attributes:
-        name: in tables, such as `"end_residual"`.
-        unit: such as `"steps"`; empty for a share.
-        description: what it is.
-        found: a number, or one for each layer or chip by its name.
-        words: the number in words, where there is more to say of it.
-        verdict: what it means, a sentence without its full stop.
-        good: whether that is good; None if it is neither.
+        name: its name in tables, such as `"end_residual"`.
+        unit: its unit, such as `"steps"`; empty for a ratio.
+        description: what the quantity is.
+        value: a number, or one number per layer or chip, by its name.
+        words: the value in words, where there is more to say than the number.
+        verdict: what the value means, a sentence without its full stop.
+        good: whether the value is good; None if it is neither good nor bad.
     """
 
     name: str
     unit: str
     description: str
-    found: float | Mapping[str, float]
+    value: float | Mapping[str, float]
     words: str | None = None
     verdict: str | None = None
     good: bool | None = None
 
 
 class Look(ABC):
-    """What a rule may ask about its network from outside, at the present weights, to report of itself.
+    """What a rule may ask about its network, at the present weights, for its diagnostics.
 
-    Nothing of it costs the machine anything, so a rule must not learn from it.
+    The answers are computed outside the machine and cost nothing, so a rule must not learn from them.
 
     Attributes:
         steps: the length of a sequence.
@@ -45,25 +45,25 @@ class Look(ABC):
 
     @abstractmethod
     def forgetting(self) -> float:
-        """How fast the recurrence forgets along its fastest direction, ln(1/|λ|min) a step; NaN if that is no number.
+        """Rate at which the recurrence forgets along its fastest direction, ln(1/|λ|min), per step.
 
-        It is infinite where a direction is forgotten at once.
+        Infinite if a direction is forgotten within one step; NaN if the rate is undefined.
         """
 
     @abstractmethod
     def errors(self, operation: Operation) -> UnitErrors:
-        """The errors of the unit of the machine that carries an operation out."""
+        """The errors of the unit that carries out an operation."""
 
     @abstractmethod
     def size(self) -> float:
-        """Root mean square of the exact errors of the layer where they are smallest; NaN if that is no number.
+        """Root mean square of the exact errors, in the layer where they are smallest; NaN if it is not finite.
 
-        It takes exact backpropagation to find.
+        Computed by exact backpropagation.
         """
 
     @abstractmethod
     def differences(self, name: str) -> dict[str, float]:
-        """|x - y| / |y| of the signals that the rule showed last under one of its `compares`, by layer.
+        """|x - y| / |y| of the pair of signals that the rule showed last under `name`, by layer.
 
-        The median over chips; infinite where it is no number.
+        The median over chips; infinite where it is undefined.
         """

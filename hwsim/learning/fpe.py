@@ -23,13 +23,17 @@ class Options(BaseModel, extra="forbid"):
     name: Literal["fpe"]
     warm_up: Annotated[
         Literal["direct", "seed"],
-        Field(description="how the error before the sequence is found: summed on the way, or by a trial run"),
+        Field(
+            description="how the error before the sequence is computed: as a sum (`direct`), or by a trial run (`seed`)"
+        ),
     ] = "direct"
     inverse: Annotated[
-        Literal["exact", "two_minus"], Field(description="J⁻ᵀ, or 2I - Jᵀ, which is close to it for small steps")
+        Literal["exact", "two_minus"],
+        Field(description="J⁻ᵀ, or its approximation 2I - Jᵀ, which is close where J is near I"),
     ] = "exact"
     passes: Annotated[
-        int | None, Field(ge=1, description="passes over the input; by default one more than layers, which is exact")
+        int | None,
+        Field(ge=1, description="passes over the input; by default the number of layers plus one, which is exact"),
     ] = None
     tolerance: Annotated[
         float, Field(gt=0, description="relative error at the end of a sequence that the horizon accepts")
@@ -39,18 +43,18 @@ class Options(BaseModel, extra="forbid"):
 class FPE(Rule):
     """Run the recursion of BPTT's errors forward: δ_t = J_{t-1}⁻ᵀ (δ_{t-1} - g_{t-1}), with g_0 = 0, from δ_0.
 
-    A warm-up pass finds δ_0 = Σ_t P_t g_t, where P_t = J_0ᵀ J_1ᵀ … J_{t-1}ᵀ: directly, by summing that, or by a trial
-    run w_t of the same recursion from w_0 = 0, and δ_0 = -P_T (w_T - g_T). In the next pass the errors δ_t are there as
-    their steps go by, and dL/dθ = Σ_t F_tᵀ δ_t. The errors that reach the layer below in that pass are exact too, so it
-    can warm up in the same pass: L layers take L + 1 passes, and with p of them the top p - 1 layers have their exact
-    gradient and the ones below none.
+    A warm-up pass computes δ_0 = Σ_t P_t g_t, where P_t = J_0ᵀ J_1ᵀ … J_{t-1}ᵀ: either directly, as this sum, or from a
+    trial run w_t of the same recursion, with w_0 = 0 and δ_0 = -P_T (w_T - g_T). In the next pass, each step computes
+    its δ_t, and dL/dθ = Σ_t F_tᵀ δ_t. The errors that reach the layer below are exact in that pass, so the layer below
+    warms up in the same pass. L layers take L + 1 passes; after p passes the top p - 1 layers have their exact
+    gradient, and the layers below have none.
 
-    So layer l of L is idle before pass L - l + 1, warms up in it, learns in the next one, and after that only carries
-    errors on to the layers below. Its readout needs no δ, and learns while the layer warms up. At the end δ_T = g_T
-    holds; what is missing is shown to who watches `"<layer> residual"`.
+    Layer l of L is idle before pass L - l + 1, warms up in it, learns in the next pass, and then only sends errors to
+    the layers below. Its readout needs no δ, and learns while the layer warms up. At the end of an exact pass
+    δ_T = g_T; the pair is shown as `"<layer> residual"`.
 
-    Source: Zucchet, Pourcel and Ernoult, "Forward propagation of errors through time", a post of 2026, whose way of
-    warming up is the trial run. The post prints δ_0 with the wrong sign, the product of Jacobians in the wrong order
+    Source: Zucchet, Pourcel and Ernoult, "Forward propagation of errors through time", a post of 2026, which
+    warms up by the trial run. The post prints δ_0 with the wrong sign, the product of Jacobians in the wrong order
     and without transposition, and starts the second pass from 0; its code is right. The direct warm-up is ours: it
     needs no inverse, and nothing in it grows.
     """
@@ -115,7 +119,7 @@ class FPE(Rule):
 
 
 class Errors:
-    """One layer's errors: δ_0, found in the warm-up pass, and δ_t, step by step in each pass after it."""
+    """One layer's errors: δ_0, computed in the warm-up pass, and δ_t, computed step by step in each later pass."""
 
     def __init__(self, layer: Layer, workspace: Workspace, options: Options, top: bool) -> None:
         self.layer, self.workspace, self.options, self.top = layer, workspace, options, top
@@ -144,7 +148,7 @@ class Errors:
             self._open()
 
     def propagate(self, level: Level, step: Step, learn: bool) -> None:
-        """One step of a later pass: the error at the layer's output becomes that at its input."""
+        """One step of a later pass: sends the error at the layer's output on to its input."""
         delta = self._advance(level.at, step)
         self._remember(delta, level.g(learn=False), step)
         if learn:
@@ -162,7 +166,7 @@ class Errors:
         return delta
 
     def _remember(self, delta: Signal, g: Signal | None, step: Step) -> None:
-        """Keep g_t for the next step; after the last one δ_T - g_T should be zero."""
+        """Keep g_t for the next step; after the last step, δ_T - g_T should be zero."""
         if g is not None:
             self.g.store(g)
             if step.last:

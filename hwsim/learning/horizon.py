@@ -1,4 +1,4 @@
-"""The horizon: over how many steps errors can be carried forward, as fresh and frozen errors of one step let them."""
+"""The horizon: the number of steps over which errors can be carried forward, given the errors of one step."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from hwsim.learning.diagnostics import Diagnostic, Look
 from hwsim.operations import held, moves, subtract
 
 TOLERANCE = 0.2
-"""Relative error of the errors at the end of a sequence that leaves their direction: a cosine of 0.98."""
+"""Accepted relative error at the end of a sequence; it still leaves a cosine of 0.98 with the exact errors."""
 
 
 class Precision(NamedTuple):
     """Relative errors of one step of a recursion of errors.
 
     Attributes:
-        fresh: drawn at each use: rounding, noise.
-        frozen: between the units that carry errors and the ones that they should match, the same in every step.
+        fresh: errors that are drawn at each use, such as noise and rounding.
+        frozen: mismatch between the units that carry errors and those that they should equal; the same in every step.
     """
 
     fresh: float
@@ -25,7 +25,7 @@ class Precision(NamedTuple):
 
     @classmethod
     def of(cls, look: Look) -> Self:
-        """That of δ ← J⁻ᵀ (δ - g), from the errors of the units on its way.
+        """The precision of δ ← J⁻ᵀ (δ - g), from the errors of the units that carry it out.
 
         Fresh: noise of the tile that sends an error back, of subtraction, of the inverse multipliers and of storing,
         relative to the smallest exact errors of a layer. Frozen: mismatch of the inverse multipliers to the forward
@@ -41,17 +41,18 @@ class Precision(NamedTuple):
 
 
 class Horizon(NamedTuple):
-    """Over how many steps errors can be carried forward, against over how many they are.
+    """The number of steps over which errors can be carried forward, beside the number over which they are.
 
-    An error made at one step grows by exp(rate) with each further one. Fresh errors of relative size ε add up at
-    random, to ε √((exp(2 T rate) - 1) / (2 rate)) after T steps; frozen ones in step, to about T ε.
+    An error made at one step grows by exp(rate) with each further step. After T steps, fresh errors of relative size ε
+    are summed at random, to ε √((exp(2 T rate) - 1) / (2 rate)); frozen errors are summed coherently, to about T ε.
 
     Attributes:
-        steps: T, over which a rule carries errors: the length of the sequence, unless it finds them anew on the way.
-        rate: ln(1/|λ|min): how fast the recurrence forgets along the direction that it forgets fastest; infinite where
-            one is forgotten at once.
-        fresh, frozen: ε of one step, drawn at each use, or the same in all of them.
-        tolerance: the relative error at the end that is accepted.
+        steps: T, the number of steps over which the rule carries errors: the length of the sequence, unless the rule
+            computes them anew in between.
+        rate: ln(1/|λ|min), per step: how fast the recurrence forgets along its fastest direction; infinite if a
+            direction is forgotten within one step.
+        fresh, frozen: relative error ε of one step: drawn at each use, or the same in all steps.
+        tolerance: accepted relative error after T steps.
     """
 
     steps: int
@@ -62,14 +63,14 @@ class Horizon(NamedTuple):
 
     @classmethod
     def of(cls, steps: int, rate: float, precision: Precision, tolerance: float = TOLERANCE) -> Self | None:
-        """The horizon of errors that units of this precision carry; None where rate or precision is no number."""
+        """The horizon for units of a precision; None if the rate or the precision is undefined."""
         if isnan(rate) or isnan(precision.fresh):
             return None
         return cls(steps, rate, precision.fresh, precision.frozen, tolerance)
 
     @property
     def fresh_error(self) -> float:
-        """Relative error at the end from fresh errors."""
+        """Relative error after `steps` steps from fresh errors."""
         growth = 2 * self.steps * self.rate
         if growth > 700:
             return inf
@@ -77,12 +78,12 @@ class Horizon(NamedTuple):
 
     @property
     def frozen_error(self) -> float:
-        """Relative error at the end from frozen errors."""
+        """Relative error after `steps` steps from frozen errors."""
         return self.frozen * self.steps
 
     @property
     def fresh_steps(self) -> float:
-        """The most steps that fresh errors allow; any, where they shrink before they add up to so much."""
+        """Largest number of steps within the tolerance with fresh errors; infinite if their sum never reaches it."""
         ratio, rate = (self.tolerance / self.fresh) ** 2, self.rate
         if rate == inf or not rate:
             return 0.0 if rate else ratio
@@ -90,28 +91,28 @@ class Horizon(NamedTuple):
 
     @property
     def frozen_steps(self) -> float:
-        """The most steps that frozen errors allow."""
+        """Largest number of steps within the tolerance with frozen errors."""
         return self.tolerance / self.frozen if self.frozen else inf
 
     @property
     def fits(self) -> bool:
-        """Whether errors are carried over few enough steps."""
+        """Whether `steps` is within both limits."""
         return self.steps <= min(self.fresh_steps, self.frozen_steps)
 
     @property
     def reached(self) -> str:
-        """The shorter of both limits, in words."""
+        """The smaller of both limits, in words."""
         by = "frozen" if self.frozen_steps < self.fresh_steps else "fresh"
         return f"{min(self.fresh_steps, self.frozen_steps):.3g} (by {by} errors)"
 
     @property
     def verdict(self) -> str:
-        """Whether it is far enough, as a sentence without its full stop."""
+        """Whether `steps` is within the horizon, as a sentence without its full stop."""
         where = "within" if self.fits else "beyond"
         return f"for the circuits that carry errors, {self.steps} steps are {where} the horizon of {self.reached}"
 
     def diagnostics(self) -> list[Diagnostic]:
-        """What reports show of it."""
+        """The horizon as diagnostics."""
         shorter = min(self.fresh_steps, self.frozen_steps)
         what = "steps over which errors can be carried"
         return [

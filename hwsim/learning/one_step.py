@@ -16,10 +16,10 @@ class Options(BaseModel, extra="forbid"):
 
 
 class OneStep(Instantaneous):
-    """dL/dθ ≈ Σ_t F_tᵀ g_t: the recursion of BPTT's errors cut after its first term; one pass, nothing remembered.
+    """dL/dθ ≈ Σ_t F_tᵀ g_t: the recursion of BPTT's errors, cut after its first term; one pass, no learning state.
 
-    The state goes on from step to step, so the network is recurrent; only its errors are not. The recurrent factor gets
-    its immediate gradient, which is what truncated backpropagation with k = 1 means.
+    The state is carried from step to step, errors are not. The recurrent factor gets its immediate gradient, as in
+    truncated backpropagation with k = 1.
     """
 
     recurrent = True

@@ -27,7 +27,7 @@ class RTRL(Rule):
     """M_t = J_{t-1} M_{t-1} + F_t with M_0 = 0, and dL/dθ = Σ_t M_tᵀ g_t; one pass, strictly forward.
 
     (Williams and Zipser, "A learning algorithm for continually running fully recurrent neural networks", Neural
-    Computation 1, 1989.) Where J is diagonal, M has one entry for each parameter, and the rule is affordable. Where it
+    Computation 1, 1989.) Where J is diagonal, M has one entry per parameter, so the rule is affordable. Where it
     is dense, M has N of them, about N³ in all, and J M takes N⁴ multiplications per step. The rule is exact for one
     recurrent layer. In a stack the error that reaches a lower layer is that of the present step only, so there it is
     exact in the top layer alone (Zucchet et al., "Online learning of long-range dependencies", NeurIPS 2023).

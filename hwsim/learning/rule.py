@@ -13,35 +13,35 @@ from hwsim.networks import Network
 
 
 class Rule(ABC):
-    """Turns the episode that the network's machine is showing into gradients, and these into updates.
+    """A learning rule: computes gradients from the episode that the network's machine shows, and updates the weights.
 
-    The contract: within a pass a rule sees the input in order, and keeps what is to survive a step in registers of the
-    workspace that it opens; it may branch on the step, the pass and its options, never on values; it adds the gradient
+    The contract: within a pass, a rule sees the input in order. What is to survive a step, it keeps in registers of the
+    workspace that it opens. It may branch on the step, the pass and its options, never on values. It adds the gradient
     of the loss, summed over sequences and steps, to the accumulators of the network's parameters, and ends with
     `network.finish_gradient()`.
 
-    A rule that gives `gradients` alone makes one update of each batch. The other methods are for rules that need more:
-    `prepare` for what outlives a batch, `learn` for other updates, `at` for options that change while training goes on,
-    `horizon` and `diagnostics` for what reports should say of it.
+    A rule that defines `gradients` only makes one update per batch. The other methods are for rules that need more:
+    `prepare` for what outlives a batch, `learn` for other updates, `at` for options that change during training,
+    `horizon` and `diagnostics` for what reports say of the rule.
     """
 
     needs_tape = False
-    """Whether it needs past values in another order than they were made."""
+    """Whether the rule reads past values in another order than they were made in."""
 
     def __init__(self, options: Any) -> None:
         self.options = options
 
     compares: tuple[str, ...] = ()
-    """Names under which it shows pairs of signals that should be equal: `machine.probe(f"{layer.name} {name}", x, y)`;
-    `Look.differences` then tells how far apart they were."""
+    """Names of pairs of signals that should be equal. The rule shows a pair with
+    `machine.probe(f"{layer.name} {name}", x, y)`; `Look.differences` gives its relative difference."""
 
     @property
     def uses(self) -> frozenset[str]:
-        """What it needs of the cells' Jacobians, among `"transposed"` and `"inverse"`."""
+        """The products with the cells' Jacobians that the rule uses: `"transposed"`, `"inverse"`, both or neither."""
         return frozenset()
 
     def recorded(self, steps: int) -> int:
-        """The most past values of one register that it keeps on tapes, for sequences of so many steps."""
+        """The largest number of past values of one register on a tape, for sequences of `steps` steps."""
         return steps if self.needs_tape else 0
 
     @property
@@ -51,59 +51,66 @@ class Rule(ABC):
 
     @property
     def shortest(self) -> int:
-        """Steps of a sequence that is long enough for all of its kinds of passes to occur."""
+        """Length of the shortest sequence in which every kind of pass of the rule occurs, in steps."""
         return 1
 
     def passes(self, layers: int) -> int:
-        """How often it shows the input to a network of so many layers."""
+        """Number of passes over the input, for a network with `layers` layers."""
         return 1
 
     def check(self, network: Network) -> None:
-        """Refuse a network or machine that the rule does not fit, before anything runs."""
+        """Refuse a network or a machine on which the rule cannot run; called before anything runs.
+
+        Raises:
+            HwsimError: the rule cannot run; the message says what it lacks, and what has it."""
 
     def prepare(self, network: Network) -> None:
-        """Make what lives longer than a batch: averages of weights, fixed feedback matrices.
+        """Make what lives longer than a batch, such as averages of weights or fixed feedback matrices.
 
-        Called once for each network that is to learn, before its first episode, when its gradients are allocated. What
-        is made here is charged until the machine is given back; values are set in phases.
+        Called once per network that learns: after its gradients are allocated, before its first episode. What is made
+        here is charged until the machine is released; its values are set in phases.
         """
 
     def at(self, update: int, updates: int) -> Rule:
-        """The rule at a stage of training, for a batch before which so many of all `updates` batches were learned from.
+        """The rule at a stage of training.
 
-        A pure function of both numbers, so that costs of equal stages are found once. Rules whose options change with
-        them return `self.but(option=value)`. Without training both are 0. It is asked again for each network, and what
-        learns on one has been prepared on it.
+        A pure function of both numbers, so that estimates compute the costs of equal stages once. Rules whose options
+        change return `self.but(option=value)`. It is called anew for each network, on the rule that was prepared there.
+
+        Args:
+            update: number of batches that were learned from before this stage; 0 without training.
+            updates: number of batches in the whole training; 0 without training.
         """
         return self
 
     def but(self, **options: Any) -> Self:
-        """The same rule, with all that it prepared, and other values of some options."""
+        """The same rule, with all that it prepared, but with other values of some options."""
         other = copy(self)
         other.options = self.options.model_copy(update=options)
         return other
 
     def learn(self, network: Network, update: Update) -> None:
-        """Learn from the episode that is being shown: find gradients, and call `update`; here once, at the end."""
+        """Learn from the episode that is shown; by default compute the gradients, then update once."""
         episode = network.machine.episode
         self.gradients(network)
         update(episode.batch * episode.loss_steps)
 
     def horizon(self, look: Look) -> Horizon | None:
-        """How far it can carry errors forward in time on this machine; None if it carries none so, or has no number.
+        """How far the rule can carry errors forward in time on this machine.
 
-        It says itself over how many steps it does, and which relative error it accepts at their end.
+        The rule states over how many steps it carries them, and which relative error it accepts at the end. None if it
+        carries no errors forward, or if the weights or the exact errors are not finite.
         """
         return None
 
     def diagnostics(self, look: Look) -> list[Diagnostic]:
-        """What it reports of itself at a test, beside what is known of every rule; here its horizon, if it has one."""
+        """Quantities that the rule reports of itself at each test; by default those of its horizon, if it has one."""
         horizon = self.horizon(look)
         return [] if horizon is None else horizon.diagnostics()
 
     @abstractmethod
     def gradients(self, network: Network) -> None:
-        """Add the gradient of the episode being shown. The gradient check compares it with the exact one."""
+        """Add the gradient of the episode that is shown; the gradient check compares it with the exact one."""
 
 
 class Instantaneous(Rule):

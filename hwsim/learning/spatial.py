@@ -19,7 +19,7 @@ class Spatial(Instantaneous):
     """dL/dθ ≈ Σ_t F_tᵀ g_t, but zero for the recurrent factor: the gradient of λh, or Wh, is stopped.
 
     This is the lower bound of Zucchet, Pourcel and Ernoult, "Forward propagation of errors through time", 2026; it
-    differs from `one_step` in that factor alone.
+    differs from `one_step` in that factor only.
     """
 
     recurrent = False

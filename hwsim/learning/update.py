@@ -20,7 +20,7 @@ from hwsim.records import UPDATE
 class Options(BaseModel, extra="forbid"):
     """How gradients change weights."""
 
-    optimizer: Annotated[AnyOptions, Field(description="what makes steps of gradients")]
+    optimizer: Annotated[AnyOptions, Field(description="turns gradients into changes of weights")]
     clip: Annotated[
         float | None, Field(gt=0, description="largest norm of the gradient of all parameters together")
     ] = None
@@ -34,20 +34,20 @@ class Options(BaseModel, extra="forbid"):
 
 
 def rate(options: Options, done: float) -> float:
-    """The learning rate when a share `done` of the training is over."""
+    """The learning rate when a fraction `done` of the training is over."""
     base: float = options.optimizer.rate
     return base * 0.5 * (1 + cos(pi * done)) if options.schedule == "cosine" else base
 
 
 Regularise = Callable[[Trainable, Signal], Signal]
-"""Makes another gradient of a parameter's, within the phase of an update, by operations of the machine."""
+"""Replaces the gradient of a parameter, within the phase of an update, by operations of the machine."""
 
 
 class Update:
-    """One update of all parameters: a rule calls it as often as its mathematics says, each time between passes.
+    """One update of all parameters; a rule may call it several times per batch, between passes.
 
     Args:
-        done: share of the training that is over.
+        done: fraction of the training that is over.
         before: called before each change of the weights.
 
     Attributes:
@@ -66,11 +66,11 @@ class Update:
         self._done, self._before = done, before
 
     def __call__(self, losses: int, regularise: Regularise | None = None) -> None:
-        """Bring all parameters one step further, and their units to the new values; gradients start again from zero.
+        """Update all parameters, program their units to the new values, and set the gradients to zero.
 
         Args:
-            losses: how many the gradient is the sum over: it is divided by their number.
-            regularise: what the rule makes of the divided gradient of each parameter, before clipping.
+            losses: number of losses in the sum that the gradient is of; the gradient is divided by it.
+            regularise: replaces the divided gradient of each parameter, before clipping.
         """
         if self._before is not None:
             self._before()
@@ -102,8 +102,8 @@ class Update:
 def _clipping(gradients: list[Signal], bound: float, numbers: Format) -> Signal:
     """min(1, bound / norm) of all gradients together (Pascanu, Mikolov and Bengio, ICML 2013, algorithm 1).
 
-    As in nrm2 of BLAS, gradients are scaled before they are squared: by the largest of them, or by a floor if all are
-    below it, so that nothing overflows, vanishes or is divided by zero. With that scale s,
+    As in nrm2 of BLAS, gradients are scaled before they are squared: by their largest element, or by a floor if all
+    elements are below it. So no square overflows or underflows, and nothing is divided by zero. With that scale s,
 
         bound / norm = (share floor / s) / (norm(gradients / s) / unit),  share = bound / (unit floor).
 
@@ -122,6 +122,6 @@ def _clipping(gradients: list[Signal], bound: float, numbers: Format) -> Signal:
     def scaled(x: Signal) -> Signal:
         return x / scale if inverse is None else x * inverse
 
-    found = reduce(hypot, (norm(scaled(gradient), 1 / unit) for gradient in gradients))
+    size = reduce(hypot, (norm(scaled(gradient), 1 / unit) for gradient in gradients))
     reach = at_least(share * scaled(at_most(scale, floor)), numbers.smallest)
-    return reach / larger(reach, found)
+    return reach / larger(reach, size)

@@ -95,6 +95,8 @@ class Machine:
     """Whether one unit carries out all operations, so that none has to be placed."""
     addressable = True
     """Whether it offers a tape, which can be read in another order than it was written."""
+    is_analog = False
+    """Whether it has analog units, so that chips differ from one another and signals have a full scale."""
     exact = False
     """Whether it computes in float64 without error, so that what it holds and does is what was meant."""
     parallel = 1

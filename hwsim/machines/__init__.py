@@ -12,6 +12,13 @@ else:
     AnyOptions = choice(MACHINES, "kind")
 
 
+def kind_of(options: Any) -> type[Machine]:
+    """The class of the machine that `options` describe; it states the capabilities that machines of its kind have."""
+    module = MACHINES[options.kind]
+    kind: type[Machine] = module.machine(options) if hasattr(module, "machine") else implementation(module, Machine)
+    return kind
+
+
 def build(options: Any, *, chips: int = 1, seed: int = 0, strict: bool = False, numerics: Numerics = EXACT) -> Machine:
     """The machine that `options` describe.
 
@@ -20,10 +27,9 @@ def build(options: Any, *, chips: int = 1, seed: int = 0, strict: bool = False, 
         strict: poison values when their step ends.
         numerics: what operations do to values.
     """
-    module = MACHINES[options.kind]
-    kind = module.machine(options) if hasattr(module, "machine") else implementation(module, Machine)
+    kind: Any = kind_of(options)
     made: Machine = kind(options, chips=chips, seed=seed, strict=strict, numerics=numerics)
     return made
 
 
-__all__ = ["MACHINES", "AnyOptions", "build"]
+__all__ = ["MACHINES", "AnyOptions", "build", "kind_of"]

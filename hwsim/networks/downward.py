@@ -1,4 +1,4 @@
-"""The way of an error down through the layers, within one step."""
+"""Propagation of an error down through the layers, within one step."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Level:
-    """One layer in one step, on the way of an error from the loss down to the input.
+    """One layer in one step, while an error is propagated from the loss down to the input.
 
-    What a rule does here has the layer entered into its records. Errors are those of the loss of this step, and of
-    whatever the rule adds before it lets them `learn` or `send`s them on.
+    Records of operations that a rule carries out here name the layer. An error is that of the loss of this step, plus
+    what the rule adds to it before it calls `learn` or `send`.
 
     Attributes:
         layer: the layer.
@@ -39,21 +39,21 @@ class Level:
 
     @property
     def at(self) -> Any:
-        """The point at which the cell's derivatives are taken."""
+        """The operating point of the cell."""
         return self.seen.at
 
     def g(self, learn: bool = True) -> Signal | None:
-        """g_t, the error at the state that comes back through the readout in this step; None where none arrives.
+        """g_t, the error at the state that comes back through the readout in this step; None if there is none.
 
         Args:
-            learn: add to the gradient of the readout on the way.
+            learn: also add to the gradient of the readout.
         """
         if self.error is None:
             return None
         return self.layer.readout.back(self.seen.readout, self.error, learn=learn)
 
     def plus_g(self, delta: Signal, learn: bool = True) -> Signal:
-        """δ + g_t, and δ where no error arrives."""
+        """δ + g_t; δ if there is no error in this step."""
         g = self.g(learn)
         return delta if g is None else delta + g
 
@@ -65,7 +65,7 @@ class Level:
         """Add Fᵀ δ to the gradient of the cell, and `send` δ; gives the error at the drive.
 
         Args:
-            recurrent: add to the gradient of the recurrent factor, too.
+            recurrent: also add to the gradient of the recurrent factor.
         """
         self.send(delta)
         self.drive = self.cell.drive_error(self.at, delta)
@@ -74,7 +74,7 @@ class Level:
 
 
 def downward(layers: list[Layer], error: Signal | None, seen: list[Seen]) -> Iterator[Level]:
-    """The layers of a step from the last to the first; each gets what the one above it sent."""
+    """The layers of a step from the last to the first; each gets the error that the layer above sent."""
     for layer, points in reversed(list(zip(layers, seen, strict=True))):
         level = Level(layer, points, error)
         with layer.machine.part(layer.name, ERROR):

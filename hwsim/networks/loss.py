@@ -1,4 +1,4 @@
-"""The loss: what the outputs of a network are judged by, step by step."""
+"""The loss: compares the outputs of a network with the targets, step by step."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hwsim.operations import softmax
 class Loss(ABC):
     """l_t = weight(t, T) l(scaled output, target) at each step that carries a loss.
 
-    A machine works out the answer and the error, since learning needs them. What the loss comes to is told by whoever
-    looks at a run from outside: `hwsim.experiments.losses` has each loss in numbers.
+    The machine computes the answer and the error, since learning needs them. The value of the loss is computed outside
+    the machine, by `hwsim.experiments.losses`.
 
     Attributes:
-        weight: from a step, counted from 0, and the length of the sequence; None where all steps weigh 1. With weights
-            that differ from step to step, costs are estimated by carrying all steps out.
+        weight: gives the weight of a step, from its index and the length of the sequence; None if all weights are 1.
+            Estimates carry out every step if there are weights.
     """
 
     def __init__(self, weight: Callable[[int, int], float] | None = None) -> None:
@@ -26,7 +26,7 @@ class Loss(ABC):
 
     @abstractmethod
     def answer(self, scaled: Signal) -> Signal:
-        """What the network says, from its scaled output."""
+        """The answer of the network, from its scaled output."""
 
     @abstractmethod
     def error(self, answer: Signal, target: Signal) -> Signal:
@@ -34,7 +34,7 @@ class Loss(ABC):
 
 
 class CrossEntropy(Loss):
-    """-log of the softmax at the class that is the target; its error is softmax - target."""
+    """-log softmax(output) at the target class; the error is softmax(output) - target."""
 
     def answer(self, scaled: Signal) -> Signal:
         return softmax(scaled)
@@ -44,7 +44,7 @@ class CrossEntropy(Loss):
 
 
 class HalfSquare(Loss):
-    """Half the squared distance from the target; its error is output - target."""
+    """Half the squared distance between output and target; the error is output - target."""
 
     def answer(self, scaled: Signal) -> Signal:
         return scaled

@@ -23,9 +23,9 @@ from hwsim.records import ERROR, GRADIENT, WEIGHT_WRITE
 class LayerOptions(BaseModel, extra="forbid"):
     """One layer: a recurrent cell and its readout."""
 
-    cell: Annotated[AnyOptions, Field(description="its recurrent dynamics")]
+    cell: Annotated[AnyOptions, Field(description="the recurrent cell")]
     readout: Annotated[
-        ReadoutOptions, Field(description="from its state to what the next layer, or the loss, sees")
+        ReadoutOptions, Field(description="from the state to what the next layer, or the loss, sees")
     ] = ReadoutOptions()
 
 
@@ -39,14 +39,20 @@ class Options(BaseModel, extra="forbid"):
     ] = "none"
     output_scale: Annotated[
         float,
-        Field(gt=0, allow_inf_nan=False, description="outputs times this are what the softmax, or the target, sees"),
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="factor on the outputs before softmax, or before they are compared with the target",
+        ),
     ] = 1.0
 
 
 class Seen(NamedTuple):
-    """What one layer's error propagation needs of a step: the point of the cell's derivatives, and of its readout's.
+    """The operating points of a layer in one step, for error propagation: signals of that step.
 
-    They are signals of that step.
+    Attributes:
+        at: the operating point of the cell.
+        readout: what each block of the readout needs to propagate errors.
     """
 
     at: Any
@@ -73,7 +79,7 @@ class Layer:
 
 
 class States(NamedTuple):
-    """The registers of the dynamics: each layer's state, and the mean of the outputs so far if the loss sees that."""
+    """The registers of the dynamics: the state of each layer, and the mean of the outputs if the loss sees it."""
 
     layers: list[Register]
     pooled: Register | None
@@ -83,10 +89,10 @@ class States(NamedTuple):
 
 
 class Network:
-    """Layers on one machine, with what the loss sees of their output.
+    """A stack of layers on one machine, with pooling and a loss.
 
     Attributes:
-        loss_for: the loss that the outputs for an episode are judged by.
+        loss_for: gives the loss for an episode.
     """
 
     def __init__(self, machine: Machine, options: Options, inputs: int, outputs: int, uses: frozenset[str]) -> None:
@@ -107,10 +113,10 @@ class Network:
     # ---- dynamics --------------------------------------------------------------------------------------------
 
     def states(self, workspace: Workspace, prefix: str = "") -> States:
-        """Registers for the dynamics; they start from zero in every forward pass over the first step.
+        """Registers for the dynamics; they are reset to zero when a forward pass begins with the first step.
 
         Args:
-            prefix: of the names of a second set, for a rule that follows the dynamics at two places at once.
+            prefix: prefix of the registers' names, for a rule that needs a second set of states.
         """
         begin = f"{prefix} " if prefix else ""
 
@@ -128,11 +134,11 @@ class Network:
         tapes: list[Tape] | None = None,
         checkpoints: list[Tape] | None = None,
     ) -> tuple[Signal, list[Seen]]:
-        """One step of the dynamics: the output as the loss sees it, and what error propagation needs.
+        """One step of the dynamics: the output as the loss sees it, and the operating points of the layers.
 
         Args:
-            tapes: push each old state onto its tape.
-            checkpoints: take each old state off one of these tapes instead of out of its register.
+            tapes: tapes that each old state is pushed onto.
+            checkpoints: tapes that each old state is popped from; without them it is loaded from its register.
         """
         x, seen = step.input, []
         for number, (layer, register) in enumerate(zip(self.layers, states.layers, strict=True)):
@@ -155,12 +161,15 @@ class Network:
     def recall(
         self, states: States, step: Step, tapes: list[Tape], by: str, behind: States | None = None
     ) -> tuple[Signal, list[Seen]]:
-        """A step of the past again, one step further back each time it is called: the registers hold its new states.
+        """Recall a past step: its output and operating points. Each call goes back by one step.
+
+        Before the call, the registers hold the states after the step; after it, those before the step.
 
         Args:
-            by: `"state"` finds the derivatives from the states before and after, `"input"` carries the step out again.
-            behind: a second set of registers that goes back instead, from where `states` are when the pass begins;
-                `states` stay there, and the dynamics can go on from them.
+            by: `"state"` gets the operating points from the states before and after the step, `"input"` carries the
+                step out again.
+            behind: a second set of registers, which goes back instead of `states`, from where these are when the pass
+                begins; the dynamics can go on from `states`.
         """
         x, seen = step.input, []
         now, back = states if behind is None or step.begins else behind, behind or states
@@ -177,24 +186,24 @@ class Network:
         return x, seen
 
     def downward(self, error: Signal | None, seen: list[Seen]) -> Iterator[Level]:
-        """The layers from the last to the first, for an error that goes down through them in this step.
+        """The layers from the last to the first, to propagate an error down through them in this step.
 
         Args:
-            error: at the output, from `loss_error`; None if there is none in this step.
-            seen: what `step` or `recall` kept.
+            error: the error at the output, from `loss_error`; None if this step has none.
+            seen: the operating points, from `step` or `recall`.
         """
         return downward(self.layers, error, seen)
 
     @property
     def loss(self) -> Loss:
-        """What the outputs for the episode that is being shown are judged by."""
+        """The loss for the episode that is shown."""
         return self.loss_for(self.machine.episode)
 
     def loss_error(self, output: Signal, step: Step) -> Signal | None:
         """∂l_t/∂(output), or None if this step carries no loss.
 
-        The mean over the outputs so far counts as straight-through: its error is that of the current output (Zucchet et
-        al. 2026, their repository).
+        The error of a mean over the outputs so far is passed straight through to the current output, as in the
+        repository of Zucchet et al. (2026).
         """
         if not step.carries_loss:
             return None
@@ -209,7 +218,7 @@ class Network:
             return error if self.scale == 1 else self.scale * error
 
     def infer(self) -> None:
-        """Show the episode once; outputs of steps that carry a loss go to who watches `"output"`."""
+        """Show the episode once; outputs at steps that carry a loss are shown to the watcher `"output"`."""
         with self.machine.workspace() as workspace:
             states = self.states(workspace)
             for step in self.machine.forward_pass("inference"):
@@ -220,26 +229,26 @@ class Network:
     # ---- parameters ------------------------------------------------------------------------------------------
 
     def program(self) -> None:
-        """Bring all units to the master values."""
+        """Program all units to the master values."""
         for _ in self.machine.phase("programming"):
             with self.machine.part(purpose=WEIGHT_WRITE):
                 for layer in self.layers:
                     layer.program()
 
     def begin_training(self) -> None:
-        """Allocate gradients."""
+        """Allocate the gradients of all parameters."""
         for layer in self.layers:
             layer.cell.begin_training()
             for trainable in layer.readout.trainables:
                 trainable.begin_training()
 
     def clear_gradients(self) -> None:
-        """In a phase: set all sums to zero."""
+        """Set all gradient sums to zero; called in a phase."""
         for sums in self.machine.holdings.accumulators():
             sums.clear()
 
     def finish_gradient(self) -> None:
-        """What is left to do to the gradient after the passes."""
+        """Turn the accumulated sums into the gradient, after the passes."""
         for _ in self.machine.phase("finish gradient"):
             for layer in self.layers:
                 with self.machine.part(layer.name, GRADIENT):
@@ -247,7 +256,7 @@ class Network:
 
 
 def parameters(options: Options, inputs: int, outputs: int) -> int:
-    """How many parameters a network will have."""
+    """Number of parameters of a network."""
     total = 0
     for number, layer in enumerate(options.layers, 1):
         width = outputs if number == len(options.layers) else layer.readout.width or _same_width(layer)
@@ -258,5 +267,5 @@ def parameters(options: Options, inputs: int, outputs: int) -> int:
 
 
 def _same_width(layer: LayerOptions) -> int:
-    """The width of a readout that names none: as many as the cell has units or modes."""
+    """The default width of a readout: the number of units or modes of the cell."""
     return cells.size(layer.cell, 1).units

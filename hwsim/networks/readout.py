@@ -16,8 +16,10 @@ from hwsim.operations import gate, pad, relu, standardise, standardise_error, ta
 class Options(BaseModel, extra="forbid"):
     """A small multi-layer perceptron: project, normalise, then dense layers with relu between them."""
 
-    project: Annotated[int | None, Field(ge=1, description="first a linear map to this width; none if absent")] = None
-    norm: Annotated[bool, Field(description="then a layer norm")] = False
+    project: Annotated[
+        int | None, Field(ge=1, description="width of a linear map at the start; no such map if absent")
+    ] = None
+    norm: Annotated[bool, Field(description="whether a layer norm follows")] = False
     hidden: Annotated[list[Annotated[int, Field(ge=1)]], Field(description="widths of hidden relu layers")] = []
     width: Annotated[
         int | None, Field(ge=1, description="width of the output; the last layer's is given by the task")
@@ -25,7 +27,7 @@ class Options(BaseModel, extra="forbid"):
 
 
 class Block(ABC):
-    """A memoryless map. `forward` also gives what `back` needs, signals of the same step."""
+    """A memoryless map; `forward` also gives what `back` needs, which are signals of the same step."""
 
     trainables: list[Trainable]
 
@@ -35,10 +37,10 @@ class Block(ABC):
 
     @abstractmethod
     def back(self, seen: Any, error: Signal, learn: bool, onward: bool) -> Signal | None:
-        """Add to the gradient if `learn`; the error at the input if `onward`."""
+        """Add to the gradient if `learn`; gives the error at the input if `onward`."""
 
     def program(self) -> None:
-        """In a phase: bring the units to the master values."""
+        """Program the units to the master values; called in a phase."""
 
 
 class Dense(Block):
@@ -100,7 +102,7 @@ class Norm(Block):
 
 
 class Visible(Block):
-    """The wires of a state that are seen from outside: the first ones."""
+    """The visible wires of a state, which are the first ones."""
 
     def __init__(self, width: int, visible: int) -> None:
         self._width, self._visible, self.trainables = width, visible, []
@@ -138,7 +140,7 @@ class Readout:
         return h, seen
 
     def back(self, seen: list[Any], error: Signal, learn: bool, onward: bool = True) -> Signal | None:
-        """The error at the state, from the one at the output; adds to the gradient if `learn`."""
+        """The error at the state, from the error at the output; adds to the gradient if `learn`."""
         current: Signal | None = error
         for position in range(len(self.blocks) - 1, -1, -1):
             assert current is not None
@@ -151,7 +153,7 @@ class Readout:
 
 
 def parameters(options: Options, inputs: int, outputs: int) -> int:
-    """How many parameters a readout will have."""
+    """Number of parameters of a readout."""
     widths = [inputs, *([options.project] if options.project else []), *options.hidden, outputs]
     dense = sum((n + 1) * m for n, m in pairwise(widths))
     return dense + (2 * (options.project or inputs) if options.norm else 0)

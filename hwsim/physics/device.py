@@ -42,8 +42,8 @@ class Polynomial(BaseModel, extra="forbid"):
         """Where between two values of g / g_max it is smallest and largest: `(g / g_max, σ in siemens)` of each."""
         law = np.polynomial.Polynomial(self.coefficients)
         turns = np.real(law.deriv().trim(1e-12 * max(map(abs, self.coefficients))).roots()).tolist()
-        found = [(r, float(law(r))) for r in (low, high, *turns) if low <= r <= high]
-        return min(found, key=lambda one: one[1]), max(found, key=lambda one: one[1])
+        candidates = [(r, float(law(r))) for r in (low, high, *turns) if low <= r <= high]
+        return min(candidates, key=lambda one: one[1]), max(candidates, key=lambda one: one[1])
 
 
 class Flicker(BaseModel, extra="forbid"):

@@ -14,7 +14,7 @@ from hwsim.reports.efficiency import empty
 from hwsim.reports.figures.canvas import opening
 from hwsim.reports.tables import cosine, diverged, left_out, lost, lost_gradients, verdicts
 from hwsim.results.run_folder import RunFolder
-from hwsim.results.summary import System
+from hwsim.results.summary import SystemSummary
 
 Tone = Literal["good", "unsure", "bad", ""]
 
@@ -37,7 +37,7 @@ class Answer(NamedTuple):
     reasons: list[str]
 
 
-class Score(NamedTuple):
+class Performance(NamedTuple):
     """How well a system does on the test, by accuracy if there is one, else by loss.
 
     Attributes:
@@ -69,7 +69,7 @@ def answers(run: RunFolder) -> list[Answer]:
     return [_physicist(run), _architect(run), _researcher(run)]
 
 
-def warnings(systems: Mapping[str, System]) -> list[str]:
+def warnings(systems: Mapping[str, SystemSummary]) -> list[str]:
     """Warnings to read before anything else, the worst first."""
     lines: list[str] = []
     for name, system in systems.items():
@@ -94,7 +94,7 @@ def warnings(systems: Mapping[str, System]) -> list[str]:
 def _physicist(run: RunFolder) -> Answer:
     question = "Device physicist: is the device good enough to learn with?"
     substrate = next(iter(run.systems.values()))
-    if not substrate.signal_health:
+    if not substrate.analog:
         return Answer(question, f"There is no device in this run: {substrate.machine} has none.", "", [])
     reasons = []
     chips = [value for value in (substrate.accuracy.per_chip if substrate.accuracy else []) if value is not None]
@@ -102,11 +102,11 @@ def _physicist(run: RunFolder) -> Answer:
         reasons.append(f"Over {len(chips)} chips, accuracy is {min(chips):.1%} to {max(chips):.1%}.")
     reasons += [opening(text) for text in left_out(substrate)]
     reasons += _direction(substrate)
-    health = substrate.signal_health
-    reasons.append(
-        f"{health.saturation_rate:.2%} of analog values saturate; converters clip {health.dac_clip_rate:.2%} "
-        f"going in and {health.adc_clip_rate:.2%} coming out."
-    )
+    if health := substrate.signal_health:
+        reasons.append(
+            f"{health.saturation_rate:.2%} of analog values saturate; converters clip {health.dac_clip_rate:.2%} "
+            f"going in and {health.adc_clip_rate:.2%} coming out."
+        )
     if substrate.weights and substrate.weights.writes_per_device:
         reasons.append(
             f"A device was written {substrate.weights.writes_per_device:.3g} times on average; endurance is not "
@@ -125,7 +125,7 @@ def _good_enough(run: RunFolder) -> tuple[str, Tone]:
         return f"No: learning diverged on {len(chips)} of {substrate.chips} chips.", "bad"
     if own is None or not own.trained:
         return f"It was not trained in this run{'; look at the gradient' if substrate.gradient else ''}.", ""
-    digital = [name for name, system in run.systems.items() if name in score and not system.signal_health]
+    digital = [name for name, system in run.systems.items() if name in score and not system.analog]
     whole = [name for name in digital if not run.systems[name].diverged and not score[name].lost]
     if not digital:
         return f"It reaches {own}; there is no digital reference to say what that is worth.", "unsure"
@@ -145,7 +145,7 @@ def _good_enough(run: RunFolder) -> tuple[str, Tone]:
     return f"Not as it is: it reaches {own}, {100 * less:.1f} points below {other}.", "bad"
 
 
-def _direction(system: System) -> list[str]:
+def _direction(system: SystemSummary) -> list[str]:
     """How well gradients agree in direction with exact ones."""
     known = {group: cosine(system, group) for group in ("recurrent", "input", "readout")}
     text = ", ".join(f"{value:.2f} {group}" for group, value in known.items() if value is not None)
@@ -164,7 +164,7 @@ def _direction(system: System) -> list[str]:
 def _architect(run: RunFolder) -> Answer:
     question = "Chip architect: how do energy, memory and latency compare with digital?"
     (name, substrate), *rest = run.systems.items()
-    reference = next(((other, s) for other, s in rest if s.rule == "bptt" and not s.signal_health), None)
+    reference = next(((other, s) for other, s in rest if s.rule == "bptt" and not s.analog), None)
     joules = substrate.energy.training_step_j
     if joules is None:
         plain = "its values left the range of numbers" if substrate.diverged else "no training step was noted"
@@ -204,7 +204,7 @@ def _architect(run: RunFolder) -> Answer:
     return Answer(question, text, tone, reasons)
 
 
-def _memory(substrate: System, reference: tuple[str, System] | None) -> list[str]:
+def _memory(substrate: SystemSummary, reference: tuple[str, SystemSummary] | None) -> list[str]:
     held, seconds = substrate.memory.peak_bytes, substrate.time.sequence_s
     lines = [f"At its peak it holds {si(held, 'B')}" + (f"; a sequence takes {si(seconds, 's')}." if seconds else ".")]
     if reference is not None:
@@ -235,7 +235,7 @@ def compared(value: float, reference: float, less: str, more: str, beside: str =
 
 def _researcher(run: RunFolder) -> Answer:
     question = "Learning researcher: which rule survives?"
-    analog = {name: system for name, system in run.systems.items() if system.signal_health}
+    analog = {name: system for name, system in run.systems.items() if system.analog}
     judged = analog or dict(run.systems)
     reasons = [f"{name} ({system.rule}): {_said_of(system)}" for name, system in judged.items()]
     first = next(iter(judged.values()))
@@ -264,7 +264,7 @@ def _researcher(run: RunFolder) -> Answer:
     return Answer(question, f"{text}.", tone, reasons)
 
 
-def _by_cosine(judged: Mapping[str, System]) -> tuple[str, Tone]:
+def _by_cosine(judged: Mapping[str, SystemSummary]) -> tuple[str, Tone]:
     checked = [name for name, system in judged.items() if system.gradient]
     if not checked:
         return "Nothing was trained, and no gradient was checked.", ""
@@ -279,14 +279,14 @@ def _by_cosine(judged: Mapping[str, System]) -> tuple[str, Tone]:
     )
 
 
-def _rule(judged: Mapping[str, System], name: str) -> str:
+def _rule(judged: Mapping[str, SystemSummary], name: str) -> str:
     """The rule of a system, with its name where two have the same rule."""
     rule = judged[name].rule
     twice = sum(system.rule == rule for system in judged.values()) > 1
     return f"{rule} ({name})" if twice else str(rule)
 
 
-def _said_of(system: System) -> str:
+def _said_of(system: SystemSummary) -> str:
     parts = []
     if system.accuracy and system.accuracy.median is not None:
         parts.append(f"{system.accuracy.median:.1%}")
@@ -302,7 +302,7 @@ def _said_of(system: System) -> str:
     return ", ".join(parts) + "." if parts else "not tested."
 
 
-def scores(run: RunFolder) -> dict[str, Score]:
+def scores(run: RunFolder) -> dict[str, Performance]:
     """The score of each system."""
     by_system = {}
     for name, tests in run.metrics.groupby("system", sort=False):
@@ -310,7 +310,7 @@ def scores(run: RunFolder) -> dict[str, Score]:
         medians = tests.groupby("updates")["test_accuracy" if is_accuracy else "test_loss"].median().sort_index()
         lost_chips = int(tests[tests.updates == tests.updates.max()].test_loss.isna().sum())
         ends = float(medians.iloc[0]), float(medians.iloc[-1])
-        by_system[str(name)] = Score(*ends, is_accuracy, len(medians) > 1, lost_chips)
+        by_system[str(name)] = Performance(*ends, is_accuracy, len(medians) > 1, lost_chips)
     return by_system
 
 

@@ -10,13 +10,13 @@ from hwsim import documents
 from hwsim.errors import ResultsError
 from hwsim.reports.tables import NOTHING, Table, TableCell, TableRow
 from hwsim.results.run_folder import RunFolder
-from hwsim.results.summary import System
+from hwsim.results.summary import SystemSummary
 
 SAME = ("task", "network")
 """Parts of the configuration that must agree, or numbers answer different questions."""
 
 
-class Comparison(NamedTuple):
+class ComparedRuns(NamedTuple):
     """Several runs.
 
     Attributes:
@@ -27,12 +27,12 @@ class Comparison(NamedTuple):
     """
 
     runs: dict[str, RunFolder]
-    systems: dict[str, System]
+    systems: dict[str, SystemSummary]
     columns: dict[str, dict[str, str]]
     repeated: dict[str, list[str]]
 
 
-def compare(runs: Sequence[RunFolder], *, substrates: bool = False) -> Comparison:
+def compare(runs: Sequence[RunFolder], *, substrates: bool = False) -> ComparedRuns:
     """Compare runs side by side; ratios are to the first.
 
     Args:
@@ -48,7 +48,7 @@ def compare(runs: Sequence[RunFolder], *, substrates: bool = False) -> Compariso
     if twice is not None:
         raise ResultsError(f"{twice} stands twice; a comparison is of different runs")
     named = dict(zip(_names(places), runs, strict=True))
-    systems: dict[str, System] = {}
+    systems: dict[str, SystemSummary] = {}
     columns: dict[str, dict[str, str]] = {}
     repeated: dict[str, list[str]] = {}
     for label, run in named.items():
@@ -63,10 +63,10 @@ def compare(runs: Sequence[RunFolder], *, substrates: bool = False) -> Compariso
             else:
                 repeated.setdefault(known, []).append(label)
             columns[label][name] = known
-    return Comparison(named, systems, columns, repeated)
+    return ComparedRuns(named, systems, columns, repeated)
 
 
-def remarks(comparison: Comparison) -> list[str]:
+def remarks(comparison: ComparedRuns) -> list[str]:
     """Remarks: why runs are not comparable, and which columns stand for several runs."""
     configs = {label: run.config for label, run in comparison.runs.items()}
     lines = []
@@ -83,12 +83,12 @@ def remarks(comparison: Comparison) -> list[str]:
     return lines
 
 
-def doubts(comparison: Comparison) -> list[str]:
+def doubts(comparison: ComparedRuns) -> list[str]:
     """Warnings about implausible values in any of the runs."""
     return list(dict.fromkeys(line for run in comparison.runs.values() for line in run.doubts))
 
 
-def differences(comparison: Comparison) -> Table:
+def differences(comparison: ComparedRuns) -> Table:
     """The dotted keys in which runs differ, with their values; a part that some runs lack has one row."""
     flat = {label: dict(_flat(run.config)) for label, run in comparison.runs.items()}
     keys = list(dict.fromkeys(key for config in flat.values() for key in config if key != "name"))

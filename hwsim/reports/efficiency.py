@@ -11,7 +11,7 @@ import yaml
 
 from hwsim.quantities import si
 from hwsim.reports.tables import NOTHING, Systems, Table, TableCell, TableRow
-from hwsim.results.summary import System
+from hwsim.results.summary import SystemSummary
 
 
 class PublishedChip(NamedTuple):
@@ -79,7 +79,7 @@ def efficiency(systems: Systems) -> Table:
     return Table("Efficiency of matrix products, power and area", tuple(systems), tuple(rows))
 
 
-def _known_area(system: System) -> TableCell:
+def _known_area(system: SystemSummary) -> TableCell:
     """The sum of the areas that have a source, if some have none."""
     measured = system.efficiency
     if measured.area_m2 is not None or not measured.area_by_part_m2:
@@ -111,7 +111,7 @@ EMPTY = 0.1
 """The tile fill below which a remark explains its cost."""
 
 
-def empty(system: System) -> str | None:
+def empty(system: SystemSummary) -> str | None:
     """The tile fill in per cent, if tiles are mostly empty and draw the power of whole tiles; else None."""
     fill = system.efficiency.tile_fill
     drawn = any("periphery." in constant for constant in system.energy.by_constant)

@@ -17,7 +17,7 @@ from markupsafe import Markup
 import hwsim
 from hwsim.errors import OutputError, ResultsError
 from hwsim.reports import answers, efficiency, tables, trials
-from hwsim.reports.comparison import Comparison, differences, doubts, remarks
+from hwsim.reports.comparison import ComparedRuns, differences, doubts, remarks
 from hwsim.reports.figures import study as pictures
 from hwsim.reports.figures.canvas import Drawing, adopted
 from hwsim.reports.figures.constants import constants
@@ -102,7 +102,7 @@ def of_run(run: RunFolder) -> str:
     )
 
 
-def of_comparison(comparison: Comparison) -> str:
+def of_comparison(comparison: ComparedRuns) -> str:
     """The report of a comparison of runs."""
     systems = comparison.systems
     all_tests = []

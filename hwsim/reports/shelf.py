@@ -43,7 +43,7 @@ def detail(choice: Choice, console: Console) -> None:
 
 
 def _constants(path: Path, console: Console) -> None:
-    document = hardware.inherited(documents.load(path))
+    document = hardware.inherited(documents.read(path))
     rows = constants(document, document.data.get("sources", {}))
     table = Table(Column("constant", overflow="fold"), "value", "source")
     for row in rows:

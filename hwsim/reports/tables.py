@@ -17,15 +17,15 @@ from hwsim.records import PURPOSES
 from hwsim.results.summary import (
     Against,
     Alignment,
-    Diagnostic,
+    DiagnosticSummary,
     Diverged,
     GradientCheck,
     Range,
     Spread,
-    System,
+    SystemSummary,
 )
 
-Systems = Mapping[str, System]
+Systems = Mapping[str, SystemSummary]
 """The systems by name; ratios are to the first."""
 
 
@@ -111,7 +111,7 @@ def systems(systems: Systems, title: str = "Systems side by side (× is the rati
 
     def row(
         label: str,
-        get: Callable[[System], Any],
+        get: Callable[[SystemSummary], Any],
         write: Callable[[Any], str],
         *,
         ratio: bool = False,
@@ -172,15 +172,14 @@ def memory(systems: Systems) -> Table:
     return _breakdown("Memory at its peak, by class", "class", CLASSES, parts, "B")
 
 
-def constants(name: str, system: System) -> Table:
+def constants(name: str, system: SystemSummary) -> Table:
     """The contribution of each constant to a training step, its range, and whether the constant is assumed."""
-    contributions, total = shares(system), system.energy.training_step_j
-    rows = []
-    for constant, share in contributions.items():
-        part = NOTHING if not total else TableCell(f"{share.energy / total:.1%}", share.energy / total)
-        ends = tuple(NOTHING if end is None else TableCell(si(end, "J"), end) for end in (share.low, share.high))
-        origin = NOTHING if share.assumed is None else TableCell("assumed" if share.assumed else "from a source")
-        rows.append(TableRow(constant, (TableCell(si(share.energy, "J"), share.energy), part, *ends, origin)))
+    total, rows = system.energy.training_step_j, []
+    for constant, part in contributions(system).items():
+        share = NOTHING if not total else TableCell(f"{part.energy / total:.1%}", part.energy / total)
+        ends = tuple(NOTHING if end is None else TableCell(si(end, "J"), end) for end in (part.low, part.high))
+        origin = TableCell("assumed" if part.assumed else "from a source")
+        rows.append(TableRow(constant, (TableCell(si(part.energy, "J"), part.energy), share, *ends, origin)))
     known = [any(row.cells[column] != NOTHING for row in rows) for column in range(5)]
     columns = ("energy", "share", "lowest", "highest", "value")
     return Table(
@@ -194,7 +193,7 @@ def constants(name: str, system: System) -> Table:
     )
 
 
-def origins(name: str, system: System) -> Table:
+def origins(name: str, system: SystemSummary) -> Table:
     """The constants of a training step by their keys: the value and the range in the documents, and the source."""
     rows = []
     for key, found in system.energy.constants.items():
@@ -242,17 +241,17 @@ def utilisation(systems: Systems) -> Table:
     return Table("Utilisation of each unit", tuple(busy), rows, corner="unit")
 
 
-class EnergyShare(NamedTuple):
-    """The energy that one constant contributes, and its range; None if its source gives no range.
+class KnownContribution(NamedTuple):
+    """The energy that one constant contributes to a training step, and its range; None for an end that is not finite.
 
     Attributes:
-        assumed: whether the constant is assumed; None if the run folder does not say.
+        assumed: whether the constant is assumed.
     """
 
     energy: float
-    low: float | None = None
-    high: float | None = None
-    assumed: bool | None = None
+    low: float | None
+    high: float | None
+    assumed: bool
 
     @property
     def swing(self) -> float:
@@ -260,13 +259,14 @@ class EnergyShare(NamedTuple):
         return self.high - self.low if self.low is not None and self.high is not None else 0.0
 
 
-def shares(system: System) -> dict[str, EnergyShare]:
-    """The contribution of each constant to a training step, the largest first."""
-    by_constant = {}
-    for name, entry in system.energy.by_constant.items():
-        if entry.energy_j is not None:  # None where learning diverged
-            by_constant[name] = EnergyShare(entry.energy_j, entry.low_j, entry.high_j, entry.assumed)
-    return dict(sorted(by_constant.items(), key=lambda item: -item[1].energy))
+def contributions(system: SystemSummary) -> dict[str, KnownContribution]:
+    """The contributions of constants that are finite, by constant; the largest first."""
+    known = {
+        name: KnownContribution(part.energy_j, part.low_j, part.high_j, part.assumed)
+        for name, part in system.energy.by_constant.items()
+        if part.energy_j is not None
+    }
+    return dict(sorted(known.items(), key=lambda item: -item[1].energy))
 
 
 def alignments(gradient: GradientCheck) -> Iterator[tuple[str, Against]]:
@@ -281,13 +281,13 @@ def alignments(gradient: GradientCheck) -> Iterator[tuple[str, Against]]:
                 yield f"{layer}, {group}", getattr(groups, group)
 
 
-def lost(system: System) -> list[int]:
-    """The chips that have no number in the last test: one of their answers is not finite."""
+def lost(system: SystemSummary) -> list[int]:
+    """The chips without a finite loss in the last test."""
     chips = system.loss.per_chip if system.loss else []
     return [chip for chip, value in enumerate(chips) if value is None]
 
 
-def left_out(system: System) -> list[str]:
+def left_out(system: SystemSummary) -> list[str]:
     """The remark about chips whose answers are not finite."""
     counts = _lost_of_all(system)
     if counts is None:
@@ -321,12 +321,12 @@ def diverged(where: Diverged) -> str:
     return f"learning diverged after {where.updates} updates{place}; chips {where.chips}."
 
 
-def cosine(system: System, group: str) -> float | None:
+def cosine(system: SystemSummary, group: str) -> float | None:
     """The cosine of a group of the gradient with exact BPTT at the target weights; None if it was not checked."""
     return getattr(system.gradient, group).target.cosine if system.gradient else None
 
 
-def verdicts(system: System, bad_alone: bool = False) -> list[str]:
+def verdicts(system: SystemSummary, bad_alone: bool = False) -> list[str]:
     """The verdicts of the rule on what it reports, and how it was at the initial weights: sentences without full stops.
 
     Args:
@@ -339,7 +339,7 @@ def verdicts(system: System, bad_alone: bool = False) -> list[str]:
     ]
 
 
-def _at_first(diagnostic: Diagnostic) -> str:
+def _at_first(diagnostic: DiagnosticSummary) -> str:
     before = diagnostic.at_start.words if diagnostic.at_start else None
     return f"; at the initial weights it was {before}" if before else ""
 
@@ -351,17 +351,17 @@ def diagnostics(systems: Systems) -> Table:
     for name, system in reporting.items():
         for diagnostic in system.diagnostics:
             unit = f" ({diagnostic.unit})" if diagnostic.unit else ""
-            before = _by_part(diagnostic.at_start.found) if diagnostic.at_start else {}
-            for part, value in _by_part(diagnostic.found).items():
+            before = _by_part(diagnostic.at_start.value) if diagnostic.at_start else {}
+            for part, value in _by_part(diagnostic.value).items():
                 label = f"{diagnostic.description}{unit}" + (f", {part}" if part else "")
                 rows.setdefault(label, {})[name] = _reported(value, before.get(part))
     lines = tuple(TableRow(row, tuple(cells.get(name, NOTHING) for name in reporting)) for row, cells in rows.items())
     return Table("What rules report of themselves", tuple(reporting), lines, corner="quantity")
 
 
-def _by_part(found: float | Mapping[str, float | None] | None) -> Mapping[str, float | None]:
+def _by_part(value: float | Mapping[str, float | None] | None) -> Mapping[str, float | None]:
     """The values by layer or chip; a single value has the empty name."""
-    return found if isinstance(found, Mapping) else {"": found}
+    return value if isinstance(value, Mapping) else {"": value}
 
 
 def _reported(value: float | None, start: float | None) -> TableCell:
@@ -400,19 +400,19 @@ def _loss(spread: Spread) -> str:
     return NOT_FINITE if spread.median is None else f"{spread.median:.3f}"
 
 
-def _lost_of_all(system: System) -> tuple[int, int] | None:
+def _lost_of_all(system: SystemSummary) -> tuple[int, int] | None:
     """The number of chips without a number in the last test, and of all chips; None if each has one."""
     lost_chips = len(lost(system))
     return (lost_chips, len(system.loss.per_chip)) if lost_chips and system.loss else None
 
 
-def lost_gradients(system: System) -> int:
+def lost_gradients(system: SystemSummary) -> int:
     """The number of chips whose gradient is not finite, in the group with most such chips."""
     groups = [getattr(system.gradient, group).target for group in GROUPS] if system.gradient else []
     return max((alignment.non_finite for alignment in groups), default=0)
 
 
-def _known(system: System, group: str) -> Alignment | None:
+def _known(system: SystemSummary, group: str) -> Alignment | None:
     """The gradient check of a group; None if the cosine is undefined, or was not checked."""
     alignment: Alignment | None = getattr(system.gradient, group).target if system.gradient else None
     return None if not alignment or (alignment.cosine is None and not alignment.non_finite) else alignment
@@ -437,7 +437,7 @@ def _none(_: Any) -> None:
     return None
 
 
-def _range_of_step(system: System) -> Range:
+def _range_of_step(system: SystemSummary) -> Range:
     """The range of the energy of a training step; None if it is unknown or not finite."""
     bounds = system.energy.training_step_range_j
     return None if bounds is None or None in bounds else bounds

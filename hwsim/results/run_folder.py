@@ -21,7 +21,7 @@ from hwsim.config import experiment, plausible
 from hwsim.errors import ConfigError, HwsimError, OutputError, ResultsError
 from hwsim.free_memory import MemoryNeed, check_memory
 from hwsim.results import tables
-from hwsim.results.summary import SCHEMA_VERSION, Summary, System
+from hwsim.results.summary import SCHEMA_VERSION, Summary, SystemSummary
 from hwsim.results.tables import TABLES
 
 _TABLE, _EVENTS = 2, 7
@@ -117,7 +117,7 @@ class RunFolder:
         self.path, self.summary, self.config = path, summary, config
 
     @property
-    def systems(self) -> Mapping[str, System]:
+    def systems(self) -> Mapping[str, SystemSummary]:
         """The results of each system; the first is the substrate."""
         return self.summary.systems
 
@@ -193,7 +193,7 @@ def read(path: str | Path) -> RunFolder:
                 f"one in {CHECKSUMS}; copy the folder again, or {_again(folder)}"
             )
     try:
-        config = documents.load(folder / "config.yaml").data
+        config = documents.read(folder / "config.yaml").data
     except HwsimError as error:
         raise ResultsError(str(error)) from None
     return RunFolder(folder, _typed(folder, data), config)

@@ -79,7 +79,7 @@ def read(path: str | Path) -> StudyFolder:
     try:
         if not is_study(folder):
             raise ResultsError(f"{folder} is not the folder of a study: it has no {STUDY}")
-        study = documents.load(folder / STUDY).data
+        study = documents.read(folder / STUDY).data
         results = _finished(folder, study) or _so_far(folder, study)
     except OSError as error:
         raise ResultsError(f"{error.filename or folder}: cannot be read: {error.strerror}") from None

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Version of the format of run folders. Folders of version 1 do not state it."""
 
 
@@ -31,9 +31,10 @@ Number = int | float
 Known = Annotated[Number | None, BeforeValidator(plain)]
 """A number; None if it is unknown or not finite."""
 Range = tuple[Known, Known] | None
+EnergyRange = Annotated[Range, Field(description="Lowest and highest value, from the ranges of the constants.")]
 
 
-class Part(BaseModel):
+class SummaryPart(BaseModel):
     """A part of a summary: immutable, with the described keys and no others.
 
     Keys with a default are optional; absent keys are not written.
@@ -46,7 +47,7 @@ class Part(BaseModel):
         return self.model_dump(mode="json", exclude_unset=True)
 
 
-class Spread(Part):
+class Spread(SummaryPart):
     """A quantity on the test set, over the chips."""
 
     median: Known = Field(
@@ -59,7 +60,7 @@ class Spread(Part):
     non_finite: int = Field(description="Number of chips with null.")
 
 
-class Alignment(Part):
+class Alignment(SummaryPart):
     """A gradient compared with an exact one."""
 
     cosine: Known = Field(
@@ -76,7 +77,7 @@ class Alignment(Part):
     )
 
 
-class Against(Part):
+class Against(SummaryPart):
     """A gradient compared with three exact ones; the differences show the errors of programming, of the dynamics and
     of the rule."""
 
@@ -88,7 +89,7 @@ class Against(Part):
     )
 
 
-class Groups(Part):
+class Groups(SummaryPart):
     """The gradient by group of parameters."""
 
     recurrent: Against = Field(description="Recurrent parameters.")
@@ -103,7 +104,7 @@ class GradientCheck(Groups):
     by_layer: dict[str, Groups] = Field(description="The groups of each layer.")
 
 
-class InitialHorizon(Part):
+class InitialHorizon(SummaryPart):
     """How many steps errors can be carried forward, at the weights of the first chip whose weights are finite.
 
     Null means infinite here.
@@ -114,7 +115,7 @@ class InitialHorizon(Part):
     )
     rate: Known = Field(
         description="ln(1/|λ|) of the mode that forgets fastest, or the mean logarithmic shrinkage of a dense "
-        "Jacobian; null if a mode is forgotten at once."
+        "Jacobian; null if a mode is forgotten within one step."
     )
     fresh: Known = Field(description="Relative fresh error of one step: drawn at each use.")
     frozen: Known = Field(description="Relative frozen error of one step: the same in all steps.")
@@ -130,7 +131,7 @@ class InitialHorizon(Part):
     fits: bool = Field(description="Whether `steps` is within both.")
 
 
-class Horizon(InitialHorizon):
+class HorizonSummary(InitialHorizon):
     """The horizon at the last weights, the error measured there, and the horizon at the initial weights."""
 
     end_residual: dict[str, Known] = Field(
@@ -142,13 +143,13 @@ class Horizon(InitialHorizon):
     )
 
 
-class InitialDiagnostic(Part):
+class InitialDiagnostic(SummaryPart):
     """A quantity that the rule reports of itself, at the initial weights."""
 
     name: str = Field(description="Name of the quantity in tables.")
     unit: str = Field(description="Unit, such as `steps`; empty for a share.")
     description: str = Field(description="What the quantity is.")
-    found: Known | dict[str, Known] = Field(
+    value: Known | dict[str, Known] = Field(
         description="The value, or one value per layer or chip, by its name; null if it is too large for a number."
     )
     words: str | None = Field(description="The value in words, if there is more to say than the number; else null.")
@@ -158,7 +159,7 @@ class InitialDiagnostic(Part):
     good: bool | None = Field(description="Whether the value is good; null if it is neither good nor bad.")
 
 
-class Diagnostic(InitialDiagnostic):
+class DiagnosticSummary(InitialDiagnostic):
     """A quantity that the rule reports of itself, at the last test and at the first."""
 
     at_start: InitialDiagnostic | None = Field(
@@ -166,7 +167,7 @@ class Diagnostic(InitialDiagnostic):
     )
 
 
-class Contribution(Part):
+class Contribution(SummaryPart):
     """The contribution of one constant to the energy of a training step."""
 
     energy_j: Known = Field(description="Energy in joules; null if it is not finite.")
@@ -175,7 +176,7 @@ class Contribution(Part):
     assumed: bool = Field(description="Whether the constant is assumed.")
 
 
-class ConstantOrigin(Part):
+class ConstantOrigin(SummaryPart):
     """What the documents say of one constant, as far as they say it."""
 
     value: str = Field(description="Value with its unit, before the constant is scaled to another node.")
@@ -188,7 +189,7 @@ class ConstantOrigin(Part):
     assumed: str | None = Field(description="Why the value was chosen without a source.")
 
 
-class Energy(Part):
+class Energy(SummaryPart):
     """Energies in joules; means over chips where they depend on values.
 
     An energy is null if a constant has no value, or if the energy is not finite.
@@ -200,14 +201,10 @@ class Energy(Part):
     gradient_j_per_sequence: Known = Field(description="The gradient, per sequence.")
     training_step_j: Known = Field(description="One training step, for its whole batch.")
     run_j: Known = Field(description="The whole run, with tests and the first programming.")
-    inference_range_j_per_sequence: Range = Field(
-        description="Lowest and highest value, from the ranges of the constants."
-    )
-    gradient_range_j_per_sequence: Range = Field(
-        description="Lowest and highest value, from the ranges of the constants."
-    )
-    training_step_range_j: Range = Field(description="Lowest and highest value, from the ranges of the constants.")
-    run_range_j: Range = Field(description="Lowest and highest value, from the ranges of the constants.")
+    inference_range_j_per_sequence: EnergyRange
+    gradient_range_j_per_sequence: EnergyRange
+    training_step_range_j: EnergyRange
+    run_range_j: EnergyRange
     by_purpose: dict[str, Known] = Field(description="The training step, by purpose.")
     by_unit: dict[str, Known] = Field(description="The training step, by unit.")
     by_constant: dict[str, Contribution] = Field(
@@ -229,7 +226,7 @@ class Energy(Part):
     )
 
 
-class Memory(Part):
+class Memory(SummaryPart):
     """Memory at its peak, for one sequence."""
 
     peak_bytes: int = Field(description="Bytes in total.")
@@ -237,7 +234,7 @@ class Memory(Part):
     devices: int = Field(description="Number of memory devices.")
 
 
-class Time(Part):
+class Time(SummaryPart):
     """Hardware time of the training step; all keys are absent if no step was recorded."""
 
     hardware_step_s: Known = Field(None, description="Seconds from one step to the next.")
@@ -251,7 +248,7 @@ class Time(Part):
     )
 
 
-class Efficiency(Part):
+class Efficiency(SummaryPart):
     """Efficiency of the matrix products of a training step. [The model](model.md#area) says what an area includes."""
 
     energy_per_mac_j: Known = Field(
@@ -271,14 +268,14 @@ class Efficiency(Part):
     area_why_null: str | None = Field(description="Why the whole area is unknown.")
 
 
-class Writes(Part):
+class Writes(SummaryPart):
     """Writes of devices on the median chip, with the first programming."""
 
     writes: Number = Field(description="Number of writes.")
     writes_per_device: Number = Field(description="Mean number of writes per device.")
 
 
-class SignalHealth(Part):
+class SignalHealth(SummaryPart):
     """How well analog signals fit their ranges."""
 
     dac_clip_rate: Number = Field(description="Share of values that digital-to-analog converters clip at full scale.")
@@ -287,7 +284,7 @@ class SignalHealth(Part):
     effective_bits: dict[str, Known] = Field(description="Bits of an analog value that its noise leaves.")
 
 
-class Diverged(Part):
+class Diverged(SummaryPart):
     """Where learning first reached a value that is not finite."""
 
     updates: int = Field(description="Number of updates before it.")
@@ -298,17 +295,18 @@ class Diverged(Part):
     chips: list[int] = Field(description="The chips on which learning diverged.")
 
 
-class System(Part):
+class SystemSummary(SummaryPart):
     """One rule on one machine."""
 
     rule: str = Field(description="The learning rule.")
     machine: str = Field(description="The name of the machine.")
+    analog: bool = Field(description="Whether the machine computes with analog units.")
     bound: str | None = Field(description="What the costs are a bound of; null if they are no bound.")
     chips: int = Field(description="Number of chips.")
     loss: Spread | None = Field(description="Loss on the test set; null without a test.")
     accuracy: Spread | None = Field(description="Accuracy on the test set; null without a test, or without classes.")
     gradient: GradientCheck | None = Field(description="The gradient check; null if there was none.")
-    horizon: Horizon | None = Field(
+    horizon: HorizonSummary | None = Field(
         description="The [horizon](model.md#the-horizon). Null for rules without one, and if the last weights, or "
         "the exact errors at these weights, are not finite. The horizon at each test is in `metrics.csv`."
     )
@@ -321,13 +319,15 @@ class System(Part):
         description="Clipping and saturation of analog signals; null for machines without them, and in estimates."
     )
     diverged: Diverged | None = Field(description="Where learning diverged; null if it did not.")
-    diagnostics: list[Diagnostic] = Field(description="The quantities that the rule reports of itself, in its order.")
+    diagnostics: list[DiagnosticSummary] = Field(
+        description="The quantities that the rule reports of itself, in its order."
+    )
 
 
-class Summary(Part):
+class Summary(SummaryPart):
     """The results of a run or an estimate, by system."""
 
-    schema_version: int = Field(description="Version of the format of run folders: 4.")
+    schema_version: int = Field(description=f"Version of the format of run folders: {SCHEMA_VERSION}.")
     name: str = Field(description="Name of the experiment.")
     seed: int = Field(description="Seed of the experiment.")
     hwsim_version: str = Field(description="Version of hwsim that wrote the summary.")
@@ -335,7 +335,7 @@ class Summary(Part):
     estimated: dict[str, Number] | None = Field(
         None, description="Expected statistics of the values that energy depends on; present only in estimates."
     )
-    systems: dict[str, System] = Field(
+    systems: dict[str, SystemSummary] = Field(
         description="The systems by name; the first is the substrate (`substrate`, or the value of `called`)."
     )
 

@@ -12,7 +12,7 @@ import pandas as pd
 from hwsim.columns import METRICS
 
 
-class Row(NamedTuple):
+class EnergyRow(NamedTuple):
     """A row of energy.csv: energy_j is constant_si times count."""
 
     system: str
@@ -34,7 +34,7 @@ class Row(NamedTuple):
     assumed_j: float | None
 
 
-class Held(NamedTuple):
+class MemoryRow(NamedTuple):
     """A row of memory.csv: a change of memory, and the bits held after it."""
 
     system: str
@@ -53,7 +53,7 @@ CONDUCTANCE, WRITES = "conductance_s", "writes"
 """The quantities in histograms.csv."""
 
 
-class Bin(NamedTuple):
+class HistogramRow(NamedTuple):
     """A row of histograms.csv: the number of devices of an array, over all chips, from `low` to below `high`.
 
     The last bin of a histogram contains its `high`.
@@ -67,7 +67,7 @@ class Bin(NamedTuple):
     devices: int
 
 
-class Clipping(NamedTuple):
+class ClippingRow(NamedTuple):
     """A row of clipping.csv: the number of values that a unit converted or made, and of those beyond full scale."""
 
     system: str
@@ -78,11 +78,11 @@ class Clipping(NamedTuple):
 
 
 TABLES: dict[str, tuple[str, ...]] = {
-    "energy.csv": Row._fields,
-    "memory.csv": Held._fields,
+    "energy.csv": EnergyRow._fields,
+    "memory.csv": MemoryRow._fields,
     "metrics.csv": METRICS,
-    "histograms.csv": Bin._fields,
-    "clipping.csv": Clipping._fields,
+    "histograms.csv": HistogramRow._fields,
+    "clipping.csv": ClippingRow._fields,
 }
 """The columns of each table."""
 

@@ -13,7 +13,7 @@ else:
     AnyOptions = choice(TASKS)
 
 
-def load(options: Any, seed: int, folder: Path | None = None) -> Dataset:
+def build(options: Any, seed: int, folder: Path | None = None) -> Dataset:
     """The data of the task that `options` describe.
 
     Args:
@@ -23,7 +23,7 @@ def load(options: Any, seed: int, folder: Path | None = None) -> Dataset:
     Raises:
         DataError: the data is missing, or does not match its checksum.
     """
-    dataset: Dataset = TASKS[options.name].load(options, seed, folder)
+    dataset: Dataset = TASKS[options.name].build(options, seed, folder)
     return dataset
 
 
@@ -39,7 +39,7 @@ def check(options: Any, folder: Path | None = None) -> None:
 
 
 def outline(options: Any) -> Dataset:
-    """The shapes of the data that `load` returns; no data is read."""
+    """The shapes of the data that `build` returns; no data is read."""
     shapes: Dataset = TASKS[options.name].outline(options)
     return shapes
 
@@ -50,4 +50,4 @@ def numbers(options: Any) -> int:
     return count
 
 
-__all__ = ["TASKS", "AnyOptions", "Dataset", "check", "load", "numbers", "outline"]
+__all__ = ["TASKS", "AnyOptions", "Dataset", "build", "check", "numbers", "outline"]

@@ -27,7 +27,7 @@ def numbers(options: Options) -> int:
 
 
 def outline(options: Options) -> Dataset:
-    """The shapes of the data that `load` returns."""
+    """The shapes of the data that `build` returns."""
     train, test = (
         shapes.outline(count, options.steps, 2, values=1, loss_from=options.steps - 1)
         for count in (options.train, options.test)
@@ -35,7 +35,7 @@ def outline(options: Options) -> Dataset:
     return Dataset(train, test)
 
 
-def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:
+def build(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     """Random sequences; the loss, half the squared error, is on the last step only."""
 
     def episode(kind: str, count: int) -> Episode:

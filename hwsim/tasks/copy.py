@@ -29,7 +29,7 @@ def numbers(options: Options) -> int:
 
 
 def outline(options: Options) -> Dataset:
-    """The shapes of the data that `load` returns."""
+    """The shapes of the data that `build` returns."""
     steps, before = 2 * options.length + options.delay, options.length + options.delay
     train, test = (
         shapes.outline(count, steps, options.symbols + 2, classes=options.symbols, each=True, loss_from=before)
@@ -38,7 +38,7 @@ def outline(options: Options) -> Dataset:
     return Dataset(train, test)
 
 
-def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:
+def build(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     """Random strings, one-hot, with two more wires for blank and cue; the loss is on the last `length` steps."""
 
     def episode(kind: str, count: int) -> Episode:

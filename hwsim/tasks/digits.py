@@ -30,13 +30,13 @@ def numbers(options: Options) -> int:
 
 
 def outline(options: Options) -> Dataset:
-    """The shapes of the data that `load` returns."""
+    """The shapes of the data that `build` returns."""
     steps, width = (8, 8) if options.order == "rows" else (64, 1)
     train, test = (shapes.outline(count, steps, width, classes=10) for count in split_sizes(1797, options.test_share))
     return Dataset(train, test)
 
 
-def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:
+def build(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     """The images as sequences; they come with the package."""
     with resources.files(__package__).joinpath("data/digits.npz").open("rb") as file, np.load(file) as archive:
         images, labels = archive["x"] / 16.0, archive["y"].astype(np.int64)

@@ -85,14 +85,14 @@ def numbers(options: Options) -> int:
 
 
 def outline(options: Options) -> Dataset:
-    """The shapes of the data that `load` returns."""
+    """The shapes of the data that `build` returns."""
     train, test = (
         shapes.outline(count, options.steps, options.width, classes=10) for count in (options.train, options.test)
     )
     return Dataset(train, test)
 
 
-def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:
+def build(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     """The images as sequences; the split is the official one.
 
     Raises:

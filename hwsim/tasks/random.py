@@ -31,7 +31,7 @@ def numbers(options: Options) -> int:
 
 
 def outline(options: Options) -> Dataset:
-    """The shapes of the data that `load` returns."""
+    """The shapes of the data that `build` returns."""
     loss_from = 0 if options.loss == "each" else options.steps - 1
     what = {"classes": options.outputs, "each": True} if options.target == "classes" else {"values": options.outputs}
     train, test = (
@@ -41,7 +41,7 @@ def outline(options: Options) -> Dataset:
     return Dataset(train, test)
 
 
-def load(options: Options, seed: int, folder: Path | None = None) -> Dataset:
+def build(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     """Independent draws for each sequence and step."""
 
     def episode(kind: str, count: int) -> Episode:

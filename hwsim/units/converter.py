@@ -1,4 +1,8 @@
-"""Converters between voltages and numbers: a uniform, mid-tread grid, clipped at its ends."""
+"""Converters between voltages and numbers, DAC and ADC: a uniform, mid-tread grid, clipped at its ends.
+
+A converter adds no noise of its own: its errors are rounding and clipping. The unit that makes the signal has added its
+noise before: `output_noise` of tiles, `noise` of registers and of function circuits.
+"""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ class TilePrices:
         return used * around.of(self.tiles.columns, self.tiles.rows) * factor
 
     def _reading(self, record: Record) -> list[Charge]:
-        """The periphery of all tiles that are read, used lines or not, and the devices that are there."""
+        """A read, forward or transposed: the devices, and the periphery of all tiles that are read, used or not."""
         tiles, around, (rows, columns) = self.tiles, self.periphery, record.size[-2:]
         reads = prod(record.size[:-2]) * ceil(rows / tiles.rows) * ceil(columns / tiles.columns) * self._phases
         forward = record.kind == held.read.kind

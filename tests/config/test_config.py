@@ -37,7 +37,7 @@ def written(folder: Path, **files: str) -> Path:
 
 
 def machine(path: Path) -> Any:
-    return hardware.machine(documents.load(path))
+    return hardware.machine(documents.read(path))
 
 
 def refused(path: Path) -> list[str]:
@@ -142,7 +142,7 @@ def test_every_shipped_file_is_valid(kind: str) -> None:
     names = hardware.names(kind)
     assert names
     for name in names:
-        assert read(documents.load(hardware.shelf(kind) / f"{name}.yaml")).name == name
+        assert read(documents.read(hardware.shelf(kind) / f"{name}.yaml")).name == name
 
 
 MACHINES = ", ".join(hardware.names("configs/hardware"))
@@ -342,14 +342,14 @@ VALID = {
 def test_the_schema_accepts_what_the_loader_accepts(tmp_path: Path, name: str) -> None:
     path = written(tmp_path, e=VALID[name], mine="kind: ideal\nname: mine")
     resolved = config.load(path).resolved()
-    jsonschema.validate(documents.load(path).data, SCHEMA)
+    jsonschema.validate(documents.read(path).data, SCHEMA)
     jsonschema.validate(resolved, SCHEMA)
 
 
 @pytest.mark.parametrize("name", hardware.names("configs/hardware"))
 def test_the_schema_accepts_machines_that_stand_in_the_experiment(name: str) -> None:
     asked = yaml.safe_load(EXPERIMENT)
-    data = documents.load(hardware.shelf("configs/hardware") / f"{name}.yaml").data
+    data = documents.read(hardware.shelf("configs/hardware") / f"{name}.yaml").data
     assert config.load({**asked, "machine": data}).machine.name == name
     jsonschema.validate({**asked, "machine": data}, SCHEMA)
 
@@ -371,7 +371,7 @@ def test_the_schema_refuses_what_the_loader_refuses(tmp_path: Path, old: str, ne
     path = written(tmp_path, e=changed((old, new)))
     assert refused(path)
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(documents.load(path).data, SCHEMA)
+        jsonschema.validate(documents.read(path).data, SCHEMA)
 
 
 def test_the_schema_explains_and_lists_what_may_be_said() -> None:
@@ -386,7 +386,7 @@ def test_the_schema_explains_and_lists_what_may_be_said() -> None:
 
 
 def test_a_shipped_set_of_references_is_had_by_its_name(tmp_path: Path) -> None:
-    listed = documents.load(hardware.shelf("configs/references") / "strong.yaml").data["references"]
+    listed = documents.read(hardware.shelf("configs/references") / "strong.yaml").data["references"]
     path = written(tmp_path, e=changed(("machine: ideal", "machine: ideal\nreferences: strong")))
     found = config.load(path)
     assert [reference.name for reference in found.references] == [item["name"] for item in listed]

@@ -117,7 +117,7 @@ def test_memory_balances_and_the_schedule_of_a_real_run_is_possible(data):
     result = experiments.run(composed(data))
     for costs in result.costs:
         stage, detail = costs.machine, costs.outcome.detail
-        table = result.memory[result.memory.system == costs.trial.name]
+        table = result.memory[result.memory.system == costs.system.name]
         if detail is not None:
             assert table.live_bits.max() <= stage.memory.peak_bits
             assert (table.change_bits.cumsum() == table.live_bits).all()

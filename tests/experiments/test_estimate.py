@@ -171,7 +171,7 @@ def charged(costs, totals):
 
 
 def whole(costs):
-    """All that a trial did."""
+    """All that a system did."""
     totals, *rest = costs.outcome.totals
     for more in rest:
         totals = totals + more
@@ -224,7 +224,7 @@ def assert_close(found, real):
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(experiment())
 def test_an_estimate_is_what_a_run_charges(monkeypatch, data):
-    for module in ("trial", "estimate"):  # so that tests have a remainder
+    for module in ("system", "estimate"):  # so that tests have a remainder
         monkeypatch.setattr(f"hwsim.experiments.{module}.TEST_BATCH", 2)
     found = estimate(composed(data))
     try:
@@ -425,7 +425,7 @@ def test_very_wide_layers_draw_no_errors_of_their_circuits():
 )
 def test_outlines_have_the_shapes_of_the_data(options):
     asked = tasks.TASKS[options["name"]].Options.model_validate(options)
-    for data, shape in zip(tasks.load(asked, 1), tasks.outline(asked), strict=True):
+    for data, shape in zip(tasks.build(asked, 1), tasks.outline(asked), strict=True):
         for what in ("inputs", "labels", "values", "targets"):
             one, other = getattr(data, what), getattr(shape, what)
             assert (one is None) == (other is None)

@@ -17,7 +17,7 @@ from hwsim import networks, tasks
 from hwsim.config.experiment import Experiment
 from hwsim.errors import HwsimError, MemoryEstimateError
 from hwsim.experiments import footprint as module
-from hwsim.experiments.footprint import Footprint, FootprintTrial, Moment, WorkMemory, footprint
+from hwsim.experiments.footprint import CountedSystem, Footprint, Moment, WorkMemory, footprint
 from hwsim.experiments.run import simulate
 from hwsim.free_memory import MemoryNeed, check_memory
 from hwsim.learning.bptt import BPTT
@@ -37,10 +37,10 @@ def experiment(**changes: Any) -> Experiment:
     return hwsim.load({**asked, "machine": "ideal", **changes})
 
 
-def scale(asked: Experiment) -> FootprintTrial:
+def scale(asked: Experiment) -> CountedSystem:
     """The first system, ready to be weighed."""
-    name, system = next(iter(asked.systems().items()))
-    return FootprintTrial(asked, name, system, tasks.outline(asked.task), {})
+    name, options = next(iter(asked.systems().items()))
+    return CountedSystem(asked, name, options, tasks.outline(asked.task), {})
 
 
 def parts(found: Footprint, what: str, when: str = "") -> list[int]:
@@ -88,12 +88,12 @@ def test_weights_with_what_learning_keeps_of_them() -> None:
     """Of a wide layer in float64: values and their initial ones, gradients, AdamW's two slots, and a turned copy."""
     wide = {"layers": [{"cell": {"name": "leaky_tanh", "units": 400}}]}
     asked = experiment(network=wide, training={**TRAINING, "batch": 1})
-    trial = scale(asked)
+    system = scale(asked)
     found = footprint(asked)
     parameters = networks.parameters(asked.network, 3, 2)
     before = parts(found, "weights", "in a training step")[0]
     assert before / (8 * parameters) == close(1 + 1 + 2 + 1, rel=0.01)
-    assert trial.chips == 1
+    assert system.chips == 1
 
 
 @pytest.mark.parametrize("inputs", [50, 100])
@@ -120,7 +120,7 @@ def test_products_of_jacobians_grow_with_the_square_of_units() -> None:
 def refused(monkeypatch: pytest.MonkeyPatch, asked: Experiment, free: int) -> str:
     """What a computer with so many bytes free says; neither data nor machines are made."""
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
-    monkeypatch.setattr(tasks, "load", lambda *_: pytest.fail("data was made all the same"))
+    monkeypatch.setattr(tasks, "build", lambda *_: pytest.fail("data was made all the same"))
     tracemalloc.start(1)
     try:
         with pytest.raises(MemoryEstimateError) as said:

@@ -198,8 +198,8 @@ def test_the_horizon_is_the_shorter_of_its_two_limits(steps, where):
     assert fresh.reached == "121 (by fresh errors)"
     first, *rest = frozen.diagnostics()
     assert (first.name, first.words, first.verdict) == ("horizon", frozen.reached, frozen.verdict)
-    assert (first.good, first.found) == (where == "within", frozen.frozen_steps)
-    assert {each.name: each.found for each in rest} == {
+    assert (first.good, first.value) == (where == "within", frozen.frozen_steps)
+    assert {each.name: each.value for each in rest} == {
         "horizon_fresh_steps": frozen.fresh_steps,
         "horizon_frozen_steps": frozen.frozen_steps,
     }
@@ -230,7 +230,7 @@ def test_errors_that_miss_their_end_are_reported_before_the_horizon():
     learned = rule({"name": "fpe", "tolerance": 0.2})
     missing = {"layer 1": 0.05, "layer 2": 0.234, "layer 3": inf}
     residual, *others = learned.diagnostics(Fixed(missing))
-    assert (residual.name, residual.found, residual.good) == ("end_residual", missing, False)
+    assert (residual.name, residual.value, residual.good) == ("end_residual", missing, False)
     assert "were off by 23% in layer 2, more than any number in layer 3. Fresh noise" in residual.verdict
     assert others == learned.horizon(Fixed(missing)).diagnostics()
     assert learned.diagnostics(Fixed({"layer 1": 0.05}))[0].verdict is None
@@ -255,7 +255,7 @@ def test_a_rule_says_over_how_many_steps_it_carries_errors(monkeypatch):
     assert (said.horizon.steps, said.horizon.tolerance) == (4, 0.5)
     (line, *_) = tables.remarks(found.summary.systems)
     assert "4 steps are within the horizon of" in line
-    assert said.diagnostics[1].found == min(said.horizon.fresh_steps, said.horizon.frozen_steps or inf)
+    assert said.diagnostics[1].value == min(said.horizon.fresh_steps, said.horizon.frozen_steps or inf)
     assert list(found.metrics["horizon_fresh_steps"])[-1] == said.horizon.fresh_steps
     assert any(moment.when.endswith("to find its horizon, simulating it") for moment in footprint(asked).moments)
 

@@ -87,7 +87,7 @@ def test_all_rules_learn_from_the_loss_of_the_network(learner: str) -> None:
         assert distance(mine, exact) < 1e-10
 
 
-def test_a_loss_that_nobody_wrote_down_in_numbers_is_refused() -> None:
+def test_a_loss_without_functions_is_refused() -> None:
     """Nor is one told by the numbers of another that it inherits from."""
 
     class Smooth(CrossEntropy):
@@ -95,6 +95,6 @@ def test_a_loss_that_nobody_wrote_down_in_numbers_is_refused() -> None:
             return answer - 0.9 * target
 
     made, episode = made_of(Smooth(), random_episode()), random_episode()
-    with pytest.raises(NotImplementedError, match="does not say what Smooth comes to"):
+    with pytest.raises(NotImplementedError, match="has no functions for Smooth"):
         evaluate(made, episode, 3)
     assert numbers(CrossEntropy(late)) is numbers(CrossEntropy())

@@ -88,7 +88,7 @@ def test_a_constant_that_is_varied_costs_what_a_changed_file_costs(curves, name,
     varied = VariedCurves(curves, name, factor)
     for value in curves.values:
         for system in ("substrate", "BPTT"):
-            experiment, asked, dataset = curves.system(value, system)
+            experiment, asked, dataset = curves.options(value, system)
             machine = asked.machine
             if where == "digital" and system == "substrate":
                 machine = machine.model_copy(update={"digital": set_(machine.digital, name, factor)})
@@ -103,12 +103,12 @@ def test_a_constant_that_is_varied_costs_what_a_changed_file_costs(curves, name,
 
 
 def test_a_shared_constant_is_moved_in_the_chip_and_in_the_reference(curves):
-    for options in (curves.system(4, "substrate")[1].machine, curves.system(4, "BPTT")[1].machine):
+    for options in (curves.options(4, "substrate")[1].machine, curves.options(4, "BPTT")[1].machine):
         changed, found = scaled(options, "parts.sram.capacity", 2.0)
         parts = (changed.digital if hasattr(changed, "digital") else changed).parts
         assert found
         assert parts.sram.capacity.value == 2 * 64 * 2**20
-    assert not scaled(curves.system(4, "BPTT")[1].machine, "parts.tiles.time", 2.0)[1]
+    assert not scaled(curves.options(4, "BPTT")[1].machine, "parts.tiles.time", 2.0)[1]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_chip_that_reads_by_bits_is_varied_in_the_time_that_it_has():
     """Its reads take `time_per_bits`, which determines time as `time` does."""
     data = DATA | {"machine": "neurram_130nm"}
     curves = CostCurves(config.compose(Document("test", json.loads(json.dumps(data)))), AXES["steps"], [8, 16], None)
-    bits = curves.system(8, "substrate")[1].machine.parts.dac.bits
+    bits = curves.options(8, "substrate")[1].machine.parts.dac.bits
     for key, least in ((f"parts.tiles.time_per_bits.{bits}", 1.5), ("parts.tiles.time_per_bits.2", 1.0)):
         stated, longer = (at.at(8)["substrate"] for at in (curves, VariedCurves(curves, key, 2.0)))
         for quantity in ("time", "energy"):

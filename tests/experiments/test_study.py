@@ -46,7 +46,7 @@ TABLES = ("table.csv", "table.parquet", "summary.csv", "pairs.csv", "study.yaml"
 
 
 def asked(text: str = STUDY) -> Grid:
-    return grid.compose(documents.loads(text, "study.yaml"))
+    return grid.compose(documents.parse(text, "study.yaml"))
 
 
 def run(folder: Path, text: str = STUDY, **kinds: Any) -> StudyProgress:

@@ -40,7 +40,7 @@ def text_of(kind: str) -> str:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_written_is_valid_and_says_the_same_as_its_data(kind: str) -> None:
-    document = documents.loads(text_of(kind), "e.yaml")
+    document = documents.parse(text_of(kind), "e.yaml")
     assert document.data == KINDS[kind]("mine").data
     assert LOADERS[kind](document).name == "mine"
 
@@ -55,7 +55,7 @@ def test_a_key_that_is_left_out_may_be_put_in_as_it_stands(kind: str) -> None:
         if lines[number].lstrip("# ").startswith(("steps", "epochs", "keys", "zip")):
             continue  # one of them, not both
         put_in = [*lines[:number], lines[number].replace("# ", "", 1), *lines[number + 1 :]]
-        LOADERS[kind](documents.loads("\n".join(put_in), f"line {number + 1}: {lines[number]}"))
+        LOADERS[kind](documents.parse("\n".join(put_in), f"line {number + 1}: {lines[number]}"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -82,7 +82,7 @@ def test_comments_name_what_else_is_allowed() -> None:
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     file, start = starting.write("device", "mine", tmp_path / "d.yaml")
     before = file.read_bytes()
-    assert hardware.device(documents.load(file)).name == "mine"
+    assert hardware.device(documents.read(file)).name == "mine"
     assert start.following[0] == "hwsim validate {file}"
     with pytest.raises(OutputError, match="exists already"):
         starting.write("machine", "other", file)

@@ -18,7 +18,7 @@ def blown_up(episode):
 
 
 def test_sixty_updates_leave_the_weights_together():
-    digits = tasks.load(tasks.TASKS["digits"].Options(name="digits"), 1)
+    digits = tasks.build(tasks.TASKS["digits"].Options(name="digits"), 1)
     data = tasks.Dataset(blown_up(digits.train), blown_up(digits.test))
     bptt, fpe = (Learner(rule, seed=1) for rule in ("bptt", "fpe"))
     start, stream = fpe.weights(), batches(data, 1)

@@ -5,7 +5,7 @@ import pytest
 from conftest import built, close, distance, gradient, gradient_of, machine_options, random_episode, rule
 from pydantic import BaseModel
 
-from hwsim import initial, learning, machines
+from hwsim import initial, learning, machines, tasks
 from hwsim.accounts.memory import OPTIMIZER
 from hwsim.config import experiment as config
 from hwsim.documents import Document
@@ -14,14 +14,13 @@ from hwsim.experiments.estimate import estimate
 from hwsim.experiments.rehearsal import rehearse
 from hwsim.experiments.run import run
 from hwsim.experiments.stages import stages
-from hwsim.experiments.trial import Trial
+from hwsim.experiments.system import System
 from hwsim.learning import optimizers
 from hwsim.learning.bptt import BPTT
 from hwsim.learning.rule import Instantaneous, Rule
 from hwsim.learning.update import Options as Training
 from hwsim.learning.update import Update
 from hwsim.machine import Counted, Matrix, resume, snapshot
-from hwsim.tasks import load
 
 SGD = {"optimizer": {"name": "sgd", "rate": 0.3}}
 SMALL = {"layers": [{"cell": {"name": "leaky_tanh", "units": 5, "leak": 0.3}}]}
@@ -289,11 +288,11 @@ def test_a_rule_checks_the_network_in_the_run_too(monkeypatch):
 
     monkeypatch.setattr(learning, "build", lambda options: Picky(None))
     asked = experiment(machine="pcm_crossbar", chips=2)
-    ((name, system),) = asked.systems().items()
-    data = load(asked.task, 3)
-    rehearse(asked, name, system, data.train)  # with one chip
+    ((name, options),) = asked.systems().items()
+    data = tasks.build(asked.task, 3)
+    rehearse(asked, name, options, data.train)  # with one chip
     with pytest.raises(CapabilityError, match="too many chips"):
-        Trial(asked, name, system, data, {}).run(lambda *_: None)
+        System(asked, name, options, data, {}).run(lambda *_: None)
 
 
 # ---- a second set of states ----------------------------------------------------------------------------------

@@ -244,7 +244,7 @@ def test_a_rehearsal_finds_how_long_registers_are_held_and_long_retention_change
     asked = config.compose(Document("test", data))
     from hwsim import tasks
 
-    holds = rehearse(asked, "substrate", asked.systems()["substrate"], tasks.load(asked.task, 0).train)
+    holds = rehearse(asked, "substrate", asked.systems()["substrate"], tasks.build(asked.task, 0).train)
     assert set(holds) >= {"pass 1", "pass 2", "inference"}
     hold = holds["pass 2"]
     assert 250e-9 < hold.period < 10e-6  # a step takes a few reads of 250 ns each

@@ -290,4 +290,4 @@ def test_what_is_wrong_with_a_step_is_said_where_it_stands(tmp_path: Path) -> No
     for value in ("0 uS", "30 uS"):
         file.write_text(text.replace("step: {value: 0.5 uS", f"step: {{value: {value}"), encoding="utf-8")
         with pytest.raises(ConfigError, match=rf"^{file}:{line}:\d+: programming\.step"):
-            hardware.device(documents.load(file))
+            hardware.device(documents.read(file))

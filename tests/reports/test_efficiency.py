@@ -7,7 +7,7 @@ from conftest import close
 
 from hwsim.reports import efficiency
 from hwsim.reports.efficiency import chips, published, remarks, sources
-from hwsim.results.summary import System
+from hwsim.results.summary import SystemSummary
 
 KNOWN = {
     "energy_per_mac_j": 3.1e-13,
@@ -21,7 +21,7 @@ KNOWN = {
 }
 
 
-def system(constant: str = "periphery.driver tiles.time", **changed: Any) -> System:
+def system(constant: str = "periphery.driver tiles.time", **changed: Any) -> SystemSummary:
     return run_folders.system({"efficiency": KNOWN | changed, "energy": {"by_constant": {constant: {}}}})
 
 

@@ -18,7 +18,7 @@ from hwsim.reports.figures.constants import _reach, constants
 from hwsim.reports.figures.horizon import _fresh, _point
 from hwsim.reports.figures.learning import scores
 from hwsim.reports.figures.memory import KEPT, occupancy_of
-from hwsim.reports.tables import EnergyShare, shares
+from hwsim.reports.tables import KnownContribution, contributions
 
 _VISION = {
     "all": np.eye(3),
@@ -106,9 +106,9 @@ def test_a_tornado_has_the_ranges_of_the_constants() -> None:
         "narrow": {"energy_j": 5e-9, "low_j": 4e-9, "high_j": 6e-9, "assumed": False},
     }
     system = run_folders.system({"energy": {"by_constant": entries, "training_step_j": 8e-9, "assumed_fraction": 0.25}})
-    found = shares(system)
-    assert list(found) == ["narrow", "wide", "small"]
-    assert _reach(found["wide"], 8e-9) == close((7e-9, 13e-9))
+    parts = contributions(system)
+    assert list(parts) == ["narrow", "wide", "small"]
+    assert _reach(parts["wide"], 8e-9) == close((7e-9, 13e-9))
     drawn = constants("chip", system)
     assert drawn is not None
     assert drawn.heading == (
@@ -121,7 +121,7 @@ def test_a_tornado_has_the_ranges_of_the_constants() -> None:
 def test_constants_without_ranges_are_shown_by_what_they_contribute(folders: Folders) -> None:
     entries = {"a": {"energy_j": 3e-9}, "b": {}}
     system = run_folders.system({"energy": {"by_constant": entries, "training_step_j": 4e-9}})
-    assert shares(system) == {"a": EnergyShare(3e-9, assumed=False)}
+    assert contributions(system) == {"a": KnownContribution(3e-9, None, None, assumed=False)}
     drawn = constants("chip", system)
     assert drawn is not None
     assert drawn.heading == "The constant a makes 75% of the total"

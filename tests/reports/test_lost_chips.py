@@ -126,7 +126,7 @@ def test_a_reference_that_is_lost_is_no_measure_of_progress(folders: Folders) ->
 
     def on_chips(systems: dict[str, Any]) -> None:
         for system in systems.values():
-            system["signal_health"] = systems["substrate"]["signal_health"]
+            system["analog"] = True
 
     said = answers(changed(two, on_chips))[2].text
     assert said == "bptt (digital) and bptt (exact) survive on these machines; fpe does not."
@@ -149,7 +149,7 @@ def test_a_rule_whose_gradient_is_lost_on_a_chip_does_not_point_best(folders: Fo
     def pointing(digital: float | None) -> RunFolder:
         def change(systems: dict[str, Any]) -> None:
             for name, cosine, gone in (("substrate", 0.99, 1), ("digital", digital, 0), ("exact", None, 1)):
-                systems[name]["signal_health"] = None
+                systems[name]["analog"] = False
                 systems[name]["gradient"]["recurrent"]["target"] |= {"cosine": cosine, "non_finite": gone}
 
         return changed(folders("untrained"), change)

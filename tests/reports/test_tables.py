@@ -20,7 +20,7 @@ from hwsim.experiments.run import run
 from hwsim.quantities import si
 from hwsim.reports import tables, terminal
 from hwsim.reports.tables import Table, TableCell, TableRow, put
-from hwsim.results.summary import Summary, System
+from hwsim.results.summary import Summary
 
 PREFIX = {prefix: 1000.0 ** (power - 6) for power, prefix in enumerate(["a", "f", "p", "n", "µ", "m", "", *"kMGT"])}
 ENERGY = {
@@ -240,7 +240,7 @@ def remarks(**changes: Any) -> list[str]:
 
 
 def diagnostic(verdict: str | None, good: bool | None = None, words: str | None = None, **more: Any) -> dict[str, Any]:
-    said = {"name": "depth", "unit": "layers", "description": "layers that learn", "found": 3.0}
+    said = {"name": "depth", "unit": "layers", "description": "layers that learn", "value": 3.0}
     return {**said, "words": words, "verdict": verdict, "good": good, "at_start": None, **more}
 
 
@@ -258,14 +258,14 @@ def test_what_a_rule_says_of_itself_is_remarked_whatever_rule_it_is() -> None:
     (line,) = remarks(diagnostics=found)
     assert line == "substrate: three layers learn; at the initial weights it was two of four."
     assert remarks(diagnostics=[diagnostic("none learns", False)]) == ["substrate: none learns."]
-    only = System.model_validate(run_folders.system(system(diagnostics=[*found, diagnostic("none learns", False)])))
+    only = run_folders.system(system(diagnostics=[*found, diagnostic("none learns", False)]))
     assert tables.verdicts(only, bad_alone=True) == ["none learns"]
 
 
 def test_what_a_rule_reports_has_a_row_for_each_number() -> None:
-    start = early(found=5.0)
+    start = early(value=5.0)
     parts = {"name": "off", "description": "share that is off", "unit": ""}
-    by_layer = diagnostic(None, **parts, found={"layer 1": 0.25, "layer 2": None})
+    by_layer = diagnostic(None, **parts, value={"layer 1": 0.25, "layer 2": None})
     found = summary(
         system(diagnostics=[diagnostic(None, at_start=start), by_layer]), system(), system(diagnostics=[by_layer])
     )

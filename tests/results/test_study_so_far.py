@@ -41,7 +41,7 @@ def run(folder: Path, over: int = TRIALS, text: str = STUDY) -> None:
         if now.over >= over < TRIALS:
             raise KeyboardInterrupt
 
-    found = grid.compose(documents.loads(text, "study.yaml"))
+    found = grid.compose(documents.parse(text, "study.yaml"))
     try:
         study.run(found, folder, workers=1, progress=progress)
     except KeyboardInterrupt:
@@ -300,7 +300,7 @@ def test_pages_of_unfinished_studies_say_so_first(tmp_path: Path) -> None:
 def test_a_study_that_goes_on_takes_tables_away_that_are_not_its_own(whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "s"
     shutil.copytree(whole, folder)
-    more = grid.compose(documents.loads(STUDY.replace("seeds: 2", "seeds: 3"), "study.yaml"))
+    more = grid.compose(documents.parse(STUDY.replace("seeds: 2", "seeds: 3"), "study.yaml"))
 
     def stop(now: StudyProgress) -> None:
         if now.over > TRIALS:

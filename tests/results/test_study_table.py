@@ -31,7 +31,7 @@ CHIPS = {"substrate": 3, "BPTT": 1}
 
 def asked(text: str = run_folders.STUDY) -> Grid:
     """A study of 2 × 2 points and three seeds."""
-    return grid.compose(documents.loads(text, "study.yaml"))
+    return grid.compose(documents.parse(text, "study.yaml"))
 
 
 # ---- trials that are made up -------------------------------------------------------------------------------------
@@ -204,8 +204,8 @@ def test_a_chip_is_lost_where_something_that_was_asked_of_it_is_no_number() -> N
     [({"layer 1": 0.5, "layer 2": 2.0}, 2.0), ({"layer 1": None, "layer 2": 2.0}, None), ({}, None)],
 )
 def test_the_worst_residual_is_the_one_beyond_all_numbers(residuals: dict[str, Any], worst: float | None) -> None:
-    said = {"name": "end_residual", "found": residuals}
-    kept = KeptTrial(0, "a", "done", None, summary(0, diagnostics=[said, {"name": "without a column", "found": 1.0}]))
+    said = {"name": "end_residual", "value": residuals}
+    kept = KeptTrial(0, "a", "done", None, summary(0, diagnostics=[said, {"name": "without a column", "value": 1.0}]))
     assert {row.get("end_residual") for row in table.rows(kept, {}) if row["system"] == "substrate"} == {worst}
 
 
@@ -367,7 +367,7 @@ def test_what_is_written_is_read_as_the_same_tables(store: TrialStore) -> None:
             assert_frame_equal(getattr(each, name), numbered, check_dtype=False, check_exact=True)
     as_text = pd.read_csv(folder / table.TABLE, dtype=wanted[table.TABLE].dtypes.to_dict())
     assert_frame_equal(as_text, wanted[table.TABLE], check_exact=True)
-    assert found.study == documents.load(folder / STUDY).data
+    assert found.study == documents.read(folder / STUDY).data
 
 
 @pytest.mark.parametrize("names", [["1", "2"], ["null", "NA", "None"]])

@@ -50,12 +50,21 @@ def test_the_keys_stand_in_the_order_that_they_had(folder: Path) -> None:
     assert list(said) == ["schema_version", "name", "seed", "hwsim_version", "config_sha256", "systems"]
     for system in said["systems"].values():
         assert list(system) == [
-            "rule", "machine", "bound", "chips", "loss", "accuracy", "gradient", "horizon", "energy", "memory", "time",
-            "efficiency", "weights", "signal_health", "diverged", "diagnostics",
+            "rule", "machine", "analog", "bound", "chips", "loss", "accuracy", "gradient", "horizon", "energy",
+            "memory", "time", "efficiency", "weights", "signal_health", "diverged", "diagnostics",
         ]  # fmt: skip
         assert "why_null" not in system["energy"] or system["energy"]["run_j"] is None
         assert "expected_fraction" not in system["energy"]
         assert set(system["time"]) in (set(), set(summary.Time.model_fields))
+
+
+def test_a_machine_is_analog_whether_or_not_its_signals_were_computed(folder: Path) -> None:
+    said = run_folder.read(folder)
+    estimated = estimate(config.load(said.config)).summary
+    for name, system in said.systems.items():
+        assert system.analog == (system.machine == "pcm_crossbar") == (system.signal_health is not None)
+        assert estimated.systems[name].analog == system.analog
+        assert estimated.systems[name].signal_health is None
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -112,7 +121,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "systems.substrate.memory.peak_bytes: input should be a valid integer",
         ),
         (lambda s: s.update(schema_version=2), "was made by an older hwsim"),
-        (lambda s: s.update(schema_version=5), "was made by a newer hwsim"),
+        (lambda s: s.update(schema_version=6), "was made by a newer hwsim"),
     ],
 )
 def test_what_is_no_summary_is_refused(

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from hwsim.columns import METRICS
 from hwsim.results import tables
-from hwsim.results.tables import TABLES, WORDS, Bin, Clipping, Held, Row
+from hwsim.results.tables import TABLES, WORDS, ClippingRow, EnergyRow, HistogramRow, MemoryRow
 
-ROWS = {"energy.csv": Row, "memory.csv": Held, "histograms.csv": Bin, "clipping.csv": Clipping}
-ROW = Row("substrate", "step", None, "forward", 0, "layer 1", "inference", "tiles", "read", "adc", "adc.energy",
+ROWS = {"energy.csv": EnergyRow, "memory.csv": MemoryRow, "histograms.csv": HistogramRow, "clipping.csv": ClippingRow}
+ROW = EnergyRow("substrate", "step", None, "forward", 0, "layer 1", "inference", "tiles", "read", "adc", "adc.energy",
           1e-12, 3.0, 3e-12, 1e-12, 6e-12, 0.0)  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def test_units_stand_in_the_names_of_columns() -> None:
     bare = {"count", "low", "high"}  # of events; and of what the column `quantity` says, with its unit
     assert all(name.endswith(("_j", "_si")) for name in numbers - bare)
     assert tables.CONDUCTANCE.endswith("_s")
-    assert [name for name in Held._fields if "bit" in name] == ["bits_per_value", "change_bits", "live_bits"]
+    assert [name for name in MemoryRow._fields if "bit" in name] == ["bits_per_value", "change_bits", "live_bits"]
 
 
 numbers = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.floats(1e-20, 1e-9), st.just(nan), st.none())
@@ -64,10 +64,10 @@ def test_what_is_written_is_read_as_the_same(rows: list[tuple[str, str, float | 
         found = tables.read(path)
         with path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.reader(file))
-    assert list(found.columns) == lines[0] == list(Row._fields)
+    assert list(found.columns) == lines[0] == list(EnergyRow._fields)
     assert len(found) == len(rows)
     for row, line, wanted in zip(found.to_dict("records"), lines[1:], written, strict=True):
-        for name, text, value in zip(Row._fields, line, wanted, strict=True):
+        for name, text, value in zip(EnergyRow._fields, line, wanted, strict=True):
             if value is None or value != value:
                 assert text == ""
                 assert pd.isna(row[name])

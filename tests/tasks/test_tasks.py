@@ -33,8 +33,8 @@ GENERATED = ["adding", "copy", "random"]
 every_generated = pytest.mark.parametrize("name", GENERATED)
 
 
-def load(name: str, seed: int = 0, folder: Path | None = None, **options: Any) -> Dataset:
-    return tasks.load(OPTIONS.validate_python({"name": name, **options}), seed, folder)
+def build(name: str, seed: int = 0, folder: Path | None = None, **options: Any) -> Dataset:
+    return tasks.build(OPTIONS.validate_python({"name": name, **options}), seed, folder)
 
 
 def content(episode: Episode) -> bytes:
@@ -59,7 +59,7 @@ def test_these_are_the_tasks() -> None:
 
 @pytest.mark.parametrize("name", [*GENERATED, "digits"])
 def test_a_seed_fixes_everything_and_another_one_changes_it(name: str) -> None:
-    once, again, other = (load(name, seed) for seed in (1, 1, 2))
+    once, again, other = (build(name, seed) for seed in (1, 1, 2))
     for kind in ("train", "test"):
         assert content(getattr(once, kind)) == content(getattr(again, kind))
         assert content(getattr(once, kind)) != content(getattr(other, kind))
@@ -69,7 +69,7 @@ def test_a_seed_fixes_everything_and_another_one_changes_it(name: str) -> None:
 def test_generated_sequences_are_as_many_as_asked_and_new_in_the_test(name: str) -> None:
     long = {"length": 20} if name == "copy" else {}
     for train, test in ((300, 40), (300, 300)):
-        found = load(name, train=train, test=test, **long)
+        found = build(name, train=train, test=test, **long)
         assert (found.train.batch, found.test.batch) == (train, test)
         assert not set(rows(found.train)) & set(rows(found.test))
         assert set(np.intersect1d(found.train.inputs, found.test.inputs)) <= {0, 1}
@@ -77,7 +77,7 @@ def test_generated_sequences_are_as_many_as_asked_and_new_in_the_test(name: str)
 
 @every_generated
 def test_more_training_data_leaves_the_test_as_it_was(name: str) -> None:
-    assert content(load(name, train=10, test=40).test) == content(load(name, train=300, test=40).test)
+    assert content(build(name, train=10, test=40).test) == content(build(name, train=300, test=40).test)
 
 
 # ---- digits --------------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ def test_the_digits_are_those_of_the_archive_at_uci() -> None:
 
 @pytest.mark.parametrize(("order", "steps", "width"), [("rows", 8, 8), ("pixels", 64, 1)])
 def test_digits_are_shown_in_rows_or_in_pixels(order: str, steps: int, width: int) -> None:
-    found = load("digits", order=order)
+    found = build("digits", order=order)
     for episode in found:
         assert (episode.steps, episode.width, episode.classes, episode.outputs) == (steps, width, 10, 10)
         assert (episode.inputs.min(), episode.inputs.max()) == (0, 1)
@@ -111,7 +111,7 @@ def test_digits_are_shown_in_rows_or_in_pixels(order: str, steps: int, width: in
 
 
 def test_rows_and_pixels_are_the_same_images_in_the_same_order() -> None:
-    by_rows, by_pixels = (load("digits", order=order) for order in ("rows", "pixels"))
+    by_rows, by_pixels = (build("digits", order=order) for order in ("rows", "pixels"))
     for left, right in zip(by_rows, by_pixels, strict=True):
         np.testing.assert_array_equal(left.inputs.reshape(left.batch, 64), right.inputs[:, :, 0])
         np.testing.assert_array_equal(left.labels, right.labels)
@@ -120,7 +120,7 @@ def test_rows_and_pixels_are_the_same_images_in_the_same_order() -> None:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize(("share", "test"), [(0.2, 359), (0.5, 898), (0.0001, 1)])
 def test_every_digit_is_in_one_part_of_the_split(seed: int, share: float, test: int) -> None:
-    found = load("digits", seed, test_share=share)
+    found = build("digits", seed, test_share=share)
     assert (found.test.batch, found.train.batch) == (test, 1797 - test)
     images, labels = archive()
     whole = Episode((images / 16.0).reshape(-1, 8, 8), labels.astype(np.int64), classes=10)
@@ -128,7 +128,7 @@ def test_every_digit_is_in_one_part_of_the_split(seed: int, share: float, test: 
 
 
 def test_the_split_has_a_fair_share_of_every_class() -> None:
-    found = load("digits", test_share=0.5)
+    found = build("digits", test_share=0.5)
     assert found.test.labels is not None
     counts, all_ = np.bincount(found.test.labels), np.bincount(archive()[1])
     for count, of in zip(counts, all_, strict=True):
@@ -141,7 +141,7 @@ def test_the_split_has_a_fair_share_of_every_class() -> None:
 
 @pytest.mark.parametrize("steps", [2, 3, 7, 50])
 def test_the_target_is_the_sum_of_the_two_marked_numbers(steps: int) -> None:
-    for episode in load("adding", steps=steps, train=200, test=50):
+    for episode in build("adding", steps=steps, train=200, test=50):
         assert episode.values is not None
         assert (episode.steps, episode.width, episode.outputs) == (steps, 2, 1)
         numbers, marks = episode.inputs[..., 0], episode.inputs[..., 1]
@@ -157,7 +157,7 @@ def test_the_target_is_the_sum_of_the_two_marked_numbers(steps: int) -> None:
 
 def test_always_answering_one_has_the_error_that_it_should() -> None:
     """The sum of two uniform numbers has mean 1 and variance 1/6; the loss is half the square of the error."""
-    episode = load("adding", steps=4, train=40_000).train
+    episode = build("adding", steps=4, train=40_000).train
     assert episode.values is not None
     error = (episode.values[:, -1, 0] - 1) ** 2
     # E(s - 1)⁴ = 1/15, so the squares have variance 1/15 - 1/36; 5 σ, once in two million
@@ -166,7 +166,7 @@ def test_always_answering_one_has_the_error_that_it_should() -> None:
 
 
 def test_numbers_and_marks_of_adding_are_uniform() -> None:
-    episode = load("adding", steps=10, train=20_000).train
+    episode = build("adding", steps=10, train=20_000).train
     assert stats.kstest(episode.inputs[..., 0].ravel(), "uniform").pvalue > ONE_IN_A_MILLION
     for half in (slice(0, 5), slice(5, 10)):
         counts = episode.inputs[:, half, 1].sum(0)
@@ -181,7 +181,7 @@ def test_numbers_and_marks_of_adding_are_uniform() -> None:
 @given(st.integers(2, 9), st.integers(1, 6), st.integers(0, 12))
 @settings(max_examples=40, deadline=None)
 def test_what_was_said_is_to_be_said_again_after_the_delay(symbols: int, length: int, delay: int) -> None:
-    for episode in load("copy", symbols=symbols, length=length, delay=delay, train=20, test=5):
+    for episode in build("copy", symbols=symbols, length=length, delay=delay, train=20, test=5):
         shown, answer = episode.inputs.argmax(2), episode.labels
         assert answer is not None
         assert (episode.steps, episode.width, episode.classes) == (2 * length + delay, symbols + 2, symbols)
@@ -197,7 +197,7 @@ def test_what_was_said_is_to_be_said_again_after_the_delay(symbols: int, length:
 
 
 def test_symbols_to_copy_are_uniform_and_independent() -> None:
-    shown = load("copy", symbols=4, length=2, delay=0, train=20_000).train.inputs.argmax(2)
+    shown = build("copy", symbols=4, length=2, delay=0, train=20_000).train.inputs.argmax(2)
     counts = np.histogram2d(shown[:, 0], shown[:, 1], 4)[0]
     assert stats.chisquare(counts.ravel()).pvalue > ONE_IN_A_MILLION
 
@@ -208,7 +208,7 @@ def test_symbols_to_copy_are_uniform_and_independent() -> None:
 @pytest.mark.parametrize("target", ["classes", "values"])
 @pytest.mark.parametrize(("loss", "loss_steps"), [("each", 20), ("last", 1)])
 def test_random_sequences_have_random_targets(target: str, loss: str, loss_steps: int) -> None:
-    episode = load("random", width=3, outputs=4, target=target, loss=loss, train=2000).train
+    episode = build("random", width=3, outputs=4, target=target, loss=loss, train=2000).train
     assert episode.inputs.shape == (2000, 20, 3)
     assert (episode.outputs, episode.loss_steps, episode.target_per_step) == (4, loss_steps, True)
     assert stats.kstest(episode.inputs.ravel(), "norm").pvalue > ONE_IN_A_MILLION
@@ -224,7 +224,7 @@ def test_random_sequences_have_random_targets(target: str, loss: str, loss_steps
 
 
 def test_zeros_as_targets_leave_the_inputs_as_they_are() -> None:
-    zeros, values = (load("random", outputs=4, target=target).train for target in ("zeros", "values"))
+    zeros, values = (build("random", outputs=4, target=target).train for target in ("zeros", "values"))
     assert zeros.values is not None
     assert values.values is not None
     assert zeros.values.shape == values.values.shape
@@ -265,7 +265,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def small_mnist(folder: Path, seed: int = 0, **options: int) -> Dataset:
-    return load("mnist", seed, folder, **{"train": TRAIN, "test": TEST, **options})
+    return build("mnist", seed, folder, **{"train": TRAIN, "test": TEST, **options})
 
 
 def test_mnist_reads_its_files(small: Path) -> None:
@@ -323,7 +323,7 @@ def test_a_file_that_is_missing_is_named_with_what_to_do(small: Path, what: str)
 
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"MNIST is not in .*nowhere"):
-        load("mnist", folder=tmp_path / "nowhere")
+        build("mnist", folder=tmp_path / "nowhere")
 
 
 def shortened(content: bytes) -> bytes:
@@ -368,7 +368,7 @@ def test_a_spoilt_file_is_named_and_not_used(small: Path, what: str, spoil: Call
 )
 def test_mnist_refuses_what_does_not_divide_its_images(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        load("mnist", **options)
+        build("mnist", **options)
 
 
 def mirrored(monkeypatch: pytest.MonkeyPatch, content: Callable[[str, str], bytes]) -> list[str]:
@@ -430,7 +430,7 @@ def test_mnist_is_the_published_data_set() -> None:
     """Counts of the classes as published; mean and deviation of all pixels as everyone quotes them."""
     if not (data_folder() / "mnist").is_dir():
         pytest.skip("MNIST is not in the data folder")
-    found = load("mnist", steps=784)
+    found = build("mnist", steps=784)
     assert found.train.inputs.shape == (60_000, 784, 1)
     assert found.test.inputs.shape == (10_000, 784, 1)
     assert found.train.labels is not None

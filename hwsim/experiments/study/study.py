@@ -95,8 +95,7 @@ def check_tables(grid: Grid) -> None:
     """
     rows = tests = 0
     for experiment in grid.representatives():
-        systems = experiment.systems().values()
-        chips = sum(system.chips if system.machine.kind == "crossbar" else 1 for system in systems)
+        chips = sum(options.chips_simulated for options in experiment.systems().values())
         rows = max(rows, chips)
         if experiment.training and experiment.test:
             sequences = tasks.outline(experiment.task).train.batch

@@ -69,5 +69,5 @@ def _dataset(options: Any, seed: int, folder: Path | None) -> Dataset:
     dataset = _latest.get(key)
     if dataset is None:
         _latest.clear()
-        dataset = _latest[key] = tasks.load(options, seed, folder)
+        dataset = _latest[key] = tasks.build(options, seed, folder)
     return dataset

@@ -10,7 +10,7 @@ from hwsim.learning.optimizers.optimizer import Optimizer
 from hwsim.machine import Signal, Trainable
 from hwsim.operations import plus, sqrt, square
 
-Share = Annotated[float, Field(ge=0, lt=1)]
+DecayRate = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Options(BaseModel, extra="forbid"):
@@ -18,15 +18,18 @@ class Options(BaseModel, extra="forbid"):
 
     name: Literal["adamw"]
     rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="learning rate η")]
-    beta1: Annotated[Share, Field(description="how much of the mean gradient m is kept")] = 0.9
-    beta2: Annotated[Share, Field(description="how much of the mean square v is kept")] = 0.999
+    beta1: Annotated[DecayRate, Field(description="decay rate of the mean gradient m")] = 0.9
+    beta2: Annotated[DecayRate, Field(description="decay rate of the mean square v")] = 0.999
     epsilon: Annotated[float, Field(gt=0, description="added to √v before dividing by it")] = 1e-8
     decay: Annotated[float, Field(ge=0, allow_inf_nan=False, description="weight decay, times the learning rate")] = 0.0
     decay_recurrent: Annotated[bool, Field(description="whether recurrent parameters decay too")] = False
 
 
 class AdamW(Optimizer):
-    """m ← β₁m + (1 - β₁)g, v ← β₂v + (1 - β₂)g², w ← w - η (m̂ / (√v̂ + ε) + decay w), m̂ and v̂ without their bias."""
+    """m ← β₁m + (1 - β₁)g, v ← β₂v + (1 - β₂)g², w ← w - η (m̂ / (√v̂ + ε) + decay w).
+
+    m̂ and v̂ are m and v, corrected for their bias.
+    """
 
     slots = ("m", "v")
 

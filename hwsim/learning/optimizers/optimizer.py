@@ -18,7 +18,7 @@ class Optimizer(ABC):
     """
 
     slots: tuple[str, ...] = ()
-    """What it remembers of each parameter."""
+    """Names of the values that the optimizer keeps per parameter, each in a register."""
 
     def __init__(self, options: Any, network: Network) -> None:
         self.options, self.iteration = options, 0
@@ -33,4 +33,4 @@ class Optimizer(ABC):
 
     @abstractmethod
     def updated(self, trainable: Trainable, gradient: Signal, rate: float) -> Signal:
-        """The new value of a parameter; its slots are brought up to date."""
+        """The new value of a parameter; the slots of the parameter are updated."""

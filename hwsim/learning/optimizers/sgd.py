@@ -12,7 +12,7 @@ from hwsim.networks import Network
 
 
 class Options(BaseModel, extra="forbid"):
-    """w ← w - η v with v ← μ v + g; without momentum v is g and nothing is remembered."""
+    """w ← w - η v with v ← μ v + g; without momentum v is g, and there are no slots."""
 
     name: Literal["sgd"]
     rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="learning rate η")]

@@ -8,40 +8,32 @@ from typing import Any
 from hwsim.accounts.energy import TIMES
 from hwsim.quantities import si
 from hwsim.reports.figures.canvas import INK, PALETTE, PAPER, Drawing, canvas, drawing, quantities, shortened
-from hwsim.reports.tables import EnergyShare, shares
-from hwsim.results.summary import System
+from hwsim.reports.tables import KnownContribution, contributions
+from hwsim.results.summary import SystemSummary
 
 MOST = 12
 """Largest number of constants in the figure; the table below it has all."""
 _KEYS = "Names are keys of the machine; tables below have them in full, with their sources."
 
 
-def constants(name: str, system: System) -> Drawing | None:
+def constants(name: str, system: SystemSummary) -> Drawing | None:
     """A tornado chart if there are ranges, else the contribution of each constant; None without energy."""
-    contributions, total = shares(system), system.energy.training_step_j
-    if not contributions or not total:
+    parts, total = contributions(system), system.energy.training_step_j
+    if not parts or not total:
         return None
-    ranged = any(share.swing for share in contributions.values())
-    key = (
-        (lambda constant: -contributions[constant].swing)
-        if ranged
-        else (lambda constant: -contributions[constant].energy)
-    )
-    shown = sorted(contributions, key=key)[:MOST]
+    ranged = any(part.swing for part in parts.values())
+    key = (lambda constant: -parts[constant].swing) if ranged else (lambda constant: -parts[constant].energy)
+    shown = sorted(parts, key=key)[:MOST]
     if ranged:
-        shown = [constant for constant in shown if contributions[constant].swing]
+        shown = [constant for constant in shown if parts[constant].swing]
     with canvas(80 + 31 * len(shown)) as figure:
         axes = figure.subplots()
         for row, constant in enumerate(shown):
-            share = contributions[constant]
-            low, high = _reach(share, total) if ranged else (0.0, share.energy)
-            colour = PALETTE["orange"] if share.assumed else PALETTE["blue"]
-            hatch = "////" if share.assumed else None
-            label = (
-                {True: "assumed", False: "from a source"}.get(bool(share.assumed))
-                if share.assumed is not None
-                else None
-            )
+            part = parts[constant]
+            low, high = _reach(part, total) if ranged else (0.0, part.energy)
+            colour = PALETTE["orange"] if part.assumed else PALETTE["blue"]
+            hatch = "////" if part.assumed else None
+            label = "assumed" if part.assumed else "from a source"
             axes.barh(
                 row,
                 high - low,
@@ -55,7 +47,7 @@ def constants(name: str, system: System) -> Drawing | None:
                 label=label,
             )
             axes.annotate(
-                f"{shortened(_behind_the_machine(constant), 56)}  {share.energy / total:.0%}",
+                f"{shortened(_behind_the_machine(constant), 56)}  {part.energy / total:.0%}",
                 (0, row),
                 xycoords=("axes fraction", "data"),
                 xytext=(2, 8.5),
@@ -75,7 +67,7 @@ def constants(name: str, system: System) -> Drawing | None:
         quantities(axes.xaxis, "J")
         axes.set_xlabel("energy of a training step" if ranged else "part of a training step’s energy", color=INK)
         _legend(figure, axes)
-        return drawing(figure, "constants", _heading(name, system, contributions, total, ranged), _caption(ranged))
+        return drawing(figure, "constants", _heading(name, system, parts, total, ranged), _caption(ranged))
 
 
 def _behind_the_machine(name: str) -> str:
@@ -83,10 +75,10 @@ def _behind_the_machine(name: str) -> str:
     return TIMES.join(key.rpartition("machine.")[2] for key in name.split(TIMES))
 
 
-def _reach(share: EnergyShare, total: float) -> tuple[float, float]:
-    low = share.energy if share.low is None else share.low
-    high = share.energy if share.high is None else share.high
-    return total - (share.energy - low), total + (high - share.energy)
+def _reach(part: KnownContribution, total: float) -> tuple[float, float]:
+    low = part.energy if part.low is None else part.low
+    high = part.energy if part.high is None else part.high
+    return total - (part.energy - low), total + (high - part.energy)
 
 
 def _legend(figure: Any, axes: Any) -> None:
@@ -96,15 +88,17 @@ def _legend(figure: Any, axes: Any) -> None:
         figure.legend(list(first.values()), list(first), loc="outside upper left", ncols=2)
 
 
-def _heading(name: str, system: System, contributions: Mapping[str, EnergyShare], total: float, ranged: bool) -> str:
+def _heading(
+    name: str, system: SystemSummary, parts: Mapping[str, KnownContribution], total: float, ranged: bool
+) -> str:
     assumed = system.energy.assumed_fraction
     rests = f"; {assumed:.0%} of {name}’s energy rests on assumptions" if assumed is not None else ""
     if ranged:
-        most = max(contributions, key=lambda constant: contributions[constant].swing)
-        low, high = _reach(contributions[most], total)
+        most = max(parts, key=lambda constant: parts[constant].swing)
+        low, high = _reach(parts[most], total)
         return f"Most hangs on the constant {most}: {si(low, 'J')} to {si(high, 'J')}{rests}"
-    most = next(iter(contributions))
-    return f"The constant {most} makes {contributions[most].energy / total:.0%} of the total{rests}"
+    most = next(iter(parts))
+    return f"The constant {most} makes {parts[most].energy / total:.0%} of the total{rests}"
 
 
 def _caption(ranged: bool) -> str:

@@ -13,7 +13,7 @@ from hwsim.columns import error_column
 from hwsim.config.study import FigureOptions
 
 
-class Point(NamedTuple):
+class DataPoint(NamedTuple):
     """One mark of a figure.
 
     Attributes:
@@ -51,7 +51,7 @@ def drawn(figure: FigureOptions, table: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["system"].isin(rows.loc[known, "system"].unique())]
 
 
-def points(figure: FigureOptions, rows: pd.DataFrame) -> Iterator[Point]:
+def points(figure: FigureOptions, rows: pd.DataFrame) -> Iterator[DataPoint]:
     """The points of a line: one per value of x, or one per test of a learning curve."""
     lost, hollow = _lost(rows), _condition(figure)
     by = "updates" if figure.over_training else figure.x
@@ -64,7 +64,7 @@ def points(figure: FigureOptions, rows: pd.DataFrame) -> Iterator[Point]:
         missing = group[figure.y].isna()
         low, middle, high = _spread(figure, values) if len(values) else (None, None, None)
         lost_values = int((missing & lost[group.index]).sum())
-        yield Point(x, low, middle, high, len(group), lost_values, int(missing.sum()) - lost_values, hollow(group))
+        yield DataPoint(x, low, middle, high, len(group), lost_values, int(missing.sum()) - lost_values, hollow(group))
 
 
 def levels(rows: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:

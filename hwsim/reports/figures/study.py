@@ -22,7 +22,7 @@ from hwsim.config.study import FigureOptions
 from hwsim.errors import OutputError
 from hwsim.reports.figures.canvas import INK, MARKERS, MUTED, PAPER, SERIES, Decades, Drawing, canvas, drawing, written
 from hwsim.reports.figures.header import Header
-from hwsim.reports.figures.points import Point, drawn, levels, points
+from hwsim.reports.figures.points import DataPoint, drawn, levels, points
 from hwsim.reports.vocabulary import Vocabulary
 from hwsim.results.study.table import replace
 
@@ -61,7 +61,7 @@ class Series(NamedTuple):
     label: str
     colour: str
     marker: str
-    points: list[Point]
+    points: list[DataPoint]
 
 
 class Panel(NamedTuple):
@@ -233,7 +233,7 @@ def _values(
     ax: Axes,
     figure: FigureOptions,
     series: Series,
-    known: list[tuple[Any, Point]],
+    known: list[tuple[Any, DataPoint]],
     aside: float,
     *,
     lines: bool,
@@ -262,7 +262,7 @@ def _values(
             )  # fmt: skip
 
 
-def _missing(ax: Axes, figure: FigureOptions, series: Series, at: list[tuple[Any, Point]], apart: float) -> None:
+def _missing(ax: Axes, figure: FigureOptions, series: Series, at: list[tuple[Any, DataPoint]], apart: float) -> None:
     """Draw a cross for values that are not finite, an open diamond for undefined ones; faint if others exist."""
     for kind, style in (("lost", _LOST), ("undefined", _UNDEFINED)):
         for place, point in at:

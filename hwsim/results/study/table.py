@@ -109,7 +109,7 @@ def _of_system(system: Fields) -> Fields:
     values = {
         "rule": system["rule"],
         "machine": system["machine"],
-        **{each["name"]: _worst(each["found"]) for each in system["diagnostics"] if each["name"] in REPORTED},
+        **{each["name"]: _worst(each["value"]) for each in system["diagnostics"] if each["name"] in REPORTED},
         **_energies(energy),
         "assumed_fraction": energy["assumed_fraction"],
         "peak_memory_bytes": memory["peak_bytes"],

@@ -1,4 +1,4 @@
-"""A trial: one rule on one machine, rehearsed, built, checked, trained and tested."""
+"""A system of an experiment: one rule on one machine, rehearsed, built, checked, trained and tested."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from hwsim import learning, machines
 from hwsim.accounts.journal import Batch, Done, Sweep, Totals
 from hwsim.accounts.memory import Change, Holding
 from hwsim.columns import REPORTED_AT_TESTS
-from hwsim.config.experiment import Experiment, System, Training
+from hwsim.config.experiment import Experiment, SystemOptions, Training
+from hwsim.errors import HwsimError
 from hwsim.experiments import gradient_check
 from hwsim.experiments.evaluation import Meter, Score, evaluate
 from hwsim.experiments.gradient_check import Gradient
@@ -31,23 +32,23 @@ from hwsim.networks import Network
 from hwsim.tasks import Dataset
 
 TEST_BATCH = 256
-"""Sequences that are tested side by side; it changes nothing but the memory that the simulation takes."""
+"""Number of sequences that are tested side by side; it affects only the memory of the simulation."""
 
 FEW = 4
-"""Sequences along which a rule may look at its network."""
+"""Number of sequences that diagnostics of a rule are computed from."""
 
-Progress = Callable[[str, int, int], None]
-"""Told what is going on, how much of it is done, and how much there is."""
+SystemProgress = Callable[[str, int, int], None]
+"""Called with the present task, and how much of it is done, of how much."""
 
 
 class Detail(NamedTuple):
-    """One batch step by step: a training step, or a gradient if there is no training.
+    """One batch, recorded step by step: a training step, or a gradient if there is no training.
 
     Attributes:
-        batch: what was done.
-        steps: each of its steps.
-        before: what was held when it began.
-        changes: what was allocated and released in it.
+        batch: the sweeps of the batch.
+        steps: its steps, in order.
+        before: the memory held when it began.
+        changes: allocations and releases during the batch.
     """
 
     batch: Batch
@@ -56,7 +57,7 @@ class Detail(NamedTuple):
     changes: list[Change]
 
     def totals(self, counts: Callable[[Sweep], bool] = lambda sweep: True) -> Totals:
-        """All of the batch, or of the sweeps that count."""
+        """Totals of the batch, or of those of its sweeps for which `counts` is true."""
         chosen = [counts(sweep) for sweep in self.batch.sweeps]
         part = Batch(self.batch.sequences, tuple(compress(self.batch.sweeps, chosen)))
         activities: dict[int, np.ndarray] = {}
@@ -67,34 +68,34 @@ class Detail(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a rule reported of itself.
+    """What a rule reports of itself at one test.
 
     Attributes:
-        horizon: how far it could carry errors; None if it has no horizon, or none at the weights of then.
-        diagnostics: all that it reported.
+        horizon: its horizon; None if the rule has none, or if it is undefined at the present weights.
+        diagnostics: all quantities that it reports.
     """
 
     horizon: Horizon | None
     diagnostics: list[Diagnostic]
 
-    def found(self, name: str) -> float | Mapping[str, float] | None:
-        """What the diagnostic of a name found; None if there is none."""
-        return next((each.found for each in self.diagnostics if each.name == name), None)
+    def value(self, name: str) -> float | Mapping[str, float] | None:
+        """The value of the diagnostic with a name; None if there is none."""
+        return next((each.value for each in self.diagnostics if each.name == name), None)
 
 
 @dataclass
 class Outcome:
-    """What is known of a trial when it is over.
+    """The results of a system.
 
     Attributes:
         score: the last test.
-        metrics: a row for each test and chip.
-        gradient: what the gradient check found.
-        reports: what the rule reported of itself at each test, and after the gradient check.
-        totals: what was done between tests; the first is programming and the test before training.
-        inference: one test alone.
-        detail: one batch step by step; with training, the one in the middle of it.
-        diverged: where learning first failed, if it did.
+        metrics: one row per test and chip.
+        gradient: the result of the gradient check.
+        reports: the reports of the rule, at each test and after the gradient check.
+        totals: the work between tests; the first is programming and the test before training.
+        inference: the work of one test.
+        detail: one batch, recorded step by step; with training, the batch in the middle.
+        diverged: where learning first reached a value that is not finite; None if it did not.
     """
 
     score: Score | None = None
@@ -107,66 +108,74 @@ class Outcome:
     diverged: dict[str, Any] | None = None
 
 
-class Trial:
-    """One system of an experiment. `run` does all that the experiment asks of it.
+class System:
+    """One system of an experiment; `run` rehearses, checks, trains and tests it.
 
     Args:
-        target: the exact gradient for the gradient check, which all systems share; the first one to need it fills it.
+        target: the exact gradient for the gradient check. All systems share it; the first that needs it fills it.
 
     Attributes:
-        machine, network: as they are after `run`.
-        outcome: filled in by `run`.
+        machine, network: those of the last stage of `run`.
+        outcome: the results, filled in by `run`.
     """
 
     numerics = EXACT
     """What the operations of its machines do to values."""
 
-    def __init__(self, experiment: Experiment, name: str, system: System, dataset: Dataset, target: Gradient) -> None:
-        self.experiment, self.name, self.system, self.dataset = experiment, name, system, dataset
+    def __init__(
+        self, experiment: Experiment, name: str, options: SystemOptions, dataset: Dataset, target: Gradient
+    ) -> None:
+        self.experiment, self.name, self.options, self.dataset = experiment, name, options, dataset
         self._target = target
-        self.rule = learning.build(system.learning)
+        self.rule = learning.build(options.learning)
         self.outcome = Outcome()
         self._shown = Differences()
         self.machine: Machine
         self.network: Network
 
-    def run(self, progress: Progress) -> Outcome:
+    def run(self, progress: SystemProgress) -> Outcome:
         """Rehearse, check the gradient, train and test.
 
         Raises:
-            HwsimError: the system cannot be simulated, or something that it needs has no answer.
+            HwsimError: the rule cannot run on the machine, or a Jacobian has no inverse; the message names the system.
         """
-        experiment, training = self.experiment, self.experiment.training
         progress("rehearsal", 0, 1)
-        holds = rehearse(experiment, self.name, self.system, self.dataset.train)
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what becomes infinite is reported
-            if experiment.gradient_check:
-                progress("gradient check", 0, 1)
-                self._check_gradient(experiment.gradient_check.sequences, holds)
-            if training:
-                if experiment.gradient_check:
-                    self.machine.release()
-                    del self.network
-                self._adopt(self._built(self.chips, holds, learns=True))
-                self._train(training, progress)
-            else:
-                if not experiment.gradient_check:
-                    self._adopt(self._built(self.chips, holds, learns=False))
-                self._test(0, 0, None)
-            self.outcome.totals.append(self.machine.journal.collect())
+        holds = rehearse(self.experiment, self.name, self.options, self.dataset.train)
+        try:
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what becomes infinite is reported
+                self._carry_out(holds, progress)
+        except HwsimError as error:  # such as a Jacobian without an inverse, which depends on values
+            raise type(error)(f"{self.name}: {error}") from None
         return self.outcome
+
+    def _carry_out(self, holds: Any, progress: SystemProgress) -> None:
+        experiment, training = self.experiment, self.experiment.training
+        if experiment.gradient_check:
+            progress("gradient check", 0, 1)
+            self._check_gradient(experiment.gradient_check.sequences, holds)
+        if training:
+            if experiment.gradient_check:
+                self.machine.release()
+                del self.network
+            self._adopt(self._built(self.chips, holds, learns=True))
+            self._train(training, progress)
+        else:
+            if not experiment.gradient_check:
+                self._adopt(self._built(self.chips, holds, learns=False))
+            self._test(0, 0, None)
+        self.outcome.totals.append(self.machine.journal.collect())
 
     # ---- building --------------------------------------------------------------------------------------------
 
     @property
     def chips(self) -> int:
-        """Machines without variation are all alike, so one of them is enough."""
-        return self.system.chips if self.system.machine.kind == "crossbar" else 1
+        """Number of chips that are simulated."""
+        return self.options.chips_simulated
 
     def _built(self, chips: int, holds: Any, learns: bool, strict: bool = False) -> Network:
-        """The network on the machine, if the rule fits both; the rule has prepared itself if it is to learn."""
+        """The network on the machine, checked by the rule and programmed; if it `learns`, the rule has prepared it."""
         stage = machines.build(
-            self.system.machine, chips=chips, seed=self.experiment.seed, strict=strict, numerics=self.numerics
+            self.options.machine, chips=chips, seed=self.experiment.seed, strict=strict, numerics=self.numerics
         )
         stage.holds = holds
         network = self._placed(stage, self.rule.uses)
@@ -195,13 +204,13 @@ class Trial:
         network.machine.journal.close_batch(1)
 
     def _adopt(self, network: Network) -> None:
-        """Take a network as the one that runs."""
+        """Make a network the one that runs."""
         self.network, self.machine = network, network.machine
 
     # ---- checking --------------------------------------------------------------------------------------------
 
     def _check_gradient(self, sequences: int, holds: Any) -> None:
-        """In strict mode, on a machine of its own with the same devices: nothing can be smuggled out of a step."""
+        """Check the gradient on a machine of its own, with the same devices, in strict mode."""
         episode = self.dataset.train.select(slice(0, sequences))
         self._adopt(self._built(self.chips, holds, learns=True, strict=True))
         self._shown.watch(self.network, self.rule)
@@ -217,7 +226,7 @@ class Trial:
         self._report(rule)
 
     def _report(self, rule: Rule) -> None:
-        """Note what the rule reports of itself at the present weights."""
+        """Add a report of the rule at the present weights."""
         few = self.dataset.train.select(slice(0, FEW))
         look = Outside(self.network, lambda: self._exact(1), few, self._shown)
         self.outcome.reports.append(Report(rule.horizon(look), rule.diagnostics(look)))
@@ -230,11 +239,11 @@ class Trial:
 
     @property
     def updates(self) -> int:
-        """Batches that are learned from; 0 without training."""
+        """Number of batches that are learned from; 0 without training."""
         training = self.experiment.training
         return self._length(training).updates if training else 0
 
-    def _train(self, training: Training, progress: Progress) -> None:
+    def _train(self, training: Training, progress: SystemProgress) -> None:
         network, stage = self.network, self.machine
         size, updates, every = self._length(training)
         optimizer = optimizers.build(training.optimizer, network)
@@ -287,12 +296,12 @@ class Trial:
                     "train_loss": None if train_loss is None else float(train_loss[chip]),
                     "test_loss": float(score.loss[chip]),
                     "test_accuracy": None if score.accuracy is None else float(score.accuracy[chip]),
-                    **{name: report.found(name) for name in REPORTED_AT_TESTS},
+                    **{name: report.value(name) for name in REPORTED_AT_TESTS},
                 }
             )
 
     def _stop_diverged_chips(self, updates: int) -> None:
-        """Chips whose gradient is no longer a number keep their weights; where it was lost is noted once."""
+        """Set gradients that are not finite to zero, so that the chip keeps its weights; record the first time."""
         sums = self.machine.holdings.accumulators()
         lost = np.zeros(self.machine.chips, bool)
         for storage in sums:
@@ -310,7 +319,7 @@ class Trial:
 
 
 class Watch:
-    """Has the journal and the ledger note one batch in detail."""
+    """A context manager: the journal and the memory ledger record one batch step by step."""
 
     def __init__(self, stage: Machine, wanted: bool = True) -> None:
         self._machine, self._wanted = stage, wanted

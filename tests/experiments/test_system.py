@@ -1,4 +1,4 @@
-"""What a trial reports: the gradient check tells errors apart, divergence is caught, a seed gives the same bytes."""
+"""What a system reports: the gradient check tells errors apart, divergence is caught, a seed gives the same bytes."""
 
 import json
 
@@ -10,7 +10,7 @@ import hwsim
 from hwsim import networks
 from hwsim.config import experiment as config
 from hwsim.documents import Document
-from hwsim.errors import CapabilityError, MemoryEstimateError
+from hwsim.errors import CapabilityError, MemoryEstimateError, SingularJacobianError
 from hwsim.experiments.look import Differences
 from hwsim.experiments.run import run
 from hwsim.learning.fpe import FPE
@@ -23,7 +23,7 @@ CLEAN = "ideal_crossbar"
 
 def experiment(machine="ideal", learner="fpe", network="lru", **changes):
     data = {
-        "name": "trial",
+        "name": "system",
         "seed": 3,
         "task": {"name": "random", "steps": 8, "width": 2, "train": 24, "test": 6},
         "network": NETWORKS[network] if isinstance(network, str) else network,
@@ -109,6 +109,17 @@ def test_a_run_that_diverges_says_where_and_ends():
     assert found["diverged"]["updates"] >= 1
     assert found["diverged"]["chips"] == [0]
     json.dumps(found, allow_nan=False)
+
+
+def test_what_goes_wrong_in_a_run_names_its_system():
+    """Large weights saturate tanh, whose slope is then 0: neither the footprint nor the rehearsal meets that."""
+    asked = experiment(
+        network={"layers": [{"cell": {"name": "leaky_tanh", "units": 4}}]},
+        gradient_check=None,
+        training={"optimizer": {"name": "sgd", "rate": 1e3}, "clip": None, "steps": 4, "batch": 8},
+    )
+    with pytest.raises(SingularJacobianError, match=r"^substrate: layer 1: the Jacobian of step \d .* has no inverse$"):
+        run(asked)
 
 
 @pytest.mark.parametrize("training", [None, {"optimizer": {"name": "sgd", "rate": 0.01}, "steps": 1, "batch": 8}])
