@@ -66,7 +66,7 @@ greater: Comparison = Comparison(
     "greater", kernels.greater, shape=together, work=each(compare=1), circuit="compare", aligned=True
 )
 """1 where the first operand is above the second, else 0: `greater(x, y)`, or `greater(x, 0.5)` for a fixed number."""
-unequal = Binary("unequal", kernels.unequal, kind="gate", shape=together, work=each(compare=1), aligned=True)
+unequal = Binary("unequal", kernels.unequal, shape=together, work=each(compare=1), aligned=True)
 """1 where two operands differ, else 0."""
 where = Operation("where", kernels.where, shape=last, work=each(compare=1), circuit="compare")
 """x where the mask is not zero, else y: `where(mask, x, y)`, all on the same wires."""
@@ -85,7 +85,6 @@ scale = Unary(
 quantise = Operation(
     "quantise",
     lambda x, full_scale, levels, unit: np.rint(np.clip(x / full_scale, -1, 1) * levels) * unit,
-    kind="scale",
     work=each(multiply=1),
 )
 """The nearest of so many levels to each side of zero, as its number times `unit`; full scale is the last level.

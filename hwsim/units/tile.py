@@ -288,7 +288,7 @@ class TileArray(Weights):
         machine.devices.written += written
         machine.measure(written, conductance)
         head = machine.analog_heads[moves.program, self.name]
-        machine.note(head, (0, 0, *matrix.shape), (wanted._slot,), self._conductance.name)
+        machine.note(head, (0, 0, *matrix.shape), (wanted._slot, before._slot, moved._slot), self._conductance.name)
         self.take(matrix)
 
     def wants(self, operation: Held, x: Signal) -> bool:

@@ -309,6 +309,23 @@ def test_programming_stores_the_steps_that_the_digital_unit_computes() -> None:
     )
 
 
+@pytest.mark.parametrize("on", ["ideal_crossbar", "pcm_crossbar_in_the_loop"])
+def test_records_of_programming_say_what_each_took_and_where_it_went(on: str) -> None:
+    stage = machines.build(machine_options(on))
+    made = Matrix(stage, "W", "input", Initial((5, 7), lambda: weights()[0]))
+    for _ in stage.phase("programming"):
+        made.program()
+    (trace,) = stage.journal.traces
+    assert [(record.kind, record.reads, record.writes) for record in trace] == [
+        ("load", ("W",), 0),
+        ("quantise", (0,), 1),
+        ("load", ("W steps",), 2),
+        ("unequal", (1, 2), 3),
+        ("store", (1,), "W steps"),
+        ("program", (1, 2, 3), "W devices"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("function", "computed", "follows"),
     [
