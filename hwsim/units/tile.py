@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field
 from hwsim.accounts.energy import Charge, charge
 from hwsim.accounts.memory import MASTER, WEIGHTS
 from hwsim.errors import CapabilityError
-from hwsim.machine.holder import Rounding, Weights
+from hwsim.machine.holder import Weights
 from hwsim.machine.machine import vectors
-from hwsim.machine.numerics import Primitive
+from hwsim.machine.numerics import Primitive, Rounding
 from hwsim.machine.parameters import Matrix
 from hwsim.machine.shapes import Shown, blank
 from hwsim.machine.signal import Signal
