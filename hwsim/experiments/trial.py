@@ -161,7 +161,7 @@ class Trial:
     @property
     def chips(self) -> int:
         """Machines without variation are all alike, so one of them is enough."""
-        return self.system.chips if self.system.machine.kind == "crossbar" else 1
+        return self.system.chips if machines.vary(self.system.machine) else 1
 
     def _built(self, chips: int, holds: Any, learns: bool, strict: bool = False) -> Network:
         """The network on the machine, if the rule fits both; the rule has prepared itself if it is to learn."""

@@ -26,4 +26,9 @@ def build(options: Any, *, chips: int = 1, seed: int = 0, strict: bool = False, 
     return made
 
 
-__all__ = ["MACHINES", "AnyOptions", "build"]
+def vary(options: Any) -> bool:
+    """Whether chips that `options` describe differ from each other, by their devices; others are made once."""
+    return hasattr(options, "device")
+
+
+__all__ = ["MACHINES", "AnyOptions", "build", "vary"]

@@ -12,7 +12,7 @@ import numba
 import numpy
 
 import hwsim
-from hwsim import documents, tasks
+from hwsim import documents, machines, tasks
 from hwsim.config.grid import Grid
 from hwsim.config.study import ClusterOptions
 from hwsim.errors import ConfigError, OutputError
@@ -96,7 +96,7 @@ def check_tables(grid: Grid) -> None:
     rows = tests = 0
     for experiment in grid.representatives():
         systems = experiment.systems().values()
-        chips = sum(system.chips if system.machine.kind == "crossbar" else 1 for system in systems)
+        chips = sum(system.chips if machines.vary(system.machine) else 1 for system in systems)
         rows = max(rows, chips)
         if experiment.training and experiment.test:
             sequences = tasks.outline(experiment.task).train.batch
