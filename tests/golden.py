@@ -279,4 +279,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))  # the code beside it, whatever is installed
     sys.exit(main())

@@ -61,16 +61,16 @@ def machine(document: Document, root: str = "") -> Any:
         text = "kind is missing" if kind is None else documents.unknown("kind", str(kind), list(MACHINES))
         raise documents.refuse([document.problem(("kind",), text)])
     messages: list[str] = []
-    if kind == "crossbar":
-        for key, options_of, stand_in in (
-            ("device", device, "ideal"),
-            ("periphery", periphery, "none"),
-            ("digital", _digital, "digital_45nm"),
-        ):
-            if key in document.data:
-                make = partial(options_of, document.part((key,)))
-                document.data[key] = documents.collect(messages, make, partial(options_of, Document(key, stand_in)))
-    return _checked(MACHINES[kind].Options, document, messages, root)
+    options = MACHINES[kind].Options
+    for key, options_of, stand_in in (
+        ("device", device, "ideal"),
+        ("periphery", periphery, "none"),
+        ("digital", _digital, "digital_45nm"),
+    ):
+        if key in document.data and key in options.model_fields:
+            make = partial(options_of, document.part((key,)))
+            document.data[key] = documents.collect(messages, make, partial(options_of, Document(key, stand_in)))
+    return _checked(options, document, messages, root)
 
 
 def device(document: Document) -> DataSheet:

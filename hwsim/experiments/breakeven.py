@@ -9,7 +9,7 @@ from itertools import pairwise
 from math import exp, inf, log
 from typing import Any, NamedTuple
 
-from hwsim import cells, tasks
+from hwsim import cells, machines, tasks
 from hwsim.config import hardware
 from hwsim.config.experiment import Experiment, Reference, SystemOptions
 from hwsim.documents import Document, unknown
@@ -320,7 +320,7 @@ def _width(experiment: Experiment, dataset: Dataset, value: int) -> tuple[Experi
 def _with_tiles(experiment: Experiment) -> Experiment:
     """The experiment with as many tiles on the substrate as it needs."""
     machine = experiment.machine
-    if machine.kind != "crossbar":
+    if not machines.kind_of(machine).is_analog:
         return experiment
     tiles = machine.parts.tiles.model_copy(update={"count": _MANY_TILES})
     parts = machine.parts.model_copy(update={"tiles": tiles})

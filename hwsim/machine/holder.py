@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from hwsim.accounts.memory import WEIGHTS
+from hwsim.machine.numerics import Rounding
 from hwsim.machine.parameters import Coefficients, Conjugate, Matrix
 from hwsim.machine.signal import Signal
 from hwsim.machine.stage import Stage
 from hwsim.machine.storage import Storage
-from hwsim.operations import moves
-
-Rounding = Callable[[np.ndarray], np.ndarray]
 
 
 class Weights:
@@ -42,22 +38,18 @@ class WeightCopy(Weights):
 
     def __init__(self, machine: Stage, matrix: Matrix, rounding: Rounding | None) -> None:
         super().__init__(matrix, rounding)
-        self._machine = machine
         self._copy = Storage(machine, f"{matrix.name} copy", WEIGHTS, matrix.shape, matrix.weights, shared=True)
 
     def program(self, matrix: Matrix) -> None:
-        super().program(matrix)
-        machine, copy, master = self._machine, self._copy, matrix.trainable.master.load()
-        copy.value = matrix.weights
-        shape = machine.see(master).shape
-        machine.note(machine.heads[moves.store, copy.port.name], shape, (master._slot,), copy.name)
+        copy = self._copy
+        copy.port.overwrite(copy, matrix.trainable.master.load(), self._rounding)
+        matrix.take(copy.value)
 
 
 class Words:
     """Coefficients in a digital memory. Trained ones are their own master values, and conjugates need nothing."""
 
     def __init__(self, machine: Stage, coefficients: Coefficients) -> None:
-        self._machine = machine
         if coefficients.trained_themselves:
             coefficients.storage = coefficients.trainable.master
         elif isinstance(coefficients, Conjugate):
@@ -71,7 +63,4 @@ class Words:
         """Set coefficients to `values`, or to their master values, which they have already."""
         if values is None or isinstance(coefficients, Conjugate):
             return
-        machine, storage = self._machine, coefficients.storage
-        storage.value = machine.numerics.copy(machine.see(values))
-        head = machine.heads[moves.store, storage.port.name]
-        machine.note(head, storage.value.shape, (values._slot,), coefficients.name)
+        coefficients.storage.port.overwrite(coefficients.storage, values)

@@ -103,9 +103,9 @@ class Numerics:
     def zeros(self, shape: Shape, dtype: np.dtype) -> np.ndarray:
         return np.zeros(shape, dtype)
 
-    def unknown(self, shape: Shape) -> np.ndarray:
+    def unknown(self, shape: Shape, dtype: np.dtype) -> np.ndarray:
         """Numbers that nobody has written yet."""
-        return np.full(shape, np.nan)
+        return np.full(shape, np.nan, dtype)
 
     def copy(self, v: np.ndarray) -> np.ndarray:
         return v.copy()

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwsim.errors import CausalityError
+from hwsim.machine.numerics import Rounding
 from hwsim.machine.signal import Signal
 from hwsim.machine.stage import Stage
 from hwsim.machine.storage import Accumulator, Queue, Register, Storage, Tape
@@ -144,6 +145,17 @@ class Port:
         head = self.machine.heads[moves.replay, self.name]
         return self.machine.emit(head, value, (storage.name,), storage.size[-1:])
 
+    # ---- what is overwritten at once ----------------------------------------------------------------------------
+
+    def overwrite(self, storage: Storage, x: Signal, rounding: Rounding | None = None) -> None:
+        """Have a storage hold a vector of all its values from now on, brought to a narrower format if it has one."""
+        machine = self.machine
+        x = machine.digital(x)
+        value = machine.see(x)
+        held = value.reshape(storage.value.shape)
+        storage.value = machine.numerics.copy(held) if rounding is None else rounding(held).astype(held.dtype)
+        machine.note(machine.heads[self.stores], value.shape, (x._slot,), storage.name)
+
     # ---- sums ------------------------------------------------------------------------------------------------
 
     def add(self, sums: Accumulator, x: Signal) -> None:
@@ -189,14 +201,6 @@ class Port:
         machine = self.machine
         value = machine.numerics.copy(sums.value.reshape(machine.chips, 1, -1))
         return machine.emit(machine.heads[self.loads], value, (sums.name,))
-
-    def store_sums(self, sums: Accumulator, x: Signal) -> None:
-        """Overwrite the sums with a vector of them."""
-        machine = self.machine
-        x = machine.digital(x)
-        value = machine.see(x)
-        sums.value = machine.numerics.copy(value.reshape(sums.value.shape))
-        machine.note(machine.heads[self.stores], value.shape, (x._slot,), sums.name)
 
     def clear_sums(self, sums: Accumulator) -> None:
         """Set the sums to zero."""

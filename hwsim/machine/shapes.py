@@ -99,8 +99,8 @@ class Shapes(Numerics):
     def zeros(self, shape: Shape, dtype: np.dtype) -> np.ndarray:
         return blank(shape, dtype)
 
-    def unknown(self, shape: Shape) -> np.ndarray:
-        return blank(shape, float)
+    def unknown(self, shape: Shape, dtype: np.dtype) -> np.ndarray:
+        return blank(shape, dtype)
 
     def copy(self, v: np.ndarray) -> np.ndarray:
         return blank(v.shape, v.dtype)

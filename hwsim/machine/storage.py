@@ -203,7 +203,7 @@ class Accumulator(Storage):
     def store(self, signal: Signal) -> None:
         """Overwrite the sums with a vector of them."""
         self._require_phase()
-        self.port.store_sums(self, signal)
+        self.port.overwrite(self, signal)
 
     def clear(self) -> None:
         """Set the sums to zero."""

@@ -35,7 +35,7 @@ class ChipPrices:
         self._functions = parts.functions
         multipliers = MultiplierPrices(parts.diagonals, parts.functions, chip.sharing)
         diagonals = (held.diagonal, held.conjugate_diagonal, held.inverse_diagonal)
-        self._units: dict[str, Priced] = {
+        self.units: dict[str, Priced] = {
             **{operation.kind: self._tiles for operation in (held.read, held.read_transposed, moves.program)},
             **{operation.kind: multipliers for operation in diagonals},
             **{operation.kind: Free() for operation in BY_NAME.values() if operation.wiring},
@@ -50,7 +50,7 @@ class ChipPrices:
         """The analog unit that a record is of; None for the digital one."""
         if record.format != ANALOG and record.kind not in CONVERSIONS:
             return None
-        return self._units.get(record.kind, self._functions)
+        return self.units.get(record.kind, self._functions)
 
     def charges(self, record: Record, where: Occurrence = ONCE) -> list[Charge]:
         unit = self._unit(record)

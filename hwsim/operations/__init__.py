@@ -17,6 +17,7 @@ from hwsim.operations.elementwise import (
     multiply,
     negate,
     plus,
+    quantise,
     reciprocal,
     relu,
     scale,
@@ -30,6 +31,7 @@ from hwsim.operations.elementwise import (
     subtract,
     tanh,
     tanh_slope,
+    unequal,
     where,
 )
 from hwsim.operations.held import Held
@@ -106,6 +108,7 @@ __all__ = [
     "plus_identity",
     "project",
     "qr",
+    "quantise",
     "reciprocal",
     "relu",
     "scale",
@@ -127,6 +130,7 @@ __all__ = [
     "tanh",
     "tanh_slope",
     "total",
+    "unequal",
     "where",
     "wire",
     "zeros",

@@ -72,6 +72,8 @@ greater: Comparison = Comparison(
     "greater", kernels.greater, shape=together, work=each(compare=1), circuit="compare", aligned=True
 )
 """1 where the first operand is above the second, else 0: `greater(x, y)`, or `greater(x, 0.5)` for a fixed number."""
+unequal = Binary("unequal", kernels.unequal, shape=together, work=each(compare=1), aligned=True)
+"""1 where two operands differ, else 0."""
 where = Operation("where", kernels.where, shape=last, work=each(compare=1), circuit="compare")
 """x where the mask is not zero, else y: `where(mask, x, y)`, all on the same wires."""
 
@@ -86,6 +88,15 @@ scale = Unary(
     circuit="multiply",
     derivative=Elementwise(lambda node: node.constants[0]),
 )
+quantise = Operation(
+    "quantise",
+    lambda x, full_scale, levels, unit: np.rint(np.clip(x / full_scale, -1, 1) * levels) * unit,
+    work=each(multiply=1),
+)
+"""The nearest of so many levels to each side of zero, as its number times `unit`; full scale is the last level.
+
+`quantise(x, full_scale, levels, unit)` is one product: rounding and saturation are how it is brought to its bits.
+"""
 plus = Unary("offset", np.add, work=each(add=1), derivative=Elementwise(1))
 at_most = Unary("at most", np.minimum, work=each(compare=1))
 at_least = Unary("at least", np.maximum, work=each(compare=1))

@@ -227,6 +227,17 @@ def greater(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 @compiled
+def unequal(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """1 where x and y differ, else 0; not a number differs from everything."""
+    _same(x, y)
+    out = np.empty(x.shape, x.dtype)
+    a, b, o = x.ravel(), y.ravel(), out.ravel()
+    for i in range(a.size):
+        o[i] = 1 if a[i] != b[i] else 0
+    return out
+
+
+@compiled
 def above(x: np.ndarray, number: float) -> np.ndarray:
     """1 where x is above a number, else 0."""
     out = np.empty(x.shape, x.dtype)

@@ -35,8 +35,7 @@ class Devices:
 
     Args:
         mapping: how weights are conductances.
-        step: the step that each weight was last programmed to, `(chips, rows, columns)`; NaN before that.
-        conductance: in siemens, `(chips, 2, rows, columns)`; like `step` the array of a storage, changed in place.
+        conductance: in siemens, `(chips, 2, rows, columns)`; the array of a storage, changed in place.
 
     Attributes:
         plus, minus: the two conductances of each weight, views of `conductance`.
@@ -45,8 +44,8 @@ class Devices:
         writes: how often each device was written, `(chips, 2, rows, columns)`.
     """
 
-    def __init__(self, mapping: Mapping, step: np.ndarray, conductance: np.ndarray) -> None:
-        self.mapping, self.step, self.conductance = mapping, step, conductance
+    def __init__(self, mapping: Mapping, conductance: np.ndarray) -> None:
+        self.mapping, self.conductance = mapping, conductance
         self.plus, self.minus = conductance[:, 0], conductance[:, 1]
         self.writes = np.zeros(conductance.shape, np.uint16)
         self._programmed = 0
@@ -57,36 +56,35 @@ class Devices:
         """Devices on one chip."""
         return int(self.conductance[0].size)
 
-    def program(self, targets: np.ndarray, draws: list[np.random.Generator]) -> tuple[np.ndarray, np.ndarray]:
-        """Write the devices whose targets have moved.
+    def program(
+        self, wanted: np.ndarray, before: np.ndarray, moved: np.ndarray, draws: list[np.random.Generator]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Write the devices of the weights that moved; one that stays at its least conductance is left alone.
 
         Args:
-            targets: weights `(chips, rows, columns)`.
+            wanted, before: the steps to program, and those that were programmed last, as words `(chips, 1, weights)`;
+                not a number where there were none.
+            moved: 1 where they differ, else 0.
             draws: one stream per chip.
 
         Returns:
             For each chip, how many devices were written, and the sum of their target conductances.
         """
-        step = self.mapping.steps(targets)
-        chips = len(targets)
+        chips, (rows, columns) = len(wanted), self.conductance.shape[2:]
+        wanted, before, moved = (words.reshape(chips, rows, columns) for words in (wanted, before, moved))
         written, conductance = np.zeros(chips), np.zeros(chips)
         self._programmed += 1
         if self._programmed == np.iinfo(np.uint16).max:  # from here on a count might not fit
             self.writes = self.writes.astype(np.uint32)
         for side, sign in enumerate((1, -1)):
-            part, old = np.maximum(sign * step, 0), np.maximum(sign * self.step, 0)
-            changed = part != old
-            self.writes[:, side] += changed
-            goal = self.mapping.goal(part)
-            error = self.mapping.sheet.programming_error(goal)
-            for chip in range(chips):
-                where = changed[chip]
-                noise = draws[chip].standard_normal(int(where.sum()))
-                reached = np.maximum(goal[chip][where] + error[chip][where] * noise, 0)
-                self.conductance[chip, side][where] = reached
-                written[chip] += where.sum()
-                conductance[chip] += goal[chip][where].sum()
-        self.step[:] = step
+            pulsed = (moved != 0) & ~((sign * wanted <= 0) & (sign * before <= 0))
+            self.writes[:, side] += pulsed
+            for chip, where in enumerate(pulsed):
+                goal = self.mapping.goal(np.maximum(sign * wanted[chip][where], 0) / self.mapping.unit)
+                error = self.mapping.sheet.programming_error(goal) * draws[chip].standard_normal(goal.size)
+                self.conductance[chip, side][where] = np.maximum(goal + error, 0)
+                written[chip] += goal.size
+                conductance[chip] += goal.sum()
         self.refresh()
         return written, conductance
 
@@ -114,10 +112,10 @@ class BlankDevices:
 
     noisy = False
 
-    def __init__(self, expected: Expectations, mapping: Mapping, step: np.ndarray, conductance: np.ndarray) -> None:
-        self.mapping, self.expected, self.shape = mapping, expected, step.shape
-        self.step, self.conductance = step, conductance
-        self.plus = self.minus = self.weights = blank(step.shape)
+    def __init__(self, expected: Expectations, mapping: Mapping, conductance: np.ndarray) -> None:
+        self.mapping, self.expected, self.conductance = mapping, expected, conductance
+        self.shape = len(conductance), *conductance.shape[2:]
+        self.plus = self.minus = self.weights = blank(self.shape)
         sheet = mapping.sheet
         self._typical = sheet.conductance.min.value + expected.conductance * sheet.window
         self._programmed = False
@@ -132,7 +130,7 @@ class BlankDevices:
         """As large as counts of writes, weights, and their variances."""
         return blank(self.conductance.shape, np.uint16), blank(self.shape), blank(self.shape)
 
-    def program(self, targets: np.ndarray, draws: Any) -> tuple[np.ndarray, np.ndarray]:
+    def program(self, *words: Any) -> tuple[np.ndarray, np.ndarray]:
         """As for real devices; the first time all of them are written."""
         chips, rows, columns = self.shape
         share = self.expected.written if self._programmed else 1.0
@@ -155,8 +153,8 @@ MAKE = Primitive(Devices, BlankDevices)
 CUT = Primitive(Devices.cut, lambda expected, devices, *which: devices.cut(*which), lasting=True)
 PROGRAM = Primitive(
     Devices.program,
-    lambda expected, devices, *goal: devices.program(*goal),
-    lambda written, devices, *goal: _PROGRAMMED * devices.step.size,
+    lambda expected, devices, *words: devices.program(*words),
+    lambda written, devices, *words: _PROGRAMMED * devices.weights.size,
 )
 KEPT = Primitive(lambda devices: (), lambda expected, devices: devices.kept, lasting=True)
 """Arrays that only weighing a run has to know of."""

@@ -30,9 +30,10 @@ class Mapping:
         """Programming steps from zero to the largest weight."""
         return levels(self.sheet)
 
-    def steps(self, targets: np.ndarray) -> np.ndarray:
-        """The programming step that is nearest to each weight, from minus `levels` to `levels`."""
-        return np.asarray(np.rint(np.clip(targets / self.w_max, -1, 1) * self.levels))
+    @property
+    def unit(self) -> float:
+        """What stands for one step in digital words: a power of two, so that the last step fits into every format."""
+        return 2.0 ** -self.levels.bit_length()
 
     def goal(self, part: np.ndarray) -> np.ndarray:
         """The target conductance of a device at so many steps from zero, in siemens."""

@@ -19,7 +19,7 @@ from hwsim.machine.parameters import Coefficients
 from hwsim.machine.shapes import blank
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Storage
-from hwsim.operations import BY_KIND, Held, held, moves
+from hwsim.operations import BY_KIND, Held, held
 from hwsim.operations.kernels import compiled
 from hwsim.records import Record
 from hwsim.units.function import AnalogUnit, Bank, Circuits, Functions
@@ -139,13 +139,8 @@ class Multipliers:
         """Set the words that circuits multiply by, or add, in their own format."""
         if self.owner is not coefficients:
             return
-        machine = self._machine
-        if values is None:
-            values = coefficients.trainable.master.load()
-        values = machine.digital(values)
-        v, storage = machine.see(values), coefficients.storage
-        storage.value = machine.numerics.copy(v) if self._round is None else self._round(v).astype(v.dtype)
-        machine.note(machine.heads[moves.store, storage.port.name], v.shape, (values._slot,), coefficients.name)
+        wanted = coefficients.trainable.master.load() if values is None else values
+        coefficients.storage.port.overwrite(coefficients.storage, wanted, self._round)
 
     def wants(self, operation: Held, x: Signal) -> bool:
         """Whether it applies the coefficients to this signal; otherwise the digital unit does."""

@@ -12,14 +12,14 @@ from pydantic import BaseModel, Field
 from hwsim.accounts.energy import Charge, charge
 from hwsim.accounts.memory import MASTER, WEIGHTS
 from hwsim.errors import CapabilityError
-from hwsim.machine.holder import Rounding, Weights
+from hwsim.machine.holder import Weights
 from hwsim.machine.machine import vectors
-from hwsim.machine.numerics import Primitive
+from hwsim.machine.numerics import Primitive, Rounding
 from hwsim.machine.parameters import Matrix
 from hwsim.machine.shapes import Shown, blank
 from hwsim.machine.signal import Signal
-from hwsim.machine.storage import Storage
-from hwsim.operations import Held, add, gate, held, moves, scale
+from hwsim.machine.storage import Register, Storage
+from hwsim.operations import Held, add, held, moves, quantise, unequal
 from hwsim.operations.kernels import compiled
 from hwsim.operations.noise import Moment, Source, perturb, perturb_each
 from hwsim.physics import DataSheet
@@ -257,11 +257,11 @@ class TileArray(Weights):
             devices=2,
             volatile=False,
         )
-        unknown = machine.numerics.unknown((chips, rows, columns))
-        self._steps = Storage(machine, f"{matrix.name} steps", MASTER, (rows, columns), unknown, shared=True, bits=bits)
+        unknown = machine.numerics.unknown((chips, 1, rows * columns), machine.dtype)
+        self._steps = Register(machine, f"{matrix.name} steps", MASTER, unknown, shared=True, bits=bits)
         w_max = headroom(sheet, options.weight_range) * matrix.largest or 1.0
         self.mapping = Mapping(sheet, w_max)
-        self.devices: Devices = run(physical.MAKE)(self.mapping, self._steps.value, self._conductance.value)
+        self.devices: Devices = run(physical.MAKE)(self.mapping, self._conductance.value)
         self._kept = run(physical.KEPT)(self.devices)
         self._cuts: dict[bool, list[Cut]] = {}
 
@@ -272,23 +272,23 @@ class TileArray(Weights):
     def program(self, matrix: Matrix) -> None:
         """Write the devices whose target has moved; how many is measured.
 
-        The digital unit scales each target to steps, compares them with the ones that are programmed, and keeps them.
-        That is entered here for its cost; which devices it finds, the array says.
+        The digital unit finds the step of each target, compares it with the one that was programmed, and keeps it.
         """
-        machine, target = self._machine, matrix.trainable.master.load()
-        wanted = machine.one(scale, target, self.mapping.levels / self.mapping.w_max)
-        value, port = machine.see(target), self._steps.port.name
-        programmed = machine.emit(machine.heads[moves.load, port], value, (self._steps.name,))
-        machine.emit(machine.heads[gate], value, (wanted._slot, programmed._slot))
-        machine.note(machine.heads[moves.store, port], value.shape, (wanted._slot,), self._steps.name)
+        machine, mapping = self._machine, self.mapping
+        target = matrix.trainable.master.load()
+        wanted = machine.carry_out(quantise, target, mapping.w_max, mapping.levels, mapping.unit)
+        before = self._steps.load()
+        moved = machine.two(unequal, wanted, before)
+        self._steps.store(wanted)
         place = f"{machine.sequencer.batch_number}", f"{machine.sequencer.sweep_number}"
         draws = machine.numerics.generators(machine.seed, machine.chips, matrix.name, "programming", *place)
-        written, conductance = self._program(self.devices, matrix.trainable.values, draws)
+        words = machine.see(wanted), machine.see(before), machine.see(moved)
+        written, conductance = self._program(self.devices, *words, draws)
         self._cuts.clear()
         machine.devices.written += written
         machine.measure(written, conductance)
         head = machine.analog_heads[moves.program, self.name]
-        machine.note(head, (0, 0, *matrix.shape), (wanted._slot,), self._conductance.name)
+        machine.note(head, (0, 0, *matrix.shape), (wanted._slot, before._slot, moved._slot), self._conductance.name)
         self.take(matrix)
 
     def wants(self, operation: Held, x: Signal) -> bool:

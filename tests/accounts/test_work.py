@@ -47,6 +47,8 @@ ELEMENTARY = {"mac", "multiply", "add", "compare", "divide", "root", "exp", "tan
         ("relu", (5,), {"compare": 5}),
         ("gate", (5,), {"compare": 5}),
         ("greater", (5,), {"compare": 5}),
+        ("unequal", (5,), {"compare": 5}),
+        ("quantise", (5,), {"multiply": 5}),
         ("where", (5,), {"compare": 5}),
         ("spike", (5,), {"compare": 5}),
         ("spike slope", (5,), {"add": 5, "compare": 5, "multiply": 5}),  # 1 - |x|, not below 0, times its height

@@ -20,7 +20,9 @@ from hwsim.documents import Document
 from hwsim.episode import Episode
 from hwsim.initial import Initial
 from hwsim.machine import Matrix
+from hwsim.machine.numerics import Numerics
 from hwsim.machines.chip import Chip
+from hwsim.operations import BY_NAME
 from hwsim.physics import DataSheet
 from hwsim.units.devices import Devices
 from hwsim.units.mapping import Mapping, levels, splits, tiles
@@ -64,13 +66,27 @@ def draws(chips: int, seed: int = 0) -> list[np.random.Generator]:
     return [np.random.default_rng([seed, chip]) for chip in range(chips)]
 
 
-def blank(sheet: DataSheet, shape: tuple[int, int, int], w_max: float = 1.0) -> Devices:
-    return Devices(Mapping(sheet, w_max), np.full(shape, np.nan), np.zeros((shape[0], 2, *shape[1:])))
+class Array(Devices):
+    """Devices of a matrix, with the words that a digital unit would hand to them."""
+
+    def __init__(self, mapping: Mapping, shape: tuple[int, int, int]) -> None:
+        super().__init__(mapping, np.zeros((shape[0], 2, *shape[1:])))
+        self.words = np.full((shape[0], 1, shape[1] * shape[2]), np.nan)
+
+    def write(self, targets: np.ndarray, draws: list[np.random.Generator]) -> tuple[np.ndarray, np.ndarray]:
+        most, before = self.mapping.levels, self.words
+        steps = np.clip(np.rint(targets / self.mapping.w_max * most), -most, most)
+        self.words = steps.reshape(before.shape) * self.mapping.unit
+        return self.program(self.words, before, 1.0 * (self.words != before), draws)
 
 
-def programmed(sheet: DataSheet, targets: np.ndarray, w_max: float = 1.0, seed: int = 0) -> Devices:
+def blank(sheet: DataSheet, shape: tuple[int, int, int], w_max: float = 1.0) -> Array:
+    return Array(Mapping(sheet, w_max), shape)
+
+
+def programmed(sheet: DataSheet, targets: np.ndarray, w_max: float = 1.0, seed: int = 0) -> Array:
     array = blank(sheet, targets.shape, w_max)
-    array.program(targets, draws(len(targets), seed))
+    array.write(targets, draws(len(targets), seed))
     return array
 
 
@@ -118,7 +134,7 @@ def test_a_weight_is_the_difference_of_a_pair_with_one_device_at_its_least() -> 
 
 def test_at_first_every_device_is_written() -> None:
     array = blank(device(), (2, 5, 7))
-    written, conductance = array.program(weights(), draws(2))
+    written, conductance = array.write(weights(), draws(2))
     np.testing.assert_array_equal(written, [70, 70])
     np.testing.assert_allclose(conductance, (array.plus + array.minus).sum((1, 2)), rtol=1e-12)
 
@@ -128,7 +144,7 @@ def test_only_what_moved_by_more_than_half_a_step_is_written() -> None:
     array = programmed(device(error=("0.1 uS",)), start)
     plus, minus, read = array.plus.copy(), array.minus.copy(), array.weights.copy()
     move = np.array([[[0.49, -0.49, 0.51, -0.51, 0.51, 0.3, 0.51, 0.49]]]) / 20
-    written, conductance = array.program(start + move, draws(1, seed=9))
+    written, conductance = array.write(start + move, draws(1, seed=9))
     np.testing.assert_array_equal((array.plus != plus)[0, 0], [0, 0, 1, 1, 0, 0, 1, 0])
     np.testing.assert_array_equal((array.minus != minus)[0, 0], [0, 0, 0, 0, 1, 0, 0, 0])
     np.testing.assert_array_equal((array.weights != read)[0, 0], [0, 0, 1, 1, 1, 0, 1, 0])
@@ -138,7 +154,7 @@ def test_only_what_moved_by_more_than_half_a_step_is_written() -> None:
 
 def test_a_weight_that_changes_sign_has_both_devices_written() -> None:
     array = programmed(device(), np.full((1, 1, 1), 0.2))
-    written, conductance = array.program(np.full((1, 1, 1), -0.3), draws(1))
+    written, conductance = array.write(np.full((1, 1, 1), -0.3), draws(1))
     np.testing.assert_array_equal(written, [2])
     np.testing.assert_allclose(conductance, [(1 + 7) * MICRO], rtol=1e-12)
     np.testing.assert_allclose([array.plus[0, 0, 0], array.minus[0, 0, 0]], [1e-6, 7e-6], rtol=1e-12)
@@ -147,7 +163,7 @@ def test_a_weight_that_changes_sign_has_both_devices_written() -> None:
 def test_programming_the_same_weights_again_writes_nothing() -> None:
     array = programmed(shipped("pcm_gst_90nm"), weights())
     before = array.plus.tobytes(), array.minus.tobytes(), array.weights.tobytes()
-    written, conductance = array.program(weights(), draws(2, seed=5))
+    written, conductance = array.write(weights(), draws(2, seed=5))
     assert not written.any()
     assert not conductance.any()
     assert (array.plus.tobytes(), array.minus.tobytes(), array.weights.tobytes()) == before
@@ -157,7 +173,7 @@ def test_small_changes_add_up_until_a_device_is_written() -> None:
     array, target, times = programmed(device(), np.zeros((1, 1, 1))), 0.0, 0.0
     for _ in range(100):
         target += 0.2 / 20
-        times += array.program(np.full((1, 1, 1), target), draws(1))[0][0]
+        times += array.write(np.full((1, 1, 1), target), draws(1))[0][0]
     assert times == 20
     assert array.weights[0, 0, 0] == close(1, abs=1e-6)
 
@@ -202,7 +218,7 @@ def test_each_write_has_an_error_of_its_own() -> None:
     sheet, shape = device(error=("0.5 uS",)), (1, 100, 100)
     array = programmed(sheet, np.full(shape, 0.5))
     first = array.plus - 11 * MICRO
-    array.program(np.full(shape, 0.9), draws(1, seed=1))
+    array.write(np.full(shape, 0.9), draws(1, seed=1))
     second = array.plus - 19 * MICRO
     assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 5 / 100
     assert stats.kstest(second.ravel() / (0.5 * MICRO), "norm").pvalue > ONE_IN_A_MILLION
@@ -245,7 +261,7 @@ def test_the_spread_of_a_weight_is_that_of_reads_of_both_devices() -> None:
 def test_the_cuts_of_tiles_are_what_the_matrix_was_last_programmed_to(transposed: bool, lines: int) -> None:
     array = programmed(device(noise=0.01), weights())
     for targets in (weights(), -weights(seed=2)):
-        array.program(targets, draws(2))
+        array.write(targets, draws(2))
         size = array.weights.shape[1 if transposed else 2]
         cuts = [array.cut(transposed, part) for part in splits(size, lines)]
         for whole, parts in (
@@ -257,6 +273,74 @@ def test_the_cuts_of_tiles_are_what_the_matrix_was_last_programmed_to(transposed
         lit = (array.plus + array.minus).sum(2 if transposed else 1)
         np.testing.assert_allclose(np.concatenate([cut.conductance for cut in cuts], 1), lit, rtol=1e-6)
         assert all(cut.weights.shape[1] <= lines for cut in cuts)
+
+
+def reprogrammed(change: float, **functions: Any) -> tuple[Chip, np.ndarray, np.ndarray]:
+    """Weights of 20 steps a unit, programmed, changed and programmed again: the machine, and what was held each time.
+
+    Args:
+        functions: what the digital unit computes the second time, by operation; those of this machine alone.
+    """
+    stage = machines.build(
+        machine_options({"like": "ideal_crossbar", "device": described()}), chips=2, numerics=Numerics()
+    )
+    assert isinstance(stage, Chip)
+    made, found = Matrix(stage, "W", "input", Initial((5, 7), lambda: weights()[0])), []
+    for _ in stage.phase("programming"):
+        made.program()
+    for _ in range(2):
+        found.append(stage.devices["W"].devices.weights.copy())
+        made.trainable.master.value = made.trainable.master.value + np.float32(change)
+        for name, function in functions.items():
+            stage.functions[BY_NAME[name]] = function
+        for _ in stage.phase("programming"):
+            made.program()
+    return stage, found[0], found[1]
+
+
+def test_programming_stores_the_steps_that_the_digital_unit_computes() -> None:
+    stage, _, _ = reprogrammed(0.01)
+    mapping = stage.devices["W"].mapping
+    target = stage.storages["W"].value.astype(float)
+    steps = np.rint(target / mapping.w_max * mapping.levels)
+    np.testing.assert_array_equal(stage.storages["W steps"].value, steps / 2 ** len(f"{mapping.levels:b}"))
+    np.testing.assert_allclose(
+        stage.devices["W"].devices.weights.reshape(target.shape), steps * mapping.w_max / mapping.levels, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("on", ["ideal_crossbar", "pcm_crossbar_in_the_loop"])
+def test_records_of_programming_say_what_each_took_and_where_it_went(on: str) -> None:
+    stage = machines.build(machine_options(on))
+    made = Matrix(stage, "W", "input", Initial((5, 7), lambda: weights()[0]))
+    for _ in stage.phase("programming"):
+        made.program()
+    (trace,) = stage.journal.traces
+    assert [(record.kind, record.reads, record.writes) for record in trace] == [
+        ("load", ("W",), 0),
+        ("quantise", (0,), 1),
+        ("load", ("W steps",), 2),
+        ("unequal", (1, 2), 3),
+        ("store", (1,), "W steps"),
+        ("program", (1, 2, 3), "W devices"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("function", "computed", "follows"),
+    [
+        ("unequal", lambda x, y: np.zeros_like(x), lambda first, step: first),
+        ("quantise", lambda x, *_: np.full_like(x, 2.0**-3), lambda first, step: np.full_like(first, 4 * step)),
+    ],
+)
+def test_devices_are_written_to_what_the_digital_unit_hands_over(function: str, computed: Any, follows: Any) -> None:
+    """A comparison that finds no difference leaves them alone; steps of another origin are what they are written to."""
+    stage, first, second = reprogrammed(0.5, **{function: computed})
+    mapping = stage.devices["W"].mapping
+    assert mapping.levels == 20  # 5 bits, so that one eighth stands for four steps
+    np.testing.assert_allclose(second, follows(first, mapping.w_max / 20), atol=1e-6)
+    _, first, second = reprogrammed(0.5)
+    assert np.abs(second - first).min() > 0.3
 
 
 def on_tiles(
