@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from hwsim.errors import SingularJacobianError
 from hwsim.machine.numerics import meet
 from hwsim.machine.stage import Stage
 from hwsim.machine.step import OfStep
@@ -32,12 +33,27 @@ class Aside:
         shown: to probes: the place among the records, the name, and the slots of signals.
     """
 
-    __slots__ = ("does", "given", "shown")
+    __slots__ = ("_entries", "does", "given", "shown")
 
     def __init__(self) -> None:
+        self._entries: list[Entry] = []
         self.does: dict[int, Callable[..., np.ndarray]] = {}
         self.given: dict[int, Any] = {}
         self.shown: list[tuple[int, str, tuple[int, ...]]] = []
+
+    def begin(self, entries: list[Entry]) -> None:
+        """The step begins, whose records these are going to be."""
+        self._entries = entries
+
+    def give(self, given: Any, does: Callable[..., np.ndarray] | None = None) -> None:
+        """Keep what the next record leaves out."""
+        self.given[len(self._entries)] = given
+        if does is not None:
+            self.does[len(self._entries)] = does
+
+    def show(self, name: str, slots: tuple[int, ...]) -> None:
+        """Keep what is shown before the next record."""
+        self.shown.append((len(self._entries), name, slots))
 
     def alike(self) -> tuple[Any, ...]:
         """Equal for steps that can be captured from each other: constants may be the same function of the step."""
@@ -175,13 +191,13 @@ class Captured:
             return itemgetter(1), [self._pair]
         function = machine.functions[operation]
         if operation is solve:
-            function = partial(machine.solved, self.entries[place][0].layer, function)
+            function = partial(solved, machine, self.entries[place][0].layer, function)
         if isinstance(operation, Held):
             if values:
                 return function, [self._constant(given.holds(operation)), *values]
             return function, [self._constant(given.fetched), self._constant(machine.episode.batch)]
         if isinstance(operation, Source):
-            values = [self._constant(machine.like())]
+            values = [self._constant(np.empty((machine.chips, machine.episode.batch, 0), machine.dtype))]
         elif isinstance(operation, Binary):
             shapes = {self.entries[slot][1] for slot in reads if isinstance(slot, int)}
             if len(shapes) > 1:
@@ -204,6 +220,21 @@ class Captured:
         """A function of the values in some cells, whose result goes into a cell."""
         takes = itemgetter(*operands) if len(operands) > 1 else itemgetter(_only(operands))
         self._lines.append((function, takes, cell))
+
+
+def solved(machine: Stage, layer: str, solve: Callable[..., np.ndarray], *system: np.ndarray) -> np.ndarray:
+    """The solution of a linear system.
+
+    Raises:
+        SingularJacobianError: there is none.
+    """
+    try:
+        return solve(*system)
+    except np.linalg.LinAlgError:
+        sequencer = machine.sequencer
+        raise SingularJacobianError(
+            f"{layer}: the Jacobian of step {sequencer.step_index} in {sequencer.sweep_name!r} has no inverse"
+        ) from None
 
 
 def _only(operands: Sequence[int]) -> slice:

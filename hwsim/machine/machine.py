@@ -11,8 +11,8 @@ import numpy as np
 from hwsim import formats
 from hwsim.accounts.energy import NoPrices, Prices
 from hwsim.accounts.memory import WEIGHTS
-from hwsim.errors import CausalityError, SingularJacobianError
-from hwsim.machine.captured import Aside
+from hwsim.errors import CausalityError
+from hwsim.machine.captured import Aside, solved
 from hwsim.machine.holder import Weights, Words
 from hwsim.machine.holdings import Holdings
 from hwsim.machine.numerics import EXACT, Numerics, checked, meet
@@ -159,7 +159,7 @@ class Machine:
             value = function(v)
         else:
             if self.aside is not None:
-                self.aside.given[len(self._entries)] = (constant,)
+                self.aside.give((constant,))
             value = function(v, +constant)  # a plain number, see `OfStep`
         size = operation.size
         return self.emit(self.heads[operation], value, (x._slot,), None if size is None else size(v.shape))
@@ -192,30 +192,16 @@ class Machine:
         if unit is not None:
             return unit.carry_out(operation, signals, constants)
         if constants and self.aside is not None:
-            self.aside.given[len(self._entries)] = constants
+            self.aside.give(constants)
         values = [signal._value for signal in signals]
         size = None if operation.size is None else operation.size(*(v.shape for v in values))
         reads = tuple(signal._slot for signal in signals)
         function = self.functions[operation]
-        result = self.solved(self.layer, function, *values) if operation is solve else function(*values, *constants)
+        result = solved(self, self.layer, function, *values) if operation is solve else function(*values, *constants)
         if operation.second is None:
             return self.emit(self.heads[operation], result, reads, size)
         first = self.emit(self.heads[operation], result[0], reads, size)
         return first, self.emit(self.heads[wire], result[1], (first._slot,))
-
-    def solved(self, layer: str, function: Callable[..., np.ndarray], *values: np.ndarray) -> np.ndarray:
-        """The solution of a linear system.
-
-        Raises:
-            SingularJacobianError: there is none.
-        """
-        try:
-            return function(*values)
-        except np.linalg.LinAlgError:
-            raise SingularJacobianError(
-                f"{layer}: the Jacobian of step {self.sequencer.step_index} in {self.sequencer.sweep_name!r} has no "
-                "inverse"
-            ) from None
 
     def apply(self, operation: Held, holder: Matrix | Coefficients, x: Signal) -> Signal:
         """An operation on a signal with what a unit holds: a product with a matrix, coefficients."""
@@ -226,7 +212,7 @@ class Machine:
             if unit is not None:
                 return unit.apply(operation, holder, x)
         if self.aside is not None:
-            self.aside.given[len(self._entries)] = holder
+            self.aside.give(holder)
         v, size = x._value, operation.size
         value = self.functions[operation](holder.holds(operation), v)
         reads = (x._slot, holder.name) if operation.named else (x._slot,)
@@ -237,7 +223,7 @@ class Machine:
         batch = self.episode.batch
         value = self.functions[operation](holder.fetched, batch)
         if self.aside is not None:
-            self.aside.given[len(self._entries)] = holder
+            self.aside.give(holder)
         key = (operation, holder.storage.port.name) if isinstance(holder, Coefficients) else operation
         size = None if operation.size is None else operation.size(holder.shape, batch)
         return self.emit(self.heads[key], value, (holder.name,), size)
@@ -245,12 +231,9 @@ class Machine:
     def make(self, operation: Operation, *constants: Any) -> Signal:
         """A signal that is made of nothing: constants, random signs."""
         if self.aside is not None:
-            self.aside.given[len(self._entries)] = constants
-        return self.emit(self.heads[operation], self.functions[operation](self.like(), *constants), ())
-
-    def like(self) -> np.ndarray:
-        """Signals of this machine without wires, `(chips, batch, 0)`."""
-        return np.empty((self.chips, self.episode.batch, 0), self.dtype)
+            self.aside.give(constants)
+        like = np.empty((self.chips, self.episode.batch, 0), self.dtype)
+        return self.emit(self.heads[operation], self.functions[operation](like, *constants), ())
 
     def digital(self, x: Signal) -> Signal:
         """A signal as a number; every signal of this machine is one."""
@@ -334,15 +317,13 @@ class Machine:
     def begin_step(self, clock: int) -> None:
         """Take operations from now on."""
         self._now, self._entries = clock, []
+        if self.aside is not None:
+            self.aside.begin(self._entries)
         self.serve("network", INFERENCE)
 
     def records_of_step(self) -> tuple[list[Entry], np.ndarray | None]:
         """What was done in the step, and the measured activities `(activities, chips)`."""
         return self._entries, None
-
-    def entered(self) -> int:
-        """How many records the step has so far."""
-        return len(self._entries)
 
     def end_step(self, settled: list[Any]) -> None:
         """Take no more operations, and poison the values of this step on strict machines.

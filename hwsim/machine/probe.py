@@ -24,6 +24,6 @@ class Probe:
     def __call__(self, name: str, *signals: Signal) -> None:
         machine = self._machine
         if machine.aside is not None:
-            machine.aside.shown.append((machine.entered(), name, tuple(signal._slot for signal in signals)))
+            machine.aside.show(name, tuple(signal._slot for signal in signals))
         if name in self.watchers:
             self.watchers[name](*(machine.see(signal) for signal in signals))

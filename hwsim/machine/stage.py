@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -56,15 +55,6 @@ class Stage(Carrier, Protocol):
 
     def finish(self, head: Head, value: np.ndarray) -> np.ndarray:
         """What is still to be done to a new value."""
-
-    def solved(self, layer: str, function: Callable[..., np.ndarray], *values: np.ndarray) -> np.ndarray:
-        """The solution of a linear system."""
-
-    def entered(self) -> int:
-        """How many records the step has so far."""
-
-    def like(self) -> np.ndarray:
-        """Signals of this machine without wires."""
 
     def note(self, head: Head, shape: Shape, reads: tuple[int, ...], writes: str) -> None:
         """Enter one operation that writes a storage."""

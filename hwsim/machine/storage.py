@@ -160,9 +160,8 @@ class DelayLine(Register):
         length = self.size[0]
         if not 1 <= age <= length:
             raise ValueError(f"{self.name} holds what was stored 1 to {length} steps ago, not {age}")
-        machine = self.machine
-        if machine.aside is not None:
-            machine.aside.given[machine.entered()] = (age,)
+        if self.machine.aside is not None:
+            self.machine.aside.give((age,))
         return self.port.load(self, self.at(age))
 
     def at(self, age: int) -> np.ndarray:

@@ -148,10 +148,8 @@ class Chip(DigitalMachine):
         self, does: Callable[..., np.ndarray], operands: tuple[Signal, ...], constants: tuple[Any, ...] = ()
     ) -> np.ndarray:
         """What a unit makes of signals and constants; steps that are captured have it made in the same way."""
-        aside = self.aside
-        if aside is not None:
-            aside.does[len(self._entries)] = does
-            aside.given[len(self._entries)] = constants
+        if self.aside is not None:
+            self.aside.give(constants, does)
         return does(*(x._value for x in operands), *(+constant for constant in constants))
 
     def emit_analog(
