@@ -106,6 +106,7 @@ class Fading(Rule):
 UNIT = '''
 """Limiters: circuits that clamp, with their options, errors and price; and a chip that has one per wire."""
 
+from functools import partial
 from math import prod
 from typing import Literal
 
@@ -135,10 +136,16 @@ class LimiterCircuits:
 
     def carry_out(self, operation, operands, constants):
         machine, (x,) = self.machine, operands
-        name, value = f"{machine.layer} limiters", machine.functions[operation](x._value)
-        bank = machine.circuits.bank(name, name, value.shape[-1:], machine.chip.limiter)
-        machine.circuits.spoil(bank, value)
+        name = f"{machine.layer} limiters"
+        bank = machine.circuits.bank(name, name, x._value.shape[-1:], machine.chip.limiter)
+        value = machine.compute(partial(self.limited, operation, bank, machine.full_scale), operands)
         return machine.emit_analog(machine.analog_heads[operation, name], value, (x._slot,), machine.full_scale)
+
+
+    def limited(self, operation, bank, full_scale, x):
+        value = self.machine.functions[operation](x)
+        self.machine.circuits.spoil(bank, value, full_scale)
+        return value
 
 
 class LimitedChip(Chip):

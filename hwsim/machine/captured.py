@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from operator import attrgetter, itemgetter, methodcaller
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,8 @@ class Aside:
 
     Attributes:
         does: what an analog unit made a value by, of the values of signals and constants; by the place of the record.
-        given: of an operation its constants, or who holds what it takes; by the place of its record.
+        given: of each operation that the machine itself or a unit by `compute` carried out: its constants, or who holds
+            what it takes; by the place of its record.
         shown: to probes: the place among the records, the name, and the slots of signals.
     """
 
@@ -178,17 +179,17 @@ class Captured:
             register = machine.storages[reads[0]]
             if not isinstance(register, Register):
                 return None
-            return attrgetter("front") if given is None else methodcaller("at", *given), [self._constant(register)]
+            return partial(register.port.read, register, *given or ()), []
         if operation in _TAKES:
             storage = machine.storages[reads[0]]
             return partial(storage.port.take, storage, _TAKES[operation]), []
         if operation in _SHOWN or operation is moves.replay:
             what = _SHOWN.get(operation) or str(reads[0]).removesuffix(" replay")
             return partial(machine.sequencer.presenter.value, what), [self._INDEX]
-        if isinstance(operation, Random):
-            return None
-        if operation is wire and self._machine.operations[id(self.entries[place - 1][0])].second is not None:
+        if place and operation is wire and machine.operations[id(self.entries[place - 1][0])].second is not None:
             return itemgetter(1), [self._pair]
+        if given is None or isinstance(operation, Random):  # a unit that says nothing made it
+            return None
         function = machine.functions[operation]
         if operation is solve:
             function = partial(solved, machine, self.entries[place][0].layer, function)
@@ -202,7 +203,7 @@ class Captured:
             shapes = {self.entries[slot][1] for slot in reads if isinstance(slot, int)}
             if len(shapes) > 1:
                 function = partial(_met, operation, function, machine.numerics)
-        return function, [*values, *map(self._constant_of_step, given or ())]
+        return function, [*values, *map(self._constant_of_step, given)]
 
     def _constant_of_step(self, constant: Any) -> int:
         """The cell of a constant, which a line of its own may work out at each step."""

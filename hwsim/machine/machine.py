@@ -154,13 +154,10 @@ class Machine:
             unit, (x,) = self.place(operation, (x,))
             if unit is not None:
                 return unit.carry_out(operation, (x,), () if constant is None else (constant,))
+        if self.aside is not None:
+            self.aside.give(() if constant is None else (constant,))
         v, function = x._value, self.functions[operation]
-        if constant is None:
-            value = function(v)
-        else:
-            if self.aside is not None:
-                self.aside.give((constant,))
-            value = function(v, +constant)  # a plain number, see `OfStep`
+        value = function(v) if constant is None else function(v, +constant)  # a plain number, see `OfStep`
         size = operation.size
         return self.emit(self.heads[operation], value, (x._slot,), None if size is None else size(v.shape))
 
@@ -172,6 +169,8 @@ class Machine:
             unit, (x, y) = self.place(operation, (x, y))
             if unit is not None:
                 return unit.carry_out(operation, (x, y), ())
+        if self.aside is not None:
+            self.aside.give(())
         v, w = x._value, y._value
         if v.shape != w.shape:
             v, w = meet(operation, v, w, self.numerics)
@@ -191,7 +190,7 @@ class Machine:
         unit, signals = (None, signals) if self.uniform else self.place(operation, signals)
         if unit is not None:
             return unit.carry_out(operation, signals, constants)
-        if constants and self.aside is not None:
+        if self.aside is not None:
             self.aside.give(constants)
         values = [signal._value for signal in signals]
         size = None if operation.size is None else operation.size(*(v.shape for v in values))

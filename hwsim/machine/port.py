@@ -10,7 +10,7 @@ from hwsim.errors import CausalityError
 from hwsim.machine.numerics import Rounding
 from hwsim.machine.signal import Signal
 from hwsim.machine.stage import Stage
-from hwsim.machine.storage import Accumulator, Queue, Register, Storage, Tape
+from hwsim.machine.storage import Accumulator, DelayLine, Queue, Register, Storage, Tape
 from hwsim.operations import Operation, moves
 from hwsim.records import GRADIENT
 
@@ -28,6 +28,10 @@ class Divergence(NamedTuple):
 class Port:
     """Moves numbers in and out of the storages of one memory, which may have several.
 
+    `load`, `store`, `push`, `pop`, `put`, `get`, `add` and `add_outer` leave the records. `read`, `settle`, `append`,
+    `take`, `sum` and `sum_outer` do what they do to values, and captured steps call these alone: a port with errors of
+    its own overrides them.
+
     Attributes:
         name: of the unit in records.
         analog: whether it moves voltages rather than numbers.
@@ -41,12 +45,19 @@ class Port:
 
     # ---- registers -------------------------------------------------------------------------------------------
 
-    def load(self, register: Register, value: np.ndarray | None = None) -> Signal:
-        """What the register held at the start of the step, or one of several values that it held."""
-        machine, value = self.machine, register.front if value is None else value
+    def load(self, register: Register, age: int | None = None) -> Signal:
+        """What the register held at the start of the step, or what was stored into it so many steps ago."""
+        machine, value = self.machine, self.read(register, age)
         if machine.strict:
             value = machine.numerics.copy(value)
         return machine.emit(machine.heads[self.loads], value, (register.name,))
+
+    def read(self, register: Register, age: int | None = None) -> np.ndarray:
+        """The value that a load gives."""
+        if age is None:
+            return register.front
+        assert isinstance(register, DelayLine)
+        return register.at(age)
 
     def store(self, register: Register, x: Signal) -> None:
         """Have the register hold a signal from the end of the step."""

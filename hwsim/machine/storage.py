@@ -162,7 +162,7 @@ class DelayLine(Register):
             raise ValueError(f"{self.name} holds what was stored 1 to {length} steps ago, not {age}")
         if self.machine.aside is not None:
             self.machine.aside.give((age,))
-        return self.port.load(self, self.at(age))
+        return self.port.load(self, age)
 
     def at(self, age: int) -> np.ndarray:
         """What was stored `age` steps ago."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from hwsim.accounts.memories import memory_of
 from hwsim.machine.port import Port
 from hwsim.machine.signal import Signal
@@ -48,13 +46,13 @@ class HostedChip(Chip):
 class HostedRegister(AnalogRegister):
     """An analog register that the host takes over when a backward pass starts with it, or stores into it."""
 
-    def load(self, register: Register, value: np.ndarray | None = None) -> Signal:
+    def load(self, register: Register, age: int | None = None) -> Signal:
         host: Any = self.machine
         if not host.on_host:
-            return super().load(register, value)
+            return super().load(register, age)
         if register.value is register.initial:
-            return host.take_over(register).load(register, value)
-        return host.digital(super().load(register, value))
+            return host.take_over(register).load(register, age)
+        return host.digital(super().load(register, age))
 
     def clear(self, register: Register) -> None:
         host: Any = self.machine

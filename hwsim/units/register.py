@@ -87,8 +87,8 @@ class AnalogRegister(Port):
     def heads(self) -> Any:
         return self._machine.analog_heads
 
-    def load(self, register: Register, value: np.ndarray | None = None) -> Signal:
-        machine, value = self._machine, register.front if value is None else value
+    def load(self, register: Register, age: int | None = None) -> Signal:
+        machine, value = self._machine, self.read(register, age)
         if machine.strict:
             value = machine.numerics.copy(value)
         return machine.emit_analog(machine.analog_heads[self.loads], value, (register.name,), self._full_scale)

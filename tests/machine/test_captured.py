@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import RULES, built, random_episode, rule
+from conftest import RULES, built, machine_options, random_episode, rule
 
 from hwsim.episode import Episode
 from hwsim.errors import CausalityError, HwsimError, SingularJacobianError
@@ -17,9 +17,13 @@ from hwsim.experiments.evaluation import Meter
 from hwsim.learning import Rule
 from hwsim.learning.optimizers import build as optimizer
 from hwsim.learning.update import Options, Update
+from hwsim.machine import Register
 from hwsim.machine.captured import Captured
+from hwsim.machine.port import Port
+from hwsim.machines.chip import Chip
+from hwsim.machines.ideal import IdealMachine
 from hwsim.networks import Network
-from hwsim.operations import identity, join, plus_identity, signs, solve, take
+from hwsim.operations import add, identity, join, plus_identity, signs, solve, take
 
 UPDATE = Options.model_validate({"optimizer": {"name": "adamw", "rate": 0.01}, "clip": 1.0})
 MACHINES = ("ideal", "digital_45nm_fp16", "pcm_crossbar", "pcm_crossbar_in_the_loop", "hermes_14nm")
@@ -247,3 +251,57 @@ def test_a_jacobian_without_an_inverse_is_met_in_a_captured_step_too(captured: l
     ):
         own.gradients(made)
     assert captured[-1] == 4
+
+
+class Halver:
+    """A unit that halves sums, and does not say how."""
+
+    def __init__(self, machine: Any) -> None:
+        self.machine = machine
+
+    def carry_out(self, operation: Any, operands: Any, constants: Any) -> Any:
+        machine = self.machine
+        value = 0.5 * machine.functions[operation](*(x._value for x in operands))
+        head = machine.analog_heads[operation, "halver"]
+        return machine.emit_analog(head, value, tuple(x._slot for x in operands), machine.full_scale)
+
+
+class HalvingChip(Chip):
+    def place(self, operation: Any, operands: Any, holder: Any = None) -> Any:
+        unit, placed = super().place(operation, operands, holder)
+        return (Halver(self) if unit is self.function_circuits and operation is add else unit), placed
+
+
+def test_a_unit_that_does_not_say_how_it_computes_is_left_to_the_machine(captured: list[int]) -> None:
+    both = []
+    for routine in (None, "own"):
+        own, episode = rule("one_step"), random_episode(steps=STEPS)
+        stage = HalvingChip(machine_options("ideal_crossbar"), chips=1, seed=0)
+        made = built("lru", own, episode, stage=stage)
+        learned(made, own, [episode] * 3, routine)
+        both.append(state(made))
+    assert both[0] == both[1]
+    assert not captured
+
+
+class Drifting(Port):
+    """A memory whose values have become a little larger when they are read."""
+
+    def read(self, register: Any, age: int | None = None) -> np.ndarray:
+        return super().read(register, age) * 1.01
+
+
+class DriftingMachine(IdealMachine):
+    def place_storage(self, storage: Any) -> Port:
+        return Drifting(self, storage.name) if isinstance(storage, Register) else super().place_storage(storage)
+
+
+def test_a_port_with_errors_of_its_own_has_them_in_captured_steps_too(captured: list[int]) -> None:
+    both = []
+    for routine in (None, "own"):
+        own, episode = rule("fpe"), random_episode(steps=STEPS)
+        made = built("lru", own, episode, stage=DriftingMachine(machine_options("ideal")))
+        learned(made, own, [episode] * 3, routine)
+        both.append(state(made))
+    assert both[0] == both[1]
+    assert captured
