@@ -119,7 +119,7 @@ from hwsim.units.function import AnalogUnit
 
 class Limiters(AnalogUnit):
     def charges(self, record):
-        return [charge("limiters", "limiter.energy", prod(record.size), self.energy)]
+        return [charge("limiters", prod(record.size), self.energy)]
 
     def seconds(self, record):
         return prod(record.size[:-1]) * self.time.value
@@ -218,7 +218,7 @@ def system(folder: Path) -> Any:
 def test_the_unit_carries_the_operation_out_for_its_own_price(folder: Path) -> None:
     found = [row for row in rows(folder, "energy.csv") if row["part"] == "step" and row["operation"] == "clamp"]
     assert {(row["unit"], row["component"], row["constant"]) for row in found} == {
-        ("layer 1 limiters", "limiters", "limiter.energy")
+        ("layer 1 limiters", "limiters", "machine.limiter.energy")
     }
     assert sum(float(row["count"]) for row in found) == UNITS * STEPS * BATCH
     assert sum(float(row["energy_j"]) for row in found) == close(3e-12 * UNITS * STEPS * BATCH)
