@@ -23,11 +23,13 @@ class Sweep(NamedTuple):
         name: what the rule calls it.
         kind: `PASS` (repeated for every sequence on a serial machine) or `PHASE` (once a batch).
         runs: `(trace, steps)` pairs in order; a trace is its number in the journal.
+        beyond: the number of its steps, the last ones, that are behind the end of the input.
     """
 
     name: str
     kind: str
     runs: tuple[tuple[int, int], ...]
+    beyond: int = 0
 
 
 class Batch(NamedTuple):
@@ -122,14 +124,14 @@ class Journal:
         self._traces: dict[Trace, int] = {}
         self._sweeps: list[Sweep] = []
         self._runs: list[list[int]] | None = None
-        self._name = self._kind = ""
+        self._name, self._kind, self._beyond = "", "", 0
         self._last_entries: list[Entry] | None = None  # not those of a step without operations
         self._last_activities: np.ndarray | None = None
         self.last = -1
         """The trace of the last step."""
 
-    def open_sweep(self, name: str, kind: str) -> None:
-        self._name, self._kind, self._runs = name, kind, []
+    def open_sweep(self, name: str, kind: str, beyond: int = 0) -> None:
+        self._name, self._kind, self._beyond, self._runs = name, kind, beyond, []
 
     def step(self, entries: list[Entry], activities: np.ndarray | None, step: int) -> int:
         """Enter one step; returns its trace's number. `activities` is `(activities, chips)`."""
@@ -189,7 +191,8 @@ class Journal:
 
     def close_sweep(self) -> None:
         assert self._runs is not None
-        self._sweeps.append(Sweep(self._name, self._kind, tuple((trace, steps) for trace, steps in self._runs)))
+        runs = tuple((trace, steps) for trace, steps in self._runs)
+        self._sweeps.append(Sweep(self._name, self._kind, runs, self._beyond))
         self._runs = None
 
     def close_batch(self, sequences: int) -> None:

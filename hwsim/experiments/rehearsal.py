@@ -61,7 +61,8 @@ def rehearse(experiment: Experiment, name: str, system: System, episode: Episode
                 network.infer()
     except HwsimError as error:
         raise type(error)(f"{name}: {error}") from None
-    found = _held(stage, lambda steps: episode.steps if steps == small.steps else steps)
+    more = episode.steps - small.steps
+    found = _held(stage, lambda steps: steps + more if steps >= small.steps else steps)
     stage.release()
     return found
 

@@ -13,7 +13,7 @@ from hwsim.episode import Episode
 from hwsim.errors import CausalityError
 from hwsim.machine.signal import Signal
 from hwsim.machine.stage import Stage
-from hwsim.machine.step import Step
+from hwsim.machine.step import Beyond, Step
 from hwsim.machine.storage import Storage, Workspace
 from hwsim.operations import moves
 from hwsim.records import REPLAY
@@ -106,7 +106,10 @@ class Presenter:
 
     def step(self, index: int, begins: bool) -> Step:
         """What a rule sees of the step that begins, and perhaps with it a pass."""
-        return Step(self._machine.episode, index, self.input(index), self.target, begins)
+        episode = self._machine.episode
+        if index >= episode.steps:
+            return Beyond(episode, index)
+        return Step(episode, index, self.input(index), self.target, begins)
 
     def input(self, index: int) -> Signal:
         """The input of the step under way."""

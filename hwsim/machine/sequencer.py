@@ -76,12 +76,13 @@ class Sequencer:
 
     # ---- passes and phases -----------------------------------------------------------------------------------
 
-    def forward_pass(self, name: str, part: range | None = None) -> Iterator[Step]:
+    def forward_pass(self, name: str, part: range | None = None, beyond: int = 0) -> Iterator[Step]:
         """The only way to see the input: every step of the sequence in order, from the first to the last.
 
         Args:
             part: only these steps. They follow what has been shown, or are part of it, in which case the input is shown
                 again. A pass that begins with the first step resets registers; the others go on from where they are.
+            beyond: steps behind the end of the input, which have none: `step.beyond` says so.
         """
         order = self._within(name, part)
         self.presenter.again = order.start < self.shown_up_to
@@ -93,7 +94,12 @@ class Sequencer:
                 )
             self.shown_up_to = order.stop
         self.presenter.require_inputs(name, order)
-        yield from self._sweep(name, order)
+        if beyond and (beyond < 0 or order.stop < self._machine.episode.steps):
+            raise CausalityError(
+                f"pass {name!r} ends with step {order.stop - 1} of {self._machine.episode.steps}; it cannot go on for "
+                f"{beyond} steps beyond the input"
+            )
+        yield from self._sweep(name, order, beyond)
 
     def backward_pass(self, name: str, part: range | None = None) -> Iterator[Step]:
         """Every step from the last to the first, which needs a machine with addressable memory.
@@ -139,7 +145,8 @@ class Sequencer:
             )
         return part
 
-    def _sweep(self, name: str, order: range) -> Iterator[Step]:
+    def _sweep(self, name: str, order: range, beyond: int = 0) -> Iterator[Step]:
+        order = range(order.start, order.stop + beyond, order.step)
         self.sweep_number += 1
         self.presenter.backward = order.step < 0
         position = 0
@@ -149,7 +156,7 @@ class Sequencer:
             return
         if order.start == 0 and not self.presenter.backward and not position:
             self._machine.holdings.reset()
-        self._open_sweep(name, PASS)
+        self._open_sweep(name, PASS, beyond)
         self._length = len(order)
         self._steps_made.append((self.clock + 1, name, order[position:]))
         skips = Skips(self._machine, order) if self.skips else None
@@ -163,12 +170,12 @@ class Sequencer:
             position += 1 if skips is None else skips.after(step, position)
         self._close_sweep()
 
-    def _open_sweep(self, name: str, kind: str) -> None:
+    def _open_sweep(self, name: str, kind: str, beyond: int = 0) -> None:
         if self._open:
             raise CausalityError(f"{name!r} begins before {self.sweep_name!r} is over, in its step {self.step_index}")
         self.sweep_name, self.in_pass, self._open = name, kind == PASS, True
         self._swept = {}
-        self.journal.open_sweep(name, kind)
+        self.journal.open_sweep(name, kind, beyond)
 
     def _close_sweep(self) -> None:
         self.journal.close_sweep()

@@ -1,16 +1,17 @@
 """Leaps over what is equal: where only costs are wanted, a pass is carried out around its landmarks.
 
 A rule may branch on the configuration, and on what a step says of itself: whether it is the first or the last one, the
-first of its pass, carries a loss, or follows one that does. Between these landmarks all steps are alike. So once a few
-steps in a row have left the same records and changed what is held in the same way, the ledgers are given the rest at
-once, but for the last one, which is carried out as well: what is held at most is held in one of the steps around. The
-same goes for rounds of passes over one part of the sequence after the other.
+first of its pass, carries a loss, follows one that does, or is beyond the end of the input. Between these landmarks all
+steps are alike. So once a few steps in a row have left the same records and changed what is held in the same way, the
+ledgers are given the rest at once, but for the last one, which is carried out as well: what is held at most is held in
+one of the steps around. The same goes for rounds of passes over one part of the sequence after the other.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from sys import maxsize
 from typing import Any
 
 from hwsim.errors import CausalityError
@@ -27,7 +28,7 @@ class Equals:
     def __init__(self, stage: Stage, what: str) -> None:
         self._stage, self._what = stage, what
         steps, loss = stage.episode.steps, stage.episode.loss_from
-        self.marks = sorted({0, 1, loss, loss + 1, steps - 1, steps})
+        self.marks = [*sorted({0, 1, loss, loss + 1, steps - 1, steps, steps + 1}), maxsize]
         self._held = self._holdings()
         self._latest: Any = None
         self._alike, self._leapt = 0, False
