@@ -5,7 +5,9 @@ are exact.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +61,10 @@ class Done(NamedTuple):
         """So many times more."""
         activities = None if self.activities is None else self.activities * times
         return self._replace(activities=activities, times=self.times * times)
+
+
+Entered = tuple[int, np.ndarray | None]
+"""A step that was entered: its trace, and the activities that were measured in it."""
 
 
 class Mark(NamedTuple):
@@ -163,14 +169,29 @@ class Journal:
             self._runs.append([number, 1])
         return number
 
-    def repeat(self, times: int) -> None:
-        """Enter the last step so many times more."""
+    @property
+    def entered(self) -> Entered:
+        """The last step."""
+        return self.last, self._last_activities
+
+    def repeat(self, steps: Sequence[Entered], times: int) -> None:
+        """Enter the last steps so many times more."""
         assert self._runs
-        self._runs[-1][1] += times
-        if self._last_activities is not None:
-            self.totals.activities[self.last] += self._last_activities * times
+        runs = [(trace, len(list(alike))) for trace, alike in groupby(trace for trace, _ in steps)]
+        for trace, count in [(self.last, len(steps) * times)] if len(runs) == 1 else runs * times:
+            self._add_to_runs(trace, count)
+        for trace, activities in steps:
+            if activities is not None:
+                self.totals.activities[trace] += activities * times
         if self.detail is not None:
-            self.detail.append(self.detail[-1].repeated(times))
+            self.detail += [done.repeated(times) for done in self.detail[-len(steps) :]]
+
+    def _add_to_runs(self, trace: int, steps: int) -> None:
+        assert self._runs is not None
+        if self._runs and self._runs[-1][0] == trace:
+            self._runs[-1][1] += steps
+        else:
+            self._runs.append([trace, steps])
 
     def mark(self) -> Mark:
         """Where the journal stands, between sweeps."""

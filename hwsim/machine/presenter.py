@@ -13,7 +13,7 @@ from hwsim.episode import Episode
 from hwsim.errors import CausalityError
 from hwsim.machine.signal import Signal
 from hwsim.machine.stage import Stage
-from hwsim.machine.step import Beyond, Step
+from hwsim.machine.step import Beyond, Landmarks, Step
 from hwsim.machine.storage import Storage, Workspace
 from hwsim.operations import moves
 from hwsim.records import REPLAY
@@ -36,6 +36,7 @@ class Presenter:
 
     Attributes:
         kept_from: the first step whose input is kept.
+        landmarks: where its steps differ.
         again: whether the pass under way shows steps that have been shown.
         backward: whether it goes from later steps to earlier ones.
     """
@@ -44,6 +45,7 @@ class Presenter:
         self._machine = machine
         self.kept_from, self.again, self.backward = 0, False, False
         self._most = 0
+        self.landmarks: Landmarks
         self._kept: dict[str, Storage] = {}
         self._there: set[str] = set()  # what has been shown in this workspace, and kept if it is to be
         self._inputs = self._targets = np.empty(0)
@@ -52,7 +54,7 @@ class Presenter:
     def showing(self, episode: Episode) -> Iterator[None]:
         """Have steps show this episode."""
         machine, numerics = self._machine, self._machine.numerics
-        machine.episode = episode
+        machine.episode, self.landmarks = episode, Landmarks(episode)
         self._inputs = machine.received(numerics.shown(episode.inputs, machine.dtype))
         self._targets = numerics.contiguous(episode.targets.swapaxes(0, 1), machine.dtype)
         try:
@@ -108,8 +110,8 @@ class Presenter:
         """What a rule sees of the step that begins, and perhaps with it a pass."""
         episode = self._machine.episode
         if index >= episode.steps:
-            return Beyond(episode, index)
-        return Step(episode, index, self.input(index), self.target, begins)
+            return Beyond(episode, index, self.landmarks)
+        return Step(episode, index, self.landmarks, self.input(index), self.target, begins)
 
     def input(self, index: int) -> Signal:
         """The input of the step under way."""

@@ -8,7 +8,7 @@ from itertools import count
 
 import numpy as np
 
-from hwsim.accounts.journal import PASS, PHASE, Journal, Mark
+from hwsim.accounts.journal import PASS, PHASE, Entered, Journal, Mark
 from hwsim.accounts.memory import most_buffered
 from hwsim.episode import Episode
 from hwsim.errors import CausalityError
@@ -226,19 +226,19 @@ class Sequencer:
 
     # ---- what is like what was before ------------------------------------------------------------------------
 
-    def repeat(self, growth: dict[str, int], times: int) -> None:
-        """Enter so many more steps like the last one, each of which changes what is held by `growth`."""
-        self.journal.repeat(times)
+    def repeat(self, growth: dict[str, int], steps: Sequence[Entered], times: int) -> None:
+        """Enter the last steps so many times more; each time they change what is held by `growth`."""
+        self.journal.repeat(steps, times)
         self._machine.holdings.repeat(growth, times)
-        self.clock += times
+        self.clock += len(steps) * times
 
-    def repeat_round(self, begun: Mark, growth: dict[str, int], parts: Sequence[range]) -> None:
-        """Enter the passes since `begun` for other parts as well, which change what is held by `growth` each."""
+    def repeat_rounds(self, begun: Mark, growth: dict[str, int], parts: Sequence[range], times: int) -> None:
+        """Enter the passes since `begun` so many times more, for other parts, each with this growth of what is held."""
         passes = self.journal.since(begun)
-        self.journal.repeat_since(begun, len(parts))
-        self._machine.holdings.repeat(growth, len(parts))
+        self.journal.repeat_since(begun, times)
+        self._machine.holdings.repeat(growth, times)
         self.shown_up_to = max(self.shown_up_to, *(part.stop for part in parts))
-        self.sweep_number += len(passes) * len(parts)
+        self.sweep_number += len(passes) * times
 
     # ---- where it stands -------------------------------------------------------------------------------------
 

@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable
+from math import lcm
+from sys import maxsize
 from typing import NoReturn
 
 from hwsim.episode import Episode
 from hwsim.errors import CausalityError
 from hwsim.machine.signal import Signal
+
+
+class Landmarks:
+    """Where the steps of an episode differ from each other, as far as rules have asked; estimates need to know.
+
+    Attributes:
+        marks: the first steps that differ from those before them, in order; no step is behind the last mark.
+        period: steps after which a rule does the same again.
+        looked: whether a rule asked for the index of a step, so that it may do anything in any of them.
+    """
+
+    def __init__(self, episode: Episode) -> None:
+        steps, loss = episode.steps, episode.loss_from
+        self.marks = [*sorted({0, 1, loss, loss + 1, steps - 1, steps, steps + 1}), maxsize]
+        self.period, self.looked = 1, False
+
+    def enter(self, period: int = 1, mark: int = 0) -> None:
+        """Note a period, and a mark."""
+        self.period = lcm(self.period, period)
+        if mark not in self.marks:
+            insort(self.marks, mark)
 
 
 class Step:
@@ -19,16 +43,22 @@ class Step:
         input: the input of this step.
         carries_loss, loss_before: whether this step, and the one before it, carry a loss.
         beyond: whether it is behind the end of the input, see `Beyond`.
-        looked: whether somebody asked for its index.
     """
 
-    __slots__ = ("_index", "_target", "begins", "carries_loss", "first", "input", "last", "looked", "loss_before")
+    __slots__ = ("_index", "_landmarks", "_target", "begins", "carries_loss", "first", "input", "last", "loss_before")
     beyond = False
 
     def __init__(
-        self, episode: Episode, index: int, shown: Signal, target: Callable[[int], Signal], begins: bool
+        self,
+        episode: Episode,
+        index: int,
+        landmarks: Landmarks,
+        shown: Signal,
+        target: Callable[[int], Signal],
+        begins: bool,
     ) -> None:
-        self._index, self.input, self._target, self.begins, self.looked = index, shown, target, begins, False
+        self._index, self._landmarks, self.begins = index, landmarks, begins
+        self.input, self._target = shown, target
         self.first, self.last = index == 0, index == episode.steps - 1
         self.carries_loss = index >= episode.loss_from
         self.loss_before = index > episode.loss_from
@@ -37,10 +67,27 @@ class Step:
     def index(self) -> int:
         """Its place in the sequence, from 0.
 
-        A rule that branches on it has steps of many kinds, so that costs are estimated by carrying all of them out.
+        A rule that branches on it has steps of many kinds, so that costs are estimated by carrying all of them out;
+        they are not if it asks `every` or `past`.
         """
-        self.looked = True
+        self._landmarks.looked = True
         return self._index
+
+    def every(self, steps: int) -> bool:
+        """Whether it is one of every so many steps, of which the first step of the sequence is the first.
+
+        Raises:
+            ValueError: `steps` is less than 1.
+        """
+        if steps < 1:
+            raise ValueError(f"every {steps} steps is no period; it has to be at least 1")
+        self._landmarks.enter(period=steps)
+        return self._index % steps == 0
+
+    def past(self, steps: int) -> bool:
+        """Whether at least so many steps of the sequence were before it."""
+        self._landmarks.enter(mark=max(steps, 0))
+        return self._index >= steps
 
     @property
     def share(self) -> float:
@@ -62,8 +109,8 @@ class Beyond(Step):
     __slots__ = ()
     beyond = True
 
-    def __init__(self, episode: Episode, index: int) -> None:
-        self._index, self.begins, self.looked = index, False, False
+    def __init__(self, episode: Episode, index: int, landmarks: Landmarks) -> None:
+        self._index, self._landmarks, self.begins = index, landmarks, False
         self.first = self.last = self.carries_loss = False
         self.loss_before = index == episode.steps
 
