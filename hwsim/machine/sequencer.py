@@ -194,6 +194,8 @@ class Sequencer:
 
     def _end_step(self) -> None:
         holdings, known = self._machine.holdings, len(self.journal.traces)
+        if self.in_pass and holdings.lines:
+            holdings.shift()
         number = self.journal.step(*self._machine.records_of_step(), self.step_index)
         if self.in_pass:
             if number == known:  # phases stream through their unit
