@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwsim import learning, machines
+from hwsim import learning, machines, networks
 from hwsim.accounts.journal import Batch, Done, Sweep, Totals
 from hwsim.accounts.memory import Change, Holding
 from hwsim.columns import REPORTED_AT_TESTS
@@ -114,6 +114,7 @@ class Trial:
         target: the exact gradient for the gradient check, which all systems share; the first one to need it fills it.
 
     Attributes:
+        dataset: with its losses where the network's pooling wants them.
         machine, network: as they are after `run`.
         outcome: filled in by `run`.
     """
@@ -122,7 +123,11 @@ class Trial:
     """What the operations of its machines do to values."""
 
     def __init__(self, experiment: Experiment, name: str, system: System, dataset: Dataset, target: Gradient) -> None:
-        self.experiment, self.name, self.system, self.dataset = experiment, name, system, dataset
+        self.experiment, self.name, self.system = experiment, name, system
+        self.dataset = dataset._replace(
+            train=networks.judged(experiment.network, dataset.train),
+            test=networks.judged(experiment.network, dataset.test),
+        )
         self._target = target
         self.rule = learning.build(system.learning)
         self.outcome = Outcome()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field
@@ -244,6 +245,11 @@ class Network:
             for layer in self.layers:
                 with self.machine.part(layer.name, GRADIENT):
                     layer.cell.finish_gradient()
+
+
+def judged(options: Options, episode: Episode) -> Episode:
+    """An episode with its losses where the network's pooling wants them: `last` wants one, in the last step."""
+    return replace(episode, loss_from=episode.steps - 1) if options.pooling == "last" else episode
 
 
 def parameters(options: Options, inputs: int, outputs: int) -> int:
