@@ -17,6 +17,7 @@ class Landmarks:
     """Where the steps of an episode differ from each other, as far as rules have asked; estimates need to know.
 
     Attributes:
+        steps: of the sequence.
         marks: the first steps that differ from those before them, in order; no step is behind the last mark.
         period: steps after which a rule does the same again.
         looked: whether a rule asked for the index of a step, so that it may do anything in any of them.
@@ -25,7 +26,7 @@ class Landmarks:
     def __init__(self, episode: Episode) -> None:
         steps, loss = episode.steps, episode.loss_from
         self.marks = [*sorted({0, 1, loss, loss + 1, steps - 1, steps, steps + 1}), maxsize]
-        self.period, self.looked = 1, False
+        self.steps, self.period, self.looked = steps, 1, False
 
     def enter(self, period: int = 1, mark: int = 0) -> None:
         """Note a period, and a mark."""
@@ -88,6 +89,10 @@ class Step:
         """Whether at least so many steps of the sequence were before it."""
         self._landmarks.enter(mark=max(steps, 0))
         return self._index >= steps
+
+    def number(self, of: Callable[[int, int], float]) -> float:
+        """A fixed number of this step, from its index and the number of steps: to multiply by, not to branch on."""
+        return of(self._index, self._landmarks.steps)
 
     @property
     def share(self) -> float:
