@@ -259,7 +259,7 @@ class Trial:
                     rule.learn(network, update)
                 self._note_divergence(done)
                 self.outcome.detail = watch.detail or self.outcome.detail
-                losses, done = losses + meter.loss / (episode.batch * episode.loss_steps), done + 1
+                losses, done = losses + meter.loss / episode.losses, done + 1
                 progress("training", done, updates)
                 if done % every == 0 or done == updates:
                     since = done % every or every

@@ -80,9 +80,9 @@ class Rule(ABC):
 
     def learn(self, network: Network, update: Update) -> None:
         """Learn from the episode that is being shown: find gradients, and call `update`; here once, at the end."""
-        episode = network.machine.episode
+        losses = network.machine.episode.losses
         self.gradients(network)
-        update(episode.batch * episode.loss_steps)
+        update(losses)
 
     def horizon(self, look: Look) -> Horizon | None:
         """How far it can carry errors forward in time on this machine; None if it carries none so, or has no number.

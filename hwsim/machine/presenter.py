@@ -48,7 +48,7 @@ class Presenter:
         self.landmarks: Landmarks
         self._kept: dict[str, Storage] = {}
         self._there: set[str] = set()  # what has been shown in this workspace, and kept if it is to be
-        self._inputs = self._targets = np.empty(0)
+        self._inputs = self._targets = self._masks = np.empty(0)
 
     @contextmanager
     def showing(self, episode: Episode) -> Iterator[None]:
@@ -57,11 +57,13 @@ class Presenter:
         machine.episode, self.landmarks = episode, Landmarks(episode)
         self._inputs = machine.received(numerics.shown(episode.inputs, machine.dtype))
         self._targets = numerics.contiguous(episode.targets.swapaxes(0, 1), machine.dtype)
+        if episode.mask is not None:
+            self._masks = numerics.contiguous(episode.mask.T[:, :, None], machine.dtype)
         try:
             yield
         finally:
             machine.episode = NOTHING_SHOWN
-            self._inputs = self._targets = np.empty(0)
+            self._inputs = self._targets = self._masks = np.empty(0)
 
     @contextmanager
     def workspace(self, *, keep_inputs: bool | int = False) -> Iterator[Workspace]:
@@ -77,6 +79,9 @@ class Presenter:
                 self.kept_from = machine.sequencer.shown_up_to
                 size, inputs = (self._most, episode.width), self._inputs[: self._most]
                 self._kept["input"] = workspace.keep("input replay", INPUT_REPLAY, size, inputs, machine.input_bits)
+                if episode.masked:
+                    masks = self._masks[: self._most]
+                    self._kept["mask"] = workspace.keep("mask replay", TARGET_REPLAY, (self._most, 1), masks, 1)
             if keep_inputs or not episode.target_per_step:
                 words = 1 if episode.classes else episode.outputs
                 bits = max(1, (episode.classes - 1).bit_length()) if episode.classes else None
@@ -110,8 +115,8 @@ class Presenter:
         """What a rule sees of the step that begins, and perhaps with it a pass."""
         episode = self._machine.episode
         if index >= episode.steps:
-            return Beyond(episode, index, self.landmarks)
-        return Step(episode, index, self.landmarks, self.input(index), self.target, begins)
+            return Beyond(self, episode, index)
+        return Step(self, episode, index, self.input(index), begins)
 
     def input(self, index: int) -> Signal:
         """The input of the step under way."""
@@ -127,6 +132,15 @@ class Presenter:
         per_step = self._machine.episode.target_per_step
         return self._present("target", moves.present_target, self._targets[index if per_step else 0], per_step)
 
+    def mask(self, index: int) -> Signal:
+        """Which sequences have a loss in the step under way."""
+        self._machine.sequencer.require_step(index, "mask")
+        if not self._machine.episode.masked:
+            raise CausalityError(
+                "there is no mask, as all sequences have a loss in the same steps: see `episode.masked`"
+            )
+        return self._present("mask", moves.present_mask, self._masks[index], per_step=True)
+
     def _present(self, what: str, operation: Any, value: np.ndarray, per_step: bool) -> Signal:
         """Show a value from outside, keeping it if that was asked for, or again from where it is kept."""
         machine, kept = self._machine, self._kept.get(what)
@@ -134,7 +148,7 @@ class Presenter:
         value = value[None] if alone else machine.numerics.beside(value, machine.chips)
         if kept is None:
             return machine.emit(machine.heads[operation, what], value, ())
-        if self.backward and what == "target" and what not in self._there:
+        if self.backward and what != "input" and what not in self._there:
             kept.port.keep(kept, ())  # on the way forward, not looked at
             if not per_step:
                 self._there.add(what)

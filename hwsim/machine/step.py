@@ -6,7 +6,7 @@ from bisect import insort
 from collections.abc import Callable
 from math import lcm
 from sys import maxsize
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from hwsim.episode import Episode
 from hwsim.errors import CausalityError
@@ -35,6 +35,18 @@ class Landmarks:
             insort(self.marks, mark)
 
 
+class Shows(Protocol):
+    """What shows an episode, as its steps see it."""
+
+    landmarks: Landmarks
+
+    def target(self, index: int) -> Signal:
+        """The target of the step under way."""
+
+    def mask(self, index: int) -> Signal:
+        """Which sequences have a loss in the step under way."""
+
+
 class Step:
     """One step of a pass.
 
@@ -46,20 +58,11 @@ class Step:
         beyond: whether it is behind the end of the input, see `Beyond`.
     """
 
-    __slots__ = ("_index", "_landmarks", "_target", "begins", "carries_loss", "first", "input", "last", "loss_before")
+    __slots__ = ("_index", "_presenter", "begins", "carries_loss", "first", "input", "last", "loss_before")
     beyond = False
 
-    def __init__(
-        self,
-        episode: Episode,
-        index: int,
-        landmarks: Landmarks,
-        shown: Signal,
-        target: Callable[[int], Signal],
-        begins: bool,
-    ) -> None:
-        self._index, self._landmarks, self.begins = index, landmarks, begins
-        self.input, self._target = shown, target
+    def __init__(self, presenter: Shows, episode: Episode, index: int, shown: Signal, begins: bool) -> None:
+        self._presenter, self._index, self.input, self.begins = presenter, index, shown, begins
         self.first, self.last = index == 0, index == episode.steps - 1
         self.carries_loss = index >= episode.loss_from
         self.loss_before = index > episode.loss_from
@@ -71,7 +74,7 @@ class Step:
         A rule that branches on it has steps of many kinds, so that costs are estimated by carrying all of them out;
         they are not if it asks `every` or `past`.
         """
-        self._landmarks.looked = True
+        self._presenter.landmarks.looked = True
         return self._index
 
     def every(self, steps: int) -> bool:
@@ -82,17 +85,17 @@ class Step:
         """
         if steps < 1:
             raise ValueError(f"every {steps} steps is no period; it has to be at least 1")
-        self._landmarks.enter(period=steps)
+        self._presenter.landmarks.enter(period=steps)
         return self._index % steps == 0
 
     def past(self, steps: int) -> bool:
         """Whether at least so many steps of the sequence were before it."""
-        self._landmarks.enter(mark=max(steps, 0))
+        self._presenter.landmarks.enter(mark=max(steps, 0))
         return self._index >= steps
 
     def number(self, of: Callable[[int, int], float]) -> float:
         """A fixed number of this step, from its index and the number of steps: to multiply by, not to branch on."""
-        return of(self._index, self._landmarks.steps)
+        return of(self._index, self._presenter.landmarks.steps)
 
     @property
     def share(self) -> float:
@@ -102,7 +105,12 @@ class Step:
     @property
     def target(self) -> Signal:
         """What the network should answer in this step: one-hot for classes."""
-        return self._target(self._index)
+        return self._presenter.target(self._index)
+
+    @property
+    def mask(self) -> Signal:
+        """One wire: 1 for sequences that have a loss in this step, 0 for the others; for masked episodes only."""
+        return self._presenter.mask(self._index)
 
 
 class Beyond(Step):
@@ -114,8 +122,8 @@ class Beyond(Step):
     __slots__ = ()
     beyond = True
 
-    def __init__(self, episode: Episode, index: int, landmarks: Landmarks) -> None:
-        self._index, self._landmarks, self.begins = index, landmarks, False
+    def __init__(self, presenter: Shows, episode: Episode, index: int) -> None:
+        self._presenter, self._index, self.begins = presenter, index, False
         self.first = self.last = self.carries_loss = False
         self.loss_before = index == episode.steps
 
@@ -126,6 +134,10 @@ class Beyond(Step):
     @property
     def target(self) -> NoReturn:
         self._refuse("target")
+
+    @property
+    def mask(self) -> NoReturn:
+        self._refuse("mask")
 
     def _refuse(self, what: str) -> NoReturn:
         raise CausalityError(

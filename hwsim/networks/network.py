@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field
@@ -208,6 +207,8 @@ class Network:
             answer = loss.answer(scaled)
             self.machine.probe("answer", answer)
             error = loss.error(answer, step.target)
+            if self.machine.episode.masked:
+                error = step.mask * error
             if loss.weight is not None:
                 return self.scale * step.number(loss.weight) * error
             return error if self.scale == 1 else self.scale * error
@@ -257,7 +258,7 @@ def judged(options: Options, episode: Episode) -> Episode:
         ConfigError: the network's loss does not fit the targets.
     """
     build_loss(options.loss)(episode)
-    return replace(episode, loss_from=episode.steps - 1) if options.pooling == "last" else episode
+    return episode.at_ends() if options.pooling == "last" else episode
 
 
 def parameters(options: Options, inputs: int, outputs: int) -> int:
