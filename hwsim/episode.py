@@ -15,7 +15,10 @@ class Episode:
         labels: classes, `(batch,)` for one per sequence or `(batch, steps)` for one per step; None for regression.
         values: regression targets, `(batch, steps, outputs)`; None for classification.
         classes: number of classes; 0 for regression.
-        loss_from: the first step that carries a loss; all later steps carry one as well.
+        loss_from: the first step that carries a loss; all later steps carry one as well, but for sequences that `mask`
+            leaves out.
+        mask: `(batch, steps)`: whether a sequence has a loss in a step; None if all have the same. A sequence that is
+            shorter than the others is filled up at its end, and has no loss there.
     """
 
     inputs: np.ndarray
@@ -23,6 +26,7 @@ class Episode:
     values: np.ndarray | None = None
     classes: int = 0
     loss_from: int = 0
+    mask: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if (self.labels is None) == (self.values is None):
@@ -31,6 +35,10 @@ class Episode:
             raise ValueError(f"inputs must be (batch, steps, width), all at least 1; got {self.inputs.shape}")
         if not 0 <= self.loss_from < self.steps:
             raise ValueError(f"loss_from must be a step of the episode, 0 to {self.steps - 1}; got {self.loss_from}")
+        if self.mask is not None and self.mask.shape != self.inputs.shape[:2]:
+            raise ValueError(f"mask must be (batch, steps), {self.inputs.shape[:2]}; got {self.mask.shape}")
+        if self.mask is not None and not self.mask[:, self.loss_from :].any(1).all():
+            raise ValueError("mask must leave each sequence a step that carries a loss")
 
     @property
     def batch(self) -> int:
@@ -55,6 +63,29 @@ class Episode:
         return self.steps - self.loss_from
 
     @property
+    def masked(self) -> bool:
+        """Whether steps have a mask."""
+        return self.mask is not None
+
+    @property
+    def losses(self) -> int:
+        """The number of losses, of all sequences and steps."""
+        return self.batch * self.loss_steps if self.mask is None else int(self.mask[:, self.loss_from :].sum())
+
+    @property
+    def ends(self) -> np.ndarray:
+        """The last step that carries a loss, in each sequence."""
+        if self.mask is None:
+            return np.full(self.batch, self.steps - 1)
+        return self.steps - 1 - self.mask[:, ::-1].argmax(1)
+
+    def at_ends(self) -> "Episode":
+        """The episode with a loss in the last step of each sequence alone."""
+        if self.mask is None:
+            return replace(self, loss_from=self.steps - 1)
+        return replace(self, mask=np.arange(self.steps) == self.ends[:, None])
+
+    @property
     def target_per_step(self) -> bool:
         """Whether each step has a target of its own, rather than one for the sequence."""
         return self.values is not None or (self.labels is not None and self.labels.ndim == 2)
@@ -75,6 +106,20 @@ class Episode:
             inputs=self.inputs[rows],
             labels=None if self.labels is None else self.labels[rows],
             values=None if self.values is None else self.values[rows],
+            mask=None if self.mask is None else self.mask[rows],
+        )
+
+    def outline(self, *, batch: int | None = None, steps: int | None = None, loss_from: int | None = None) -> "Outline":
+        """Its outline, perhaps with another number of sequences or steps."""
+        return outline(
+            batch or self.batch,
+            steps or self.steps,
+            self.width,
+            classes=self.classes,
+            values=0 if self.values is None else self.outputs,
+            each=self.labels is not None and self.target_per_step,
+            loss_from=self.loss_from if loss_from is None else loss_from,
+            masked=self.masked,
         )
 
 
@@ -91,13 +136,22 @@ class Outline(Episode):
 
 
 def outline(
-    batch: int, steps: int, width: int, *, classes: int = 0, values: int = 0, each: bool = False, loss_from: int = 0
+    batch: int,
+    steps: int,
+    width: int,
+    *,
+    classes: int = 0,
+    values: int = 0,
+    each: bool = False,
+    loss_from: int = 0,
+    masked: bool = False,
 ) -> Outline:
     """The outline of an episode.
 
     Args:
         classes, values: the number of classes, or of values to predict; one of the two is zero.
         each: whether each step has a class of its own, rather than the whole sequence; values are always per step.
+        masked: whether sequences differ in the steps that carry a loss.
     """
     return Outline(
         np.broadcast_to(0.0, (batch, steps, width)),
@@ -105,4 +159,5 @@ def outline(
         None if classes else np.broadcast_to(0.0, (batch, steps, values)),
         classes,
         loss_from,
+        np.broadcast_to(True, (batch, steps)) if masked else None,
     )

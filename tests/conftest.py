@@ -29,7 +29,7 @@ NETWORKS = {
     "lru deep": {"layers": [LRU, LRU]},
     "lru stack": {"layers": [LRU, NORMED], "pooling": "cumulative_mean"},
     "tanh": {"layers": [TANH]},
-    "tanh stack": {"layers": [TANH, TANH], "pooling": "last"},
+    "tanh stack": {"layers": [TANH, TANH]},
     "gru": {"layers": [{"cell": {"name": "gru", "units": 4}, "readout": {"hidden": [5]}}]},
     "lstm": {"layers": [{"cell": {"name": "lstm", "units": 3}, "readout": {"hidden": [5]}}]},
 }

@@ -89,7 +89,7 @@ def _gradient(case: Case, folder: Path) -> Iterator[tuple[str, str, str]]:
     made.machine.journal.close_batch(episode.batch)
     journal = made.machine.journal
     lines = [f"{number} {tuple(record)}" for number, trace in enumerate(journal.traces) for record in trace]
-    order = [f"{sweep} × {count}" for sweep, count in journal.collect().in_sweeps().items()]
+    order = [f"{one} × {count}".replace(", beyond=0)", ")") for one, count in journal.collect().in_sweeps().items()]
     text = "\n".join([*lines, *order]) + "\n"
     (folder / "records.txt").write_text(text, encoding="utf-8")
     yield "records", "exact", str(len(lines))

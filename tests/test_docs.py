@@ -132,6 +132,22 @@ def test_weights_are_drawn_to_their_average_as_the_page_says() -> None:
     np.testing.assert_allclose(learned.average[w].value.reshape(average.shape), average, rtol=1e-14)  # type: ignore[attr-defined]
 
 
+def test_the_task_that_is_shown_can_be_learned_from_and_has_the_shapes_that_it_says() -> None:
+    task = shown("docs/own_task.md", "parity")
+    options = task.Options(name="parity", steps=9, train=12, test=5)
+    for data, shape in zip(task.load(options, 1), task.outline(options), strict=True):
+        for what in ("inputs", "labels", "mask", "targets"):
+            assert getattr(data, what).shape == getattr(shape, what).shape
+        assert (data.classes, data.loss_from, data.masked) == (shape.classes, shape.loss_from, shape.masked)
+    data = task.load(options, 1).train
+    assert data.labels[3, 6] == data.inputs[3, :7].sum() % 2
+    assert 12 * 2 <= data.losses < 12 * 9
+    assert all(np.isfinite(values).all() for values in gradient("lru", "fpe", data).values())
+    assert task.numbers(options) == sum(
+        part.inputs.size + part.labels.size + part.mask.size for part in (data, task.load(options, 1).test)
+    )
+
+
 @pytest.fixture
 def rectified(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A network of the cell that the page on own cells shows, built on a machine."""

@@ -5,7 +5,9 @@ are exact.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -23,11 +25,13 @@ class Sweep(NamedTuple):
         name: what the rule calls it.
         kind: `PASS` (repeated for every sequence on a serial machine) or `PHASE` (once a batch).
         runs: `(trace, steps)` pairs in order; a trace is its number in the journal.
+        beyond: the number of its steps, the last ones, that are behind the end of the input.
     """
 
     name: str
     kind: str
     runs: tuple[tuple[int, int], ...]
+    beyond: int = 0
 
 
 class Batch(NamedTuple):
@@ -57,6 +61,10 @@ class Done(NamedTuple):
         """So many times more."""
         activities = None if self.activities is None else self.activities * times
         return self._replace(activities=activities, times=self.times * times)
+
+
+Entered = tuple[int, np.ndarray | None]
+"""A step that was entered: its trace, and the activities that were measured in it."""
 
 
 class Mark(NamedTuple):
@@ -122,14 +130,14 @@ class Journal:
         self._traces: dict[Trace, int] = {}
         self._sweeps: list[Sweep] = []
         self._runs: list[list[int]] | None = None
-        self._name = self._kind = ""
+        self._name, self._kind, self._beyond = "", "", 0
         self._last_entries: list[Entry] | None = None  # not those of a step without operations
         self._last_activities: np.ndarray | None = None
         self.last = -1
         """The trace of the last step."""
 
-    def open_sweep(self, name: str, kind: str) -> None:
-        self._name, self._kind, self._runs = name, kind, []
+    def open_sweep(self, name: str, kind: str, beyond: int = 0) -> None:
+        self._name, self._kind, self._beyond, self._runs = name, kind, beyond, []
 
     def step(self, entries: list[Entry], activities: np.ndarray | None, step: int) -> int:
         """Enter one step; returns its trace's number. `activities` is `(activities, chips)`."""
@@ -161,14 +169,29 @@ class Journal:
             self._runs.append([number, 1])
         return number
 
-    def repeat(self, times: int) -> None:
-        """Enter the last step so many times more."""
+    @property
+    def entered(self) -> Entered:
+        """The last step."""
+        return self.last, self._last_activities
+
+    def repeat(self, steps: Sequence[Entered], times: int) -> None:
+        """Enter the last steps so many times more."""
         assert self._runs
-        self._runs[-1][1] += times
-        if self._last_activities is not None:
-            self.totals.activities[self.last] += self._last_activities * times
+        runs = [(trace, len(list(alike))) for trace, alike in groupby(trace for trace, _ in steps)]
+        for trace, count in [(self.last, len(steps) * times)] if len(runs) == 1 else runs * times:
+            self._add_to_runs(trace, count)
+        for trace, activities in steps:
+            if activities is not None:
+                self.totals.activities[trace] += activities * times
         if self.detail is not None:
-            self.detail.append(self.detail[-1].repeated(times))
+            self.detail += [done.repeated(times) for done in self.detail[-len(steps) :]]
+
+    def _add_to_runs(self, trace: int, steps: int) -> None:
+        assert self._runs is not None
+        if self._runs and self._runs[-1][0] == trace:
+            self._runs[-1][1] += steps
+        else:
+            self._runs.append([trace, steps])
 
     def mark(self) -> Mark:
         """Where the journal stands, between sweeps."""
@@ -189,7 +212,8 @@ class Journal:
 
     def close_sweep(self) -> None:
         assert self._runs is not None
-        self._sweeps.append(Sweep(self._name, self._kind, tuple((trace, steps) for trace, steps in self._runs)))
+        runs = tuple((trace, steps) for trace, steps in self._runs)
+        self._sweeps.append(Sweep(self._name, self._kind, runs, self._beyond))
         self._runs = None
 
     def close_batch(self, sequences: int) -> None:

@@ -13,7 +13,7 @@ from hwsim import cells, machines, tasks
 from hwsim.config import hardware
 from hwsim.config.experiment import Experiment, Reference, SystemOptions
 from hwsim.documents import Document, unknown
-from hwsim.episode import Episode, outline
+from hwsim.episode import Episode
 from hwsim.errors import ConfigError
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.estimate import sketched
@@ -282,7 +282,7 @@ def _between(low: int, high: int, share: float) -> int:
 def _steps(experiment: Experiment, dataset: Dataset, value: int) -> tuple[Experiment, Dataset]:
     def longer(episode: Episode) -> Episode:
         loss_from = max(0, value - episode.loss_steps) if episode.loss_from else 0
-        return _outlined(episode, steps=value, loss_from=loss_from)
+        return episode.outline(steps=value, loss_from=loss_from)
 
     return experiment, Dataset(*map(longer, dataset))
 
@@ -293,7 +293,7 @@ def _batch(experiment: Experiment, dataset: Dataset, value: int) -> tuple[Experi
         changed["training"] = experiment.training.model_copy(update={"batch": value})
     elif experiment.gradient_check:
         changed["gradient_check"] = experiment.gradient_check.model_copy(update={"sequences": value})
-    train = _outlined(dataset.train, batch=max(value, dataset.train.batch))
+    train = dataset.train.outline(batch=max(value, dataset.train.batch))
     return experiment.model_copy(update=changed), Dataset(train, dataset.test)
 
 
@@ -381,10 +381,3 @@ AXES = {
 
 def _digital(options: SystemOptions) -> bool:
     return bool(options.machine.kind == "digital")
-
-
-def _outlined(episode: Episode, **changed: int) -> Episode:
-    per_step = episode.labels is not None and episode.labels.ndim == 2
-    values = 0 if episode.values is None else episode.outputs
-    shape = {"batch": episode.batch, "steps": episode.steps, "width": episode.width, "loss_from": episode.loss_from}
-    return outline(classes=episode.classes, values=values, each=per_step, **{**shape, **changed})

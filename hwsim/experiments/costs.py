@@ -73,8 +73,12 @@ class Costs:
         return ceil(batch.sequences / self.machine.parallel)
 
     def _shown(self, batch: Batch) -> float:
-        """Number of passes over each step of the sequences; passes over a part of the steps count as that part."""
-        steps = sum(count for sweep in batch.sweeps if sweep.kind == PASS for _, count in sweep.runs)
+        """How often each step of the sequences was worked on; passes over a part of them count as that part.
+
+        Steps beyond the end of the input take time and energy, and are no steps of the sequences.
+        """
+        passes = [sweep for sweep in batch.sweeps if sweep.kind == PASS]
+        steps = sum(sum(count for _, count in sweep.runs) - sweep.beyond for sweep in passes)
         times = steps / self.system.dataset.train.steps
         return int(times) if times.is_integer() else times
 

@@ -41,7 +41,7 @@ class Meter:
         self._loss, self._scale = (functions.of_answers, 1.0) if answers else (functions.of_outputs, network.scale)
         self._losses = np.zeros((machine.chips, episode.loss_steps))
         self._seen = np.zeros(episode.loss_steps, bool)
-        self._right = np.zeros(machine.chips)
+        self._ends, self._right = episode.ends, np.zeros(machine.chips)
         self._finite = np.ones(machine.chips, bool)
 
     @property
@@ -62,14 +62,17 @@ class Meter:
         if self._seen[place]:  # shown again in another pass
             return
         self._seen[place] = True
-        output = output.astype(float) * self._scale
+        output, wanted, ends = output.astype(float) * self._scale, self._wanted(step), self._ends
+        if episode.mask is not None:
+            rows = episode.mask[:, step]
+            output, wanted, ends = output[:, rows], wanted[rows], ends[rows]
         self._finite &= np.isfinite(output).all((1, 2))
-        wanted = self._wanted(step)
         self._losses[:, place] = self._loss(output, wanted)
         if self._weight is not None:
             self._losses[:, place] *= self._weight(step, episode.steps)
-        if episode.classes and (episode.target_per_step or step == episode.steps - 1):
-            self._right += (output.argmax(-1) == wanted).sum(1)
+        judged = (ends == step) | episode.target_per_step
+        if episode.classes and judged.any():
+            self._right += ((output.argmax(-1) == wanted) & judged).sum(1)
 
     def _wanted(self, step: int) -> np.ndarray:
         """The targets of a step: classes `(batch,)`, or values `(batch, n)`."""
@@ -84,7 +87,8 @@ def evaluate(network: Network, episode: Episode, size: int) -> Score:
     """Show all sequences once, `size` at a time.
 
     The loss is the mean over sequences and over steps that carry a loss. An answer is right if the class with the
-    largest output is the target; if each step has a class, each step counts, else only the last.
+    largest output is the target; if each step has a class, each step counts, else only the last of the
+    sequence.
     """
     machine = network.machine
     loss, right = np.zeros(machine.chips), np.zeros(machine.chips)
@@ -95,6 +99,6 @@ def evaluate(network: Network, episode: Episode, size: int) -> Score:
             network.infer()
         loss, right = loss + meter.loss, right + meter.right
     del machine.watchers["output"]
-    answers = episode.batch * (episode.loss_steps if episode.target_per_step else 1)
+    answers = episode.losses if episode.target_per_step else episode.batch
     accuracy = None if episode.values is not None else right / answers
-    return Score(loss / (episode.batch * episode.loss_steps), accuracy)
+    return Score(loss / episode.losses, accuracy)

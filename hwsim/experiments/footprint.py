@@ -18,7 +18,7 @@ import numpy as np
 
 from hwsim import networks, tasks
 from hwsim.config.experiment import Experiment, SystemOptions
-from hwsim.episode import Episode, outline
+from hwsim.episode import Episode
 from hwsim.errors import CausalityError, HwsimError, MemoryEstimateError
 from hwsim.experiments.forgetting import extend
 from hwsim.experiments.system import FEW, TEST_BATCH, System
@@ -441,16 +441,13 @@ def _parts(live: Bytes, advice: str, of: str = "") -> list[MemoryNeed]:
 
 def _shorter(episode: Episode, sequences: int, steps: int) -> Episode:
     """The shape of an episode with other numbers of sequences and steps; as many steps carry a loss, or all."""
-    values = 0 if episode.values is None else episode.outputs
-    per_step = episode.values is None and episode.target_per_step
     loss_from = max(0, steps - episode.loss_steps) if episode.loss_from else 0
-    return outline(
-        sequences, steps, episode.width, classes=episode.classes, values=values, each=per_step, loss_from=loss_from
-    )
+    return episode.outline(batch=sequences, steps=steps, loss_from=loss_from)
 
 
 def _arrays(episode: Episode) -> list[np.ndarray]:
-    return [values for values in (episode.inputs, episode.labels, episode.values) if values is not None]
+    held = episode.inputs, episode.labels, episode.values, episode.mask
+    return [values for values in held if values is not None]
 
 
 def _gauge(network: Network) -> Gauge:

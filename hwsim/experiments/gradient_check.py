@@ -76,7 +76,7 @@ class _Recorder:
 
     def look(self) -> None:
         machine = self._machine
-        if not machine.sequencer.presenter.backward:
+        if not machine.sequencer.presenter.backward and machine.sequencer.step_index < machine.episode.steps:
             states = [machine.storages[name].value.astype(float) for name in self._names]
             self._states[machine.sequencer.step_index] = states
 

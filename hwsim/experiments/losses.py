@@ -53,6 +53,8 @@ def _cross_entropy_of_answers(answer: np.ndarray, labels: np.ndarray) -> np.ndar
 
 
 def _half_square(output: np.ndarray, values: np.ndarray) -> np.ndarray:
+    if values.ndim == 1:  # classes, of which the targets are one-hot
+        values = values[:, None] == np.arange(output.shape[-1])
     loss: np.ndarray = 0.5 * np.square(output - values).sum((1, 2))
     return loss
 

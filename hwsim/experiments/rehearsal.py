@@ -61,7 +61,8 @@ def rehearse(experiment: Experiment, name: str, options: SystemOptions, episode:
                 network.infer()
     except HwsimError as error:
         raise type(error)(f"{name}: {error}") from None
-    holds = _held(stage, lambda steps: episode.steps if steps == small.steps else steps)
+    more = episode.steps - small.steps
+    holds = _held(stage, lambda steps: steps + more if steps >= small.steps else steps)
     stage.release()
     return holds
 
@@ -93,4 +94,5 @@ def _small(episode: Episode, steps: int) -> Episode:
     else:
         labels = np.zeros((1, steps) if episode.target_per_step else (1,), np.int64)
     loss_from = 0 if episode.loss_from == 0 else steps - 1
-    return Episode(np.full((1, steps, episode.width), 0.125), labels, values, episode.classes, loss_from)
+    mask = np.ones((1, steps), bool) if episode.masked else None
+    return Episode(np.full((1, steps, episode.width), 0.125), labels, values, episode.classes, loss_from, mask)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwsim import learning, machines
+from hwsim import learning, machines, networks
 from hwsim.accounts.journal import Batch, Done, Sweep, Totals
 from hwsim.accounts.memory import Change, Holding
 from hwsim.columns import REPORTED_AT_TESTS
@@ -115,6 +115,7 @@ class System:
         target: the exact gradient for the gradient check. All systems share it; the first that needs it fills it.
 
     Attributes:
+        dataset: with its losses where the network's pooling wants them.
         machine, network: those of the last stage of `run`.
         outcome: the results, filled in by `run`.
     """
@@ -125,7 +126,11 @@ class System:
     def __init__(
         self, experiment: Experiment, name: str, options: SystemOptions, dataset: Dataset, target: Gradient
     ) -> None:
-        self.experiment, self.name, self.options, self.dataset = experiment, name, options, dataset
+        self.experiment, self.name, self.options = experiment, name, options
+        self.dataset = dataset._replace(
+            train=networks.judged(experiment.network, dataset.train),
+            test=networks.judged(experiment.network, dataset.test),
+        )
         self._target = target
         self.rule = learning.build(options.learning)
         self.outcome = Outcome()
@@ -263,7 +268,7 @@ class System:
                     rule.learn(network, update)
                 self._note_divergence(done)
                 self.outcome.detail = watch.detail or self.outcome.detail
-                losses, done = losses + meter.loss / (episode.batch * episode.loss_steps), done + 1
+                losses, done = losses + meter.loss / episode.losses, done + 1
                 progress("training", done, updates)
                 if done % every == 0 or done == updates:
                     since = done % every or every

@@ -91,9 +91,9 @@ class Rule(ABC):
 
     def learn(self, network: Network, update: Update) -> None:
         """Learn from the episode that is shown; by default compute the gradients, then update once."""
-        episode = network.machine.episode
+        losses = network.machine.episode.losses
         self.gradients(network)
-        update(episode.batch * episode.loss_steps)
+        update(losses)
 
     def horizon(self, look: Look) -> Horizon | None:
         """How far the rule can carry errors forward in time on this machine.

@@ -257,5 +257,5 @@ _WRITES = {
 """What a port does with values that go into a storage."""
 _TAKES = {moves.pop: -1, moves.get: 0}
 """Which entry comes out of a tape or queue."""
-_SHOWN = {moves.present_input: "input", moves.present_target: "target"}
+_SHOWN = {moves.present_input: "input", moves.present_target: "target", moves.present_mask: "mask"}
 """What is shown."""

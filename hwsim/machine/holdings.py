@@ -10,7 +10,7 @@ from hwsim.accounts.memory import BUFFERS, TAPE, Holding, MemoryLedger
 from hwsim.errors import CausalityError
 from hwsim.machine.port import Divergence
 from hwsim.machine.stage import Stage
-from hwsim.machine.storage import Accumulator, Entries, Register, Storage
+from hwsim.machine.storage import Accumulator, DelayLine, Entries, Register, Storage
 
 
 class Holdings:
@@ -18,6 +18,7 @@ class Holdings:
 
     Attributes:
         storages: what is held, by name.
+        lines: the delay lines among them.
         ledger: the memory ledger.
         divergence: where learning first failed, if it did.
         values: of storages that are to be made, by name, where a machine goes on from a snapshot.
@@ -26,6 +27,7 @@ class Holdings:
     def __init__(self, machine: Stage) -> None:
         self._machine = machine
         self.storages: dict[str, Storage] = {}
+        self.lines: list[DelayLine] = []
         self.ledger = MemoryLedger()
         self.divergence: Divergence | None = None
         self.values: dict[str, np.ndarray] = {}
@@ -57,11 +59,15 @@ class Holdings:
             )
         )
         self.storages[storage.name] = storage
+        if isinstance(storage, DelayLine):
+            self.lines.append(storage)
 
     def let_go(self, storage: Storage) -> None:
         """Give the memory of a storage back."""
         if self.storages.get(storage.name) is storage:
             del self.storages[storage.name]
+            if isinstance(storage, DelayLine):
+                self.lines.remove(storage)
             self.ledger.release(storage.name)
 
     def restored(self, name: str, value: np.ndarray) -> np.ndarray:
@@ -82,6 +88,12 @@ class Holdings:
         """Have `register` hold `value` from the end of this step."""
         register.pending = True
         self._pending.append((register, register.after(self._copied(value))))
+
+    def shift(self) -> None:
+        """At the end of a step of a pass: zero goes into delay lines that nothing was stored into."""
+        for line in self.lines:
+            if not line.pending:
+                line.clear()
 
     def _copied(self, value: np.ndarray) -> np.ndarray:
         return self._machine.numerics.copy(value) if self._machine.strict else value

@@ -13,7 +13,7 @@ from hwsim.episode import Episode
 from hwsim.errors import CausalityError
 from hwsim.machine.signal import Signal
 from hwsim.machine.stage import Stage
-from hwsim.machine.step import Step
+from hwsim.machine.step import Beyond, Landmarks, Step
 from hwsim.machine.storage import Storage, Workspace
 from hwsim.operations import moves
 from hwsim.records import REPLAY
@@ -36,6 +36,7 @@ class Presenter:
 
     Attributes:
         kept_from: the first step whose input is kept.
+        landmarks: where its steps differ.
         again: whether the pass under way shows steps that have been shown.
         backward: whether it goes from later steps to earlier ones.
     """
@@ -44,22 +45,25 @@ class Presenter:
         self._machine = machine
         self.kept_from, self.again, self.backward = 0, False, False
         self._most = 0
+        self.landmarks: Landmarks
         self._kept: dict[str, Storage] = {}
         self._there: set[str] = set()  # what has been shown in this workspace, and kept if it is to be
-        self._inputs = self._targets = np.empty(0)
+        self._inputs = self._targets = self._masks = np.empty(0)
 
     @contextmanager
     def showing(self, episode: Episode) -> Iterator[None]:
         """Have steps show this episode."""
         machine, numerics = self._machine, self._machine.numerics
-        machine.episode = episode
+        machine.episode, self.landmarks = episode, Landmarks(episode)
         self._inputs = machine.received(numerics.shown(episode.inputs, machine.dtype))
         self._targets = numerics.contiguous(episode.targets.swapaxes(0, 1), machine.dtype)
+        if episode.mask is not None:
+            self._masks = numerics.contiguous(episode.mask.T[:, :, None], machine.dtype)
         try:
             yield
         finally:
             machine.episode = NOTHING_SHOWN
-            self._inputs = self._targets = np.empty(0)
+            self._inputs = self._targets = self._masks = np.empty(0)
 
     @contextmanager
     def workspace(self, *, keep_inputs: bool | int = False) -> Iterator[Workspace]:
@@ -75,6 +79,9 @@ class Presenter:
                 self.kept_from = machine.sequencer.shown_up_to
                 size, inputs = (self._most, episode.width), self._inputs[: self._most]
                 self._kept["input"] = workspace.keep("input replay", INPUT_REPLAY, size, inputs, machine.input_bits)
+                if episode.masked:
+                    masks = self._masks[: self._most]
+                    self._kept["mask"] = workspace.keep("mask replay", TARGET_REPLAY, (self._most, 1), masks, 1)
             if keep_inputs or not episode.target_per_step:
                 words = 1 if episode.classes else episode.outputs
                 bits = max(1, (episode.classes - 1).bit_length()) if episode.classes else None
@@ -106,7 +113,10 @@ class Presenter:
 
     def step(self, index: int, begins: bool) -> Step:
         """What a rule sees of the step that begins, and perhaps with it a pass."""
-        return Step(self._machine.episode, index, self.input(index), self.target, begins)
+        episode = self._machine.episode
+        if index >= episode.steps:
+            return Beyond(self, episode, index)
+        return Step(self, episode, index, self.input(index), begins)
 
     def input(self, index: int) -> Signal:
         """The input of the step under way."""
@@ -121,13 +131,22 @@ class Presenter:
         self._machine.sequencer.require_step(index, "target")
         return self._present("target", moves.present_target, index, self._machine.episode.target_per_step)
 
+    def mask(self, index: int) -> Signal:
+        """Which sequences have a loss in the step under way."""
+        self._machine.sequencer.require_step(index, "mask")
+        if not self._machine.episode.masked:
+            raise CausalityError(
+                "there is no mask, as all sequences have a loss in the same steps: see `episode.masked`"
+            )
+        return self._present("mask", moves.present_mask, index, per_step=True)
+
     def value(self, what: str, index: int) -> np.ndarray:
         """What is shown in a step, for each chip."""
         machine = self._machine
-        if what == "input":
-            value = self._inputs[index]
-        else:
+        if what == "target":
             value = self._targets[index if machine.episode.target_per_step else 0]
+        else:
+            value = (self._inputs if what == "input" else self._masks)[index]
         alone = machine.chips == 1 and not machine.strict
         return value[None] if alone else machine.numerics.beside(value, machine.chips)
 
@@ -136,7 +155,7 @@ class Presenter:
         machine, kept, value = self._machine, self._kept.get(what), self.value(what, index)
         if kept is None:
             return machine.emit(machine.heads[operation, what], value, ())
-        if self.backward and what == "target" and what not in self._there:
+        if self.backward and what != "input" and what not in self._there:
             kept.port.keep(kept, ())  # on the way forward, not looked at
             if not per_step:
                 self._there.add(what)

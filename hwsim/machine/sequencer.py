@@ -8,7 +8,7 @@ from itertools import count
 
 import numpy as np
 
-from hwsim.accounts.journal import PASS, PHASE, Journal, Mark
+from hwsim.accounts.journal import PASS, PHASE, Entered, Journal, Mark
 from hwsim.accounts.memory import most_buffered
 from hwsim.episode import Episode
 from hwsim.errors import CausalityError
@@ -70,7 +70,7 @@ class Sequencer:
         self.sweep_number = self.shown_up_to = 0
         self._machine.holdings.ledger.moment = (1, 0)
         self._steps_made.clear()
-        looks = routine, episode.steps, episode.loss_from, episode.batch
+        looks = routine, episode.steps, episode.loss_from, episode.batch, episode.masked
         captures = routine is not None and not self.skips and self.done is None
         self.routines.begin(looks if captures else None)
         try:
@@ -87,12 +87,13 @@ class Sequencer:
 
     # ---- passes and phases -----------------------------------------------------------------------------------
 
-    def forward_pass(self, name: str, part: range | None = None) -> Iterator[Step]:
+    def forward_pass(self, name: str, part: range | None = None, beyond: int = 0) -> Iterator[Step]:
         """The only way to see the input: every step of the sequence in order, from the first to the last.
 
         Args:
             part: only these steps. They follow what has been shown, or are part of it, in which case the input is shown
                 again. A pass that begins with the first step resets registers; the others go on from where they are.
+            beyond: steps behind the end of the input, which have none: `step.beyond` says so.
         """
         order = self._within(name, part)
         self.presenter.again = order.start < self.shown_up_to
@@ -104,7 +105,12 @@ class Sequencer:
                 )
             self.shown_up_to = order.stop
         self.presenter.require_inputs(name, order)
-        yield from self._sweep(name, order)
+        if beyond and (beyond < 0 or order.stop < self._machine.episode.steps):
+            raise CausalityError(
+                f"pass {name!r} ends with step {order.stop - 1} of {self._machine.episode.steps}; it cannot go on for "
+                f"{beyond} steps beyond the input"
+            )
+        yield from self._sweep(name, order, beyond)
 
     def backward_pass(self, name: str, part: range | None = None) -> Iterator[Step]:
         """Every step from the last to the first, which needs a machine with addressable memory.
@@ -150,7 +156,8 @@ class Sequencer:
             )
         return part
 
-    def _sweep(self, name: str, order: range) -> Iterator[Step]:
+    def _sweep(self, name: str, order: range, beyond: int = 0) -> Iterator[Step]:
+        order = range(order.start, order.stop + beyond, order.step)
         self.sweep_number += 1
         self.presenter.backward = order.step < 0
         position = 0
@@ -160,7 +167,7 @@ class Sequencer:
             return
         if order.start == 0 and not self.presenter.backward and not position:
             self._machine.holdings.reset()
-        self._open_sweep(name, PASS)
+        self._open_sweep(name, PASS, beyond)
         self._length = len(order)
         self._steps_made.append((self.clock + 1, name, order[position:]))
         self.routines.open_pass(name, order)
@@ -175,12 +182,12 @@ class Sequencer:
             position += self._capture(entries, aside, order, position) if skips is None else skips.after(step, position)
         self._close_sweep()
 
-    def _open_sweep(self, name: str, kind: str) -> None:
+    def _open_sweep(self, name: str, kind: str, beyond: int = 0) -> None:
         if self._open:
             raise CausalityError(f"{name!r} begins before {self.sweep_name!r} is over, in its step {self.step_index}")
         self.sweep_name, self.in_pass, self._open = name, kind == PASS, True
         self._swept = {}
-        self.journal.open_sweep(name, kind)
+        self.journal.open_sweep(name, kind, beyond)
 
     def _close_sweep(self) -> None:
         self.journal.close_sweep()
@@ -200,6 +207,8 @@ class Sequencer:
 
     def _end_step(self) -> list[Entry]:
         holdings, known = self._machine.holdings, len(self.journal.traces)
+        if self.in_pass and holdings.lines:
+            holdings.shift()
         entries, activities = self._machine.records_of_step()
         number = self.journal.step(entries, activities, self.step_index)
         if self.in_pass:
@@ -250,19 +259,19 @@ class Sequencer:
 
     # ---- what is like what was before ------------------------------------------------------------------------
 
-    def repeat(self, growth: dict[str, int], times: int) -> None:
-        """Enter so many more steps like the last one, each of which changes what is held by `growth`."""
-        self.journal.repeat(times)
+    def repeat(self, growth: dict[str, int], steps: Sequence[Entered], times: int) -> None:
+        """Enter the last steps so many times more; each time they change what is held by `growth`."""
+        self.journal.repeat(steps, times)
         self._machine.holdings.repeat(growth, times)
-        self.clock += times
+        self.clock += len(steps) * times
 
-    def repeat_round(self, begun: Mark, growth: dict[str, int], parts: Sequence[range]) -> None:
-        """Enter the passes since `begun` for other parts as well, which change what is held by `growth` each."""
+    def repeat_rounds(self, begun: Mark, growth: dict[str, int], parts: Sequence[range], times: int) -> None:
+        """Enter the passes since `begun` so many times more, for other parts, each with this growth of what is held."""
         passes = self.journal.since(begun)
-        self.journal.repeat_since(begun, len(parts))
-        self._machine.holdings.repeat(growth, len(parts))
+        self.journal.repeat_since(begun, times)
+        self._machine.holdings.repeat(growth, times)
         self.shown_up_to = max(self.shown_up_to, *(part.stop for part in parts))
-        self.sweep_number += len(passes) * len(parts)
+        self.sweep_number += len(passes) * times
 
     # ---- where it stands -------------------------------------------------------------------------------------
 

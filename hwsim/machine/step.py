@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable
-from typing import Self
+from math import lcm
+from sys import maxsize
+from typing import NoReturn, Protocol, Self
 
 from hwsim.episode import Episode
+from hwsim.errors import CausalityError
 from hwsim.machine.signal import Signal
 
 
@@ -21,6 +25,40 @@ class OfStep(float):
         return number
 
 
+class Landmarks:
+    """Where the steps of an episode differ from each other, as far as rules have asked; estimates need to know.
+
+    Attributes:
+        steps: of the sequence.
+        marks: the first steps that differ from those before them, in order; no step is behind the last mark.
+        period: steps after which a rule does the same again.
+        looked: whether a rule asked for the index of a step, so that it may do anything in any of them.
+    """
+
+    def __init__(self, episode: Episode) -> None:
+        steps, loss = episode.steps, episode.loss_from
+        self.marks = [*sorted({0, 1, loss, loss + 1, steps - 1, steps, steps + 1}), maxsize]
+        self.steps, self.period, self.looked = steps, 1, False
+
+    def enter(self, period: int = 1, mark: int = 0) -> None:
+        """Note a period, and a mark."""
+        self.period = lcm(self.period, period)
+        if mark not in self.marks:
+            insort(self.marks, mark)
+
+
+class Shows(Protocol):
+    """What shows an episode, as its steps see it."""
+
+    landmarks: Landmarks
+
+    def target(self, index: int) -> Signal:
+        """The target of the step under way."""
+
+    def mask(self, index: int) -> Signal:
+        """Which sequences have a loss in the step under way."""
+
+
 class Step:
     """One step of a pass.
 
@@ -29,15 +67,14 @@ class Step:
         begins: whether it is the first one of the pass.
         input: the input of this step.
         carries_loss, loss_before: whether this step, and the one before it, carry a loss.
-        looked: whether somebody asked for its index.
+        beyond: whether it is behind the end of the input, see `Beyond`.
     """
 
-    __slots__ = ("_index", "_target", "begins", "carries_loss", "first", "input", "last", "looked", "loss_before")
+    __slots__ = ("_index", "_presenter", "begins", "carries_loss", "first", "input", "last", "loss_before")
+    beyond = False
 
-    def __init__(
-        self, episode: Episode, index: int, shown: Signal, target: Callable[[int], Signal], begins: bool
-    ) -> None:
-        self._index, self.input, self._target, self.begins, self.looked = index, shown, target, begins, False
+    def __init__(self, presenter: Shows, episode: Episode, index: int, shown: Signal, begins: bool) -> None:
+        self._presenter, self._index, self.input, self.begins = presenter, index, shown, begins
         self.first, self.last = index == 0, index == episode.steps - 1
         self.carries_loss = index >= episode.loss_from
         self.loss_before = index > episode.loss_from
@@ -46,10 +83,31 @@ class Step:
     def index(self) -> int:
         """Its place in the sequence, from 0.
 
-        A rule that branches on it has steps of many kinds, so that costs are estimated by carrying all of them out.
+        A rule that branches on it has steps of many kinds, so that costs are estimated by carrying all of them out;
+        they are not if it asks `every` or `past`.
         """
-        self.looked = True
+        self._presenter.landmarks.looked = True
         return self._index
+
+    def every(self, steps: int) -> bool:
+        """Whether it is one of every so many steps, of which the first step of the sequence is the first.
+
+        Raises:
+            ValueError: `steps` is less than 1.
+        """
+        if steps < 1:
+            raise ValueError(f"every {steps} steps is no period; it has to be at least 1")
+        self._presenter.landmarks.enter(period=steps)
+        return self._index % steps == 0
+
+    def past(self, steps: int) -> bool:
+        """Whether at least so many steps of the sequence were before it."""
+        self._presenter.landmarks.enter(mark=max(steps, 0))
+        return self._index >= steps
+
+    def number(self, of: Callable[[int, int], float]) -> float:
+        """A fixed number of this step, from its index and the number of steps: to multiply by, not to branch on."""
+        return of(self._index, self._presenter.landmarks.steps)
 
     @property
     def share(self) -> float:
@@ -59,7 +117,44 @@ class Step:
     @property
     def target(self) -> Signal:
         """What the network should answer in this step: one-hot for classes."""
-        return self._target(self._index)
+        return self._presenter.target(self._index)
+
+    @property
+    def mask(self) -> Signal:
+        """One wire: 1 for sequences that have a loss in this step, 0 for the others; for masked episodes only."""
+        return self._presenter.mask(self._index)
+
+
+class Beyond(Step):
+    """A step behind the end of the input: it has neither input nor target, and carries no loss.
+
+    It is what a pass ends with that needs a few steps more than the sequence has, to empty its queues and delay lines.
+    """
+
+    __slots__ = ()
+    beyond = True
+
+    def __init__(self, presenter: Shows, episode: Episode, index: int) -> None:
+        self._presenter, self._index, self.begins = presenter, index, False
+        self.first = self.last = self.carries_loss = False
+        self.loss_before = index == episode.steps
+
+    @property
+    def input(self) -> NoReturn:  # type: ignore[override]
+        self._refuse("input")
+
+    @property
+    def target(self) -> NoReturn:
+        self._refuse("target")
+
+    @property
+    def mask(self) -> NoReturn:
+        self._refuse("mask")
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise CausalityError(
+            f"step {self._index} has no {what}: it is beyond the end of the input, as `step.beyond` says"
+        )
 
 
 def _share(index: int) -> float:

@@ -148,6 +148,8 @@ class Register(Storage):
 class DelayLine(Register):
     """First in, first out: `load` gives the value that was stored as many steps ago as the line is long, zero at first.
 
+    It shifts at the end of every step of a pass. In a step that stores nothing a zero goes in, charged as a store.
+
     `value` is `(chips, batch, length, width)`, the oldest in front.
     """
 

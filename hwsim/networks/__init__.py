@@ -2,7 +2,7 @@
 
 from hwsim.networks.downward import Level
 from hwsim.networks.loss import CrossEntropy, HalfSquare, Loss
-from hwsim.networks.network import Layer, LayerOptions, Network, Options, Seen, States, parameters
+from hwsim.networks.network import Layer, LayerOptions, Network, Options, Seen, States, judged, parameters
 
 __all__ = [
     "CrossEntropy",
@@ -15,5 +15,6 @@ __all__ = [
     "Options",
     "Seen",
     "States",
+    "judged",
     "parameters",
 ]

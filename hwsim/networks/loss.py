@@ -4,10 +4,33 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
 
 from hwsim.episode import Episode
+from hwsim.errors import ConfigError
 from hwsim.machine import Signal
 from hwsim.operations import softmax
+
+
+class Options(BaseModel, extra="forbid"):
+    """What the outputs are judged by."""
+
+    name: Annotated[
+        Literal["natural", "cross_entropy", "half_square"],
+        Field(
+            description="cross-entropy of the softmax, or half the squared distance, from one-hot targets where the "
+            "task has classes; `natural` is the first for classes and the second for values"
+        ),
+    ] = "natural"
+    weights: Annotated[
+        Literal["equal", "rising"] | Annotated[float, Field(gt=0, le=1)],
+        Field(
+            description="of the losses of steps 1 to T: all 1; t / T; or a number γ, for γ^(T - t), so that the last "
+            "step weighs 1"
+        ),
+    ] = "equal"
 
 
 class Loss(ABC):
@@ -18,7 +41,6 @@ class Loss(ABC):
 
     Attributes:
         weight: gives the weight of a step, from its index and the length of the sequence; None if all weights are 1.
-            Estimates carry out every step if there are weights.
     """
 
     def __init__(self, weight: Callable[[int, int], float] | None = None) -> None:
@@ -53,9 +75,26 @@ class HalfSquare(Loss):
         return answer - target
 
 
-def usual(episode: Episode) -> Loss:
-    """Cross-entropy for classes, half the squared distance for values."""
-    return CROSS_ENTROPY if episode.classes else HALF_SQUARE
+def build(options: Options) -> Callable[[Episode], Loss]:
+    """The loss that the outputs for an episode are judged by.
+
+    Raises:
+        ConfigError: from what is returned, where cross-entropy is asked for and the episode has no classes.
+    """
+    weight = _weight(options.weights)
+    of_classes, of_values = CrossEntropy(weight), HalfSquare(weight)
+
+    def loss_for(episode: Episode) -> Loss:
+        if options.name == "half_square" or (options.name == "natural" and not episode.classes):
+            return of_values
+        if not episode.classes:
+            raise ConfigError("network.loss.name: cross_entropy is for classes, and the task has values to predict")
+        return of_classes
+
+    return loss_for
 
 
-CROSS_ENTROPY, HALF_SQUARE = CrossEntropy(), HalfSquare()
+def _weight(weights: str | float) -> Callable[[int, int], float] | None:
+    if isinstance(weights, str):
+        return None if weights == "equal" else lambda step, steps: (step + 1) / steps
+    return lambda step, steps: weights ** (steps - 1 - step)

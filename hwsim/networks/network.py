@@ -13,7 +13,9 @@ from hwsim.cells import AnyOptions
 from hwsim.episode import Episode
 from hwsim.machine import Machine, Register, Signal, Step, Tape, Trainable, Workspace
 from hwsim.networks.downward import Level, downward
-from hwsim.networks.loss import Loss, usual
+from hwsim.networks.loss import Loss
+from hwsim.networks.loss import Options as LossOptions
+from hwsim.networks.loss import build as build_loss
 from hwsim.networks.readout import Options as ReadoutOptions
 from hwsim.networks.readout import Readout
 from hwsim.networks.readout import parameters as readout_parameters
@@ -45,6 +47,7 @@ class Options(BaseModel, extra="forbid"):
             description="factor on the outputs before softmax, or before they are compared with the target",
         ),
     ] = 1.0
+    loss: Annotated[LossOptions, Field(description="what outputs are judged by")] = LossOptions()
 
 
 class Seen(NamedTuple):
@@ -98,7 +101,7 @@ class Network:
     def __init__(self, machine: Machine, options: Options, inputs: int, outputs: int, uses: frozenset[str]) -> None:
         self.machine, self.pooling, self.outputs = machine, options.pooling, outputs
         self.scale = options.output_scale
-        self.loss_for: Callable[[Episode], Loss] = usual
+        self.loss_for: Callable[[Episode], Loss] = build_loss(options.loss)
         self.layers: list[Layer] = []
         for number, layer in enumerate(options.layers, 1):
             last = number == len(options.layers)
@@ -213,8 +216,10 @@ class Network:
             answer = loss.answer(scaled)
             self.machine.probe("answer", answer)
             error = loss.error(answer, step.target)
+            if self.machine.episode.masked:
+                error = step.mask * error
             if loss.weight is not None:
-                return self.scale * loss.weight(step.index, self.machine.episode.steps) * error
+                return self.scale * step.number(loss.weight) * error
             return error if self.scale == 1 else self.scale * error
 
     def infer(self) -> None:
@@ -253,6 +258,16 @@ class Network:
             for layer in self.layers:
                 with self.machine.part(layer.name, GRADIENT):
                     layer.cell.finish_gradient()
+
+
+def judged(options: Options, episode: Episode) -> Episode:
+    """An episode with its losses where the network's pooling wants them: `last` wants one, in the last step.
+
+    Raises:
+        ConfigError: the network's loss does not fit the targets.
+    """
+    build_loss(options.loss)(episode)
+    return episode.at_ends() if options.pooling == "last" else episode
 
 
 def parameters(options: Options, inputs: int, outputs: int) -> int:

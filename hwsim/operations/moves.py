@@ -22,6 +22,8 @@ program = Operation("program", lambda v: v)
 
 present_input = Operation("input", lambda v: v)
 present_target = Operation("target", lambda v: v)
+present_mask = Operation("mask", lambda v: v)
+"""Which sequences have a loss in a step: one wire."""
 keep = Operation("keep", lambda v: v)
 """Write an input or target where it is kept to be shown again."""
 replay = Operation("replay", lambda held: held)

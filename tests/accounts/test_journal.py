@@ -82,7 +82,7 @@ def test_steps_that_are_repeated_are_as_those_that_are_carried_out(detail: bool)
     leapt, done = journal(detail), journal(detail)
     leapt.open_sweep("pass", PASS)
     leapt.step(READ, SECOND, 0)
-    leapt.repeat(6)
+    leapt.repeat([leapt.entered], 6)
     leapt.close_sweep()
     done.open_sweep("pass", PASS)
     for step in range(7):
@@ -133,7 +133,12 @@ class Planned(NamedTuple):
     """A sweep that is to be carried out."""
 
     kind: str
-    runs: list[Run]
+    period: list[Run]
+    times: int
+
+    @property
+    def runs(self) -> list[Run]:
+        return self.period * self.times
 
 
 class Round(NamedTuple):
@@ -154,7 +159,9 @@ KINDS = ("read", "add", "read and add", "nothing")
 """Steps; the first and the third have an activity that is measured."""
 
 runs = st.builds(Run, st.integers(0, 3), st.integers(1, 4), st.integers(0, 9))
-sweeps = st.builds(Planned, st.sampled_from([PASS, PHASE]), st.lists(runs, min_size=1, max_size=4))
+sweeps = st.builds(
+    Planned, st.sampled_from([PASS, PHASE]), st.lists(runs, min_size=1, max_size=4), st.sampled_from([1, 1, 2, 5])
+)
 batches = st.builds(
     Work,
     st.integers(1, 3),
@@ -181,14 +188,16 @@ def carry_out(made: Journal, work: Work, leaps: bool) -> None:
     def once(one: Round) -> None:
         for number, sweep in enumerate(one.sweeps):
             made.open_sweep(f"sweep {number}", sweep.kind)
-            at = 0
-            for run in sweep.runs:
-                made.step(step(run.which, work.sequences), measured(run), at)
-                if leaps and run.steps > 1:
-                    made.repeat(run.steps - 1)
-                for more in range(0 if leaps else run.steps - 1):
-                    made.step(step(run.which, work.sequences), measured(run), at + 1 + more)
+            at, periods, entered = 0, leaps and sweep.times > 1, []
+            for run in sweep.period if periods else sweep.runs:
+                for more in range(1 if leaps and not periods else run.steps):
+                    made.step(step(run.which, work.sequences), measured(run), at + more)
+                    entered.append(made.entered)
+                if leaps and not periods and run.steps > 1:
+                    made.repeat([made.entered], run.steps - 1)
                 at += run.steps
+            if periods:
+                made.repeat(entered, sweep.times - 1)
             made.close_sweep()
 
     for each in work.rounds:

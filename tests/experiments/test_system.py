@@ -11,6 +11,7 @@ from hwsim import networks
 from hwsim.config import experiment as config
 from hwsim.documents import Document
 from hwsim.errors import CapabilityError, MemoryEstimateError, SingularJacobianError
+from hwsim.experiments.estimate import estimate
 from hwsim.experiments.look import Differences
 from hwsim.experiments.run import run
 from hwsim.learning.fpe import FPE
@@ -51,6 +52,23 @@ def against(asked):
 @pytest.mark.parametrize("network", ["lru stack", "tanh stack"])
 def test_on_the_ideal_machine_an_exact_rule_has_no_error_of_any_kind(network):
     assert max(against(experiment(network=network)).values()) < 1e-10
+
+
+@pytest.mark.parametrize("target", ["classes", "values"])
+def test_pooling_the_last_output_is_a_loss_in_the_last_step_alone(target):
+    def told(loss, pooling):
+        task = {"name": "random", "steps": 8, "width": 2, "train": 24, "test": 6, "target": target, "loss": loss}
+        network = {**NETWORKS["tanh"], "pooling": pooling}
+        training = {"optimizer": {"name": "sgd", "rate": 0.1}, "batch": 8, "steps": 3}
+        asked = experiment("digital_45nm", network=network, task=task, training=training)
+        found = run(asked)
+        metrics = [each for costs in found.costs for each in costs.outcome.metrics]
+        return metrics, found.summary.plain()["systems"], estimate(asked).summary.plain()["systems"]
+
+    last = told("each", "last")
+    assert last == told("last", "none")
+    assert last[0] != told("each", "none")[0]
+    assert last[2]["substrate"]["energy"]["run_j"] == close(last[1]["substrate"]["energy"]["run_j"])
 
 
 def test_all_parameters_together_are_compared_as_one_vector():

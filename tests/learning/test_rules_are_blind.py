@@ -8,8 +8,8 @@ import pytest
 ROOMS = ("cells", "networks", "learning")
 FILES = [path for room in ROOMS for path in (Path(__file__).parents[2] / "hwsim" / room).rglob("*.py")]
 VALUES = {"value", "values", "saved", "entries", "front", "watchers", "storages", "snapshot", "journal", "memory"}
-EPISODE = {"inputs", "targets", "labels", "select"}
-HARMLESS = {"self.inputs", "gradients.values"}  # a width, and a dictionary of signals
+EPISODE = {"inputs", "targets", "labels", "mask", "ends", "select"}
+HARMLESS = {"self.inputs", "step.mask", "gradients.values"}  # a width, a signal, and a dictionary of signals
 
 
 def peeks(source):
@@ -29,6 +29,8 @@ def test_nothing_looks_at_values(path):
     assert list(peeks(path.read_text(encoding="utf-8"))) == []
 
 
-@pytest.mark.parametrize("peek", ["h.value", "machine.episode.inputs[5]", "signal._value", "machine.watchers"])
+@pytest.mark.parametrize(
+    "peek", ["h.value", "machine.episode.inputs[5]", "machine.episode.mask", "signal._value", "machine.watchers"]
+)
 def test_looking_is_noticed(peek):
     assert list(peeks(peek))

@@ -76,3 +76,56 @@ def test_a_line_goes_on_from_a_snapshot():
     whole = run(one)
     resume(other, snapshots[4])
     np.testing.assert_array_equal(run(other), whole[5:])
+
+
+@pytest.mark.parametrize("on", ["ideal", "digital_45nm", "ideal_crossbar"])
+def test_a_line_shifts_in_every_step_of_a_pass_whatever_is_stored(on):
+    """In a step that stores nothing a zero goes in; beyond the input the line runs empty."""
+    episode = random_episode(steps=STEPS, width=WIDTH)
+    machine = built("lru", rule("one_step"), episode, on=on).machine
+    seen, x = [], np.zeros((LENGTH + STEPS + LENGTH + 1, *episode.inputs[:, 0].shape))
+    machine.watchers["late"] = lambda *values: seen.append([value[0].copy() for value in values])
+    with machine.showing(episode), machine.workspace() as workspace:
+        line = workspace.delay_line("late", WIDTH, LENGTH)
+        for step in machine.forward_pass("forward", beyond=LENGTH + 1):
+            machine.probe("late", line.load(), line.tap(1))
+            if not step.beyond and step.every(3):
+                x[LENGTH + step.index] = episode.inputs[:, step.index]
+                line.store(step.input)
+        for _ in machine.phase("between"):
+            pass
+        assert not line.value.any()
+    for index, (oldest, newest) in enumerate(seen):
+        np.testing.assert_allclose(oldest, x[index], atol=1e-5)
+        np.testing.assert_allclose(newest, x[index + LENGTH - 1], atol=1e-5)
+
+
+def test_a_zero_that_goes_into_a_line_is_charged_as_a_store_and_none_goes_in_between_passes():
+    episode = random_episode(batch=1, steps=STEPS, width=WIDTH)
+    machine = built("lru", rule("one_step"), episode, on="digital_45nm").machine
+    with machine.showing(episode), machine.workspace() as workspace:
+        line = workspace.delay_line("late", WIDTH, LENGTH)
+        for step in machine.forward_pass("forward"):
+            if step.last:
+                line.store(step.input)
+        for _ in machine.phase("between"):
+            machine.probe("late", line.load())
+        assert line.value[:, :, -1].any()
+    counts = {trace: count for sweep in machine.journal.latest.sweeps for trace, count in sweep.runs}
+    stores = [record for trace in counts for record in machine.journal.traces[trace] if record.kind == "store"]
+    assert sorted((record.writes, record.size, len(record.reads)) for record in stores) == [
+        ("late", (WIDTH,), 0),
+        ("late", (WIDTH,), 1),
+    ]
+    assert sum(counts.values()) == STEPS + 1
+
+
+def test_a_line_that_was_given_back_shifts_no_more():
+    episode = random_episode(steps=STEPS, width=WIDTH)
+    machine = built("lru", rule("one_step"), episode).machine
+    with machine.showing(episode), machine.workspace() as workspace:
+        for step in machine.forward_pass("forward"):
+            if step.index == 2:
+                workspace.delay_line("late", WIDTH, LENGTH).release()
+    kinds = {record.kind for trace in machine.journal.traces for record in trace if record.writes == "late"}
+    assert kinds == set()

@@ -127,7 +127,7 @@ class Stage:
         for trainable in (self.W.trainable, self.b.trainable):
             trainable.begin_training()
         inputs = np.random.default_rng(2).uniform(-1, 1, (1, 1, WIRES))
-        self.episode = Episode(inputs, values=np.zeros((1, 1, WIRES)))
+        self.episode = Episode(inputs, values=np.zeros((1, 1, WIRES)), mask=np.ones((1, 1), bool))
 
     @contextmanager
     def opened(self) -> Iterator[Self]:
@@ -136,7 +136,7 @@ class Stage:
             self.allocate(workspace)
             self.program()
             for step in self.machine.forward_pass("first"):
-                assert step.target.width == WIRES
+                assert (step.target.width, step.mask.width) == (WIRES, 1)
                 self.queue.put(step.input)
             yield self
 
@@ -337,6 +337,7 @@ CASES = {
     "Step.input": Case(lambda stage, step: step.input),
     "Step.input read": Case(lambda stage, step: stage.W @ step.input),
     "Step.target": Case(lambda stage, step: step.target),
+    "Step.mask": Case(lambda stage, step: step.mask),
 }
 
 NOT_OPERATIONS = {
@@ -401,12 +402,15 @@ def carried_out(stage: Stage, case: Case, domains: Sequence[str], values: Sequen
     operands = [stage.operands[place] for place in zip(count(), domains, case.operands)]
     for operand, value in zip(operands, values, strict=True):
         operand.value = value
+    stage.line.value = np.full_like(stage.line.value, 0.3)  # it shifts from step to step
     sweep = machine.backward_pass if back else machine.forward_pass
     for step in machine.phase("alone") if case.phase else sweep("alone"):
         result = case.act(stage, step, *(operand.load() for operand in operands))
         signals = result if isinstance(result, tuple) else () if result is None else (result,)
         machine.probe("result", *signals)
     trace = machine.journal.traces[machine.journal.last]
+    lines = {line.name for line in machine.holdings.lines}  # that shift when the step is over
+    trace = tuple(record for record in trace if record.reads or record.writes not in lines)
     found += [machine.storages[record.writes].saved.copy() for record in trace if isinstance(record.writes, str)]
     kinds = {record.reads[0]: record.kind for record in trace if record.kind in BITS}
     loads = {record.reads[0]: slot for slot, record in enumerate(trace) if record.kind == "load"}

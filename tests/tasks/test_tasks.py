@@ -223,6 +223,17 @@ def test_random_sequences_have_random_targets(target: str, loss: str, loss_steps
         assert stats.chisquare(np.bincount(episode.labels.ravel())).pvalue > ONE_IN_A_MILLION
 
 
+@pytest.mark.parametrize("loss", ["each", "last"])
+def test_random_sequences_may_differ_in_length(loss: str) -> None:
+    plain, episode = (build("random", loss=loss, train=2000, **more).train for more in ({}, {"shortest": 5}))
+    np.testing.assert_array_equal(episode.inputs, plain.inputs)
+    lengths = episode.ends + 1
+    assert stats.chisquare(np.bincount(lengths)[5:]).pvalue > ONE_IN_A_MILLION
+    assert (lengths.min(), lengths.max()) == (5, 20)
+    assert episode.losses == (lengths.sum() if loss == "each" else 2000)
+    assert not plain.masked
+
+
 def test_zeros_as_targets_leave_the_inputs_as_they_are() -> None:
     zeros, values = (build("random", outputs=4, target=target).train for target in ("zeros", "values"))
     assert zeros.values is not None
