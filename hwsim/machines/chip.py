@@ -20,7 +20,6 @@ from hwsim.machine.storage import Storage
 from hwsim.machines.chip_units import ChipPrices, errors, resolution
 from hwsim.machines.digital import DigitalMachine
 from hwsim.operations import Operation, moves
-from hwsim.operations.noise import Moment, Source
 from hwsim.records import ANALOG, INFERENCE, REPLAY, Entry, Head, Shape
 from hwsim.units.converter import Converters, better_digital
 from hwsim.units.function import Circuits, FunctionCircuits, Wiring
@@ -155,7 +154,6 @@ class Chip(DigitalMachine):
     def emit_analog(
         self, head: Head, value: np.ndarray, reads: tuple[int | str, ...], full_scale: float, size: Shape | None = None
     ) -> Signal:
-        """Enter one operation that makes an analog signal."""
         if self.strict:
             value = Machine.finish(self, head, value)  # analog values are not rounded
         slot = len(self._entries)
@@ -166,18 +164,12 @@ class Chip(DigitalMachine):
         return signal
 
     def tally(self, kind: str, unit: str, values: int, beyond: int) -> None:
-        """Count values that a unit converted or made, and how many of them were beyond full scale."""
         counts = self.clipped[kind][unit]
         counts[0] += values
         counts[1] += beyond
 
     def measure(self, *activities: np.ndarray) -> None:
-        """Enter activities of the latest record, one number per chip each."""
         self._measured += activities
-
-    def moment(self, source: Source) -> Moment:
-        """The point at which a unit's stream of fresh noise stands."""
-        return self.sequencer.moment(source)
 
     def records_of_step(self) -> tuple[list[Entry], np.ndarray | None]:
         measured, self._measured = self._measured, []

@@ -100,11 +100,9 @@ class DigitalMachine(Machine):
         super().__init__(chips=chips, seed=seed, dtype=holds_all, strict=strict, numerics=numerics)
         self.update = update
         self.options, self.priced_parts = options, options.priced_parts()
-        self.priced_format = Priced(self.format.bits, self.format.arithmetic)
-        self.priced_accumulator = Priced(self.accumulator.bits, self.accumulator.arithmetic)
+        priced = options.priced_as or options
+        self.priced_format, self.priced_accumulator = _priced(priced.format), _priced(priced.accumulator)
         if options.priced_as is not None:
-            self.priced_format = _priced(options.priced_as.format)
-            self.priced_accumulator = _priced(options.priced_as.accumulator)
             self.bound = options.priced_as.bound
         self.parallel = options.parts.dataflow.batch_parallel
         self.blocking = self.priced_parts.blocking(self.priced_format.bits, self.priced_accumulator.bits)
@@ -158,20 +156,15 @@ class DigitalMachine(Machine):
 
     def digital_prices(self, options: Options | None = None) -> DigitalPrices:
         """What digital operations cost, with memories as large as they had to be so far."""
+        apart = self.update != self.format and self.options.priced_as is None  # updates have a price of their own
         return DigitalPrices(
             self.priced_parts if options is None else options.priced_parts(),
             self.memory.most,
             self.priced_format,
             self.priced_accumulator,
             self.memory.widths,
-            self._between_passes_priced(),
+            (self.update.name, _priced(self.update.name)) if apart else None,
         )
-
-    def _between_passes_priced(self) -> tuple[str, Priced] | None:
-        """The format of updates by name, if it has a price of its own."""
-        if self.update == self.format or self.options.priced_as is not None:
-            return None
-        return self.update.name, Priced(self.update.bits, self.update.arithmetic)
 
     def errors(self, operation: Operation) -> UnitErrors:
         return UnitErrors("arithmetic", 0.0, 0.0, 0.0, self.format.epsilon)

@@ -24,6 +24,9 @@ from hwsim.operations.kernels import compiled, inlined
 Moment = tuple[int, int, int]
 """A point in a stream: three words of a counter. The second has up to 63 bits; those above 32 go into the key."""
 
+NO_GAIN = np.empty((0, 0), np.float32)
+"""For values whose gain is one."""
+
 _BLOCK = 1024
 _TURN = np.float32(2 * pi / 2**32)
 

@@ -146,8 +146,8 @@ class BlankDevices:
         return Cut(lines, weights, blank(weights.shape), np.full((chips, 1), each))
 
 
-_PROGRAMMED = 72
-"""Bytes that programming takes for a while, for each weight: targets, steps, goals and errors in float64."""
+_PROGRAMMED = 50
+"""Bytes that programming takes for a while, for each weight: goals and errors of a chip, and what reads need."""
 
 MAKE = Primitive(Devices, BlankDevices)
 CUT = Primitive(Devices.cut, lambda expected, devices, *which: devices.cut(*which), lasting=True)

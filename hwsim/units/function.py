@@ -16,7 +16,7 @@ from hwsim.machine.numerics import Primitive, meet
 from hwsim.machine.shapes import blank
 from hwsim.machine.signal import Signal
 from hwsim.operations import BY_KIND, Binary, Operation
-from hwsim.operations.noise import Moment, Source, perturb
+from hwsim.operations.noise import NO_GAIN, Moment, Source, perturb
 from hwsim.quantities import Constant, Energy, Time
 from hwsim.records import Record
 from hwsim.units.unit import AnalogStage, Fraction
@@ -106,12 +106,12 @@ class Bank:
         noise: float,
         apply: bool = True,
     ) -> None:
-        draws = [
-            streams.generator(seed, f"chip {chip}", name, "frozen").standard_normal(instances) for chip in range(chips)
-        ]
-        self.gains = (1 + mismatch * np.array(draws)).astype(np.float32)
+        self.gains = np.ones((chips, *instances), np.float32)
+        for chip in range(chips if mismatch else 0):
+            draws = streams.generator(seed, f"chip {chip}", name, "frozen").standard_normal(instances)
+            self.gains[chip] = 1 + mismatch * draws
         self.name, self.source = name, Source(seed, name, chips)
-        self._gain = self.gains if apply and mismatch else np.empty((0, 0), np.float32)
+        self._gain = self.gains if apply and mismatch else NO_GAIN
         self._gain_noise, self._noise = gain_noise, noise
 
     def spoil(self, values: np.ndarray, full_scale: float, moment: Moment) -> int:
@@ -140,8 +140,8 @@ SPOIL = Primitive(Bank.spoil, lambda expected, bank, values, full_scale, moment:
 GAINS = Primitive(
     lambda bank: bank.gains,
     lambda expected, bank: bank.gains,
-    # draws of each chip, all of them, and scaled in float64
-    lambda gains, bank: 5 * gains.nbytes + len(gains) * _STREAM,
+    # draws of one chip, and the same scaled, in float64
+    lambda gains, bank: 4 * gains[0].nbytes + _STREAM,
     lasting=True,
 )
 
@@ -168,7 +168,7 @@ class Circuits:
     def spoil(self, bank: Bank, values: np.ndarray, full_scale: float) -> None:
         """Make outputs of a bank imperfect, in place."""
         machine = self._machine
-        beyond = self._spoil(bank, vectors(values), full_scale, machine.moment(bank.source))
+        beyond = self._spoil(bank, vectors(values), full_scale, machine.sequencer.moment(bank.source))
         machine.tally("analog", bank.name, values.size, beyond)
 
 

@@ -12,13 +12,12 @@ from pydantic import BaseModel, Field
 from hwsim.accounts.energy import Charge, charge
 from hwsim.accounts.memory import STATE
 from hwsim.machine.machine import vectors
-from hwsim.machine.numerics import Primitive
 from hwsim.machine.port import Port
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Register
-from hwsim.operations.noise import Moment, Source, perturb
 from hwsim.quantities import Constant, Energy, Time
 from hwsim.records import Record
+from hwsim.units.function import MAKE_BANK, SPOIL
 from hwsim.units.unit import AnalogStage, Fraction, Positive
 
 
@@ -59,18 +58,6 @@ class Hold(NamedTuple):
     registers: Mapping[str, float]
 
 
-_NO_GAIN = np.empty((0, 0), np.float32)
-
-
-def _perturb(values: np.ndarray, noise: float, limit: float, source: Source, moment: Moment) -> int:
-    """Add noise to `(chips, vectors, n)`, in place; returns how many are beyond the limit, where they end."""
-    beyond: int = perturb(values, _NO_GAIN, noise, 0.0, limit, source.keys, moment)
-    return beyond
-
-
-PERTURB = Primitive(_perturb, lambda expected, *_: 0)
-
-
 class AnalogRegister(Port):
     """The circuits of one register: as many as it has values."""
 
@@ -78,10 +65,10 @@ class AnalogRegister(Port):
 
     def __init__(self, machine: AnalogStage, register: Any, noise: float, ranges: Ranges) -> None:
         super().__init__(machine, register.name)
-        self._machine, self._noise = machine, noise
+        self._machine, run = machine, machine.numerics.run
         self._full_scale = ranges.forward if register.kind == STATE else ranges.error
-        self._source = Source(machine.seed, f"{register.name} store", machine.chips)
-        self._perturb = machine.numerics.run(PERTURB)
+        self._bank = run(MAKE_BANK)(machine.seed, f"{register.name} store", machine.chips, (), 0.0, 0.0, noise)
+        self._spoil = run(SPOIL)
 
     @property
     def heads(self) -> Any:
@@ -101,8 +88,8 @@ class AnalogRegister(Port):
         machine = self._machine
         if register.watched:
             machine.holdings.watch(register, value)
-        value, limit = machine.numerics.copy(value), self._full_scale
-        beyond = self._perturb(vectors(value), self._noise * limit, limit, self._source, machine.moment(self._source))
+        value, moment = machine.numerics.copy(value), machine.sequencer.moment(self._bank.source)
+        beyond = self._spoil(self._bank, vectors(value), self._full_scale, moment)
         machine.tally("analog", register.name, value.size, beyond)
         machine.holdings.settle_later(register, value)
 

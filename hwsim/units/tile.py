@@ -21,7 +21,7 @@ from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Register, Storage
 from hwsim.operations import Held, add, held, moves, quantise, unequal
 from hwsim.operations.kernels import compiled
-from hwsim.operations.noise import Moment, Source, perturb, perturb_each
+from hwsim.operations.noise import NO_GAIN, Moment, Source, perturb, perturb_each
 from hwsim.physics import DataSheet
 from hwsim.physics.device import CurrentPulses
 from hwsim.quantities import Constant, Count, Energy, Time, Voltage
@@ -184,9 +184,6 @@ def squares(x: np.ndarray, conductance: np.ndarray, full_scale: float) -> tuple[
     return out, drawn / full_scale**2
 
 
-_NO_GAIN = np.empty((0, 0), np.float32)
-
-
 def _read(
     noisy: bool, cut: Cut, v: np.ndarray, scale: float, noise: float, limit: float, source: Source, moment: Moment
 ) -> tuple[np.ndarray, np.ndarray, int]:
@@ -200,7 +197,7 @@ def _read(
     if noisy:
         variance = np.matmul(squared, cut.spread)
         return y, drawn, perturb_each(y, variance, noise, limit, source.keys, moment)
-    return y, drawn, perturb(y, _NO_GAIN, noise, 0.0, limit, source.keys, moment)
+    return y, drawn, perturb(y, NO_GAIN, noise, 0.0, limit, source.keys, moment)
 
 
 def _expected_read(expected: Any, noisy: bool, cut: Cut, v: np.ndarray, *_: Any) -> tuple[np.ndarray, np.ndarray, int]:
@@ -325,7 +322,7 @@ class TileArray(Weights):
         machine, v = self._machine, vectors(x)
         if not alone:
             v = machine.numerics.contiguous(v[..., cut.lines])
-        noise, moment = self._options.output_noise * limit, machine.moment(self._source)
+        noise, moment = self._options.output_noise * limit, machine.sequencer.moment(self._source)
         y, drawn, beyond = self._read(self.devices.noisy, cut, v, scale, noise, limit, self._source, moment)
         machine.measure(drawn)
         machine.tally("analog", self.name, y.size, beyond)

@@ -11,7 +11,6 @@ from pydantic import Field
 from hwsim.accounts.energy import Charge
 from hwsim.machine.signal import Signal
 from hwsim.machine.stage import Stage
-from hwsim.operations.noise import Moment, Source
 from hwsim.records import Head, Record, Shape
 
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
@@ -57,9 +56,6 @@ class AnalogStage(Stage, Protocol):
 
     def measure(self, *activities: np.ndarray) -> None:
         """Enter activities of the latest record, one number per chip each."""
-
-    def moment(self, source: Source) -> Moment:
-        """The point at which a unit's stream of fresh noise stands."""
 
 
 class Free:
