@@ -98,12 +98,27 @@ def test_it_makes_no_difference_but_time(learner: str, network: str, machine: st
     assert isinstance(both[0], str) or learner == "bptt checkpoints" or len(captured) >= STEPS - 4
 
 
+@pytest.mark.parametrize("machine", ["ideal", "pcm_crossbar_in_the_loop"])
+@pytest.mark.parametrize("learner", ["bptt", "fpe", "rtrl", "one_step"])
+def test_sequences_of_different_length(learner: str, machine: str, captured: list[int]) -> None:
+    """Their masks differ from batch to batch, and are values."""
+    found, both = rule(learner), []
+    for routine in (None, found.routine):
+        draw = np.random.default_rng(1)
+        masks = [np.arange(STEPS) < draw.integers(2, STEPS + 1, (3, 1)) for _ in range(3)]
+        episodes = [random_episode(seed, steps=STEPS, mask=mask) for seed, mask in enumerate(masks)]
+        made = built("lru stack", found, episodes[0], on=machine)
+        both.append((np.array(learned(made, found, episodes, routine)).tobytes(), state(made)))
+    assert both[0] == both[1]
+    assert captured
+
+
 class Own(Rule):
     """Does in each step what `does` says, with registers, a delay line and a queue at hand."""
 
-    def __init__(self, does: Callable[[Any, Any], None]) -> None:
+    def __init__(self, does: Callable[[Any, Any], None], beyond: int = 0) -> None:
         super().__init__(None)
-        self.does = does
+        self.does, self.beyond = does, beyond
 
     def gradients(self, network: Network) -> None:
         machine = network.machine
@@ -117,7 +132,7 @@ class Own(Rule):
                 queue=workspace.queue("queue", 2),
             )
             for name in ("first", "again"):
-                for step in machine.forward_pass(name):
+                for step in machine.forward_pass(name, beyond=self.beyond):
                     machine.probe("held", held.a.load(), held.b.load())
                     self.does(held, step)
 
@@ -127,6 +142,17 @@ def _taps_and_queues(held: Any, step: Any) -> None:
     held.queue.put(step.input + held.line.tap(2))
     if not step.begins:
         held.a.store(held.queue.get() - held.line.load())
+
+
+def _beyond(held: Any, step: Any) -> None:
+    if not step.beyond:
+        held.line.store(step.input)
+    held.a.store(held.line.load() if step.past(3) else held.a.load())
+
+
+def _every_other(held: Any, step: Any) -> None:
+    if step.every(2):
+        held.a.store(held.a.load() + held.a.load())
 
 
 def _words(held: Any, step: Any) -> None:
@@ -158,13 +184,23 @@ def _solves(held: Any, step: Any) -> None:
 @pytest.mark.parametrize("machine", ["ideal", "digital_45nm_fp16", "pcm_crossbar"])
 @pytest.mark.parametrize(
     ("does", "steps"),
-    [(_taps_and_queues, 1), (_words, 1), (_of_the_step, 1), (_solves, 1), (_branches, 0), (_numbers, 0), (_signs, 0)],
+    [
+        (_taps_and_queues, 1),
+        (_words, 1),
+        (_of_the_step, 1),
+        (_solves, 1),
+        (_beyond, 1),
+        (_every_other, 0),
+        (_branches, 0),
+        (_numbers, 0),
+        (_signs, 0),
+    ],
 )
 def test_a_rule_of_ones_own(does: Any, steps: int, machine: str, captured: list[int]) -> None:
     """What changes from step to step is left to the rule."""
-    both = []
+    both, beyond = [], 4 if does is _beyond else 0
     for routine in (None, "own"):
-        own, episodes = Own(does), [random_episode(seed, steps=STEPS) for seed in range(3)]
+        own, episodes = Own(does, beyond), [random_episode(seed, steps=STEPS) for seed in range(3)]
         made, seen = built("lru", own, episodes[0], on=machine), []
         made.machine.watchers["held"] = partial(_append, seen)
         for episode in episodes:
@@ -172,7 +208,7 @@ def test_a_rule_of_ones_own(does: Any, steps: int, machine: str, captured: list[
                 own.gradients(made)
         both.append((seen, state(made)))
     assert both[0] == both[1]
-    assert len(both[0][0]) == 2 * STEPS * len(episodes)
+    assert len(both[0][0]) == 2 * (STEPS + beyond) * len(episodes)
     assert bool(captured) == bool(steps)
 
 
