@@ -253,13 +253,27 @@ def replaced(part: Any, replace: Replace, place: tuple[str, ...] = ()) -> Any:
 
 
 def located(model: Any, root: str = "") -> Any:
-    """A model whose constants know where they stand, and what the `sources` that it lists say.
+    """A model whose constants know where they stand, and what the `sources` of the innermost model around them say.
 
     Args:
         root: the dotted key of the model itself.
     """
-    before, sources = (root,) if root else (), getattr(model, "sources", {})
-    return replaced(model, lambda constant, place: constant.at(".".join((*before, *place)), sources))
+    before = (root,) if root else ()
+
+    def at(constant: Constant[Any], place: tuple[str, ...]) -> Constant[Any]:
+        return constant.at(".".join((*before, *place)), _sources_around(model, place))
+
+    return replaced(model, at)
+
+
+def _sources_around(model: Any, place: tuple[str, ...]) -> Mapping[str, str]:
+    """The `sources` of the innermost model around a place in a model."""
+    part, sources = model, getattr(model, "sources", {})
+    for step in place[:-1]:
+        part = {str(key): value for key, value in part.items()}[step] if isinstance(part, dict) else getattr(part, step)
+        sources = getattr(part, "sources", sources)
+    known: Mapping[str, str] = sources
+    return known
 
 
 _SYMBOLS = {

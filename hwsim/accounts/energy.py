@@ -57,7 +57,8 @@ class Price(NamedTuple):
         for constant in constants:
             least, most = constant.bounds
             value, low, high = value * constant.value, low * least, high * most
-            powers[constant.key] = powers.get(constant.key, 0) + 1
+            name = constant.key or f"{constant.value:g} ({constant.source or 'assumed'})"  # of no document
+            powers[name] = powers.get(name, 0) + 1
         name = TIMES.join(key + (_POWERS[power] if power > 1 else "") for key, power in powers.items())
         return Price(name, value, any(each.assumed is not None for each in constants), low, high, constants)
 

@@ -15,6 +15,7 @@ from hwsim.documents import ByName, Document, Place
 from hwsim.errors import ConfigError
 from hwsim.learning import update
 from hwsim.machines import digital
+from hwsim.quantities import located
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$"
 Name = Annotated[str, Field(pattern=NAME, max_length=80)]
@@ -221,6 +222,19 @@ def compose(document: Document, machine_of: Callable[[Document, str], Any] = har
     documents.complain(messages)
     assert isinstance(experiment, Experiment)
     return experiment
+
+
+def restored(resolved: dict[str, Any]) -> Experiment:
+    """The experiment that `Experiment.resolved` described; its constants know where they stand, as after `compose`."""
+    experiment = Experiment.model_validate(resolved, strict=True)
+    references = [
+        reference.model_copy(
+            update={"machine": located(reference.machine, f"references.{_step(number, each)}.machine")}
+        )
+        for number, (reference, each) in enumerate(zip(experiment.references, resolved["references"], strict=True))
+    ]
+    machine = located(experiment.machine, "machine")
+    return experiment.model_copy(update={"machine": machine, "references": references})
 
 
 def _step(number: int, item: dict[str, Any]) -> str | int:

@@ -118,6 +118,7 @@ class Converters:
         if x._twin is not None:
             return x._twin
         machine, to_analog = self._machine, operation is moves.dac
+        machine.see(x)  # refuses one of another step
         full_scale = x._full_scale or machine.full_scale
         heads = machine.analog_heads if to_analog else machine.heads
         head = heads[operation if unit is None else (operation, unit)]

@@ -66,7 +66,7 @@ def written(most: int = 200_000) -> tuple[dict[str, Any], TimelineWriter]:
         detail = one.outcome.detail
         assert detail is not None
         held = sum(holding.total_bits for holding in detail.before)
-        name = one.trial.name
+        name = one.system.name
         writer.system(number, name, one.scheduler, detail.batch, iter(joules(one)), held, detail.changes)
     writer.close()
     return json.loads(file.getvalue()), writer

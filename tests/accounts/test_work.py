@@ -199,7 +199,7 @@ def test_every_operation_of_every_optimizer_has_its_work(on: str, optimizer: str
 def test_no_kind_of_work_is_never_done() -> None:
     done = {record.kind for on in MACHINES for stage in learned(on) for record in records(stage)}
     done |= {record.kind for name in optimizers.OPTIMIZERS for record in records(updated("ideal", name))}
-    own = {"sum", "greater", "where", "spike", "spike slope", "signs", "gather", "qr", "put", "get"}
+    own = {"sum", "greater", "where", "spike", "spike slope", "signs", "gather", "qr", "put", "get", "mask"}
     assert set(BY_KIND) - done == own  # words for rules and cells of one's own
     assert done <= set(BY_KIND)
 

@@ -15,7 +15,7 @@ from equations import gated, readout
 from hwsim import initial, machines
 from hwsim.accounts.memory import LEARNING
 from hwsim.cells import Cell
-from hwsim.cells.backward import Point
+from hwsim.cells.backward import OperatingPoint
 from hwsim.cells.derived import Derived
 from hwsim.cells.gru import GRU
 from hwsim.cells.own_rows import products_behind
@@ -370,7 +370,7 @@ def test_parts_of_a_state_that_are_no_blocks_of_all_units_mix_them() -> None:
             with following(stage) as nodes:
                 three = now.input + bias
                 new = join(total(now.input), three)
-            at = Point(stage, now.input, now.input, new, nodes)
+            at = OperatingPoint(stage, now.input, now.input, new, nodes)
             assert products_behind(at, new, 4) == 0
             with pytest.raises(CapabilityError, match="join of 1 wires: it mixes the cell's 4 units"):
                 products_behind(at, three, 4)

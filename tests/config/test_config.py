@@ -16,6 +16,7 @@ from hwsim.config.experiment import Experiment
 from hwsim.config.settings import load_with_settings
 from hwsim.documents import Document
 from hwsim.errors import ConfigError
+from hwsim.quantities import replaced
 
 EXPERIMENT = """\
 name: tiny
@@ -314,9 +315,22 @@ def test_what_is_written_out_has_every_default_and_the_version_of_the_schema(tmp
     assert resolved["schema_version"] == 1
     assert resolved["task"] == {
         "name": "random", "steps": 5, "width": 1, "outputs": 2, "target": "classes", "loss": "each", "train": 256,
-        "test": 64,
+        "test": 64, "shortest": None,
     }  # fmt: skip
     assert resolved["machine"] == {"kind": "ideal", "name": "ideal", "format": "float64"}
+
+
+def test_an_experiment_that_is_restored_says_where_its_constants_stand() -> None:
+    asked = config.load("configs/experiments/quickstart.yaml")
+    again = config.restored(asked.resolved())
+    assert again == asked
+    origins: list[list[Any]] = [[], []]
+    for found, one in zip(origins, (asked, again), strict=True):
+        for system in one.systems().values():
+            replaced(system.machine, lambda constant, _, found=found: found.append(constant.origin) or constant)
+    assert origins[0] == origins[1]
+    assert len({origin.key for origin in origins[0]}) > 100
+    assert all(origin.citation or origin.assumed for origin in origins[1])
 
 
 def test_another_version_of_the_schema_is_refused(tmp_path: Path) -> None:

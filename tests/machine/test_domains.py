@@ -346,7 +346,7 @@ NOT_OPERATIONS = {
     "Storage.release", "Register.release", "Entries.release", "Matrix.release", "Coefficients.release",  # given back
     "Matrix.holds", "Coefficients.holds",  # part of applying
     "Workspace.register", "Workspace.delay_line", "Workspace.tape", "Workspace.queue", "Workspace.keep",
-    "Register.after", "DelayLine.after",  # part of storing
+    "Register.after", "DelayLine.after", "DelayLine.at",  # part of storing
 }  # fmt: skip
 OPERATORS = (
     "__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__truediv__", "__rtruediv__", "__neg__",

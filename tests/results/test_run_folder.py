@@ -275,12 +275,15 @@ def test_machines_without_devices_have_neither() -> None:
 
 def test_writes_are_counted_however_many_there_are() -> None:
     sheet = hardware.machine(Document("test", "pcm_crossbar")).device
-    array = Devices(Mapping(sheet, 1.0), np.full((1, 1, 1), np.nan), np.zeros((1, 2, 1, 1)))
+    array = Devices(Mapping(sheet, 1.0), np.zeros((1, 2, 1, 1)))
     draws = [np.random.default_rng(0)]
     array._programmed = array_most = np.iinfo(np.uint16).max - 2
     array.writes[:] = array_most
     assert array.writes.dtype == np.uint16
+    before = np.full((1, 1, 1), np.nan)
     for place in range(5):
-        array.program(np.full((1, 1, 1), float(place % 2)), draws)
+        wanted = np.full((1, 1, 1), float(place % 2))
+        array.program(wanted, before, np.ones((1, 1, 1)), draws)
+        before = wanted
     assert array.writes[0, 0, 0, 0] == array_most + 5
     assert array.writes[0, 1, 0, 0] == array_most + 1  # it is written once at first, and then stays at zero

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hwsim import tasks
-from hwsim.config.experiment import Experiment
+from hwsim.config.experiment import Experiment, restored
 from hwsim.errors import HwsimError
 from hwsim.experiments import run as experiments
 from hwsim.experiments.footprint import Footprint, footprint
@@ -51,7 +51,7 @@ def carry_out(config: str, seed: int, data: str | None = None) -> TrialResult:
 
 @lru_cache(64)
 def _experiment(config: str) -> Experiment:
-    return Experiment.model_validate(json.loads(config), strict=True)
+    return restored(json.loads(config))
 
 
 @lru_cache(64)
