@@ -19,6 +19,9 @@ class Episode:
             leaves out.
         mask: `(batch, steps)`: whether a sequence has a loss in a step; None if all have the same. A sequence that is
             shorter than the others is filled up at its end, and has no loss there.
+        lanes: where its sequences are windows of longer ones, the number of those: that many windows stand in front,
+            and behind them those that go on from each of them. 0 where sequences are independent.
+        continues: whether the network goes on from the state that was kept, instead of from rest.
     """
 
     inputs: np.ndarray
@@ -27,6 +30,8 @@ class Episode:
     classes: int = 0
     loss_from: int = 0
     mask: np.ndarray | None = None
+    lanes: int = 0
+    continues: bool = False
 
     def __post_init__(self) -> None:
         if (self.labels is None) == (self.values is None):
@@ -61,6 +66,11 @@ class Episode:
     def loss_steps(self) -> int:
         """The number of steps that carry a loss."""
         return self.steps - self.loss_from
+
+    @property
+    def carries(self) -> bool:
+        """Whether the state of the network at its end is kept for the next episode."""
+        return self.lanes > 0
 
     @property
     def masked(self) -> bool:
@@ -111,7 +121,7 @@ class Episode:
 
     def outline(self, *, batch: int | None = None, steps: int | None = None, loss_from: int | None = None) -> "Outline":
         """Its outline, perhaps with another number of sequences or steps."""
-        return outline(
+        shape = outline(
             batch or self.batch,
             steps or self.steps,
             self.width,
@@ -121,6 +131,7 @@ class Episode:
             loss_from=self.loss_from if loss_from is None else loss_from,
             masked=self.masked,
         )
+        return replace(shape, lanes=self.lanes, continues=self.continues)
 
 
 class Outline(Episode):

@@ -284,7 +284,7 @@ def _steps(experiment: Experiment, dataset: Dataset, value: int) -> tuple[Experi
         loss_from = max(0, value - episode.loss_steps) if episode.loss_from else 0
         return episode.outline(steps=value, loss_from=loss_from)
 
-    return experiment, Dataset(*map(longer, dataset))
+    return experiment, dataset._replace(train=longer(dataset.train), test=longer(dataset.test))
 
 
 def _batch(experiment: Experiment, dataset: Dataset, value: int) -> tuple[Experiment, Dataset]:
@@ -294,7 +294,7 @@ def _batch(experiment: Experiment, dataset: Dataset, value: int) -> tuple[Experi
     elif experiment.gradient_check:
         changed["gradient_check"] = experiment.gradient_check.model_copy(update={"sequences": value})
     train = dataset.train.outline(batch=max(value, dataset.train.batch))
-    return experiment.model_copy(update=changed), Dataset(train, dataset.test)
+    return experiment.model_copy(update=changed), dataset._replace(train=train)
 
 
 def _width(experiment: Experiment, dataset: Dataset, value: int) -> tuple[Experiment, Dataset]:

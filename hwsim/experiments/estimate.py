@@ -8,7 +8,7 @@ time are those of the run.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -124,9 +124,14 @@ class Sketch(System):
         size, updates, every = self._length(training)
         optimizer = optimizers.build(training.optimizer, self.network)
         episode, totals = train.select(slice(0, size)), self._tested(1)
+        lasting = train.batch // size if train.carries else 1  # batches that go on from each other
         for stage in stages(self.rule, updates):
-            update = Update(self.network, optimizer, training, stage.batches[0] / updates)
-            totals += self._learned(stage, update, episode, wanted=updates // 2 in stage.batches)
+            for continues in (False, True):
+                batches = [number for number in stage.batches if (number % lasting > 0) == continues]
+                if batches:
+                    update = Update(self.network, optimizer, training, batches[0] / updates)
+                    shown, alike = replace(episode, continues=continues), stage._replace(batches=batches)
+                    totals += self._learned(alike, update, shown, wanted=updates // 2 in batches)
         return totals + self._tested(ceil(updates / every))
 
     def _learned(self, stage: TrainingStage, update: Update, episode: Episode, wanted: bool) -> Totals:

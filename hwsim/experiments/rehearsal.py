@@ -7,6 +7,7 @@ machine, and how long registers hold their values, which determines their leak.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -52,11 +53,13 @@ def rehearse(experiment: Experiment, name: str, options: SystemOptions, episode:
         network.program()
         stage.journal.close_batch(1)
         with np.errstate(all="ignore"):
-            with stage.showing(small):
-                if training:
-                    last().learn(network, Update(network, optimizers.build(training.optimizer, network), training))
-                else:
-                    last().gradients(network)
+            update = Update(network, optimizers.build(training.optimizer, network), training) if training else None
+            for shown in [small, replace(small, continues=True)] if small.carries else [small]:
+                with stage.showing(shown):
+                    if update:
+                        last().learn(network, update)
+                    else:
+                        last().gradients(network)
             with stage.showing(small):
                 network.infer()
     except HwsimError as error:
@@ -95,4 +98,5 @@ def _small(episode: Episode, steps: int) -> Episode:
         labels = np.zeros((1, steps) if episode.target_per_step else (1,), np.int64)
     loss_from = 0 if episode.loss_from == 0 else steps - 1
     mask = np.ones((1, steps), bool) if episode.masked else None
-    return Episode(np.full((1, steps, episode.width), 0.125), labels, values, episode.classes, loss_from, mask)
+    inputs = np.full((1, steps, episode.width), 0.125)
+    return Episode(inputs, labels, values, episode.classes, loss_from, mask, lanes=int(episode.carries))

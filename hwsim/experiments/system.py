@@ -16,7 +16,7 @@ from hwsim.accounts.journal import Batch, Done, Sweep, Totals
 from hwsim.accounts.memory import Change, Holding
 from hwsim.columns import REPORTED_AT_TESTS
 from hwsim.config.experiment import Experiment, SystemOptions, Training
-from hwsim.errors import HwsimError
+from hwsim.errors import ConfigError, HwsimError
 from hwsim.experiments import gradient_check
 from hwsim.experiments.evaluation import Meter, Score, evaluate
 from hwsim.experiments.gradient_check import Gradient
@@ -240,7 +240,13 @@ class System:
     # ---- training --------------------------------------------------------------------------------------------
 
     def _length(self, training: Training) -> Length:
-        return Length.of(training, self.dataset.train.batch)
+        length, lanes = Length.of(training, self.dataset.train.batch), self.dataset.train.lanes
+        if lanes not in (0, length.size):
+            raise ConfigError(
+                f"training.batch: {length.size} sequences; the windows of {lanes} longer ones are learned from side by "
+                f"side, so it has to be {lanes}"
+            )
+        return length
 
     @property
     def updates(self) -> int:

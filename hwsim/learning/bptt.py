@@ -89,7 +89,7 @@ class BPTT(Rule):
         machine = network.machine
         segments = self.segments(machine.episode.steps)
         with machine.workspace(keep_inputs=True) as workspace:
-            states, tapes = self.open(network, workspace)
+            states, tapes = self.open(network, workspace, restarts=len(segments) > 1)
             checkpoints = self.tapes(states, workspace, "checkpoints") if len(segments) > 2 else []
             for segment in machine.rounds(segments[:-1]):
                 for step in machine.forward_pass("advance", segment):
@@ -105,9 +105,9 @@ class BPTT(Rule):
                 self.backward(network, states, tapes, carried, segment)
         network.finish_gradient()
 
-    def open(self, network: Network, workspace: Workspace) -> tuple[States, list[Tape]]:
+    def open(self, network: Network, workspace: Workspace, restarts: bool = False) -> tuple[States, list[Tape]]:
         """Registers for the dynamics, and a tape for each."""
-        states = network.states(workspace)
+        states = network.states(workspace, restarts=restarts)
         return states, self.tapes(states, workspace, "tape")
 
     def tapes(self, states: States, workspace: Workspace, name: str) -> list[Tape]:

@@ -9,12 +9,13 @@ from hwsim.machine.shapes import Expectations, Shapes
 from hwsim.machine.signal import Signal
 from hwsim.machine.snapshot import Snapshot, resume, snapshot
 from hwsim.machine.step import Step
-from hwsim.machine.storage import Accumulator, DelayLine, Queue, Register, Storage, Tape, Workspace
+from hwsim.machine.storage import Accumulator, Carried, DelayLine, Queue, Register, Storage, Tape, Workspace
 
 __all__ = [
     "EXACT",
     "Accumulator",
     "Bias",
+    "Carried",
     "Counted",
     "DelayLine",
     "Diagonal",

@@ -70,6 +70,10 @@ class Holdings:
                 self.lines.remove(storage)
             self.ledger.release(storage.name)
 
+    def restores(self, name: str) -> bool:
+        """Whether a storage of this name, once it is made, has a value from a snapshot."""
+        return name in self.values
+
     def restored(self, name: str, value: np.ndarray) -> np.ndarray:
         """The value that a storage starts with: its own, or the one that it had in a snapshot."""
         return self.values.pop(name, value)

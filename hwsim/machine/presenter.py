@@ -94,6 +94,11 @@ class Presenter:
             finally:
                 self._kept.clear()
 
+    @property
+    def keeps(self) -> bool:
+        """Whether inputs are kept, so that they can be shown again."""
+        return "input" in self._kept
+
     def require_inputs(self, name: str, order: range) -> None:
         """Refuse a pass that shows inputs again which are not kept.
 

@@ -109,11 +109,13 @@ class Register(Storage):
         resets: bool = False,
         shared: bool = False,
         bits: int | None = None,
+        technology: str | None = None,
+        size: tuple[int, ...] | None = None,
     ) -> None:
         self.initial, self.resets, self.pending = initial, resets, False
         self._learned = kind in LEARNED
-        self.watched = self._learned or kind == LEARNING
-        super().__init__(machine, name, kind, initial.shape[2:], initial, shared=shared, bits=bits)
+        self.watched, size = self._learned or kind == LEARNING, size or initial.shape[2:]
+        super().__init__(machine, name, kind, size, initial, shared=shared, bits=bits, technology=technology)
 
     def release(self) -> None:
         super().release()
@@ -143,6 +145,16 @@ class Register(Storage):
         if self.pending:
             raise CausalityError(f"{self.name} is stored twice in one step")
         self.port.clear(self)
+
+
+class Carried(Register):
+    """A state that lives from one episode to the next: that of each sequence, in digital memory on all machines."""
+
+    def __init__(self, machine: Stage, name: str, width: int) -> None:
+        batch = machine.episode.batch
+        rest = machine.numerics.zeros((machine.chips, batch, width), machine.dtype)
+        bits, memory = machine.held_as(DELAY)
+        super().__init__(machine, name, STATE, rest, shared=True, bits=bits, technology=memory, size=(batch, width))
 
 
 class DelayLine(Register):

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, Field
 
 from hwsim import cells
-from hwsim.accounts.memory import STATE
+from hwsim.accounts.memory import DELAY, STATE
 from hwsim.cells import AnyOptions
 from hwsim.episode import Episode
-from hwsim.machine import Machine, Register, Signal, Step, Tape, Trainable, Workspace
+from hwsim.errors import CausalityError
+from hwsim.machine import Carried, Machine, Register, Signal, Step, Tape, Trainable, Workspace
 from hwsim.networks.downward import Level, downward
 from hwsim.networks.loss import Loss
 from hwsim.networks.loss import Options as LossOptions
@@ -82,10 +83,15 @@ class Layer:
 
 
 class States(NamedTuple):
-    """The registers of the dynamics: the state of each layer, and the mean of the outputs if the loss sees it."""
+    """The registers of the dynamics: the state of each layer, and the mean of the outputs if the loss sees it.
+
+    Attributes:
+        starts: the states that a sequence goes on from, where it goes on from the one before and may be shown again.
+    """
 
     layers: list[Register]
     pooled: Register | None
+    starts: list[Register]
 
     def all(self) -> list[Register]:
         return self.layers + ([self.pooled] if self.pooled else [])
@@ -103,6 +109,7 @@ class Network:
         self.scale = options.output_scale
         self.loss_for: Callable[[Episode], Loss] = build_loss(options.loss)
         self.layers: list[Layer] = []
+        self._carried: list[Register] = []
         for number, layer in enumerate(options.layers, 1):
             last = number == len(options.layers)
             width = outputs if last else layer.readout.width or _same_width(layer)
@@ -115,11 +122,15 @@ class Network:
 
     # ---- dynamics --------------------------------------------------------------------------------------------
 
-    def states(self, workspace: Workspace, prefix: str = "") -> States:
+    def states(self, workspace: Workspace, prefix: str = "", restarts: bool = True) -> States:
         """Registers for the dynamics; they are reset to zero when a forward pass begins with the first step.
+
+        In an episode that continues another, they are reset to the states that were kept, one per sequence.
 
         Args:
             prefix: prefix of the registers' names, for a rule that needs a second set of states.
+            restarts: whether forward passes show the first step again, if inputs are kept at all; the states that an
+                episode goes on from are kept for them.
         """
         begin = f"{prefix} " if prefix else ""
 
@@ -128,7 +139,42 @@ class Network:
 
         layers = [register(f"{each.name} h", each.cell.width) for each in self.layers]
         pooled = register("pooled output", self.outputs) if self.pooling == "cumulative_mean" else None
-        return States(layers, pooled)
+        episode, starts = self.machine.episode, list[Register]()
+        if episode.carries or episode.continues:
+            self._keep_states()
+        if episode.continues and restarts and self.machine.sequencer.presenter.keeps:
+            starts = [workspace.register(f"{each.name} start", each.size[-1], DELAY) for each in layers]
+        return States(layers, pooled, starts)
+
+    def _keep_states(self) -> None:
+        """Hold what episodes hand on.
+
+        Raises:
+            CausalityError: this one continues another, and no state of as many sequences was kept.
+        """
+        machine, names = self.machine, [f"{layer.name} h carried" for layer in self.layers]
+        if self._carried and self._carried[0].size[0] != machine.episode.batch and not machine.episode.continues:
+            for register in self._carried:
+                register.release()
+            self._carried = []
+        if machine.episode.continues and not (self._carried or machine.holdings.restores(names[0])):
+            raise CausalityError("an episode continues another, and none before it kept its state: see `lanes`")
+        if not self._carried:
+            widths = [layer.cell.width for layer in self.layers]
+            self._carried = [Carried(machine, *each) for each in zip(names, widths, strict=True)]
+        elif self._carried[0].size[0] != machine.episode.batch:
+            raise CausalityError(
+                f"an episode of {machine.episode.batch} sequences continues one of {self._carried[0].size[0]}"
+            )
+
+    def _kept(self, states: States, number: int) -> Signal:
+        """The state of a layer that an episode goes on from."""
+        if self.machine.sequencer.presenter.again:
+            return states.starts[number].load()
+        before = self._carried[number].load()
+        if states.starts:
+            states.starts[number].store(before)
+        return before
 
     def step(
         self,
@@ -146,11 +192,18 @@ class Network:
         x, seen = step.input, []
         for number, (layer, register) in enumerate(zip(self.layers, states.layers, strict=True)):
             with self.machine.part(layer.name):
-                before = checkpoints[number].pop() if checkpoints else register.load()
+                if checkpoints:
+                    before = checkpoints[number].pop()
+                elif step.first and self.machine.episode.continues:
+                    before = self._kept(states, number)
+                else:
+                    before = register.load()
                 if tapes:
                     tapes[number].push(before)
                 h, at = layer.cell.step(before, x)
                 register.store(h)
+                if step.last and self.machine.episode.carries and not self.machine.sequencer.presenter.again:
+                    self._carried[number].store(h)
                 x, kept = layer.readout.forward(h)
             seen.append(Seen(at, kept))
         if states.pooled is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,10 +19,35 @@ class Dataset(NamedTuple):
     test: Episode
 
     def batches(self, size: int, seed: int, epoch: int) -> Iterator[Episode]:
-        """The training sequences in random order, in batches of `size`; an incomplete last batch is left out."""
+        """The training sequences in random order, in batches of `size`; an incomplete last batch is left out.
+
+        Windows come in the order of time, and all but the first go on from the state of the ones before.
+        """
+        lanes = self.train.lanes
+        if lanes:
+            for start in range(0, self.train.batch, lanes):
+                yield replace(self.train.select(slice(start, start + lanes)), continues=start > 0)
+            return
         order = streams.generator(seed, "order", epoch).permutation(self.train.batch)
         for start in range(0, self.train.batch - size + 1, size):
             yield self.train.select(order[start : start + size])
+
+
+def windows(episode: Episode, length: int) -> Episode:
+    """Sequences with a target per step as windows of so many steps, each of which hands its state on to the next.
+
+    A remainder is left out. The first windows of all sequences stand in front, then the second ones.
+    """
+    count = episode.steps // length
+
+    def cut(values: np.ndarray | None) -> np.ndarray | None:
+        if values is None:
+            return None
+        parts = values[:, : count * length].reshape(episode.batch, count, length, *values.shape[2:])
+        return parts.swapaxes(0, 1).reshape(count * episode.batch, length, *values.shape[2:])
+
+    parts = {name: cut(getattr(episode, name)) for name in ("inputs", "labels", "values", "mask")}
+    return replace(episode, **parts, lanes=episode.batch)  # type: ignore[arg-type]
 
 
 def split(episode: Episode, test_share: float, seed: int) -> Dataset:

@@ -22,13 +22,13 @@ from scipy import stats
 from hwsim import tasks
 from hwsim.episode import Episode
 from hwsim.errors import DataError
-from hwsim.tasks import Dataset, mnist
+from hwsim.tasks import Dataset, mackey_glass, mnist
 from hwsim.tasks.dataset import chunks
 from hwsim.tasks.folder import data_folder
 
 ONE_IN_A_MILLION = 1e-6
 OPTIONS = TypeAdapter(tasks.AnyOptions)
-GENERATED = ["adding", "copy", "random"]
+GENERATED = ["adding", "copy", "mackey_glass", "random"]
 
 every_generated = pytest.mark.parametrize("name", GENERATED)
 
@@ -54,7 +54,7 @@ def rows(*episodes: Episode) -> list[bytes]:
 
 
 def test_these_are_the_tasks() -> None:
-    assert sorted(tasks.TASKS) == ["adding", "copy", "digits", "mnist", "random"]
+    assert sorted(tasks.TASKS) == ["adding", "copy", "digits", "mackey_glass", "mnist", "random"]
 
 
 @pytest.mark.parametrize("name", [*GENERATED, "digits"])
@@ -241,6 +241,35 @@ def test_zeros_as_targets_leave_the_inputs_as_they_are() -> None:
     assert zeros.values.shape == values.values.shape
     assert not zeros.values.any()
     np.testing.assert_array_equal(zeros.inputs, values.inputs)
+
+
+# ---- mackey_glass --------------------------------------------------------------------------------------------
+
+
+def test_a_series_follows_its_delay_equation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heun's method with a hundredth of a unit of time, for the first 60 units, before small errors have grown."""
+    monkeypatch.setattr(mackey_glass, "WASHOUT", 0)
+    fine, lag = 100, 100 * mackey_glass.TAU
+    x = np.full(lag + 60 * fine, 0.9)
+    for now in range(lag, len(x) - 1):
+        late, behind = x[now - lag], x[now - lag + 1]
+        slope = 0.2 * late / (1 + late**10) - 0.1 * x[now]
+        guess = x[now] + slope / fine
+        x[now + 1] = x[now] + 0.5 * (slope + 0.2 * behind / (1 + behind**10) - 0.1 * guess) / fine
+    np.testing.assert_allclose(mackey_glass.series(np.array([[0.9]]), 60)[0], x[lag::fine], atol=0.02)
+    assert x.std() > 0.1
+
+
+def test_windows_of_series_are_the_series() -> None:
+    whole, cut = (build("mackey_glass", steps=50, train=3, test=2, window=window) for window in (None, 20))
+    assert (cut.train.lanes, cut.train.batch, cut.train.steps, cut.test.lanes) == (3, 6, 20, 0)
+    assert whole.train.values is not None
+    np.testing.assert_array_equal(whole.train.inputs[:, 1:], whole.train.values[:, :-1])
+    for lane in range(3):
+        joined = np.concatenate([cut.train.inputs[lane], cut.train.inputs[3 + lane]])
+        np.testing.assert_array_equal(joined, whole.train.inputs[lane, :40])
+    assert 0.15 < whole.train.inputs.std() < 0.35
+    assert np.abs(whole.train.inputs[0] - whole.train.inputs[1]).max() > 0.1
 
 
 # ---- mnist ---------------------------------------------------------------------------------------------------
