@@ -84,7 +84,7 @@ class Meter:
 
 
 def evaluate(network: Network, episode: Episode, size: int) -> Score:
-    """Show all sequences once, `size` at a time.
+    """Show all sequences once, `size` at a time; in closed loop from the step on that an episode says.
 
     The loss is the mean over sequences and steps that carry one; an answer is right if the class with the largest
     output is, at the last step of a sequence, or, where each step has its own class, at each.

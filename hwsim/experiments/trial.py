@@ -144,7 +144,7 @@ class Trial:
         """
         experiment, training = self.experiment, self.experiment.training
         progress("rehearsal", 0, 1)
-        holds = rehearse(experiment, self.name, self.system, self.dataset.train)
+        holds = rehearse(experiment, self.name, self.system, *self.dataset)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what becomes infinite is reported
             if experiment.gradient_check:
                 progress("gradient check", 0, 1)

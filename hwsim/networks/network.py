@@ -176,14 +176,16 @@ class Network:
         step: Step,
         tapes: list[Tape] | None = None,
         checkpoints: list[Tape] | None = None,
+        fed: Signal | None = None,
     ) -> tuple[Signal, list[Seen]]:
         """One step of the dynamics: the output as the loss sees it, and what error propagation needs.
 
         Args:
             tapes: push each old state onto its tape.
             checkpoints: take each old state off one of these tapes instead of out of its register.
+            fed: in place of the step's input.
         """
-        x, seen = step.input, []
+        x, seen = step.input if fed is None else fed, []
         for number, (layer, register) in enumerate(zip(self.layers, states.layers, strict=True)):
             with self.machine.part(layer.name):
                 if checkpoints:
@@ -267,11 +269,18 @@ class Network:
             return error if self.scale == 1 else self.scale * error
 
     def infer(self) -> None:
-        """Show the episode once; outputs of steps that carry a loss go to who watches `"output"`."""
+        """Show the episode once; outputs of steps that carry a loss go to who watches `"output"`.
+
+        In closed loop each output, as the loss sees it, is the next input, by a register.
+        """
+        free = self.machine.episode.free_from
         with self.machine.workspace() as workspace:
             states = self.states(workspace)
+            loop = None if free is None else workspace.register("fed back", self.outputs, STATE)
             for step in self.machine.forward_pass("inference"):
-                output, _ = self.step(states, step)
+                output, _ = self.step(states, step, fed=loop.load() if loop and step.free else None)
+                if loop and free and step.past(free - 1) and not step.last:
+                    loop.store(output if self.scale == 1 else self.scale * output)
                 if step.carries_loss:
                     self.machine.probe("output", output)
 
