@@ -22,6 +22,8 @@ class Episode:
         lanes: where its sequences are windows of longer ones, the number of those: that many windows stand in front,
             and behind them those that go on from each of them. 0 where sequences are independent.
         continues: whether the network goes on from the state that was kept, instead of from rest.
+        free_from: the first step whose input is the output of the step before, for tests in closed loop; None if all
+            inputs are shown.
     """
 
     inputs: np.ndarray
@@ -32,6 +34,7 @@ class Episode:
     mask: np.ndarray | None = None
     lanes: int = 0
     continues: bool = False
+    free_from: int | None = None
 
     def __post_init__(self) -> None:
         if (self.labels is None) == (self.values is None):
@@ -44,6 +47,11 @@ class Episode:
             raise ValueError(f"mask must be (batch, steps), {self.inputs.shape[:2]}; got {self.mask.shape}")
         if self.mask is not None and not self.mask[:, self.loss_from :].any(1).all():
             raise ValueError("mask must leave each sequence a step that carries a loss")
+        if self.free_from is not None:
+            if not 0 < self.free_from < self.steps:
+                raise ValueError(f"free_from must be a later step than the first, up to {self.steps - 1}")
+            if self.values is None or self.outputs != self.width:
+                raise ValueError("in closed loop outputs are values, as many as there are inputs")
 
     @property
     def batch(self) -> int:
@@ -131,7 +139,8 @@ class Episode:
             loss_from=self.loss_from if loss_from is None else loss_from,
             masked=self.masked,
         )
-        return replace(shape, lanes=self.lanes, continues=self.continues)
+        free_from = None if self.free_from is None else min(self.free_from, shape.steps - 1)
+        return replace(shape, lanes=self.lanes, continues=self.continues, free_from=free_from)
 
 
 class Outline(Episode):

@@ -84,7 +84,7 @@ class Meter:
 
 
 def evaluate(network: Network, episode: Episode, size: int) -> Score:
-    """Show all sequences once, `size` at a time.
+    """Show all sequences once, `size` at a time; in closed loop from the step on that an episode says.
 
     The loss is the mean over sequences and over steps that carry a loss. An answer is right if the class with the
     largest output is the target; if each step has a class, each step counts, else only the last of the

@@ -28,11 +28,14 @@ STEPS = 8
 """Number of steps that are rehearsed: enough for a schedule to become periodic. More if the rule's passes need more."""
 
 
-def rehearse(experiment: Experiment, name: str, options: SystemOptions, episode: Episode) -> Mapping[str, Hold]:
+def rehearse(
+    experiment: Experiment, name: str, options: SystemOptions, episode: Episode, tested: Episode | None = None
+) -> Mapping[str, Hold]:
     """Rehearse a system, and give how long registers hold their values in each pass.
 
     Args:
         episode: has the shapes of the training set.
+        tested: has those of the test set; by default those of the training set.
 
     Raises:
         HwsimError: the rule cannot run on the machine.
@@ -60,7 +63,7 @@ def rehearse(experiment: Experiment, name: str, options: SystemOptions, episode:
                         last().learn(network, update)
                     else:
                         last().gradients(network)
-            with stage.showing(small):
+            with stage.showing(_small(tested or episode, min((tested or episode).steps, small.steps))):
                 network.infer()
     except HwsimError as error:
         raise type(error)(f"{name}: {error}") from None
@@ -99,4 +102,6 @@ def _small(episode: Episode, steps: int) -> Episode:
     loss_from = 0 if episode.loss_from == 0 else steps - 1
     mask = np.ones((1, steps), bool) if episode.masked else None
     inputs = np.full((1, steps, episode.width), 0.125)
-    return Episode(inputs, labels, values, episode.classes, loss_from, mask, lanes=int(episode.carries))
+    free_from = None if episode.free_from is None else steps // 2
+    more = {"lanes": int(episode.carries), "free_from": free_from}
+    return Episode(inputs, labels, values, episode.classes, loss_from, mask, **more)  # type: ignore[arg-type]

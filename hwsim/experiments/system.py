@@ -145,7 +145,7 @@ class System:
             HwsimError: the rule cannot run on the machine, or a Jacobian has no inverse; the message names the system.
         """
         progress("rehearsal", 0, 1)
-        holds = rehearse(self.experiment, self.name, self.options, self.dataset.train)
+        holds = rehearse(self.experiment, self.name, self.options, *self.dataset)
         try:
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what becomes infinite is reported
                 self._carry_out(holds, progress)

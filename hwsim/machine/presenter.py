@@ -13,7 +13,7 @@ from hwsim.episode import Episode
 from hwsim.errors import CausalityError
 from hwsim.machine.signal import Signal
 from hwsim.machine.stage import Stage
-from hwsim.machine.step import Beyond, Landmarks, Step
+from hwsim.machine.step import Beyond, Free, Landmarks, Step
 from hwsim.machine.storage import Storage, Workspace
 from hwsim.operations import moves
 from hwsim.records import REPLAY
@@ -121,7 +121,11 @@ class Presenter:
         episode = self._machine.episode
         if index >= episode.steps:
             return Beyond(self, episode, index)
-        return Step(self, episode, index, self.input(index), begins)
+        if episode.free_from is not None and index >= episode.free_from:
+            return Free(self, episode, index, begins)
+        step = Step(self, episode, index, begins)
+        step.input = self.input(index)
+        return step
 
     def input(self, index: int) -> Signal:
         """The input of the step under way."""

@@ -70,7 +70,7 @@ class Sequencer:
         self.sweep_number = self.shown_up_to = 0
         self._machine.holdings.ledger.moment = (1, 0)
         self._steps_made.clear()
-        kind = episode.masked, episode.carries, episode.continues
+        kind = episode.masked, episode.carries, episode.continues, episode.free_from
         looks = routine, episode.steps, episode.loss_from, episode.batch, *kind
         captures = routine is not None and not self.skips and self.done is None
         self.routines.begin(looks if captures else None)

@@ -36,8 +36,8 @@ class Landmarks:
     """
 
     def __init__(self, episode: Episode) -> None:
-        steps, loss = episode.steps, episode.loss_from
-        self.marks = [*sorted({0, 1, loss, loss + 1, steps - 1, steps, steps + 1}), maxsize]
+        steps, loss, free = episode.steps, episode.loss_from, episode.free_from or 0
+        self.marks = [*sorted({0, 1, loss, loss + 1, free, steps - 1, steps, steps + 1}), maxsize]
         self.steps, self.period, self.looked = steps, 1, False
 
     def enter(self, period: int = 1, mark: int = 0) -> None:
@@ -67,14 +67,16 @@ class Step:
         begins: whether it is the first one of the pass.
         input: the input of this step.
         carries_loss, loss_before: whether this step, and the one before it, carry a loss.
+        free: whether the output of the step before takes the place of its input, see `Free`.
         beyond: whether it is behind the end of the input, see `Beyond`.
     """
 
     __slots__ = ("_index", "_presenter", "begins", "carries_loss", "first", "input", "last", "loss_before")
-    beyond = False
+    free = beyond = False
+    input: Signal
 
-    def __init__(self, presenter: Shows, episode: Episode, index: int, shown: Signal, begins: bool) -> None:
-        self._presenter, self._index, self.input, self.begins = presenter, index, shown, begins
+    def __init__(self, presenter: Shows, episode: Episode, index: int, begins: bool) -> None:
+        self._presenter, self._index, self.begins = presenter, index, begins
         self.first, self.last = index == 0, index == episode.steps - 1
         self.carries_loss = index >= episode.loss_from
         self.loss_before = index > episode.loss_from
@@ -123,6 +125,19 @@ class Step:
     def mask(self) -> Signal:
         """One wire: 1 for sequences that have a loss in this step, 0 for the others; for masked episodes only."""
         return self._presenter.mask(self._index)
+
+
+class Free(Step):
+    """A step in closed loop: nothing is shown but the target, and the network goes on from what it said before."""
+
+    __slots__ = ()
+    free = True
+
+    @property
+    def input(self) -> NoReturn:  # type: ignore[override]
+        raise CausalityError(
+            f"step {self._index} has no input: it is in closed loop, as `step.free` says, which only tests can be"
+        )
 
 
 class Beyond(Step):

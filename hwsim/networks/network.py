@@ -182,14 +182,16 @@ class Network:
         step: Step,
         tapes: list[Tape] | None = None,
         checkpoints: list[Tape] | None = None,
+        fed: Signal | None = None,
     ) -> tuple[Signal, list[Seen]]:
         """One step of the dynamics: the output as the loss sees it, and the operating points of the layers.
 
         Args:
             tapes: tapes that each old state is pushed onto.
             checkpoints: tapes that each old state is popped from; without them it is loaded from its register.
+            fed: what the first layer gets in place of the input of the step.
         """
-        x, seen = step.input, []
+        x, seen = step.input if fed is None else fed, []
         for number, (layer, register) in enumerate(zip(self.layers, states.layers, strict=True)):
             with self.machine.part(layer.name):
                 if checkpoints:
@@ -276,11 +278,18 @@ class Network:
             return error if self.scale == 1 else self.scale * error
 
     def infer(self) -> None:
-        """Show the episode once; outputs at steps that carry a loss are shown to the watcher `"output"`."""
+        """Show the episode once; outputs at steps that carry a loss are shown to the watcher `"output"`.
+
+        In closed loop, each output as the loss sees it is the next input, by a register.
+        """
+        free = self.machine.episode.free_from
         with self.machine.workspace() as workspace:
             states = self.states(workspace)
+            loop = None if free is None else workspace.register("fed back", self.outputs, STATE)
             for step in self.machine.forward_pass("inference"):
-                output, _ = self.step(states, step)
+                output, _ = self.step(states, step, fed=loop.load() if loop and step.free else None)
+                if loop and free and step.past(free - 1) and not step.last:
+                    loop.store(output if self.scale == 1 else self.scale * output)
                 if step.carries_loss:
                     self.machine.probe("output", output)
 

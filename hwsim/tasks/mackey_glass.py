@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -29,6 +30,14 @@ class Options(BaseModel, extra="forbid"):
             "state of the one before; `training.batch` is the number of series then",
         ),
     ] = None
+    free_from: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="tests show so many values, and then run freely: each output is the next input, and the loss "
+            "is of these steps",
+        ),
+    ] = None
     train: Annotated[int, Field(ge=1, description="number of series to learn from")] = 32
     test: Annotated[int, Field(ge=1, description="number of series to test on")] = 16
 
@@ -36,6 +45,8 @@ class Options(BaseModel, extra="forbid"):
     def _not_longer(self) -> Self:
         if self.window is not None and self.window > self.steps:
             raise ValueError(f"window: {self.window} steps are more than a series has, {self.steps}")
+        if self.free_from is not None and self.free_from >= self.steps:
+            raise ValueError(f"free_from: a series has no step behind {self.free_from} others, but {self.steps} in all")
         return self
 
 
@@ -47,7 +58,7 @@ def numbers(options: Options) -> int:
 def outline(options: Options) -> Dataset:
     """The shapes of the data that `build` returns."""
     train, test = (shapes.outline(count, options.steps, 1, values=1) for count in (options.train, options.test))
-    return Dataset(train if options.window is None else windows(train, options.window), test)
+    return _cut(options, train, test)
 
 
 def build(options: Options, seed: int, folder: Path | None = None) -> Dataset:
@@ -58,8 +69,16 @@ def build(options: Options, seed: int, folder: Path | None = None) -> Dataset:
         values = series(start, options.steps + 1)[:, :, None] - 1
         return Episode(values[:, :-1], values=values[:, 1:])
 
-    train = episode("train", options.train)
-    return Dataset(train if options.window is None else windows(train, options.window), episode("test", options.test))
+    return _cut(options, episode("train", options.train), episode("test", options.test))
+
+
+def _cut(options: Options, train: Episode, test: Episode) -> Dataset:
+    """Series to learn from in windows, and series to test on in closed loop, if that is asked for."""
+    if options.window is not None:
+        train = windows(train, options.window)
+    if options.free_from is not None:
+        test = replace(test, free_from=options.free_from, loss_from=options.free_from)
+    return Dataset(train, test)
 
 
 def series(start: np.ndarray, steps: int) -> np.ndarray:

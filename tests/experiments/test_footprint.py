@@ -299,9 +299,9 @@ def test_steps_that_are_looked_at_one_by_one_are_drawn_out(monkeypatch: pytest.M
     leapt = footprint(asked)
     step, taken = Network.step, []
 
-    def looking(self: Network, states: Any, step_: Any, *words: Any) -> Any:
+    def looking(self: Network, states: Any, step_: Any, *words: Any, **more: Any) -> Any:
         taken.append(step_.index)
-        return step(self, states, step_, *words)
+        return step(self, states, step_, *words, **more)
 
     monkeypatch.setattr(Network, "step", looking)
     drawn_out = footprint(asked)

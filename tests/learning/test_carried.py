@@ -161,6 +161,14 @@ def test_the_state_of_each_sequence_is_held_in_digital_memory_from_one_episode_t
     made.machine.sequencer.after_step = lambda: names.update(memory.live)
     gradients(made, "fpe", parts()[1:2])
     assert {name for name in names if name.endswith("start")} == {"layer 1 h start", "layer 2 h start"}
+    latest = made.machine.journal.latest
+    assert latest is not None
+    traces = made.machine.journal.traces
+    stored = [
+        sum(record.writes == "layer 1 h carried" for trace, _ in sweep.runs for record in traces[trace])
+        for sweep in latest.sweeps
+    ]
+    assert stored == [1, 0, 0, 0]  # in the first of three passes, and not in the phase behind them
     once = built("lru deep", rule("one_step"), WHOLE, on=on)
     once.machine.sequencer.after_step = lambda: names.update(once.machine.memory.live)
     names.clear()
