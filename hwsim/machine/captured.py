@@ -28,10 +28,11 @@ class Aside:
     """What the records of a step leave out.
 
     Attributes:
-        does: what an analog unit made a value by, of the values of signals and constants; by the place of the record.
-        given: of each operation that the machine itself or a unit by `compute` carried out: its constants, or who holds
-            what it takes; by the place of its record.
-        shown: to probes: the place among the records, the name, and the slots of signals.
+        does: the function by which an analog unit made a value, from the values of signals and constants; by the place
+            of the record.
+        given: the constants of an operation, or the holder of its weights or coefficients; by the place of the record.
+            Operations that neither the machine itself carried out, nor a unit through `compute`, have no entry.
+        shown: what was shown to probes: the place among the records, the name, and the slots of the signals.
     """
 
     __slots__ = ("_entries", "does", "given", "shown")
