@@ -25,6 +25,7 @@ class Stage(Carrier, Protocol):
     functions: Functions
     parallel: int
     addressable: bool
+    sparse: bool
     uniform: bool
     master_class: str
     layer: str
@@ -66,7 +67,7 @@ class Stage(Carrier, Protocol):
     def like(self) -> np.ndarray:
         """Signals of this machine without wires."""
 
-    def note(self, head: Head, shape: Shape, reads: tuple[int, ...], writes: str) -> None:
+    def note(self, head: Head, shape: Shape, reads: tuple[int | str, ...], writes: str) -> None:
         """Enter one operation that writes a storage."""
 
     def digital(self, x: Signal) -> Signal:
