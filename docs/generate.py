@@ -33,7 +33,7 @@ from hwsim.guide.constants import ListedConstant, constants
 from hwsim.guide.keys import Key, Section, sections
 from hwsim.machines import MACHINES
 from hwsim.machines.crossbar import CrossbarParts
-from hwsim.operations import Operation, held, moves
+from hwsim.operations import SPARSE, Operation, held, moves, sparse
 from hwsim.physics import DataSheet
 from hwsim.quantities import si
 from hwsim.reports import efficiency
@@ -380,7 +380,9 @@ def _words() -> Iterator[tuple[str, Operation]]:
         "W @ x": held.read, "W.T @ e": held.read_transposed, "x + b": held.bias, "g * x": held.gain,
         "gamma * h": held.mode_gain, "gamma.spread(x)": held.spread, "d * h": held.diagonal,
         "d.T * e": held.conjugate_diagonal, "inverse * e": held.inverse_diagonal, "W.columns()": held.columns,
-        "W.diagonal()": held.main_diagonal, "gradient.add(x)": moves.accumulate,
+        "W.diagonal()": held.main_diagonal, "S @ x": sparse.read, "S.T @ e": sparse.read_transposed,
+        "S.columns()": sparse.columns, "S.diagonal()": sparse.main_diagonal,
+        "S.gradient.add_outer(e, x)": sparse.outer, "gradient.add(x)": moves.accumulate,
         "gradient.add_outer(e, x)": moves.outer,
     }  # fmt: skip
     yield from written.items()
@@ -388,8 +390,10 @@ def _words() -> Iterator[tuple[str, Operation]]:
 
 def _work(operation: Operation) -> str:
     """Counts per wire where they are proportional to wires, else for eight wires, or a matrix of eight by eight."""
-    if operation.wiring or operation.kind == "fetch":
+    if operation.wiring or operation.kind.endswith("fetch"):
         return "none"
+    if operation.traffic in SPARSE:
+        return "1 mac per connection"
     try:
         once, twice = operation.work((8,)), operation.work((16,))
         proportional = all(twice[name] == 2 * count and count % 8 == 0 for name, count in once.items())

@@ -66,6 +66,16 @@ def glorot(seed: int, name: str, rows: int, columns: int, gain: float = 1.0) -> 
     return Initial((rows, columns), draw)
 
 
+def connections(seed: int, name: str, rows: int, columns: int, fan_in: int) -> Initial:
+    """Columns that each row is connected to, `(rows, fan_in)`: all sets of `fan_in` are as likely; in rising order."""
+
+    def draw() -> np.ndarray:
+        draws = streams.generator(seed, name, "connections")
+        return np.sort([draws.choice(columns, fan_in, replace=False, shuffle=False) for _ in range(rows)], 1)
+
+    return Initial((rows, fan_in), draw)
+
+
 def complex_rows(seed: int, name: str, modes: int, columns: int) -> Initial:
     """A complex matrix `(modes, columns)` as real rows `(2 modes, columns)`, parts Glorot uniform / √2."""
     parts = [glorot(seed, f"{name} {part}", modes, columns, 0.5**0.5) for part in ("real", "imaginary")]

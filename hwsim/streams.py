@@ -1,7 +1,7 @@
 """Random streams keyed by names: one seed, and draws that do not depend on what else exists.
 
-A stream is named by what it is for, as in `"chip 3", "layer 1 B", "programming"` and the batch and the sweep, never by a
-running number. So adding a unit, a chip or a worker leaves every other draw as it was. Chips count from 0.
+A stream is named by what it is for, as in `"chip 3", "layer 1 B", "programming"` with the batch and the sweep, never by
+a running number. So adding a unit, a chip or a worker leaves every other draw as it was. Chips count from 0.
 """
 
 import hashlib

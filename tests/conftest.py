@@ -33,6 +33,13 @@ NETWORKS = {
     "gru": {"layers": [{"cell": {"name": "gru", "units": 4}, "readout": {"hidden": [5]}}]},
     "lstm": {"layers": [{"cell": {"name": "lstm", "units": 3}, "readout": {"hidden": [5]}}]},
 }
+SPARSE: dict[str, Any] = {
+    "layers": [
+        {"cell": {"name": "leaky_tanh", "units": 6, "leak": 0.3, "fan_in": 2}, "readout": {"hidden": [5]}},
+        {"cell": {"name": "leaky_tanh", "units": 5, "leak": 0.2, "fan_in": 3}},
+    ]
+}
+"""Cells with sparse matrices, which no crossbar takes."""
 MIXED: dict[str, Any] = {
     "layers": [
         {**LRU, "readout": {"project": 7, "norm": True, "hidden": [5, 6], "width": 3}},

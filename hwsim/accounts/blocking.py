@@ -10,7 +10,20 @@ from pydantic import BaseModel, Field, field_validator
 
 from hwsim.accounts.memories import BUFFER, GRADIENT_MEMORY, SEQUENCE_MEMORY, WEIGHT_MEMORY, Move
 from hwsim.accounts.passes import Occurrence
-from hwsim.accounts.traffic import SMALLEST, Words, columns_together, outer_sums, product, recurrent, square, windows
+from hwsim.accounts.traffic import (
+    SMALLEST,
+    SparseWords,
+    Words,
+    columns_together,
+    gathered,
+    outer_sums,
+    product,
+    recurrent,
+    scattered,
+    sparse_sums,
+    square,
+    windows,
+)
 from hwsim.operations import BY_KIND, Traffic
 from hwsim.records import Record
 
@@ -63,6 +76,10 @@ class Blocking:
     fits stays there meanwhile. Behind the buffer the multipliers hold a block of results in the same way, so the same
     counts hold for reads of the buffer.
 
+    Products with a sparse matrix are taken step by step, whether they are in a recurrence or not. Over a pass of T
+    steps, z weights and z indices cross 1 time each if they stay in the buffer, T times if nothing of them does. From
+    memory an index takes as many bits as it has; in the buffer, the place of a number.
+
     Args:
         buffer: numbers that the local buffer holds.
         multipliers: how many there are; each holds a sum, as wide as sums are.
@@ -99,6 +116,13 @@ class Blocking:
                 return self._product(size[-1], size[-2], prod(size[:-2]), where)
             case Traffic.OUTER_SUMS:
                 return self._outer(size[0], size[1], where)
+            case Traffic.SPARSE_PRODUCT | Traffic.SPARSE_TRANSPOSED_PRODUCT:
+                return self._sparse_product(traffic, size, where)
+            case Traffic.SPARSE_MATRIX:
+                rows, fan_in, columns = size
+                return self._connections(rows * fan_in, columns, where, rows * fan_in)
+            case Traffic.SPARSE_OUTER_SUMS:
+                return self._sparse_outer(size, where)
             case Traffic.SUMS:
                 return self._sums(prod(size), where)
             case Traffic.MATRIX:
@@ -161,6 +185,59 @@ class Blocking:
             fetched = numbers / (self.window(where.steps) * batch)
         return self._weights(fetched, numbers / batch, reuse is not None)
 
+    # ---- sparse matrices -------------------------------------------------------------------------------------
+
+    def _sparse_product(self, traffic: Traffic, size: tuple[int, ...], where: Occurrence) -> list[Move]:
+        """A sparse matrix, or its transpose, times so many vectors."""
+        *bundle, rows, fan_in, columns = size
+        batch, vectors, forward = self.flow.batch_parallel, prod(bundle), traffic is Traffic.SPARSE_PRODUCT
+        used = (gathered if forward else scattered)(rows, fan_in, batch * vectors, self.multipliers)
+        return [
+            *self._connections(rows * fan_in, columns, where, used.nonzeros / batch),
+            Move(BUFFER, "write", (columns if forward else rows) * vectors),
+            *self._used(used),
+        ]
+
+    def _sparse_outer(self, size: tuple[int, ...], where: Occurrence) -> list[Move]:
+        """Sums of outer products of vectors at the connections of a sparse matrix."""
+        (rows, fan_in, columns), batch = size, self.flow.batch_parallel
+        numbers = rows * fan_in
+        used, accessed = sparse_sums(rows, fan_in, batch), self._accessed(numbers, where, 1)
+        return [
+            *self._sums(numbers, where, 1),
+            *self._indices(numbers, columns, where, used.nonzeros / batch),
+            Move(BUFFER, "write", rows + columns),
+            *self._used(used),
+            *(Move(BUFFER, way, accessed, sums=True) for way in ("write", "read")),
+        ]
+
+    def _connections(self, numbers: int, columns: int, where: Occurrence, used: float) -> list[Move]:
+        """Weights, each with its index."""
+        weights = self._weights(self._step_by_step(numbers, where), used, self.flow.weight_reuse is not None)
+        return weights + self._indices(numbers, columns, where, used)
+
+    def _indices(self, numbers: int, columns: int, where: Occurrence, used: float) -> list[Move]:
+        """Indices of connections, of as many bits as name one of the columns."""
+        fetched = self._step_by_step(numbers, where)
+        memory, *buffer = self._weights(fetched, used, self.flow.weight_reuse is not None)
+        return [memory._replace(bits=(columns - 1).bit_length() or 1), *buffer]
+
+    def _used(self, words: SparseWords) -> list[Move]:
+        """Operands and sums between the buffer and the vector unit."""
+        batch = self.flow.batch_parallel
+        sums = (Move(BUFFER, way, words.sums / batch, sums=True) for way in ("read", "write"))
+        return [Move(BUFFER, "read", words.operands / batch), *sums]
+
+    def _step_by_step(self, numbers: int, where: Occurrence) -> float:
+        """Numbers of a matrix that are fetched per step and sequence, if no steps are taken together."""
+        if self.flow.weight_reuse is not None:
+            return numbers / (self.flow.weight_reuse * self.flow.batch_parallel)
+        if where.recurrent:
+            return self._streamed(numbers, where) * self._share(where)
+        return numbers * self._share(where) * (1 if self._stay(where) else where.steps)
+
+    # ---- coefficients ----------------------------------------------------------------------------------------
+
     def _coefficients(self, numbers: int, where: Occurrence) -> list[Move]:
         """A number per wire: fetched once per pass, and read from the buffer once per vector, or per window."""
         batch, reuse = self.flow.batch_parallel, self.flow.weight_reuse
@@ -193,18 +270,18 @@ class Blocking:
             Move(BUFFER, "read", sums + used.sums_read * share, sums=True),
         ]
 
-    def _sums(self, numbers: int, where: Occurrence) -> list[Move]:
-        accessed, assumed = self._accessed(numbers, where), self.flow.gradient_block is not None
+    def _sums(self, numbers: int, where: Occurrence, window: int | None = None) -> list[Move]:
+        accessed, assumed = self._accessed(numbers, where, window), self.flow.gradient_block is not None
         return [Move(GRADIENT_MEMORY, way, accessed, assumed, sums=True) for way in ("read", "write")]
 
-    def _accessed(self, numbers: int, where: Occurrence) -> float:
-        """Sums that are read, and written, per step."""
+    def _accessed(self, numbers: int, where: Occurrence, window: int | None = None) -> float:
+        """Sums that are read, and written, per step; once per window unless they stay."""
         batch = self.flow.batch_parallel
         if self.flow.gradient_block is not None:
             return numbers / (self.flow.gradient_block * batch)
         if self._resident(where):
             return numbers * self._share(where)
-        times = sum(times for _, times in windows(where.steps, self.window(where.steps)))
+        times = sum(times for _, times in windows(where.steps, window or self.window(where.steps)))
         return numbers * times * self._share(where)
 
     # ---- the buffer ------------------------------------------------------------------------------------------

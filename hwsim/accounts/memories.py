@@ -46,6 +46,7 @@ class Move(NamedTuple):
         amount: numbers, or bits.
         assumed: whether it was typed in, rather than found from sizes.
         sums: whether these numbers are sums of products, which may have more bits than others.
+        bits: of each, if they are indices; otherwise they are as wide as sums, or numbers.
     """
 
     memory: str
@@ -53,6 +54,7 @@ class Move(NamedTuple):
     amount: float
     assumed: bool = False
     sums: bool = False
+    bits: int | None = None
 
 
 def memory_of(kind: str) -> str:

@@ -11,12 +11,12 @@ from math import prod
 from typing import NamedTuple
 
 from hwsim.accounts.journal import PASS, Sweep
-from hwsim.operations import BY_KIND, Traffic, moves
-from hwsim.records import ANALOG, Trace
+from hwsim.operations import BY_KIND, SPARSE, Traffic, moves
+from hwsim.records import ANALOG, Record, Trace
 
-SUMMED = (Traffic.SUMS, Traffic.OUTER_SUMS)
+SUMMED = (Traffic.SUMS, Traffic.OUTER_SUMS, Traffic.SPARSE_OUTER_SUMS)
 """What operations fetch that add to sums over steps and sequences."""
-OF_A_MATRIX = (Traffic.PRODUCT, Traffic.TRANSPOSED_PRODUCT, Traffic.MATRIX)
+OF_A_MATRIX = (Traffic.PRODUCT, Traffic.TRANSPOSED_PRODUCT, Traffic.MATRIX, *SPARSE)
 """What operations fetch that need a whole matrix from memory."""
 
 
@@ -30,7 +30,8 @@ class Occurrence(NamedTuple):
     Attributes:
         steps: of the pass; 1 in a phase.
         recurrent: whether its operands depend on its own result of the step before.
-        matrices: numbers in all matrices that the same recurrence reads in a step.
+        matrices: numbers in all matrices that the same recurrence reads in a step; each index of a sparse one takes
+            the place of a number.
         recurrences: numbers in all matrices that any recurrence of the pass reads.
         weights: numbers in all matrices that the pass reads.
         sums: numbers in all sums over the steps of the pass.
@@ -65,7 +66,7 @@ class Pass:
         self._matrices = self._read_by_each_loop(traces)
         weights = {name: size for trace in traces.values() for _, name, size in _matrices(trace)}
         sums = {
-            record.writes: prod(record.size)
+            record.writes: _sums(record)
             for trace in traces.values()
             for record in trace
             if BY_KIND[record.kind].traffic in SUMMED
@@ -189,7 +190,19 @@ def _matrices(trace: Trace) -> Iterator[tuple[int, str, int]]:
     for slot, record in enumerate(trace):
         if BY_KIND[record.kind].traffic in OF_A_MATRIX and record.format != ANALOG:
             name = next((read for read in record.reads if isinstance(read, str)), record.unit)
-            yield slot, name, prod(record.size[-2:])
+            yield slot, name, _numbers(record)
+
+
+def _numbers(record: Record) -> int:
+    """Numbers of the matrix that a record needs; a sparse one has an index with each weight."""
+    sparse = BY_KIND[record.kind].traffic in SPARSE
+    return 2 * prod(record.size[-3:-1]) if sparse else prod(record.size[-2:])
+
+
+def _sums(record: Record) -> int:
+    """Sums that a record adds to."""
+    sparse = BY_KIND[record.kind].traffic in SPARSE
+    return prod(record.size[:-1]) if sparse else prod(record.size)
 
 
 def _closure(edges: Iterable[tuple[str, frozenset[str]]]) -> dict[str, set[str]]:

@@ -135,3 +135,42 @@ def recurrent(weights: int, steps: int, pinned: int) -> int:
     """
     pinned = min(pinned, weights)
     return pinned + steps * (weights - pinned)
+
+
+class SparseWords(NamedTuple):
+    """Words of a product with a sparse matrix that cross between the buffer and the registers of the vector unit.
+
+    Attributes:
+        nonzeros: weights that are read, and as many indices; sums of outer products need the indices alone.
+        operands: read.
+        sums: read, and as many written.
+    """
+
+    nonzeros: int
+    operands: int
+    sums: int
+
+
+def gathered(rows: int, fan_in: int, vectors: int, words: int) -> SparseWords:
+    """Y = W X with `fan_in` nonzeros in each of the rows of W, for so many columns of X at once.
+
+    Row by row: the registers hold a weight, its index, an operand, and a sum for each of `words` - 3 columns of X. A
+    weight and its index are read once per so many columns; each product reads an operand from a place of its own.
+    """
+    nonzeros = rows * fan_in
+    return SparseWords(nonzeros * ceil(vectors / max(1, words - 3)), nonzeros * vectors, 0)
+
+
+def scattered(rows: int, fan_in: int, vectors: int, words: int) -> SparseWords:
+    """Y = Wᵀ E with the same W: the registers hold numbers of a row of E instead, and a sum.
+
+    Each product is added to a sum at a place of its own, which is read and written.
+    """
+    nonzeros = rows * fan_in
+    return SparseWords(nonzeros * ceil(vectors / max(1, words - 3)), rows * vectors, nonzeros * vectors)
+
+
+def sparse_sums(rows: int, fan_in: int, vectors: int) -> SparseWords:
+    """G += D Xᵀ at the nonzeros of W: a sum and its index stay while both factors of its products go by."""
+    nonzeros = rows * fan_in
+    return SparseWords(nonzeros, 2 * nonzeros * vectors, nonzeros)

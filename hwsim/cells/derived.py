@@ -9,7 +9,7 @@ from hwsim.cells.cell import Cell
 from hwsim.cells.factor import Factor
 from hwsim.cells.own_rows import OwnErrors, products_behind
 from hwsim.errors import CapabilityError
-from hwsim.machine import Bias, Gain, Machine, Matrix, Signal
+from hwsim.machine import Bias, Gain, Machine, Matrix, Signal, SparseMatrix
 from hwsim.machine.following import following
 from hwsim.operations import Traffic, ones, pad, take
 
@@ -25,7 +25,7 @@ class Derived(Cell):
     """
 
     dense = True
-    units: list[Matrix | Bias | Gain]
+    units: list[Matrix | SparseMatrix | Bias | Gain]
 
     def __init__(self, machine: Machine, name: str) -> None:
         super().__init__(machine, name)
@@ -35,7 +35,7 @@ class Derived(Cell):
     def next(self, h: Signal, x: Signal) -> Signal:
         """The next state, from the state h and the input x."""
 
-    def keep(self, *units: Matrix | Bias | Gain) -> None:
+    def keep(self, *units: Matrix | SparseMatrix | Bias | Gain) -> None:
         """Add units to the cell: they are trained and programmed with it."""
         self.units += units
         self.trainables = [unit.trainable for unit in self.units]
@@ -81,7 +81,7 @@ class Derived(Cell):
             trainable, error = node.holder.trainable, drive.of(node.result)
             if error is None or (trainable.group == "recurrent" and not recurrent):
                 continue
-            if node.operation.traffic is Traffic.PRODUCT:
+            if node.operation.traffic in (Traffic.PRODUCT, Traffic.SPARSE_PRODUCT):
                 trainable.gradient.add_outer(error, node.operands[0])
             elif isinstance(node.holder, Gain):
                 trainable.gradient.add(error * node.operands[0])
@@ -95,6 +95,10 @@ class Derived(Cell):
             products = None if node.holder is None else products_behind(at, node.result, self.width // self.blocks)
             if products is None:
                 continue
+            if isinstance(node.holder, SparseMatrix):
+                raise CapabilityError(
+                    f"{node.holder.name} is sparse, and rules that carry sensitivities forward take dense matrices"
+                )
             if products:
                 raise CapabilityError(f"{node.holder.name} reaches other rows of the state through another product")
             rows, trainable = tuple(each.of(node.result) for each in errors), node.holder.trainable

@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from hwsim import initial
 from hwsim.cells.cell import Cell, Size
 from hwsim.cells.factor import Factor
-from hwsim.machine import Bias, Machine, Matrix, Signal
+from hwsim.errors import CapabilityError
+from hwsim.machine import Bias, Machine, Matrix, Signal, SparseMatrix
 from hwsim.operations import plus_identity, solve, tanh, tanh_slope
 
 
 class Options(BaseModel, extra="forbid"):
-    """A recurrent network of leaky tanh units with full connectivity."""
+    """A recurrent network of leaky tanh units."""
 
     name: Literal["leaky_tanh"]
     units: Annotated[int, Field(ge=1, description="number of units N")]
     leak: Annotated[float, Field(gt=0, le=1, description="a: the fraction of the state that each step replaces")] = 1.0
     gain: Annotated[float, Field(gt=0, description="approximate spectral radius of the initial W")] = 1.0
     recurrence: Annotated[Literal["normal", "orthogonal"], Field(description="initial W")] = "normal"
+    fan_in: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="connections per unit from other units or itself, drawn once: W is sparse, which crossbars "
+            "cannot hold; by default all N",
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _can_be_sparse(self) -> Self:
+        if self.fan_in is not None and self.fan_in > self.units:
+            raise ValueError(f"fan_in: {self.fan_in} connections per unit, but there are {self.units} units")
+        if self.fan_in is not None and self.recurrence == "orthogonal":
+            raise ValueError("fan_in: a sparse W starts with normal weights; leave out recurrence: orthogonal")
+        return self
 
 
 def size(options: Options, inputs: int) -> Size:
     """N wires, all visible; W, U and b."""
     n = options.units
-    return Size(n, n, n * (n + inputs + 1), n)
+    return Size(n, n, n * ((options.fan_in or n) + inputs + 1), n)
 
 
 class OperatingPoint:
@@ -58,9 +75,7 @@ class LeakyTanh(Cell):
     def __init__(self, machine: Machine, name: str, options: Options, inputs: int, uses: frozenset[str]) -> None:
         super().__init__(machine, name)
         self.width, self.leak = options.units, options.leak
-        start = {"normal": initial.normal, "orthogonal": initial.orthogonal}[options.recurrence]
-        recurrent = start(machine.seed, f"{name} W", self.width, self.width, options.gain)
-        self.W = Matrix(machine, f"{name} W", "recurrent", recurrent)
+        self.W = _recurrent(machine, f"{name} W", options)
         self.U = Matrix(machine, f"{name} U", "input", initial.normal(machine.seed, f"{name} U", self.width, inputs))
         self.b = Bias.trained(machine, f"{name} b", "input", initial.zeros(self.width))
         self.trainables = [self.W.trainable, self.U.trainable, self.b.trainable]
@@ -99,6 +114,11 @@ class LeakyTanh(Cell):
         self.b.gradient.add(drive)
 
     def factors(self, at: OperatingPoint) -> list[Factor]:
+        if isinstance(self.W, SparseMatrix):
+            raise CapabilityError(
+                f"{self.name}: rules that carry sensitivities forward take dense matrices; leave out fan_in, or take a "
+                "rule that carries errors, such as bptt or fpe"
+            )
         entries = ("W", self.W, at.h), ("U", self.U, at.x), ("b", self.b, None)
         return [Factor(name, (at.slope,), column, unit.gradient) for name, unit, column in entries]
 
@@ -116,3 +136,14 @@ class LeakyTanh(Cell):
 
     def _leaky(self, kept: Signal, new: Signal) -> Signal:
         return new if self.leak == 1 else (1 - self.leak) * kept + new
+
+
+def _recurrent(machine: Machine, name: str, options: Options) -> Matrix | SparseMatrix:
+    """W, dense or sparse; normal weights have standard deviation gain / √(connections per unit)."""
+    n, seed = options.units, machine.seed
+    if options.fan_in is not None:
+        weights = initial.normal(seed, name, n, options.fan_in, options.gain)
+        places = initial.connections(seed, name, n, n, options.fan_in)
+        return SparseMatrix(machine, name, "recurrent", weights, places, n)
+    start = {"normal": initial.normal, "orthogonal": initial.orthogonal}[options.recurrence]
+    return Matrix(machine, name, "recurrent", start(seed, name, n, n, options.gain))

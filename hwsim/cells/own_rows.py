@@ -10,8 +10,11 @@ from __future__ import annotations
 from hwsim.cells.backward import Adjoints, OperatingPoint
 from hwsim.errors import CapabilityError
 from hwsim.machine import Signal
-from hwsim.operations import held, join, pad, take
+from hwsim.operations import held, join, pad, sparse, take
 from hwsim.operations.derivative import Elementwise, Node
+
+PRODUCTS = (held.read, sparse.read)
+"""Products with matrices, which mix units."""
 
 
 def products_behind(at: OperatingPoint, signal: Signal, units: int) -> int | None:
@@ -27,7 +30,7 @@ def products_behind(at: OperatingPoint, signal: Signal, units: int) -> int | Non
             if not _keeps_units_apart(node, units):
                 where = f"{at.machine.layer}, {node.operation.name} of {node.operands[0].width} wires"
                 raise CapabilityError(f"{where}: it mixes the cell's {units} units, so none has rows of its own")
-            most[id(node.result)] = max(before) + (node.operation is held.read)
+            most[id(node.result)] = max(before) + (node.operation in PRODUCTS)
     return most.get(id(at.new))
 
 
@@ -36,7 +39,7 @@ def _keeps_units_apart(node: Node, units: int) -> bool:
     operation, widths = node.operation, [signal.width for signal in (*node.operands, node.result)]
     if any(width % units for width in widths):
         return False
-    if operation is held.read:
+    if operation in PRODUCTS:
         return widths[0] == units
     if operation in (join, take, pad):
         return not any(constant % units for constant in node.constants)
@@ -55,7 +58,7 @@ class OwnErrors(Adjoints):
         self.recurrent = recurrent
 
     def back(self, node: Node, position: int, error: Signal | None) -> Signal | None:
-        if node.operation is not held.read or error is None:
+        if node.operation not in PRODUCTS or error is None:
             return super().back(node, position, error)
         if not self.recurrent:
             return None

@@ -17,7 +17,7 @@ from hwsim.experiments.system import Detail, System
 from hwsim.machine import Machine
 from hwsim.results.tables import EnergyRow
 
-PRODUCTS = ("read", "read transposed")
+PRODUCTS = ("read", "read transposed", "sparse read", "sparse read transposed")
 CONVERSIONS = ("dac", "adc", "tile adc")
 CONVERTERS = ("dac", "adc")
 """Converters, as components of the energy ledger."""

@@ -8,6 +8,7 @@ from hwsim.machine.port import Divergence
 from hwsim.machine.shapes import Expectations, Shapes
 from hwsim.machine.signal import Signal
 from hwsim.machine.snapshot import Snapshot, resume, snapshot
+from hwsim.machine.sparse import SparseMatrix
 from hwsim.machine.step import Step
 from hwsim.machine.storage import Accumulator, Carried, DelayLine, Queue, Register, Storage, Tape, Workspace
 
@@ -32,6 +33,7 @@ __all__ = [
     "Shapes",
     "Signal",
     "Snapshot",
+    "SparseMatrix",
     "Step",
     "Storage",
     "Tape",

@@ -19,7 +19,7 @@ from hwsim.machine.numerics import meet
 from hwsim.machine.stage import Stage
 from hwsim.machine.step import OfStep
 from hwsim.machine.storage import Register
-from hwsim.operations import Binary, Held, Operation, moves, solve, wire
+from hwsim.operations import Binary, Held, Operation, moves, solve, sparse, wire
 from hwsim.operations.sources import Random, Source
 from hwsim.records import ANALOG, Entry
 
@@ -254,6 +254,7 @@ _WRITES = {
     moves.put: "append",
     moves.accumulate: "sum",
     moves.outer: "sum_outer",
+    sparse.outer: "sum_sparse_outer",
 }
 """What a port does with values that go into a storage."""
 _TAKES = {moves.pop: -1, moves.get: 0}

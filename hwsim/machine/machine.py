@@ -22,8 +22,9 @@ from hwsim.machine.presenter import NOTHING_SHOWN
 from hwsim.machine.probe import Probe
 from hwsim.machine.sequencer import Sequencer
 from hwsim.machine.signal import Signal
+from hwsim.machine.sparse import SparseMatrix
 from hwsim.machine.storage import Storage
-from hwsim.operations import Held, Operation, moves, solve, wire
+from hwsim.operations import Held, Operation, moves, solve, sparse, wire
 from hwsim.records import GRADIENT, INFERENCE, Entry, Head, Shape, Trace
 
 OUTSIDE = "operations happen within a step of a pass, or in a phase"
@@ -95,6 +96,8 @@ class Machine:
     """Whether one unit carries out all operations, so that none has to be placed."""
     addressable = True
     """Whether it offers a tape, which can be read in another order than it was written."""
+    sparse = True
+    """Whether it multiplies by matrices of which the connections alone are held."""
     is_analog = False
     """Whether it has analog units, so that chips differ from one another and signals have a full scale."""
     exact = False
@@ -127,7 +130,7 @@ class Machine:
         self.dtype = np.dtype(dtype)
         self.update = formats.parse(dtype)
         self.finishes = strict
-        self.units: list[Matrix | Coefficients] = []
+        self.units: list[Matrix | SparseMatrix | Coefficients] = []
         self.probe = Probe(self)
         self.watchers = self.probe.watchers
         self.functions, self._now = checked(numerics.functions) if strict else numerics.functions, -1
@@ -202,7 +205,7 @@ class Machine:
         first = self.emit(self.heads[operation], result[0], reads, size)
         return first, self.emit(self.heads[wire], result[1], (first._slot,))
 
-    def apply(self, operation: Held, holder: Matrix | Coefficients, x: Signal) -> Signal:
+    def apply(self, operation: Held, holder: Matrix | SparseMatrix | Coefficients, x: Signal) -> Signal:
         """An operation on a signal with what a unit holds: a product with a matrix, coefficients."""
         if x._step != self._now:
             self.refuse(x)
@@ -217,7 +220,7 @@ class Machine:
         reads = (x._slot, holder.name) if operation.named else (x._slot,)
         return self.emit(self.heads[operation], value, reads, None if size is None else size(holder.shape, v.shape))
 
-    def fetch(self, operation: Held, holder: Matrix | Coefficients) -> Signal:
+    def fetch(self, operation: Held, holder: Matrix | SparseMatrix | Coefficients) -> Signal:
         """What a unit holds as a signal, the same for every sequence."""
         batch = self.episode.batch
         value = self.functions[operation](holder.fetched, batch)
@@ -250,8 +253,8 @@ class Machine:
         """The port that moves values in and out of a storage."""
         return Port(self, storage.name)
 
-    def place_matrix(self, matrix: Matrix) -> Any:
-        """The unit that holds a matrix. Here its master values are its weights."""
+    def place_matrix(self, matrix: Any) -> Any:
+        """The unit that holds a matrix, dense or sparse. Here its master values are its weights."""
         return Weights(matrix, None)
 
     def place_coefficients(self, coefficients: Coefficients) -> Any:
@@ -364,7 +367,7 @@ class Machine:
         signal._value, signal._step, signal._slot, signal._machine = value, self._now, slot, self
         return signal
 
-    def note(self, head: Head, shape: Shape, reads: tuple[int, ...], writes: str) -> None:
+    def note(self, head: Head, shape: Shape, reads: tuple[int | str, ...], writes: str) -> None:
         """Enter one operation that writes a storage."""
         self._entries.append((head, shape, None, reads, writes))
 
@@ -384,7 +387,7 @@ class Machine:
         return value
 
 
-SUMS = (moves.accumulate, moves.outer)
+SUMS = (moves.accumulate, moves.outer, sparse.outer)
 """Operations that serve the gradient, whatever asks for them."""
 
 

@@ -170,6 +170,12 @@ class Numerics:
         """Add outer products, summed over the batch, to sums `(chips, rows, columns)`."""
         sums += np.matmul(v.swapaxes(1, 2), w)
 
+    def add_sparse_outer(
+        self, sums: np.ndarray, places: np.ndarray, v: np.ndarray, w: np.ndarray, columns: int
+    ) -> None:
+        """Add outer products, summed over the batch, to sums at connections `(chips, rows, fan-in)`."""
+        kernels.add_sparse_outer(sums, places, v, w, columns)
+
     def finite(self, v: np.ndarray) -> bool:
         flat = v.ravel()
         return isfinite(float(flat @ flat)) or bool(np.isfinite(v).all())

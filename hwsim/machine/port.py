@@ -9,9 +9,10 @@ import numpy as np
 from hwsim.errors import CausalityError
 from hwsim.machine.numerics import Rounding
 from hwsim.machine.signal import Signal
+from hwsim.machine.sparse import SparseSums
 from hwsim.machine.stage import Stage
 from hwsim.machine.storage import Accumulator, DelayLine, Queue, Register, Storage, Tape
-from hwsim.operations import Operation, moves
+from hwsim.operations import Operation, moves, sparse
 from hwsim.records import GRADIENT
 
 
@@ -191,6 +192,18 @@ class Port:
     def sum_outer(self, sums: Accumulator, error: np.ndarray, value: np.ndarray) -> None:
         """Add outer products, summed over sequences."""
         self.machine.numerics.add_outer(sums.value, error, value)
+        self._round(sums)
+
+    def add_sparse_outer(self, sums: SparseSums, error: Signal, x: Signal) -> None:
+        """Add outer products at the connections of a sparse matrix, summed over sequences."""
+        machine, error, x = self.machine, self._summand(error), self._summand(x)
+        self.sum_sparse_outer(sums, machine.see(error), machine.see(x))
+        head, size = machine.heads[sparse.outer, self.name], (*sums.size, sums.columns)
+        machine.note(head, (0, 0, *size), (error._slot, x._slot, sums.matrix), sums.name)
+
+    def sum_sparse_outer(self, sums: SparseSums, error: np.ndarray, value: np.ndarray) -> None:
+        """Add outer products at the connections of a sparse matrix, summed over sequences."""
+        self.machine.numerics.add_sparse_outer(sums.value, sums.places.value, error, value, sums.columns)
         self._round(sums)
 
     def _summand(self, x: Signal) -> Signal:

@@ -17,6 +17,7 @@ from hwsim.formats import Format
 from hwsim.initial import Initial
 from hwsim.machine.numerics import Numerics, Primitive
 from hwsim.operations import Operation
+from hwsim.operations.sparse import Connected
 from hwsim.records import Shape
 
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -82,7 +83,8 @@ class Shapes(Numerics):
 
     def computing(self, operation: Operation) -> Callable[..., Any]:
         def shaped(*operands: Any) -> Any:
-            dtype = next(operand.dtype for operand in reversed(operands) if isinstance(operand, np.ndarray))
+            arrays = (each.weights if isinstance(each, Connected) else each for each in reversed(operands))
+            dtype = next(array.dtype for array in arrays if isinstance(array, np.ndarray))
             results = tuple(blank(shape, dtype) for shape in operation.shapes(*operands))
             return results[0] if operation.second is None else results
 
@@ -141,6 +143,11 @@ class Shapes(Numerics):
         pass
 
     def add_outer(self, sums: np.ndarray, v: np.ndarray, w: np.ndarray) -> None:
+        pass
+
+    def add_sparse_outer(
+        self, sums: np.ndarray, places: np.ndarray, v: np.ndarray, w: np.ndarray, columns: int
+    ) -> None:
         pass
 
     def finite(self, v: np.ndarray) -> bool:

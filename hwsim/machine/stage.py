@@ -24,6 +24,7 @@ class Stage(Carrier, Protocol):
     functions: Functions
     parallel: int
     addressable: bool
+    sparse: bool
     uniform: bool
     master_class: str
     layer: str
@@ -56,7 +57,7 @@ class Stage(Carrier, Protocol):
     def finish(self, head: Head, value: np.ndarray) -> np.ndarray:
         """What is still to be done to a new value."""
 
-    def note(self, head: Head, shape: Shape, reads: tuple[int, ...], writes: str) -> None:
+    def note(self, head: Head, shape: Shape, reads: tuple[int | str, ...], writes: str) -> None:
         """Enter one operation that writes a storage."""
 
     def digital(self, x: Signal) -> Signal:

@@ -44,6 +44,7 @@ class Chip(DigitalMachine):
 
     uniform = False
     is_analog = True
+    sparse = False
     master_class = MASTER
     signal_type = Wire
     effective_bits: dict[str, int]

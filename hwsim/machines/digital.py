@@ -17,7 +17,6 @@ from hwsim.formats import FormatName
 from hwsim.machine.holder import WeightCopy, Weights
 from hwsim.machine.machine import SUMS, Machine, UnitErrors
 from hwsim.machine.numerics import EXACT, Numerics
-from hwsim.machine.parameters import Matrix
 from hwsim.machine.port import Port, RoundedSums
 from hwsim.machine.storage import Storage
 from hwsim.operations import Operation
@@ -122,7 +121,7 @@ class DigitalMachine(Machine):
             return RoundedSums(self, name, self._round_sums, self._round_updates)
         return Port(self, name)
 
-    def place_matrix(self, matrix: Matrix) -> Any:
+    def place_matrix(self, matrix: Any) -> Any:
         return WeightCopy(self, matrix, self._round) if self.copies else Weights(matrix, self._round)
 
     def held_as(self, kind: str) -> tuple[int, str]:

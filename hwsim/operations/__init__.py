@@ -1,6 +1,6 @@
 """Operations: the words in which cells, networks and rules are written, each with what it computes, costs and needs."""
 
-from hwsim.operations import held, moves
+from hwsim.operations import held, moves, sparse
 from hwsim.operations.elementwise import (
     add,
     at_least,
@@ -35,7 +35,7 @@ from hwsim.operations.elementwise import (
     where,
 )
 from hwsim.operations.held import Held
-from hwsim.operations.operation import BY_KIND, BY_NAME, Binary, Operation, Size, Traffic, Unary, Work
+from hwsim.operations.operation import BY_KIND, BY_NAME, SPARSE, Binary, Operation, Size, Traffic, Unary, Work
 from hwsim.operations.reductions import (
     gather,
     largest,
@@ -70,6 +70,7 @@ from hwsim.operations.wiring import (
 __all__ = [
     "BY_KIND",
     "BY_NAME",
+    "SPARSE",
     "Binary",
     "Held",
     "Operation",
@@ -119,6 +120,7 @@ __all__ = [
     "singles",
     "softmax",
     "solve",
+    "sparse",
     "spike",
     "spike_slope",
     "sqrt",

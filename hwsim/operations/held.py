@@ -82,13 +82,13 @@ read_transposed = _matrix_product(
 # ---- coefficients ------------------------------------------------------------------------------------------------
 
 
-def _vectors(kernel: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+def vectorwise(kernel: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
     """A kernel for vectors `(chips, vectors, n)`, for bundles as well."""
 
-    def values(held: np.ndarray, x: np.ndarray) -> np.ndarray:
+    def values(held: Any, x: np.ndarray) -> np.ndarray:
         if x.ndim == 3:
             return kernel(held, x)
-        return kernel(held, x.reshape(x.shape[0], -1, x.shape[-1])).reshape(x.shape)
+        return kernel(held, x.reshape(x.shape[0], -1, x.shape[-1])).reshape(*x.shape[:-1], -1)
 
     return values
 
@@ -96,13 +96,13 @@ def _vectors(kernel: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
 _ITSELF = Linear(lambda node, position, error: node.holder * error, lambda node, position, change: node.holder * change)
 """The derivative of a product with real factors."""
 
-bias = Held("bias", _vectors(kernels.bias), work=each(add=1), circuit="add", derivative=Elementwise(1))
+bias = Held("bias", vectorwise(kernels.bias), work=each(add=1), circuit="add", derivative=Elementwise(1))
 """x + b."""
-gain = Held("gain", _vectors(kernels.gain), work=each(multiply=1), circuit="multiply", derivative=_ITSELF)
+gain = Held("gain", vectorwise(kernels.gain), work=each(multiply=1), circuit="multiply", derivative=_ITSELF)
 """g x."""
 mode_gain = Held(
     "mode gain",
-    _vectors(kernels.mode_gain),
+    vectorwise(kernels.mode_gain),
     work=each(multiply=1),
     circuit="multiply",
     traffic=Traffic.MODE_COEFFICIENTS,
@@ -128,7 +128,7 @@ spread = Held(
 """For each wire j the vector g x_j on the real wires of the modes."""
 diagonal = Held(
     "diagonal",
-    _vectors(kernels.diagonal),
+    vectorwise(kernels.diagonal),
     work=mode(multiply=4, add=2),
     multiplier="forward",
     derivative=Linear(
@@ -137,11 +137,11 @@ diagonal = Held(
 )
 """λ h with one complex factor per mode."""
 conjugate_diagonal = Held(
-    "conjugate diagonal", _vectors(kernels.conjugate_diagonal), work=mode(multiply=4, add=2), multiplier="transposed"
+    "conjugate diagonal", vectorwise(kernels.conjugate_diagonal), work=mode(multiply=4, add=2), multiplier="transposed"
 )
 """λ̄ h."""
 inverse_diagonal = Held(
-    "inverse diagonal", _vectors(kernels.diagonal), work=mode(multiply=4, add=2), multiplier="inverse"
+    "inverse diagonal", vectorwise(kernels.diagonal), work=mode(multiply=4, add=2), multiplier="inverse"
 )
 """h / λ̄, with the inverses held."""
 

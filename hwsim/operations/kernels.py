@@ -346,3 +346,68 @@ def add_rows(sums: np.ndarray, x: np.ndarray) -> None:
         for v in range(vectors):
             for i in range(n):
                 sums[c, i] += x[c, v, i]
+
+
+# ---- sparse matrices: weights `(chips, rows, fan-in)`, and the column of each, `(1, rows, fan-in)` ------------------
+
+
+def sparse_product(held: Any, x: np.ndarray) -> np.ndarray:
+    """W x."""
+    weights, places, columns = held
+    _connect(weights, places, x, columns)
+    out: np.ndarray = _gather(weights, places[0], x)
+    return out
+
+
+def sparse_transposed_product(held: Any, e: np.ndarray) -> np.ndarray:
+    """Wᵀ e."""
+    weights, places, columns = held
+    _connect(weights, places, e, weights.shape[1])
+    out: np.ndarray = _scatter(weights, places[0], e, columns)
+    return out
+
+
+def add_sparse_outer(sums: np.ndarray, places: np.ndarray, e: np.ndarray, x: np.ndarray, columns: int) -> None:
+    """Add e_i x_j, summed over vectors, to the sum of each connection from column j to row i."""
+    _connect(sums, places, x, columns)
+    _connect(sums, places, e, sums.shape[1])
+    _add_products(sums, places[0], e, x)
+
+
+def _connect(weights: np.ndarray, places: np.ndarray, x: np.ndarray, width: int) -> None:
+    if places.shape != (1, *weights.shape[1:]) or x.shape[0] != weights.shape[0] or x.shape[2] != width:
+        raise ValueError("connections do not match the signal")
+
+
+@compiled
+def _gather(weights: np.ndarray, places: np.ndarray, x: np.ndarray) -> np.ndarray:
+    chips, rows, fan_in = weights.shape
+    out = np.zeros((chips, x.shape[1], rows), x.dtype)
+    for c in range(chips):
+        for v in range(x.shape[1]):
+            for i in range(rows):
+                for k in range(fan_in):
+                    out[c, v, i] += weights[c, i, k] * x[c, v, places[i, k]]
+    return out
+
+
+@compiled
+def _scatter(weights: np.ndarray, places: np.ndarray, e: np.ndarray, columns: int) -> np.ndarray:
+    chips, rows, fan_in = weights.shape
+    out = np.zeros((chips, e.shape[1], columns), e.dtype)
+    for c in range(chips):
+        for v in range(e.shape[1]):
+            for i in range(rows):
+                for k in range(fan_in):
+                    out[c, v, places[i, k]] += weights[c, i, k] * e[c, v, i]
+    return out
+
+
+@compiled
+def _add_products(sums: np.ndarray, places: np.ndarray, e: np.ndarray, x: np.ndarray) -> None:
+    chips, rows, fan_in = sums.shape
+    for c in range(chips):
+        for v in range(x.shape[1]):
+            for i in range(rows):
+                for k in range(fan_in):
+                    sums[c, i, k] += e[c, v, i] * x[c, v, places[i, k]]

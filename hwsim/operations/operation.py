@@ -81,9 +81,22 @@ class Traffic(Enum):
     MODE_COEFFICIENTS = "one number per mode, which is two wires"
     SUMS = "sums, to add to each of them"
     OUTER_SUMS = "sums, to add outer products"
+    SPARSE_PRODUCT = "weights and indices of a sparse matrix, for products with vectors"
+    SPARSE_TRANSPOSED_PRODUCT = "the same, for products of its transpose with vectors"
+    SPARSE_MATRIX = "the same, as plain numbers"
+    SPARSE_OUTER_SUMS = "indices of a sparse matrix, and sums, to add outer products at its connections"
     DOT_PRODUCTS = "nothing, but every operand is used in a product"
     DECOMPOSITION = "nothing, but a matrix made in the step is decomposed"
     ORTHOGONALISATION = "nothing, but vectors made in the step are made orthogonal"
+
+
+SPARSE = (
+    Traffic.SPARSE_PRODUCT,
+    Traffic.SPARSE_TRANSPOSED_PRODUCT,
+    Traffic.SPARSE_MATRIX,
+    Traffic.SPARSE_OUTER_SUMS,
+)
+"""What operations fetch that go by a list of connections; the size of their work is `(…, rows, fan-in, columns)`."""
 
 
 class Operation:

@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BaseModel, Field
 
 from hwsim.accounts.energy import Charge, Price, charge
-from hwsim.operations import BY_KIND, moves
+from hwsim.operations import BY_KIND, SPARSE, moves
 from hwsim.quantities import Area as SquareMetres
 from hwsim.quantities import Constant, Count, Energy, Time
 from hwsim.records import Record
@@ -129,10 +129,11 @@ class ArithmeticPrices:
         return charges
 
     def seconds(self, record: Record, sequences: int) -> float:
-        """How long both units work on a record, for so many sequences together."""
+        """How long both units work on a record, for so many sequences together; the lanes do what is sparse."""
         timing, counts = self._parts.timing, self._elementary(record)
         macs = counts.pop("mac", 0) * sequences
-        cycles = ceil(macs / timing.macs.value) + ceil(sum(counts.values()) * sequences / timing.lanes.value)
+        a_cycle = timing.lanes if BY_KIND[record.kind].traffic in SPARSE else timing.macs
+        cycles = ceil(macs / a_cycle.value) + ceil(sum(counts.values()) * sequences / timing.lanes.value)
         return cycles * timing.clock.value
 
     def area(self) -> dict[str, float] | None:

@@ -89,7 +89,7 @@ class MemoryPrices:
         if kind in WRITTEN:
             return [Move(record.unit, "write", bits)]
         fetched = [
-            move._replace(amount=move.amount * (width if move.sums else self._word))
+            move._replace(amount=move.amount * (width if move.sums else move.bits or self._word))
             for move in self.blocking.moves(record, where)
             if move.amount
         ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import ceil
+from collections import Counter
+from math import ceil, log2
 
 import pytest
 from conftest import close
@@ -254,3 +255,83 @@ def test_what_comes_into_the_buffer_for_sums_and_goes_on_from_it(together: int) 
     factors = inside.factors / 80 if together > 1 else 50 + 60
     assert each[BUFFER, "write"] == close(factors + (inside.sums_read + onwards.sums_written) / 80)
     assert each[BUFFER, "read"] == close((onwards.factors + onwards.sums_read + inside.sums_written) / 80)
+
+
+# ---- sparse matrices -----------------------------------------------------------------------------------------
+
+
+class Walked:
+    """A pass, step by step, through a buffer of so many places: what is pinned comes once per turn."""
+
+    def __init__(self, steps: int, window: int, pinned: set[tuple[str, int]]) -> None:
+        self.steps, self.window, self.pinned = steps, window, pinned
+        self.fetched: Counter[str] = Counter()
+
+    def read(self, words: list[tuple[str, int]]) -> None:
+        held: set[tuple[str, int]] = set()
+        for step in range(self.steps):
+            if step % self.window == 0:
+                held = set()
+            for word in words:
+                if word not in held:
+                    self.fetched[word[0]] += 1
+                    if word in self.pinned:
+                        held.add(word)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 12), st.integers(1, 6), st.integers(1, 30), st.integers(1, 3), st.integers(7, 400))
+def test_weights_and_indices_of_a_recurrence_are_fetched_at_each_step_or_stay(
+    rows: int, fan_in: int, steps: int, batch: int, buffer: int
+) -> None:
+    """Against a walk that fetches each weight and each index, unless it is in the buffer."""
+    found, nonzeros, columns = blocking(buffer, batch_parallel=batch), rows * fan_in, 2 * fan_in
+    places = 2 * nonzeros
+    where = Occurrence(steps, matrices=places, recurrences=places, weights=places, sums=SUMS)
+    stays = 2 * places <= buffer
+    pinned = nonzeros if stays else nonzeros * min(buffer, places) // places
+    window = steps if stays else found.window(steps)
+    assert 2 * pinned <= buffer
+    walked = Walked(steps, window, {(what, k) for what in ("weight", "index") for k in range(pinned)})
+    walked.read([(what, k) for k in range(nonzeros) for what in ("weight", "index")])
+    for kind in ("sparse read", "sparse read transposed"):
+        each = Counter[int | None]()
+        for move in found.moves(of(kind, rows, fan_in, columns), where):
+            if move.memory == WEIGHT_MEMORY:
+                assert move.way == "read"
+                each[move.bits] += move.amount  # type: ignore[assignment]
+        index = max(1, ceil(log2(columns)))
+        assert each == close(
+            {None: walked.fetched["weight"] / steps / batch, index: walked.fetched["index"] / steps / batch}
+        )
+
+
+def test_outside_of_recurrences_a_sparse_matrix_is_fetched_at_each_step_unless_all_matrices_stay() -> None:
+    for weights, times in ((500, 1), (501, 50)):
+        where = Occurrence(50, recurrent=False, weights=weights, sums=SUMS)
+        for kind in ("sparse read", "sparse fetch", "sparse outer"):
+            moves = blocking(1_000).moves(of(kind, 20, 5, 64), where)
+            (indices,) = [move for move in moves if move.memory == WEIGHT_MEMORY and move.bits == 6]
+            assert indices.amount * 50 == close(100 * times)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_buffer_serves_each_product_with_a_sparse_matrix(batch: int) -> None:
+    """Ten rows of 4 connections to 32 columns, a bundle of two vectors, all of whose sums fit the vector unit."""
+    found, where = blocking(10_000, batch_parallel=batch), Occurrence(1, sums=SUMS)
+    ahead = moved(found, of("sparse read", 2, 10, 4, 32), where)
+    assert ahead[BUFFER, "write"] * batch == close(80 + batch * 2 * 32)
+    assert ahead[BUFFER, "read"] * batch == close(80 + batch * 2 * 40)
+    back = moved(found, of("sparse read transposed", 2, 10, 4, 32), where)
+    assert back[BUFFER, "write"] * batch == close(80 + batch * 2 * (10 + 40))
+    assert back[BUFFER, "read"] * batch == close(80 + batch * 2 * (10 + 40))
+
+
+@pytest.mark.parametrize(("sums", "times"), [(5_000, 1), (5_001, 20)])
+def test_sums_at_connections_cross_at_each_step_unless_all_sums_stay(sums: int, times: int) -> None:
+    found, where = blocking(10_000), Occurrence(20, recurrent=False, sums=sums, weights=10)
+    each = moved(found, of("sparse outer", 10, 4, 32), where)
+    for way in ("read", "write"):
+        assert each[GRADIENT_MEMORY, way] * 20 == close(40 * times)
+    assert each[BUFFER, "read"] * 20 == close(20 * (40 + 2 * 40 + 40) + 40 * times)
+    assert each[BUFFER, "write"] * 20 == close(40 + 20 * (10 + 32 + 40) + 40 * times)

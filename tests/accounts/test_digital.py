@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import resources
-from math import prod
+from math import ceil, prod
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from hwsim.accounts.energy import Charge, Ledger, Tariff, grouped, total
 from hwsim.accounts.journal import PASS, Sweep
 from hwsim.accounts.memories import MEMORIES, memory_of
 from hwsim.accounts.memory import BUFFERS, CLASSES
-from hwsim.operations import BY_KIND, Traffic
+from hwsim.operations import BY_KIND, SPARSE, Traffic
 from hwsim.records import GRADIENT, INFERENCE, Record
 from hwsim.units.arithmetic import Priced
 from hwsim.units.processor import DigitalPrices
@@ -193,9 +193,10 @@ def test_every_operation_comes_down_to_what_has_a_price(kind: str) -> None:
     keys = ("arithmetic.float32.multiply", "arithmetic.float32.add", "compare")
     arithmetic = {f"parts.{key}" for key in (*keys, "functions.tanh", "functions.exp", "functions.cos")}
     arithmetic.add("parts.register_bit × parts.registers_per_operation")
-    names = {charge.price.name for charge in prices().charges(of(kind, 4, 4, unit=unit))}
+    size = (4, 4, 4) if BY_KIND[kind].traffic in SPARSE else (4, 4)
+    names = {charge.price.name for charge in prices().charges(of(kind, *size, unit=unit))}
     assert {name for name in names if "sram" not in name} <= arithmetic
-    assert bool(names & arithmetic) == bool(BY_KIND[kind].work((4, 4)))
+    assert bool(names & arithmetic) == bool(BY_KIND[kind].work(size))
 
 
 @pytest.mark.parametrize(
@@ -262,6 +263,31 @@ def test_typed_reuse_divides_what_it_is_about_and_is_called_assumed(
 @pytest.mark.parametrize("flow", [{}, {"weight_reuse": 1}])
 def test_each_parameter_is_fetched_once(kind: str, size: tuple[int, ...], words: int, flow: dict[str, Any]) -> None:
     assert bits(prices(dataflow=flow).charges(of(kind, *size)), "weight memory") == words * 32
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "bits_of_all"),
+    [
+        ("sparse read", (6, 2, 9), 12 * (32 + 4)),  # a weight in float32, and an index that names one of nine columns
+        ("sparse read", (5, 6, 2, 9), 12 * (32 + 4)),  # once for a bundle
+        ("sparse read transposed", (6, 2, 8), 12 * (32 + 3)),
+        ("sparse read transposed", (6, 1, 1), 6 * (32 + 1)),
+        ("sparse fetch", (6, 2, 2), 12 * (32 + 1)),
+        ("sparse outer", (6, 2, 9), 12 * 4),  # indices alone
+    ],
+)
+def test_connections_of_a_sparse_matrix_are_fetched_with_indices_of_their_own_width(
+    kind: str, size: tuple[int, ...], bits_of_all: int
+) -> None:
+    assert bits(prices().charges(of(kind, *size)), "weight memory") == bits_of_all
+    assert bits(prices(dataflow={"weight_reuse": 4}).charges(of(kind, *size)), "weight memory") == bits_of_all / 4
+
+
+@pytest.mark.parametrize("kind", ["sparse read", "sparse read transposed", "sparse outer"])
+def test_the_lanes_of_the_vector_unit_multiply_by_sparse_matrices(kind: str) -> None:
+    found, parts = prices(), machine_options("digital_45nm").parts.timing
+    cycles = found.arithmetic.seconds(of(kind, 60, 20, 99), 3) / parts.clock.value
+    assert cycles == close(ceil(60 * 20 * 3 / parts.lanes.value))
 
 
 def test_all_coefficients_are_fetched_from_the_weights() -> None:

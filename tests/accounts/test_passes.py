@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import built, gradient_of, random_episode, rule
+from conftest import SPARSE, built, gradient_of, random_episode, rule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,12 +70,17 @@ def test_an_operation_is_recurrent_if_it_comes_to_depend_on_itself(pair: tuple[T
     assert mine == recurrent(order, list(pair))
 
 
-def products(learner: str, network: str, sweep: str) -> dict[tuple[str, tuple[int, ...]], tuple[bool, int]]:
-    """For each product of a pass: whether it is recurrent, and how large the matrices of its recurrence are."""
+def learned_on(machine: str, network: Any, learner: str = "bptt") -> Any:
+    """The journal of a gradient."""
     learned, episode = rule(learner), random_episode(steps=6, width=2, classes=3)
-    made = built(network, learned, episode, on="digital_45nm")
+    made = built(network, learned, episode, on=machine)
     gradient_of(made, learned, episode)
-    journal = made.machine.journal
+    return made.machine.journal
+
+
+def products(learner: str, network: Any, sweep: str) -> dict[tuple[str, tuple[int, ...]], tuple[bool, int]]:
+    """For each product of a pass: whether it is recurrent, and how large the matrices of its recurrence are."""
+    journal = learned_on("digital_45nm", network, learner)
     assert journal.latest is not None
     (wanted,) = [each for each in journal.latest.sweeps if each.name == sweep]
     found = Passes(journal.traces).of(wanted)
@@ -83,7 +88,7 @@ def products(learner: str, network: str, sweep: str) -> dict[tuple[str, tuple[in
         (record.kind, record.size): (where.recurrent, where.matrices)
         for trace, _ in wanted.runs
         for record, where in zip(journal.traces[trace], found.occurrences(trace), strict=True)
-        if record.kind in ("read", "read transposed", "outer", "fetch", "solve")
+        if record.kind.removeprefix("sparse ") in ("read", "read transposed", "outer", "fetch", "solve")
     }
 
 
@@ -97,6 +102,20 @@ def test_only_the_recurrent_matrix_of_a_dense_cell_has_to_be_read_step_by_step()
     }
     back = products("bptt", "tanh", "backward")
     assert {kind: each for kind, each in back.items() if each[0]} == {("read transposed", (6, 6)): (True, 36)}
+
+
+def test_a_sparse_matrix_takes_a_place_for_each_weight_and_each_index() -> None:
+    """Six units of two connections; all matrices are W, U of two inputs, and a readout of five and three wires."""
+    network = {"layers": SPARSE["layers"][:1]}
+    assert products("bptt", network, "forward")["sparse read", (6, 2, 6)] == (True, 24)
+    back = products("bptt", network, "backward")
+    assert back["sparse read transposed", (6, 2, 6)] == (True, 24)
+    assert back["sparse outer", (6, 2, 6)] == (False, 0)
+    journal = learned_on("digital_45nm", network)
+    (sweep,) = [each for each in journal.latest.sweeps if each.name == "backward"]
+    where = Passes(journal.traces).of(sweep).occurrences(sweep.runs[0][0])[0]
+    assert where.sums == 12 + 12 + 6 + 5 * 6 + 5 + 3 * 5 + 3
+    assert where.weights == 24 + 5 * 6 + 3 * 5  # errors go no further than the state, so U is not read
 
 
 def test_diagonal_cells_have_no_recurrent_products() -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from itertools import product as combinations
 from math import ceil, sqrt
+from random import Random
 
 import pytest
 from conftest import close
@@ -14,10 +15,13 @@ from hwsim.accounts.traffic import (
     Words,
     block,
     columns_together,
+    gathered,
     lower_bound,
     outer_sums,
     product,
     recurrent,
+    scattered,
+    sparse_sums,
     square,
     windows,
 )
@@ -303,3 +307,65 @@ def test_of_blocks_that_move_as_few_words_it_is_the_one_of_the_fewest_rows(m: in
     best = min(moved(*each) for each in fitting)
     assert moved(rows, columns) == best
     assert rows == min(rows for rows, columns in fitting if moved(rows, columns) == best)
+
+
+# ---- sparse matrices -----------------------------------------------------------------------------------------
+
+
+def mask(rows, columns, fan_in):
+    draw = Random(rows * columns + fan_in)
+    return [draw.sample(range(columns), fan_in) for _ in range(rows)]
+
+
+def groups(vectors, words):
+    """Vectors for whose numbers there is place beside a weight, an index and one number more."""
+    together = words - 3
+    return [range(first, min(first + together, vectors)) for first in range(0, vectors, together)]
+
+
+@pytest.mark.parametrize("words", [4, 7, 30])
+@pytest.mark.parametrize(("rows", "columns", "fan_in"), [(1, 1, 1), (3, 5, 2), (6, 4, 4), (2, 9, 5)])
+@pytest.mark.parametrize("vectors", [1, 4, 9])
+def test_a_walk_along_connections_moves_the_words_that_are_computed(rows, columns, fan_in, vectors, words):
+    """Y = W X, Y = Wᵀ E and G += E Xᵀ with registers for so many words, nonzero by nonzero."""
+    places, ahead, back, outer_ = mask(rows, columns, fan_in), Buffer(words), Buffer(words), Buffer(4)
+    for group, (i, row) in combinations(groups(vectors, words), enumerate(places)):
+        start(ahead, False, [(i, v) for v in group])
+        for v in group:
+            back.read("e", i, v)
+        for k, j in enumerate(row):
+            for registers in (ahead, back):
+                registers.read("weight", i, k)
+                registers.read("index", i, k)
+            for v in group:
+                ahead.read("x", j, v)
+                ahead.drop("x", j, v)
+                back.read("sum", j, v)
+                back.write("sum", j, v)
+            for registers in (ahead, back):
+                registers.drop("weight", i, k)
+                registers.drop("index", i, k)
+        for v in group:
+            ahead.write("c", i, v)
+            back.drop("e", i, v)
+    for i, row in enumerate(places):
+        for k, j in enumerate(row):
+            outer_.read("index", i, k)
+            outer_.read("sum", i, k)
+            for v in range(vectors):
+                outer_.read("e", i, v)
+                outer_.read("x", j, v)
+                outer_.drop("e", i, v)
+                outer_.drop("x", j, v)
+            outer_.write("sum", i, k)
+            outer_.drop("index", i, k)
+    crossed = ahead.crossed
+    assert gathered(rows, fan_in, vectors, words) == (crossed["weight"], crossed["x"], crossed["sum"])
+    assert crossed["index"] == crossed["weight"]
+    crossed = back.crossed
+    assert scattered(rows, fan_in, vectors, words) == (crossed["weight"], crossed["e"], crossed["sum"])
+    assert crossed["index"] == crossed["weight"]
+    assert crossed["sum written"] == crossed["sum"]
+    crossed = outer_.crossed
+    assert sparse_sums(rows, fan_in, vectors) == (crossed["index"], crossed["e"] + crossed["x"], crossed["sum"])
+    assert crossed["sum written"] == crossed["sum"]

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from conftest import NETWORKS, RULES, built, gradient_of, machine_options, random_episode, rule
+from conftest import NETWORKS, RULES, SPARSE, built, gradient_of, machine_options, random_episode, rule
 
 from hwsim.accounts.work import total_work, work
 from hwsim.config import hardware
@@ -22,7 +22,8 @@ from hwsim.records import PURPOSES, Record
 MACHINES = [name for name in hardware.names("configs/hardware") if not re.fullmatch(r"digital_(?!45)\d+nm", name)]
 """All that are shipped, but for the digital one at other nodes, where only numbers differ."""
 NO_ARITHMETIC = (
-    "wire", "negate", "load", "store", "push", "pop", "put", "get", "keep", "replay", "fetch", "input", "target",
+    "wire", "negate", "load", "store", "push", "pop", "put", "get", "keep", "replay", "fetch", "sparse fetch", "input",
+    "target",
 )  # fmt: skip
 ELEMENTARY = {"mac", "multiply", "add", "compare", "divide", "root", "exp", "tanh", "cos"}
 
@@ -78,6 +79,9 @@ ELEMENTARY = {"mac", "multiply", "add", "compare", "divide", "root", "exp", "tan
         ("read transposed", (3, 4), {"mac": 12}),
         ("read", (5, 3, 4), {"mac": 60}),  # a bundle of five
         ("outer", (3, 4), {"mac": 12}),
+        ("sparse read", (6, 2, 9), {"mac": 12}),  # six rows of two connections
+        ("sparse read transposed", (5, 6, 2, 9), {"mac": 60}),
+        ("sparse outer", (6, 2, 9), {"mac": 12}),
         ("accumulate", (5,), {"add": 5}),
         ("bias", (5,), {"add": 5}),
         ("gain", (5,), {"multiply": 5}),
@@ -149,11 +153,11 @@ def test_the_work_of_a_step_is_that_of_its_records() -> None:
 def learned(on: str) -> list[Machine]:
     """Machines on which every network has been shown to every rule that takes it."""
     stages = []
-    for network in NETWORKS:
+    for network in (*NETWORKS, SPARSE):
         for learner in RULES:
             found, episode = rule(learner), random_episode()
-            stage = built(network, found, episode, on=on)
             try:
+                stage = built(network, found, episode, on=on)
                 found.check(stage)
                 with np.errstate(all="ignore"):  # some rules leave the range of float16
                     gradient_of(stage, found, episode)

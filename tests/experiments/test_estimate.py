@@ -7,7 +7,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from conftest import NETWORKS, RULES, built, close, machine_options, random_episode, rule
+from conftest import NETWORKS, RULES, SPARSE, built, close, machine_options, random_episode, rule
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
@@ -233,6 +233,28 @@ def test_an_estimate_is_what_a_run_charges(monkeypatch, data):
         reject()
     for theirs, mine in zip(real.costs, found.costs, strict=True):
         assert_same(theirs, mine)
+
+
+@pytest.mark.parametrize("on", ["digital_45nm", "digital_45nm_fp16", HALF], ids=["float32", "float16", "together"])
+@pytest.mark.parametrize("learner", ["bptt", "fpe", "one_step"])
+def test_an_estimate_of_sparse_matrices_is_what_a_run_charges(learner, on):
+    data = composed(
+        {
+            "name": "sparse",
+            "task": {"name": "random", "steps": 30, "width": 2, "outputs": 3, "train": 4, "test": 3},
+            "network": SPARSE,
+            "learning": ALL_RULES[learner],
+            "machine": on,
+            "training": {"optimizer": {"name": "adamw", "rate": 0.01}, "batch": 4, "steps": 2},
+            "gradient_check": {"sequences": 2},
+            "references": [{"name": "reference", "learning": {"name": "bptt"}, "machine": "digital_45nm"}],
+        }
+    )
+    found, real = estimate(data), experiments.run(data)
+    for theirs, mine in zip(real.costs, found.costs, strict=True):
+        assert_same(theirs, mine)
+    kinds = {record.kind for trace in found.costs[0].machine.journal.traces for record in trace}
+    assert {"sparse read", "sparse outer"} <= kinds
 
 
 # ---- leaps -----------------------------------------------------------------------------------------------------

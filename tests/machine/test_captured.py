@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import RULES, built, machine_options, random_episode, rule
+from conftest import RULES, SPARSE, built, machine_options, random_episode, rule
 
 from hwsim.episode import Episode
 from hwsim.errors import CausalityError, HwsimError, SingularJacobianError
@@ -77,10 +77,11 @@ def state(made: Network) -> dict[str, Any]:
     [
         *((network, machine) for network in ("lru stack", "tanh stack", "gru") for machine in MACHINES),
         ("lstm", "ideal"),
+        *((SPARSE, machine) for machine in MACHINES[:2]),
     ],
 )
 @pytest.mark.parametrize("learner", RULES)
-def test_it_makes_no_difference_but_time(learner: str, network: str, machine: str, captured: list[int]) -> None:
+def test_it_makes_no_difference_but_time(learner: str, network: Any, machine: str, captured: list[int]) -> None:
     found, chips = rule(learner), 2 if "crossbar" in machine else 1
     episodes = [random_episode(seed, steps=STEPS, target="one") for seed in range(3)]
     both = []

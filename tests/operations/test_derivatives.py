@@ -13,7 +13,7 @@ from conftest import machine_options
 from hwsim import initial, machines
 from hwsim import operations as words
 from hwsim.episode import Episode
-from hwsim.machine import Bias, Diagonal, Gain, Matrix, ModeGain, Signal
+from hwsim.machine import Bias, Diagonal, Gain, Matrix, ModeGain, Signal, SparseMatrix
 from hwsim.machine.following import following
 from hwsim.operations import BY_NAME, Operation
 
@@ -29,6 +29,8 @@ class Stage:
     def __init__(self) -> None:
         self.machine = stage = machines.build(machine_options("ideal"), seed=1)
         self.W = Matrix(stage, "W", "input", initial.glorot(1, "W", 3, WIRES))
+        places = initial.connections(1, "S", 3, WIRES, 2)
+        self.S = SparseMatrix(stage, "S", "input", initial.normal(1, "S", 3, 2), places, WIRES)
         self.b = Bias.trained(stage, "b", "input", initial.ones(WIRES))
         self.g = Gain.trained(stage, "g", "input", initial.ones(WIRES))
         self.gamma, self.diagonal = ModeGain(stage, "gamma", WIRES // 2), Diagonal(stage, "lambda", WIRES, True)
@@ -42,6 +44,8 @@ class Stage:
 HELD: dict[str, Callable[[Stage, Any], Any]] = {
     "read": lambda stage, x: stage.W @ x,
     "read transposed": lambda stage, x: stage.W.T @ (stage.W @ x),
+    "sparse read": lambda stage, x: stage.S @ x,
+    "sparse read transposed": lambda stage, x: stage.S.T @ (stage.S @ x),
     "bias": lambda stage, x: x + stage.b,
     "gain": lambda stage, x: stage.g * x,
     "mode gain": lambda stage, x: stage.gamma * x,
@@ -86,12 +90,13 @@ def taken(
     delta, moved = (
         stage.machine.emit(stage.machine.heads[words.scale], each.reshape(1, 1, -1), ()) for each in (error, change)
     )
-    if name == "read transposed":
-        moved = stage.W @ moved  # it is read behind a product
+    behind = {"read transposed": stage.W, "sparse read transposed": stage.S}.get(name)
+    if behind is not None:
+        moved = behind @ moved  # it is read behind a product
     found["along"] = node.operation.derivative.along(node, position, moved)._value.ravel()
     back = node.operation.derivative.back(node, position, delta)
     assert back.width == node.operands[position].width
-    found["back"] = (stage.W.T @ back if name == "read transposed" else back)._value.ravel()
+    found["back"] = (back if behind is None else behind.T @ back)._value.ravel()
 
 
 @pytest.mark.parametrize("name", sorted(set(DECLARED) - NO_SLOPE))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hwsim.operations import kernels
+from hwsim.operations.sparse import Connected
 
 DTYPES = [np.float32, np.float64]
 SHAPES = [(1, 1, 2), (1, 3, 6), (3, 1, 4), (2, 5, 8), (4, 2, 34)]
@@ -288,3 +289,55 @@ def test_modes_are_pairs_of_wires(kernel: Callable[[], np.ndarray]) -> None:
 def test_the_layout_of_operands_changes_nothing(kernel: Callable[..., np.ndarray]) -> None:
     x = draw((2, 3, 4), np.float32)
     same(kernel(np.asfortranarray(x)), kernel(x))
+
+
+# ---- sparse matrices -----------------------------------------------------------------------------------------
+
+
+def connected(shape: tuple[int, int, int], dtype: type, rows: int = 7) -> tuple[Connected, np.ndarray]:
+    """A sparse matrix that takes vectors of this shape, and the dense one that it stands for."""
+    chips, _, columns = shape
+    rng, fan_in = np.random.default_rng(5), max(1, columns // 2)
+    places = np.stack([rng.permutation(columns)[:fan_in] for _ in range(rows)])
+    weights, dense = draw((chips, rows, fan_in), dtype, 2), np.zeros((chips, rows, columns), dtype)
+    for chip, i, k in np.ndindex(*weights.shape):
+        dense[chip, i, places[i, k]] = weights[chip, i, k]
+    return Connected(weights, places[None], columns), dense
+
+
+def near(found: np.ndarray, expected: np.ndarray, dtype: type) -> None:
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, expected, rtol=0, atol=10 * CLOSE[dtype] * np.abs(expected).max())
+
+
+@every_dtype
+@pytest.mark.parametrize("shape", FEW)
+def test_products_with_a_sparse_matrix_are_those_of_the_dense_one(shape: tuple[int, int, int], dtype: type) -> None:
+    (matrix, dense), x = connected(shape, dtype), draw(shape, dtype)
+    e = draw((*shape[:2], dense.shape[1]), dtype, 3)
+    near(kernels.sparse_product(matrix, x), x @ dense.swapaxes(1, 2), dtype)
+    near(kernels.sparse_transposed_product(matrix, e), e @ dense, dtype)
+
+
+@every_dtype
+@pytest.mark.parametrize("shape", FEW)
+def test_sparse_outer_products_are_the_dense_ones_at_the_connections(shape: tuple[int, int, int], dtype: type) -> None:
+    (matrix, dense), x = connected(shape, dtype), draw(shape, dtype)
+    e = draw((*shape[:2], dense.shape[1]), dtype, 3)
+    sums = matrix.weights.copy()
+    kernels.add_sparse_outer(sums, matrix.places, e, x, matrix.columns)
+    outer = e.swapaxes(1, 2) @ x
+    expected = matrix.weights + np.take_along_axis(outer, np.repeat(matrix.places, len(outer), 0), 2)
+    near(sums, expected, dtype)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(7, 5), (6, 6)])
+def test_connections_that_do_not_match_a_signal_are_refused(rows: int, columns: int) -> None:
+    matrix, _ = connected((1, 1, 6), np.float64)
+    x, e = np.ones((1, 1, columns)), np.ones((1, 1, rows))
+    with pytest.raises(ValueError, match="do not match"):
+        kernels.add_sparse_outer(matrix.weights.copy(), matrix.places, e, x, matrix.columns)
+    with pytest.raises(ValueError, match="do not match"):
+        kernels.sparse_product(matrix, x if columns == 5 else np.ones((2, 1, 6)))
+    with pytest.raises(ValueError, match="do not match"):
+        kernels.sparse_transposed_product(matrix, np.ones((1, 1, 6)))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwsim.operations import held, place
+from hwsim.operations import held, place, sparse
+from hwsim.operations.sparse import Connected
 
 
 def test_a_placed_vector_is_the_derivative_of_a_state_by_a_matrix() -> None:
@@ -26,3 +27,14 @@ def test_own_weights_of_stacked_matrices_are_one_diagonal_below_the_other() -> N
     expected = [weights[:, row, row % 2] for row in range(6)]
     np.testing.assert_array_equal(found, np.repeat(np.stack(expected, -1)[:, None], 3, 1))
     assert held.main_diagonal.shapes(weights, 3) == (found.shape,)
+
+
+def test_a_sparse_matrix_is_fetched_as_the_dense_one_with_zeros_where_nothing_is_connected() -> None:
+    weights, places = np.arange(1.0, 17.0).reshape(2, 4, 2), np.array([[[0, 2], [0, 1], [1, 2], [0, 2]]])
+    matrix, dense = Connected(weights, places, 3), np.zeros((2, 4, 3))
+    for chip, i, k in np.ndindex(2, 4, 2):
+        dense[chip, i, places[0, i, k]] = weights[chip, i, k]
+    for operation, of_dense in ((sparse.columns, held.columns), (sparse.main_diagonal, held.main_diagonal)):
+        found = operation.values(matrix, 3)
+        np.testing.assert_array_equal(found, of_dense.values(dense, 3))
+        assert operation.shapes(matrix, 3) == (found.shape,)

@@ -1,0 +1,137 @@
+"""Sparse matrices: trainable weights of fixed connections, a few per row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hwsim.accounts.memory import WEIGHTS
+from hwsim.errors import CapabilityError
+from hwsim.initial import Initial
+from hwsim.machine.parameters import Trainable
+from hwsim.machine.signal import Signal
+from hwsim.machine.stage import Stage
+from hwsim.machine.storage import Accumulator, Storage
+from hwsim.operations import Held, sparse
+from hwsim.operations.sparse import Connected
+
+
+class SparseMatrix:
+    """A trainable matrix with a fixed number of connections per row. `W @ x` and `W.T @ e` are products with it.
+
+    Weights are `(rows, fan-in)`, and so is the gradient. The column of each connection is drawn once and never
+    written; these indices are held beside the weights, in ⌈log₂ columns⌉ bits each, and charged.
+
+    Crossbars have no sparse matrices. A tile has a device pair at every crossing, reads whole lines, and draws the
+    power of all of them, so the matrix would cost what a dense one costs, with errors at connections that it lacks.
+
+    Args:
+        columns: number of columns of the matrix.
+        weights: initial weights, `(rows, fan-in)`.
+        places: columns of the connections, `(rows, fan-in)`, from `initial.connections`.
+
+    Attributes:
+        shape: rows, fan-in and columns.
+        largest: the largest initial weight.
+        weights: the numbers that a product multiplies with, `(chips, rows, fan-in)`.
+
+    Raises:
+        CapabilityError: the machine has no sparse products.
+    """
+
+    def __init__(self, machine: Stage, name: str, group: str, weights: Initial, places: Initial, columns: int) -> None:
+        if not machine.sparse:
+            raise CapabilityError(
+                f"{name} is sparse, and this machine multiplies by crossbar tiles, which have a device at every "
+                "crossing; leave out `fan_in` for a dense matrix, or take a digital machine"
+            )
+        self.machine, self.name, self.shape = machine, name, (*weights.shape, columns)
+        index, bits = machine.numerics.drawn(places)[None], (columns - 1).bit_length() or 1
+        self._places = Storage(machine, f"{name} columns", WEIGHTS, places.shape, index, shared=True, bits=bits)
+        self.trainable = SparseTrainable(machine, name, group, weights, self._places, columns)
+        self.largest = self.trainable.largest
+        self.T = TransposedSparse(self)
+        self.unit: Any = machine.place_matrix(self)
+        machine.units.append(self)
+
+    @property
+    def gradient(self) -> Accumulator:
+        return self.trainable.gradient
+
+    def __matmul__(self, x: Signal) -> Signal:
+        return self.machine.apply(sparse.read, self, x)
+
+    def holds(self, operation: Held) -> Connected:
+        """What a product multiplies by."""
+        return Connected(self.weights, self._places.value, self.shape[-1])
+
+    def take(self, values: np.ndarray) -> None:
+        """Read these weights from now on."""
+        self.weights = values
+
+    @property
+    def fetched(self) -> Connected:
+        """The target weights and their places, as digital memory holds them."""
+        return Connected(self.trainable.values, self._places.value, self.shape[-1])
+
+    def columns(self) -> Signal:
+        """The target weights as a bundle of columns of the dense matrix; they come from digital memory."""
+        return self.machine.fetch(sparse.columns, self)
+
+    def diagonal(self) -> Signal:
+        """Target weight i mod n of each row i of n columns, zero if not connected; from digital memory."""
+        return self.machine.fetch(sparse.main_diagonal, self)
+
+    def program(self) -> None:
+        """In a phase: bring the weights to the master values."""
+        self.machine.sequencer.require_phase(f"{self.name}: weights are written")
+        self.unit.program(self)
+
+    @property
+    def programmed(self) -> np.ndarray:
+        """The weights that products take, `(chips, rows, fan-in)`."""
+        return self.weights
+
+    def release(self) -> None:
+        """Forget the weights, and the circle of references that would keep them until garbage is collected."""
+        self.weights = np.empty((0, 0, 0))
+        del self.T, self.unit
+
+
+class TransposedSparse:
+    """A sparse matrix read from its other side."""
+
+    def __init__(self, matrix: SparseMatrix) -> None:
+        self.matrix = matrix
+
+    def __matmul__(self, x: Signal) -> Signal:
+        return self.matrix.machine.apply(sparse.read_transposed, self.matrix, x)
+
+
+class SparseTrainable(Trainable):
+    """The weights of a sparse matrix, whose gradient has a sum per connection."""
+
+    def __init__(self, machine: Stage, name: str, group: str, weights: Initial, places: Storage, columns: int) -> None:
+        super().__init__(machine, name, group, weights)
+        self._places, self._columns = places, columns
+
+    def begin_training(self) -> None:
+        self.gradient = SparseSums(self.machine, self.name, self._places, self._columns)
+
+
+class SparseSums(Accumulator):
+    """Sums at the connections of a sparse matrix, `(chips, rows, fan-in)`.
+
+    Attributes:
+        matrix: the name of the matrix.
+        places, columns: of its connections.
+    """
+
+    def __init__(self, machine: Stage, matrix: str, places: Storage, columns: int) -> None:
+        super().__init__(machine, f"{matrix} gradient", places.size)
+        self.matrix, self.places, self.columns = matrix, places, columns
+
+    def add_outer(self, error: Signal, signal: Signal) -> None:
+        """Add the outer product of `error` (rows) and `signal` (columns) at the connections, summed over the batch."""
+        self.port.add_sparse_outer(self, error, signal)
