@@ -40,6 +40,7 @@ class Expectations(BaseModel, extra="forbid", frozen=True):
 
 
 _ZERO = bytes(16)
+_ARRAYS = np.ndarray, Connected
 
 
 def blank(shape: Shape, dtype: Any = np.float32) -> np.ndarray:
@@ -83,8 +84,7 @@ class Shapes(Numerics):
 
     def computing(self, operation: Operation) -> Callable[..., Any]:
         def shaped(*operands: Any) -> Any:
-            arrays = (each.weights if isinstance(each, Connected) else each for each in reversed(operands))
-            dtype = next(array.dtype for array in arrays if isinstance(array, np.ndarray))
+            dtype = next(operand.dtype for operand in reversed(operands) if isinstance(operand, _ARRAYS))
             results = tuple(blank(shape, dtype) for shape in operation.shapes(*operands))
             return results[0] if operation.second is None else results
 

@@ -31,6 +31,11 @@ class Connected(NamedTuple):
     places: np.ndarray
     columns: int
 
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the weights."""
+        return self.weights.dtype
+
 
 def connections(size: Size) -> Work:
     """One multiply-accumulate per connection and vector."""
