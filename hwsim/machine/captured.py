@@ -161,11 +161,15 @@ class Captured:
         """Make the line of a record that writes a storage."""
         if operation is moves.keep:
             return True
-        storage = self._machine.storages[name]
-        does = _WRITES.get(operation) if values else "settle_zero"
-        if does is None:
+        machine, storage = self._machine, self._machine.storages[name]
+        if not values:
+            zeros = machine.numerics.zeros(storage.front.shape, machine.dtype)
+            does, values = machine.holdings.settle_later, [self._constant(zeros)]
+        elif operation in _WRITES:
+            does = getattr(storage.port, _WRITES[operation])
+        else:
             return False
-        self._line(getattr(storage.port, does), [self._constant(storage), *values], self._SCRAP)
+        self._line(does, [self._constant(storage), *values], self._SCRAP)
         return True
 
     def _made(

@@ -29,7 +29,7 @@ class Divergence(NamedTuple):
 class Port:
     """Moves numbers in and out of the storages of one memory, which may have several.
 
-    `load`, `store`, `push`, `pop`, `put`, `get`, `add` and `add_outer` leave the records. `read`, `settle`, `append`,
+    `load`, `store`, `insert`, `extract`, `add` and `add_outer` leave the records. `read`, `settle`, `append`,
     `take`, `sum` and `sum_outer` do what they do to values, and captured steps call these alone: a port with errors of
     its own overrides them.
 
@@ -71,8 +71,9 @@ class Port:
 
     def clear(self, register: Register) -> None:
         """Have the register hold zero from the end of the step."""
-        self.machine.note(self.heads[self.stores], register.front.shape, (), register.name)
-        self.settle_zero(register)
+        machine, shape = self.machine, register.front.shape
+        machine.note(self.heads[self.stores], shape, (), register.name)
+        machine.holdings.settle_later(register, machine.numerics.zeros(shape, machine.dtype))
 
     @property
     def heads(self) -> Any:
@@ -96,36 +97,10 @@ class Port:
             self.machine.holdings.watch(register, value)
         self.machine.holdings.settle_later(register, value)
 
-    def settle_zero(self, register: Register) -> None:
-        """Have the register hold zero from the end of the step."""
-        machine = self.machine
-        machine.holdings.settle_later(register, machine.numerics.zeros(register.front.shape, machine.dtype))
-
     # ---- tapes, and what is kept to be shown again -----------------------------------------------------------
 
-    def push(self, tape: Tape, x: Signal) -> None:
-        """Put a signal on top of a tape."""
-        self._append(moves.push, tape, x)
-
-    def pop(self, tape: Tape) -> Signal:
-        """Take a signal off a tape.
-
-        Raises:
-            CausalityError: it is empty.
-        """
-        if not tape.entries:
-            raise CausalityError(f"{tape.name} is empty")
-        return self._take(moves.pop, tape, -1)
-
-    def put(self, queue: Queue, x: Signal) -> None:
-        """Put a signal in behind all others."""
-        self._append(moves.put, queue, x)
-
-    def get(self, queue: Queue) -> Signal:
-        """Take the oldest signal out."""
-        return self._take(moves.get, queue, 0)
-
-    def _append(self, operation: Operation, storage: Tape | Queue, x: Signal) -> None:
+    def insert(self, operation: Operation, storage: Tape | Queue, x: Signal) -> None:
+        """Put a signal behind all others of a tape or queue."""
         machine = self.machine
         x = machine.digital(x)
         value = machine.see(x)
@@ -137,7 +112,14 @@ class Port:
         storage.entries.append(value)
         self.machine.holdings.grow(storage, 1)
 
-    def _take(self, operation: Operation, storage: Tape | Queue, index: int) -> Signal:
+    def extract(self, operation: Operation, storage: Tape | Queue, index: int) -> Signal:
+        """Take the signal at an index out of a tape or queue.
+
+        Raises:
+            CausalityError: it is empty.
+        """
+        if not storage.entries:
+            raise CausalityError(f"{storage.name} is empty")
         value = self.take(storage, index)
         return self.machine.emit(self.machine.heads[operation, self.name], value, (storage.name,))
 

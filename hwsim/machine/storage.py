@@ -11,6 +11,7 @@ from hwsim.errors import CapabilityError, CausalityError
 from hwsim.machine.shapes import Alike
 from hwsim.machine.signal import Signal
 from hwsim.machine.stage import Stage
+from hwsim.operations import moves
 
 S = TypeVar("S", bound="Storage")
 
@@ -271,11 +272,15 @@ class Tape(Entries):
         super().__init__(machine, name, TAPE, size)
 
     def push(self, signal: Signal) -> None:
-        self.port.push(self, signal)
+        self.port.insert(moves.push, self, signal)
 
     def pop(self) -> Signal:
-        """Take the latest value off the tape."""
-        return self.port.pop(self)
+        """Take the latest value off the tape.
+
+        Raises:
+            CausalityError: it is empty.
+        """
+        return self.port.extract(moves.pop, self, -1)
 
 
 class Queue(Entries):
@@ -292,7 +297,7 @@ class Queue(Entries):
         """Put a value in behind all others."""
         clock = self.machine.sequencer.clock
         self._fresh, self._at = (self._fresh if clock == self._at else 0) + 1, clock
-        self.port.put(self, signal)
+        self.port.insert(moves.put, self, signal)
 
     def get(self) -> Signal:
         """Take the oldest value out.
@@ -303,7 +308,7 @@ class Queue(Entries):
         fresh = self._fresh if self.machine.sequencer.clock == self._at else 0
         if len(self.entries) <= fresh:
             raise CausalityError(f"{self.name} holds no value of an earlier step")
-        return self.port.get(self)
+        return self.port.extract(moves.get, self, 0)
 
 
 def require_addressable(machine: Stage, what: str) -> None:
