@@ -180,6 +180,24 @@ def test_the_state_of_each_sequence_is_held_in_digital_memory_from_one_episode_t
     assert {(record.kind, record.size) for record in records} == {("store", (8,))}
 
 
+@pytest.mark.parametrize("learner", ["one_step", "bptt", "fpe"])
+@pytest.mark.parametrize("on", ["ideal", "digital_45nm_fp16"])
+def test_steps_of_windows_that_are_captured_are_those_that_are_carried_out(learner: str, on: str) -> None:
+    """Windows that begin are gone through in another way than those that go on."""
+    whole = random_episode(steps=3 * 12, target="values")
+    cut = list(Dataset(windows(whole, 12), whole).batches(3, 0, 1)) * 2
+    found, traces = [], []
+    for routine in (None, "learning"):
+        made = built("lru deep", rule(learner), whole, on=on)
+        for episode in cut:
+            with made.machine.showing(episode, routine):
+                rule(learner).gradients(made)
+        found.append({each.name: each.gradient.value.tobytes() for each in made.trainables})
+        traces.append((made.machine.journal.traces, made.machine.journal.totals.batches))
+    assert found[0] == found[1]
+    assert traces[0] == traces[1]
+
+
 def test_an_episode_without_lanes_leaves_what_is_kept_as_it_is() -> None:
     one, other = (built("lru", rule("one_step"), WHOLE) for _ in range(2))
     first, *others = parts()
