@@ -261,7 +261,8 @@ def located(model: Any, root: str = "") -> Any:
     before = (root,) if root else ()
 
     def at(constant: Constant[Any], place: tuple[str, ...]) -> Constant[Any]:
-        return constant.at(".".join((*before, *place)), _sources_around(model, place))
+        sources = {} if constant._place else _sources_around(model, place)  # the first document that it is in cites it
+        return constant.at(".".join((*before, *place)), sources)
 
     return replaced(model, at)
 

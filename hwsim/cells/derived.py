@@ -25,7 +25,7 @@ class Derived(Cell):
     """
 
     dense = True
-    units: list[Matrix | SparseMatrix | Bias | Gain]
+    units: list[Matrix | Bias | Gain]
 
     def __init__(self, machine: Machine, name: str) -> None:
         super().__init__(machine, name)
@@ -35,7 +35,7 @@ class Derived(Cell):
     def next(self, h: Signal, x: Signal) -> Signal:
         """The next state, from the state h and the input x."""
 
-    def keep(self, *units: Matrix | SparseMatrix | Bias | Gain) -> None:
+    def keep(self, *units: Matrix | Bias | Gain) -> None:
         """Add units to the cell: they are trained and programmed with it."""
         self.units += units
         self.trainables = [unit.trainable for unit in self.units]

@@ -138,7 +138,7 @@ class LeakyTanh(Cell):
         return new if self.leak == 1 else (1 - self.leak) * kept + new
 
 
-def _recurrent(machine: Machine, name: str, options: Options) -> Matrix | SparseMatrix:
+def _recurrent(machine: Machine, name: str, options: Options) -> Matrix:
     """W, dense or sparse; normal weights have standard deviation gain / √(connections per unit)."""
     n, seed = options.units, machine.seed
     if options.fan_in is not None:

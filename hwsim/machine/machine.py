@@ -22,7 +22,6 @@ from hwsim.machine.presenter import NOTHING_SHOWN
 from hwsim.machine.probe import Probe
 from hwsim.machine.sequencer import Sequencer
 from hwsim.machine.signal import Signal
-from hwsim.machine.sparse import SparseMatrix
 from hwsim.machine.storage import Storage
 from hwsim.operations import Held, Operation, moves, solve, sparse, wire
 from hwsim.records import GRADIENT, INFERENCE, Entry, Head, Shape, Trace
@@ -130,7 +129,7 @@ class Machine:
         self.dtype = np.dtype(dtype)
         self.update = formats.parse(dtype)
         self.finishes = strict
-        self.units: list[Matrix | SparseMatrix | Coefficients] = []
+        self.units: list[Matrix | Coefficients] = []
         self.probe = Probe(self)
         self.watchers = self.probe.watchers
         self.functions, self._now = checked(numerics.functions) if strict else numerics.functions, -1
@@ -205,7 +204,7 @@ class Machine:
         first = self.emit(self.heads[operation], result[0], reads, size)
         return first, self.emit(self.heads[wire], result[1], (first._slot,))
 
-    def apply(self, operation: Held, holder: Matrix | SparseMatrix | Coefficients, x: Signal) -> Signal:
+    def apply(self, operation: Held, holder: Matrix | Coefficients, x: Signal) -> Signal:
         """An operation on a signal with what a unit holds: a product with a matrix, coefficients."""
         if x._step != self._now:
             self.refuse(x)
@@ -220,7 +219,7 @@ class Machine:
         reads = (x._slot, holder.name) if operation.named else (x._slot,)
         return self.emit(self.heads[operation], value, reads, None if size is None else size(holder.shape, v.shape))
 
-    def fetch(self, operation: Held, holder: Matrix | SparseMatrix | Coefficients) -> Signal:
+    def fetch(self, operation: Held, holder: Matrix | Coefficients) -> Signal:
         """What a unit holds as a signal, the same for every sequence."""
         batch = self.episode.batch
         value = self.functions[operation](holder.fetched, batch)
@@ -253,7 +252,7 @@ class Machine:
         """The port that moves values in and out of a storage."""
         return Port(self, storage.name)
 
-    def place_matrix(self, matrix: Any) -> Any:
+    def place_matrix(self, matrix: Matrix) -> Any:
         """The unit that holds a matrix, dense or sparse. Here its master values are its weights."""
         return Weights(matrix, None)
 

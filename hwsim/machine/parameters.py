@@ -64,22 +64,30 @@ class Matrix:
         turned: the same the other way round, `(chips, columns, rows)`.
     """
 
+    read: ClassVar[Held] = held.read
+    read_transposed: ClassVar[Held] = held.read_transposed
+    fetch_columns: ClassVar[Held] = held.columns
+    fetch_diagonal: ClassVar[Held] = held.main_diagonal
+
     def __init__(self, machine: Stage, name: str, group: str, initial: Initial) -> None:
-        self.machine, self.name = machine, name
-        self.trainable = Trainable(machine, name, group, initial)
-        self.shape, self.largest = initial.shape, self.trainable.largest
+        self._hold(Trainable(machine, name, group, initial), initial.shape)
+
+    def _hold(self, trainable: Trainable, shape: tuple[int, ...]) -> None:
+        """Have a unit of the machine hold these parameters."""
+        self.machine, self.name, self.trainable = trainable.machine, trainable.name, trainable
+        self.shape, self.largest = shape, trainable.largest
         self.T = Transposed(self)
-        self.unit: Any = machine.place_matrix(self)
-        machine.units.append(self)
+        self.unit: Any = self.machine.place_matrix(self)
+        self.machine.units.append(self)
 
     @property
     def gradient(self) -> Accumulator:
         return self.trainable.gradient
 
     def __matmul__(self, x: Signal) -> Signal:
-        return self.machine.apply(held.read, self, x)
+        return self.machine.apply(self.read, self, x)
 
-    def holds(self, operation: Held) -> np.ndarray:
+    def holds(self, operation: Held) -> Any:
         """What an operation multiplies by."""
         return self.turned if operation is held.read else self.weights
 
@@ -89,17 +97,17 @@ class Matrix:
         self.turned = self.machine.numerics.contiguous(values.swapaxes(1, 2))  # a view would be read slowly
 
     @property
-    def fetched(self) -> np.ndarray:
+    def fetched(self) -> Any:
         """The target weights, as digital memory holds them."""
         return self.trainable.values
 
     def columns(self) -> Signal:
         """The target weights as a bundle of columns, read as plain numbers; they come from digital memory."""
-        return self.machine.fetch(held.columns, self)
+        return self.machine.fetch(self.fetch_columns, self)
 
     def diagonal(self) -> Signal:
         """Target weight i mod n of each row i of n weights, read as plain numbers; they come from digital memory."""
-        return self.machine.fetch(held.main_diagonal, self)
+        return self.machine.fetch(self.fetch_diagonal, self)
 
     def program(self) -> None:
         """In a phase: bring the unit to the master values."""
@@ -125,7 +133,7 @@ class Transposed:
         self.matrix = matrix
 
     def __matmul__(self, x: Signal) -> Signal:
-        return self.matrix.machine.apply(held.read_transposed, self.matrix, x)
+        return self.matrix.machine.apply(self.matrix.read_transposed, self.matrix, x)
 
 
 class Coefficients:

@@ -64,7 +64,7 @@ class Sequencer:
 
         Args:
             routine: names what will be done. Batches of one routine are gone through in the same way, pass by pass and
-                step by step; a machine without noise may then carry steps out from the records of those before them.
+                step by step, so most steps of later ones are carried out from the records of those before them.
         """
         self.batch_number += 1
         self.sweep_number = self.shown_up_to = 0

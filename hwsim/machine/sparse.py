@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from hwsim.accounts.memory import WEIGHTS
 from hwsim.errors import CapabilityError
 from hwsim.initial import Initial
-from hwsim.machine.parameters import Trainable
+from hwsim.machine.parameters import Matrix, Trainable
 from hwsim.machine.signal import Signal
 from hwsim.machine.stage import Stage
 from hwsim.machine.storage import Accumulator, Storage
@@ -17,7 +15,7 @@ from hwsim.operations import Held, sparse
 from hwsim.operations.sparse import Connected
 
 
-class SparseMatrix:
+class SparseMatrix(Matrix):
     """A trainable matrix with a fixed number of connections per row. `W @ x` and `W.T @ e` are products with it.
 
     Weights are `(rows, fan-in)`, and so is the gradient. The column of each connection is drawn once and never
@@ -33,12 +31,14 @@ class SparseMatrix:
 
     Attributes:
         shape: rows, fan-in and columns.
-        largest: the largest initial weight.
-        weights: the numbers that a product multiplies with, `(chips, rows, fan-in)`.
+        weights: the numbers that a product multiplies with, `(chips, rows, fan-in)`; none are kept the other way round.
 
     Raises:
         CapabilityError: the machine has no sparse products.
     """
+
+    read, read_transposed = sparse.read, sparse.read_transposed
+    fetch_columns, fetch_diagonal = sparse.columns, sparse.main_diagonal
 
     def __init__(self, machine: Stage, name: str, group: str, weights: Initial, places: Initial, columns: int) -> None:
         if not machine.sparse:
@@ -46,25 +46,14 @@ class SparseMatrix:
                 f"{name} is sparse, and this machine multiplies by crossbar tiles, which have a device at every "
                 "crossing; leave out `fan_in` for a dense matrix, or take a digital machine"
             )
-        self.machine, self.name, self.shape = machine, name, (*weights.shape, columns)
         index, bits = machine.numerics.drawn(places)[None], (columns - 1).bit_length() or 1
         self._places = Storage(machine, f"{name} columns", WEIGHTS, places.shape, index, shared=True, bits=bits)
-        self.trainable = SparseTrainable(machine, name, group, weights, self._places, columns)
-        self.largest = self.trainable.largest
-        self.T = TransposedSparse(self)
-        self.unit: Any = machine.place_matrix(self)
-        machine.units.append(self)
-
-    @property
-    def gradient(self) -> Accumulator:
-        return self.trainable.gradient
-
-    def __matmul__(self, x: Signal) -> Signal:
-        return self.machine.apply(sparse.read, self, x)
+        trainable = SparseTrainable(machine, name, group, weights, self._places, columns)
+        self._hold(trainable, (*weights.shape, columns))
 
     def holds(self, operation: Held) -> Connected:
         """What a product multiplies by."""
-        return Connected(self.weights, self._places.value, self.shape[-1])
+        return self._connected(self.weights)
 
     def take(self, values: np.ndarray) -> None:
         """Read these weights from now on."""
@@ -73,40 +62,10 @@ class SparseMatrix:
     @property
     def fetched(self) -> Connected:
         """The target weights and their places, as digital memory holds them."""
-        return Connected(self.trainable.values, self._places.value, self.shape[-1])
+        return self._connected(self.trainable.values)
 
-    def columns(self) -> Signal:
-        """The target weights as a bundle of columns of the dense matrix; they come from digital memory."""
-        return self.machine.fetch(sparse.columns, self)
-
-    def diagonal(self) -> Signal:
-        """Target weight i mod n of each row i of n columns, zero if not connected; from digital memory."""
-        return self.machine.fetch(sparse.main_diagonal, self)
-
-    def program(self) -> None:
-        """In a phase: bring the weights to the master values."""
-        self.machine.sequencer.require_phase(f"{self.name}: weights are written")
-        self.unit.program(self)
-
-    @property
-    def programmed(self) -> np.ndarray:
-        """The weights that products take, `(chips, rows, fan-in)`."""
-        return self.weights
-
-    def release(self) -> None:
-        """Forget the weights, and the circle of references that would keep them until garbage is collected."""
-        self.weights = np.empty((0, 0, 0))
-        del self.T, self.unit
-
-
-class TransposedSparse:
-    """A sparse matrix read from its other side."""
-
-    def __init__(self, matrix: SparseMatrix) -> None:
-        self.matrix = matrix
-
-    def __matmul__(self, x: Signal) -> Signal:
-        return self.matrix.machine.apply(sparse.read_transposed, self.matrix, x)
+    def _connected(self, weights: np.ndarray) -> Connected:
+        return Connected(weights, self._places.value, self.shape[-1])
 
 
 class SparseTrainable(Trainable):
