@@ -127,7 +127,7 @@ def _empty(systems: Systems) -> list[str]:
             fills.setdefault(fill, []).append(name)
     return [
         f"{', '.join(names)}: weights fill {fill} of the tiles that are read, and a read draws the power of whole "
-        "tiles; tiles of fewer parts.tiles.rows and columns read for less."
+        "tiles; tiles of fewer machine.parts.tiles.rows and columns read for less."
         for fill, names in fills.items()
     ]
 

@@ -200,7 +200,7 @@ def origins(name: str, system: SystemSummary) -> Table:
         origin = Origin(key, **found.plain())
         between = NOTHING if origin.low is None else TableCell(f"{origin.low} to {origin.high}")
         rows.append(TableRow(key, (TableCell(origin.value), between, TableCell(origin.why))))
-    title = f"Where the constants of {name} come from; `--set KEY=VALUE` changes one"
+    title = f"Where the constants of {name} come from; --set KEY=VALUE changes one"
     return Table(title, ("value", "range", "source"), tuple(rows), corner="key")
 
 
