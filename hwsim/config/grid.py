@@ -261,7 +261,8 @@ class Grid:
         names = list(dict.fromkeys([*self.columns, "seed", *of_table]))
         asked: list[tuple[Place, str | None, list[str]]] = []
         asked += [(("x",), figure.x, [*names, *TRAINING_AXES]), (("y",), figure.y, [*numbers])]
-        asked.append((("hue",), figure.hue, names))
+        asked += [(("hue",), figure.hue, names), (("up",), figure.up, names)]
+        asked.append((("boundary",), figure.boundary, [*numbers]))
         for key in ("facet", "rows"):
             given = getattr(figure, key)
             listed = enumerate(given) if isinstance(given, list) else []

@@ -144,9 +144,16 @@ class FigureOptions(BaseModel, extra="forbid"):
     rows: Annotated[Columns | None, Field(description="column or columns with one row of panels per value")] = None
     where: Annotated[dict[str, list[Any]], Field(description="rows that are drawn: the allowed values, by column")] = {}
     kind: Annotated[
-        Literal["auto", "line", "points"],
-        Field(description="auto: line where x is a number, points where it is a name"),
+        Literal["auto", "line", "points", "map"],
+        Field(
+            description="auto: line where x is a number, points where it is a name; map: a cell per value of x and `up`"
+        ),
     ] = "auto"
+    up: Annotated[str | None, Field(description="for maps: the axis that goes up; y is what the cells show")] = None
+    boundary: Annotated[
+        str | None,
+        Field(description="for maps: column with a boundary in units of `up`, drawn as a line over its medians at x"),
+    ] = None
     center: Annotated[Literal["median", "mean"], Field(description="centre over chips and seeds")] = "median"
     spread: Annotated[
         Literal["quartiles", "range", "deviation", "interval", "none"],
@@ -190,12 +197,18 @@ class FigureOptions(BaseModel, extra="forbid"):
             raise ValueError("y_limits: the lowest comes first")
         if self.y_scale == "log" and self.y_limits is not None and self.y_limits[0] <= 0:
             raise ValueError("y_limits: a logarithmic axis begins above zero")
+        if (self.kind == "map") != (self.up is not None):
+            raise ValueError("kind: map and up: the axis that goes up, belong together")
+        if self.kind == "map" and self.hue is not None:
+            raise ValueError("hue: the colour of a map's cells is y; give facet or rows")
+        if self.boundary is not None and self.kind != "map":
+            raise ValueError("boundary: only maps have one; give kind: map")
         return self
 
     @property
     def placing(self) -> list[str]:
-        """The columns that place a mark: along x, in a colour and in a panel."""
-        return [name for name in (self.x, self.hue, *self.across, *self.down) if name is not None]
+        """The columns that place a mark: along x, upward, in a colour and in a panel."""
+        return [name for name in (self.x, self.up, self.hue, *self.across, *self.down) if name is not None]
 
     @property
     def over_training(self) -> bool:

@@ -22,6 +22,7 @@ from hwsim.columns import COLUMNS
 from hwsim.config.study import FigureOptions
 from hwsim.reports import study as report
 from hwsim.reports import trials
+from hwsim.reports.figures import map as maps
 from hwsim.reports.figures import study as pictures
 from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, PAPER, RULE, canvas
 from hwsim.reports.figures.points import drawn, points
@@ -406,3 +407,71 @@ def test_the_columns_that_the_documentation_lists_are_those_of_the_table() -> No
     begin = page.index("| `seed` | seed of the trial |")
     listed = re.findall(r"^\| `(\w+)` \| (.*) \|$", page[begin:], re.M)
     assert dict(listed[: len(COLUMNS)]) == COLUMNS
+
+
+# ---- maps -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mapped() -> pd.DataFrame:
+    """Cosines that fall behind a horizon of 30 / (1 - r) steps; one cell is not finite."""
+    rows = [
+        {"r": r, "steps": steps, "horizon_fresh_steps": 30 / (1 - r), "cosine_input": float(steps < 30 / (1 - r))}
+        for r in (0.4, 0.7, 0.94)
+        for steps in (10, 100, 1000)
+    ]
+    made = pd.DataFrame(rows).assign(status="done", seed=0, system="fpe", chip=0, non_finite=False)
+    made["relative_error_input"] = 1.0
+    lost = (made.r == 0.4) & (made.steps == 1000)
+    made.loc[lost, ["cosine_input", "relative_error_input"]] = np.nan
+    made.loc[lost, "non_finite"] = True
+    return made
+
+
+MAP: dict[str, Any] = {
+    "name": "map",
+    "kind": "map",
+    "x": "r",
+    "up": "steps",
+    "y": "cosine_input",
+    "boundary": "horizon_fresh_steps",
+    "y_limits": [0, 1],
+}
+
+
+def test_a_map_has_a_cell_per_point_the_fuller_the_larger(mapped: pd.DataFrame) -> None:
+    with canvas(0.1) as sheet:
+        maps.compose(sheet, FigureOptions.model_validate(MAP), mapped, titled=True)
+        (ax,) = sheet.axes
+        full = {(round(p.get_x() + 0.47), round(p.get_y() + 0.46)): p.get_alpha() for p in ax.patches}
+        written = {tuple(map(float, text.get_position())): text.get_text() for text in ax.texts}
+    assert len(full) == 9
+    assert full[0, 0] == 1
+    assert full[0, 1] == 0
+    assert full[2, 1] == 1
+    assert written[0, 2] == "×"
+    assert written[2, 0] == "1"
+    assert written[2, 2] == "0"
+
+
+def test_the_boundary_of_a_map_lies_between_the_cells_that_it_parts(mapped: pd.DataFrame) -> None:
+    with canvas(0.1) as sheet:
+        maps.compose(sheet, FigureOptions.model_validate(MAP), mapped, titled=True)
+        (line,) = sheet.axes[0].lines
+        places, heights = line.get_data()
+    assert list(places) == [0, 1, 2]
+    assert list(heights) == close([np.log10(5), 1.0, 1 + np.log10(5)])  # 50, 100 and 500 steps over 10, 100, 1000
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"up": None}, "up: the axis that goes up"),
+        ({"kind": "line"}, "up: the axis that goes up"),
+        ({"hue": "system"}, "facet or rows"),
+        ({"kind": "line", "up": None}, "only maps have one"),
+    ],
+)
+def test_what_a_map_needs_is_said(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        FigureOptions.model_validate({**MAP, **options})

@@ -20,6 +20,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from hwsim.config.study import FigureOptions
 from hwsim.errors import OutputError
+from hwsim.reports.figures import map as maps
 from hwsim.reports.figures.canvas import INK, MARKERS, MUTED, PAPER, SERIES, Decades, Drawing, canvas, drawing, written
 from hwsim.reports.figures.header import Header
 from hwsim.reports.figures.points import DataPoint, drawn, levels, points
@@ -106,6 +107,9 @@ def on_a_page(figure: FigureOptions, table: pd.DataFrame, name: str) -> Drawing 
 
 
 def _compose(sheet: Figure, figure: FigureOptions, table: pd.DataFrame, *, titled: bool) -> None:
+    if figure.kind == "map":
+        maps.compose(sheet, figure, table, titled=titled)
+        return
     rows, words = drawn(figure, table), Vocabulary(figure.names, figure.units)
     panels, across = _panels(figure, rows, words)
     down = -(-len(panels) // across)
