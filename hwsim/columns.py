@@ -69,6 +69,8 @@ COLUMNS: dict[str, str] = {
     "peak_memory_bytes": "peak memory for one sequence",
     **{memory_column(kind): f"part of the peak: {kind}" for kind in CLASSES},
     "memory_to_learn_bytes": f"part of the peak that learning keeps per sequence: {', '.join(OF_A_SEQUENCE)}",
+    "operations_gradient": "elementary operations of the gradient of one sequence",
+    "accesses_gradient": "values that the gradient of one sequence reads from storages and writes to them",
     "time_sequence_s": "hardware time per sequence, all passes",
     "time_training_step_s": "hardware time of one batch",
     "passes": "passes over a sequence for its gradient",

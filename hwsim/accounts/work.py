@@ -2,8 +2,16 @@
 
 from collections import Counter
 
-from hwsim.operations import BY_KIND, Work
+from hwsim.operations import BY_KIND, Work, moves
 from hwsim.records import Record, Trace
+
+_ACCESSES = {
+    move.kind
+    for move in (
+        moves.load, moves.store, moves.push, moves.pop, moves.put, moves.get,
+        moves.accumulate, moves.outer, moves.keep, moves.replay,
+    )
+}  # fmt: skip
 
 
 def work(record: Record) -> Work:
@@ -17,3 +25,8 @@ def total_work(trace: Trace) -> Counter[str]:
     for record in trace:
         total.update(work(record))
     return total
+
+
+def accesses(trace: Trace) -> int:
+    """The values that a step reads from storages, and writes to them; what matrices hold is not counted."""
+    return sum(record.values for record in trace if record.kind in _ACCESSES)

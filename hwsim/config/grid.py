@@ -112,28 +112,28 @@ class Grid:
         place, values = ("vary", name), axis.values or []
         short = isinstance(self._document.data["vary"][name], list)
         keys, marks = self._keys(place, name, axis.key, axis.keys)
-        labels = axis.labels or _labels(values)
+        columns = _columns(name, axis, values)
 
         def at(number: int) -> AxisValue:
             mark = self._mark((*place, number) if short else (*place, "values", number))
             changes = [KeyChange(key, values[number], where, mark) for key, where in zip(keys, marks, strict=True)]
-            return AxisValue({name: labels[number]}, changes)
+            return AxisValue({column: labels[number] for column, labels in columns.items()}, changes)
 
-        return Dimension([name], len(values), at)
+        return Dimension([*columns], len(values), at)
 
     def _zipped(self, name: str, axis: AxisOptions) -> Dimension:
         lists = axis.zip or {}
         points = [values[0] if len(values) == 1 else list(values) for values in zip(*lists.values(), strict=True)]
-        labels = axis.labels or _labels(points)
+        columns = _columns(name, axis, points)
 
         def at(number: int) -> AxisValue:
             changes = []
             for key, values in lists.items():
                 place = ("vary", name, "zip", key)
                 changes.append(KeyChange(key, values[number], self._mark(place, True), self._mark((*place, number))))
-            return AxisValue({name: labels[number]}, changes)
+            return AxisValue({column: labels[number] for column, labels in columns.items()}, changes)
 
-        return Dimension([name], len(axis), at)
+        return Dimension([*columns], len(axis), at)
 
     def _sample(self) -> Iterator[Dimension]:
         sample = self.study.sample
@@ -233,14 +233,15 @@ class Grid:
 
     def _misnamed(self) -> Iterator[documents.Problem]:
         """Axes and figures with names that do not fit the table, and keys that vary twice."""
-        named: list[tuple[str, Place]] = [(name, ("vary", name)) for name in self.study.vary]
+        named: list[tuple[str, Place]] = []
+        for name, axis in self.study.vary.items():
+            columns = axis.labels if isinstance(axis.labels, dict) else {}
+            named += [(column, ("vary", name, "labels", column)) for column in columns] or [(name, ("vary", name))]
         named += [(name, ("sample", "keys", name)) for name in (self.study.sample.keys if self.study.sample else {})]
         for name, place in named:
             if name in (*COLUMNS, *CURVES, "sample") and name != "seed":
-                axis = self.study.vary.get(name) or self.study.sample.keys[name]  # type: ignore[union-attr]
-                keyed = axis.key or axis.keys or getattr(axis, "zip", None)
                 text = f"{name!r} is a column of the table already; give the axis another name"
-                text += "" if keyed else f", and `key: {name}`"
+                text += "" if "labels" in place or self._has_keys(name) else f", and `key: {name}`"
                 yield self._document.problem(place, text, at_key=True)
         taken: dict[str, str] = {}
         for dimension in self.dimensions:
@@ -253,6 +254,11 @@ class Grid:
                 taken[change.key] = dimension.columns[-1]
         for number in range(len(self.study.figures)):
             yield from self._misdrawn(number)
+
+    def _has_keys(self, name: str) -> bool:
+        """Whether an axis says which keys vary, rather than by its name."""
+        axis = self.study.vary.get(name) or self.study.sample.keys[name]  # type: ignore[union-attr]
+        return bool(axis.key or axis.keys or getattr(axis, "zip", None))
 
     def _misdrawn(self, number: int) -> Iterator[documents.Problem]:
         """Columns that a figure names and the table does not have."""
@@ -288,7 +294,8 @@ class Grid:
             for values, key in [(axis.get("values"), keys[0]), *((v, k) for k, v in axis.get("zip", {}).items())]:
                 if values is not None:
                     values[:] = [self._portable(value, key) for value in values]
-        return {key: value for key, value in data.items() if key != "set"}
+        left_out = {"set"} if self.study.estimate else {"set", "estimate"}
+        return {key: value for key, value in data.items() if key not in left_out}
 
     def _portable(self, value: Any, key: str) -> Any:
         return dotted.spelled_out(Document(self._document.file, value), key.rpartition(".")[2], self._read)
@@ -336,6 +343,13 @@ def _base(document: Document) -> Document:
     if not isinstance(part.data, dict):
         raise documents.refuse([part.problem((), "an experiment is a mapping of keys; see `hwsim schema`")])
     return part
+
+
+def _columns(name: str, axis: AxisOptions, values: list[Any]) -> dict[str, list[Label]]:
+    """The labels of the points of an axis, by column; by default a column with its name and its values."""
+    if isinstance(axis.labels, dict):
+        return {column: [*labels] for column, labels in axis.labels.items()}
+    return {name: [*(axis.labels or _labels(values))]}
 
 
 def _labels(values: list[Any]) -> list[Label]:

@@ -17,6 +17,9 @@ MOST = 2**53
 """Largest number of seeds, and of random points: tables hold larger numbers inexactly."""
 
 
+Labels = list[str | int | float]
+
+
 class AxisOptions(BaseModel, extra="forbid"):
     """One axis: a key, several keys with the same value, or several keys that change together."""
 
@@ -30,7 +33,8 @@ class AxisOptions(BaseModel, extra="forbid"):
         Field(min_length=1, description="a list of values per key; the keys change together"),
     ] = None
     labels: Annotated[
-        list[str | int | float] | None, Field(description="labels of the points in tables and figures")
+        Labels | dict[str, Labels] | None,
+        Field(description="labels of the points in tables and figures; or several columns of them, by their names"),
     ] = None
 
     @model_validator(mode="before")
@@ -51,9 +55,13 @@ class AxisOptions(BaseModel, extra="forbid"):
             raise ValueError(f"zipped lists need the same length; {counts}")
         if len(self) == 0:
             raise ValueError("no values")
-        if self.labels is not None and len(self.labels) != len(self):
-            raise ValueError(f"{len(self.labels)} labels for {len(self)} points")
-        if self.labels is not None and len(set(map(str, self.labels))) != len(self.labels):
+        columns = list(self.labels.values()) if isinstance(self.labels, dict) else [self.labels or []]
+        for column in columns if self.labels is not None else ():
+            if len(column) != len(self):
+                raise ValueError(f"{len(column)} labels for {len(self)} points")
+        if self.labels is not None and len(set(zip(*(map(str, column) for column in columns), strict=True))) < len(
+            self
+        ):
             raise ValueError("labels must differ from each other")
         return self
 
@@ -149,6 +157,10 @@ class FigureOptions(BaseModel, extra="forbid"):
             description="auto: line where x is a number, points where it is a name; map: a cell per value of x and `up`"
         ),
     ] = "auto"
+    exponents: Annotated[
+        bool,
+        Field(description="also a table of the exponents b in y ~ x^b, between the two largest x of each line"),
+    ] = False
     up: Annotated[str | None, Field(description="for maps: the axis that goes up; y is what the cells show")] = None
     boundary: Annotated[
         str | None,
@@ -253,6 +265,9 @@ class Study(BaseModel, extra="forbid"):
     set: Annotated[
         dict[DottedKey, Any], Field(description="dotted keys with the values that they have in all trials")
     ] = {}
+    estimate: Annotated[
+        bool, Field(description="trials are estimates: costs from shapes alone, without values or results")
+    ] = False
     vary: Annotated[
         dict[str, AxisOptions],
         Field(description="axes, by name or by dotted key; every combination of their values is a point"),

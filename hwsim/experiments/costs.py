@@ -12,7 +12,7 @@ import numpy as np
 from hwsim.accounts.energy import UNPRICED, Ledger, Spent, Tariff, grouped, total
 from hwsim.accounts.journal import PASS, Batch, Sweep, Totals
 from hwsim.accounts.schedule import Scheduler
-from hwsim.accounts.work import total_work, work
+from hwsim.accounts.work import accesses, total_work, work
 from hwsim.experiments.system import Detail, System
 from hwsim.machine import Machine
 from hwsim.results.tables import EnergyRow
@@ -197,6 +197,16 @@ class Costs:
                 for name, each in total_work(self.machine.journal.traces[trace]).items():
                     count[name] += each * times
         return count
+
+    def work(self) -> dict[str, float] | None:
+        """Operations and accesses of the gradient of one sequence; None if no batch was recorded in detail."""
+        detail = self.outcome.detail
+        if detail is None:
+            return None
+        traces, steps = self.machine.journal.traces, detail.totals(_learns).steps()
+        done = sum(times * total_work(traces[trace]).total() for trace, times in steps.items())
+        moved = sum(times * accesses(traces[trace]) for trace, times in steps.items())
+        return {"operations": done / detail.batch.sequences, "accesses": moved / detail.batch.sequences}
 
     # ---- memory ----------------------------------------------------------------------------------------------
 

@@ -163,6 +163,7 @@ def described(costs: Costs) -> dict[str, Any]:
         "horizon": None,
         "energy": costs.energy(),
         "memory": costs.memory(),
+        "work": costs.work(),
         "time": costs.time(),
         "efficiency": costs.efficiency(),
         "weights": accounting.writes(system.machine),

@@ -18,6 +18,7 @@ import hwsim
 from hwsim.errors import OutputError, ResultsError
 from hwsim.reports import answers, efficiency, tables, trials
 from hwsim.reports.comparison import ComparedRuns, differences, doubts, remarks
+from hwsim.reports.exponents import exponents
 from hwsim.reports.figures import study as pictures
 from hwsim.reports.figures.canvas import Drawing, adopted
 from hwsim.reports.figures.constants import constants
@@ -137,7 +138,9 @@ def of_study(study: StudyFolder) -> str:
     sections = [
         PageSection("figures", "Figures", drawings=_figures(study)),
         PageSection(
-            "medians", "System beside system", tables=_filled(*trials.pivots(study), trials.differences(study))
+            "medians",
+            "System beside system",
+            tables=_filled(*trials.pivots(study), exponents(study, trials.drawn(study)), trials.differences(study)),
         ),
         PageSection("spread", "Medians and spread", more=_filled(trials.medians(study), *trials.spreads(study))),
     ]

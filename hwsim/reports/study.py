@@ -11,6 +11,7 @@ from rich.table import Table as RichTable
 
 from hwsim.config.grid import Grid
 from hwsim.reports import trials
+from hwsim.reports.exponents import exponents
 from hwsim.reports.figures import study as figures
 from hwsim.reports.tables import Table
 from hwsim.results import study_folder
@@ -43,7 +44,8 @@ def show(folder: Path, ended: StudyProgress, drawn: list[Path], console: Console
     """Print the values of the figures as tables, the failed trials, and the files."""
     study = study_folder.read(folder)
     compared = trials.differences(study)
-    for table in (*trials.pivots(study), *([compared] if compared else [])):
+    grown = exponents(study, trials.drawn(study))
+    for table in (*trials.pivots(study), *([grown] if grown else []), *([compared] if compared else [])):
         console.print(escape(table.title), style="bold", highlight=False)
         console.print(_printable(table))
     if ended.failed:

@@ -22,6 +22,8 @@ _NAMES = {
     "energy_run_j": "energy of everything",
     "peak_memory_bytes": "memory",
     "memory_to_learn_bytes": "memory for learning",
+    "operations_gradient": "operations for the gradient of a sequence",
+    "accesses_gradient": "accesses to storages for the gradient of a sequence",
     "time_sequence_s": "time of a sequence",
     "time_training_step_s": "time of a training step",
     "energy_j": "energy spent since the start",

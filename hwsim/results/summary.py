@@ -234,6 +234,15 @@ class Memory(SummaryPart):
     devices: int = Field(description="Number of memory devices.")
 
 
+class GradientWork(SummaryPart):
+    """What the gradient of one sequence takes, in counts, whatever carries it out."""
+
+    operations: Number = Field(description="Elementary operations, such as multiply-accumulates and additions.")
+    accesses: Number = Field(
+        description="Values read from registers, tapes, queues, delay lines, sums and kept inputs, and written to them."
+    )
+
+
 class Time(SummaryPart):
     """Hardware time of the training step; all keys are absent if no step was recorded."""
 
@@ -312,6 +321,7 @@ class SystemSummary(SummaryPart):
     )
     energy: Energy = Field(description="Energies.")
     memory: Memory = Field(description="Memory for one sequence.")
+    work: GradientWork | None = Field(None, description="Counts of the gradient; null if no batch was recorded.")
     time: Time = Field(description="Time per sequence, and of the training step.")
     efficiency: Efficiency = Field(description="Efficiency of matrix products, power and area.")
     weights: Writes | None = Field(description="Writes of devices; null for machines that have none.")

@@ -110,6 +110,17 @@ def test_a_constant_with_a_source_becomes_an_assumption(tmp_path: Path) -> None:
         assert (energy.value, energy.source, energy.assumed) == (5e-12, None, VARIED)
 
 
+def test_an_axis_may_have_several_columns_of_labels(tmp_path: Path) -> None:
+    text = "vary:\n  size:\n    zip: {task.width: [3, 4, 3], task.steps: [2, 2, 5]}\n"
+    text += "    labels: {d: [3, 4, 3], T: [2, 2, 5]}"
+    asked = study(tmp_path, text)
+    assert asked.columns == ["d", "T"]
+    assert [asked.labels(point) for point in range(3)] == [{"d": 3, "T": 2}, {"d": 4, "T": 2}, {"d": 3, "T": 5}]
+    assert "labels must differ" in refused(tmp_path, text.replace("T: [2, 2, 5]", "T: [2, 2, 2]"))[0]
+    assert "2 labels for 3 points" in refused(tmp_path, text.replace("T: [2, 2, 5]", "T: [2, 2]"))[0]
+    assert "'rule' is a column of the table already" in refused(tmp_path, text.replace("{d:", "{rule:"))[0]
+
+
 def test_set_changes_all_points(tmp_path: Path) -> None:
     asked = study(tmp_path, "set: {test: false, learning: {name: rtrl}}\nvary: {task.steps: [3, 4]}")
     assert [(asked.experiment(p).test, asked.experiment(p).learning.name) for p in (0, 1)] == [(False, "rtrl")] * 2

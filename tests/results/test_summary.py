@@ -51,7 +51,7 @@ def test_the_keys_stand_in_the_order_that_they_had(folder: Path) -> None:
     for system in said["systems"].values():
         assert list(system) == [
             "rule", "machine", "analog", "bound", "chips", "loss", "accuracy", "gradient", "horizon", "energy",
-            "memory", "time", "efficiency", "weights", "signal_health", "diverged", "diagnostics",
+            "memory", "work", "time", "efficiency", "weights", "signal_health", "diverged", "diagnostics",
         ]  # fmt: skip
         assert "why_null" not in system["energy"] or system["energy"]["run_j"] is None
         assert "expected_fraction" not in system["energy"]

@@ -73,7 +73,8 @@ class Cluster:
                 if job is None:
                     return
                 key = f"hwsim-{job.id[:16]}-{run}"
-                future = self._client.submit(carry_out, job.config, job.seed, self._data, key=key, pure=False)
+                asked = job.config, job.seed, self._data, job.estimate
+                future = self._client.submit(carry_out, *asked, key=key, pure=False)
                 self._futures[future] = job
                 ended.add(future)
 

@@ -65,7 +65,7 @@ class _Worker:
         assert self.process.stdin is not None
         self.jobs.append(job)
         try:
-            self.process.stdin.write(json.dumps([job.config, job.seed, data]) + "\n")
+            self.process.stdin.write(json.dumps([job.config, job.seed, data, job.estimate]) + "\n")
             self.process.stdin.flush()
         except OSError:
             pass  # it died, which `_listen` reports

@@ -134,7 +134,8 @@ def _executor(
         from hwsim.experiments.study.cluster import Cluster
 
         return Cluster(options, where)
-    tasks.check(grid.experiment(0).task, None if data is None else Path(data))
+    if not grid.study.estimate:
+        tasks.check(grid.experiment(0).task, None if data is None else Path(data))
     return Processes(workers, where)
 
 
@@ -168,7 +169,7 @@ def _carry_out(grid: Grid, store: TrialStore, executor: Executor) -> Iterator[St
                 elif known := store.status_of(number, trial):
                     ended[known] += 1
                 else:
-                    running[trial] = Job([number], trial, config, seed)
+                    running[trial] = Job([number], trial, config, seed, grid.study.estimate)
                     yield running[trial]
 
     for job, result in executor.carry_out(jobs()):
@@ -180,7 +181,8 @@ def _carry_out(grid: Grid, store: TrialStore, executor: Executor) -> Iterator[St
 def identity(grid: Grid, point: int, seed: int) -> tuple[str, str]:
     """The hash of all data that determines a trial's results, and its experiment as JSON."""
     resolved = grid.experiment(point).resolved()
-    trial = documents.fingerprint({"hwsim": hwsim.__version__, "config": {**resolved, "seed": seed}})
+    determines = {"hwsim": hwsim.__version__, "config": {**resolved, "seed": seed}}
+    trial = documents.fingerprint({**determines, "estimate": True} if grid.study.estimate else determines)
     return trial, json.dumps(resolved)
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hwsim import tasks
+from hwsim.columns import METRICS
 from hwsim.config.experiment import Experiment, restored
 from hwsim.errors import HwsimError
 from hwsim.experiments import run as experiments
+from hwsim.experiments.estimate import estimate
 from hwsim.experiments.footprint import Footprint, footprint
 from hwsim.results.study.store import TrialResult
 from hwsim.results.summary import plain
@@ -27,19 +29,24 @@ class Job(NamedTuple):
         id: the hash of its resolved experiment.
         config: the resolved experiment as JSON; its seed is not used.
         seed: the seed of this trial.
+        estimate: whether it is an estimate rather than a run.
     """
 
     numbers: list[int]
     id: str
     config: str
     seed: int
+    estimate: bool
 
 
-def carry_out(config: str, seed: int, data: str | None = None) -> TrialResult:
-    """Run a resolved experiment with a seed; an error becomes part of the result."""
+def carry_out(config: str, seed: int, data: str | None = None, estimated: bool = False) -> TrialResult:
+    """Run or estimate a resolved experiment with a seed; an error becomes part of the result."""
     begun = time.perf_counter()
     try:
         experiment = _experiment(config).model_copy(update={"seed": seed})
+        if estimated:
+            summary = json.dumps(estimate(experiment).summary.plain(), allow_nan=False)
+            return TrialResult("done", None, None, summary, _NO_TESTS, time.perf_counter() - begun)
         result = experiments.simulate(experiment, _dataset, data, needed=_footprint(config))
     except Exception as error:  # other trials go on
         said = str(error) if isinstance(error, HwsimError) else f"{type(error).__name__}: {error}"
@@ -47,6 +54,10 @@ def carry_out(config: str, seed: int, data: str | None = None) -> TrialResult:
     summary = json.dumps(result.summary.plain(), allow_nan=False)
     metrics = json.dumps(plain(result.metrics.to_dict("split", index=False)), allow_nan=False)
     return TrialResult("done", None, None, summary, metrics, time.perf_counter() - begun)
+
+
+_NO_TESTS = json.dumps({"columns": [*METRICS], "data": []})
+"""The tests of an estimate."""
 
 
 @lru_cache(64)

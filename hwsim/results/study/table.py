@@ -113,6 +113,8 @@ def _of_system(system: Fields) -> Fields:
         **_energies(energy),
         "assumed_fraction": energy["assumed_fraction"],
         "peak_memory_bytes": memory["peak_bytes"],
+        "operations_gradient": (system.get("work") or {}).get("operations"),
+        "accesses_gradient": (system.get("work") or {}).get("accesses"),
         "time_sequence_s": time.get("sequence_s"),
         "time_training_step_s": time.get("training_step_s"),
         "passes": time.get("passes"),
