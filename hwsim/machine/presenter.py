@@ -116,14 +116,14 @@ class Presenter:
                 "before the input is shown"
             )
 
-    def step(self, index: int, begins: bool) -> Step:
-        """What a rule sees of the step that begins, and perhaps with it a pass."""
+    def step(self, index: int, begins: bool, ends: bool) -> Step:
+        """What a rule sees of the step that begins; a pass may begin with it, or end."""
         episode = self._machine.episode
         if index >= episode.steps:
-            return Beyond(self, episode, index)
+            return Beyond(self, episode, index, ends)
         if episode.free_from is not None and index >= episode.free_from:
-            return Free(self, episode, index, begins)
-        step = Step(self, episode, index, begins)
+            return Free(self, episode, index, begins, ends)
+        step = Step(self, episode, index, begins, ends)
         step.input = self.input(index)
         return step
 

@@ -175,7 +175,7 @@ class Sequencer:
         skips = Skips(self._machine, order) if self.skips else None
         while position < len(order):
             self._begin_step(order[position], position)
-            step = self.presenter.step(order[position], position == 0)
+            step = self.presenter.step(order[position], position == 0, position == len(order) - 1)
             yield step
             entries, aside = self._end_step(), self._machine.aside
             if self.after_step is not None:

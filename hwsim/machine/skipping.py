@@ -1,10 +1,10 @@
 """Leaps over what is equal: where only costs are wanted, a pass is carried out around its landmarks.
 
-A rule may branch on the configuration, and on what a step says of itself: whether it is the first or the last one, the
-first of its pass, carries a loss, follows one that does, is beyond the end of the input, is one of `every` so many
-steps, or is `past` the first ones. Between these landmarks steps are alike from period to period, where a period is one
-step unless the rule asks for `every`. So once three periods in a row have left the same records and changed what is
-held in the same way, the ledgers are given the rest at once, but for the last period, which is carried out as well:
+A rule may branch on the configuration, and on what a step says of itself: whether it is the first or the last one, of
+the sequence or of its pass, carries a loss, follows one that does, is beyond the end of the input, is one of `every` so
+many steps, or is `past` the first ones. Between these landmarks steps are alike from period to period, where a period
+is one step unless the rule asks for `every`. So once three periods in a row have left the same records and changed what
+is held in the same way, the ledgers are given the rest at once, but for the last period, which is carried out as well:
 what is held at most is held in one of the periods around. The same goes for rounds of passes over one part of the
 sequence after the other.
 """
@@ -102,9 +102,12 @@ class Skips:
         return 1 + times * period
 
     def _left(self, position: int, before: int, behind: int) -> int:
-        """How many steps follow the one at `position`, until the next of the landmarks `before` and `behind` it."""
-        index, order = self._order[position], self._order
-        return min(behind, order.stop) - index - 1 if order.step > 0 else index - max(before, order.stop + 1)
+        """How many steps follow the one at `position`, until the next of the landmarks `before` and `behind` it.
+
+        The last step of the pass is a landmark too.
+        """
+        index, last = self._order[position], self._order[-1]
+        return min(behind, last) - index - 1 if self._order.step > 0 else index - max(before, last + 1)
 
 
 def rounds(stage: Stage, parts: Sequence[range]) -> Iterator[range]:

@@ -64,19 +64,19 @@ class Step:
 
     Attributes:
         first, last: whether it is the sequence's first or last step, whatever the direction of the pass.
-        begins: whether it is the first one of the pass.
+        begins, ends: whether it is the first or the last one of the pass.
         input: the input of this step.
         carries_loss, loss_before: whether this step, and the one before it, carry a loss.
         free: whether the output of the step before takes the place of its input, see `Free`.
         beyond: whether it is behind the end of the input, see `Beyond`.
     """
 
-    __slots__ = ("_index", "_presenter", "begins", "carries_loss", "first", "input", "last", "loss_before")
+    __slots__ = ("_index", "_presenter", "begins", "carries_loss", "ends", "first", "input", "last", "loss_before")
     free = beyond = False
     input: Signal
 
-    def __init__(self, presenter: Shows, episode: Episode, index: int, begins: bool) -> None:
-        self._presenter, self._index, self.begins = presenter, index, begins
+    def __init__(self, presenter: Shows, episode: Episode, index: int, begins: bool, ends: bool) -> None:
+        self._presenter, self._index, self.begins, self.ends = presenter, index, begins, ends
         self.first, self.last = index == 0, index == episode.steps - 1
         self.carries_loss = index >= episode.loss_from
         self.loss_before = index > episode.loss_from
@@ -149,8 +149,8 @@ class Beyond(Step):
     __slots__ = ()
     beyond = True
 
-    def __init__(self, presenter: Shows, episode: Episode, index: int) -> None:
-        self._presenter, self._index, self.begins = presenter, index, False
+    def __init__(self, presenter: Shows, episode: Episode, index: int, ends: bool) -> None:
+        self._presenter, self._index, self.begins, self.ends = presenter, index, False, ends
         self.first = self.last = self.carries_loss = False
         self.loss_before = index == episode.steps
 

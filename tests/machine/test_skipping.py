@@ -66,7 +66,7 @@ class Parts(Rule):
 
 
 class Backward(Rule):
-    """Goes back over the sequence, with something more in every third step and in those past the 40th."""
+    """Goes back over the sequence, with more in every third step, in those past the 40th, and less in the last."""
 
     def gradients(self, network: Network) -> None:
         machine, width = network.machine, network.layers[0].cell.width
@@ -75,7 +75,7 @@ class Backward(Rule):
             for step in machine.forward_pass("forward"):
                 network.step(states, step)
             for step in machine.backward_pass("back"):
-                if step.every(3) or step.past(40):
+                if step.every(3) or (step.past(40) and not step.ends):
                     tape.push(states.layers[0].load())
         network.finish_gradient()
 
