@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from hwsim import documents, learning, machines, networks
 from hwsim.config import hardware
 from hwsim.episode import Episode
+from hwsim.errors import ConfigError
 from hwsim.experiments.look import Outside
 from hwsim.learning.diagnostics import Look
 from hwsim.learning.horizon import Horizon
@@ -57,6 +58,8 @@ RULES = {
     "fpe two_minus": {"name": "fpe", "inverse": "two_minus"},
     "rtrl": {"name": "rtrl"},
     "one_step": {"name": "one_step"},
+    "tbptt window": {"name": "tbptt", "k": 3},
+    "tbptt block": {"name": "tbptt", "kind": "block", "k": 3},
     "spatial": {"name": "spatial"},
 }
 
@@ -77,6 +80,20 @@ def machine_options(name: Any) -> Any:
 
 def rule(options: dict[str, Any] | str) -> learning.Rule:
     return learning.build(_RULE.validate_python(RULES[options] if isinstance(options, str) else options))
+
+
+def least_steps(*learners: dict[str, Any] | str) -> int:
+    """The length of the shortest sequences that all of these rules learn from."""
+    steps = 1
+    for learner in map(rule, learners):
+        while True:
+            try:
+                learner.fits(steps)
+            except ConfigError:
+                steps += 1
+            else:
+                break
+    return steps
 
 
 def random_episode(

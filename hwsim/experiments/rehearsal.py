@@ -50,6 +50,7 @@ def rehearse(
     try:
         stage = machines.build(options.machine, seed=experiment.seed)
         network = Network(stage, experiment.network, episode.width, episode.outputs, rule.uses)
+        rule.fits(episode.steps)
         last().check(network)
         network.begin_training()
         rule.prepare(network)

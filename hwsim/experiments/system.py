@@ -184,6 +184,7 @@ class System:
         )
         stage.holds = holds
         network = self._placed(stage, self.rule.uses)
+        self.rule.fits(self.dataset.train.steps)
         self.rule.check(network)
         if learns:
             network.begin_training()

@@ -64,6 +64,12 @@ class Rule(ABC):
         Raises:
             HwsimError: the rule cannot run; the message says what it lacks, and what has it."""
 
+    def fits(self, steps: int) -> None:
+        """Refuse to learn from sequences of `steps` steps; called before anything runs.
+
+        Raises:
+            ConfigError: they are too short."""
+
     def prepare(self, network: Network) -> None:
         """Make what lives longer than a batch, such as averages of weights or fixed feedback matrices.
 

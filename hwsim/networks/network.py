@@ -12,7 +12,7 @@ from hwsim.accounts.memory import DELAY, STATE
 from hwsim.cells import AnyOptions
 from hwsim.episode import Episode
 from hwsim.errors import CausalityError
-from hwsim.machine import Carried, Machine, Register, Signal, Step, Tape, Trainable, Workspace
+from hwsim.machine import Carried, DelayLine, Machine, Register, Signal, Step, Tape, Trainable, Workspace
 from hwsim.networks.downward import Level, downward
 from hwsim.networks.loss import Loss
 from hwsim.networks.loss import Options as LossOptions
@@ -183,6 +183,7 @@ class Network:
         tapes: list[Tape] | None = None,
         checkpoints: list[Tape] | None = None,
         fed: Signal | None = None,
+        lines: list[DelayLine] | None = None,
     ) -> tuple[Signal, list[Seen]]:
         """One step of the dynamics: the output as the loss sees it, and the operating points of the layers.
 
@@ -190,6 +191,7 @@ class Network:
             tapes: tapes that each old state is pushed onto.
             checkpoints: tapes that each old state is popped from; without them it is loaded from its register.
             fed: what the first layer gets in place of the input of the step.
+            lines: delay lines that the old state of each layer is put into.
         """
         x, seen = step.input if fed is None else fed, []
         for number, (layer, register) in enumerate(zip(self.layers, states.layers, strict=True)):
@@ -202,6 +204,8 @@ class Network:
                     before = register.load()
                 if tapes:
                     tapes[number].push(before)
+                if lines:
+                    lines[number].store(before)
                 h, at = layer.cell.step(before, x)
                 register.store(h)
                 if step.last and self.machine.episode.carries and not self.machine.sequencer.presenter.again:

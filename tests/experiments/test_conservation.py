@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import RULES, built, close, random_episode, rule
+from conftest import RULES, built, close, least_steps, random_episode, rule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +21,7 @@ MODEST = settings(max_examples=20, deadline=None, derandomize=True)
 
 
 def fits(learner, on):
-    return not (learner.startswith("bptt") and on in ("pcm_crossbar", "rram_crossbar"))
+    return not (rule(learner).needs_tape and on in ("pcm_crossbar", "rram_crossbar"))
 
 
 @st.composite
@@ -43,7 +43,7 @@ def experiment(draw):
         "chips": draw(st.integers(1, 3)),
         "task": {
             "name": "random",
-            "steps": draw(st.integers(1, 9)),
+            "steps": draw(st.integers(least_steps(learner, other), 9)),
             "width": draw(st.integers(1, 3)),
             "outputs": draw(st.integers(2, 3)),
             "target": draw(st.sampled_from(["classes", "values"])),

@@ -7,7 +7,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from conftest import NETWORKS, RULES, SPARSE, built, close, machine_options, random_episode, rule
+from conftest import NETWORKS, RULES, SPARSE, built, close, least_steps, machine_options, random_episode, rule
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
@@ -68,7 +68,7 @@ def taped(on):
 
 
 def fits(learner, on):
-    return not (learner.startswith("bptt") and not taped(on))
+    return not (rule(learner).needs_tape and not taped(on))
 
 
 @st.composite
@@ -107,7 +107,7 @@ def experiment(draw):
         "called": draw(st.sampled_from(["substrate", "chip"])),
         "seed": draw(st.integers(0, 99)),
         "chips": draw(st.integers(1, 2)),
-        "task": draw(task()),
+        "task": draw(task(least_steps(ALL_RULES[learner], ALL_RULES[other]))),
         "network": {
             "layers": layers,
             "pooling": draw(st.sampled_from(["none", "last", "cumulative_mean"])),
@@ -133,16 +133,16 @@ CHECKPOINTED = {"bptt checkpoints", "bptt sqrt", "bptt 4", "bptt 1"}
 
 
 @st.composite
-def task(draw):
+def task(draw, least):
     """Losses on each step, on the last ones, on the last one only, with a target a sequence or a step."""
     few = {"train": draw(st.integers(2, 6)), "test": draw(st.integers(1, 5))}
-    steps = draw(st.integers(1, 40))
+    steps = draw(st.integers(least, 40))
     kind = draw(st.sampled_from(["random", "copy", "adding"]))
     if kind == "copy":
         return {
             "name": "copy",
             "symbols": 2,
-            "length": draw(st.integers(1, 6)),
+            "length": draw(st.integers((least + 1) // 2, 6)),
             "delay": draw(st.integers(0, 30)),
             **few,
         }

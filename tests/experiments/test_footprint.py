@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from conftest import NETWORKS, RULES, close
+from conftest import NETWORKS, RULES, close, rule
 
 import hwsim
 from hwsim import networks, tasks
@@ -278,7 +278,7 @@ def test_what_no_computer_has_is_refused_as_well(changes: dict[str, Any]) -> Non
 @pytest.mark.parametrize("network", ["lru stack", "tanh"])
 def test_each_rule_can_be_weighed_on_each_machine(learner: str, on: str, network: str) -> None:
     kinds = {"machine": on, "learning": RULES[learner], "network": NETWORKS[network], "chips": 2}
-    if learner.startswith("bptt") and on == "pcm_crossbar":
+    if rule(learner).needs_tape and on == "pcm_crossbar":
         with pytest.raises(HwsimError, match="needs a tape"):
             footprint(experiment(**kinds, training=TRAINING))
         return

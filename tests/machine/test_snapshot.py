@@ -46,7 +46,7 @@ def run(network, learner, on):
 
 def fits(learner, on):
     strict = on in ("pcm_crossbar", "rram_crossbar") or on is LEAKY
-    return not (learner.startswith("bptt") and strict)
+    return not (rule(learner).needs_tape and strict)
 
 
 @pytest.mark.parametrize("network", ["lru stack", "tanh"])

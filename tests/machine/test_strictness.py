@@ -388,7 +388,7 @@ def test_signals_of_two_machines_do_not_meet():
 def test_every_rule_but_bptt_runs_on_a_strict_substrate(on, network):
     for learner in RULES:
         run = lambda learner=learner: gradient(network, learner, random_episode(), on=on, chips=2, strict=True)  # noqa: E731
-        if learner.startswith("bptt"):
+        if rule(learner).needs_tape:
             with pytest.raises(CapabilityError, match="no tape"):
                 run()
         else:
@@ -408,7 +408,7 @@ def test_a_network_needs_no_more_tiles_than_the_machine_has():
 
 
 @pytest.mark.parametrize("on", ["ideal", "digital_45nm", "pcm_crossbar", "pcm_crossbar_in_the_loop"])
-@pytest.mark.parametrize("learner", [name for name in RULES if not name.startswith("bptt")])
+@pytest.mark.parametrize("learner", [name for name in RULES if not rule(name).needs_tape])
 def test_an_input_changed_later_changes_nothing_before_it(on, learner):
     """In the first pass, up to the change, every register and sum keeps its bytes."""
     changed_at, runs = 4, []
@@ -444,7 +444,7 @@ def test_the_tape_of_a_strict_machine_keeps_copies():
 def test_all_memory_is_released_in_the_end():
     for on in machine_names():
         for learner in RULES:
-            if learner.startswith("bptt") and on in STRICT:
+            if rule(learner).needs_tape and on in STRICT:
                 continue
             episode, learned = random_episode(), rule(learner)
             made = built({"layers": [LRU]}, learned, episode, on=on)
