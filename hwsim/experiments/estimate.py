@@ -7,7 +7,8 @@ time are those of the run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -104,7 +105,7 @@ class Sketch(System):
             else:
                 if check:
                     totals += self._checked(check.sequences)
-                totals += self._tested(1)
+                totals += self._tested(1, learned=False)
         except HwsimError as error:
             raise type(error)(f"{self.name}: {error}") from None
         self.outcome.totals.append(totals)
@@ -123,7 +124,7 @@ class Sketch(System):
         assert training is not None
         size, updates, every = self._length(training)
         optimizer = optimizers.build(training.optimizer, self.network)
-        episode, totals = train.select(slice(0, size)), self._tested(1)
+        episode, totals = train.select(slice(0, size)), self._tested(1, learned=False)
         lasting = train.batch // size if train.carries else 1  # batches that go on from each other
         for stage in stages(self.rule, updates):
             for continues in (False, True):
@@ -132,7 +133,7 @@ class Sketch(System):
                     update = Update(self.network, optimizer, training, batches[0] / updates)
                     shown, alike = replace(episode, continues=continues), stage._replace(batches=batches)
                     totals += self._learned(alike, update, shown, wanted=updates // 2 in batches)
-        return totals + self._tested(ceil(updates / every))
+        return totals + self._tested(ceil(updates / every), learned=True)
 
     def _learned(self, stage: TrainingStage, update: Update, episode: Episode, wanted: bool) -> Totals:
         """Totals of all batches of a stage of training; if `wanted`, one of them is recorded step by step."""
@@ -143,19 +144,22 @@ class Sketch(System):
                 stage.rule.learn(self.network, update)
             self.outcome.detail = watch.detail or self.outcome.detail
 
-        devices = machine.devices
-        before = 0 if devices is None else devices.written.copy()
-        totals = self._repeated(learn, times)
-        if devices is not None:
-            devices.written = before + times * (devices.written - before) / min(times, 2)
-        return totals
+        with self._writes_counted(times / min(times, 2)):
+            return self._repeated(learn, times)
 
-    def _tested(self, times: int) -> Totals:
+    def _tested(self, times: int, learned: bool) -> Totals:
         """Totals of `times` tests; none if the experiment has no test."""
-        test = self.dataset.test
         if not self.experiment.test:
             return Totals()
-        totals = Totals()
+        with self._writes_counted(times), self._at_test_weights(learned):
+            around = self.machine.journal.collect()
+            self.outcome.inference = self._inferred()
+        around += self.machine.journal.collect()
+        return (around + self.outcome.inference).times(times)
+
+    def _inferred(self) -> Totals:
+        """Totals of one test, without what it takes to set its weights."""
+        test, totals = self.dataset.test, Totals()
         full, rest = divmod(test.batch, TEST_BATCH)
         for size, count in ((TEST_BATCH, full), (rest, 1 if rest else 0)):
 
@@ -164,8 +168,16 @@ class Sketch(System):
                     self.network.infer()
 
             totals += self._repeated(infer, count)
-        self.outcome.inference = totals
-        return totals.times(times)
+        return totals
+
+    @contextmanager
+    def _writes_counted(self, times: float) -> Iterator[None]:
+        """Have what is written into devices in a block count so many times."""
+        devices = self.machine.devices
+        before = 0 if devices is None else devices.written.copy()
+        yield
+        if devices is not None:
+            devices.written = before + times * (devices.written - before)
 
     def _repeated(self, work: Callable[[], None], times: int) -> Totals:
         """Totals of `work`, `times` times; carried out at most twice, since the first time allocates buffers."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import compress, count
@@ -289,10 +290,11 @@ class System:
     def _test(self, updates: int, epoch: int, train_loss: np.ndarray | None) -> None:
         if not self.experiment.test:
             return
-        before = self.machine.journal.collect()
-        score = evaluate(self.network, self.dataset.test, TEST_BATCH)
-        self.outcome.inference = self.machine.journal.collect()
-        self.machine.journal.totals = before + self.outcome.inference
+        with self._at_test_weights(learned=updates > 0):
+            before = self.machine.journal.collect()
+            score = evaluate(self.network, self.dataset.test, TEST_BATCH)
+            self.outcome.inference = self.machine.journal.collect()
+            self.machine.journal.totals = before + self.outcome.inference
         self.outcome.score = score
         lost = [int(chip) for chip in np.flatnonzero(~np.isfinite(score.loss))]
         if lost:
@@ -311,6 +313,14 @@ class System:
                     **{name: report.value(name) for name in REPORTED_AT_TESTS},
                 }
             )
+
+    @contextmanager
+    def _at_test_weights(self, learned: bool) -> Iterator[None]:
+        """Have the network hold the weights that the rule is tested at; what that takes is no part of the test."""
+        with self.rule.tested(self.network) if learned else nullcontext():
+            self.machine.journal.close_batch(1)
+            yield
+        self.machine.journal.close_batch(1)
 
     def _stop_diverged_chips(self, updates: int) -> None:
         """Set gradients that are not finite to zero, so that the chip keeps its weights; record the first time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from typing import Any, Self
 
@@ -100,6 +101,13 @@ class Rule(ABC):
         losses = network.machine.episode.losses
         self.gradients(network)
         update(losses)
+
+    def tested(self, network: Network) -> AbstractContextManager[None]:
+        """While it is entered, the network holds the weights to be tested; by default those that it learns with.
+
+        It changes weights in phases, programs the units, and leaves all as it was. It is not used before learning.
+        """
+        return nullcontext()
 
     def horizon(self, look: Look) -> Horizon | None:
         """How far the rule can carry errors forward in time on this machine.
