@@ -90,6 +90,13 @@ class Episode:
         """The number of losses, of all sequences and steps."""
         return self.batch * self.loss_steps if self.mask is None else int(self.mask[:, self.loss_from :].sum())
 
+    def losses_in(self, part: range) -> int:
+        """The number of losses in some of the steps."""
+        first = max(self.loss_from, part.start)
+        return (
+            self.batch * max(part.stop - first, 0) if self.mask is None else int(self.mask[:, first : part.stop].sum())
+        )
+
     @property
     def ends(self) -> np.ndarray:
         """The last step that carries a loss, in each sequence."""

@@ -59,6 +59,8 @@ RULES = {
     "rtrl": {"name": "rtrl"},
     "one_step": {"name": "one_step"},
     "tbptt window": {"name": "tbptt", "k": 3},
+    "fptt": {"name": "fptt", "parts": 3},
+    "fptt steps": {"name": "fptt", "parts": "steps", "form": "paper"},
     "tbptt block": {"name": "tbptt", "kind": "block", "k": 3},
     "spatial": {"name": "spatial"},
 }

@@ -39,6 +39,7 @@ from hwsim.operations.operation import BY_KIND, BY_NAME, SPARSE, Binary, Operati
 from hwsim.operations.reductions import (
     gather,
     largest,
+    lookup,
     norm,
     pair_cross,
     pair_dot,
@@ -96,6 +97,7 @@ __all__ = [
     "join",
     "larger",
     "largest",
+    "lookup",
     "moves",
     "multiply",
     "negate",

@@ -137,6 +137,16 @@ project = Operation(
     traffic=Traffic.DOT_PRODUCTS,
 )
 """The dot products of each of a bundle's k vectors with one vector: k numbers."""
+lookup = Operation(
+    "look up",
+    lambda table, v: np.matmul(v, table.reshape(table.shape[0], v.shape[-1], -1)),
+    shape=lambda table, vector: (*vector[:-1], table[-1] // vector[-1]),
+    size=lambda table, vector: (vector[-1], table[-1] // vector[-1]),
+    work=macs,
+    product=True,
+    traffic=Traffic.DOT_PRODUCTS,
+)
+"""The row of a table that a one-hot vector names: `lookup(table, vector)`, with the rows one after another on wires."""
 gather = Operation(
     "gather",
     lambda v: v.sum(2),

@@ -388,7 +388,7 @@ def test_effective_bits_follow_from_noise_and_range():
 
 
 def test_rules_are_all_of_learning():
-    assert set(learning.RULES) == {"bptt", "fpe", "one_step", "rtrl", "spatial", "tbptt"}
+    assert set(learning.RULES) == {"bptt", "fpe", "fptt", "one_step", "rtrl", "spatial", "tbptt"}
 
 
 def test_the_horizon_counts_mismatch_between_multipliers_that_are_separate():
