@@ -1,6 +1,8 @@
 """Networks written from their equations, for automatic differentiation (HIPS autograd)."""
 
 import autograd.numpy as anp
+import numpy as np
+from autograd import jacobian
 
 
 def model(layers, parameters, inputs):
@@ -66,3 +68,37 @@ def readout(options, p, h):
     for number in range(1, hidden + 1):
         h = anp.maximum(p[f"V{number}"] @ h + p[f"V{number} b"], 0)
     return p[f"V{hidden + 1}"] @ h + p[f"V{hidden + 1} b"]
+
+
+def step(cell, p, h, x):
+    """One step of a cell with a real state."""
+    if cell["name"] in ("gru", "lstm"):
+        return gated(cell["name"], p, h, x)
+    leak = cell.get("leak", 1.0)
+    return (1 - leak) * h + leak * anp.tanh(p["W"] @ h + p["U"] @ x + p["b"])
+
+
+class Path:
+    """What a layer with a linear readout does to one sequence, for recursions that are written in NumPy.
+
+    Attributes:
+        p, inputs: parameters, and the input of each step.
+        steps: J, F by parameter, ∂l/∂h, ∂l/∂y and h of each step; l is half the squared error.
+    """
+
+    def __init__(self, cell, p, inputs, targets):
+        self.p, self.inputs = p, inputs
+        names = [name for name in p if not name.startswith("V")]
+        layer, visible = {name: p[name] for name in names}, p["V1"].shape[1]
+        h, self.steps = np.zeros(visible * (2 if cell["name"] == "lstm" else 1)), []
+        for x, target in zip(inputs, targets, strict=True):
+            J = jacobian(lambda h, x=x: step(cell, layer, h, x))(h)
+            F = {
+                name: jacobian(lambda v, name=name, h=h, x=x: step(cell, {**layer, name: v}, h, x))(p[name])
+                for name in names
+            }
+            h = step(cell, layer, h, x)
+            error = p["V1"] @ h[:visible] + p["V1 b"] - target
+            g = np.zeros_like(h)
+            g[:visible] = p["V1"].T @ error
+            self.steps.append((J, F, g, error, h))

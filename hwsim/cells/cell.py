@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from hwsim.accounts.memory import LEARNING
 from hwsim.cells.factor import Factor
 from hwsim.errors import CapabilityError
-from hwsim.machine import Machine, Register, Signal, Trainable, Workspace
+from hwsim.machine import Accumulator, Machine, Register, Signal, Trainable, Workspace
 from hwsim.operations import identity, project, solve
 from hwsim.records import Shape
 
@@ -79,6 +79,14 @@ class Cell(ABC):
     def along(self, at: Any, v: Signal) -> Signal:
         """J v, for a vector, or for each vector of a bundle."""
 
+    def along_input(self, at: Any, v: Signal) -> Signal:
+        """(∂f/∂x) v, for a vector, or for each vector of a bundle.
+
+        Raises:
+            CapabilityError: the cell does not say it.
+        """
+        raise CapabilityError(f"{self.name} does not say how its state changes with its input")
+
     def inverse_transposed(self, at: Any, v: Signal) -> Signal:
         """J⁻ᵀ v; by default by solving a linear system with the dense Jacobian."""
         columns = self.along(at, identity(self.machine, self.width))  # vector k of this bundle is J e_k
@@ -104,6 +112,21 @@ class Cell(ABC):
     def traced(self) -> dict[str, Shape]:
         """Shapes of the parameters that `factors` gives factors of, by their name in the cell."""
         return {self.traced_as(trainable): trainable.shape for trainable in self.trainables}
+
+    @property
+    def sums(self) -> dict[str, Accumulator]:
+        """The sums of the gradient that `factors` name, by the same names."""
+        return {self.traced_as(trainable): trainable.gradient for trainable in self.trainables}
+
+    @property
+    def together(self) -> list[list[str]]:
+        """Names of traced parameters, in groups that enter the state by the same rows, each by its own columns."""
+        return [[name] for name in self.traced]
+
+    @property
+    def links(self) -> list[list[int]] | None:
+        """The units that each unit hears in one step, besides itself, by fixed connections; None if it may be all."""
+        return None
 
     def traced_as(self, trainable: Trainable) -> str:
         """The name of a parameter in the cell."""

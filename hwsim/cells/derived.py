@@ -63,7 +63,14 @@ class Derived(Cell):
         return error
 
     def along(self, at: OperatingPoint, v: Signal) -> Signal:
-        changes: dict[int, Signal] = {id(at.h): v}
+        return self._along(at, at.h, v)
+
+    def along_input(self, at: OperatingPoint, v: Signal) -> Signal:
+        return self._along(at, at.x, v)
+
+    def _along(self, at: OperatingPoint, of: Signal, v: Signal) -> Signal:
+        """The change of the new state with a change v of a signal."""
+        changes: dict[int, Signal] = {id(of): v}
         for node in at.nodes:
             change: Signal | None = None
             for position, operand in enumerate(node.operands):
@@ -95,18 +102,27 @@ class Derived(Cell):
             products = None if node.holder is None else products_behind(at, node.result, self.width // self.blocks)
             if products is None:
                 continue
-            if isinstance(node.holder, SparseMatrix):
-                raise CapabilityError(
-                    f"{node.holder.name} is sparse, and rules that carry sensitivities forward take dense matrices"
-                )
             if products:
                 raise CapabilityError(f"{node.holder.name} reaches other rows of the state through another product")
             rows, trainable = tuple(each.of(node.result) for each in errors), node.holder.trainable
             if isinstance(node.holder, Gain):
                 rows = tuple(r if r is None else r * node.operands[0] for r in rows)
+            if isinstance(node.holder, SparseMatrix):
+                sources = node.holder.sources(node.operands[0])
+                rows = tuple(r if r is None else r * sources for r in rows)
             column = node.operands[0] if node.operation.traffic is Traffic.PRODUCT else None
             found.append(Factor(self.traced_as(trainable), rows, column, trainable.gradient))
         return found
+
+    @property
+    def links(self) -> list[list[int]] | None:
+        recurrent = [unit for unit in self.units if isinstance(unit, Matrix) and unit.trainable.group == "recurrent"]
+        sparse = [unit.connections for unit in recurrent if isinstance(unit, SparseMatrix)]
+        if len(sparse) < len(recurrent):
+            return None
+        units = self.width // self.blocks
+        rows = [(number % units, heard) for places in sparse for number, heard in enumerate(places)]
+        return [sorted({each for unit, heard in rows if unit == number for each in heard}) for number in range(units)]
 
     def own_decay(self, at: OperatingPoint, recurrent: bool = True) -> list[list[Signal | None]]:
         units = self.width // self.blocks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from hwsim.machine import Accumulator, Signal
-from hwsim.operations import Binary, Operation, multiply, singles
+from hwsim.operations import Binary, Operation, disperse, disperse_modes, multiply, pair_dot, singles
 
 
 class Factor(NamedTuple):
@@ -28,8 +28,20 @@ class Factor(NamedTuple):
     sums: Accumulator
     product: Binary | Operation = multiply
 
+    @property
+    def is_bundle(self) -> bool:
+        """Whether r is the bundle r cᵀ."""
+        return self.column is None and len(self.sums.size) > 1
+
     def own(self, block: int) -> Signal:
         """r cᵀ for a block of the state that p reaches, one number per entry of p: a bundle of a vector per column."""
         r = self.rows[block]
         assert r is not None, f"{self.name} does not reach block {block} of the state"
         return r if self.column is None else r * singles(self.column)
+
+    def dispersed(self, own: Signal, block: int = 0, blocks: int = 1, units: int | None = None) -> Signal:
+        """Sensitivities of units to their own entries of p, as a bundle of whole states: a vector for each entry."""
+        if self.product is not multiply:
+            return disperse_modes(own, self.product is pair_dot)
+        units = units or own.width
+        return disperse(own, block * units, units, blocks * units)

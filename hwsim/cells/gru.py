@@ -45,6 +45,10 @@ class GRU(Derived):
         self.b = Bias.trained(machine, f"{name} b", "input", initial.zeros(rows))
         self.keep(self.W, self.U, self.b)
 
+    @property
+    def together(self) -> list[list[str]]:
+        return [["W"], ["U", "b"]]
+
     def next(self, h: Signal, x: Signal) -> Signal:
         recurrent, driven = self.W @ h, self.U @ x + self.b
         wz, wr, wc = (self._gate(recurrent, number) for number in range(3))

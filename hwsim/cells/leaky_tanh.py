@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field, model_validator
 from hwsim import initial
 from hwsim.cells.cell import Cell, Size
 from hwsim.cells.factor import Factor
-from hwsim.errors import CapabilityError
 from hwsim.machine import Bias, Machine, Matrix, Signal, SparseMatrix
 from hwsim.operations import plus_identity, solve, tanh, tanh_slope
 
@@ -107,6 +106,9 @@ class LeakyTanh(Cell):
     def along(self, at: OperatingPoint, v: Signal) -> Signal:
         return self._leaky(v, at.slope * (self.W @ v))
 
+    def along_input(self, at: OperatingPoint, v: Signal) -> Signal:
+        return at.slope * (self.U @ v)
+
     def accumulate(self, at: OperatingPoint, delta: Signal, drive: Signal, recurrent: bool = True) -> None:
         if recurrent:
             self.W.gradient.add_outer(drive, at.h)
@@ -114,13 +116,19 @@ class LeakyTanh(Cell):
         self.b.gradient.add(drive)
 
     def factors(self, at: OperatingPoint) -> list[Factor]:
-        if isinstance(self.W, SparseMatrix):
-            raise CapabilityError(
-                f"{self.name}: rules that carry sensitivities forward take dense matrices; leave out fan_in, or take a "
-                "rule that carries errors, such as bptt or fpe"
-            )
         entries = ("W", self.W, at.h), ("U", self.U, at.x), ("b", self.b, None)
-        return [Factor(name, (at.slope,), column, unit.gradient) for name, unit, column in entries]
+        factors = [Factor(name, (at.slope,), column, unit.gradient) for name, unit, column in entries]
+        if isinstance(self.W, SparseMatrix):
+            factors[0] = Factor("W", (at.slope * self.W.sources(at.h),), None, self.W.gradient)
+        return factors
+
+    @property
+    def together(self) -> list[list[str]]:
+        return [["W"], ["U", "b"]] if isinstance(self.W, SparseMatrix) else [["W", "U", "b"]]
+
+    @property
+    def links(self) -> list[list[int]] | None:
+        return self.W.connections if isinstance(self.W, SparseMatrix) else None
 
     def own_decay(self, at: OperatingPoint, recurrent: bool = True) -> list[list[Signal | float | None]]:
         kept = 1 - self.leak

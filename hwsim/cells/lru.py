@@ -121,6 +121,9 @@ class LRU(Cell):
     def along(self, at: OperatingPoint, v: Signal) -> Signal:
         return self.eigenvalues * v
 
+    def along_input(self, at: OperatingPoint, v: Signal) -> Signal:
+        return self.gamma * (self.B @ v)
+
     def product(self, workspace: Workspace, name: str) -> Register:
         return workspace.register(name, self.width, LEARNING, initial=(1.0, 0.0))
 
@@ -142,6 +145,11 @@ class LRU(Cell):
     def traced(self) -> dict[str, Shape]:
         n = self.width
         return {"lambda": (n,), "gamma": (n,), "b": (n,), "B": (n, self.B.shape[1])}
+
+    @property
+    def sums(self) -> dict[str, Accumulator]:
+        named = ("gamma", self.log_gamma), ("b", self.b), ("B", self.B)
+        return {"lambda": self.eigenvalue_gradient, **{name: each.gradient for name, each in named}}
 
     def factors(self, at: OperatingPoint) -> list[Factor]:
         """h for λ, γu for log γ, γ for b, and for each input j the vector γ x_j for B."""

@@ -47,6 +47,10 @@ class LSTM(Derived):
         self.b = Bias.trained(machine, f"{name} b", "input", initial.ones_between(4 * n, n, 2 * n))
         self.keep(self.W, self.U, self.b)
 
+    @property
+    def together(self) -> list[list[str]]:
+        return [["W", "U", "b"]]
+
     def next(self, h: Signal, x: Signal) -> Signal:
         n = self.n
         before, c = take(h, 0, n), take(h, n, 2 * n)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from hwsim.accounts.memory import WEIGHTS
@@ -11,7 +13,7 @@ from hwsim.machine.parameters import Matrix, Trainable
 from hwsim.machine.signal import Signal
 from hwsim.machine.stage import Stage
 from hwsim.machine.storage import Accumulator, Storage
-from hwsim.operations import Held, sparse
+from hwsim.operations import Held, Places, pick, sparse
 from hwsim.operations.sparse import Connected
 
 
@@ -48,8 +50,24 @@ class SparseMatrix(Matrix):
             )
         index, bits = machine.numerics.drawn(places)[None], (columns - 1).bit_length() or 1
         self._places = Storage(machine, f"{name} columns", WEIGHTS, places.shape, index, shared=True, bits=bits)
+        self._drawn = places
         trainable = SparseTrainable(machine, name, group, weights, self._places, columns)
         self._hold(trainable, (*weights.shape, columns))
+
+    @cached_property
+    def connections(self) -> list[list[int]]:
+        """The columns that each row is connected to, which the design fixes."""
+        places: list[list[int]] = self._drawn.draw().tolist()
+        return places
+
+    @cached_property
+    def _columns_by_rank(self) -> Places:
+        return Places(list(zip(*self.connections, strict=True)))
+
+    def sources(self, x: Signal) -> Signal:
+        """What arrives at the connections: a bundle of vectors on the rows, vector k for connection k of each."""
+        bundle: Signal = pick(x, self._columns_by_rank)
+        return bundle
 
     def holds(self, operation: Held) -> Connected:
         """What a product multiplies by."""

@@ -69,7 +69,7 @@ class Layer:
     def __init__(
         self, machine: Machine, name: str, options: LayerOptions, inputs: int, outputs: int, uses: frozenset[str]
     ) -> None:
-        self.machine, self.name, self.inputs = machine, name, inputs
+        self.machine, self.name, self.inputs, self.outputs = machine, name, inputs, outputs
         with machine.part(name):
             self.cell = cells.build(machine, name, options.cell, inputs, uses)
             seen = cells.size(options.cell, inputs)

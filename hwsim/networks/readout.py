@@ -9,8 +9,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from hwsim import initial
-from hwsim.machine import Bias, Gain, Machine, Matrix, Signal, Trainable
-from hwsim.operations import gate, pad, relu, standardise, standardise_error, take
+from hwsim.cells.factor import Factor
+from hwsim.machine import Accumulator, Bias, Gain, Machine, Matrix, Signal, Trainable
+from hwsim.operations import gate, ones, pad, relu, standardise, standardise_error, take
 
 
 class Options(BaseModel, extra="forbid"):
@@ -26,6 +27,10 @@ class Options(BaseModel, extra="forbid"):
     ] = None
 
 
+Changes = list[tuple[Accumulator, Signal]]
+"""A bundle with the change of a signal with each entry of a parameter, beside the sums of the parameter's gradient."""
+
+
 class Block(ABC):
     """A memoryless map; `forward` also gives what `back` needs, which are signals of the same step."""
 
@@ -38,6 +43,14 @@ class Block(ABC):
     @abstractmethod
     def back(self, seen: Any, error: Signal, learn: bool, onward: bool) -> Signal | None:
         """Add to the gradient if `learn`; gives the error at the input if `onward`."""
+
+    @abstractmethod
+    def along(self, seen: Any, change: Signal) -> Signal:
+        """The change of the output with a change of the input, for a vector, or for each vector of a bundle."""
+
+    def factors(self, seen: Any) -> list[Factor]:
+        """How its parameters enter the output."""
+        return []
 
     def program(self) -> None:
         """Program the units to the master values; called in a phase."""
@@ -60,6 +73,14 @@ class Dense(Block):
             self.b.gradient.add(error)
         return self.W.T @ error if onward else None
 
+    def along(self, seen: Signal, change: Signal) -> Signal:
+        return self.W @ change
+
+    def factors(self, x: Signal) -> list[Factor]:
+        one = ones(self.W.machine, self.b.width)
+        entries = (self.W.trainable, x), (self.b.trainable, None)
+        return [Factor(each.name, (one,), column, each.gradient) for each, column in entries]
+
     def program(self) -> None:
         self.W.program()
         self.b.program()
@@ -77,11 +98,15 @@ class Relu(Block):
     def back(self, x: Signal, error: Signal, learn: bool, onward: bool) -> Signal | None:
         return gate(error, x) if onward else None
 
+    def along(self, x: Signal, change: Signal) -> Signal:
+        return gate(change, x)
+
 
 class Norm(Block):
     """g (x - mean) / √(variance + ε) + b over the wires (Ba, Kiros and Hinton, arXiv:1607.06450, 2016)."""
 
     def __init__(self, machine: Machine, name: str, width: int) -> None:
+        self._machine = machine
         self.g = Gain.trained(machine, name, "readout", initial.ones(width))
         self.b = Bias.trained(machine, f"{name} b", "readout", initial.zeros(width))
         self.trainables = [self.g.trainable, self.b.trainable]
@@ -95,6 +120,13 @@ class Norm(Block):
             self.g.gradient.add(error * seen[0])
             self.b.gradient.add(error)
         return standardise_error(self.g * error, *seen) if onward else None
+
+    def along(self, seen: tuple[Signal, Signal], change: Signal) -> Signal:
+        return self.g * standardise_error(change, *seen)  # the Jacobian of `standardise` is symmetric
+
+    def factors(self, seen: tuple[Signal, Signal]) -> list[Factor]:
+        rows = (self.g.trainable, seen[0]), (self.b.trainable, ones(self._machine, seen[0].width))
+        return [Factor(each.name, (row,), None, each.gradient) for each, row in rows]
 
     def program(self) -> None:
         self.g.program()
@@ -113,11 +145,15 @@ class Visible(Block):
     def back(self, seen: None, error: Signal, learn: bool, onward: bool) -> Signal | None:
         return pad(error, 0, self._width - self._visible) if onward else None
 
+    def along(self, seen: None, change: Signal) -> Signal:
+        return take(change, 0, self._visible)
+
 
 class Readout:
     """A chain of blocks: what a layer computes from its state without memory."""
 
     def __init__(self, machine: Machine, name: str, options: Options, state: int, visible: int, outputs: int) -> None:
+        self.visible = visible
         self.blocks: list[Block] = [] if visible == state else [Visible(state, visible)]
         width = visible
         if options.project is not None:
@@ -146,6 +182,13 @@ class Readout:
             assert current is not None
             current = self.blocks[position].back(seen[position], current, learn, onward or position > 0)
         return current
+
+    def along(self, seen: list[Any], changes: Changes) -> Changes:
+        """The changes of the output with changes of the state, and with the parameters of the readout itself."""
+        for block, kept in zip(self.blocks, seen, strict=True):
+            changes = [(sums, block.along(kept, change)) for sums, change in changes]
+            changes += [(factor.sums, factor.dispersed(factor.own(0))) for factor in block.factors(kept)]
+        return changes
 
     def program(self) -> None:
         for block in self.blocks:

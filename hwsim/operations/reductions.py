@@ -85,15 +85,25 @@ def _standardise(size: Size) -> Work:
 
 def _standardise_error(size: Size) -> Work:
     """Two means, one of them of products, then e - mean - y mean, scaled."""
-    n = size[-1]
-    return {"add": 4 * n - 2, "multiply": 3 * n + 2}
+    n, vectors = size[-1], prod(size[:-1])
+    return {"add": vectors * (4 * n - 2), "multiply": vectors * (3 * n + 2)}
+
+
+def _before_standardise(e: np.ndarray, standard: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    if e.ndim == 3:
+        return kernels.standardise_error(e, standard, scale)
+    vectors = (np.repeat(each, e.shape[2], 1) for each in (standard, scale))
+    flat = kernels.standardise_error(e.reshape(e.shape[0], -1, e.shape[-1]), *vectors)
+    return flat.reshape(e.shape)
 
 
 softmax = Unary("softmax", kernels.softmax, work=_softmax)
 standardise = Operation("standardise", kernels.standardise, second=one_wire, work=_standardise)
 """(x - mean) s with s = 1 / √(variance + ε) over the wires, and s on one wire: `standardise(x, epsilon)`."""
-standardise_error = Operation("standardise error", kernels.standardise_error, work=_standardise_error)
-"""The error before `standardise`, from the error behind it and the two results."""
+standardise_error = Operation("standardise error", _before_standardise, work=_standardise_error)
+"""The error before `standardise`, from the error behind it and the two results; the same for each vector of a bundle.
+
+Its Jacobian is symmetric, so this is also the change of its result with a change of its operand."""
 
 # ---- bundles -----------------------------------------------------------------------------------------------------
 
@@ -120,6 +130,22 @@ def _placed(v: np.ndarray, rows: np.ndarray, columns: np.ndarray, start: int, un
     value, row = v.copy(), np.arange(rows.shape[-1])
     entries = value.reshape(*v.shape[:2], row.size, -1, v.shape[-1])  # (chips, batch, i, j, wire)
     entries[:, :, row, :, start + row % units] += np.moveaxis(rows[..., None] * columns[..., None, :], 2, 0)
+    return value
+
+
+def _placed_each(v: np.ndarray, own: np.ndarray, start: int, units: int) -> np.ndarray:
+    own = own[:, :, None] if own.ndim == 3 else own
+    value, row = v.copy(), np.arange(own.shape[-1])
+    entries = value.reshape(*v.shape[:2], row.size, -1, v.shape[-1])  # (chips, batch, i, j, wire)
+    entries[:, :, row, :, start + row % units] += np.moveaxis(own, 3, 0)
+    return value
+
+
+def _collected(v: np.ndarray, places: Any, width: int) -> np.ndarray:
+    order = np.argsort(places.index, kind="stable")
+    wires, starts = np.unique(places.index[order], return_index=True)
+    value = np.zeros((*v.shape[:-1], width), v.dtype)
+    value[..., wires] = np.add.reduceat(v[..., order], starts, -1)
     return value
 
 
@@ -164,6 +190,21 @@ place = Operation(
 """A bundle with r_i c_j added to vector (i, j), j fastest, on wire start + i mod n: `place(bundle, r, c, start, n)`.
 
 It adds the derivative of a state by a matrix, from the slope r of the state by W c, and the vector c."""
+place_each = Operation(
+    "place each",
+    _placed_each,
+    size=lambda bundle, own: own[2:],
+    work=each(add=1),
+)
+"""The same with number i of vector j of a bundle in place of r_i c_j: `place_each(bundle, x, start, n)`."""
+collect = Operation(
+    "collect",
+    _collected,
+    shape=lambda v, places, width: (*v[:-1], width),
+    size=_vectors,
+    work=each(add=1),
+)
+"""The sums of wires that go to the same place, zero where none does: `collect(x, Places(…), width)`."""
 qr = Operation(
     "qr",
     _orthogonalised,

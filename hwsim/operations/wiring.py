@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from math import prod
+from typing import Any, Self
 
 import numpy as np
 
@@ -48,6 +50,48 @@ def _unpadded(node: Node, position: int, error: Any) -> Any:
     return take(error, before, before + node.operands[0].width)
 
 
+class Places:
+    """Which wires of a signal something is connected to, fixed in design: a constant of operations.
+
+    Two constants are equal if they are the same object, so it is made once and kept.
+
+    Args:
+        wires: their numbers, of wires or of rows of wires.
+    """
+
+    def __init__(self, wires: Sequence[int] | Sequence[Sequence[int]]) -> None:
+        self.index = np.asarray(wires, dtype=np.intp)
+
+    def __pos__(self) -> Self:
+        """Itself: machines put a sign before constants, which makes plain numbers of them."""
+        return self
+
+
+def _dispersed(v: np.ndarray, start: int, units: int, width: int) -> np.ndarray:
+    own = v[:, :, None] if v.ndim == 3 else v  # (chips, batch, j, i)
+    chips, batch, columns, rows = own.shape
+    value, row = np.zeros((chips, batch, rows, columns, width), v.dtype), np.arange(rows)
+    value[:, :, row, :, start + row % units] = np.moveaxis(own, 3, 0)
+    return value.reshape(chips, batch, -1, width)
+
+
+def _dispersed_modes(v: np.ndarray, real: bool) -> np.ndarray:
+    own = v[:, :, None] if v.ndim == 3 else v
+    width, mode = own.shape[-1], np.arange(own.shape[-1] // 2)
+    value = np.zeros((*own.shape[:2], len(mode), 2, own.shape[2], width), v.dtype)  # mode, part of p, column, wire
+    re, im = (np.moveaxis(own[..., part::2], 3, 0) for part in (0, 1))
+    value[:, :, mode, 0, :, 2 * mode], value[:, :, mode, 0, :, 2 * mode + 1] = re, im
+    value[:, :, mode, 1, :, 2 * mode], value[:, :, mode, 1, :, 2 * mode + 1] = -im, re  # i times it
+    if real:
+        value = value[:, :, :, :1]
+    return np.ascontiguousarray(value.reshape(*own.shape[:2], -1, width))
+
+
+def _vectors(v: Shape) -> int:
+    """Numbers of a signal, or of a bundle."""
+    return prod(v[2:])
+
+
 wire = Operation("wire", lambda v: v, wiring=True)
 """A second result of an operation, on wires of its own."""
 interleave = Operation("interleave", _interleave, kind="wire", shape=lambda v, w: (*v[:-1], 2 * v[-1]), wiring=True)
@@ -81,3 +125,39 @@ pad: Operation = Operation(
 """A signal between so many wires of zero: `pad(x, before, after)`."""
 singles = Operation("singles", lambda v: v[..., None], kind="wire", shape=lambda v: (*v, 1), wiring=True)
 """Each of n wires as a vector of its own: a bundle of n vectors on one wire."""
+disperse = Operation(
+    "disperse",
+    _dispersed,
+    kind="wire",
+    shape=lambda v, start, units, width: (*v[:2], _vectors(v), width),
+    wiring=True,
+)
+"""Each number of a signal, or of a bundle, on a wire of its own unit: `disperse(x, start, units, width)`.
+
+Number i of vector j becomes vector (i, j), j fastest, which has it on wire start + i mod units, of `width` wires."""
+disperse_modes = Operation(
+    "disperse modes",
+    _dispersed_modes,
+    kind="wire",
+    shape=lambda v, real: (*v[:2], _vectors(v) // (2 if real else 1), v[-1]),
+    wiring=True,
+)
+"""The same for complex numbers, each on its own mode: x and i x, as a state changes with both parts of a parameter.
+
+`disperse_modes(x, real)` gives x alone for real parameters."""
+pick = Operation(
+    "pick",
+    lambda v, places: np.ascontiguousarray(v[..., places.index]),
+    kind="wire",
+    shape=lambda v, places: (*v[:-1], *places.index.shape),
+    wiring=True,
+)
+"""Wires of a signal by number, some of them several times: `pick(x, Places(…))`; rows of numbers make a bundle."""
+flat = Operation(
+    "flat",
+    lambda v: v.reshape(*v.shape[:2], -1),
+    kind="wire",
+    shape=lambda v: (*v[:2], _vectors(v)),
+    wiring=True,
+)
+"""The wires of a bundle's vectors side by side."""
