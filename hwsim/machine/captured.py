@@ -193,7 +193,7 @@ class Captured:
             return partial(machine.sequencer.presenter.value, what), [self._INDEX]
         if place and operation is wire and machine.operations[id(self.entries[place - 1][0])].second is not None:
             return itemgetter(1), [self._pair]
-        if given is None or isinstance(operation, Random):  # a unit that says nothing made it
+        if given is None:  # a unit that says nothing made it
             return None
         function = machine.functions[operation]
         if operation is solve:
@@ -202,7 +202,7 @@ class Captured:
             if values:
                 return function, [self._constant(given.holds(operation)), *values]
             return function, [self._constant(given.fetched), self._constant(machine.episode.batch)]
-        if isinstance(operation, Source):
+        if isinstance(operation, Source | Random):
             values = [self._constant(np.empty((machine.chips, machine.episode.batch, 0), machine.dtype))]
         elif isinstance(operation, Binary):
             shapes = {self.entries[slot][1] for slot in reads if isinstance(slot, int)}

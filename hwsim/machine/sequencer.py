@@ -26,6 +26,24 @@ from hwsim.records import Entry, Trace
 _MACHINES = count()
 
 
+class Draws:
+    """Standard normal numbers from a named stream, at the step in which they are asked for; equal if the name is."""
+
+    def __init__(self, sequencer: Sequencer, name: str) -> None:
+        self._sequencer, self._name = sequencer, name
+
+    def __call__(self, numbers: int) -> np.ndarray:
+        """So many per chip."""
+        source = self._sequencer.source(self._name)
+        return source.draw(numbers, self._sequencer.moment(source))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Draws) and (self._sequencer, self._name) == (other._sequencer, other._name)
+
+    def __hash__(self) -> int:
+        return hash(self._name)
+
+
 class Sequencer:
     """Runs passes and phases, keeps the journal, and enforces time's direction.
 
@@ -246,13 +264,16 @@ class Sequencer:
             values = self._machine.waiting_operands(self._swept, self._length)
             self._machine.holdings.buffer(OPERANDS[0], values, OPERANDS[1])
 
-    def draws(self, name: str) -> Callable[[int], np.ndarray]:
-        """So many standard normal numbers per chip, from the named stream at the present step."""
+    def draws(self, name: str) -> Draws:
+        """Standard normal numbers from the named stream, at the step in which they are asked for."""
+        return Draws(self, name)
+
+    def source(self, name: str) -> Source:
+        """The named stream."""
         source = self._sources.get(name)
         if source is None:
             source = self._sources[name] = Source(self._machine.seed, name, self._machine.chips)
-        moment = self.moment(source)
-        return lambda count: source.draw(count, moment)
+        return source
 
     def moment(self, source: Source) -> Moment:
         """The point at which a stream of fresh noise stands."""

@@ -192,11 +192,11 @@ def _solves(held: Any, step: Any) -> None:
         (_words, 1),
         (_of_the_step, 1),
         (_solves, 1),
+        (_signs, 1),
         (_beyond, 1),
         (_every_other, 0),
         (_branches, 0),
         (_numbers, 0),
-        (_signs, 0),
     ],
 )
 def test_a_rule_of_ones_own(does: Any, steps: int, machine: str, captured: list[int]) -> None:
