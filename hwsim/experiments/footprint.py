@@ -10,7 +10,7 @@ gradient check records, the gradients that it compares, and the records of steps
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import ceil, nan, prod
 from typing import Any, NamedTuple
 
@@ -27,7 +27,7 @@ from hwsim.learning import RULES, optimizers
 from hwsim.learning.bptt import BPTT
 from hwsim.learning.diagnostics import Look
 from hwsim.learning.update import Regularise, Update
-from hwsim.machine import Counted, Machine, UnitErrors
+from hwsim.machine import Counted, Machine, Trainable, UnitErrors
 from hwsim.machine.counted import HEADER, SHOWN, TAPE, VALUES, WEIGHTS, Gauge
 from hwsim.networks import Network
 from hwsim.operations import Operation
@@ -418,13 +418,13 @@ class Weighed(Update):
         self.passes: list[Bytes] = []
         self.peaks: list[Bytes] = []
 
-    def __call__(self, losses: int, regularise: Regularise | None = None) -> None:
+    def __call__(self, losses: int, regularise: Regularise | None = None, beside: Sequence[Trainable] = ()) -> None:
         gauge, machine = _gauge(self.network), self.network.machine
         self.passes.append(gauge.restart())
         gauge.kind = WEIGHTS
-        largest = max(prod(parameter.shape) for parameter in self.network.trainables)
+        largest = max(prod(parameter.shape) for parameter in (*self.network.trainables, *beside))
         gauge.pass_by(machine.chips * largest)  # the check whether all is finite
-        super().__call__(losses, regularise)
+        super().__call__(losses, regularise, beside)
         gauge.kind = VALUES
         self.peaks.append(gauge.restart())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 from math import cos, pi, sqrt
 from typing import Annotated, Literal
@@ -65,26 +65,35 @@ class Update:
         self.network, self._optimizer, self._options = network, optimizer, options
         self._done, self._before = done, before
 
-    def __call__(self, losses: int, regularise: Regularise | None = None) -> None:
+    def __call__(self, losses: int, regularise: Regularise | None = None, beside: Sequence[Trainable] = ()) -> None:
         """Update all parameters, program their units to the new values, and set the gradients to zero.
 
         Args:
             losses: number of losses in the sum that the gradient is of; the gradient is divided by it.
             regularise: replaces the divided gradient of each parameter, before clipping.
+            beside: parameters of the rule that change in the same way, without counting in the norm that is clipped;
+                the rule programs them.
         """
+        optimizer = self._optimizer
+        optimizer.include(beside)
         if self._before is not None:
             self._before()
-        network, optimizer = self.network, self._optimizer
+        network = self.network
         machine, clip = network.machine, self._options.clip
         for _ in machine.phase("update"):
             with machine.part(purpose=UPDATE):
-                gradients = {trainable: (1 / losses) * trainable.gradient.load() for trainable in network.trainables}
+                all_ = [*network.trainables, *beside]
+                gradients = {trainable: (1 / losses) * trainable.gradient.load() for trainable in all_}
             if regularise is not None:
                 for trainable, gradient in gradients.items():
                     with machine.part(trainable.layer, UPDATE):
                         gradients[trainable] = regularise(trainable, gradient)
             with machine.part(purpose=UPDATE):
-                factor = _clipping(list(gradients.values()), clip, machine.update) if clip else None
+                factor = (
+                    _clipping(list(gradients.values())[: len(all_) - len(beside)], clip, machine.update)
+                    if clip
+                    else None
+                )
             for trainable, gradient in gradients.items():
                 with machine.part(trainable.layer, UPDATE):
                     clipped = gradient if factor is None else gradient * factor

@@ -390,7 +390,7 @@ def test_the_schema_refuses_what_the_loader_refuses(tmp_path: Path, old: str, ne
 
 def test_the_schema_explains_and_lists_what_may_be_said() -> None:
     rules = SCHEMA["properties"]["learning"]["discriminator"]["mapping"]
-    assert set(rules) == {"bptt", "fpe", "one_step", "rtrl", "spatial"}
+    assert set(rules) == {"bptt", "eprop", "fpe", "kf_rtrl", "one_step", "rflo", "rtrl", "snap", "spatial", "uoro"}
     energy = next(part for name, part in SCHEMA["$defs"].items() if name == "DynamicMemory")["properties"]["energy"]
     constant = SCHEMA["$defs"][energy["$ref"].rpartition("/")[2]]
     assert constant["properties"]["value"]["examples"] == ["8 pJ/bit"]

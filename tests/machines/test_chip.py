@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import Sized, built, close, distance, gradient, gradient_of, machine_options, random_episode, rule
 
-from hwsim import learning, machines, networks
+from hwsim import machines, networks
 from hwsim.accounts.energy import Tariff, grouped
 from hwsim.errors import CapabilityError, ConfigError
 from hwsim.initial import Initial
@@ -385,10 +385,6 @@ def test_effective_bits_follow_from_noise_and_range():
     assert effective_bits(0) is None
     held = dict(zip(("bits", "technology"), stage.held_as("state"), strict=True))
     assert held == {"bits": 10, "technology": "analog registers"}
-
-
-def test_rules_are_all_of_learning():
-    assert set(learning.RULES) == {"bptt", "fpe", "fptt", "one_step", "rtrl", "spatial", "tbptt"}
 
 
 def test_the_horizon_counts_mismatch_between_multipliers_that_are_separate():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from hwsim.accounts.memory import OPTIMIZER
@@ -22,11 +23,15 @@ class Optimizer(ABC):
 
     def __init__(self, options: Any, network: Network) -> None:
         self.options, self.iteration = options, 0
-        self._slots = {
-            (trainable.name, slot): trainable.slot(f"{trainable.name} {slot}", OPTIMIZER)
-            for trainable in network.trainables
-            for slot in self.slots
-        }
+        self._slots: dict[tuple[str, str], Register] = {}
+        self.include(network.trainables)
+
+    def include(self, trainables: Sequence[Trainable]) -> None:
+        """Have slots for these parameters."""
+        for trainable in trainables:
+            for slot in self.slots:
+                if (trainable.name, slot) not in self._slots:
+                    self._slots[trainable.name, slot] = trainable.slot(f"{trainable.name} {slot}", OPTIMIZER)
 
     def slot(self, trainable: Trainable, name: str) -> Register:
         return self._slots[trainable.name, name]
