@@ -16,13 +16,14 @@ class Optimizer(ABC):
 
     Attributes:
         iteration: updates made so far.
+        numbers: the format of updates.
     """
 
     slots: tuple[str, ...] = ()
     """Names of the values that the optimizer keeps per parameter, each in a register."""
 
     def __init__(self, options: Any, network: Network) -> None:
-        self.options, self.iteration = options, 0
+        self.options, self.iteration, self.numbers = options, 0, network.machine.update
         self._slots: dict[tuple[str, str], Register] = {}
         self.include(network.trainables)
 
