@@ -142,7 +142,8 @@ def _opened(document: Document, place: Place, change: KeyChange, content_of: Ope
 def _put(document: Document, place: Place, change: KeyChange) -> None:
     there = _at(document.data, place[:-1])
     before = there.get(place[-1]) if isinstance(there, dict) else there[place[-1]]
-    if isinstance(before, dict) and "value" in before and not isinstance(change.value, dict):  # a constant
+    is_constant = isinstance(before, dict) and "value" in before and len(before) > 1  # it has a source, too
+    if before is not None and is_constant and not isinstance(change.value, dict):
         if same(change.value, before["value"]):
             return  # it keeps its source
         there, place = before, (*place, "value")

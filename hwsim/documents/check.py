@@ -50,8 +50,7 @@ def _not_finite(data: Any, place: Place) -> Iterator[Place]:
 def _problems(model: type[BaseModel], document: Document, error: ValidationError) -> list[Problem]:
     problems = []
     meant = _meant(model, error)
-    for item in error.errors(include_url=False):
-        where, owner = _resolve(model, item["loc"])
+    for where, owner, item in _said(model, error):
         kind, value = item["type"], item.get("input")
         if kind == "extra_forbidden":
             allowed = _allowed(owner)
@@ -85,10 +84,25 @@ def _problems(model: type[BaseModel], document: Document, error: ValidationError
 
 def _meant(model: type[BaseModel], error: ValidationError) -> set[Place]:
     """The keys that were misspelt: they are not reported as missing as well."""
-    places = (
-        _resolve(model, item["loc"]) for item in error.errors(include_url=False) if item["type"] == "extra_forbidden"
-    )
-    return {(*where[:-1], *nearest(str(where[-1]), _allowed(owner))) for where, owner in places}
+    misspelt = ((where, owner) for where, owner, item in _said(model, error) if item["type"] == "extra_forbidden")
+    return {(*where[:-1], *nearest(str(where[-1]), _allowed(owner))) for where, owner in misspelt}
+
+
+def _said(model: type[BaseModel], error: ValidationError) -> list[tuple[Place, type[BaseModel] | None, Any]]:
+    """The errors with their places, and the models of the last keys.
+
+    A key that takes a number or a mapping gives errors of both. Those are left out which only say that a value is not
+    of the other type; if it is of neither, the first is kept.
+    """
+    said: list[tuple[Place, type[BaseModel] | None, Any]] = []
+    items = [(*_resolve(model, item["loc"]), item) for item in error.errors(include_url=False)]
+    for number, (where, owner, item) in enumerate(items):
+        others = [other for at, other in enumerate(items) if at != number and other[0][: len(where)] == where]
+        typed = str(item["type"]).endswith("_type")
+        better = any(not str(other["type"]).endswith("_type") or len(place) > len(where) for place, _, other in others)
+        if not typed or not (better or any(place == where for place, _, _ in said)):
+            said.append((where, owner, item))
+    return said
 
 
 def _allowed(owner: type[BaseModel] | None) -> list[str]:

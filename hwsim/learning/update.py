@@ -16,13 +16,26 @@ from hwsim.networks import Network
 from hwsim.operations import at_least, at_most, hypot, larger, largest, norm, reciprocal
 from hwsim.records import UPDATE
 
+Bound = Annotated[float, Field(gt=0)]
+
+
+class Clip(BaseModel, extra="forbid"):
+    """What gradients are clipped to; if both are given, first each number and then the norm."""
+
+    norm: Annotated[Bound | None, Field(description="largest norm of the gradient of all parameters together")] = None
+    value: Annotated[Bound | None, Field(description="largest size of each number of the gradient")] = None
+
 
 class Options(BaseModel, extra="forbid"):
     """How gradients change weights."""
 
     optimizer: Annotated[AnyOptions, Field(description="turns gradients into changes of weights")]
     clip: Annotated[
-        float | None, Field(gt=0, description="largest norm of the gradient of all parameters together")
+        Bound | Clip | None,
+        Field(
+            description="largest norm of the gradient of all parameters together; `{norm: 1.0}` says the same, "
+            "`{value: 0.5}` bounds each number of the gradient"
+        ),
     ] = None
     schedule: Annotated[
         Literal["constant", "cosine"], Field(description="of the learning rate; cosine falls to zero at the end")
@@ -31,6 +44,11 @@ class Options(BaseModel, extra="forbid"):
         float,
         Field(ge=0, allow_inf_nan=False, description="learning rate of recurrent parameters, relative to the others"),
     ] = 1.0
+
+    @property
+    def bounds(self) -> Clip:
+        """What gradients are clipped to."""
+        return self.clip if isinstance(self.clip, Clip) else Clip(norm=self.clip)
 
 
 def rate(options: Options, done: float) -> float:
@@ -79,7 +97,7 @@ class Update:
         if self._before is not None:
             self._before()
         network = self.network
-        machine, clip = network.machine, self._options.clip
+        machine, clip = network.machine, self._options.bounds
         for _ in machine.phase("update"):
             with machine.part(purpose=UPDATE):
                 all_ = [*network.trainables, *beside]
@@ -88,12 +106,13 @@ class Update:
                 for trainable, gradient in gradients.items():
                     with machine.part(trainable.layer, UPDATE):
                         gradients[trainable] = regularise(trainable, gradient)
+            if clip.value is not None:
+                for trainable, gradient in gradients.items():
+                    with machine.part(trainable.layer, UPDATE):
+                        gradients[trainable] = _within(gradient, clip.value, machine.update)
             with machine.part(purpose=UPDATE):
-                factor = (
-                    _clipping(list(gradients.values())[: len(all_) - len(beside)], clip, machine.update)
-                    if clip
-                    else None
-                )
+                own = [gradients[trainable] for trainable in network.trainables]
+                factor = _clipping(own, clip.norm, machine.update) if clip.norm else None
             for trainable, gradient in gradients.items():
                 with machine.part(trainable.layer, UPDATE):
                     clipped = gradient if factor is None else gradient * factor
@@ -106,6 +125,12 @@ class Update:
     def _rate(self, trainable: Trainable) -> float:
         factor = self._options.recurrent_factor if trainable.group == "recurrent" else 1.0
         return rate(self._options, self._done) * factor
+
+
+def _within(gradient: Signal, bound: float, numbers: Format) -> Signal:
+    """The gradient with each of its numbers between -bound and bound, a number of the format that is not zero."""
+    limit = max(numbers.nearest(min(bound, numbers.largest)), numbers.smallest)
+    return at_least(at_most(gradient, limit), -limit)
 
 
 def _clipping(gradients: list[Signal], bound: float, numbers: Format) -> Signal:

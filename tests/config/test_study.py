@@ -121,6 +121,15 @@ def test_an_axis_may_have_several_columns_of_labels(tmp_path: Path) -> None:
     assert "'rule' is a column of the table already" in refused(tmp_path, text.replace("{d:", "{rule:"))[0]
 
 
+def test_a_mapping_with_a_value_is_replaced_unless_it_is_a_constant(tmp_path: Path) -> None:
+    training = "training: {optimizer: {name: sgd, rate: 0.1}, steps: 1, clip: {value: 0.5}}"
+    asked = study(tmp_path, "vary: {training.clip: [0.25, {value: 0.125}]}", f"{EXPERIMENT}{training}")
+    assert [asked.experiment(point).training.bounds.model_dump() for point in (0, 1)] == [
+        {"norm": 0.25, "value": None},
+        {"norm": None, "value": 0.125},
+    ]
+
+
 def test_set_changes_all_points(tmp_path: Path) -> None:
     asked = study(tmp_path, "set: {test: false, learning: {name: rtrl}}\nvary: {task.steps: [3, 4]}")
     assert [(asked.experiment(p).test, asked.experiment(p).learning.name) for p in (0, 1)] == [(False, "rtrl")] * 2

@@ -91,6 +91,8 @@ def experiment(draw):
                 {"name": "sgd", "rate": 0.1},
                 {"name": "sgd", "rate": 0.1, "momentum": 0.5},
                 {"name": "adamw", "rate": 0.01, "decay": 0.1},
+                {"name": "adam", "rate": 0.01, "decay": 0.1},
+                {"name": "adamax", "rate": 0.01},
             ]
         )
     )
@@ -99,7 +101,7 @@ def experiment(draw):
         "optimizer": optimizer,
         "batch": draw(st.integers(1, 4)),
         **length,
-        "clip": draw(st.sampled_from([None, 1])),
+        "clip": draw(st.sampled_from([None, 1, {"value": 0.1}])),
     }
     beside = {"name": "reference", "learning": ALL_RULES[other], "machine": ODD.get(beside, beside)}
     return {

@@ -33,7 +33,31 @@ def sgd(w, gradients, o, decays, eta):
     return w
 
 
+def adam(w, gradients, o, decays, eta):
+    """Kingma and Ba 2015, algorithm 1, on the loss plus decay ‖w‖²/2."""
+    m = v = np.zeros_like(w)
+    for step, g in enumerate(gradients, 1):
+        g = g + (o["decay"] * w if decays else 0)
+        m, v = 0.8 * m + 0.2 * g, 0.99 * v + 0.01 * g * g
+        w = w - eta * (m / (1 - 0.8**step)) / (np.sqrt(v / (1 - 0.99**step)) + 1e-8)
+    return w
+
+
+def adamax(w, gradients, o, decays, eta):
+    """Kingma and Ba 2015, algorithm 2, on the same; where all gradients were zero, the weight stays."""
+    m = u = np.zeros_like(w)
+    for step, g in enumerate(gradients, 1):
+        g = g + (o["decay"] * w if decays else 0)
+        m, u = 0.9 * m + 0.1 * g, np.maximum(0.999 * u, np.abs(g))
+        w = w - eta / (1 - 0.9**step) * np.divide(m, u, out=np.zeros_like(m), where=u > 0)
+    return w
+
+
 CASES = [
+    ({"name": "adam", "rate": 0.01, "beta1": 0.8, "beta2": 0.99, "decay": 0.1}, adam),
+    ({"name": "adam", "rate": 0.01, "beta1": 0.8, "beta2": 0.99, "decay": 0.0}, adam),
+    ({"name": "adamax", "rate": 0.01, "decay": 0.0}, adamax),
+    ({"name": "adamax", "rate": 0.01, "decay": 0.1}, adamax),
     ({"name": "adamw", "rate": 0.01, "decay": 0.1}, adamw),
     ({"name": "sgd", "rate": 0.3, "momentum": 0.8}, sgd),
     ({"name": "sgd", "rate": 0.3, "momentum": 0.0}, sgd),
@@ -41,7 +65,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("optimizer", "expected"), CASES)
-@pytest.mark.parametrize("clip", [None, 0.05, 1e3])
+@pytest.mark.parametrize(
+    "clip", [None, 0.05, 1e3, {"norm": 0.05}, {"value": 3e-3}, {"value": 1e3}, {"value": 3e-3, "norm": 0.004}], ids=str
+)
 def test_weights_follow_the_equations_of_the_optimizer(optimizer, expected, clip):
     options = Options.model_validate({"optimizer": optimizer, "clip": clip, "recurrent_factor": 0.5})
     episode, learned = random_episode(), rule("bptt")
@@ -50,23 +76,25 @@ def test_weights_follow_the_equations_of_the_optimizer(optimizer, expected, clip
     slots = optimizers.build(options.optimizer, made)
     start = {trainable.name: trainable.master.value.copy() for trainable in made.trainables}
     used = {name: [] for name in start}
-    norms = []
+    bounds = {"norm": np.inf, "value": np.inf, **(clip if isinstance(clip, dict) else {"norm": clip or np.inf})}
     for _ in range(3):
         summed = episode.batch * episode.loss_steps
         found = {name: value.reshape(1, 1, -1) / summed for name, value in gradient_of(made, learned, episode).items()}
+        largest = max(np.abs(g).max() for g in found.values())
+        found = {name: np.clip(g, -bounds["value"], bounds["value"]) for name, g in found.items()}
         norm = np.sqrt(sum(np.square(g).sum() for g in found.values()))
-        norms.append(norm)
+        for key, size in ("norm", norm), ("value", largest):
+            assert (size > bounds[key]) == (bounds[key] < 1)
         for name, g in found.items():
-            used[name].append(g * min(1, clip / norm) if clip else g)
+            used[name].append(g * min(1, bounds["norm"] / norm))
         Update(made, slots, options, 0.0)(summed)
-    assert clip is None or (max(norms) > clip) == (clip < 1)
     for trainable in made.trainables:
         recurrent = trainable.group == "recurrent"
         eta = optimizer["rate"] * (0.5 if recurrent else 1)
         w = expected(start[trainable.name], used[trainable.name], optimizer, not recurrent, eta)
         np.testing.assert_allclose(trainable.master.value, w, rtol=1e-12, atol=1e-15)
         assert not trainable.gradient.value.any()  # it starts again
-    words = {"adamw": 2, "sgd": 1 if optimizer.get("momentum") else 0}[optimizer["name"]]
+    words = {"adam": 2, "adamax": 2, "adamw": 2, "sgd": 1 if optimizer.get("momentum") else 0}[optimizer["name"]]
     parameters = sum(trainable.master.value.size for trainable in made.trainables)
     held = sum(holding.values for holding in machine.memory.live.values() if holding.kind == OPTIMIZER)
     assert held == words * parameters
@@ -93,16 +121,19 @@ def test_the_cosine_schedule_falls_from_the_rate_to_zero():
     assert rate(constant, 0.9) == 0.4
 
 
-def test_a_gradient_of_zero_leaves_the_weights_and_does_not_divide_by_it():
+@pytest.mark.parametrize("name", ["adam", "adamax", "adamw"])
+@pytest.mark.parametrize("on", ["ideal", {"like": "digital_45nm", "update": "float16"}], ids=["float64", "float16"])
+def test_a_gradient_of_zero_leaves_the_weights_and_does_not_divide_by_it(name, on):
     episode, learned = random_episode(target="values"), rule("bptt")
-    made = built("lru", learned, episode)
-    options = Options.model_validate({"optimizer": {"name": "adamw", "rate": 0.1}, "clip": 1.0})
+    made = built("lru", learned, episode, on=on)
+    options = Options.model_validate({"optimizer": {"name": name, "rate": 0.1}, "clip": {"norm": 1.0, "value": 0.5}})
     slots = optimizers.build(options.optimizer, made)
     before = {trainable.name: trainable.master.value.copy() for trainable in made.trainables}
     with made.machine.showing(episode):
         Update(made, slots, options, 0.0)(1)
+    rounded = made.machine.update.round or np.asarray  # new weights are numbers of the format of updates
     for trainable in made.trainables:
-        np.testing.assert_array_equal(trainable.master.value, before[trainable.name])
+        np.testing.assert_array_equal(trainable.master.value, rounded(before[trainable.name]))
 
 
 # ---- clipping ------------------------------------------------------------------------------------------------
