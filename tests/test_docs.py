@@ -108,7 +108,7 @@ def test_the_rule_that_is_shown_with_more_than_a_gradient_costs_in_a_run_what_is
     real, sketch = (each.summary.systems["substrate"] for each in (hwsim.run(asked), estimate(asked)))
     assert real.energy.run_j == close(sketch.energy.run_j)
     assert real.memory.peak_bytes == sketch.memory.peak_bytes
-    assert [each.name for each in real.diagnostics] == ["forgetting"]
+    assert [each.name for each in real.diagnostics] == ["forgetting", "error_change"]
     assert sketch.diagnostics == []
 
 

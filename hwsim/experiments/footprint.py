@@ -10,7 +10,7 @@ gradient check records, the gradients that it compares, and the records of steps
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from math import ceil, nan, prod
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from hwsim import networks, tasks
 from hwsim.config.experiment import Experiment, SystemOptions
 from hwsim.episode import Episode
 from hwsim.errors import CausalityError, HwsimError, MemoryEstimateError
+from hwsim.experiments import vanishing
 from hwsim.experiments.forgetting import extend
 from hwsim.experiments.system import FEW, TEST_BATCH, System
 from hwsim.free_memory import MemoryNeed, check_memory
@@ -52,6 +53,7 @@ _A_DEVICE = 30
 _LEAST = 24
 """Least bytes per parameter and chip: its value, its gradient, and the copy that a product reads."""
 
+_BPTT = RULES["bptt"].Options(name="bptt")
 _SMALLER = "fewer chips or a smaller network"
 _SHORTER = "smaller batches, shorter sequences or fewer chips"
 _UNCHECKED = "fewer sequences in gradient_check, shorter ones or fewer chips; or no gradient_check"
@@ -99,7 +101,7 @@ def footprint(experiment: Experiment) -> Footprint:
     check_memory(f"task: {data.what}", data)  # first: shapes of arrays have limits
     dataset, moments = tasks.outline(task), [Moment(f"task: {data.what}", (data,))]
     held = [data._replace(size=sum(values.nbytes for part in dataset for values in _arrays(part)))]
-    references: dict[tuple[int, int], WorkMemory] = {}
+    references: dict[Hashable, WorkMemory] = {}
     for name, options in experiment.systems().items():
         weights = networks.parameters(experiment.network, dataset.train.width, dataset.train.outputs)
         check_memory(f"{name}: simulating it", MemoryNeed(_OF_WEIGHTS, weights * options.chips * _LEAST, _SMALLER))
@@ -176,7 +178,7 @@ class CountedSystem(System):
     """A system that is carried out on counted shapes.
 
     Args:
-        references: the known memory of exact gradients, by chips and sequences; all systems share it.
+        references: the known memory of exact gradients, by chips, sequences and checkpoints; all systems share it.
 
     Attributes:
         left: bytes that remain allocated at its end.
@@ -188,7 +190,7 @@ class CountedSystem(System):
         name: str,
         options: SystemOptions,
         dataset: Dataset,
-        references: dict[tuple[int, int], WorkMemory],
+        references: dict[Hashable, WorkMemory],
     ) -> None:
         super().__init__(experiment, name, options, dataset, {})
         self.left, self._references = 0, references
@@ -246,7 +248,7 @@ class CountedSystem(System):
         return self.dataset.train.steps * of_a_step
 
     def _reports(self, beside: list[MemoryNeed]) -> Iterator[tuple[str, list[MemoryNeed]]]:
-        """The memory for the diagnostics of the rule, if they need an ideal machine."""
+        """The memory for the diagnostics, of those of the rule that need an ideal machine, and of errors."""
         asked = Asked(self.dataset.train.steps, self.machine)
         self.rule.horizon(asked)
         self.rule.diagnostics(asked)
@@ -259,14 +261,17 @@ class CountedSystem(System):
                 extend(network, workspace, products)
             yield "products", []
 
+        few = min(FEW, self.dataset.train.batch)
         stages = []
         if asked.of_products:
             stages.append(self._memory_of(lambda: self._exact(1), work).stages["products"])
         if asked.of_errors:
-            stages.append(self._exactly(1, min(FEW, self.dataset.train.batch)).stages["gradient"])
+            stages.append(self._exactly(1, few).stages["gradient"])
+        hint = "shorter sequences or a smaller network"
         for stage in stages:
-            hint = "shorter sequences or a smaller network"
             yield "to find its horizon", [*_parts(stage.peak, hint, " of the horizon"), *beside]
+        followed = self._exactly(1, few, vanishing.EXACT).stages["gradient"]
+        yield "to follow errors to the start", [*_parts(followed.peak, hint, " of exact errors"), *beside]
 
     def _trained(self, kept: list[MemoryNeed]) -> Iterator[tuple[str, list[MemoryNeed]]]:
         training, train = self.experiment.training, self.dataset.train
@@ -314,17 +319,18 @@ class CountedSystem(System):
             network.infer()
         yield "test", []
 
-    def _exactly(self, chips: int, sequences: int) -> WorkMemory:
+    def _exactly(self, chips: int, sequences: int, options: Any = _BPTT) -> WorkMemory:
         """The memory of exact backpropagation through time on an ideal machine."""
 
         def work(network: Network, show: Show) -> Iterator[tuple[str, list[Bytes]]]:
             with network.machine.showing(show(self.dataset.train, sequences)):
-                BPTT(RULES["bptt"].Options(name="bptt")).gradients(network)
+                BPTT(options).gradients(network)
             yield "gradient", []
 
-        if (chips, sequences) not in self._references:
-            self._references[chips, sequences] = self._memory_of(lambda: self._exact(chips), work)
-        return self._references[chips, sequences]
+        key = chips, sequences, options.checkpoints
+        if key not in self._references:
+            self._references[key] = self._memory_of(lambda: self._exact(chips), work)
+        return self._references[key]
 
     def _made(self, learns: bool, strict: bool = False) -> Network:
         network = self._built(self.chips, {}, learns=learns, strict=strict)

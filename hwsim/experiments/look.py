@@ -10,6 +10,7 @@ import numpy as np
 
 from hwsim.episode import Episode
 from hwsim.experiments.forgetting import forgetting, size_of_errors
+from hwsim.experiments.vanishing import change_of_errors
 from hwsim.learning import Rule
 from hwsim.learning.diagnostics import Look
 from hwsim.machine import UnitErrors
@@ -67,6 +68,10 @@ class Outside(Look):
 
     def differences(self, name: str) -> dict[str, float]:
         return dict(self._shown.latest.get(name, {}))
+
+    def changes_of_errors(self) -> dict[str, float]:
+        """What is left of the exact errors of the last loss at the start of sequences, by layer; see `vanishing`."""
+        return {} if self._exact is None else change_of_errors(self._exact, self._episode)
 
     def close(self) -> None:
         """Release the ideal machine, if one was made."""

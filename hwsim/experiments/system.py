@@ -18,7 +18,7 @@ from hwsim.accounts.memory import Change, Holding
 from hwsim.columns import REPORTED_AT_TESTS
 from hwsim.config.experiment import Experiment, SystemOptions, Training
 from hwsim.errors import ConfigError, HwsimError
-from hwsim.experiments import gradient_check
+from hwsim.experiments import gradient_check, vanishing
 from hwsim.experiments.evaluation import Meter, Score, evaluate
 from hwsim.experiments.gradient_check import Gradient
 from hwsim.experiments.length import Length
@@ -232,11 +232,12 @@ class System:
         self._note_divergence(0)
         self._report(rule)
 
-    def _report(self, rule: Rule) -> None:
-        """Add a report of the rule at the present weights."""
+    def _report(self, rule: Rule, in_between: bool = False) -> None:
+        """Add a report of the rule at the present weights, and of the change of errors unless it is one in between."""
         few = self.dataset.train.select(slice(0, FEW))
         look = Outside(self.network, lambda: self._exact(1), few, self._shown)
-        self.outcome.reports.append(Report(rule.horizon(look), rule.diagnostics(look)))
+        errors = [] if in_between else vanishing.diagnostic(look.changes_of_errors(), few.steps)
+        self.outcome.reports.append(Report(rule.horizon(look), [*rule.diagnostics(look), *errors]))
         look.close()
 
     # ---- training --------------------------------------------------------------------------------------------
@@ -261,7 +262,7 @@ class System:
         size, updates, every = self._length(training)
         optimizer = optimizers.build(training.optimizer, network)
         self._shown.watch(network, self.rule)
-        self._report(self.rule.at(0, updates))
+        self._report(self.rule.at(0, updates), in_between=bool(self.outcome.reports))
         self._test(0, 0, None)
         self.outcome.totals.append(stage.journal.collect())
         done, losses = 0, np.zeros(stage.chips)
@@ -280,7 +281,7 @@ class System:
                 progress("training", done, updates)
                 if done % every == 0 or done == updates:
                     since = done % every or every
-                    self._report(rule)
+                    self._report(rule, in_between=done < updates)
                     self._test(done, epoch, losses / since)
                     self.outcome.totals.append(stage.journal.collect())
                     losses = np.zeros(stage.chips)

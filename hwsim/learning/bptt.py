@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 
 from hwsim.accounts.memory import LEARNING
 from hwsim.learning.rule import Rule
-from hwsim.machine import Register, Tape, Workspace
+from hwsim.machine import Register, Signal, Tape, Workspace
 from hwsim.machine.storage import require_addressable
-from hwsim.networks import Layer, Network, States
+from hwsim.networks import Layer, Level, Network, States
 from hwsim.records import ERROR
 
 Distance = Annotated[int, Field(ge=1)]
@@ -131,6 +131,10 @@ class BPTT(Rule):
                 output, seen = network.recall(states, step, tapes, self.options.recall)
             for level in network.downward(network.loss_error(output, step), seen):
                 later = carried[level.layer]
-                delta = level.plus_g(later.load())  # J_tᵀ δ_{t+1} + g_t
+                delta = self.delta(level, later.load())
                 drive = level.learn(delta)  # F_tᵀ δ_t
                 later.store(level.cell.transposed(level.at, delta, drive))
+
+    def delta(self, level: Level, later: Signal) -> Signal:
+        """δ_t = J_tᵀ δ_{t+1} + g_t."""
+        return level.plus_g(later)

@@ -327,7 +327,7 @@ def cosine(system: SystemSummary, group: str) -> float | None:
 
 
 def verdicts(system: SystemSummary, bad_alone: bool = False) -> list[str]:
-    """The verdicts of the rule on what it reports, and how it was at the initial weights: sentences without full stops.
+    """The verdicts on what is reported, and how it was at the initial weights: sentences without full stops.
 
     Args:
         bad_alone: only verdicts on values that are not good.
@@ -345,7 +345,7 @@ def _at_first(diagnostic: DiagnosticSummary) -> str:
 
 
 def diagnostics(systems: Systems) -> Table:
-    """The table of what rules report of themselves, with the values at the initial weights beside it."""
+    """The table of what rules report of themselves, and of errors, with the values at the initial weights beside it."""
     reporting = {name: system for name, system in systems.items() if system.diagnostics}
     rows: dict[str, dict[str, TableCell]] = {}
     for name, system in reporting.items():
@@ -356,7 +356,7 @@ def diagnostics(systems: Systems) -> Table:
                 label = f"{diagnostic.description}{unit}" + (f", {part}" if part else "")
                 rows.setdefault(label, {})[name] = _reported(value, before.get(part))
     lines = tuple(TableRow(row, tuple(cells.get(name, NOTHING) for name in reporting)) for row, cells in rows.items())
-    return Table("What rules report of themselves", tuple(reporting), lines, corner="quantity")
+    return Table("What rules report, and what becomes of errors", tuple(reporting), lines, corner="quantity")
 
 
 def _by_part(value: float | Mapping[str, float | None] | None) -> Mapping[str, float | None]:

@@ -144,7 +144,7 @@ class HorizonSummary(InitialHorizon):
 
 
 class InitialDiagnostic(SummaryPart):
-    """A quantity that the rule reports of itself, at the initial weights."""
+    """A quantity that the rule reports of itself, or that is found of the network, at the initial weights."""
 
     name: str = Field(description="Name of the quantity in tables.")
     unit: str = Field(description="Unit, such as `steps`; empty for a share.")
@@ -160,7 +160,7 @@ class InitialDiagnostic(SummaryPart):
 
 
 class DiagnosticSummary(InitialDiagnostic):
-    """A quantity that the rule reports of itself, at the last test and at the first."""
+    """A quantity that the rule reports of itself, or that is found of the network, at the last test and the first."""
 
     at_start: InitialDiagnostic | None = Field(
         description="The quantity at the initial weights; null if the rule did not report it there."
@@ -330,7 +330,7 @@ class SystemSummary(SummaryPart):
     )
     diverged: Diverged | None = Field(description="Where learning diverged; null if it did not.")
     diagnostics: list[DiagnosticSummary] = Field(
-        description="The quantities that the rule reports of itself, in its order."
+        description="The quantities that the rule reports of itself, in its order, and the change of errors over time."
     )
 
 
