@@ -123,6 +123,10 @@ class Blocking:
                 return self._connections(rows * fan_in, columns, where, rows * fan_in)
             case Traffic.SPARSE_OUTER_SUMS:
                 return self._sparse_outer(size, where)
+            case Traffic.CHANGES:
+                return self._changes(prod(size[-2:]))
+            case Traffic.OUTER_CHANGES:
+                return self._outer_changes(size[-2], size[-1])
             case Traffic.SUMS:
                 return self._sums(prod(size), where)
             case Traffic.MATRIX:
@@ -283,6 +287,24 @@ class Blocking:
             return numbers * self._share(where)
         times = sum(times for _, times in windows(where.steps, window or self.window(where.steps)))
         return numbers * times * self._share(where)
+
+    # ---- weights that change at the end of a step ----------------------------------------------------------------
+
+    def _changes(self, numbers: int) -> list[Move]:
+        """Weights, each of which gets a new value at once: the next step needs it."""
+        each = numbers / self.flow.batch_parallel
+        return [Move(WEIGHT_MEMORY, way, each, sums=True) for way in ("read", "write")]
+
+    def _outer_changes(self, rows: int, columns: int) -> list[Move]:
+        """Weights that get outer products of vectors, block by block; both factors come through the buffer."""
+        batch, each = self.flow.batch_parallel, rows * columns / self.flow.batch_parallel
+        used = outer_sums(rows, columns, 1, batch, 1, self.multipliers)
+        return [
+            *self._changes(rows * columns),
+            Move(BUFFER, "write", rows + columns),
+            Move(BUFFER, "read", used.factors / batch),
+            *(Move(BUFFER, way, each, sums=True) for way in ("write", "read")),
+        ]
 
     # ---- the buffer ------------------------------------------------------------------------------------------
 

@@ -19,6 +19,8 @@ from hwsim.results.tables import EnergyRow
 
 PRODUCTS = ("read", "read transposed", "sparse read", "sparse read transposed")
 CONVERSIONS = ("dac", "adc", "tile adc")
+WRITES = ("program", "pulse", "pulse outer")
+"""Records that measure first how many devices they write."""
 CONVERTERS = ("dac", "adc")
 """Converters, as components of the energy ledger."""
 NO_PRICE = "this machine has no energy model; its operations are counted"
@@ -208,6 +210,29 @@ class Costs:
         moved = sum(times * accesses(traces[trace]) for trace, times in steps.items())
         return {"operations": done / detail.batch.sequences, "accesses": moved / detail.batch.sequences}
 
+    # ---- wear ------------------------------------------------------------------------------------------------
+
+    def written(self) -> np.ndarray:
+        """Writes of devices on each chip, by programming and by pulses."""
+        prices, written = self.machine.prices(), np.zeros(self.machine.chips)
+        for totals in self.outcome.totals:
+            for trace, activities in totals.activities.items():
+                first = 0
+                for record in self.machine.journal.traces[trace]:
+                    count = prices.activities(record)
+                    if count and record.kind in WRITES:
+                        written += activities[first]
+                    first += count
+        return written
+
+    def writes(self) -> dict[str, Any] | None:
+        """Writes of devices on the median chip; None for machines without devices."""
+        devices = self.machine.devices
+        if devices is None:
+            return None
+        median = float(np.median(self.written()))
+        return {"writes": median, "writes_per_device": median / devices.count}
+
     # ---- memory ----------------------------------------------------------------------------------------------
 
     def memory(self) -> dict[str, Any]:
@@ -236,14 +261,6 @@ def health(machine: Machine) -> dict[str, Any] | None:
 def _rate(counts: Collection[list[int]]) -> float:
     values, beyond = sum(count[0] for count in counts), sum(count[1] for count in counts)
     return beyond / values if values else 0.0
-
-
-def writes(machine: Machine) -> dict[str, Any] | None:
-    """Writes of devices on the median chip; None for machines without devices."""
-    if machine.devices is None:
-        return None
-    median = float(np.median(machine.devices.written))
-    return {"writes": median, "writes_per_device": median / machine.devices.count}
 
 
 def _largest_first(energy: float) -> float:

@@ -24,8 +24,9 @@ from hwsim.experiments.costs import Costs
 from hwsim.experiments.run import described, heading
 from hwsim.experiments.stages import TrainingStage, stages
 from hwsim.experiments.system import TEST_BATCH, Outcome, System, Watch
-from hwsim.learning import optimizers
+from hwsim.learning import optimizers, updates
 from hwsim.learning.update import Update
+from hwsim.learning.updates import Scheme
 from hwsim.machine import Expectations, Shapes
 from hwsim.results.summary import Summary
 from hwsim.tasks import Dataset
@@ -97,11 +98,12 @@ class Sketch(System):
         """
         training, check = self.experiment.training, self.experiment.gradient_check
         try:
-            network = self._built(1, {}, learns=training is not None or check is not None)
+            scheme = updates.build(training.update) if training else None
+            network = self._built(1, {}, learns=training is not None or check is not None, scheme=scheme)
             self._adopt(network)
             totals = network.machine.journal.collect()
-            if training:
-                totals += self._trained()
+            if scheme:
+                totals += self._trained(scheme)
             else:
                 if check:
                     totals += self._checked(check.sequences)
@@ -118,22 +120,22 @@ class Sketch(System):
         self.outcome.detail = watch.detail
         return self.machine.journal.collect()
 
-    def _trained(self) -> Totals:
+    def _trained(self, scheme: Scheme) -> Totals:
         """Totals of all updates, and of the tests before, between and after them."""
         training, train = self.experiment.training, self.dataset.train
         assert training is not None
-        size, updates, every = self._length(training)
+        size, times, every = self._length(training)
         optimizer = optimizers.build(training.optimizer, self.network)
         episode, totals = train.select(slice(0, size)), self._tested(1, learned=False)
         lasting = train.batch // size if train.carries else 1  # batches that go on from each other
-        for stage in stages(self.rule, updates):
+        for stage in stages(self.rule, times):
             for continues in (False, True):
                 batches = [number for number in stage.batches if (number % lasting > 0) == continues]
                 if batches:
-                    update = Update(self.network, optimizer, training, batches[0] / updates)
+                    update = Update(self.network, optimizer, training, batches[0] / times, scheme=scheme)
                     shown, alike = replace(episode, continues=continues), stage._replace(batches=batches)
-                    totals += self._learned(alike, update, shown, wanted=updates // 2 in batches)
-        return totals + self._tested(ceil(updates / every), learned=True)
+                    totals += self._learned(alike, update, shown, wanted=times // 2 in batches)
+        return totals + self._tested(ceil(times / every), learned=True)
 
     def _learned(self, stage: TrainingStage, update: Update, episode: Episode, wanted: bool) -> Totals:
         """Totals of all batches of a stage of training; if `wanted`, one of them is recorded step by step."""
@@ -144,14 +146,13 @@ class Sketch(System):
                 stage.rule.learn(self.network, update)
             self.outcome.detail = watch.detail or self.outcome.detail
 
-        with self._writes_counted(times / min(times, 2)):
-            return self._repeated(learn, times)
+        return self._repeated(learn, times)
 
     def _tested(self, times: int, learned: bool) -> Totals:
         """Totals of `times` tests; none if the experiment has no test."""
         if not self.experiment.test:
             return Totals()
-        with self._writes_counted(times), self._at_test_weights(learned):
+        with self._at_test_weights(learned):
             around = self.machine.journal.collect()
             self.outcome.inference = self._inferred()
         around += self.machine.journal.collect()
@@ -169,15 +170,6 @@ class Sketch(System):
 
             totals += self._repeated(infer, count)
         return totals
-
-    @contextmanager
-    def _writes_counted(self, times: float) -> Iterator[None]:
-        """Have what is written into devices in a block count so many times."""
-        devices = self.machine.devices
-        before = 0 if devices is None else devices.written.copy()
-        yield
-        if devices is not None:
-            devices.written = before + times * (devices.written - before)
 
     def _repeated(self, work: Callable[[], None], times: int) -> Totals:
         """Totals of `work`, `times` times; carried out at most twice, since the first time allocates buffers."""

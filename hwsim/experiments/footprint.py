@@ -24,7 +24,7 @@ from hwsim.experiments import vanishing
 from hwsim.experiments.forgetting import extend
 from hwsim.experiments.system import FEW, TEST_BATCH, System
 from hwsim.free_memory import MemoryNeed, check_memory
-from hwsim.learning import RULES, optimizers
+from hwsim.learning import RULES, optimizers, updates
 from hwsim.learning.bptt import BPTT
 from hwsim.learning.diagnostics import Look
 from hwsim.learning.update import Regularise, Update
@@ -276,10 +276,11 @@ class CountedSystem(System):
     def _trained(self, kept: list[MemoryNeed]) -> Iterator[tuple[str, list[MemoryNeed]]]:
         training, train = self.experiment.training, self.dataset.train
         assert training is not None
-        length, optimizer = self._length(training), list[optimizers.Optimizer]()
+        length, optimizer, scheme = self._length(training), list[optimizers.Optimizer](), list[updates.Scheme]()
 
         def build() -> Network:
-            network = self._made(learns=True)
+            scheme[:] = [updates.build(training.update)]
+            network = self._made(learns=True, scheme=scheme[0])
             optimizer[:] = [optimizers.build(training.optimizer, network)]
             return network
 
@@ -288,7 +289,7 @@ class CountedSystem(System):
             gauge.add(SHOWN, sum(values.nbytes for values in _arrays(episode)))  # batches are copies
             rule = self.rule.at(length.updates - 1, length.updates)  # the last stage, as in the rehearsal
             with network.machine.showing(episode):
-                rule.learn(network, update := Weighed(network, optimizer[0], training))
+                rule.learn(network, update := Weighed(network, optimizer[0], training, scheme[0]))
             yield "gradient", update.passes
             yield "update", update.peaks
             if self.experiment.test:
@@ -332,8 +333,8 @@ class CountedSystem(System):
             self._references[key] = self._memory_of(lambda: self._exact(chips), work)
         return self._references[key]
 
-    def _made(self, learns: bool, strict: bool = False) -> Network:
-        network = self._built(self.chips, {}, learns=learns, strict=strict)
+    def _made(self, learns: bool, strict: bool = False, scheme: updates.Scheme | None = None) -> Network:
+        network = self._built(self.chips, {}, learns=learns, strict=strict, scheme=scheme)
         self._adopt(network)
         return network
 
@@ -419,8 +420,8 @@ class Weighed(Update):
         peaks: the peak of each update.
     """
 
-    def __init__(self, *parts: Any) -> None:
-        super().__init__(*parts)
+    def __init__(self, network: Network, optimizer: Any, options: Any, scheme: updates.Scheme) -> None:
+        super().__init__(network, optimizer, options, scheme=scheme)
         self.passes: list[Bytes] = []
         self.peaks: list[Bytes] = []
 

@@ -18,7 +18,7 @@ from hwsim.config.experiment import Experiment, SystemOptions
 from hwsim.episode import Episode
 from hwsim.errors import HwsimError
 from hwsim.experiments.length import Length
-from hwsim.learning import optimizers
+from hwsim.learning import optimizers, updates
 from hwsim.learning.update import Update
 from hwsim.machine import Machine
 from hwsim.networks import Network
@@ -41,23 +41,31 @@ def rehearse(
         HwsimError: the rule cannot run on the machine.
     """
     rule, training = learning.build(options.learning), experiment.training
-    updates = Length.of(training, episode.batch).updates if training else 0
+    times = Length.of(training, episode.batch).updates if training else 0
 
     def last() -> learning.Rule:
-        return rule.at(max(updates - 1, 0), updates)
+        return rule.at(max(times - 1, 0), times)
 
     small = _small(episode, min(episode.steps, max(STEPS, last().shortest)))
     try:
         stage = machines.build(options.machine, seed=experiment.seed)
+        scheme = updates.build(training.update) if training else None
+        if scheme and training:
+            scheme.check(stage, rule, Length.of(training, episode.batch).size)
+            scheme.place(stage)
         network = Network(stage, experiment.network, episode.width, episode.outputs, rule.uses)
         rule.fits(episode.steps)
         last().check(network)
+        if scheme:
+            scheme.prepare(network)
         network.begin_training()
         rule.prepare(network)
         network.program()
         stage.journal.close_batch(1)
         with np.errstate(all="ignore"):
-            update = Update(network, optimizers.build(training.optimizer, network), training) if training else None
+            update = None
+            if training:
+                update = Update(network, optimizers.build(training.optimizer, network), training, scheme=scheme)
             for shown in [small, replace(small, continues=True)] if small.carries else [small]:
                 with stage.showing(shown):
                     if update:

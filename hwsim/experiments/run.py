@@ -166,7 +166,7 @@ def described(costs: Costs) -> dict[str, Any]:
         "work": costs.work(),
         "time": costs.time(),
         "efficiency": costs.efficiency(),
-        "weights": accounting.writes(system.machine),
+        "weights": costs.writes(),
         "signal_health": accounting.health(system.machine),
         "diverged": outcome.diverged,
         "diagnostics": [],

@@ -24,10 +24,11 @@ from hwsim.experiments.gradient_check import Gradient
 from hwsim.experiments.length import Length
 from hwsim.experiments.look import Differences, Outside
 from hwsim.experiments.rehearsal import rehearse
-from hwsim.learning import Rule, optimizers
+from hwsim.learning import Rule, optimizers, updates
 from hwsim.learning.diagnostics import Diagnostic
 from hwsim.learning.horizon import Horizon
 from hwsim.learning.update import Update
+from hwsim.learning.updates import Scheme
 from hwsim.machine import EXACT, Machine
 from hwsim.networks import Network
 from hwsim.tasks import Dataset
@@ -163,8 +164,9 @@ class System:
             if experiment.gradient_check:
                 self.machine.release()
                 del self.network
-            self._adopt(self._built(self.chips, holds, learns=True))
-            self._train(training, progress)
+            scheme = updates.build(training.update)
+            self._adopt(self._built(self.chips, holds, learns=True, scheme=scheme))
+            self._train(training, scheme, progress)
         else:
             if not experiment.gradient_check:
                 self._adopt(self._built(self.chips, holds, learns=False))
@@ -178,15 +180,27 @@ class System:
         """Number of chips that are simulated."""
         return self.options.chips_simulated
 
-    def _built(self, chips: int, holds: Any, learns: bool, strict: bool = False) -> Network:
-        """The network on the machine, checked by the rule and programmed; if it `learns`, the rule has prepared it."""
+    def _built(
+        self, chips: int, holds: Any, learns: bool, strict: bool = False, scheme: Scheme | None = None
+    ) -> Network:
+        """The network on the machine, checked by the rule and programmed; if it `learns`, the rule has prepared it.
+
+        Args:
+            scheme: how its gradients become weights, if they do.
+        """
         stage = machines.build(
             self.options.machine, chips=chips, seed=self.experiment.seed, strict=strict, numerics=self.numerics
         )
         stage.holds = holds
+        training = self.experiment.training
+        if scheme and training:
+            scheme.check(stage, self.rule, self._length(training).size)
+            scheme.place(stage)
         network = self._placed(stage, self.rule.uses)
         self.rule.fits(self.dataset.train.steps)
         self.rule.check(network)
+        if scheme:
+            scheme.prepare(network)
         if learns:
             network.begin_training()
             self.rule.prepare(network)
@@ -257,7 +271,7 @@ class System:
         training = self.experiment.training
         return self._length(training).updates if training else 0
 
-    def _train(self, training: Training, progress: SystemProgress) -> None:
+    def _train(self, training: Training, scheme: Scheme, progress: SystemProgress) -> None:
         network, stage = self.network, self.machine
         size, updates, every = self._length(training)
         optimizer = optimizers.build(training.optimizer, network)
@@ -271,7 +285,7 @@ class System:
                 meter = Meter(network, episode, answers=True)
                 stage.watchers["answer"] = meter.see
                 stop = partial(self._stop_diverged_chips, done)
-                update = Update(network, optimizer, training, done / updates, before=stop)
+                update = Update(network, optimizer, training, done / updates, stop, scheme)
                 rule = self.rule.at(done, updates)
                 with Watch(stage, wanted=done == updates // 2) as watch, stage.showing(episode, rule.routine):
                     rule.learn(network, update)

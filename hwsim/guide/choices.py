@@ -10,7 +10,7 @@ from typing import NamedTuple
 from hwsim import cells, documents, learning, tasks
 from hwsim.config import hardware
 from hwsim.errors import ConfigError
-from hwsim.learning import optimizers
+from hwsim.learning import optimizers, updates
 
 _LONG = 60
 """Number of characters from which a sentence is too long for a line."""
@@ -45,6 +45,7 @@ _MODULES = {
     "cell: {name: NAME}": cells.CELLS,
     "task: {name: NAME}": tasks.TASKS,
     "optimizer: {name: NAME}": optimizers.OPTIMIZERS,
+    "update: {name: NAME}": updates.UPDATES,
 }
 
 

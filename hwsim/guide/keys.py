@@ -72,7 +72,8 @@ def _titles(definitions: Schema) -> dict[str, str]:
         place = name.split("__")
         chosen = [key["const"] for key in schema.get("properties", {}).values() if isinstance(key.get("const"), str)]
         if len(place) > 2 and place[-1] == "Options":
-            room = {"learning": "rule", "optimizers": "optimizer", "networks": ""}.get(place[-3], place[-3].rstrip("s"))
+            rooms = {"learning": "rule", "optimizers": "optimizer", "updates": "update scheme", "networks": ""}
+            room = rooms.get(place[-3], place[-3].rstrip("s"))
             titles[name] = f"{room} {chosen[0] if chosen else place[-2]}".strip()
         else:
             words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", schema.get("title", name)).lower()

@@ -29,6 +29,10 @@ class Rule(ABC):
     needs_tape = False
     """Whether the rule reads past values in another order than they were made in."""
 
+    in_place = False
+    """Whether weights may change at the end of each step by what the rule adds to gradients in it: it goes forward
+    once, and what it adds is final. The update scheme `in_situ` asks for that."""
+
     def __init__(self, options: Any) -> None:
         self.options = options
 
@@ -135,6 +139,7 @@ class Instantaneous(Rule):
     """
 
     recurrent: bool
+    in_place = True
 
     def gradients(self, network: Network) -> None:
         machine = network.machine

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import reduce
 from math import cos, pi, sqrt
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
+from hwsim.errors import CapabilityError
 from hwsim.formats import Format
+from hwsim.learning import updates
 from hwsim.learning.optimizers import AnyOptions, Optimizer
+from hwsim.learning.updates import AnyOptions as AnyScheme
+from hwsim.learning.updates import Scheme
+from hwsim.learning.updates.accumulate import Options as Accumulated
 from hwsim.machine import Signal, Trainable
 from hwsim.networks import Network
 from hwsim.operations import at_least, at_most, hypot, larger, largest, norm, reciprocal
@@ -44,6 +49,12 @@ class Options(BaseModel, extra="forbid"):
         float,
         Field(ge=0, allow_inf_nan=False, description="learning rate of recurrent parameters, relative to the others"),
     ] = 1.0
+    update: Annotated[AnyScheme, Field(description="how gradients become weights")] = Accumulated()
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        updates.of(self.update).accepts(self.optimizer, self.clip)
+        return self
 
     @property
     def bounds(self) -> Clip:
@@ -67,6 +78,7 @@ class Update:
     Args:
         done: fraction of the training that is over.
         before: called before each change of the weights.
+        scheme: how gradients become weights; without one, by programming what was accumulated.
 
     Attributes:
         network: whose parameters change.
@@ -79,9 +91,12 @@ class Update:
         options: Options,
         done: float = 0.0,
         before: Callable[[], None] | None = None,
+        scheme: Scheme | None = None,
     ) -> None:
         self.network, self._optimizer, self._options = network, optimizer, options
         self._done, self._before = done, before
+        self._scheme = updates.build(options.update) if scheme is None else scheme
+        self._scheme.begin(network, self._rate)
 
     def __call__(self, losses: int, regularise: Regularise | None = None, beside: Sequence[Trainable] = ()) -> None:
         """Update all parameters, program their units to the new values, and set the gradients to zero.
@@ -92,16 +107,24 @@ class Update:
             beside: parameters of the rule that change in the same way, without counting in the norm that is clipped;
                 the rule programs them.
         """
-        optimizer = self._optimizer
-        optimizer.include(beside)
         if self._before is not None:
             self._before()
-        network = self.network
-        machine, clip = network.machine, self._options.bounds
+        network, optimizer, scheme = self.network, self._optimizer, self._scheme
+        machine, clip, losses = network.machine, self._options.bounds, scheme.losses(losses)
+        optimizer.include(beside)
+        own = [trainable for trainable in network.trainables if scheme.sums(trainable)]
+        if regularise is not None and len(own) < len(network.trainables):
+            raise CapabilityError(
+                f"training.update: {self._options.update.name} has changed the weights already when a rule wants to "
+                "regularise its gradient; take `update: {name: accumulate}`"
+            )
+        summed = [*own, *beside]
+        if not summed:
+            optimizer.iteration += 1
+            return
         for _ in machine.phase("update"):
             with machine.part(purpose=UPDATE):
-                all_ = [*network.trainables, *beside]
-                gradients = {trainable: (1 / losses) * trainable.gradient.load() for trainable in all_}
+                gradients = {trainable: (1 / losses) * trainable.gradient.load() for trainable in summed}
             if regularise is not None:
                 for trainable, gradient in gradients.items():
                     with machine.part(trainable.layer, UPDATE):
@@ -111,12 +134,12 @@ class Update:
                     with machine.part(trainable.layer, UPDATE):
                         gradients[trainable] = _within(gradient, clip.value, machine.update)
             with machine.part(purpose=UPDATE):
-                own = [gradients[trainable] for trainable in network.trainables]
-                factor = _clipping(own, clip.norm, machine.update) if clip.norm else None
+                counted = [gradients[trainable] for trainable in own]
+                factor = _clipping(counted, clip.norm, machine.update) if clip.norm and own else None
             for trainable, gradient in gradients.items():
                 with machine.part(trainable.layer, UPDATE):
                     clipped = gradient if factor is None else gradient * factor
-                    trainable.master.store(optimizer.updated(trainable, clipped, self._rate(trainable)))
+                    scheme.change(trainable, clipped, self._rate(trainable), optimizer)
             with machine.part(purpose=UPDATE):
                 network.clear_gradients()
         optimizer.iteration += 1

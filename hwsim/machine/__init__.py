@@ -2,7 +2,7 @@
 
 from hwsim.machine.counted import Counted
 from hwsim.machine.machine import Machine, UnitErrors
-from hwsim.machine.numerics import EXACT, Numerics
+from hwsim.machine.numerics import EXACT, Numerics, Pulses
 from hwsim.machine.parameters import Bias, Diagonal, Gain, InverseDiagonal, Matrix, ModeGain, Trainable
 from hwsim.machine.port import Divergence
 from hwsim.machine.shapes import Expectations, Shapes
@@ -28,6 +28,7 @@ __all__ = [
     "Matrix",
     "ModeGain",
     "Numerics",
+    "Pulses",
     "Queue",
     "Register",
     "Shapes",

@@ -195,5 +195,7 @@ _MAKE = (
     "shifted",
     "beside",
     "contiguous",
+    "change",
+    "changed",
 )
 """The functions that make new arrays, and nothing besides."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 import numpy as np
@@ -32,6 +33,7 @@ class Holdings:
         self.divergence: Divergence | None = None
         self.values: dict[str, np.ndarray] = {}
         self._pending: list[tuple[Register, np.ndarray]] = []
+        self._changes: list[Callable[[], None]] = []
         self._buffers = {"wires": 0, "operands": 0}
 
     def take(self, storage: Storage) -> None:
@@ -93,6 +95,10 @@ class Holdings:
         register.pending = True
         self._pending.append((register, register.after(self._copied(value))))
 
+    def change_later(self, change: Callable[[], None]) -> None:
+        """Have weights change at the end of this step; one change after the other, in their order."""
+        self._changes.append(change)
+
     def shift(self) -> None:
         """At the end of a step of a pass: zero goes into delay lines that nothing was stored into."""
         for line in self.lines:
@@ -109,6 +115,9 @@ class Holdings:
             register.value, register.pending = value, False
             settled.append(register)
         self._pending.clear()
+        for change in self._changes:
+            change()
+        self._changes.clear()
         return settled
 
     def reset(self) -> None:

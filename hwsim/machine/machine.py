@@ -15,7 +15,7 @@ from hwsim.errors import CausalityError
 from hwsim.machine.captured import Aside, solved
 from hwsim.machine.holder import Weights, Words
 from hwsim.machine.holdings import Holdings
-from hwsim.machine.numerics import EXACT, Numerics, checked, meet
+from hwsim.machine.numerics import EXACT, Numerics, Rounding, checked, meet
 from hwsim.machine.parameters import Coefficients, Matrix
 from hwsim.machine.port import Port
 from hwsim.machine.presenter import NOTHING_SHOWN
@@ -105,6 +105,12 @@ class Machine:
     """Sequences that are worked on at the same time, each with its own state."""
     master_class = WEIGHTS
     """The memory class of the values that the optimizer works on: here they are the weights themselves."""
+    needs_copy = True
+    """Whether digital memory has to keep all weights; devices that hold them are enough if pulses change them."""
+    pulsed = False
+    """Whether pulses change the weights of matrices, rather than programming; said before these are made."""
+    round_updates: Rounding | None = None
+    """What brings values to the format of updates; None if they are in it."""
     signal_type = Signal
     input_bits: int | None = None
     """Bits of one number of the input where it is kept; None for those of any other number."""

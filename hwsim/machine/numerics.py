@@ -37,6 +37,18 @@ class Primitive(NamedTuple):
     lasting: bool = False
 
 
+class Pulses(NamedTuple):
+    """Pulses of one size, which change weights.
+
+    Attributes:
+        step: what a pulse changes a weight by.
+        most: pulses that a weight gets at most in one train.
+    """
+
+    step: float
+    most: int
+
+
 class Functions(dict[Operation, Callable[..., Any]]):
     """The function that computes each operation, found when it is first needed."""
 
@@ -175,6 +187,18 @@ class Numerics:
     ) -> None:
         """Add outer products, summed over the batch, to sums at connections `(chips, rows, fan-in)`."""
         kernels.add_sparse_outer(sums, places, v, w, columns)
+
+    def change(self, sums: np.ndarray, factor: float, pulses: Pulses | None) -> np.ndarray:
+        """What sums times a factor change weights by: in whole pulses, to the nearest of them, or in graded ones."""
+        change: np.ndarray = factor * sums
+        if pulses is None:
+            return change
+        return np.clip(np.rint(change / pulses.step), -pulses.most, pulses.most) * pulses.step
+
+    def changed(self, v: np.ndarray, change: np.ndarray, rounding: Rounding | None) -> np.ndarray:
+        """Values after a change, in their format; values and change may differ in shape, not in order."""
+        new = (v + change.reshape(v.shape)).astype(v.dtype)
+        return new if rounding is None else rounding(new)
 
     def finite(self, v: np.ndarray) -> bool:
         flat = v.ravel()

@@ -12,36 +12,72 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from hwsim.errors import CapabilityError
 from hwsim.initial import Initial
+from hwsim.machine.numerics import Pulses
 from hwsim.machine.signal import Signal
 from hwsim.machine.stage import Stage
 from hwsim.machine.storage import Accumulator, Register, Storage
 from hwsim.operations import Held, held
+from hwsim.records import UPDATE
+
+NOTHING = (0,)
+"""The size of a storage whose values nobody keeps."""
+
+
+class Master(Register):
+    """The values that an optimizer works on. Where devices alone hold them, nothing reads them once pulses begin."""
+
+    def __init__(self, of: Trainable, *parts: Any, **kinds: Any) -> None:
+        super().__init__(*parts, **kinds)
+        self._of = of
+
+    def load(self) -> Signal:
+        self._of.require_kept()
+        return super().load()
 
 
 class Trainable:
     """An array of parameters with its gradient.
+
+    Args:
+        kept: whether digital memory holds the master values; otherwise devices alone hold the weights, once they were
+            programmed.
 
     Attributes:
         name: unique in the network, such as `"layer 1 B"`.
         group: `"recurrent"`, `"input"` or `"readout"`.
         shape: of the array; the master register holds it flattened, `(chips, 1, values)`.
         largest: the largest initial value, whatever learning makes of it.
-        gradient: sums of the shape, once `begin_training` was called.
+        holder: what applies the parameters to signals as they are; None if a cell computes something from them first.
+        pulsed: whether pulses alone change the parameters from now on, so that nothing is programmed any more.
+        pulses: the size of pulses; None for graded ones, each of which is as large as the change.
+        gradient: takes what rules add, once `begin_training` was called: sums of the shape, or what changes the
+            parameters in place.
     """
 
-    def __init__(self, machine: Stage, name: str, group: str, initial: Initial) -> None:
+    holder: Matrix | Coefficients | None = None
+    pulsed = False
+    pulses: Pulses | None = None
+    gradient: Any
+
+    def __init__(self, machine: Stage, name: str, group: str, initial: Initial, kept: bool = True) -> None:
         self.machine, self.name, self.group, self.layer = machine, name, group, machine.layer
         self.shape, numerics = initial.shape, machine.numerics
         start = numerics.drawn(initial)
         self.largest = numerics.largest(start)
         flat = numerics.flattened(start, machine.chips, machine.dtype)
-        self.master = Register(machine, name, machine.master_class, flat, shared=True)
-        self.gradient: Accumulator
+        self.kept, size = kept, None if kept else NOTHING
+        self.master: Register = Master(self, machine, name, machine.master_class, flat, shared=True, size=size)
 
     def begin_training(self) -> None:
-        """Allocate the gradient."""
-        self.gradient = Accumulator(self.machine, f"{self.name} gradient", self.shape)
+        """Allocate the gradient, unless something takes its place already."""
+        if not hasattr(self, "gradient"):
+            self.gradient = self.sums()
+
+    def sums(self) -> Accumulator:
+        """Sums of the shape."""
+        return Accumulator(self.machine, f"{self.name} gradient", self.shape)
 
     def slot(self, name: str, kind: str) -> Register:
         """A register for one more number for each parameter, zero at first."""
@@ -49,9 +85,25 @@ class Trainable:
         zeros = machine.numerics.zeros(self.master.value.shape, machine.dtype)
         return Register(machine, name, kind, zeros, shared=True)
 
+    def require_kept(self) -> None:
+        """Refuse to read weights as numbers where devices alone hold them.
+
+        Raises:
+            CapabilityError: they do.
+        """
+        if self.pulsed and not self.kept:
+            raise CapabilityError(
+                f"{self.name} is read as plain numbers, and on this machine devices alone hold it: pulses change them, "
+                "and digital memory has no copy; take training.update: {name: accumulate}, a chip with a host, or a "
+                "digital machine"
+            )
+
     @property
     def values(self) -> np.ndarray:
-        """Master values as the array of parameters, `(chips, *shape)`; for the machine and for reports."""
+        """Master values as the array of parameters, `(chips, *shape)`; for the machine and for reports.
+
+        Where devices alone hold the parameters: what they hold.
+        """
         return self.master.value.reshape(self.machine.chips, *self.shape)
 
 
@@ -70,18 +122,20 @@ class Matrix:
     fetch_diagonal: ClassVar[Held] = held.main_diagonal
 
     def __init__(self, machine: Stage, name: str, group: str, initial: Initial) -> None:
-        self._hold(Trainable(machine, name, group, initial), initial.shape)
+        kept = machine.needs_copy or not machine.pulsed
+        self._hold(Trainable(machine, name, group, initial, kept), initial.shape)
 
     def _hold(self, trainable: Trainable, shape: tuple[int, ...]) -> None:
         """Have a unit of the machine hold these parameters."""
         self.machine, self.name, self.trainable = trainable.machine, trainable.name, trainable
+        trainable.holder = self
         self.shape, self.largest = shape, trainable.largest
         self.T = Transposed(self)
         self.unit: Any = self.machine.place_matrix(self)
         self.machine.units.append(self)
 
     @property
-    def gradient(self) -> Accumulator:
+    def gradient(self) -> Any:
         return self.trainable.gradient
 
     def __matmul__(self, x: Signal) -> Signal:
@@ -99,6 +153,7 @@ class Matrix:
     @property
     def fetched(self) -> Any:
         """The target weights, as digital memory holds them."""
+        self.trainable.require_kept()
         return self.trainable.values
 
     def columns(self) -> Signal:
@@ -110,9 +165,24 @@ class Matrix:
         return self.machine.fetch(self.fetch_diagonal, self)
 
     def program(self) -> None:
-        """In a phase: bring the unit to the master values."""
+        """In a phase: bring the unit to the master values. What pulses change is left as it is."""
         self.machine.sequencer.require_phase(f"{self.name}: weights are written")
-        self.unit.program(self)
+        if not self.trainable.pulsed:
+            self.unit.program(self)
+
+    def pulse(self, change: Signal, factor: float) -> None:
+        """At the end of the step: change each weight by `factor` times a number of its own, summed over the batch.
+
+        Args:
+            change: a vector of all weights, row by row, or a bundle of a vector per column.
+        """
+        with self.machine.part(purpose=UPDATE):
+            self.unit.pulse(self, change, factor)
+
+    def pulse_outer(self, error: Signal, x: Signal, factor: float) -> None:
+        """At the end of the step: change the weights by `factor` times an outer product, summed over the batch."""
+        with self.machine.part(purpose=UPDATE):
+            self.unit.pulse_outer(self, error, x, factor)
 
     @property
     def programmed(self) -> np.ndarray:
@@ -160,6 +230,8 @@ class Coefficients:
     ) -> None:
         self.machine, self.name, self.width = machine, name, width
         self._trainable, self.partner = trainable, partner
+        if trainable is not None:
+            trainable.holder = self
         self.unit: Any = machine.place_coefficients(self)
         machine.units.append(self)
 
@@ -202,13 +274,19 @@ class Coefficients:
         return self._trainable
 
     @property
-    def gradient(self) -> Accumulator:
+    def gradient(self) -> Any:
         return self.trainable.gradient
 
     def program(self, values: Signal | None = None) -> None:
         """In a phase: set the coefficients to a vector of them, or, if they are trained, to their master values."""
         self.machine.sequencer.require_phase(f"{self.name}: weights are written")
-        self.unit.program(self, values)
+        if self._trainable is None or not self._trainable.pulsed:
+            self.unit.program(self, values)
+
+    def pulse(self, change: Signal, factor: float) -> None:
+        """At the end of the step: change each of them by `factor` times a signal, summed over the batch."""
+        with self.machine.part(purpose=UPDATE):
+            self.unit.pulse(self, change, factor)
 
     def _apply(self, x: Signal) -> Signal:
         return self.machine.apply(self.operation, self, x)

@@ -150,6 +150,12 @@ class Shapes(Numerics):
     ) -> None:
         pass
 
+    def change(self, sums: np.ndarray, factor: float, pulses: Any) -> np.ndarray:
+        return blank(sums.shape, sums.dtype)
+
+    def changed(self, v: np.ndarray, change: np.ndarray, rounding: Any) -> np.ndarray:
+        return blank(v.shape, v.dtype)
+
     def finite(self, v: np.ndarray) -> bool:
         return True
 

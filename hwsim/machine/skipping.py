@@ -110,16 +110,11 @@ class Skips:
         return min(behind, last) - index - 1 if self._order.step > 0 else index - max(before, last + 1)
 
 
-def _written(stage: Stage) -> Any:
-    """What was written into devices so far, where there are some: rounds may end with updates."""
-    return None if stage.devices is None else stage.devices.written.copy()
-
-
 def rounds(stage: Stage, parts: Sequence[range]) -> Iterator[range]:
     """The parts of a sequence, each for a round of passes over it; parts that are like those before are leapt over."""
     equals, position, sequencer = Equals(stage, "rounds"), 0, stage.sequencer
     landmarks, journal = sequencer.presenter.landmarks, sequencer.journal
-    begun: list[tuple[Mark, Any]] = []
+    begun: list[Mark] = []
 
     def kind(part: range) -> tuple[int, ...]:
         first, last = (landmarks.marks[bisect_right(landmarks.marks, step) - 1] for step in (part[0], part[-1]))
@@ -127,19 +122,17 @@ def rounds(stage: Stage, parts: Sequence[range]) -> Iterator[range]:
 
     while position < len(parts):
         part = parts[position]
-        begun.append((journal.mark(), _written(stage)))
+        begun.append(journal.mark())
         yield part
         period = lcm(landmarks.period, len(part)) // len(part)
-        growth = equals.growth(period, kind(part), journal.since(begun[-1][0]))
+        growth = equals.growth(period, kind(part), journal.since(begun[-1]))
         position += 1
         end, begun = position, begun[-period:]
         while growth is not None and end < len(parts) and kind(parts[end]) == kind(parts[end - period]):
             end += 1
         times = (end - position) // period - 1
         if growth is not None and not landmarks.looked and times > 0:
-            leapt, (mark, written) = parts[position : position + times * period], begun[0]
-            sequencer.repeat_rounds(mark, growth, leapt, times)
-            if written is not None:
-                stage.devices.written += times * (stage.devices.written - written)
+            leapt = parts[position : position + times * period]
+            sequencer.repeat_rounds(begun[0], growth, leapt, times)
             equals.leapt()
             position += len(leapt)

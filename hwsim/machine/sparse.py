@@ -93,8 +93,8 @@ class SparseTrainable(Trainable):
         super().__init__(machine, name, group, weights)
         self._places, self._columns = places, columns
 
-    def begin_training(self) -> None:
-        self.gradient = SparseSums(self.machine, self.name, self._places, self._columns)
+    def sums(self) -> SparseSums:
+        return SparseSums(self.machine, self.name, self._places, self._columns)
 
 
 class SparseSums(Accumulator):

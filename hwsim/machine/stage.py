@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from hwsim.episode import Episode
-from hwsim.machine.numerics import Functions, Numerics
+from hwsim.machine.numerics import Functions, Numerics, Rounding
 from hwsim.machine.signal import Carrier, Signal
 from hwsim.operations import Held, Operation
 from hwsim.records import Entry, Head, Shape, Trace
@@ -21,6 +21,9 @@ class Stage(Carrier, Protocol):
     dtype: np.dtype
     strict: bool
     numerics: Numerics
+    round_updates: Rounding | None
+    pulsed: bool
+    needs_copy: bool
     functions: Functions
     parallel: int
     addressable: bool

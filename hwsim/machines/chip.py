@@ -44,6 +44,7 @@ class Chip(DigitalMachine):
 
     uniform = False
     is_analog = True
+    needs_copy = False
     sparse = False
     master_class = MASTER
     signal_type = Wire

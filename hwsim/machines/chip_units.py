@@ -15,6 +15,9 @@ from hwsim.units.register import effective_bits
 from hwsim.units.tile import TilePrices
 from hwsim.units.unit import Free, Priced
 
+WRITES = moves.program, moves.pulse, moves.pulse_outer
+"""What writes devices, and measures how many writes there were and what conductances they met."""
+WRITTEN = tuple(operation.kind for operation in WRITES)
 CONVERSIONS = tuple(operation.kind for operation in (moves.dac, moves.adc, moves.tile_adc))
 
 
@@ -36,7 +39,7 @@ class ChipPrices:
         multipliers = MultiplierPrices(parts.diagonals, parts.functions, chip.sharing)
         diagonals = (held.diagonal, held.conjugate_diagonal, held.inverse_diagonal)
         self.units: dict[str, Priced] = {
-            **{operation.kind: self._tiles for operation in (held.read, held.read_transposed, moves.program)},
+            **{operation.kind: self._tiles for operation in (held.read, held.read_transposed, *WRITES)},
             **{operation.kind: multipliers for operation in diagonals},
             **{operation.kind: Free() for operation in BY_NAME.values() if operation.wiring},
             moves.load.kind: Free(),
@@ -71,9 +74,10 @@ class ChipPrices:
         return Occupied.of(unit.seconds(record))
 
     def activities(self, record: Record) -> int:
-        if record.kind == moves.program.kind:
+        unit = self._unit(record)
+        if unit is self._tiles and record.kind in WRITTEN:
             return 2
-        return int(self._unit(record) is self._tiles)
+        return int(unit is self._tiles)
 
     def leakage(self) -> list[Leak]:
         return self.digital.leakage()

@@ -107,8 +107,8 @@ class DigitalMachine(Machine):
         self.blocking = self.priced_parts.blocking(self.priced_format.bits, self.priced_accumulator.bits)
         self._round = numerics.rounding(self.format, self.dtype)
         self._round_sums = numerics.rounding(self.accumulator, self.dtype)
-        self._round_updates = numerics.rounding(self.update, self.dtype)
-        self.finishes = strict or self._round is not None or self._round_updates is not None
+        self.round_updates = numerics.rounding(self.update, self.dtype)
+        self.finishes = strict or self._round is not None or self.round_updates is not None
         self.copies = self.update != self.format and self.master_class == WEIGHTS
         if self.copies:
             self.master_class = MASTER
@@ -118,7 +118,7 @@ class DigitalMachine(Machine):
     def place_storage(self, storage: Storage) -> Port:
         name = memory_of(storage.kind)
         if storage.kind == ACCUMULATORS:
-            return RoundedSums(self, name, self._round_sums, self._round_updates)
+            return RoundedSums(self, name, self._round_sums, self.round_updates)
         return Port(self, name)
 
     def place_matrix(self, matrix: Any) -> Any:
@@ -142,7 +142,7 @@ class DigitalMachine(Machine):
         return inputs if self._round is None else self._round(inputs)
 
     def finish(self, head: Head, value: np.ndarray) -> np.ndarray:
-        rounding = self._round if head.format == self.format.name else self._round_updates
+        rounding = self._round if head.format == self.format.name else self.round_updates
         return super().finish(head, value if rounding is None else rounding(value))
 
     def waiting_operands(self, traces: dict[int, Trace], steps: int) -> int:

@@ -17,6 +17,8 @@ from hwsim.units.register import AnalogRegister
 class HostedChip(Chip):
     """In backward passes all is digital, with the host's own weights; registers that they need move to the host."""
 
+    needs_copy = True
+
     def __init__(self, options: Any, **made: Any) -> None:
         super().__init__(options, **made)
         self._chip_goes_back, self.backward_pass = self.backward_pass, self._backward_pass

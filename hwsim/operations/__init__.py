@@ -33,6 +33,7 @@ from hwsim.operations.elementwise import (
     tanh_slope,
     unequal,
     where,
+    whole,
 )
 from hwsim.operations.held import Held
 from hwsim.operations.operation import BY_KIND, BY_NAME, SPARSE, Binary, Operation, Size, Traffic, Unary, Work
@@ -150,6 +151,7 @@ __all__ = [
     "total",
     "unequal",
     "where",
+    "whole",
     "wire",
     "zeros",
 ]

@@ -97,6 +97,12 @@ quantise = Operation(
 
 `quantise(x, full_scale, levels, unit)` is one product: rounding and saturation are how it is brought to its bits.
 """
+whole = Operation(
+    "whole",
+    lambda x, step, most: np.clip(np.trunc(x / step), -most, most) * step,
+    work=each(multiply=2, compare=1),
+)
+"""The whole steps in x, towards zero and at most so many: `whole(x, step, most)`, as their number times the step."""
 plus = Unary("offset", np.add, work=each(add=1), derivative=Elementwise(1))
 at_most = Unary("at most", np.minimum, work=each(compare=1))
 at_least = Unary("at least", np.maximum, work=each(compare=1))

@@ -1,5 +1,7 @@
 """Moves between wires, storages, domains and the outside: they have records, and no arithmetic but that of sums."""
 
+from math import prod
+
 from hwsim.operations.operation import Operation, Traffic, each, macs
 
 # ---- storages ----------------------------------------------------------------------------------------------------
@@ -17,6 +19,16 @@ outer = Operation("outer", lambda v, w: v, work=macs, product=True, traffic=Traf
 """Add outer products of two signals, summed over sequences, to sums."""
 program = Operation("program", lambda v: v)
 """Write devices of a matrix."""
+pulse = Operation("pulse", lambda v: v, work=each(add=1, multiply=1), traffic=Traffic.CHANGES)
+"""Change each weight, or coefficient, by a number of its own, summed over sequences, at the end of the step."""
+pulse_outer = Operation(
+    "pulse outer",
+    lambda v, w: v,
+    work=lambda size: {"mac": prod(size[-2:]), "multiply": size[-2]},
+    product=True,
+    traffic=Traffic.OUTER_CHANGES,
+)
+"""Change the weights of a matrix by an outer product of two signals, summed over sequences, at the end of the step."""
 
 # ---- input and target --------------------------------------------------------------------------------------------
 

@@ -81,6 +81,8 @@ class Traffic(Enum):
     MODE_COEFFICIENTS = "one number per mode, which is two wires"
     SUMS = "sums, to add to each of them"
     OUTER_SUMS = "sums, to add outer products"
+    CHANGES = "weights, to change each of them"
+    OUTER_CHANGES = "weights, to change them by outer products"
     SPARSE_PRODUCT = "weights and indices of a sparse matrix, for products with vectors"
     SPARSE_TRANSPOSED_PRODUCT = "the same, for products of its transpose with vectors"
     SPARSE_MATRIX = "the same, as plain numbers"

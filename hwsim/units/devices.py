@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwsim.machine.numerics import Primitive
+from hwsim.machine.numerics import Primitive, Pulses
 from hwsim.machine.shapes import Expectations, blank
 from hwsim.units.mapping import Mapping
 
@@ -88,6 +88,50 @@ class Devices:
         self.refresh()
         return written, conductance
 
+    def split(self, change: np.ndarray, pulses: Pulses | None) -> tuple[np.ndarray, np.ndarray]:
+        """How changes of weights are shared by the two devices of each.
+
+        A change of either sign first takes the device that is against it back to its least conductance, then drives the
+        other one, which stops at its largest. Without errors one device of each pair so stays at its least.
+
+        Returns:
+            Changes of conductance, and the numbers of pulses, `(chips, 2, rows, columns)` each.
+        """
+        sheet, wanted = self.mapping.sheet, np.abs(change.astype(float)) / self.mapping.scale
+        negative = change < 0
+        against = np.where(negative, self.plus, self.minus) - sheet.conductance.min.value
+        back = np.minimum(np.maximum(against, 0), wanted)
+        ahead = wanted - back
+        each = wanted if pulses is None else np.full_like(wanted, pulses.step / self.mapping.scale)
+        counts = np.ceil(np.stack([ahead, back], 1) / np.where(each > 0, each, 1)[:, None] - _FUZZ)
+        changes = np.stack([ahead, -back], 1)
+        turned = negative[:, None]
+        return (
+            np.where(turned, changes[:, ::-1], changes),
+            np.maximum(np.where(turned, counts[:, ::-1], counts), 0),
+        )
+
+    def count_pulses(self, change: np.ndarray, pulses: Pulses | None) -> tuple[np.ndarray, np.ndarray]:
+        """For each chip, how many pulses such changes of weights take, and the sum of the conductances they meet."""
+        counts = self.split(change, pulses)[1]
+        return counts.sum((1, 2, 3)), (counts * self.conductance).sum((1, 2, 3))
+
+    def pulse(self, change: np.ndarray, pulses: Pulses | None) -> np.ndarray:
+        """Change the weights by pulses, to which devices respond linearly; gives the weights."""
+        changes, counts = self.split(change, pulses)
+        changed, most = changes != 0, np.maximum(self.mapping.sheet.conductance.max.value, self.conductance)
+        self.conductance[changed] = np.clip(self.conductance + changes, 0, most)[changed]
+        self._count_writes(counts)
+        self.refresh()
+        return self.weights
+
+    def _count_writes(self, counts: np.ndarray) -> None:
+        """Every pulse is a write."""
+        self._programmed += int(counts.max(initial=0))
+        if self._programmed >= np.iinfo(self.writes.dtype).max:  # from here on a count might not fit
+            self.writes = self.writes.astype(np.uint64)
+        self.writes += counts.astype(self.writes.dtype)
+
     def refresh(self) -> None:
         """Work out what a read needs, from the conductances."""
         scale, sheet = self.mapping.scale, self.mapping.sheet
@@ -138,6 +182,16 @@ class BlankDevices:
         written = np.full(chips, share * 2 * rows * columns)
         return written, written * self._typical
 
+    def count_pulses(self, change: np.ndarray, pulses: Pulses | None) -> tuple[np.ndarray, np.ndarray]:
+        """As for real devices: a graded pulse for each weight, or one pulse for those that an update writes."""
+        chips, rows, columns = self.shape
+        counted = np.full(chips, (1.0 if pulses is None else self.expected.written) * rows * columns)
+        return counted, counted * self._typical
+
+    def pulse(self, *words: Any) -> np.ndarray:
+        """As for real devices."""
+        return blank(self.shape)
+
     def cut(self, transposed: bool, lines: slice) -> Cut:
         """As for real devices."""
         chips, rows, columns = self.shape
@@ -146,8 +200,14 @@ class BlankDevices:
         return Cut(lines, weights, blank(weights.shape), np.full((chips, 1), each))
 
 
+_FUZZ = 1e-6
+"""So much of a pulse, left over by rounding, is none."""
+
 _PROGRAMMED = 50
 """Bytes that programming takes for a while, for each weight: goals and errors of a chip, and what reads need."""
+
+_PULSED = 120
+"""The same for pulses: changes and counts of both devices."""
 
 MAKE = Primitive(Devices, BlankDevices)
 CUT = Primitive(Devices.cut, lambda expected, devices, *which: devices.cut(*which), lasting=True)
@@ -155,6 +215,16 @@ PROGRAM = Primitive(
     Devices.program,
     lambda expected, devices, *words: devices.program(*words),
     lambda written, devices, *words: _PROGRAMMED * devices.weights.size,
+)
+COUNT = Primitive(
+    Devices.count_pulses,
+    lambda expected, devices, *words: devices.count_pulses(*words),
+    lambda counted, devices, *words: _PULSED * devices.weights.size,
+)
+PULSE = Primitive(
+    Devices.pulse,
+    lambda expected, devices, *words: devices.pulse(*words),
+    lambda weights, devices, *words: _PULSED * devices.weights.size,
 )
 KEPT = Primitive(lambda devices: (), lambda expected, devices: devices.kept, lasting=True)
 """Arrays that only weighing a run has to know of."""

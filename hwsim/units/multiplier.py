@@ -13,6 +13,7 @@ from hwsim.accounts.energy import Charge
 from hwsim.accounts.memories import REGISTERS
 from hwsim.accounts.memory import WEIGHTS
 from hwsim.formats import Format
+from hwsim.machine.holder import change_coefficients
 from hwsim.machine.machine import vectors
 from hwsim.machine.numerics import Primitive
 from hwsim.machine.parameters import Coefficients
@@ -141,6 +142,18 @@ class Multipliers:
             return
         wanted = coefficients.trainable.master.load() if values is None else values
         coefficients.storage.port.overwrite(coefficients.storage, wanted, self._round)
+
+    def pulse(self, coefficients: Coefficients, change: Signal, factor: float) -> None:
+        """Change the master values at the end of the step, and set the words to them."""
+        machine, words, trainable = self._machine, coefficients.storage, coefficients.trainable
+        change_coefficients(coefficients, change, factor)
+
+        def follow() -> None:
+            new = trainable.master.value
+            words.value = machine.numerics.copy(new) if self._round is None else self._round(new).astype(new.dtype)
+
+        machine.note(machine.heads[words.port.stores], (0, 0, *words.size), (), words.name)
+        machine.holdings.change_later(follow)
 
     def wants(self, operation: Held, x: Signal) -> bool:
         """Whether it applies the coefficients to this signal; otherwise the digital unit does."""

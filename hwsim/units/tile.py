@@ -12,14 +12,14 @@ from pydantic import BaseModel, Field
 from hwsim.accounts.energy import Charge, charge
 from hwsim.accounts.memory import MASTER, WEIGHTS
 from hwsim.errors import CapabilityError
-from hwsim.machine.holder import Weights
+from hwsim.machine.holder import Weights, summed
 from hwsim.machine.machine import vectors
 from hwsim.machine.numerics import Primitive, Rounding
-from hwsim.machine.parameters import Matrix
+from hwsim.machine.parameters import NOTHING, Matrix
 from hwsim.machine.shapes import Shown, blank
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Register, Storage
-from hwsim.operations import Held, add, held, moves, quantise, unequal
+from hwsim.operations import Held, Operation, add, held, moves, quantise, unequal
 from hwsim.operations.kernels import compiled
 from hwsim.operations.noise import NO_GAIN, Moment, Source, perturb, perturb_each
 from hwsim.physics import DataSheet
@@ -81,13 +81,17 @@ class Tiles(BaseModel, extra="forbid"):
         return self.time_per_bits[bits] if self.time is None else self.time
 
 
+PULSES = (moves.pulse.kind, moves.pulse_outer.kind)
+
+
 class TilePrices:
     """What reads and writes cost.
 
     A read costs Σ V² G t for the inputs and conductances that it really had, and what the whole periphery of each tile
     draws meanwhile, used or not, once for each phase. Programming costs the pulses of the devices that were really
     written; its time is that of writing and verifying all rows, one after another, since schedules do not depend on
-    values.
+    values. Each pulse costs what one of the data sheet costs; the time is that of the longest train, for each row if
+    devices have trains of their own, once if the trains come from the lines of rows and columns.
 
     Args:
         bits: of the inputs.
@@ -102,9 +106,14 @@ class TilePrices:
         self._phases = tiles.phases * (bits if periphery.bit_serial else 1)  # how often it is read to read it once
 
     def charges(self, record: Record) -> list[Charge]:
+        if record.kind in PULSES:
+            return self._pulses()
         return self._programming() if record.kind == moves.program.kind else self._reading(record)
 
     def seconds(self, record: Record) -> float:
+        if record.kind in PULSES:
+            longest, rows = record.size[-3:-1]
+            return longest * (rows if record.kind == moves.pulse.kind else 1) * self.sheet.write.time.value
         if record.kind == moves.program.kind:
             write = self.sheet.write
             return record.size[-2] * (write.duration + write.reads * self._phase.value)
@@ -143,6 +152,13 @@ class TilePrices:
             factors = [tiles.voltage, tiles.voltage, self._phase]
             charges.append(charge("devices", self._phases, *factors, activity=0))
         return charges
+
+    def _pulses(self) -> list[Charge]:
+        """Pulses that devices get in training, without verifying reads."""
+        write = self.sheet.write
+        if isinstance(write, CurrentPulses):
+            return [charge("pulses", 1.0, write.voltage, write.current, write.time, activity=0)]
+        return [charge("pulses", 1.0, write.voltage, write.voltage, write.time, activity=1)]
 
     def _programming(self) -> list[Charge]:
         """Pulses and verifying reads of the devices written, whose number and conductance are measured."""
@@ -240,6 +256,7 @@ class TileArray(Weights):
         self._source = Source(machine.seed, f"{matrix.name} read", machine.chips)
         run = machine.numerics.run
         self._read, self._cut, self._program = run(READ), run(physical.CUT), run(physical.PROGRAM)
+        self._count, self._apply = run(physical.COUNT), run(physical.PULSE)
         bits = (2 * levels(sheet)).bit_length()
         chips, (rows, columns) = machine.chips, matrix.shape
         self._conductance = Storage(
@@ -255,7 +272,8 @@ class TileArray(Weights):
             volatile=False,
         )
         unknown = machine.numerics.unknown((chips, 1, rows * columns), machine.dtype)
-        self._steps = Register(machine, f"{matrix.name} steps", MASTER, unknown, shared=True, bits=bits)
+        size = None if matrix.trainable.kept else NOTHING
+        self._steps = Register(machine, f"{matrix.name} steps", MASTER, unknown, shared=True, bits=bits, size=size)
         w_max = headroom(sheet, options.weight_range) * matrix.largest or 1.0
         self.mapping = Mapping(sheet, w_max)
         self.devices: Devices = run(physical.MAKE)(self.mapping, self._conductance.value)
@@ -287,6 +305,46 @@ class TileArray(Weights):
         head = machine.analog_heads[moves.program, self.name]
         machine.note(head, (0, 0, *matrix.shape), (wanted._slot, before._slot, moved._slot), self._conductance.name)
         self.take(matrix)
+
+    def pulse(self, matrix: Matrix, change: Signal, factor: float) -> None:
+        """Give each device a train of its own, row after row; the numbers of pulses come from the digital unit."""
+        machine = self._machine
+        x = machine.digital(change)
+        self._pulse_devices(matrix, moves.pulse, (x,), factor)
+        if matrix.trainable.kept:
+            super().pulse(matrix, x, factor)
+
+    def pulse_outer(self, matrix: Matrix, error: Signal, x: Signal, factor: float) -> None:
+        """Give all devices their trains at once, from the voltages on the lines of rows and columns."""
+        machine = self._machine
+        self._pulse_devices(matrix, moves.pulse_outer, (machine.analog(error), machine.analog(x)), factor)
+        if matrix.trainable.kept:
+            super().pulse_outer(matrix, error, x, factor)
+
+    def _pulse_devices(self, matrix: Matrix, operation: Operation, operands: tuple[Signal, ...], factor: float) -> None:
+        machine, pulses = self._machine, matrix.trainable.pulses
+        change = machine.numerics.change(summed(machine, matrix.shape, *operands), factor, pulses)
+        counted, conductance = self._count(self.devices, change, pulses)
+        machine.devices.written += counted
+        machine.measure(counted, conductance)
+        size = (1 if pulses is None else pulses.most, *matrix.shape)
+        head, reads = machine.analog_heads[operation, self.name], tuple(each._slot for each in operands)
+        machine.note(head, (0, 0, *size), reads, self._conductance.name)
+        machine.holdings.change_later(partial(self._change_devices, matrix, change))
+
+    def _change_devices(self, matrix: Matrix, change: np.ndarray) -> None:
+        """Let pulses reach the devices; where nothing else holds the weights, the master values are what they hold."""
+        machine, trainable = self._machine, matrix.trainable
+        weights = self._apply(self.devices, change, trainable.pulses)
+        self._cuts.clear()
+        if not trainable.kept:
+            trainable.master.value = weights.reshape(trainable.master.value.shape).astype(machine.dtype)
+            machine.holdings.watch(trainable.master, trainable.master.value)
+            self.take(matrix)
+
+    def pulse_of(self, levels: int | None, matrix: Matrix) -> float:
+        """What one of so many pulses from zero to the largest weight changes a weight by; by default one step."""
+        return self.mapping.w_max / (levels or self.mapping.levels)
 
     def wants(self, operation: Held, x: Signal) -> bool:
         """Whether it carries out the product: always, whatever the signal's domain."""

@@ -1,0 +1,115 @@
+"""In situ: what a rule adds to a gradient changes the weights at the end of the same step, and nothing is summed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from hwsim.errors import CapabilityError
+from hwsim.learning.optimizers import Optimizer
+from hwsim.learning.updates.scheme import Rate, Scheme, plain, refuse, size_of_pulses
+from hwsim.machine import Machine, Matrix, Signal, Trainable
+from hwsim.machine.sparse import SparseMatrix
+from hwsim.networks import Network
+
+
+class Options(BaseModel, extra="forbid"):
+    """Change weights by pulses at every step; for rules of one pass whose errors are final. Chips need `batch: 1`."""
+
+    name: Literal["in_situ"]
+    levels: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="pulses from zero to the largest weight; each change is rounded to whole pulses. By default "
+            "pulses are graded: one for each change, as large as it is",
+        ),
+    ] = None
+    longest: Annotated[
+        int, Field(ge=1, description="pulses that a weight gets at most in one step, if they are not graded")
+    ] = 1
+
+
+class InPlace:
+    """Stands where the sums of a gradient stand; holds nothing."""
+
+    def __init__(self, trainable: Trainable) -> None:
+        self._trainable, self.rate = trainable, 0.0
+
+    def add(self, signal: Signal) -> None:
+        """Change the parameter by -rate times a signal, summed over the batch."""
+        assert self._trainable.holder is not None
+        self._trainable.holder.pulse(signal, -self.rate)
+
+    def add_outer(self, error: Signal, signal: Signal) -> None:
+        """Change the matrix by -rate times an outer product, summed over the batch."""
+        assert isinstance(self._trainable.holder, Matrix)
+        self._trainable.holder.pulse_outer(error, signal, -self.rate)
+
+
+class InSitu(Scheme):
+    """w ← w - η e xᵀ at the end of each step, where a rule adds e xᵀ to a gradient.
+
+    The array computes the outer product itself: the error is on its rows, the signal on its columns, and every device
+    changes at the same time (Burr et al., IEEE Trans. Electron Devices 62:3498, 2015; Gokmen and Vlasov, Front.
+    Neurosci. 10:333, 2016). So there are neither sums of gradients nor, where devices hold the weights, a copy of them.
+
+    The rate is that of one loss: the change of a whole batch is η times the gradient of the sum of its losses, where
+    other schemes divide by their number. Biases and gains change in place as well. Parameters that a cell computes its
+    coefficients from, such as ν, θ and log γ of an LRU, are not on any array: their gradients are summed, and change
+    them by the same η, not divided either, when the rule says that a batch is over.
+    """
+
+    pulses = True
+
+    @classmethod
+    def accepts(cls, optimizer: Any, clip: Any) -> None:
+        plain("in_situ", optimizer)
+        if clip:
+            raise ValueError(
+                "clip: in_situ changes weights before the gradient of a batch is known, so nothing can be clipped; "
+                "leave it out, and take a smaller rate"
+            )
+
+    def check(self, machine: Machine, rule: Any, batch: int) -> None:
+        name = rule.options.name
+        if not rule.in_place:
+            refuse(
+                f"in_situ changes weights at every step, and {name} needs them constant until its passes are over, or "
+                "corrects what it has added before; take a rule of one forward pass, such as one_step, or "
+                "`update: {name: accumulate}`"
+            )
+        if batch > machine.parallel:
+            refuse(
+                f"in_situ changes weights at every step, so all {batch} sequences of a batch have to be at the same "
+                f"step at the same time, and this machine works on {machine.parallel} side by side; set "
+                f"training.batch to {machine.parallel}, or take a digital machine with a larger batch_parallel"
+            )
+
+    def prepare(self, network: Network) -> None:
+        for trainable in network.trainables:
+            if trainable.holder is None:
+                continue
+            if isinstance(trainable.holder, SparseMatrix):
+                raise CapabilityError(
+                    f"{trainable.name} is sparse, and in_situ changes dense matrices; leave out fan_in, or take "
+                    "`update: {name: accumulate}`"
+                )
+            trainable.gradient = InPlace(trainable)
+            if isinstance(trainable.holder, Matrix) and self.options.levels is not None:
+                trainable.pulses = size_of_pulses(trainable, self.options.levels, self.options.longest)
+
+    def begin(self, network: Network, rate: Rate) -> None:
+        for trainable in network.trainables:
+            if not self.sums(trainable):
+                trainable.pulsed, trainable.gradient.rate = True, rate(trainable)
+
+    def sums(self, trainable: Trainable) -> bool:
+        return not isinstance(trainable.gradient, InPlace)
+
+    def losses(self, losses: int) -> int:
+        return 1
+
+    def change(self, trainable: Trainable, gradient: Signal, rate: float, optimizer: Optimizer) -> None:
+        trainable.master.store(optimizer.updated(trainable, gradient, rate))
