@@ -1,6 +1,6 @@
-"""Captured steps: a step of a pass that is like the one before it is carried out from that one's records.
+"""Captured steps: a step of a pass that is like one before it is carried out from that one's records.
 
-A rule leaves the same records in most steps. A captured step is a list of functions, made from the records of a step
+A rule leaves the same records in many steps. A captured step is a list of functions, made from the records of a step
 and from what these leave out. It calls the functions that the operations of the rule would call, in the same order, and
 leaves the same records; it needs neither the rule nor signals.
 """

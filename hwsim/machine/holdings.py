@@ -20,6 +20,7 @@ class Holdings:
     Attributes:
         storages: what is held, by name.
         lines: the delay lines among them.
+        changes: how often a storage was made or given back.
         ledger: the memory ledger.
         divergence: where learning first failed, if it did.
         values: of storages that are to be made, by name, where a machine goes on from a snapshot.
@@ -29,6 +30,7 @@ class Holdings:
         self._machine = machine
         self.storages: dict[str, Storage] = {}
         self.lines: list[DelayLine] = []
+        self.changes = 0
         self.ledger = MemoryLedger()
         self.divergence: Divergence | None = None
         self.values: dict[str, np.ndarray] = {}
@@ -61,6 +63,7 @@ class Holdings:
             )
         )
         self.storages[storage.name] = storage
+        self.changes += 1
         if isinstance(storage, DelayLine):
             self.lines.append(storage)
 
@@ -68,6 +71,7 @@ class Holdings:
         """Give the memory of a storage back."""
         if self.storages.get(storage.name) is storage:
             del self.storages[storage.name]
+            self.changes += 1
             if isinstance(storage, DelayLine):
                 self.lines.remove(storage)
             self.ledger.release(storage.name)

@@ -240,20 +240,17 @@ class Sequencer:
         return entries
 
     def _capture(self, entries: list[Entry], aside: Aside | None, order: range, position: int) -> int:
-        """Carry out steps that are like the one at a position; how many steps further the pass goes on."""
-        captured, times = self.routines.after(entries, aside, position)
-        if captured is None:
-            return 1
-        holdings = self._machine.holdings
-        for place in range(position + 1, position + 1 + times):
-            self.clock += 1
+        """Carry out the captured steps behind a position; how many steps further the pass goes on."""
+        holdings, place = self._machine.holdings, position
+        for captured in self.routines.after(entries, aside, position):
+            self.clock, place = self.clock + 1, place + 1
             self.step_index = order[place]
             holdings.ledger.moment = self.sweep_number, place
             captured.run(self.step_index)
             _, activities = self._machine.records_of_step()
             self._await(self.journal.step(captured.entries, activities, self.step_index), place)
             self._machine.end_step(holdings.settle())
-        return 1 + times
+        return 1 + place - position
 
     def _await(self, trace: int, position: int) -> None:
         """Keep the operands that wait for those of other steps, once a pass has shown how its steps depend."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left
 from collections.abc import Callable
 from math import lcm
 from sys import maxsize
@@ -43,8 +43,9 @@ class Landmarks:
     def enter(self, period: int = 1, mark: int = 0) -> None:
         """Note a period, and a mark."""
         self.period = lcm(self.period, period)
-        if mark not in self.marks:
-            insort(self.marks, mark)
+        place = bisect_left(self.marks, mark)  # no mark is behind the last one
+        if self.marks[place] != mark:
+            self.marks.insert(place, mark)
 
 
 class Shows(Protocol):

@@ -194,8 +194,8 @@ def _solves(held: Any, step: Any) -> None:
         (_solves, 1),
         (_signs, 1),
         (_beyond, 1),
-        (_every_other, 0),
-        (_branches, 0),
+        (_every_other, 1),
+        (_branches, 1),
         (_numbers, 0),
     ],
 )
@@ -267,7 +267,7 @@ def test_a_strict_machine_carries_out_every_step_and_refuses_a_rule_that_batches
     with made.machine.showing(episode, "own"):
         fickle.gradients(made)
     with (
-        pytest.raises(CausalityError, match="'first': step 6 was like the one before it"),
+        pytest.raises(CausalityError, match="'first': step 6 was like step 0 in the first batch"),
         made.machine.showing(episode, "own"),
     ):
         fickle.gradients(made)
