@@ -41,11 +41,14 @@ class Cell(ABC):
         width: wires of the state.
         trainables: its parameters.
         dense: whether the product of Jacobians is a matrix, rather than one number per mode.
+        gained: whether J is diagonal, and the error at the drive is γδ, with a real gain γ per mode: then rules may
+            carry γδ in place of δ, see `accumulate_gained`.
         blocks: how many blocks of one wire per unit the state has, one behind the other: 2 for h and c.
     """
 
     width: int
     blocks = 1
+    gained = False
     dense: bool
     trainables: list[Trainable]
 
@@ -96,6 +99,11 @@ class Cell(ABC):
         """A register for a product P of transposed Jacobians, holding the identity."""
         return workspace.register(name, self.width, LEARNING, bundle=self.width, initial=(1.0,))
 
+    def identity(self) -> Signal:
+        """The product of no Jacobians."""
+        unit: Signal = identity(self.machine, self.width)
+        return unit
+
     def extend(self, product: Signal, at: Any) -> Signal:
         """P Jᵀ; vector k of the bundle P is row k of the matrix."""
         return self.along(at, product)
@@ -107,6 +115,14 @@ class Cell(ABC):
     @abstractmethod
     def accumulate(self, at: Any, delta: Signal, drive: Any, recurrent: bool = True) -> None:
         """Add Fᵀ δ to the gradient; leave out the recurrent factor unless `recurrent`."""
+
+    def accumulate_gained(self, at: Any, drive: Any) -> None:
+        """As `accumulate`, from γδ alone; sums that need δ are too large by γ until `divide_by_gain`."""
+        raise CapabilityError(f"{self.name} has no gain per mode, so errors cannot be carried with it")
+
+    def divide_by_gain(self) -> None:
+        """Divide γ out of the sums that `accumulate_gained` made too large; called in a phase after the passes."""
+        raise CapabilityError(f"{self.name} has no gain per mode, so errors cannot be carried with it")
 
     @property
     def traced(self) -> dict[str, Shape]:

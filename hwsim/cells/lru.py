@@ -30,10 +30,12 @@ from hwsim.operations import (
     cos,
     exp,
     interleave,
+    ones,
     pair_cross,
     pair_dot,
     reciprocal,
     sin,
+    zeros,
 )
 from hwsim.records import GRADIENT, Shape
 
@@ -79,6 +81,7 @@ class LRU(Cell):
     """
 
     dense = False
+    gained = True
 
     def __init__(self, machine: Machine, name: str, options: Options, inputs: int, uses: frozenset[str]) -> None:
         super().__init__(machine, name)
@@ -127,6 +130,11 @@ class LRU(Cell):
     def product(self, workspace: Workspace, name: str) -> Register:
         return workspace.register(name, self.width, LEARNING, initial=(1.0, 0.0))
 
+    def identity(self) -> Signal:
+        n = self.width // 2
+        unit: Signal = interleave(ones(self.machine, n), zeros(self.machine, n))
+        return unit
+
     def extend(self, product: Signal, at: OperatingPoint) -> Signal:
         return self.eigenvalues.T * product
 
@@ -167,6 +175,14 @@ class LRU(Cell):
     def begin_training(self) -> None:
         super().begin_training()
         self.eigenvalue_gradient = Accumulator(self.machine, f"{self.name} lambda gradient", (self.width,))
+
+    def accumulate_gained(self, at: OperatingPoint, drive: Signal) -> None:
+        self.accumulate(at, drive, drive)
+
+    def divide_by_gain(self) -> None:
+        inverse = reciprocal(exp(self.log_gamma.master.load()))
+        self.log_gamma.gradient.store(self.log_gamma.gradient.load() * inverse)
+        self.eigenvalue_gradient.store(self.eigenvalue_gradient.load() * interleave(inverse, inverse))
 
     def finish_gradient(self) -> None:
         sums, rate, turn = self.eigenvalue_gradient.load(), exp(self.nu.master.load()), exp(self.theta.master.load())

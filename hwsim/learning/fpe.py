@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from math import inf
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import Field, model_validator
 
 from hwsim.accounts.memory import LEARNING
-from hwsim.errors import ConfigError
-from hwsim.learning.diagnostics import Diagnostic, Look
-from hwsim.learning.horizon import Horizon, Precision
-from hwsim.learning.rule import Rule
+from hwsim.learning.forward_errors import CommonOptions, Errors, ForwardErrors
 from hwsim.machine import Register, Signal, Step, Workspace
-from hwsim.networks import Layer, Level, Network
-from hwsim.records import WARM_UP
+from hwsim.networks import Layer, Level
+from hwsim.operations import identity, join
 
 
-class Options(BaseModel, extra="forbid"):
+class Options(CommonOptions, extra="forbid"):
     """Forward error propagation."""
 
     name: Literal["fpe"]
@@ -27,20 +23,23 @@ class Options(BaseModel, extra="forbid"):
             description="how the error before the sequence is computed: as a sum (`direct`), or by a trial run (`seed`)"
         ),
     ] = "direct"
-    inverse: Annotated[
-        Literal["exact", "two_minus"],
-        Field(description="J⁻ᵀ, or its approximation 2I - Jᵀ, which is close where J is near I"),
-    ] = "exact"
-    passes: Annotated[
+    tangents: Annotated[
         int | None,
-        Field(ge=1, description="passes over the input; by default the number of layers plus one, which is exact"),
+        Field(
+            ge=1,
+            description="rows of the product of Jacobians in one warm-up pass, for cells in which it is a matrix: "
+            "memory of that many states, for ⌈N/m⌉ warm-up passes; by default all N, in one pass",
+        ),
     ] = None
-    tolerance: Annotated[
-        float, Field(gt=0, description="relative error at the end of a sequence that the horizon accepts")
-    ] = 0.2
+
+    @model_validator(mode="after")
+    def _direct(self) -> Self:
+        if self.tangents is not None and self.warm_up == "seed":
+            raise ValueError("tangents: a trial run needs the whole product; take warm_up: direct")
+        return self
 
 
-class FPE(Rule):
+class FPE(ForwardErrors):
     """Run the recursion of BPTT's errors forward: δ_t = J_{t-1}⁻ᵀ (δ_{t-1} - g_{t-1}), with g_0 = 0, from δ_0.
 
     A warm-up pass computes δ_0 = Σ_t P_t g_t, where P_t = J_0ᵀ J_1ᵀ … J_{t-1}ᵀ: either directly, as this sum, or from a
@@ -53,134 +52,83 @@ class FPE(Rule):
     the layers below. Its readout needs no δ, and learns while the layer warms up. At the end of an exact pass
     δ_T = g_T; the pair is shown as `"<layer> residual"`.
 
+    Row i of P_t is the tangent J_{t-1} … J_0 e_i, and (δ_0)_i is the sum of its products with g_t. So the warm-up may
+    take m rows at a time, in ⌈N/m⌉ passes with a memory of mN in place of N². Wherever J⁻ᵀ is written, a series may
+    stand: J⁻ᵀ = Σ_k (I - Jᵀ)^k (Neumann), which converges where all eigenvalues of J are within 1 of 1; its first two
+    terms are 2I - Jᵀ.
+
     Source: Zucchet, Pourcel and Ernoult, "Forward propagation of errors through time", a post of 2026, which
     warms up by the trial run. The post prints δ_0 with the wrong sign, the product of Jacobians in the wrong order
     and without transposition, and starts the second pass from 0; its code is right. The direct warm-up is ours: it
     needs no inverse, and nothing in it grows.
     """
 
-    compares = ("residual",)
+    def warm_ups(self, layer: Layer) -> int:
+        return len(_rows(layer, self.options))
 
-    @property
-    def uses(self) -> frozenset[str]:
-        return frozenset({"transposed", "inverse"} if self.options.inverse == "exact" else {"transposed"})
-
-    def check(self, network: Network) -> None:
-        most = len(network.layers) + 1
-        if self.passes(len(network.layers)) > most:
-            raise ConfigError(f"learning.passes: {self.options.passes} are too many; fpe is exact after {most}")
-
-    def passes(self, layers: int) -> int:
-        return self.options.passes or layers + 1
-
-    def horizon(self, look: Look) -> Horizon | None:
-        return Horizon.of(look.steps, look.forgetting(), Precision.of(look), self.options.tolerance)
-
-    def diagnostics(self, look: Look) -> list[Diagnostic]:
-        horizon = super().diagnostics(look)
-        if not horizon:  # at weights that are no numbers all errors are off
-            return []
-        missing, said = look.differences("residual"), None
-        off = {layer: share for layer, share in missing.items() if share > self.options.tolerance}
-        if off:
-            by = ", ".join(
-                f"more than any number in {layer}" if share == inf else f"{share:.0%} in {layer}"
-                for layer, share in off.items()
-            )
-            said = (
-                f"in the last training step, the errors propagated to the end of a sequence were off by {by}. Fresh "
-                "noise makes forward signals differ from pass to pass, which the horizon does not count"
-            )
-        what = "relative error of errors at the end of a sequence"
-        residual = Diagnostic("end_residual", "", what, missing, verdict=said, good=False if off else None)
-        return [residual, *horizon]
-
-    def gradients(self, network: Network) -> None:
-        machine, layers = network.machine, network.layers
-        with machine.workspace(keep_inputs=True) as workspace:
-            states = network.states(workspace)
-            errors: dict[Layer, Errors] = {}  # of the layers that are no longer idle, from the top
-            for number in range(1, self.passes(len(layers)) + 1):
-                warming = layers[-number] if number <= len(layers) else None
-                learning = layers[1 - number] if number > 1 else None
-                if warming:
-                    errors[warming] = Errors(warming, workspace, self.options, top=number == 1)
-                for step in machine.forward_pass(f"pass {number}"):
-                    output, seen = network.step(states, step)
-                    for level in network.downward(network.loss_error(output, step), seen):
-                        if level.layer is warming:
-                            with machine.part(purpose=WARM_UP):
-                                errors[warming].warm_up(level, step)
-                        elif level.layer in errors:
-                            errors[level.layer].propagate(level, step, learn=level.layer is learning)
-                if warming:
-                    errors[warming].end_warm_up()
-        network.finish_gradient()
+    def errors(self, layer: Layer, workspace: Workspace, top: bool) -> FromTheStart:
+        return FromTheStart(layer, workspace, self.options, top)
 
 
-class Errors:
-    """One layer's errors: δ_0, computed in the warm-up pass, and δ_t, computed step by step in each later pass."""
+def _rows(layer: Layer, options: Options) -> list[range]:
+    """The rows of the product that each warm-up pass finds; those of a diagonal one are a single number each."""
+    width = layer.cell.width
+    most = options.tangents if options.tangents is not None and layer.cell.dense else width
+    return [range(start, min(start + most, width)) for start in range(0, width, most)]
 
-    def __init__(self, layer: Layer, workspace: Workspace, options: Options, top: bool) -> None:
-        self.layer, self.workspace, self.options, self.top = layer, workspace, options, top
-        self.product = layer.cell.product(workspace, f"{layer.name} product")  # P
-        self.delta_0 = self._register("error before")  # zero until it is known
-        if options.warm_up == "seed":
-            self._open()
 
-    def warm_up(self, level: Level, step: Step) -> None:
-        """One step of the warm-up pass: P ← P Jᵀ, δ_0 ← δ_0 + P g, or a trial run of the recursion."""
-        cell, g = level.cell, level.g()
-        product = cell.extend(self.product.load(), level.at)
+class FromTheStart(Errors):
+    """One layer's errors: δ_0, computed in the warm-up, and δ_t, computed step by step in each later pass."""
+
+    def __init__(self, layer: Layer, workspace: Workspace, options: Any, top: bool) -> None:
+        super().__init__(layer, workspace, options, top)
+        self.rows = _rows(layer, options)
+        self.delta_0: list[Register] = []  # each zero until it is known
+        self.product: Register  # P, or the rows of it that this pass finds
+
+    def begin_warm_up(self, part: int) -> None:
+        rows, name = self.rows[part], f"{self.layer.name} product"
+        if len(self.rows) == 1:
+            self.product = self.layer.cell.product(self.workspace, name)
+            self.delta_0.append(self.register("error before"))
+        else:
+            width = self.layer.cell.width
+            self.product = self.workspace.register(f"{name} {part + 1}", width, LEARNING, bundle=len(rows))
+            self.delta_0.append(self.register(f"error before {part + 1}", len(rows)))
+        if self.options.warm_up == "seed":
+            self.open()
+
+    def warm_up(self, level: Level, step: Step, part: int) -> None:
+        """One step of a warm-up pass: P ← P Jᵀ, δ_0 ← δ_0 + P g, or a trial run of the recursion."""
+        cell, g, delta_0 = level.cell, self.loss_gradient(level, learn=part == 0), self.delta_0[part]
+        product = cell.extend(self._before(step, part), level.at)
         self.product.store(product)
         if self.options.warm_up == "seed":
-            trial = self._advance(level.at, step)
-            self._remember(trial, g, step)
+            trial = self.advance(level.at, step, delta_0.load() if step.first else None)
+            self.remember(trial, g, step)
             if step.last:
                 assert g is not None, "the last step carries a loss"
-                self.delta_0.store(-cell.through(product, trial - g))
+                delta_0.store(-cell.through(product, trial - g))
         elif g is not None:
-            self.delta_0.store(self.delta_0.load() + cell.through(product, g))
+            delta_0.store(delta_0.load() + cell.through(product, g))
 
-    def end_warm_up(self) -> None:
+    def _before(self, step: Step, part: int) -> Signal:
+        """P before the step."""
+        if len(self.rows) == 1 or not step.first:
+            return self.product.load()
+        rows, machine = self.rows[part], self.layer.machine
+        unit_vectors: Signal = identity(machine, self.layer.cell.width, rows.start, rows.stop)
+        return unit_vectors
+
+    def end_warm_up(self, part: int) -> None:
         self.product.release()
-        if self.options.warm_up == "direct":
-            self._open()
+        if self.options.warm_up == "direct" and part == len(self.rows) - 1:
+            self.open()
 
-    def propagate(self, level: Level, step: Step, learn: bool) -> None:
-        """One step of a later pass: sends the error at the layer's output on to its input."""
-        delta = self._advance(level.at, step)
-        self._remember(delta, level.g(learn=False), step)
-        if learn:
-            level.learn(delta)  # F_tᵀ δ_t
-        else:
-            level.send(delta)
-
-    def _advance(self, at: Any, step: Step) -> Signal:
-        """δ_t = J_{t-1}⁻ᵀ (δ_{t-1} - g_{t-1}), kept for the next step."""
-        v = (self.delta_0 if step.first else self.delta).load()
-        if step.loss_before if self.top else not step.first:
-            v = v - self.g.load()
-        delta = self._inverse_transposed(at, v)
-        self.delta.store(delta)
-        return delta
-
-    def _remember(self, delta: Signal, g: Signal | None, step: Step) -> None:
-        """Keep g_t for the next step; after the last step, δ_T - g_T should be zero."""
-        if g is not None:
-            self.g.store(g)
-            if step.last:
-                self.layer.machine.probe(f"{self.layer.name} residual", delta, g)
-
-    def _inverse_transposed(self, at: Any, v: Signal) -> Signal:
-        """J⁻ᵀ v, or (2I - Jᵀ) v."""
-        cell = self.layer.cell
-        if self.options.inverse == "exact":
-            return cell.inverse_transposed(at, v)
-        return 2.0 * v - cell.transposed(at, v)
-
-    def _open(self) -> None:
-        self.delta, self.g = self._register("error"), self._register("loss gradient")
-
-    def _register(self, what: str) -> Register:
-        return self.workspace.register(f"{self.layer.name} {what}", self.layer.cell.width, LEARNING)
+    def anchor(self, step: Step, again: bool) -> Signal | None:
+        """δ_0 in the first step."""
+        if not step.first:
+            return None
+        parts = [register.load() for register in self.delta_0]
+        whole: Signal = join(*parts) if len(parts) > 1 else parts[0]
+        return whole

@@ -59,10 +59,6 @@ class Rule(ABC):
         """Length of the shortest sequence in which every kind of pass of the rule occurs, in steps."""
         return 1
 
-    def passes(self, layers: int) -> int:
-        """Number of passes over the input, for a network with `layers` layers."""
-        return 1
-
     def check(self, network: Network) -> None:
         """Refuse a network or a machine on which the rule cannot run; called before anything runs.
 

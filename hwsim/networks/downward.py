@@ -72,6 +72,15 @@ class Level:
         self.cell.accumulate(self.at, delta, self.drive, recurrent)
         return self.drive
 
+    def send_gained(self, drive: Any) -> None:
+        """As `send`, where the error at the drive is known: γδ, in cells that are `gained`."""
+        self.sent = self.drive = drive
+
+    def learn_gained(self, drive: Any) -> None:
+        """As `learn`, from γδ; the rule divides γ out of the sums behind the passes, by `Cell.divide_by_gain`."""
+        self.send_gained(drive)
+        self.cell.accumulate_gained(self.at, drive)
+
 
 def downward(layers: list[Layer], error: Signal | None, seen: list[Seen]) -> Iterator[Level]:
     """The layers of a step from the last to the first; each gets the error that the layer above sent."""

@@ -35,8 +35,9 @@ class Random(Operation):
         return machine.make(self, width, machine.sequencer.draws(name))
 
 
-def _identity(like: np.ndarray, n: int) -> np.ndarray:
-    return np.broadcast_to(np.eye(n, dtype=like.dtype), (*like.shape[:2], n, n)).copy()
+def _identity(like: np.ndarray, n: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+    rows = np.eye(n, dtype=like.dtype)[start:stop]
+    return np.broadcast_to(rows, (*like.shape[:2], *rows.shape)).copy()
 
 
 def _signs(like: np.ndarray, n: int, draw: Callable[[int], np.ndarray]) -> np.ndarray:
@@ -58,7 +59,13 @@ ones = Source(
     shape=lambda like, n: (*like[:2], n),
 )
 """n wires of one: `ones(machine, n)`."""
-identity = Source("identity", _identity, kind="wire", shape=lambda like, n: (*like[:2], n, n))
-"""The identity as a bundle of n vectors on n wires: `identity(machine, n)`."""
+identity = Source(
+    "identity",
+    _identity,
+    kind="wire",
+    shape=lambda like, n, start=0, stop=None: (*like[:2], len(range(n)[start:stop]), n),
+)
+"""The identity as a bundle of n vectors on n wires: `identity(machine, n)`; some of them: `identity(machine, n, start,
+stop)`."""
 signs = Random("signs", _signs, shape=lambda like, n, draw: (*like[:2], n), work=each(add=1))
 """n wires of +1 or -1 with equal probability; a shift of a register with feedback each."""

@@ -47,8 +47,8 @@ def shortened(episode: Episode) -> list[Episode]:
     return found
 
 
-NOT_SUMS = {"fpe two_minus", "fptt", "uoro", "kf_rtrl"}
-"""The first is no exact gradient of either, the second cuts sequences of another length elsewhere, and the others draw
+NOT_SUMS = {"fpe two_minus", "fpe neumann", "fptt", "uoro", "kf_rtrl"}
+"""The first two are no exact gradient of either, the third cuts sequences of another length elsewhere, and the others draw
 signs of its own for each sequence of a batch."""
 
 
