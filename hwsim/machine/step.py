@@ -92,8 +92,8 @@ class Step:
         self._presenter.landmarks.looked = True
         return self._index
 
-    def every(self, steps: int) -> bool:
-        """Whether it is one of every so many steps, of which the first step of the sequence is the first.
+    def every(self, steps: int, after: int = 0) -> bool:
+        """Whether it is one of every so many steps, of which the one with `after` steps before it is the first.
 
         Raises:
             ValueError: `steps` is less than 1.
@@ -101,7 +101,7 @@ class Step:
         if steps < 1:
             raise ValueError(f"every {steps} steps is no period; it has to be at least 1")
         self._presenter.landmarks.enter(period=steps)
-        return self._index % steps == 0
+        return self.past(after) and (self._index - after) % steps == 0
 
     def past(self, steps: int) -> bool:
         """Whether at least so many steps of the sequence were before it."""
