@@ -59,6 +59,7 @@ RULES = {
     "fpe tangents": {"name": "fpe", "tangents": 3},
     "fpe neumann": {"name": "fpe", "inverse": "neumann"},
     "fpe_anchored": {"name": "fpe_anchored", "every": 2, "age": 3},
+    "fpe_lagged": {"name": "fpe_lagged", "lag": 4, "every": 2},
     "rtrl": {"name": "rtrl"},
     "rtrl across": {"name": "rtrl", "across": True},
     "snap": {"name": "snap"},
@@ -183,6 +184,9 @@ class Sized(Look):
 
     def forgetting(self) -> float:
         return float("nan")
+
+    def rates(self) -> list[float]:
+        return []
 
     def errors(self, operation: Operation) -> UnitErrors:
         return self._stage.errors(operation)

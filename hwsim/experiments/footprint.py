@@ -401,6 +401,10 @@ class Asked(Look):
         self.of_products = True
         return nan
 
+    def rates(self) -> list[float]:
+        self.of_products = True
+        return []
+
     def errors(self, operation: Operation) -> UnitErrors:
         return self._machine.errors(operation)
 

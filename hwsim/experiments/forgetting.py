@@ -36,11 +36,21 @@ def size_of_errors(network: Network, episode: Episode) -> float:
 
 
 def forgetting(network: Network, episode: Episode) -> float:
-    """The smallest Lyapunov exponent of the recurrence, times -1, per step: ln(1/|λ|min) for a diagonal recurrence.
+    """The largest of all rates: the smallest Lyapunov exponent times -1, ln(1/|λ|min) for a diagonal recurrence."""
+    return fastest(rates(network, episode))
+
+
+def fastest(rates: list[np.ndarray]) -> float:
+    """The largest of all rates, or NaN if one is undefined."""
+    return float(np.max([of_layer.max() for of_layer in rates])) if rates else nan
+
+
+def rates(network: Network, episode: Episode) -> list[np.ndarray]:
+    """The Lyapunov exponents of the recurrence of each layer, times -1, per step, from the smallest rate.
 
     The product of Jacobians along each sequence is kept orthogonal by QR decompositions, whose diagonals give the rates
-    (Benettin et al., Meccanica 15, 1980). The result is the mean over sequences, for the fastest direction of all
-    layers. It is infinite if a direction is forgotten within one step, and NaN if a Jacobian is not finite.
+    (Benettin et al., Meccanica 15, 1980). A rate is the mean over sequences. It is infinite if a direction is forgotten
+    within one step, and NaN if a Jacobian is not finite.
     """
     machine = network.machine
     logs: dict[str, np.ndarray] = {}
@@ -63,7 +73,7 @@ def forgetting(network: Network, episode: Episode) -> float:
         products = [layer.cell.product(workspace, f"{layer.name} product") for layer in network.layers]
         extend(network, workspace, products)
     machine.sequencer.after_step = None
-    return float(np.max([-(log_.mean(0) / episode.steps).min() for log_ in logs.values()]))
+    return [np.sort(-log_.mean(0) / episode.steps) for log_ in logs.values()]
 
 
 def extend(network: Network, workspace: Workspace, products: list[Register]) -> None:

@@ -9,7 +9,7 @@ from math import inf, nan
 import numpy as np
 
 from hwsim.episode import Episode
-from hwsim.experiments.forgetting import forgetting, size_of_errors
+from hwsim.experiments.forgetting import fastest, rates, size_of_errors
 from hwsim.experiments.vanishing import change_of_errors
 from hwsim.learning import Rule
 from hwsim.learning.diagnostics import Look
@@ -58,7 +58,11 @@ class Outside(Look):
         self._shown = shown or Differences()
 
     def forgetting(self) -> float:
-        return self._forgetting
+        return fastest(self._rates)
+
+    def rates(self) -> list[float]:
+        found = [float(rate) for of_layer in self._rates for rate in of_layer]
+        return [] if np.isnan(found).any() else found
 
     def errors(self, operation: Operation) -> UnitErrors:
         return self._network.machine.errors(operation)
@@ -79,8 +83,8 @@ class Outside(Look):
             self._exact.machine.release()
 
     @cached_property
-    def _forgetting(self) -> float:
-        return nan if self._exact is None else forgetting(self._exact, self._episode)
+    def _rates(self) -> list[np.ndarray]:
+        return [] if self._exact is None else rates(self._exact, self._episode)
 
     @cached_property
     def _size(self) -> float:

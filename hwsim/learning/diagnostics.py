@@ -51,6 +51,13 @@ class Look(ABC):
         """
 
     @abstractmethod
+    def rates(self) -> list[float]:
+        """The same rate for each mode or direction of each layer, from the slowest of a layer to its fastest.
+
+        Empty if a rate is undefined.
+        """
+
+    @abstractmethod
     def errors(self, operation: Operation) -> UnitErrors:
         """The errors of the unit that carries out an operation."""
 
