@@ -28,8 +28,8 @@ from hwsim.operations import add, identity, join, plus_identity, signs, solve, t
 UPDATE = Options.model_validate({"optimizer": {"name": "adamw", "rate": 0.01}, "clip": 1.0})
 MACHINES = ("ideal", "digital_45nm_fp16", "pcm_crossbar", "pcm_crossbar_in_the_loop", "hermes_14nm")
 STEPS = 9
-SHORT = ("bptt checkpoints", "tbptt block")
-"""Rules whose passes are over too few of these steps to capture any."""
+UNEVEN = ("bptt checkpoints", "tbptt block", "fpe_lagged")
+"""Rules whose passes have hardly two steps in a row that are alike, in so few."""
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_it_makes_no_difference_but_time(learner: str, network: Any, machine: st
         else:
             both.append((np.array(losses).tobytes(), state(made)))
     assert both[0] == both[1]
-    assert isinstance(both[0], str) or learner in SHORT or len(captured) >= STEPS - 4
+    assert isinstance(both[0], str) or learner in UNEVEN or len(captured) >= STEPS - 4
 
 
 @pytest.mark.parametrize("machine", ["ideal", "pcm_crossbar_in_the_loop"])
