@@ -18,10 +18,16 @@ def model(layers, parameters, inputs):
     return xs
 
 
+def leaks(cell):
+    """The leak of a leaky tanh cell, a number or one per unit."""
+    a = cell.get("leak", 1.0)
+    return anp.repeat([g["value"] for g in a], [g["units"] for g in a]) if isinstance(a, list) else a
+
+
 def states(cell, p, xs):
     """The states of a cell as real vectors."""
     if cell["name"] == "leaky_tanh":
-        a, h = cell.get("leak", 1.0), anp.zeros(cell["units"])
+        a, h = leaks(cell), anp.zeros(cell["units"])
         for x in xs:
             h = (1 - a) * h + a * anp.tanh(p["W"] @ h + p["U"] @ x + p["b"])
             yield h

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import accumulate
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
@@ -10,7 +12,16 @@ from hwsim import initial
 from hwsim.cells.cell import Cell, Size
 from hwsim.cells.factor import Factor
 from hwsim.machine import Bias, Machine, Matrix, Signal, SparseMatrix
-from hwsim.operations import plus_identity, solve, tanh, tanh_slope
+from hwsim.operations import identity, join, ones, plus_identity, solve, take, tanh, tanh_slope
+
+Leak = Annotated[float, Field(gt=0, le=1)]
+
+
+class Group(BaseModel, extra="forbid"):
+    """Units that leak alike."""
+
+    value: Annotated[Leak, Field(description="a of these units")]
+    units: Annotated[int, Field(ge=1, description="number of units")]
 
 
 class Options(BaseModel, extra="forbid"):
@@ -18,7 +29,12 @@ class Options(BaseModel, extra="forbid"):
 
     name: Literal["leaky_tanh"]
     units: Annotated[int, Field(ge=1, description="number of units N")]
-    leak: Annotated[float, Field(gt=0, le=1, description="a: the fraction of the state that each step replaces")] = 1.0
+    leak: Annotated[
+        Leak | Annotated[list[Group], Field(min_length=1)],
+        Field(
+            description="a: the fraction of the state that each step replaces; or groups of units, each with its own"
+        ),
+    ] = 1.0
     gain: Annotated[float, Field(gt=0, description="approximate spectral radius of the initial W")] = 1.0
     recurrence: Annotated[Literal["normal", "orthogonal"], Field(description="initial W")] = "normal"
     fan_in: Annotated[
@@ -38,6 +54,19 @@ class Options(BaseModel, extra="forbid"):
             raise ValueError("fan_in: a sparse W starts with normal weights; leave out recurrence: orthogonal")
         return self
 
+    @model_validator(mode="after")
+    def _groups_are_all_units(self) -> Self:
+        if isinstance(self.leak, list) and sum(group.units for group in self.leak) != self.units:
+            raise ValueError(
+                f"leak: the groups have {sum(group.units for group in self.leak)} units, and the cell has {self.units}"
+            )
+        return self
+
+    @property
+    def groups(self) -> list[Group]:
+        """Units with equal leaks, in their order."""
+        return self.leak if isinstance(self.leak, list) else [Group(value=self.leak, units=self.units)]
+
 
 def size(options: Options, inputs: int) -> Size:
     """N wires, all visible; W, U and b."""
@@ -48,17 +77,16 @@ def size(options: Options, inputs: int) -> Size:
 class OperatingPoint:
     """State and input before the step, s = tanh(v), and φ = a tanh'(v), which is computed when it is first needed."""
 
-    __slots__ = ("_slope", "h", "leak", "s", "x")
+    __slots__ = ("_cell", "_slope", "h", "s", "x")
 
-    def __init__(self, h: Signal, x: Signal, s: Signal, leak: float) -> None:
-        self.h, self.x, self.s, self.leak = h, x, s, leak
+    def __init__(self, cell: LeakyTanh, h: Signal, x: Signal, s: Signal) -> None:
+        self._cell, self.h, self.x, self.s = cell, h, x, s
         self._slope: Signal | None = None
 
     @property
     def slope(self) -> Signal:
         if self._slope is None:
-            slope = tanh_slope(self.s)
-            self._slope = slope if self.leak == 1 else self.leak * slope
+            self._slope = self._cell.each(lambda a: a, tanh_slope(self.s))
         return self._slope
 
 
@@ -73,7 +101,8 @@ class LeakyTanh(Cell):
 
     def __init__(self, machine: Machine, name: str, options: Options, inputs: int, uses: frozenset[str]) -> None:
         super().__init__(machine, name)
-        self.width, self.leak = options.units, options.leak
+        self.width, self._groups = options.units, options.groups
+        self.leaks = any(group.value < 1 for group in self._groups)
         self.W = _recurrent(machine, f"{name} W", options)
         self.U = Matrix(machine, f"{name} U", "input", initial.normal(machine.seed, f"{name} U", self.width, inputs))
         self.b = Bias.trained(machine, f"{name} b", "input", initial.zeros(self.width))
@@ -81,12 +110,11 @@ class LeakyTanh(Cell):
 
     def step(self, h: Signal, x: Signal) -> tuple[Signal, OperatingPoint]:
         s = tanh(self.W @ h + self.U @ x + self.b)
-        return self._leaky(h, s if self.leak == 1 else self.leak * s), OperatingPoint(h, x, s, self.leak)
+        return self._leaky(h, self.each(lambda a: a, s)), OperatingPoint(self, h, x, s)
 
     def recall(self, before: Signal, x: Signal, h: Signal) -> OperatingPoint:
-        a = self.leak
-        s = h if a == 1 else (1 / a) * (h - (1 - a) * before)
-        return OperatingPoint(before, x, s, a)
+        s = self.each(lambda a: 1 / a, h - self._kept(before)) if self.leaks else h
+        return OperatingPoint(self, before, x, s)
 
     def drive_error(self, at: OperatingPoint, delta: Signal) -> Signal:
         return at.slope * delta
@@ -99,8 +127,10 @@ class LeakyTanh(Cell):
 
     def inverse_transposed(self, at: OperatingPoint, v: Signal) -> Signal:
         transposed = at.slope * self.W.columns()
-        if self.leak < 1:
-            transposed = plus_identity(transposed, 1 - self.leak)
+        if len(self._groups) > 1:
+            transposed = transposed + self._kept(identity(self.machine, self.width))
+        elif self.leaks:
+            transposed = plus_identity(transposed, 1 - self._groups[0].value)
         return solve(transposed, v)
 
     def along(self, at: OperatingPoint, v: Signal) -> Signal:
@@ -131,19 +161,34 @@ class LeakyTanh(Cell):
         return self.W.connections if isinstance(self.W, SparseMatrix) else None
 
     def own_decay(self, at: OperatingPoint, recurrent: bool = True) -> list[list[Signal | float | None]]:
-        kept = 1 - self.leak
+        alike = len(self._groups) == 1
+        kept = 1 - self._groups[0].value if alike else self._kept(ones(self.machine, self.width))
         if not recurrent:
-            return [[kept or None]]
+            return [[kept if self.leaks else None]]
         own = at.slope * self.W.diagonal()
-        return [[own + kept if kept else own]]
+        return [[own + kept if self.leaks else own]]
 
     def program(self) -> None:
         self.W.program()
         self.U.program()
         self.b.program()
 
+    def each(self, of: Callable[[float], float], x: Signal) -> Signal:
+        """x with the wire of each unit, of a vector or of all in a bundle, multiplied by a function of its leak."""
+        stops = list(accumulate(group.units for group in self._groups))
+        parts = [
+            x if len(stops) == 1 else take(x, stop - group.units, stop)
+            for group, stop in zip(self._groups, stops, strict=True)
+        ]
+        factors = [of(group.value) for group in self._groups]
+        scaled = [part if factor == 1 else factor * part for factor, part in zip(factors, parts, strict=True)]
+        return scaled[0] if len(scaled) == 1 else join(*scaled)
+
+    def _kept(self, x: Signal) -> Signal:
+        return self.each(lambda a: 1 - a, x)
+
     def _leaky(self, kept: Signal, new: Signal) -> Signal:
-        return new if self.leak == 1 else (1 - self.leak) * kept + new
+        return self._kept(kept) + new if self.leaks else new
 
 
 def _recurrent(machine: Machine, name: str, options: Options) -> Matrix:

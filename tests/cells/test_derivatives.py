@@ -4,13 +4,16 @@ import autograd.numpy as anp
 import numpy as np
 import pytest
 from autograd import grad, jacobian
-from conftest import MIXED, NETWORKS, built, close, distance, gradient_of, perturb, random_episode, rule
-from equations import gated, model
+from conftest import MIXED, NETWORKS, built, close, distance, gradient, gradient_of, perturb, random_episode, rule
+from equations import gated, leaks, model
+from pydantic import ValidationError
 
 from hwsim import cells, networks
 
 POOLED = {**NETWORKS["tanh stack"], "pooling": "cumulative_mean", "output_scale": 2.5}
-CASES = {**NETWORKS, "pooled": POOLED, "mixed": MIXED}
+GROUPS = [{"value": 1.0, "units": 3}, {"value": 0.2, "units": 1}, {"value": 0.5, "units": 2}]
+GROUPED = {"layers": [{"cell": {"name": "leaky_tanh", "units": 6, "leak": GROUPS}, "readout": {"hidden": [5]}}]}
+CASES = {**NETWORKS, "pooled": POOLED, "mixed": MIXED, "groups": GROUPED}
 
 
 def loss(options, episode):
@@ -51,7 +54,7 @@ def test_bptt_is_the_gradient_that_autograd_finds(case, target):
     assert distance({name: value[0] for name, value in found.items()}, expected) < 1e-10
 
 
-@pytest.mark.parametrize("case", ["lru", "tanh", "gru", "lstm"])
+@pytest.mark.parametrize("case", ["lru", "tanh", "groups", "gru", "lstm"])
 def test_products_with_the_jacobian_are_those_of_the_step(case):
     """Jᵀ v, J⁻ᵀ v, P Jᵀ, Fᵀ δ and (∂f/∂x)ᵀ δ of one step against autograd's Jacobian of it, complex or not."""
     options, learner = CASES[case], rule("fpe")
@@ -87,8 +90,9 @@ def test_products_with_the_jacobian_are_those_of_the_step(case):
         p = {name.removeprefix("layer 1 "): value for name, value in values.items()}
         if case in ("gru", "lstm"):
             return gated(case, p, h, x)
-        if case == "tanh":
-            return 0.7 * h + 0.3 * anp.tanh(p["W"] @ h + p["U"] @ x + p["b"])
+        if case in ("tanh", "groups"):
+            a = leaks(options["layers"][0]["cell"])
+            return (1 - a) * h + a * anp.tanh(p["W"] @ h + p["U"] @ x + p["b"])
         eigenvalues = anp.exp(-anp.exp(p["nu"]) + 1j * anp.exp(p["theta"]))
         drive = p["B"] @ x + p["b"]
         new = eigenvalues * (h[::2] + 1j * h[1::2]) + anp.exp(p["log gamma"]) * (drive[::2] + 1j * drive[1::2])
@@ -149,3 +153,16 @@ def test_a_state_that_is_replaced_as_a_whole_takes_no_factors(leak, forward, bac
     _, ahead, back = ([record.kind for record in trace] for trace in made.machine.journal.traces)
     assert ("tanh" in ahead, ahead.count("scale")) == (True, forward)
     assert ("tanh slope" in back, back.count("scale")) == (True, backward)
+
+
+def test_groups_of_units_are_all_units():
+    with pytest.raises(ValidationError, match="leak: the groups have 6 units, and the cell has 7"):
+        networks.Options.model_validate({"layers": [{"cell": {"name": "leaky_tanh", "units": 7, "leak": GROUPS}}]})
+
+
+def test_groups_that_leak_alike_are_one():
+    cell, parts = {"name": "leaky_tanh", "units": 6}, [{"value": 0.3, "units": 2}, {"value": 0.3, "units": 4}]
+    one, other = ({"layers": [{"cell": {**cell, "leak": leak}}]} for leak in (0.3, parts))
+    for learner in ("bptt", "fpe"):
+        found = [gradient(each, learner, random_episode()) for each in (one, other)]
+        assert distance(*found) < 1e-12

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from autograd import grad, jacobian
 from conftest import built, distance, gradient_of, machine_options, perturb, random_episode, rule
-from equations import gated, readout
+from equations import gated, leaks, readout
 
 from hwsim import initial, machines
 from hwsim.accounts.memory import LEARNING
@@ -32,6 +32,11 @@ LEAK = 0.3
 CELLS: dict[str, dict[str, Any]] = {
     "tanh": {"name": "leaky_tanh", "units": 4, "leak": LEAK},
     "whole tanh": {"name": "leaky_tanh", "units": 4},
+    "tanh groups": {
+        "name": "leaky_tanh",
+        "units": 4,
+        "leak": [{"value": 1.0, "units": 1}, {"value": 0.2, "units": 2}, {"value": LEAK, "units": 1}],
+    },
     "gru": {"name": "gru", "units": 4},
     "lstm": {"name": "lstm", "units": 3},
     "lru": {"name": "lru", "modes": 3, "r_min": 0.5},
@@ -58,13 +63,13 @@ def step(name: str, h: Any, x: Any, p: Any) -> Any:
     """A step of a cell, written from its equations."""
     if name in ("gru", "lstm"):
         return gated(name, p, h, x)
-    leak = CELLS[name].get("leak", 1.0)
+    leak = leaks(CELLS[name])
     return (1 - leak) * h + leak * anp.tanh(p["W"] @ h + p["U"] @ x + p["b"])
 
 
 def kept(name: str, h: np.ndarray, x: np.ndarray, p: dict[str, np.ndarray]) -> np.ndarray:
     """∂h'/∂h where all products W h are held fixed."""
-    n, leak = p["W"].shape[1], CELLS[name].get("leak", 1.0)
+    n, leak = p["W"].shape[1], leaks(CELLS[name])
     if name == "gru":
         z = 1 / (1 + np.exp(-(p["W"] @ h + p["U"] @ x + p["b"])[:n]))
         return np.diag(1 - z)
@@ -176,7 +181,7 @@ def test_what_leaky_tanh_says_by_hand_follows_from_its_step(name: str) -> None:
         np.testing.assert_allclose(*decays, atol=1e-15)
 
 
-@pytest.mark.parametrize("name", ["tanh", "whole tanh", "lru"])
+@pytest.mark.parametrize("name", ["tanh", "whole tanh", "tanh groups", "lru"])
 def test_products_by_hand_are_those_that_follow_from_the_step(name: str) -> None:
     """J v, Jᵀ v and (∂f/∂x)ᵀ v."""
     episode = random_episode(4, batch=1, steps=1)
