@@ -14,13 +14,27 @@ from hwsim.machine import Accumulator, Bias, Gain, Machine, Matrix, Signal, Trai
 from hwsim.operations import gate, ones, pad, relu, standardise, standardise_error, take
 
 
+class NormOptions(BaseModel, extra="forbid"):
+    """A layer norm."""
+
+    epsilon: Annotated[
+        float,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="added to the variance; where a state is almost zero, as at the start of many sequences, "
+            "errors are multiplied by up to 1/√ε",
+        ),
+    ] = 1e-6
+
+
 class Options(BaseModel, extra="forbid"):
     """A small multi-layer perceptron: project, normalise, then dense layers with relu between them."""
 
     project: Annotated[
         int | None, Field(ge=1, description="width of a linear map at the start; no such map if absent")
     ] = None
-    norm: Annotated[bool, Field(description="whether a layer norm follows")] = False
+    norm: Annotated[bool | NormOptions, Field(description="whether a layer norm follows, or its options")] = False
     hidden: Annotated[list[Annotated[int, Field(ge=1)]], Field(description="widths of hidden relu layers")] = []
     width: Annotated[
         int | None, Field(ge=1, description="width of the output; the last layer's is given by the task")
@@ -105,14 +119,14 @@ class Relu(Block):
 class Norm(Block):
     """g (x - mean) / √(variance + ε) + b over the wires (Ba, Kiros and Hinton, arXiv:1607.06450, 2016)."""
 
-    def __init__(self, machine: Machine, name: str, width: int) -> None:
-        self._machine = machine
+    def __init__(self, machine: Machine, name: str, width: int, options: NormOptions) -> None:
+        self._machine, self._epsilon = machine, options.epsilon
         self.g = Gain.trained(machine, name, "readout", initial.ones(width))
         self.b = Bias.trained(machine, f"{name} b", "readout", initial.zeros(width))
         self.trainables = [self.g.trainable, self.b.trainable]
 
     def forward(self, x: Signal) -> tuple[Signal, tuple[Signal, Signal]]:
-        standard, scale = standardise(x, 1e-6)
+        standard, scale = standardise(x, self._epsilon)
         return self.g * standard + self.b, (standard, scale)
 
     def back(self, seen: tuple[Signal, Signal], error: Signal, learn: bool, onward: bool) -> Signal | None:
@@ -160,7 +174,8 @@ class Readout:
             self.blocks.append(Dense(machine, f"{name} C", width, options.project))
             width = options.project
         if options.norm:
-            self.blocks.append(Norm(machine, f"{name} norm", width))
+            norm = NormOptions() if options.norm is True else options.norm
+            self.blocks.append(Norm(machine, f"{name} norm", width, norm))
         for number, hidden in enumerate(options.hidden, 1):
             self.blocks += [Dense(machine, f"{name} V{number}", width, hidden), Relu()]
             width = hidden
