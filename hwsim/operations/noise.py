@@ -146,8 +146,24 @@ def _clip(values, limit):  # type: ignore[no-untyped-def]
     return beyond
 
 
-@compiled
-def perturb(values, gain, additive, multiplicative, limit, keys, moment):  # type: ignore[no-untyped-def]
+PerChip = float | np.ndarray
+"""One number for all chips, or one for each."""
+
+
+def _each(number: PerChip) -> np.ndarray:
+    """The number of each chip, or one for all of them, as a vector."""
+    return np.asarray(number, np.float32).reshape(-1)
+
+
+def perturb(
+    values: np.ndarray,
+    gain: np.ndarray,
+    additive: PerChip,
+    multiplicative: float,
+    limit: PerChip,
+    keys: np.ndarray,
+    moment: Moment,
+) -> int:
     """In place: times a frozen gain, plus fresh noise of √(additive² + (multiplicative value)²), clipped at ±limit.
 
     Returns how many values were clipped.
@@ -160,11 +176,29 @@ def perturb(values, gain, additive, multiplicative, limit, keys, moment):  # typ
         keys: of each chip's stream, `(chips, 2)`, uint32.
         moment: the point in these streams.
     """
+    beyond: int = _perturb(values, gain, _each(additive), multiplicative, _each(limit), keys, moment)
+    return beyond
+
+
+def perturb_each(
+    values: np.ndarray, variances: np.ndarray, additive: PerChip, limit: PerChip, keys: np.ndarray, moment: Moment
+) -> int:
+    """In place: plus fresh noise of √(additive² + variance) with a variance for each value, clipped at ±limit.
+
+    Returns how many values were clipped.
+    """
+    beyond: int = _perturb_each(values, variances, _each(additive), _each(limit), keys, moment)
+    return beyond
+
+
+@compiled
+def _perturb(values, gain, additive, multiplicative, limit, keys, moment):  # type: ignore[no-untyped-def]
     _in_place(values)
     chips, vectors, width = values.shape
-    alone, relative = float32(additive), float32(multiplicative)
+    relative = float32(multiplicative)
     n, beyond = np.empty(_BLOCK, np.float32), 0
     for c in range(chips):
+        alone = additive[c % additive.size]
         if gain.size:
             for v in range(vectors):
                 for i in range(width):
@@ -183,20 +217,16 @@ def perturb(values, gain, additive, multiplicative, limit, keys, moment):  # typ
                 else:
                     for i in range(count):
                         part[i] += alone * n[i]
-        beyond += _clip(flat, float32(limit))
+        beyond += _clip(flat, limit[c % limit.size])
     return beyond
 
 
 @compiled
-def perturb_each(values, variances, additive, limit, keys, moment):  # type: ignore[no-untyped-def]
-    """In place: plus fresh noise of √(additive² + variance) with a variance for each value, clipped at ±limit.
-
-    Returns how many values were clipped.
-    """
+def _perturb_each(values, variances, additive, limit, keys, moment):  # type: ignore[no-untyped-def]
     _in_place(values)
-    alone = float32(additive)
     n, beyond = np.empty(_BLOCK, np.float32), 0
     for c in range(values.shape[0]):
+        alone = additive[c % additive.size]
         flat, spread = values[c].ravel(), variances[c].ravel()
         first = 0
         for start in range(0, flat.size, _BLOCK):
@@ -205,7 +235,7 @@ def perturb_each(values, variances, additive, limit, keys, moment):  # type: ign
             part, each = flat[start : start + count], spread[start : start + count]
             for i in range(count):
                 part[i] += np.sqrt(alone * alone + each[i]) * n[i]
-        beyond += _clip(flat, float32(limit))
+        beyond += _clip(flat, limit[c % limit.size])
     return beyond
 
 
