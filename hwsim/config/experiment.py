@@ -23,9 +23,20 @@ Whole = Annotated[int, Field(ge=1)]
 
 
 class GradientCheckOptions(BaseModel, extra="forbid"):
-    """Compare the rule's gradient at the initial weights with exact backpropagation through time."""
+    """Compare the rule's gradient with exact backpropagation through time: at the initial weights, and later on."""
 
     sequences: Annotated[Whole, Field(description="taken from the training set")] = 16
+    at: Annotated[
+        list[Annotated[int, Field(ge=0)]],
+        Field(description="updates after which the trained network is checked as well; 0 is checked anyway"),
+    ] = []
+    every: Annotated[
+        Whole | None, Field(description="updates from one check of the trained network to the next; or none")
+    ] = None
+
+    def again(self, updates: int) -> bool:
+        """Whether the network is checked after so many updates."""
+        return updates in self.at or (self.every is not None and updates % self.every == 0)
 
 
 class Training(update.Options):

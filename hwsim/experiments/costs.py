@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from math import ceil, inf, isfinite
 from typing import Any
 
@@ -13,6 +13,8 @@ from hwsim.accounts.energy import UNPRICED, Ledger, Spent, Tariff, grouped, tota
 from hwsim.accounts.journal import PASS, Batch, Sweep, Totals
 from hwsim.accounts.schedule import Scheduler
 from hwsim.accounts.work import accesses, total_work, work
+from hwsim.experiments.gradient_check import beyond_range
+from hwsim.experiments.saturation import Saturation, rate
 from hwsim.experiments.system import Detail, System
 from hwsim.machine import Machine
 from hwsim.results.tables import EnergyRow
@@ -231,7 +233,8 @@ class Costs:
         if devices is None:
             return None
         median = float(np.median(self.written()))
-        return {"writes": median, "writes_per_device": median / devices.count}
+        beyond = beyond_range(self.machine)
+        return {"writes": median, "writes_per_device": median / devices.count, "beyond_range": beyond}
 
     # ---- memory ----------------------------------------------------------------------------------------------
 
@@ -245,22 +248,18 @@ class Costs:
         }
 
 
-def health(machine: Machine) -> dict[str, Any] | None:
+def health(machine: Machine, saturation: Saturation) -> dict[str, Any] | None:
     """Clipping and saturation of analog signals; None for machines without such signals."""
     if machine.clipped is None:
         return None
-    rates = {kind: _rate(units.values()) for kind, units in machine.clipped.items()}
+    rates = {kind: rate(units.values()) for kind, units in machine.clipped.items()}
     return {
         "dac_clip_rate": rates["dac"],
         "adc_clip_rate": rates["adc"],
         "saturation_rate": rates["analog"],
         "effective_bits": machine.effective_bits,
+        "windows": saturation.windows,
     }
-
-
-def _rate(counts: Collection[list[int]]) -> float:
-    values, beyond = sum(count[0] for count in counts), sum(count[1] for count in counts)
-    return beyond / values if values else 0.0
 
 
 def _largest_first(energy: float) -> float:

@@ -23,7 +23,7 @@ from hwsim.experiments.costs import Costs
 from hwsim.experiments.run import described, heading
 from hwsim.experiments.stages import TrainingStage, stages
 from hwsim.experiments.system import TEST_BATCH, Outcome, System, Watch
-from hwsim.learning import optimizers, updates
+from hwsim.learning import Rule, optimizers, updates
 from hwsim.learning.update import Update
 from hwsim.learning.updates import Scheme
 from hwsim.machine import Expectations, Shapes
@@ -102,8 +102,9 @@ class Sketch(System):
             self._adopt(network)
             totals = network.machine.journal.collect()
             if scheme:
-                totals += self._trained(scheme)
+                totals += self._calibrated(self.rule.at(0, self.updates), 1) + self._trained(scheme)
             else:
+                totals += self._calibrated(self.rule.at(0, 0) if check else None, 1)
                 if check:
                     totals += self._checked(check.sequences)
                 totals += self._tested(1, learned=False)
@@ -118,6 +119,10 @@ class Sketch(System):
             self.rule.at(0, self.updates).gradients(self.network)
         self.outcome.detail = watch.detail
         return self.machine.journal.collect()
+
+    def _calibrated(self, rule: Rule | None, times: int) -> Totals:
+        """Totals of so many calibrations of full scales; none where these are fixed."""
+        return self._repeated(lambda: self._calibrate(rule, 0), times)
 
     def _trained(self, scheme: Scheme) -> Totals:
         """Totals of all updates, and of the tests before, between and after them."""
@@ -134,6 +139,10 @@ class Sketch(System):
                     update = Update(self.network, optimizer, training, batches[0] / times, scheme=scheme)
                     shown, alike = replace(episode, continues=continues), stage._replace(batches=batches)
                     totals += self._learned(alike, update, shown, wanted=times // 2 in batches)
+            own = self.machine.ranges
+            if own is not None:
+                again = sum(number > 0 and number % own.options.every == 0 for number in stage.batches)
+                totals += self._calibrated(stage.rule, again)
         return totals + self._tested(ceil(times / every), learned=True)
 
     def _learned(self, stage: TrainingStage, update: Update, episode: Episode, wanted: bool) -> Totals:

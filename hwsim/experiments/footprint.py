@@ -22,9 +22,10 @@ from hwsim.episode import Episode
 from hwsim.errors import CausalityError, HwsimError, MemoryEstimateError
 from hwsim.experiments import vanishing
 from hwsim.experiments.forgetting import extend
+from hwsim.experiments.ranging import calibrate
 from hwsim.experiments.system import FEW, TEST_BATCH, System
 from hwsim.free_memory import MemoryNeed, check_memory
-from hwsim.learning import RULES, optimizers, updates
+from hwsim.learning import RULES, Rule, optimizers, updates
 from hwsim.learning.bptt import BPTT
 from hwsim.learning.diagnostics import Look
 from hwsim.learning.update import Regularise, Update
@@ -217,8 +218,10 @@ class CountedSystem(System):
         chips = self.chips
 
         def work(network: Network, show: Show) -> Iterator[tuple[str, list[Bytes]]]:
+            rule = self.rule.at(0, self.updates)
+            self._find_scales(network, rule, show)
             with network.machine.showing(show(self.dataset.train, sequences)):
-                self.rule.at(0, self.updates).gradients(network)
+                rule.gradients(network)
             yield "gradient", []
 
         own = self._memory_of(lambda: self._made(learns=True, strict=True), work)
@@ -288,6 +291,7 @@ class CountedSystem(System):
             gauge, episode = _gauge(network), show(train, length.size)
             gauge.add(SHOWN, sum(values.nbytes for values in _arrays(episode)))  # batches are copies
             rule = self.rule.at(length.updates - 1, length.updates)  # the last stage, as in the rehearsal
+            self._find_scales(network, rule, show)
             with network.machine.showing(episode):
                 rule.learn(network, update := Weighed(network, optimizer[0], training, scheme[0]))
             yield "gradient", update.passes
@@ -312,6 +316,12 @@ class CountedSystem(System):
             yield "to write its results", [*after, MemoryNeed("histograms of devices", devices * _A_DEVICE, _SMALLER)]
         kept[:] = [part for part in kept if part.what == "exact gradients"] + [detail, results]
         self.left = sum(memory.after.values())
+
+    def _find_scales(self, network: Network, rule: Rule, show: Show) -> None:
+        """Calibrate full scales, where they are chosen."""
+        own = network.machine.ranges
+        if own is not None:
+            calibrate(network, rule, show(self.dataset.train, own.options.sequences))
 
     def _test_work(self, network: Network, show: Show) -> Iterator[tuple[str, list[Bytes]]]:
         gauge = _gauge(network)

@@ -7,13 +7,15 @@ programming error, the dynamics error and the rule error. On an exact substrate 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from hwsim import learning
 from hwsim.episode import Episode
+from hwsim.experiments.saturation import uncounted
 from hwsim.learning.bptt import BPTT
 from hwsim.machine import Machine
 from hwsim.networks import Network
@@ -62,6 +64,41 @@ def check(
     recorded = _run(real, episode, lambda net: _backward(_ALONG, net, record.last_pass()))
     real.machine.release()
     return _compare(network, mine, {"target": target, "programmed": programmed, "recorded": recorded})
+
+
+def check_trained(
+    network: Network, rule: learning.Rule, exact: Callable[[int], Network], episode: Episode
+) -> dict[str, Any]:
+    """The same at the present weights, where each chip has targets of its own."""
+    real = exact(network.machine.chips)
+    for theirs, mine in zip(real.trainables, network.trainables, strict=True):
+        theirs.master.value = mine.master.value.astype(float)
+    real.program()
+    target = at_target(real, episode)
+    real.machine.release()
+    return {**check(network, rule, exact, target, episode), "beyond_range": beyond_range(network.machine)}
+
+
+def beyond_range(machine: Machine) -> dict[str, float]:
+    """The share of each matrix's target weights beyond the largest that devices hold, on all chips together."""
+    arrays = machine.devices or {}
+    held = {unit.name: unit for unit in machine.units if unit.name in arrays}
+    return {
+        name: float((np.abs(unit.trainable.values) > arrays[name].mapping.w_max).mean()) for name, unit in held.items()
+    }
+
+
+@contextmanager
+def outside(network: Network) -> Iterator[None]:
+    """What is done in here is looked at from outside: it is not charged or counted, and leaves no gradient."""
+    machine = network.machine
+    sequencer, before = machine.sequencer, machine.journal.collect()
+    batch, latest = sequencer.batch_number, machine.journal.latest
+    with machine.probe.unwatched(), uncounted(machine):
+        yield
+        _forget(network)
+    machine.journal.collect()
+    machine.journal.totals, machine.journal.latest, sequencer.batch_number = before, latest, batch
 
 
 class _Recorder:

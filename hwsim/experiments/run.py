@@ -160,6 +160,7 @@ def described(costs: Costs) -> dict[str, Any]:
         "loss": None if outcome.score is None else _spread(outcome.score.loss),
         "accuracy": None,
         "gradient": outcome.gradient,
+        "trained": outcome.checks,
         "horizon": None,
         "energy": costs.energy(),
         "memory": costs.memory(),
@@ -167,7 +168,7 @@ def described(costs: Costs) -> dict[str, Any]:
         "time": costs.time(),
         "efficiency": costs.efficiency(),
         "weights": costs.writes(),
-        "signal_health": accounting.health(system.machine),
+        "signal_health": accounting.health(system.machine, outcome.saturation),
         "diverged": outcome.diverged,
         "diagnostics": [],
     }

@@ -23,7 +23,9 @@ from hwsim.experiments.evaluation import Meter, Score, evaluate
 from hwsim.experiments.gradient_check import Gradient
 from hwsim.experiments.length import Length
 from hwsim.experiments.look import Differences, Outside
+from hwsim.experiments.ranging import calibrate
 from hwsim.experiments.rehearsal import rehearse
+from hwsim.experiments.saturation import Saturation
 from hwsim.learning import Rule, optimizers, updates
 from hwsim.learning.diagnostics import Diagnostic
 from hwsim.learning.horizon import Horizon
@@ -93,6 +95,8 @@ class Outcome:
         score: the last test.
         metrics: one row per test and chip.
         gradient: the result of the gradient check.
+        checks: the same for checks of the trained network, with the updates before each.
+        saturation: of analog signals, from test to test of training.
         reports: the reports of the rule, at each test and after the gradient check.
         totals: the work between tests; the first is programming and the test before training.
         inference: the work of one test.
@@ -103,6 +107,8 @@ class Outcome:
     score: Score | None = None
     metrics: list[dict[str, Any]] = field(default_factory=list)
     gradient: dict[str, Any] | None = None
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    saturation: Saturation = field(default_factory=Saturation)
     reports: list[Report] = field(default_factory=list)
     totals: list[Totals] = field(default_factory=list)
     inference: Totals | None = None
@@ -170,6 +176,7 @@ class System:
         else:
             if not experiment.gradient_check:
                 self._adopt(self._built(self.chips, holds, learns=False))
+                self._calibrate(None, 0)
             self._test(0, 0, None)
         self.outcome.totals.append(self.machine.journal.collect())
 
@@ -234,6 +241,7 @@ class System:
         """Check the gradient on a machine of its own, with the same devices, in strict mode."""
         episode = self.dataset.train.select(slice(0, sequences))
         self._adopt(self._built(self.chips, holds, learns=True, strict=True))
+        self._calibrate(self.rule.at(0, self.updates), 0)
         self._shown.watch(self.network, self.rule)
         if not self._target:
             exact = self._exact(1)
@@ -253,6 +261,22 @@ class System:
         errors = [] if in_between else vanishing.diagnostic(look.changes_of_errors(), few.steps)
         self.outcome.reports.append(Report(rule.horizon(look), [*rule.diagnostics(look), *errors]))
         look.close()
+
+    def _calibrate(self, rule: Rule | None, done: int) -> None:
+        """Have chips choose full scales of their signals, if it is time; without a rule those of inference."""
+        own = self.machine.ranges
+        if own is not None and done % own.options.every == 0:
+            calibrate(self.network, rule, self.dataset.train.select(slice(0, own.options.sequences)))
+
+    def _check_trained(self, done: int) -> None:
+        """Check the gradient at the present weights, from outside: it costs nothing, and changes nothing."""
+        options = self.experiment.gradient_check
+        if options is None or not options.again(done):
+            return
+        few, rule = self.dataset.train.select(slice(0, options.sequences)), self.rule.at(done, self.updates)
+        with gradient_check.outside(self.network):
+            found = gradient_check.check_trained(self.network, rule, self._exact, few)
+        self.outcome.checks.append({"updates": done, **found})
 
     # ---- training --------------------------------------------------------------------------------------------
 
@@ -275,29 +299,36 @@ class System:
         network, stage = self.network, self.machine
         size, updates, every = self._length(training)
         optimizer = optimizers.build(training.optimizer, network)
+        self._calibrate(self.rule.at(0, updates), 0)
         self._shown.watch(network, self.rule)
         self._report(self.rule.at(0, updates), in_between=bool(self.outcome.reports))
         self._test(0, 0, None)
         self.outcome.totals.append(stage.journal.collect())
-        done, losses = 0, np.zeros(stage.chips)
+        done, losses, saturation = 0, np.zeros(stage.chips), self.outcome.saturation
+        saturation.begin(stage)
         for epoch in count(1):
             for episode in self.dataset.batches(size, self.experiment.seed, epoch):
+                rule = self.rule.at(done, updates)
+                if done:
+                    self._calibrate(rule, done)
                 meter = Meter(network, episode, answers=True)
                 stage.watchers["answer"] = meter.see
                 stop = partial(self._stop_diverged_chips, done)
                 update = Update(network, optimizer, training, done / updates, stop, scheme)
-                rule = self.rule.at(done, updates)
                 with Watch(stage, wanted=done == updates // 2) as watch, stage.showing(episode, rule.routine):
                     rule.learn(network, update)
                 self._note_divergence(done)
                 self.outcome.detail = watch.detail or self.outcome.detail
                 losses, done = losses + meter.loss / episode.losses, done + 1
                 progress("training", done, updates)
+                self._check_trained(done)
                 if done % every == 0 or done == updates:
                     since = done % every or every
+                    saturation.end(stage, done)
                     self._report(rule, in_between=done < updates)
                     self._test(done, epoch, losses / since)
                     self.outcome.totals.append(stage.journal.collect())
+                    saturation.begin(stage)
                     losses = np.zeros(stage.chips)
                 if done == updates:
                     return

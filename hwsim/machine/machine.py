@@ -123,6 +123,8 @@ class Machine:
     """Where it holds weights in devices: these, by matrix; None without that capability."""
     clipped: Any = None
     """Where signals have a full scale: counts of values and of those beyond it, by what clips them and unit."""
+    ranges: Any = None
+    """Where each signal has a full scale of its own: these; None where they are fixed."""
     effective_bits: dict[str, int] | None = None
     """Bits of ideal quantisers that are as noisy as its analog signals are, by what they come from."""
     holds: Mapping[str, Any] = MappingProxyType({})

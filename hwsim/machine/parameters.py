@@ -264,6 +264,11 @@ class Coefficients:
         return self.storage.value
 
     @property
+    def group(self) -> str:
+        """Of the parameters that they are; those that a cell computes are recurrent."""
+        return "recurrent" if self._trainable is None else self._trainable.group
+
+    @property
     def trained_themselves(self) -> bool:
         return self._trainable is not None
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from hwsim.machine.signal import Signal
 from hwsim.machine.stage import Stage
@@ -20,6 +21,17 @@ class Probe:
     def __init__(self, machine: Stage) -> None:
         self._machine = machine
         self.watchers: dict[str, Callable[..., None]] = {}
+
+    @contextmanager
+    def unwatched(self) -> Iterator[None]:
+        """Nobody watches what is shown in here."""
+        watching = dict(self.watchers)
+        self.watchers.clear()
+        try:
+            yield
+        finally:
+            self.watchers.clear()
+            self.watchers.update(watching)
 
     def __call__(self, name: str, *signals: Signal) -> None:
         machine = self._machine

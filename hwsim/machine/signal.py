@@ -43,7 +43,7 @@ class Signal:
     _machine: Carrier
     _analog: bool
     """On machines with analog circuits: whether it is a voltage rather than a number."""
-    _full_scale: float | None
+    _full_scale: Any
     """Of an analog signal, or of the converter that a digital one would go through."""
     _twin: Self | None
     """The same signal in the other domain, once it was needed there."""

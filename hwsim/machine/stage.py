@@ -42,6 +42,7 @@ class Stage(Carrier, Protocol):
     storages: Any
     finishes: bool
     devices: Any
+    ranges: Any
     input_bits: int | None
     input_full_scale: float | None
 

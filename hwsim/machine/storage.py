@@ -97,7 +97,8 @@ class Register(Storage):
 
     `value` is `(chips, batch, *size)`, or `(chips, 1, *size)` if shared by all sequences. A register that `resets`
     holds `initial` again at the start of each forward pass over the first step of the sequence. One that is `watched`
-    is of learning: where it first holds what is no number, learning diverged.
+    is of learning: where it first holds what is no number, learning diverged. One that starts as a `unit`, as 1 or
+    the identity, holds products.
     """
 
     def __init__(
@@ -112,8 +113,9 @@ class Register(Storage):
         bits: int | None = None,
         technology: str | None = None,
         size: tuple[int, ...] | None = None,
+        unit: bool = False,
     ) -> None:
-        self.initial, self.resets, self.pending = initial, resets, False
+        self.initial, self.resets, self.pending, self.unit = initial, resets, False, unit
         self._learned = kind in LEARNED
         self.watched, size = self._learned or kind == LEARNING, size or initial.shape[2:]
         super().__init__(machine, name, kind, size, initial, shared=shared, bits=bits, technology=technology)
@@ -351,7 +353,7 @@ class Workspace:
         machine = self._machine
         lead = machine.chips, machine.episode.batch
         first = machine.numerics.repeated(initial, width, bundle, lead, machine.dtype)
-        return self._keep(Register(machine, name, kind, first, resets=resets))
+        return self._keep(Register(machine, name, kind, first, resets=resets, unit=any(initial)))
 
     def delay_line(self, name: str, width: int, length: int, *, resets: bool = False) -> DelayLine:
         """A line of `length` vectors of `width` values, all zero."""

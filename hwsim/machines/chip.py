@@ -10,7 +10,7 @@ import numpy as np
 
 from hwsim import formats
 from hwsim.accounts.memories import REGISTERS
-from hwsim.accounts.memory import BUFFERS, MASTER
+from hwsim.accounts.memory import BUFFERS, MASTER, STATE
 from hwsim.machine.machine import Heads, Machine, UnitErrors
 from hwsim.machine.numerics import EXACT, Numerics
 from hwsim.machine.parameters import Coefficients, Matrix
@@ -24,6 +24,7 @@ from hwsim.records import ANALOG, INFERENCE, REPLAY, Entry, Head, Shape
 from hwsim.units.converter import Converters, better_digital
 from hwsim.units.function import Circuits, FunctionCircuits, Wiring
 from hwsim.units.multiplier import Multipliers
+from hwsim.units.ranges import OwnRanges
 from hwsim.units.register import AnalogRegister, leak
 from hwsim.units.tile import DeviceArrays, TileArray
 from hwsim.units.unit import Wire
@@ -60,6 +61,7 @@ class Chip(DigitalMachine):
         super().__init__(options.digital_unit, chips=chips, seed=seed, strict=strict, numerics=numerics)
         parts = self.parts
         self.input_bits, self.input_full_scale = parts.dac.bits, parts.ranges.input
+        self.ranges = OwnRanges(self, parts.ranges) if parts.ranges.own else None
         self.devices = DeviceArrays(chips, parts.tiles)
         self.converters = Converters(self, parts.dac.bits, parts.adc.bits)
         self.circuits, self.wiring = Circuits(self, seed), Wiring(self)
@@ -105,7 +107,7 @@ class Chip(DigitalMachine):
 
     def place_register(self, storage: Storage) -> Port:
         """The analog circuits that hold a register."""
-        return AnalogRegister(self, storage, self.parts.registers.noise, self.parts.ranges)
+        return AnalogRegister(self, storage, self.parts.registers.noise, self.scale_of_register(storage))
 
     def place_matrix(self, matrix: Matrix) -> Any:
         self.devices.require(matrix, self.chip.name)
@@ -145,6 +147,18 @@ class Chip(DigitalMachine):
         self.analog_heads, ranges = heads, self.parts.ranges
         self.full_scale = ranges.forward if purpose in (INFERENCE, REPLAY) else ranges.error
 
+    def scale_of(self, head: Head, operands: tuple[Signal, ...], group: str = "") -> Any:
+        return self.full_scale if self.ranges is None else self.ranges.of(head, operands, group)
+
+    def scale_of_register(self, register: Any) -> Any:
+        """Full scale of the circuits that hold a register."""
+        if self.ranges is not None:
+            return self.ranges.of_register(register)
+        return self.parts.ranges.forward if register.kind == STATE else self.parts.ranges.error
+
+    def head_of(self, x: Signal) -> Head:
+        return self._entries[x._slot][0]
+
     def compute(
         self, does: Callable[..., np.ndarray], operands: tuple[Signal, ...], constants: tuple[Any, ...] = ()
     ) -> np.ndarray:
@@ -154,7 +168,7 @@ class Chip(DigitalMachine):
         return does(*(x._value for x in operands), *(+constant for constant in constants))
 
     def emit_analog(
-        self, head: Head, value: np.ndarray, reads: tuple[int | str, ...], full_scale: float, size: Shape | None = None
+        self, head: Head, value: np.ndarray, reads: tuple[int | str, ...], full_scale: Any, size: Shape | None = None
     ) -> Signal:
         if self.strict:
             value = Machine.finish(self, head, value)  # analog values are not rounded
@@ -163,6 +177,8 @@ class Chip(DigitalMachine):
         signal = Wire()
         signal._value, signal._step, signal._slot, signal._machine = value, self._now, slot, self
         signal._analog, signal._full_scale = True, full_scale
+        if self.ranges is not None and self.ranges.measuring and head.kind != moves.dac.kind:
+            self.ranges.look(signal, full_scale)
         return signal
 
     def tally(self, kind: str, unit: str, values: int, beyond: int) -> None:

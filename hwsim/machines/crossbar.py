@@ -19,7 +19,8 @@ from hwsim.units.converter import Converter
 from hwsim.units.function import Functions
 from hwsim.units.multiplier import Diagonals, Sharing
 from hwsim.units.periphery import Periphery
-from hwsim.units.register import Ranges, StateRegisters
+from hwsim.units.ranges import Ranges
+from hwsim.units.register import StateRegisters
 from hwsim.units.tile import Tiles
 
 

@@ -2,7 +2,7 @@
 
 from math import prod
 
-from hwsim.operations.operation import Operation, Traffic, each, macs
+from hwsim.operations.operation import Operation, Traffic, Unary, each, macs
 
 # ---- storages ----------------------------------------------------------------------------------------------------
 
@@ -47,3 +47,12 @@ dac = Operation("dac", lambda v: v)
 adc = Operation("adc", lambda v: v)
 tile_adc = Operation("tile adc", lambda v: v)
 """A conversion by converters that are part of a tile."""
+
+# ---- full scales that are chosen ---------------------------------------------------------------------------------
+
+shift = Unary("shift", lambda v: v, work=each(add=1))
+"""A number to or from the full scale of a signal, which is a power of two: its exponent is added to."""
+count = Operation("count octaves", lambda v: v, work=each(compare=1, add=1))
+"""Find the octave of each value below or above full scale, and add to the counter of that octave."""
+choose = Operation("choose full scale", lambda v: v, work=each(compare=1, add=1))
+"""Go through the counters of octaves, and set the word of a full scale."""

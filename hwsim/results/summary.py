@@ -104,6 +104,15 @@ class GradientCheck(Groups):
     by_layer: dict[str, Groups] = Field(description="The groups of each layer.")
 
 
+class TrainedCheck(GradientCheck):
+    """How the rule's gradient compares with exact BPTT in training; targets are those of each chip."""
+
+    updates: int = Field(description="Number of updates before it.")
+    beyond_range: dict[str, Number] = Field(
+        description="Share of each matrix's target weights beyond the largest that devices hold; empty without devices."
+    )
+
+
 class InitialHorizon(SummaryPart):
     """How many steps errors can be carried forward, at the weights of the first chip whose weights are finite.
 
@@ -282,6 +291,21 @@ class Writes(SummaryPart):
 
     writes: Number = Field(description="Number of writes.")
     writes_per_device: Number = Field(description="Mean number of writes per device.")
+    beyond_range: dict[str, Number] = Field(
+        {},
+        description="Share of each matrix's target weights beyond the largest that devices hold, at the end; absent "
+        "from folders of earlier programs.",
+    )
+
+
+class SaturationWindow(SummaryPart):
+    """Clipping and saturation of analog signals in the updates from one test to the next, without tests."""
+
+    updates: int = Field(description="Number of updates at its end.")
+    dac_clip_rate: Number = Field(description="Share of values that digital-to-analog converters clip.")
+    adc_clip_rate: Number = Field(description="Share of values that analog-to-digital converters clip.")
+    saturation_rate: Number = Field(description="Share of analog values that saturate.")
+    worst: dict[str, Number] = Field(description="The units with the largest share, and their shares.")
 
 
 class SignalHealth(SummaryPart):
@@ -291,6 +315,9 @@ class SignalHealth(SummaryPart):
     adc_clip_rate: Number = Field(description="Share of values that analog-to-digital converters clip at full scale.")
     saturation_rate: Number = Field(description="Share of analog values that saturate.")
     effective_bits: dict[str, Known] = Field(description="Bits of an analog value that its noise leaves.")
+    windows: list[SaturationWindow] = Field(
+        [], description="The same in training, from test to test; absent from folders of earlier programs."
+    )
 
 
 class Diverged(SummaryPart):
@@ -315,6 +342,9 @@ class SystemSummary(SummaryPart):
     loss: Spread | None = Field(description="Loss on the test set; null without a test.")
     accuracy: Spread | None = Field(description="Accuracy on the test set; null without a test, or without classes.")
     gradient: GradientCheck | None = Field(description="The gradient check; null if there was none.")
+    trained: list[TrainedCheck] = Field(
+        [], description="Gradient checks of the trained network; absent from folders of earlier programs."
+    )
     horizon: HorizonSummary | None = Field(
         description="The [horizon](model.md#the-horizon). Null for rules without one, and if the last weights, or "
         "the exact errors at these weights, are not finite. The horizon at each test is in `metrics.csv`."

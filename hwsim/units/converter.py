@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 from math import prod
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
@@ -19,6 +19,7 @@ from hwsim.machine.shapes import blank
 from hwsim.machine.signal import Signal
 from hwsim.operations import Operation, moves
 from hwsim.operations.kernels import compiled
+from hwsim.operations.noise import PerChip
 from hwsim.quantities import Constant, Energy, Time
 from hwsim.records import Record
 from hwsim.units.unit import AnalogStage
@@ -74,7 +75,7 @@ class Converter(BaseModel, extra="forbid"):
 # ---- what it does to values --------------------------------------------------------------------------------------
 
 
-def step(bits: int, full_scale: float) -> float:
+def step(bits: int, full_scale: PerChip) -> PerChip:
     """The distance of neighbouring levels: 2^bits - 1 of them, symmetric about zero and including it.
 
     With the ends at levels, rounding before clipping and clipping before rounding give the same.
@@ -82,23 +83,31 @@ def step(bits: int, full_scale: float) -> float:
     return 2 * full_scale / (2**bits - 2)
 
 
-@compiled
-def convert(x, delta, full_scale):  # type: ignore[no-untyped-def]
+def convert(x: np.ndarray, delta: PerChip, full_scale: PerChip) -> tuple[np.ndarray, int]:
     """The nearest levels of a converter, and how many values lay beyond its ends.
 
     Args:
-        x: an array of float32.
+        x: an array of float32, whose first axis is that of chips if these differ.
         delta: the distance of levels.
         full_scale: the last level.
     """
+    each = (np.asarray(number, np.float32).reshape(-1) for number in (delta, full_scale))
+    found: tuple[np.ndarray, int] = _convert(x, *each)
+    return found
+
+
+@compiled
+def _convert(x, delta, full_scale):  # type: ignore[no-untyped-def]
     out = np.empty(x.shape, x.dtype)  # in C order, whatever that of x is
     a, o, beyond = x.ravel(), out.ravel(), 0
-    step, last = np.float32(delta), np.float32(full_scale)
-    inverse = np.float32(1) / step
-    for i in range(a.size):
-        beyond += (a[i] > last) | (a[i] < -last)
-        inside = min(max(a[i], -last), last)
-        o[i] = min(max(np.rint(inside * inverse) * step, -last), last)  # the last level may round beyond
+    share = a.size // full_scale.size
+    for c in range(full_scale.size):
+        step, last = delta[c], full_scale[c]
+        inverse = np.float32(1) / step
+        for i in range(c * share, (c + 1) * share):
+            beyond += (a[i] > last) | (a[i] < -last)
+            inside = min(max(a[i], -last), last)
+            o[i] = min(max(np.rint(inside * inverse) * step, -last), last)  # the last level may round beyond
     return out, beyond
 
 
@@ -119,21 +128,27 @@ class Converters:
             return x._twin
         machine, to_analog = self._machine, operation is moves.dac
         machine.see(x)  # refuses one of another step
-        full_scale = x._full_scale or machine.full_scale
         heads = machine.analog_heads if to_analog else machine.heads
         head = heads[operation if unit is None else (operation, unit)]
-        value = machine.compute(partial(self._values, operation, head.unit, full_scale), (x,))
+        full_scale = x._full_scale or machine.scale_of(head, (x,))
+        shifts = not isinstance(full_scale, float)
+        number = machine.one(moves.shift, x) if shifts and to_analog else x
+        value = machine.compute(partial(self._values, operation, head.unit, full_scale), (number,))
         if to_analog:
-            twin = machine.emit_analog(head, value, (x._slot,), full_scale)
+            twin = machine.emit_analog(head, value, (number._slot,), full_scale)
+            if machine.ranges is not None and machine.ranges.measuring:
+                machine.ranges.look(number, full_scale)  # a number is larger than full scale where it is
         else:
             twin = machine.emit(head, value, (x._slot,))
+            twin = machine.one(moves.shift, twin) if shifts else twin
         x._twin, twin._twin = twin, x
         self._converted.append(x)
         return twin
 
-    def _values(self, operation: Operation, unit: str, full_scale: float, v: np.ndarray) -> np.ndarray:
+    def _values(self, operation: Operation, unit: str, full_scale: Any, v: np.ndarray) -> np.ndarray:
         """Values on the levels of a converter."""
-        value, beyond = self._convert(v, step(self._bits[operation], full_scale), full_scale)
+        limit = +full_scale
+        value, beyond = self._convert(v, step(self._bits[operation], limit), limit)
         self._machine.tally("dac" if operation is moves.dac else "adc", unit, v.size, beyond)
         levels: np.ndarray = value
         return levels

@@ -19,6 +19,7 @@ from hwsim.operations import BY_KIND, Binary, Operation
 from hwsim.operations.noise import NO_GAIN, Moment, Source, perturb
 from hwsim.quantities import Constant, Energy, Time
 from hwsim.records import Record
+from hwsim.units.ranges import widest
 from hwsim.units.unit import AnalogStage, Fraction
 
 # ---- options, and what an operation costs ------------------------------------------------------------------------
@@ -73,7 +74,7 @@ class Wiring:
     def carry_out(self, operation: Operation, operands: tuple[Signal, ...], constants: tuple[Any, ...]) -> Signal:
         machine = self._machine
         value = machine.compute(machine.functions[operation], operands, constants)
-        full_scale = max(x._full_scale or 0.0 for x in operands)
+        full_scale = widest([x._full_scale for x in operands])
         reads = tuple(x._slot for x in operands)
         return machine.emit_analog(machine.analog_heads[operation], value, reads, full_scale)
 
@@ -114,10 +115,11 @@ class Bank:
         self._gain = self.gains if apply and mismatch else NO_GAIN
         self._gain_noise, self._noise = gain_noise, noise
 
-    def spoil(self, values: np.ndarray, full_scale: float, moment: Moment) -> int:
+    def spoil(self, values: np.ndarray, full_scale: Any, moment: Moment) -> int:
         """Make outputs `(chips, vectors, n)` imperfect, in place; returns how many of them saturate at full scale."""
-        additive = self._noise * full_scale
-        return perturb(values, self._gain, additive, self._gain_noise, full_scale, self.source.keys, moment)
+        limit = +full_scale
+        additive = self._noise * limit
+        return perturb(values, self._gain, additive, self._gain_noise, limit, self.source.keys, moment)
 
 
 class BlankBank:
@@ -165,7 +167,7 @@ class Circuits:
             self.banks[key] = bank
         return bank
 
-    def spoil(self, bank: Bank, values: np.ndarray, full_scale: float) -> None:
+    def spoil(self, bank: Bank, values: np.ndarray, full_scale: Any) -> None:
         """Make outputs of a bank imperfect, in place."""
         machine = self._machine
         beyond = self._spoil(bank, vectors(values), full_scale, machine.sequencer.moment(bank.source))
@@ -187,11 +189,12 @@ class FunctionCircuits:
         if bank is None:
             name, unit = f"{layer} {circuit} {width}", getattr(self._options, circuit)
             bank = self._circuits.bank((layer, circuit, width), name, (width,), unit)
-        value = machine.compute(partial(self._values, operation, bank, machine.full_scale), operands, constants)
         head = machine.analog_heads[operation, bank.name]
-        return machine.emit_analog(head, value, tuple(x._slot for x in operands), machine.full_scale)
+        full_scale = machine.scale_of(head, operands)
+        value = machine.compute(partial(self._values, operation, bank, full_scale), operands, constants)
+        return machine.emit_analog(head, value, tuple(x._slot for x in operands), full_scale)
 
-    def _values(self, operation: Operation, bank: Bank, full_scale: float, *operands: Any) -> np.ndarray:
+    def _values(self, operation: Operation, bank: Bank, full_scale: Any, *operands: Any) -> np.ndarray:
         """The result, made imperfect by a bank of circuits."""
         machine = self._machine
         if len(operands) == 2 and isinstance(operation, Binary) and operands[0].shape != operands[1].shape:

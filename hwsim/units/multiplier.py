@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from math import prod
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -162,12 +162,13 @@ class Multipliers:
     def apply(self, operation: Held, coefficients: Coefficients, x: Signal) -> Signal:
         """The exact result of imperfect factors, or the other way round, made imperfect."""
         machine = self._machine
-        value = machine.compute(partial(self._values, operation, self.owner.unit.bank, machine.full_scale), (x,))
-        size = None if operation.size is None else operation.size(coefficients.shape, x._value.shape)
         head = machine.analog_heads[operation, self.owner.name]
-        return machine.emit_analog(head, value, (x._slot,), machine.full_scale, size)
+        full_scale = machine.scale_of(head, (x,), coefficients.group)
+        value = machine.compute(partial(self._values, operation, self.owner.unit.bank, full_scale), (x,))
+        size = None if operation.size is None else operation.size(coefficients.shape, x._value.shape)
+        return machine.emit_analog(head, value, (x._slot,), full_scale, size)
 
-    def _values(self, operation: Held, bank: Bank, full_scale: float, v: np.ndarray) -> np.ndarray:
+    def _values(self, operation: Held, bank: Bank, full_scale: Any, v: np.ndarray) -> np.ndarray:
         """The products of a signal, made imperfect by a bank of circuits."""
         if operation.multiplier is not None:
             value = self._rotate(self.mode_matrices, vectors(v)).reshape(v.shape)

@@ -10,7 +10,6 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from hwsim.accounts.energy import Charge, charge
-from hwsim.accounts.memory import STATE
 from hwsim.machine.machine import vectors
 from hwsim.machine.port import Port
 from hwsim.machine.signal import Signal
@@ -18,15 +17,7 @@ from hwsim.machine.storage import Register
 from hwsim.quantities import Constant, Energy, Time
 from hwsim.records import Record
 from hwsim.units.function import MAKE_BANK, SPOIL
-from hwsim.units.unit import AnalogStage, Fraction, Positive
-
-
-class Ranges(BaseModel, extra="forbid"):
-    """Full scale of analog signals, in units of the network's numbers; what is larger saturates."""
-
-    input: Annotated[Positive, Field(description="of inputs behind their converter")] = 1.0
-    forward: Annotated[Positive, Field(description="of states and activations")] = 4.0
-    error: Annotated[Positive, Field(description="of errors and products of Jacobians")] = 4.0
+from hwsim.units.unit import AnalogStage, Fraction
 
 
 class StateRegisters(BaseModel, extra="forbid"):
@@ -63,10 +54,9 @@ class AnalogRegister(Port):
 
     analog = True
 
-    def __init__(self, machine: AnalogStage, register: Any, noise: float, ranges: Ranges) -> None:
+    def __init__(self, machine: AnalogStage, register: Any, noise: float, full_scale: Any) -> None:
         super().__init__(machine, register.name)
-        self._machine, run = machine, machine.numerics.run
-        self._full_scale = ranges.forward if register.kind == STATE else ranges.error
+        self._machine, self._full_scale, run = machine, full_scale, machine.numerics.run
         self._bank = run(MAKE_BANK)(machine.seed, f"{register.name} store", machine.chips, (), 0.0, 0.0, noise)
         self._spoil = run(SPOIL)
 

@@ -21,7 +21,7 @@ from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Register, Storage
 from hwsim.operations import Held, Operation, add, held, moves, quantise, unequal
 from hwsim.operations.kernels import compiled
-from hwsim.operations.noise import NO_GAIN, Moment, Source, perturb, perturb_each
+from hwsim.operations.noise import NO_GAIN, Moment, PerChip, Source, perturb, perturb_each
 from hwsim.physics import DataSheet
 from hwsim.physics.device import CurrentPulses
 from hwsim.quantities import Constant, Count, Energy, Time, Voltage
@@ -179,7 +179,7 @@ class TilePrices:
 
 
 @compiled
-def squares(x: np.ndarray, conductance: np.ndarray, full_scale: float) -> tuple[np.ndarray, np.ndarray]:
+def squares(x: np.ndarray, conductance: np.ndarray, full_scale: PerChip) -> tuple[np.ndarray, np.ndarray]:
     """The squares of inputs, and for each chip Σ (x / full scale)² G: what a read draws, but for V² t.
 
     Args:
@@ -201,7 +201,7 @@ def squares(x: np.ndarray, conductance: np.ndarray, full_scale: float) -> tuple[
 
 
 def _read(
-    noisy: bool, cut: Cut, v: np.ndarray, scale: float, noise: float, limit: float, source: Source, moment: Moment
+    noisy: bool, cut: Cut, v: np.ndarray, scale: PerChip, noise: PerChip, limit: PerChip, source: Source, moment: Moment
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """What tiles give for inputs `(chips, vectors, n)` of full scale `scale`.
 
@@ -357,7 +357,7 @@ class TileArray(Weights):
         for number, cut in enumerate(cuts, 1):
             alone = len(cuts) == 1
             name = self.name if alone else f"{self.name}, {'row' if transposed else 'column'} {number}"
-            signal = self._read_one(operation, name, cut, alone, x)
+            signal = self._read_one(operation, name, cut, alone, x, matrix.trainable.group)
             if self._options.interface == "digital" and self._own_converters:
                 signal = self._converters.carry_out(moves.tile_adc, signal, name)
             elif self._options.interface == "digital" or not alone:
@@ -366,18 +366,18 @@ class TileArray(Weights):
         assert total is not None
         return total
 
-    def _read_one(self, operation: Held, name: str, cut: Cut, alone: bool, x: Signal) -> Signal:
+    def _read_one(self, operation: Held, name: str, cut: Cut, alone: bool, x: Signal, group: str) -> Signal:
         """A read of the tiles on some lines of the matrix, or on all of them."""
-        machine, limit = self._machine, self._machine.full_scale
+        machine, head = self._machine, self._machine.analog_heads[operation, name]
+        limit = machine.scale_of(head, (x,), group)
         y = machine.compute(partial(self._values, cut, alone, x._full_scale or 1.0, limit), (x,))
         inputs, outputs = cut.weights.shape[1:]
         size = (inputs, outputs) if operation is held.read_transposed else (outputs, inputs)
-        head = machine.analog_heads[operation, name]
         return machine.emit_analog(head, y, (x._slot,), limit, (*y.shape[2:-1], *size))
 
-    def _values(self, cut: Cut, alone: bool, scale: float, limit: float, x: np.ndarray) -> np.ndarray:
+    def _values(self, cut: Cut, alone: bool, scale: Any, limit: Any, x: np.ndarray) -> np.ndarray:
         """What tiles give for inputs of full scale `scale`; their inputs are all of the wires if they are alone."""
-        machine, v = self._machine, vectors(x)
+        machine, v, scale, limit = self._machine, vectors(x), +scale, +limit
         if not alone:
             v = machine.numerics.contiguous(v[..., cut.lines])
         noise, moment = self._options.output_noise * limit, machine.sequencer.moment(self._source)

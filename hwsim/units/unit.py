@@ -38,6 +38,12 @@ class AnalogStage(Stage, Protocol):
     full_scale: float
     analog_heads: Any
 
+    def scale_of(self, head: Head, operands: tuple[Any, ...], group: str = "") -> Any:
+        """Full scale of what an operation makes, a number or what `+` makes one of; parameters are of a group."""
+
+    def head_of(self, x: Signal) -> Head:
+        """What made a signal of this step."""
+
     def analog(self, x: Signal) -> Signal:
         """A signal as a voltage."""
 
@@ -47,7 +53,7 @@ class AnalogStage(Stage, Protocol):
         """What a unit makes of signals and constants."""
 
     def emit_analog(
-        self, head: Head, value: np.ndarray, reads: tuple[int | str, ...], full_scale: float, size: Shape | None = None
+        self, head: Head, value: np.ndarray, reads: tuple[int | str, ...], full_scale: Any, size: Shape | None = None
     ) -> Signal:
         """Enter one operation that makes an analog signal."""
 

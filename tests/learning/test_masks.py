@@ -48,8 +48,8 @@ def shortened(episode: Episode) -> list[Episode]:
 
 
 NOT_SUMS = {"fpe two_minus", "fpe neumann", "fptt", "uoro", "kf_rtrl"}
-"""The first two are no exact gradient of either, the third cuts sequences of another length elsewhere, and the others draw
-signs of its own for each sequence of a batch."""
+"""The first two are no exact gradient of either, the third cuts sequences of another length elsewhere, and the others
+draw signs of its own for each sequence of a batch."""
 
 
 @pytest.mark.parametrize("learner", sorted(RULES.keys() - NOT_SUMS))
