@@ -33,6 +33,13 @@ class Sweep(NamedTuple):
     runs: tuple[tuple[int, int], ...]
     beyond: int = 0
 
+    def steps(self) -> Counter[int]:
+        """How many steps each trace has."""
+        count: Counter[int] = Counter()
+        for trace, steps in self.runs:
+            count[trace] += steps
+        return count
+
 
 class Batch(NamedTuple):
     """One batch of sequences as it was worked on, the unit of repetition."""
@@ -111,7 +118,7 @@ class Totals:
         for batch, times in self.batches.items():
             for sweep, alike in Counter(batch.sweeps).items():
                 repeat = alike * times * (batch.sequences if sweep.kind == PASS else 1)
-                for trace, steps in sweep.runs:
+                for trace, steps in sweep.steps().items():
                     count[sweep, trace] += steps * repeat
         return count
 

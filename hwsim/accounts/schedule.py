@@ -218,6 +218,47 @@ class SweepTiming:
             self.held[name] = sum(times) / len(times)
 
 
+Runs = tuple[tuple[int, int], ...]
+"""Runs of equal steps: traces, and how many steps each."""
+
+_LONGEST = 512
+"""The most runs of a block that is looked for."""
+
+
+def folded(runs: Runs) -> Iterator[tuple[Runs, int]]:
+    """The runs as blocks of them, with the number of times that each block comes in a row."""
+    at = 0
+    while at < len(runs):
+        length, times = 1, 1
+        for size in range(1, min(_LONGEST, (len(runs) - at) // 2) + 1):
+            if runs[at] == runs[at + size] and runs[at : at + size] == runs[at + size : at + 2 * size]:
+                length = size
+                while runs[at : at + size] == runs[at + times * size : at + (times + 1) * size]:
+                    times += 1
+                break
+        yield runs[at : at + length], times
+        at += length * times
+
+
+@dataclass
+class _Way:
+    """How far a sweep has been scheduled.
+
+    Attributes:
+        before: the latest issue.
+        state: what the next step meets.
+        longest: the longest run that has shown its pace.
+        stored: when registers were stored that have not been loaded since.
+    """
+
+    pass_: Pass
+    result: SweepTiming = field(default_factory=SweepTiming)
+    before: int = 0
+    state: State = field(default_factory=State)
+    longest: int = 0
+    stored: dict[str, int] = field(default_factory=dict)
+
+
 class Scheduler:
     """Schedules passes, remembering every meeting of a trace with a state.
 
@@ -290,38 +331,63 @@ class Scheduler:
         return self._occupied[pass_, trace]
 
     def _schedule(self, sweep: Sweep) -> SweepTiming:
-        result, before, state, longest, pass_ = SweepTiming(), 0, State(), 0, self._passes.of(sweep)
-        stored: dict[str, int] = {}
-        for trace, count in sweep.runs:
-            for record, occupied in zip(self.traces[trace], self.occupied(pass_, trace), strict=True):
+        way = _Way(self._passes.of(sweep))
+        for trace, count in sweep.steps().items():
+            for record, occupied in zip(self.traces[trace], self.occupied(way.pass_, trace), strict=True):
                 for name, time in occupied.busy(record.unit).items():
-                    result.busy[name] = result.busy.get(name, 0) + time * count
-            met: dict[State, tuple[int, int, int]] = {}
-            held: list[dict[str, int]] = []
-            position = 0
-            while position < count:
-                first, then, times = met.get(state, (position, before, 0))
-                if times == 2:  # a round is over in which all went on as in the one before
-                    length, span = position - first, before - then
-                    if count >= longest:
-                        longest = count
-                        result.settle(span / length, held[-length:])
-                    if self.memoise:
-                        rounds = (count - position) // length
-                        for name in _stores(self.traces[trace]) & stored.keys():
-                            stored[name] += rounds * span
-                        result.makespan += rounds * span
-                        before, position, met = before + rounds * span, position + rounds * length, {}
-                        continue
-                met[state] = position, before, min(times + 1, 2)
-                timing = self.step(pass_, trace, state)
-                held.append(self._held(trace, timing, before, stored))
-                result.makespan = max(result.makespan, before + timing.end)
-                if not longest:
-                    result.period = timing.issue or result.period or timing.end
-                result.held = {**held[-1], **result.held} if longest else {**result.held, **held[-1]}
-                before, state, position = before + timing.issue, timing.state, position + 1
-        return result
+                    way.result.busy[name] = way.result.busy.get(name, 0) + time * count
+        for block, times in folded(sweep.runs):
+            self._blocks(way, block, times)
+        return way.result
+
+    def _blocks(self, way: _Way, block: Runs, times: int) -> None:
+        """Schedule runs so many times, and jump over what repeats."""
+        met: dict[State, tuple[int, int, int]] = {}
+        done = 0
+        while done < times:
+            first, then, seen = met.get(way.state, (done, way.before, 0))
+            if seen == 2 and self.memoise:
+                rounds = (times - done) // (done - first)
+                self._jump(way, [trace for trace, _ in block], rounds * (way.before - then))
+                done, met = done + rounds * (done - first), {}
+                continue
+            met[way.state] = done, way.before, min(seen + 1, 2)
+            for trace, count in block:
+                self._run(way, trace, count)
+            done += 1
+
+    def _run(self, way: _Way, trace: int, count: int) -> None:
+        """Schedule steps that are alike; a round in which all went on as in the one before shows the pace of a pass."""
+        met: dict[State, tuple[int, int, int]] = {}
+        held: list[dict[str, int]] = []
+        position, result = 0, way.result
+        while position < count:
+            first, then, times = met.get(way.state, (position, way.before, 0))
+            if times == 2:
+                length, span = position - first, way.before - then
+                if count >= way.longest:
+                    way.longest = count
+                    result.settle(span / length, held[-length:])
+                if self.memoise:
+                    rounds = (count - position) // length
+                    self._jump(way, [trace], rounds * span)
+                    position, met = position + rounds * length, {}
+                    continue
+            met[way.state] = position, way.before, min(times + 1, 2)
+            timing = self.step(way.pass_, trace, way.state)
+            held.append(self._held(trace, timing, way.before, way.stored))
+            result.makespan = max(result.makespan, way.before + timing.end)
+            if not way.longest:
+                result.period = timing.issue or result.period or timing.end
+            result.held = {**held[-1], **result.held} if way.longest else {**result.held, **held[-1]}
+            way.before, way.state, position = way.before + timing.issue, timing.state, position + 1
+
+    def _jump(self, way: _Way, traces: list[int], span: int) -> None:
+        """Go on by a time in which steps of these traces are carried out over and over again."""
+        for name in set().union(*(_stores(self.traces[trace]) for trace in traces)) & way.stored.keys():
+            way.stored[name] += span
+        way.result.makespan += span
+        way.before += span
 
     def _held(self, trace: int, timing: Timing, before: int, stored: dict[str, int]) -> dict[str, int]:
         """How long the registers that a step loads were held; `stored` is brought to the end of the step."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hwsim.accounts.energy import Occupied
 from hwsim.accounts.journal import PASS, Sweep
 from hwsim.accounts.passes import ONCE, Occurrence, Passes
-from hwsim.accounts.schedule import Scheduler, Span, State, SweepTiming, drivers, recursion, simulation
+from hwsim.accounts.schedule import Scheduler, Span, State, SweepTiming, drivers, folded, recursion, simulation
 from hwsim.records import Record, Trace
 
 UNITS, REGISTERS, MEMORY = ("adder", "multiplier", "converter", "memory"), ("h", "error"), "memory"
@@ -291,6 +291,48 @@ def test_a_sweep_takes_at_least_its_busiest_unit_and_its_longest_chain(pair: tup
 @given(st.tuples(traces(), traces()), sweeps)
 def test_a_register_is_never_held_for_less_than_no_time(pair: tuple[Trace, Trace], sweep: Sweep) -> None:
     assert all(time >= 0 for time in Scheduler(list(pair), occupies).sweep(sweep).held.values())
+
+
+# ---- runs that repeat ----------------------------------------------------------------------------------------
+
+some_runs = st.lists(st.tuples(st.integers(0, 1), st.integers(1, 6)), min_size=1, max_size=4)
+
+
+@given(some_runs, st.integers(1, 9), some_runs)
+def test_runs_are_folded_into_blocks_that_unfold_to_them(
+    block: list[tuple[int, int]], times: int, other: list[tuple[int, int]]
+) -> None:
+    runs = (*other, *(block * times), *other)
+    assert tuple(run for block, times in folded(runs) for run in block * times) == runs
+
+
+def test_a_block_that_repeats_is_found() -> None:
+    assert list(folded(((2, 5), (0, 1), (1, 9), (0, 1), (1, 9), (0, 1), (1, 9), (3, 1)))) == [
+        (((2, 5),), 1),
+        (((0, 1), (1, 9)), 3),
+        (((3, 1),), 1),
+    ]
+
+
+@unhurried
+@given(st.tuples(traces(), traces()), some_runs, st.integers(1, 12))
+def test_jumping_over_blocks_changes_nothing(
+    pair: tuple[Trace, Trace], block: list[tuple[int, int]], times: int
+) -> None:
+    sweep = Sweep("pass", PASS, tuple(block * times))
+    quick, slow = (Scheduler(list(pair), occupies, recursion, memoise).sweep(sweep) for memoise in (True, False))
+    assert (quick.makespan, quick.busy) == (slow.makespan, slow.busy)
+    assert quick.period == close(slow.period)
+    assert quick.held == close(slow.held)
+
+
+def test_many_blocks_take_no_more_work_than_few() -> None:
+    step = (operation("adder", 3, (), 0), operation("multiplier", 5, (0,), 1))
+    other = (operation("adder", 4, (), 0),)
+    few, many = (
+        Scheduler([step, other], occupies).sweep(Sweep("pass", PASS, ((0, 1), (1, 9)) * times)) for times in (8, 10_000)
+    )
+    assert many.misses == few.misses
 
 
 # ---- by hand -------------------------------------------------------------------------------------------------
