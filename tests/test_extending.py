@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -194,16 +195,28 @@ EXPERIMENT = {
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of a copy of the program: links to its files, and four files that are new."""
-    copy = tmp_path_factory.mktemp("copy")
+    copy = extended(tmp_path_factory.mktemp("copy"), FILES)
+    (copy / "extended.yaml").write_text(json.dumps(EXPERIMENT), encoding="utf-8")
+    hwsim(copy, "run", "extended.yaml", "--out", "made")
+    return copy / "made"
+
+
+def extended(copy: Path, files: dict[str, str]) -> Path:
+    """A copy of the program in a folder, with some files that are new."""
     for room in ("hwsim", "configs", "devices"):
         shutil.copytree(ROOT / room, copy / room, copy_function=os.symlink)
-    for name, text in FILES.items():
+    for name, text in files.items():
+        assert not (copy / "hwsim" / name).exists()
         (copy / "hwsim" / name).write_text(text, encoding="utf-8")
-    (copy / "extended.yaml").write_text(json.dumps(EXPERIMENT), encoding="utf-8")
-    command = [sys.executable, "-m", "hwsim.cli", "run", "extended.yaml", "--out", "made"]
-    done = subprocess.run(command, cwd=copy, env=os.environ | {"PYTHONPATH": str(copy)}, capture_output=True, text=True)
+    return copy
+
+
+def hwsim(copy: Path, *words: str) -> str:
+    """What a copy of the program says."""
+    command, path = [sys.executable, "-m", "hwsim.cli", *words], {"PYTHONPATH": str(copy)}
+    done = subprocess.run(command, cwd=copy, env=os.environ | path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    return copy / "made"
+    return done.stdout
 
 
 def rows(folder: Path, table: str) -> list[dict[str, str]]:
@@ -251,3 +264,58 @@ def test_the_ledger_holds_what_the_rule_and_the_cell_keep(folder: Path) -> None:
     held = {row["holder"]: row["memory_class"] for row in rows(folder, "memory.csv")}
     assert held["layer 1 fading"] == "learning state"
     assert {"layer 1 W devices", "layer 1 U devices"} <= set(held)
+
+
+# ---- a rule with updates inside the sequence, as the documentation shows it ------------------------------------------
+
+ONLINE = """
+name: online
+task: {name: random, steps: 7, width: 2, train: 8, test: 4}
+network:
+  layers:
+    - cell: {name: lru, modes: 3}
+    - cell: {name: gru, units: 3}
+learning: {name: online, every: 3}
+machine: pcm_crossbar
+chips: 2
+gradient_check: {sequences: 2}
+training: {optimizer: {name: sgd, rate: 0.1}, batch: 4, steps: 2}
+"""
+
+
+@pytest.fixture(scope="module")
+def online(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a copy of the program with that file, in which the experiment was run."""
+    page = (ROOT / "docs" / "own_rule.md").read_text(encoding="utf-8")
+    (rule,) = [text for text in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if 'Literal["online"]' in text]
+    copy = extended(tmp_path_factory.mktemp("copy"), {"learning/online.py": rule})
+    (copy / "online.yaml").write_text(ONLINE, encoding="utf-8")
+    hwsim(copy, "run", "online.yaml", "--out", "made")
+    return copy
+
+
+def test_a_rule_with_updates_inside_the_sequence_is_one_file(online: Path) -> None:
+    """Its gradient is compared, its updates are charged, and what it keeps is in the ledger."""
+    found = system(online / "made")
+    assert found["rule"] == "online"
+    assert 0.3 < found["gradient"]["all"]["target"]["cosine"] <= 1
+    steps = [row for row in rows(online / "made", "energy.csv") if row["part"] == "step"]
+    assert {"weight write", "weight update"} <= {row["purpose"] for row in steps}
+    held = {row["holder"]: row["memory_class"] for row in rows(online / "made", "memory.csv")}
+    assert held["layer 1 B average"] == "optimizer slots"
+
+
+def test_its_estimate_costs_what_its_run_costs(online: Path) -> None:
+    """Two batches of three parts are six updates, and the test after them programs twice; .05 of the devices each."""
+    told = json.loads(hwsim(online, "estimate", "online.yaml", "--json"))["systems"]["substrate"]
+    found = system(online / "made")
+    assert told["memory"]["peak_bytes"] == found["memory"]["peak_bytes"]
+    assert told["time"] == found["time"]
+    assert told["weights"]["writes_per_device"] == close(1 + 0.05 * (6 + 2))
+    assert told["energy"]["run_j"] == close(found["energy"]["run_j"], rel=0.1)  # activities are expected ones
+
+
+def test_it_refuses_short_sequences_in_its_own_words(online: Path) -> None:
+    (online / "short.yaml").write_text(ONLINE.replace("every: 3", "every: 9"), encoding="utf-8")
+    with pytest.raises(AssertionError, match=r"learning\.every: 9 steps, and a sequence has 7"):
+        hwsim(online, "run", "short.yaml")

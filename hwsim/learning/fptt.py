@@ -317,7 +317,7 @@ class Again:
 
     def __init__(self, span: Span, workspace: Workspace) -> None:
         self.machine, self.states = span.network.machine, span.states.all()
-        self.starts, self.ends = (
+        self.starts, self.stops = (
             [workspace.register(f"{state.name} at the {where}", state.size[-1], STATE) for state in self.states]
             for where in ("start", "end")
         )
@@ -326,10 +326,10 @@ class Again:
         self._copy("keep states", [(self.states, self.starts)])
 
     def turn_back(self) -> None:
-        self._copy("turn back", [(self.states, self.ends), (self.starts, self.states)])
+        self._copy("turn back", [(self.states, self.stops), (self.starts, self.states)])
 
     def go_on(self) -> None:
-        self._copy("go on", [(self.ends, self.states)])
+        self._copy("go on", [(self.stops, self.states)])
 
     def _copy(self, name: str, pairs: list[tuple[list[Register], list[Register]]]) -> None:
         for _ in self.machine.phase(name):

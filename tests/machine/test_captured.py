@@ -28,7 +28,7 @@ from hwsim.operations import add, identity, join, plus_identity, signs, solve, t
 UPDATE = Options.model_validate({"optimizer": {"name": "adamw", "rate": 0.01}, "clip": 1.0})
 MACHINES = ("ideal", "digital_45nm_fp16", "pcm_crossbar", "pcm_crossbar_in_the_loop", "hermes_14nm")
 STEPS = 9
-UNEVEN = ("bptt checkpoints", "tbptt block", "fpe_lagged")
+UNEVEN = ("bptt checkpoints", "tbptt block", "fptt", "fptt steps", "fpe_lagged")
 """Rules whose passes have hardly two steps in a row that are alike, in so few."""
 
 
