@@ -106,8 +106,9 @@ class FPTT(Rule):
     epoch, before it tests: `restart` does so after as many batches.
 
     *Memory and time.* 3 P numbers for P parameters, with w. Errors go back at the end of a part along delay lines of
-    its states and inputs, see `Span`, so there is no tape, and with one part per step there are no lines either. The
-    units are programmed K times per batch. Parts differ in length by one step at most, the longer ones first.
+    its states and inputs, see `Span`, so there is no tape, and with one part per step there are no lines either. All
+    T / K steps back are part of the last step of a part, which takes as much longer; in an estimate too. The units are
+    programmed K times per batch. Parts differ in length by one step at most, the longer ones first.
     """
 
     def __init__(self, options: Any) -> None:
