@@ -36,12 +36,17 @@ from hwsim.machine import (
 from hwsim.operations import (
     BY_KIND,
     SPARSE,
+    Places,
     at_least,
     at_most,
+    collect,
     complex_product,
     conjugate_product,
     cos,
+    disperse,
+    disperse_modes,
     exp,
+    flat,
     gate,
     gather,
     greater,
@@ -56,7 +61,9 @@ from hwsim.operations import (
     pad,
     pair_cross,
     pair_dot,
+    pick,
     place,
+    place_each,
     plus,
     plus_identity,
     project,
@@ -90,6 +97,7 @@ from hwsim.units import converter as converters
 
 RANGE, BITS = 2.0, {"dac": 5, "adc": 6}
 CHIPS, WIRES = 2, 4
+TWICE = Places([2, 0, 2, 1])
 VECTOR, ONE, BUNDLE, SQUARE, ALL = (WIRES,), (1,), (3, WIRES), (WIRES, WIRES), (WIRES * WIRES,)
 
 
@@ -248,6 +256,15 @@ CASES = {
     "singles": _on(singles, VECTOR),
     "gather": _on(gather, BUNDLE),
     "place": _on(lambda bundle, r, c: place(bundle, r, c, 1, 3), SQUARE, VECTOR, ONE),
+    "place_each": _on(lambda bundle, own: place_each(bundle, own, 1, 3), SQUARE, VECTOR),
+    "collect": _on(lambda x: collect(x, TWICE, 3), VECTOR),
+    "collect bundle": _on(lambda x: collect(x, TWICE, 3), BUNDLE),
+    "disperse": _on(lambda x: disperse(x, 1, 2, 3), VECTOR),
+    "disperse bundle": _on(lambda x: disperse(x, 1, 2, 3), BUNDLE),
+    "disperse_modes": _on(lambda x: disperse_modes(x, False), VECTOR),
+    "disperse_modes real bundle": _on(lambda x: disperse_modes(x, True), BUNDLE),
+    "pick": _on(lambda x: pick(x, TWICE), VECTOR),
+    "flat": _on(flat, BUNDLE),
     "qr": _on(qr, SQUARE),
     "ones": _at(lambda stage: ones(stage.machine, WIRES)),
     "zeros": _at(lambda stage: zeros(stage.machine, WIRES)),
@@ -272,6 +289,7 @@ CASES = {
     "softmax": _on(softmax, VECTOR),
     "standardise": _on(lambda x: standardise(x, 1e-6), VECTOR),
     "standardise_error": _at(_standardised_error, VECTOR, VECTOR),
+    "standardise_error bundle": _at(_standardised_error, BUNDLE, VECTOR),
     "plus": _on(lambda x: plus(x, 0.3), VECTOR),
     "at_most": _on(lambda x: at_most(x, 0.9), VECTOR),
     "at_least": _on(lambda x: at_least(x, 0.9), VECTOR),
