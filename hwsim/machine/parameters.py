@@ -19,7 +19,7 @@ from hwsim.machine.signal import Signal
 from hwsim.machine.stage import Stage
 from hwsim.machine.storage import Accumulator, Register, Storage
 from hwsim.operations import Held, held
-from hwsim.records import UPDATE
+from hwsim.records import WEIGHT_WRITE
 
 NOTHING = (0,)
 """The size of a storage whose values nobody keeps."""
@@ -176,12 +176,12 @@ class Matrix:
         Args:
             change: a vector of all weights, row by row, or a bundle of a vector per column.
         """
-        with self.machine.part(purpose=UPDATE):
+        with self.machine.part(purpose=WEIGHT_WRITE):
             self.unit.pulse(self, change, factor)
 
     def pulse_outer(self, error: Signal, x: Signal, factor: float) -> None:
         """At the end of the step: change the weights by `factor` times an outer product, summed over the batch."""
-        with self.machine.part(purpose=UPDATE):
+        with self.machine.part(purpose=WEIGHT_WRITE):
             self.unit.pulse_outer(self, error, x, factor)
 
     @property
@@ -290,7 +290,7 @@ class Coefficients:
 
     def pulse(self, change: Signal, factor: float) -> None:
         """At the end of the step: change each of them by `factor` times a signal, summed over the batch."""
-        with self.machine.part(purpose=UPDATE):
+        with self.machine.part(purpose=WEIGHT_WRITE):
             self.unit.pulse(self, change, factor)
 
     def _apply(self, x: Signal) -> Signal:

@@ -97,7 +97,8 @@ class Devices:
         Returns:
             Changes of conductance, and the numbers of pulses, `(chips, 2, rows, columns)` each.
         """
-        sheet, wanted = self.mapping.sheet, np.abs(change.astype(float)) / self.mapping.scale
+        change = np.where(np.isfinite(change), change, 0.0)  # no pulses where learning has diverged
+        sheet, wanted = self.mapping.sheet, np.abs(change) / self.mapping.scale
         negative = change < 0
         against = np.where(negative, self.plus, self.minus) - sheet.conductance.min.value
         back = np.minimum(np.maximum(against, 0), wanted)

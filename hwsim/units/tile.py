@@ -324,6 +324,7 @@ class TileArray(Weights):
     def _pulse_devices(self, matrix: Matrix, operation: Operation, operands: tuple[Signal, ...], factor: float) -> None:
         machine, pulses = self._machine, matrix.trainable.pulses
         change = machine.numerics.change(summed(machine, matrix.shape, *operands), factor, pulses)
+        machine.holdings.watch(matrix.trainable.master, change)
         counted, conductance = self._count(self.devices, change, pulses)
         machine.devices.written += counted
         machine.measure(counted, conductance)

@@ -304,7 +304,7 @@ def test_pulses_in_digital_memory_read_and_write_each_weight_in_each_step() -> N
     for (_, trace), times in machine.journal.totals.in_sweeps().items():
         for record in machine.journal.traces[trace]:
             if record.kind in ("pulse", "pulse outer"):
-                assert record.purpose == "weight update"
+                assert record.purpose == "weight write"
                 moved = Counter[str]()
                 for move in prices.memory.moves(record, ONCE):
                     moved[f"{move.memory} {move.way}"] += move.amount

@@ -20,7 +20,7 @@ from hwsim.documents import Document
 from hwsim.episode import Episode
 from hwsim.initial import Initial
 from hwsim.machine import Matrix
-from hwsim.machine.numerics import Numerics
+from hwsim.machine.numerics import Numerics, Pulses
 from hwsim.machines.chip import Chip
 from hwsim.operations import BY_NAME
 from hwsim.physics import DataSheet
@@ -468,3 +468,59 @@ def test_splits_cover_every_line_once_and_fit_their_tiles(size: int, tile: int) 
 )
 def test_a_matrix_takes_so_many_tiles(shape: tuple[int, int], tile: tuple[int, int], count: int) -> None:
     assert tiles(*shape, *tile) == count
+
+
+# ---- pulses --------------------------------------------------------------------------------------------------
+
+
+def steps(*numbers: float) -> np.ndarray:
+    """Changes of weights in programming steps of `device()`, of which 20 lead from zero to the largest weight, 1."""
+    return np.array(numbers).reshape(1, 1, -1) / 20
+
+
+@pytest.mark.parametrize("pulses", [None, Pulses(1 / 20, 30)])
+def test_pulses_move_the_devices_of_a_pair_by_so_many_steps(pulses: Pulses | None) -> None:
+    """From 5, -5, 2, 0, 18 and -18 steps: on, back, through zero, off zero, and beyond the largest of either sign."""
+    array = programmed(device(), steps(5, -5, 2, 0, 18, -18))
+    before = array.writes.copy()
+    change = steps(3, 4, -6, 7, 4, -4)
+    met = array.conductance.copy()
+    counted, conductance = array.count_pulses(change, pulses)
+    weights = array.pulse(change, pulses)
+    np.testing.assert_allclose(weights, steps(8, -1, -4, 7, 20, -20), atol=1e-7)
+    np.testing.assert_allclose(array.plus[0, 0], np.array([9, 1, 1, 8, 21, 1]) * MICRO, rtol=1e-12)
+    np.testing.assert_allclose(array.minus[0, 0], np.array([1, 2, 5, 1, 1, 21]) * MICRO, rtol=1e-12)
+    plus, minus = [3, 0, 2, 7, 4, 0], [0, 4, 4, 0, 0, 4]  # also those that find the device at its end
+    if pulses is None:
+        plus, minus = np.sign(plus), np.sign(minus)
+    np.testing.assert_array_equal((array.writes - before)[0, :, 0], [plus, minus])
+    assert counted == [np.sum(plus) + np.sum(minus)]
+    assert conductance == close([(met[0, :, 0] * [plus, minus]).sum()])
+
+
+@given(st.integers(0, 1000), st.integers(1, 40))
+def test_pulses_add_up_whatever_the_errors_of_programming(seed: int, count: int) -> None:
+    """Until a device meets its end; that of the other sign first goes back to its least."""
+    sheet = device(error=("0.4 uS",))
+    draw = np.random.default_rng(seed)
+    array = programmed(sheet, 0.4 * weights(seed=seed), seed=seed)
+    wanted = (array.plus - array.minus) / 20e-6
+    for _ in range(count):
+        change = draw.uniform(-1, 1, wanted.shape) * 0.5 / count
+        array.pulse(change, None)
+        wanted = wanted + change
+    np.testing.assert_allclose(array.weights, wanted, atol=1e-6)
+    assert array.conductance.min() >= 0
+
+
+def test_writes_are_counted_beyond_what_few_bits_hold() -> None:
+    array = programmed(device(), steps(0))
+    for _ in range(3):
+        array.pulse(steps(10), Pulses(1 / 20 / 10_000, 1_000_000))
+        array.pulse(steps(-10), Pulses(1 / 20 / 10_000, 1_000_000))
+    assert array.writes.tolist() == [[[[600_001]], [[1]]]]
+
+
+def test_changes_that_are_no_numbers_leave_devices_alone() -> None:
+    array = programmed(device(), steps(5, 6, 7))
+    np.testing.assert_allclose(array.pulse(steps(np.nan, np.inf, 1), None), steps(5, 6, 8), atol=1e-7)
