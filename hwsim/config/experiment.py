@@ -13,7 +13,7 @@ from hwsim import documents, learning, machines, networks, tasks
 from hwsim.config import hardware
 from hwsim.documents import ByName, Document, Place
 from hwsim.errors import ConfigError
-from hwsim.learning import update
+from hwsim.learning import update, updates
 from hwsim.machines import digital
 from hwsim.quantities import located
 
@@ -75,7 +75,16 @@ class SystemOptions(BaseModel, extra="forbid"):
         return self.chips if machines.kind_of(self.machine).is_analog else 1
 
 
-class Reference(SystemOptions):
+class Learner(SystemOptions):
+    """A learning rule on a machine, with an update scheme of its own."""
+
+    update: Annotated[
+        updates.AnyOptions | None,
+        Field(description="how its gradients become weights; by default as `training.update` says"),
+    ] = None
+
+
+class Reference(Learner):
     """What the substrate is compared with: the same network and task under another rule or on another machine."""
 
     name: Annotated[Name, Field(description="its name in tables")]
@@ -127,13 +136,36 @@ class Experiment(SystemOptions):
                 )
         return self
 
-    def systems(self) -> dict[str, SystemOptions]:
+    @model_validator(mode="after")
+    def _schemes_fit(self) -> Self:
+        check, training = self.gradient_check, self.training
+        if training is None:
+            return self
+        for name, system in self.systems().items():
+            scheme = updates.of(system.update or training.update)
+            if system.update is not None:
+                scheme.accepts(training.optimizer, training.clip)
+            if check is not None and (check.at or check.every) and not scheme.summed:
+                raise ValueError(
+                    f"gradient_check: {name!r} sums no gradients in training, which could be compared later on; leave "
+                    "out at and every, or take `update: {name: accumulate}`"
+                )
+        return self
+
+    def scheme(self, system: SystemOptions) -> updates.Scheme | None:
+        """How the gradients of a system become weights, to be used for one network; None without training."""
+        if self.training is None:
+            return None
+        return updates.build(getattr(system, "update", None) or self.training.update)
+
+    def systems(self) -> dict[str, Learner]:
         """All systems by name: the substrate first, then the references."""
         machine = self._limited(self.machine)
-        substrate = SystemOptions.model_construct(learning=self.learning, machine=machine, chips=self.chips)
+        substrate = Learner.model_construct(learning=self.learning, machine=machine, chips=self.chips)
         references = {
-            reference.name: SystemOptions.model_construct(
+            reference.name: Learner.model_construct(
                 learning=reference.learning,
+                update=reference.update,
                 machine=self._limited(reference.machine),
                 chips=reference.chips or self.chips,
             )

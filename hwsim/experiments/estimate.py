@@ -23,7 +23,7 @@ from hwsim.experiments.costs import Costs
 from hwsim.experiments.run import described, heading
 from hwsim.experiments.stages import TrainingStage, stages
 from hwsim.experiments.system import TEST_BATCH, Outcome, System, Watch
-from hwsim.learning import Rule, optimizers, updates
+from hwsim.learning import Rule, optimizers
 from hwsim.learning.update import Update
 from hwsim.learning.updates import Scheme
 from hwsim.machine import Expectations, Shapes
@@ -97,7 +97,7 @@ class Sketch(System):
         """
         training, check = self.experiment.training, self.experiment.gradient_check
         try:
-            scheme = updates.build(training.update) if training else None
+            scheme = self.experiment.scheme(self.options)
             network = self._built(1, {}, learns=training is not None or check is not None, scheme=scheme)
             self._adopt(network)
             totals = network.machine.journal.collect()

@@ -282,8 +282,10 @@ class CountedSystem(System):
         length, optimizer, scheme = self._length(training), list[optimizers.Optimizer](), list[updates.Scheme]()
 
         def build() -> Network:
-            scheme[:] = [updates.build(training.update)]
-            network = self._made(learns=True, scheme=scheme[0])
+            found = self.experiment.scheme(self.options)
+            assert found is not None
+            scheme[:] = [found]
+            network = self._made(learns=True, scheme=found)
             optimizer[:] = [optimizers.build(training.optimizer, network)]
             return network
 

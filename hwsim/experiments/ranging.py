@@ -8,6 +8,7 @@ from dataclasses import replace
 from hwsim.episode import Episode
 from hwsim.experiments.saturation import uncounted
 from hwsim.learning import Rule
+from hwsim.learning.updates import resting
 from hwsim.networks import Network
 
 
@@ -15,7 +16,8 @@ def calibrate(network: Network, rule: Rule | None, sequences: Episode) -> None:
     """Have each chip choose the full scales of its signals, for itself, if they are chosen at all.
 
     Each round shows the sequences and counts where values lie; then full scales are set. What the rule adds to
-    gradients is cleared. All of it is charged, but what saturates while scales settle is not counted as saturated.
+    gradients is cleared, and changes no weight. All of it is charged, but what saturates while scales settle is not
+    counted as saturated.
 
     Args:
         rule: whose passes are carried out; None for inference alone.
@@ -26,7 +28,7 @@ def calibrate(network: Network, rule: Rule | None, sequences: Episode) -> None:
         return
     episode = replace(sequences, lanes=0, continues=False)
     passes: Callable[[], None] = network.infer if rule is None else lambda: rule.gradients(network)
-    with machine.probe.unwatched(), uncounted(machine), ranges.calibrating():
+    with machine.probe.unwatched(), uncounted(machine), ranges.calibrating(), resting(network):
         for number in range(1, ranges.options.rounds + 1):
             with machine.showing(episode):
                 passes()

@@ -18,7 +18,7 @@ from hwsim.config.experiment import Experiment, SystemOptions
 from hwsim.episode import Episode
 from hwsim.errors import HwsimError
 from hwsim.experiments.length import Length
-from hwsim.learning import optimizers, updates
+from hwsim.learning import optimizers
 from hwsim.learning.update import Update
 from hwsim.machine import Machine
 from hwsim.networks import Network
@@ -49,7 +49,7 @@ def rehearse(
     small = _small(episode, min(episode.steps, max(STEPS, last().shortest)))
     try:
         stage = machines.build(options.machine, seed=experiment.seed)
-        scheme = updates.build(training.update) if training else None
+        scheme = experiment.scheme(options)
         if scheme and training:
             scheme.check(stage, rule, Length.of(training, episode.batch).size)
             scheme.place(stage)

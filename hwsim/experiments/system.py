@@ -26,7 +26,7 @@ from hwsim.experiments.look import Differences, Outside
 from hwsim.experiments.ranging import calibrate
 from hwsim.experiments.rehearsal import rehearse
 from hwsim.experiments.saturation import Saturation
-from hwsim.learning import Rule, optimizers, updates
+from hwsim.learning import Rule, optimizers
 from hwsim.learning.diagnostics import Diagnostic
 from hwsim.learning.horizon import Horizon
 from hwsim.learning.update import Update
@@ -170,7 +170,8 @@ class System:
             if experiment.gradient_check:
                 self.machine.release()
                 del self.network
-            scheme = updates.build(training.update)
+            scheme = experiment.scheme(self.options)
+            assert scheme is not None
             self._adopt(self._built(self.chips, holds, learns=True, scheme=scheme))
             self._train(training, scheme, progress)
         else:

@@ -53,6 +53,8 @@ class EProp(ForwardRule):
     recurrent networks of spiking neurons", Nature Communications 11:3625, 2020, equations 1 to 4.
     """
 
+    in_place = True
+
     def check(self, network: Network) -> None:
         if self.options.feedback == "adaptive" and linear(network.layers[-1]) is None:
             raise CapabilityError(

@@ -80,6 +80,7 @@ class Lagged(Rule):
     """
 
     options: Options
+    in_place = True
 
     @property
     def uses(self) -> frozenset[str]:

@@ -135,6 +135,13 @@ class FPTT(Rule):
                 "is one per step, as with `steps`"
             )
 
+    def check(self, network: Network) -> None:
+        if network.machine.pulsed and (self.options.restart is not None or self.options.tested_at == "average"):
+            raise ConfigError(
+                "learning.tested_at: units are programmed to averages of the weights, and under this update scheme "
+                "pulses alone change them; take `tested_at: weights` without restart, or `update: {name: accumulate}`"
+            )
+
     def prepare(self, network: Network) -> None:
         self.average = {w: w.slot(f"{w.name} average", OPTIMIZER) for w in network.trainables}
         self.pull = {w: w.slot(f"{w.name} lambda", OPTIMIZER) for w in network.trainables}

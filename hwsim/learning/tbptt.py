@@ -90,6 +90,10 @@ class TBPTT(Instantaneous):
     recurrent = True
 
     @property
+    def in_place(self) -> bool:  # type: ignore[override]
+        return not self.needs_tape
+
+    @property
     def most(self) -> int:
         """The largest k of the training."""
         k = self.options.k

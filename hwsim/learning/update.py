@@ -115,9 +115,11 @@ class Update:
         own = [trainable for trainable in network.trainables if scheme.sums(trainable)]
         if regularise is not None and len(own) < len(network.trainables):
             raise CapabilityError(
-                f"training.update: {self._options.update.name} has changed the weights already when a rule wants to "
+                f"training.update: {scheme.options.name} has changed the weights already when a rule wants to "
                 "regularise its gradient; take `update: {name: accumulate}`"
             )
+        for trainable in beside:
+            trainable.require_master()
         summed = [*own, *beside]
         if not summed:
             optimizer.iteration += 1

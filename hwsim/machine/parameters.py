@@ -36,6 +36,14 @@ class Master(Register):
         self._of.require_kept()
         return super().load()
 
+    def store(self, signal: Signal) -> None:
+        if self._of.pulsed:
+            raise CapabilityError(
+                f"{self.name} is set to other values, and pulses alone change it; take training.update: "
+                "{name: accumulate}"
+            )
+        super().store(signal)
+
 
 class Trainable:
     """An array of parameters with its gradient.
@@ -84,6 +92,18 @@ class Trainable:
         machine = self.machine
         zeros = machine.numerics.zeros(self.master.value.shape, machine.dtype)
         return Register(machine, name, kind, zeros, shared=True)
+
+    def require_master(self) -> None:
+        """Refuse to learn by an optimizer where nothing holds the values that it works on.
+
+        Raises:
+            CapabilityError: nothing does.
+        """
+        if not self.kept:
+            raise CapabilityError(
+                f"{self.name} learns beside the network, by an optimizer on its master values, and where pulses change "
+                "weights this machine holds none; take training.update: {name: accumulate}, or a digital machine"
+            )
 
     def require_kept(self) -> None:
         """Refuse to read weights as numbers where devices alone hold them.

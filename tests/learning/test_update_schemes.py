@@ -19,9 +19,11 @@ from hwsim.episode import Episode
 from hwsim.errors import CapabilityError, ConfigError
 from hwsim.experiments.estimate import estimate
 from hwsim.experiments.footprint import footprint
+from hwsim.experiments.ranging import calibrate
 from hwsim.experiments.rehearsal import rehearse
 from hwsim.experiments.run import run
 from hwsim.learning import Rule, optimizers, updates
+from hwsim.learning.rtrl import RTRL
 from hwsim.learning.update import Options, Update
 from hwsim.machine import Machine, Matrix, resume, snapshot
 from hwsim.networks import Network
@@ -56,15 +58,18 @@ def learner(
     update: dict[str, Any],
     network: Any = TANH,
     on: Any = "ideal",
-    learns: str = "one_step",
+    learns: Any = "one_step",
     rate: float = 0.2,
     stage: Machine | None = None,
     strict: bool = False,
+    learner_of: type[Rule] | None = None,
 ) -> Learner:
     """A network that learns by an update scheme."""
     options = Options.model_validate({"optimizer": {"name": "sgd", "rate": rate}, "update": update})
     stage = stage or machines.build(machine_options(on), seed=1, strict=strict)
     scheme, found = updates.build(options.update), rule(learns)
+    if learner_of is not None:
+        found = learner_of(found.options)
     scheme.check(stage, found, 1)
     scheme.place(stage)
     made = Network(stage, networks.Options.model_validate(network), 2, 3, found.uses)
@@ -430,3 +435,115 @@ def test_weights_that_diverge_in_situ_are_reported() -> None:
     training = {"optimizer": {"name": "sgd", "rate": 1e200}}
     asked = experiment({"name": "in_situ"}, training=training, machine="ideal", network=LRU)
     assert run(asked).summary.systems["substrate"].diverged is not None
+
+
+class Stale(RTRL):
+    """Sensitivities carried on while weights change, which is an approximation that RTRL itself does not make."""
+
+    in_place = True
+
+
+@pytest.mark.parametrize("network", [TANH, LRU], ids=["tanh", "lru"])
+@pytest.mark.parametrize("on", ["ideal", "pcm_crossbar"])
+def test_a_rule_may_add_a_number_for_each_weight(network: Any, on: str) -> None:
+    """No outer product: each weight, or device, gets a change of its own."""
+    rate = 1e-9 if on == "ideal" else 0.01
+    found, episode = learner({"name": "in_situ"}, network, on, rate=rate, learns="rtrl", learner_of=Stale), one()
+    exact = learner({"name": "accumulate"}, network, on, "rtrl")
+    gradient = gradient_of(exact.made, exact.rule, episode)
+    before = {**found.weights, **{name: each.holder.programmed.copy() for name, each in matrices(found).items()}}
+    found.learn(episode)
+    for name, value in found.weights.items():
+        tolerance = {"rtol": 1e-4, "atol": 1e-6} if on == "ideal" else {"rtol": 0.1, "atol": 0.2}
+        np.testing.assert_allclose((before[name] - value) / rate, gradient[name], **tolerance)
+    kinds = {record.kind for trace in found.made.machine.journal.traces for record in trace}
+    assert {"pulse", "pulse outer"} <= kinds  # the readout has outer products
+
+
+# ---- with other rules, and beside other systems --------------------------------------------------------------
+
+FORWARD = {
+    "spatial": {"name": "spatial"},
+    "eprop": {"name": "eprop", "feedback": "random"},
+    "adaptive": {"name": "eprop", "feedback": "adaptive"},
+    "window": {"name": "tbptt", "k": 3},
+    "lagged": {"name": "fpe_lagged", "lag": 3, "every": 1},
+}
+
+
+@pytest.mark.parametrize("learns", FORWARD)
+@pytest.mark.parametrize("network", [TANH, LRU], ids=["tanh", "lru"])
+def test_rules_that_go_forward_once_learn_in_situ(network: Any, learns: str) -> None:
+    rate, episode, asked = 1e-9, one(), FORWARD[learns]
+    exact = learner({"name": "accumulate"}, network, learns=asked)
+    gradient = gradient_of(exact.made, exact.rule, episode)
+    found = learner({"name": "in_situ"}, network, learns=asked, rate=rate)
+    before = found.weights
+    found.learn(episode)
+    for name, value in found.weights.items():
+        np.testing.assert_allclose((before[name] - value) / rate, gradient[name], rtol=1e-4, atol=1e-6)
+    if learns != "adaptive":  # feedback that learns has master values of its own
+        rehearsed(experiment({"name": "in_situ"}, learning=asked, network=network))
+
+
+@pytest.mark.parametrize("update", ["in_situ", "mixed_precision"])
+def test_feedback_that_learns_needs_master_values(update: str) -> None:
+    asked = experiment({"name": update}, learning=FORWARD["adaptive"])
+    with pytest.raises(CapabilityError, match="feedback learns beside the network"):
+        rehearsed(asked)
+
+
+@pytest.mark.parametrize("options", [{"name": "tbptt", "k": 3, "kind": "block"}, {"name": "fptt"}, {"name": "uoro"}])
+def test_rules_that_correct_or_go_back_do_not_learn_in_situ(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="needs them constant"):
+        rehearsed(experiment({"name": "in_situ"}, learning=options, machine="digital_45nm"))
+
+
+def test_weights_that_pulses_change_are_not_set_to_averages() -> None:
+    update, changes = {"name": "mixed_precision", "levels": 50}, {"machine": "digital_45nm"}
+    with pytest.raises(ConfigError, match="pulses alone change them"):
+        rehearsed(experiment(update, learning={"name": "fptt"}, **changes))
+    rehearsed(experiment(update, learning={"name": "fptt", "tested_at": "weights"}, **changes))
+    found = learner(update)
+
+    def averaged() -> None:
+        for _ in found.made.machine.phase("averages"):
+            found.made.layers[0].cell.W.trainable.master.store(found.made.layers[0].cell.W.trainable.master.load())
+
+    with pytest.raises(CapabilityError, match="layer 1 W is set to other values"), found.made.machine.showing(one()):
+        averaged()
+
+
+def test_a_calibration_changes_no_weights() -> None:
+    found = learner({"name": "in_situ"}, on={"like": "pcm_crossbar", "parts": {"ranges": "auto"}})
+    found.learn(one())
+    before, machine = found.weights, found.made.machine
+    writes = sum(int(array.writes.sum()) for array in machine.devices.arrays.values())
+    calibrate(found.made, found.rule, one(2, batch=4))
+    for name, value in found.weights.items():
+        assert value.tobytes() == before[name].tobytes()
+    assert sum(int(array.writes.sum()) for array in machine.devices.arrays.values()) == writes
+    found.learn(one())
+    assert any(value.tobytes() != before[name].tobytes() for name, value in found.weights.items())
+
+
+def test_references_may_have_schemes_of_their_own() -> None:
+    def exact(**changes: Any) -> dict[str, Any]:
+        return {"name": "exact", "machine": "digital_45nm", "learning": {"name": "bptt"}, **changes}
+
+    with pytest.raises(ConfigError, match="bptt needs them constant"):
+        run(experiment({"name": "in_situ"}, references=[exact()]))
+    done = run(experiment({"name": "in_situ"}, references=[exact(update={"name": "accumulate"})]))
+    classes = {name: one.memory.peak_by_class for name, one in done.summary.systems.items()}
+    assert "gradient accumulators" not in classes["substrate"]
+    assert classes["exact"]["gradient accumulators"] > 0
+    training = {"optimizer": {"name": "adamw", "rate": 0.1}}
+    with pytest.raises(ConfigError, match="in_situ takes plain gradient descent"):
+        experiment({"name": "accumulate"}, training=training, references=[exact(update={"name": "in_situ"})])
+
+
+def test_gradients_that_are_not_summed_cannot_be_checked_later_on() -> None:
+    with pytest.raises(ConfigError, match="sums no gradients in training"):
+        experiment({"name": "in_situ"}, gradient_check={"sequences": 2, "every": 1})
+    done = run(experiment({"name": "mixed_precision"}, gradient_check={"sequences": 2, "every": 1}))
+    assert done.summary.systems["substrate"].gradient is not None

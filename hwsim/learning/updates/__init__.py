@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from hwsim.catalogue import choice, implementation, members
-from hwsim.learning.updates.scheme import Scheme
+from hwsim.learning.updates.scheme import Scheme, resting
 
 UPDATES = members(__name__, __path__)
 if TYPE_CHECKING:
@@ -23,4 +23,4 @@ def build(options: Any) -> Scheme:
     return of(options)(options)
 
 
-__all__ = ["UPDATES", "AnyOptions", "Scheme", "build", "of"]
+__all__ = ["UPDATES", "AnyOptions", "Scheme", "build", "of", "resting"]

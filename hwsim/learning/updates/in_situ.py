@@ -32,10 +32,15 @@ class Options(BaseModel, extra="forbid"):
 
 
 class InPlace:
-    """Stands where the sums of a gradient stand; holds nothing."""
+    """Stands where the sums of a gradient stand; holds nothing.
+
+    Attributes:
+        size: of the sums that it stands for.
+        rate: what is added changes weights by so many times of it, negative.
+    """
 
     def __init__(self, trainable: Trainable) -> None:
-        self._trainable, self.rate = trainable, 0.0
+        self._trainable, self.size, self.rate = trainable, trainable.shape, 0.0
 
     def add(self, signal: Signal) -> None:
         """Change the parameter by -rate times a signal, summed over the batch."""
@@ -62,6 +67,7 @@ class InSitu(Scheme):
     """
 
     pulses = True
+    summed = False
 
     @classmethod
     def accepts(cls, optimizer: Any, clip: Any) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from hwsim.errors import ConfigError
@@ -28,6 +29,8 @@ class Scheme(ABC):
 
     pulses = False
     """Whether pulses change weights, rather than programming."""
+    summed = True
+    """Whether there are sums of all gradients, which can be looked at."""
 
     def __init__(self, options: Any) -> None:
         self.options = options
@@ -68,6 +71,18 @@ class Scheme(ABC):
     @abstractmethod
     def change(self, trainable: Trainable, gradient: Signal, rate: float, optimizer: Optimizer) -> None:
         """In the phase of an update: change a parameter, or what is kept of it."""
+
+
+@contextmanager
+def resting(network: Network) -> Iterator[None]:
+    """While it is entered, nothing that is added to a gradient changes a weight; as where circuits are calibrated."""
+    sinks = [trainable.gradient for trainable in network.trainables if hasattr(trainable.gradient, "rate")]
+    rates = [sink.rate for sink in sinks]
+    for sink in sinks:
+        sink.rate = 0.0
+    yield
+    for sink, rate in zip(sinks, rates, strict=True):
+        sink.rate = rate
 
 
 def plain(name: str, optimizer: Any) -> None:
