@@ -1,4 +1,4 @@
-"""Sum gradients, let the optimizer find new weights, and program them."""
+"""Sums of gradients and programming: the optimizer finds new weights, and devices are programmed to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In situ: what a rule adds to a gradient changes the weights at the end of the same step, and nothing is summed."""
+"""Pulses at every step: what a rule adds to a gradient changes the weights in place, and nothing is summed."""
 
 from __future__ import annotations
 

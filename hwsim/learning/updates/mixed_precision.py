@@ -1,4 +1,4 @@
-"""Mixed precision: small changes wait in a digital accumulator until they are worth a pulse."""
+"""Sums of gradients and pulses: small changes wait in a digital accumulator until they are worth a pulse."""
 
 from __future__ import annotations
 
