@@ -413,7 +413,7 @@ class Asked(Look):
         self.of_products = True
         return nan
 
-    def rates(self) -> list[float]:
+    def rates(self) -> list[list[float]]:
         self.of_products = True
         return []
 

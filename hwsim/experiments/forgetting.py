@@ -60,7 +60,7 @@ def rates(network: Network, episode: Episode) -> list[np.ndarray]:
         for register in products:
             value = register.value[0]
             if value.ndim == 2:  # diagonal: complex modes on pairs of wires
-                step = np.log(np.abs(value[:, ::2] + 1j * value[:, 1::2]))
+                step = np.repeat(np.log(np.abs(value[:, ::2] + 1j * value[:, 1::2])), 2, -1)
                 register.value = register.initial
             else:
                 q, r = np.linalg.qr(value.swapaxes(1, 2))
@@ -81,5 +81,5 @@ def extend(network: Network, workspace: Workspace, products: list[Register]) -> 
     states = network.states(workspace)
     for step in network.machine.forward_pass("Jacobians"):
         _, seen = network.step(states, step)
-        for layer, (at, _readout), product in zip(network.layers, seen, products, strict=True):
-            product.store(layer.cell.extend(product.load(), at))
+        for layer, each, product in zip(network.layers, seen, products, strict=True):
+            product.store(layer.cell.extend(product.load(), each.at))

@@ -60,9 +60,9 @@ class Outside(Look):
     def forgetting(self) -> float:
         return fastest(self._rates)
 
-    def rates(self) -> list[float]:
-        found = [float(rate) for of_layer in self._rates for rate in of_layer]
-        return [] if np.isnan(found).any() else found
+    def rates(self) -> list[list[float]]:
+        found = [of_layer.tolist() for of_layer in self._rates]
+        return [] if any(np.isnan(of_layer).any() for of_layer in self._rates) else found
 
     def errors(self, operation: Operation) -> UnitErrors:
         return self._network.machine.errors(operation)

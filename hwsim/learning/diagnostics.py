@@ -51,8 +51,8 @@ class Look(ABC):
         """
 
     @abstractmethod
-    def rates(self) -> list[float]:
-        """The same rate for each mode or direction of each layer, from the slowest of a layer to its fastest.
+    def rates(self) -> list[list[float]]:
+        """The same rate for each direction of the state of each layer, from the slowest; a complex mode has two.
 
         Empty if a rate is undefined.
         """

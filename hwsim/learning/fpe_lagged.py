@@ -95,7 +95,7 @@ class Lagged(Rule):
         return Horizon.of(steps, look.forgetting(), Precision.of(look), self.options.tolerance)
 
     def diagnostics(self, look: Look) -> list[Diagnostic]:
-        rates = look.rates()
+        rates = [rate for of_layer in look.rates() for rate in of_layer]
         if not rates:
             return super().diagnostics(look)
         window = min(self.options.age or self.options.lag, look.steps)
@@ -255,8 +255,9 @@ class Copy:
                     self.next.states[number].store(before)
                 h, at = layer.cell.step(before, x)
                 state.store(h)
-                x, kept = layer.readout.forward(h)
-            seen.append(Seen(at, kept))
+                out, kept = layer.readout.forward(h)
+            seen.append(Seen(at, kept, x))
+            x = out
         return seen
 
     def _error(self, level: Level, step: Step) -> Signal:

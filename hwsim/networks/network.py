@@ -57,10 +57,12 @@ class Seen(NamedTuple):
     Attributes:
         at: the operating point of the cell.
         readout: what each block of the readout needs to propagate errors.
+        x: what the layer got.
     """
 
     at: Any
     readout: list[Any]
+    x: Signal
 
 
 class Layer:
@@ -210,8 +212,9 @@ class Network:
                 register.store(h)
                 if step.last and self.machine.episode.carries and not self.machine.sequencer.presenter.again:
                     self._carried[number].store(h)
-                x, kept = layer.readout.forward(h)
-            seen.append(Seen(at, kept))
+                out, kept = layer.readout.forward(h)
+            seen.append(Seen(at, kept, x))
+            x = out
         if states.pooled is not None:
             mean = checkpoints[-1].pop() if checkpoints else states.pooled.load()
             if tapes:
@@ -240,8 +243,9 @@ class Network:
                 h, before = register.load(), tape.pop()
                 other.store(before)
                 at = layer.cell.recall(before, x, h) if by == "state" else layer.cell.step(before, x)[1]
-                x, kept = layer.readout.forward(h)
-            seen.append(Seen(at, kept))
+                out, kept = layer.readout.forward(h)
+            seen.append(Seen(at, kept, x))
+            x = out
         if now.pooled is not None and back.pooled is not None:
             x = now.pooled.load()
             back.pooled.store(tapes[-1].pop())
