@@ -186,8 +186,8 @@ class Sized(Look):
     def forgetting(self) -> float:
         return float("nan")
 
-    def rates(self) -> list[list[float]]:
-        return []
+    def rates(self) -> dict[str, tuple[float, ...]]:
+        return {}
 
     def errors(self, operation: Operation) -> UnitErrors:
         return self._stage.errors(operation)

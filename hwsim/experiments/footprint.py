@@ -413,9 +413,9 @@ class Asked(Look):
         self.of_products = True
         return nan
 
-    def rates(self) -> list[list[float]]:
+    def rates(self) -> dict[str, tuple[float, ...]]:
         self.of_products = True
-        return []
+        return {}
 
     def errors(self, operation: Operation) -> UnitErrors:
         return self._machine.errors(operation)

@@ -36,21 +36,21 @@ def size_of_errors(network: Network, episode: Episode) -> float:
 
 
 def forgetting(network: Network, episode: Episode) -> float:
-    """The largest of all rates: the smallest Lyapunov exponent times -1, ln(1/|λ|min) for a diagonal recurrence."""
+    """The rate of the fastest direction of all layers, see `rates`."""
     return fastest(rates(network, episode))
 
 
-def fastest(rates: list[np.ndarray]) -> float:
+def fastest(rates: dict[str, np.ndarray]) -> float:
     """The largest of all rates, or NaN if one is undefined."""
-    return float(np.max([of_layer.max() for of_layer in rates])) if rates else nan
+    return float(np.max([each.max() for each in rates.values()])) if rates else nan
 
 
-def rates(network: Network, episode: Episode) -> list[np.ndarray]:
-    """The Lyapunov exponents of the recurrence of each layer, times -1, per step, from the smallest rate.
+def rates(network: Network, episode: Episode) -> dict[str, np.ndarray]:
+    """The Lyapunov exponents of each layer's recurrence, times -1, per step: ln(1/|λ|) for a diagonal recurrence.
 
     The product of Jacobians along each sequence is kept orthogonal by QR decompositions, whose diagonals give the rates
-    (Benettin et al., Meccanica 15, 1980). A rate is the mean over sequences. It is infinite if a direction is forgotten
-    within one step, and NaN if a Jacobian is not finite.
+    (Benettin et al., Meccanica 15, 1980). The result is the mean over sequences, by mode or direction. It is infinite
+    if a direction is forgotten within one step, and NaN if a Jacobian is not finite.
     """
     machine = network.machine
     logs: dict[str, np.ndarray] = {}
@@ -60,7 +60,7 @@ def rates(network: Network, episode: Episode) -> list[np.ndarray]:
         for register in products:
             value = register.value[0]
             if value.ndim == 2:  # diagonal: complex modes on pairs of wires
-                step = np.repeat(np.log(np.abs(value[:, ::2] + 1j * value[:, 1::2])), 2, -1)
+                step = np.log(np.abs(value[:, ::2] + 1j * value[:, 1::2]))
                 register.value = register.initial
             else:
                 q, r = np.linalg.qr(value.swapaxes(1, 2))
@@ -73,7 +73,7 @@ def rates(network: Network, episode: Episode) -> list[np.ndarray]:
         products = [layer.cell.product(workspace, f"{layer.name} product") for layer in network.layers]
         extend(network, workspace, products)
     machine.sequencer.after_step = None
-    return [np.sort(-log_.mean(0) / episode.steps) for log_ in logs.values()]
+    return {name.removesuffix(" product"): -log_.mean(0) / episode.steps for name, log_ in logs.items()}
 
 
 def extend(network: Network, workspace: Workspace, products: list[Register]) -> None:

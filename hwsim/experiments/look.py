@@ -60,9 +60,8 @@ class Outside(Look):
     def forgetting(self) -> float:
         return fastest(self._rates)
 
-    def rates(self) -> list[list[float]]:
-        found = [of_layer.tolist() for of_layer in self._rates]
-        return [] if any(np.isnan(of_layer).any() for of_layer in self._rates) else found
+    def rates(self) -> dict[str, tuple[float, ...]]:
+        return {name: tuple(each.tolist()) for name, each in self._rates.items()}
 
     def errors(self, operation: Operation) -> UnitErrors:
         return self._network.machine.errors(operation)
@@ -83,8 +82,8 @@ class Outside(Look):
             self._exact.machine.release()
 
     @cached_property
-    def _rates(self) -> list[np.ndarray]:
-        return [] if self._exact is None else rates(self._exact, self._episode)
+    def _rates(self) -> dict[str, np.ndarray]:
+        return {} if self._exact is None else rates(self._exact, self._episode)
 
     @cached_property
     def _size(self) -> float:

@@ -18,6 +18,7 @@ from hwsim.config.experiment import Experiment, SystemOptions
 from hwsim.episode import Episode
 from hwsim.errors import HwsimError
 from hwsim.experiments.length import Length
+from hwsim.experiments.settling import first_settled, small
 from hwsim.learning import optimizers
 from hwsim.learning.update import Update
 from hwsim.machine import Machine
@@ -41,12 +42,16 @@ def rehearse(
         HwsimError: the rule cannot run on the machine.
     """
     rule, training = learning.build(options.learning), experiment.training
+    try:
+        rule = first_settled(rule, experiment, options, episode)
+    except HwsimError as error:
+        raise type(error)(f"{name}: {error}") from None
     times = Length.of(training, episode.batch).updates if training else 0
 
     def last() -> learning.Rule:
         return rule.at(max(times - 1, 0), times)
 
-    small = _small(episode, min(episode.steps, max(STEPS, last().shortest)))
+    short = small(episode, min(episode.steps, max(STEPS, last().shortest)))
     try:
         stage = machines.build(options.machine, seed=experiment.seed)
         scheme = experiment.scheme(options)
@@ -66,18 +71,18 @@ def rehearse(
             update = None
             if training:
                 update = Update(network, optimizers.build(training.optimizer, network), training, scheme=scheme)
-            for shown in [small, replace(small, continues=True)] if small.carries else [small]:
+            for shown in [short, replace(short, continues=True)] if short.carries else [short]:
                 with stage.showing(shown):
                     if update:
                         last().learn(network, update)
                     else:
                         last().gradients(network)
-            with stage.showing(_small(tested or episode, min((tested or episode).steps, small.steps))):
+            with stage.showing(small(tested or episode, min((tested or episode).steps, short.steps))):
                 network.infer()
     except HwsimError as error:
         raise type(error)(f"{name}: {error}") from None
-    more = episode.steps - small.steps
-    holds = _held(stage, lambda steps: steps + more if steps >= small.steps else steps)
+    more = episode.steps - short.steps
+    holds = _held(stage, lambda steps: steps + more if steps >= short.steps else steps)
     stage.release()
     return holds
 
@@ -99,18 +104,3 @@ def _held(stage: Machine, standing_for: Callable[[int], int]) -> dict[str, Hold]
                 held = {register: time * 1e-12 for register, time in timing.held.items()}
                 longest[sweep.name] = steps, Hold(timing.period * 1e-12, held)
     return {name: hold for name, (_, hold) in longest.items()}
-
-
-def _small(episode: Episode, steps: int) -> Episode:
-    """A short sequence of small inputs. They are not zero, since cells with gates have a singular Jacobian at rest."""
-    labels = values = None
-    if episode.values is not None:
-        values = np.zeros((1, steps, episode.outputs))
-    else:
-        labels = np.zeros((1, steps) if episode.target_per_step else (1,), np.int64)
-    loss_from = 0 if episode.loss_from == 0 else steps - 1
-    mask = np.ones((1, steps), bool) if episode.masked else None
-    inputs = np.full((1, steps, episode.width), 0.125)
-    free_from = None if episode.free_from is None else steps // 2
-    more = {"lanes": int(episode.carries), "free_from": free_from}
-    return Episode(inputs, labels, values, episode.classes, loss_from, mask, **more)  # type: ignore[arg-type]

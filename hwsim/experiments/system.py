@@ -26,6 +26,7 @@ from hwsim.experiments.look import Differences, Outside
 from hwsim.experiments.ranging import calibrate
 from hwsim.experiments.rehearsal import rehearse
 from hwsim.experiments.saturation import Saturation
+from hwsim.experiments.settling import first_settled
 from hwsim.learning import Rule, optimizers
 from hwsim.learning.diagnostics import Diagnostic
 from hwsim.learning.horizon import Horizon
@@ -140,7 +141,10 @@ class System:
             test=networks.judged(experiment.network, dataset.test),
         )
         self._target = target
-        self.rule = learning.build(options.learning)
+        try:
+            self.rule = first_settled(learning.build(options.learning), experiment, options, self.dataset.train)
+        except HwsimError as error:
+            raise type(error)(f"{name}: {error}") from None
         self.outcome = Outcome()
         self._shown = Differences()
         self.machine: Machine
@@ -256,9 +260,13 @@ class System:
         self._report(rule)
 
     def _report(self, rule: Rule, in_between: bool = False) -> None:
-        """Add a report of the rule at the present weights, and of the change of errors unless it is one in between."""
+        """Add a report of the rule at the present weights, and settle it for the batches that follow.
+
+        The change of errors is part of it unless it is one in between.
+        """
         few = self.dataset.train.select(slice(0, FEW))
         look = Outside(self.network, lambda: self._exact(1), few, self._shown)
+        self.rule = self.rule.settle(look)
         errors = [] if in_between else vanishing.diagnostic(look.changes_of_errors(), few.steps)
         self.outcome.reports.append(Report(rule.horizon(look), [*rule.diagnostics(look), *errors]))
         look.close()

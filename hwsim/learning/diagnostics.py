@@ -51,10 +51,10 @@ class Look(ABC):
         """
 
     @abstractmethod
-    def rates(self) -> list[list[float]]:
-        """The same rate for each direction of the state of each layer, from the slowest; a complex mode has two.
+    def rates(self) -> dict[str, tuple[float, ...]]:
+        """ln(1/|λ|) per step, for each layer: of its modes in their order, or of the directions of a dense recurrence.
 
-        Empty if a rate is undefined.
+        Empty if a weight is not finite.
         """
 
     @abstractmethod

@@ -168,8 +168,8 @@ class Errors(ABC):
         """A pass of the warm-up is over."""
 
     @abstractmethod
-    def anchor(self, step: Step, again: bool) -> Signal | None:
-        """δ - g of the step before, where the warm-up found it; None where it follows from that step.
+    def before(self, step: Step, again: bool) -> Signal:
+        """δ - g of the step before: what the warm-up found, or what is `following`.
 
         Args:
             again: whether there is a later pass over the step.
@@ -177,16 +177,18 @@ class Errors(ABC):
 
     def propagate(self, level: Level, step: Step, learn: bool, again: bool) -> None:
         """One step of a later pass: sends the error at the layer's output on to its input."""
-        delta = self.advance(level.at, step, self.anchor(step, again))
+        delta = self.advance(level.at, self.before(step, again))
         self.remember(delta, self.loss_gradient(level, learn=False), step)
         self.hand_on(level, delta, learn)
 
-    def advance(self, at: Any, step: Step, anchor: Signal | None = None) -> Signal:
+    def following(self, step: Step) -> Signal:
+        """δ - g of the step before, from what it kept."""
+        delta = self.delta.load()
+        return delta - self.g_before.load() if step.loss_before or not self.top else delta
+
+    def advance(self, at: Any, before: Signal) -> Signal:
         """δ_t = J_{t-1}⁻ᵀ (δ_{t-1} - g_{t-1}), kept for the next step."""
-        v = self.delta.load() if anchor is None else anchor
-        if anchor is None and (step.loss_before if self.top else not step.first):
-            v = v - self.g_before.load()
-        delta = self.inverse_transposed(at, v)
+        delta = self.inverse_transposed(at, before)
         self.delta.store(delta)
         return delta
 

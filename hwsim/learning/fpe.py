@@ -104,7 +104,7 @@ class FromTheStart(Errors):
         product = cell.extend(self._before(step, part), level.at)
         self.product.store(product)
         if self.options.warm_up == "seed":
-            trial = self.advance(level.at, step, delta_0.load() if step.first else None)
+            trial = self.advance(level.at, delta_0.load() if step.first else self.following(step))
             self.remember(trial, g, step)
             if step.last:
                 assert g is not None, "the last step carries a loss"
@@ -125,10 +125,10 @@ class FromTheStart(Errors):
         if self.options.warm_up == "direct" and part == len(self.rows) - 1:
             self.open()
 
-    def anchor(self, step: Step, again: bool) -> Signal | None:
+    def before(self, step: Step, again: bool) -> Signal:
         """δ_0 in the first step."""
         if not step.first:
-            return None
+            return self.following(step)
         parts = [register.load() for register in self.delta_0]
         whole: Signal = join(*parts) if len(parts) > 1 else parts[0]
         return whole

@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from math import ceil
+from collections.abc import Mapping
+from copy import copy
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
 from hwsim.accounts.memory import LEARNING
 from hwsim.errors import ConfigError
+from hwsim.learning.anchors import Aim, Group, by_mode, uniform, usable
+from hwsim.learning.diagnostics import Look
 from hwsim.learning.forward_errors import CommonOptions, Errors, ForwardErrors
-from hwsim.machine import Register, Signal, Step, Workspace
+from hwsim.learning.horizon import Precision
+from hwsim.learning.rule import Rule
+from hwsim.machine import Queue, Register, Signal, Step, Workspace
 from hwsim.networks import Layer, Level, Network
-from hwsim.operations import zeros
+from hwsim.operations import Places, patch, pick, zeros
+
+Steps = Annotated[int, Field(ge=1)]
 
 
 class Options(CommonOptions, extra="forbid"):
     """Anchored forward error propagation."""
 
     name: Literal["fpe_anchored"]
-    every: Annotated[int, Field(ge=1, description="S: steps from one anchor to the next")] = 10
+    every: Annotated[
+        Literal["auto", "per_mode"] | Steps,
+        Field(
+            description="S: steps from one anchor to the next. `auto`: as many as the fastest direction of each layer "
+            "and the precision of the machine allow. `per_mode`: the same for each mode, for cells that have modes"
+        ),
+    ] = "auto"
     age: Annotated[
-        Literal["all"] | Annotated[int, Field(ge=1)],
+        Literal["auto", "all"] | Steps,
         Field(
             description="steps that an anchor sums over, rounded up to a multiple of S; what is later counts as "
-            "forgotten. `all`: up to the end of the sequence, which takes ever more sums at a time"
+            "forgotten. `auto`: until it is, but for `error`; `all`: up to the end of the sequence, which takes ever "
+            "more sums at a time"
         ),
-    ] = "all"
+    ] = "auto"
+    error: Annotated[
+        float,
+        Field(gt=0, lt=1, description="relative error that `auto` and `per_mode` aim at, if the machine is so precise"),
+    ] = 1e-4
     carry: Annotated[
         Literal["delta", "gamma_delta"],
         Field(description="what is carried: δ, or, in cells with a gain γ per mode, γδ, of like size in all modes"),
@@ -47,22 +64,75 @@ class Anchored(ForwardErrors):
     anchor, T/S of them, and an R for each open one, D/S of them. L layers take L + 1 passes; while the layers below
     learn, the anchors of the layers above go round in their queues.
 
+    Modes with a time constant τ = 1/ln(1/|λ|) allow S = τ ln(tol/ε) and need D = S + τ ln(1/tol), for a relative error
+    ε of one step and a tolerated one tol. `per_mode` gives each mode the largest S₀ 2^k within its S, so that steps
+    repeat; modes of equal k have a queue of their own. S and D go by the eigenvalues at the last report.
+
     In cells whose error at the drive is γδ, with a gain γ per mode, g may be multiplied by γ before it enters A and the
     recursion. J is diagonal there, so γδ obeys the same recursion, and γ is divided out once, in the sums.
 
     Source: ours; it is multiple shooting (Bock and Plitt, IFAC Proceedings 17:1603, 1984) for the recursion of
     Zucchet, Pourcel and Ernoult, "Forward propagation of errors through time", 2026.
+
+    Attributes:
+        settled: the groups of each layer, by its name, once they are chosen.
     """
 
+    settled: Mapping[str, tuple[Group, ...]] | None = None
+
     def errors(self, layer: Layer, workspace: Workspace, top: bool) -> FromAnchors:
-        return FromAnchors(layer, workspace, self.options, top)
+        return FromAnchors(layer, workspace, self.options, top, self.groups(layer))
+
+    def groups(self, layer: Layer) -> tuple[Group, ...]:
+        """Where anchors are opened in a layer.
+
+        Raises:
+            ConfigError: it goes by rates, and nobody said which they are.
+        """
+        steps, (every, age) = layer.machine.episode.steps, (self.options.every, self.options.age)
+        if not self.settles:
+            return (Group(every, steps if age == "all" else min(age, steps)),)
+        if self.settled is None:
+            raise ConfigError(
+                f"learning: every: {every}, age: {age} go by how fast the network forgets; call `settle` before the "
+                "rule runs, or give numbers"
+            )
+        return tuple(group._replace(age=min(group.age, steps)) for group in self.settled[layer.name])
+
+    @property
+    def settles(self) -> bool:
+        return isinstance(self.options.every, str) or self.options.age == "auto"
+
+    def settle(self, look: Look) -> Rule:
+        rates, precision = look.rates(), Precision.of(look)
+        finite = precision.fresh < 1 and all(map(usable, rates.values()))
+        if not (self.settles and rates and (finite or self.settled is None)):
+            return self  # at weights that are no numbers anchors stay where they were
+        aim = Aim(self.options.error, min(max(precision.fresh, precision.frozen), 0.5) if finite else 0.5, look.steps)
+        other = copy(self)
+        other.settled = {layer: self._chosen(of_layer, aim) for layer, of_layer in rates.items()}
+        return other
+
+    def _chosen(self, rates: tuple[float, ...], aim: Aim) -> tuple[Group, ...]:
+        every, asked = self.options.every, self.options.age
+        age = {"auto": None, "all": aim.steps}.get(asked, asked)
+        if every == "per_mode":
+            return by_mode(rates, aim, age)
+        return uniform(rates, aim, None if every == "auto" else every, age)
+
+    @property
+    def routine(self) -> str:
+        return f"{super().routine} {self.settled!r}"
 
     @property
     def shortest(self) -> int:
-        return 2 * int(self.options.every) + 1
+        return 1 if isinstance(self.options.every, str) else 2 * int(self.options.every) + 1
 
     def reach(self, steps: int) -> int:
-        return min(self.options.every, steps)
+        if not isinstance(self.options.every, str):
+            return min(self.options.every, steps)
+        shortest = [groups[0].every for groups in (self.settled or {}).values()]  # that of the fastest direction
+        return min([steps, *shortest])
 
     def check(self, network: Network) -> None:
         super().check(network)
@@ -71,6 +141,11 @@ class Anchored(ForwardErrors):
                 raise ConfigError(
                     f"learning.carry: gamma_delta needs a gain per mode, which the cell of {layer.name} has not; "
                     "lru has one, and every cell takes carry: delta"
+                )
+            if self.options.every == "per_mode" and layer.cell.dense:
+                raise ConfigError(
+                    f"learning.every: per_mode needs a cell with modes, which that of {layer.name} is not; lru has "
+                    "modes, and every cell takes every: auto or a number"
                 )
 
     def finish(self, network: Network) -> None:
@@ -97,37 +172,45 @@ class FromAnchors(Errors):
     """One layer's errors: δ at each anchor, from the warm-up, and δ_t between them, in each later pass.
 
     Open anchors are in places by their age, the latest first. In a step that opens one, each moves up by a place as it
-    is stored, so that steps S apart do the same.
+    is stored, so that steps S apart do the same. Groups share the registers of a place, each on its wires; as distances
+    are multiples of each other, a step opens anchors of the first groups, up to some group.
     """
 
-    def __init__(self, layer: Layer, workspace: Workspace, options: Any, top: bool) -> None:
+    def __init__(self, layer: Layer, workspace: Workspace, options: Any, top: bool, groups: tuple[Group, ...]) -> None:
         super().__init__(layer, workspace, options, top)
-        self.every, steps = options.every, layer.machine.episode.steps
-        age = steps if options.age == "all" else min(options.age, steps)
-        self.most = ceil(age / self.every)
-        self.places: list[Place] = []
-        self.closed = workspace.queue(f"{layer.name} anchors", layer.cell.width)
+        self.groups, self.places = groups, list[Place]()
+        self.most = max(group.most for group in groups)
+        self.closed: list[Queue] = []
+        for number, group in enumerate(groups, 1):
+            name = f"{layer.name} anchors" + (f" {number}" if len(groups) > 1 else "")
+            self.closed.append(workspace.queue(name, layer.cell.width if group.wires is None else len(group.wires)))
+        self._own = [None if group.wires is None else Places(group.wires) for group in groups]
+        self._moving = [_together(groups[:opening]) for opening in range(len(groups))]
 
     def begin_warm_up(self, part: int) -> None:
         """Anchors get their registers when they open."""
 
     def warm_up(self, level: Level, step: Step, part: int) -> None:
         """One step of the warm-up pass: R ← R Jᵀ, A ← A + R g for all open anchors."""
-        g, opens = self.loss_gradient(level, learn=True), step.every(self.every)
-        if opens and step.past(self.most * self.every):
-            self.closed.put(self._place(self.most - 1).A.load())
-        sums = [self._advance(place, was, level, g, step) for place, was in self._open(step, opens)]
-        if step.last:
-            for A in reversed(sums):
-                self.closed.put(A)
-
-    def _open(self, step: Step, opens: bool) -> Iterator[tuple[Place, Place | None]]:
-        """The place of each open anchor, and the one that it was in before the step; None for one that opens."""
+        g, opening = self.loss_gradient(level, learn=True), self._opening(step)
+        for number, group in enumerate(self.groups[:opening]):
+            if step.past(group.most * group.every):
+                self._put(number, self._place(group.most - 1).A.load())
+        sums = []
         for number in range(self.most):
-            if number and not step.past(number * self.every):
-                return
-            before = number - 1 if opens else number
-            yield self._place(number), self._place(before) if before >= 0 else None
+            if number and not step.past(_opened(number) * self.groups[0].every):
+                break
+            sums.append(self._advance(number, level, g, step, opening))
+        if step.last:
+            self._close(sums, step)
+
+    def _opening(self, step: Step) -> int:
+        """The number of groups that open an anchor in this step."""
+        steps = self.layer.machine.episode.steps
+        for number, group in enumerate(self.groups):
+            if not (step.first if group.every >= steps else step.every(group.every)):
+                return number
+        return len(self.groups)
 
     def _place(self, number: int) -> Place:
         """A place, counted from the latest; it is made when it is first needed."""
@@ -137,20 +220,45 @@ class FromAnchors(Errors):
             self.places.append(Place(R, self.register(f"anchor {new}")))
         return self.places[number]
 
-    def _advance(self, place: Place, was: Place | None, level: Level, g: Signal | None, step: Step) -> Signal:
-        """The sum of one anchor behind the step."""
-        cell = level.cell
-        R = cell.extend(cell.identity() if was is None else was.R.load(), level.at)
-        A = None if was is None else was.A.load()
+    def _advance(self, number: int, level: Level, g: Signal | None, step: Step, opening: int) -> Signal:
+        """The sums of one place behind the step."""
+        cell, place = level.cell, self._place(number)
+        before = self._place(number - 1) if number else None
+        R = self._moved(place.R, before.R.load() if before else cell.identity(), opening) if opening else place.R.load()
+        R = cell.extend(R, level.at)
+        if not opening:
+            A = place.A.load()
+        elif before:
+            A = self._moved(place.A, before.A.load(), opening)
+        else:
+            A = self._moved(place.A, zeros(cell.machine, cell.width), opening)
         if g is not None:
-            more = cell.through(R, g)
-            A = more if A is None else A + more
-        if A is None:
-            A = zeros(cell.machine, cell.width)
+            A = A + cell.through(R, g)
         if not step.last:
             place.R.store(R)
-            place.A.store(A)
+            if opening or g is not None:
+                place.A.store(A)
         return A
+
+    def _moved(self, stays: Register, moves: Signal, opening: int) -> Signal:
+        """What is in a place once the groups that open an anchor have moved up."""
+        if opening == len(self.groups):
+            return moves
+        wires = self._moving[opening]
+        moved: Signal = patch(stays.load(), pick(moves, wires), wires)
+        return moved
+
+    def _close(self, sums: list[Signal], step: Step) -> None:
+        """At the end of the sequence all anchors close, the oldest first."""
+        for place, group in enumerate(self.groups):
+            for number in reversed(range(min(group.most, len(sums)))):
+                if not number or step.past(number * group.every):
+                    self._put(place, sums[number])
+
+    def _put(self, number: int, A: Signal) -> None:
+        """The wires of a group go to the end of its queue."""
+        own = self._own[number]
+        self.closed[number].put(A if own is None else pick(A, own))
 
     def end_warm_up(self, part: int) -> None:
         for place in self.places:
@@ -158,14 +266,20 @@ class FromAnchors(Errors):
             place.A.release()
         self.open()
 
-    def anchor(self, step: Step, again: bool) -> Signal | None:
-        """A_k in every S-th step; it goes to the end of the queue if a later pass needs it."""
-        if not step.every(self.every):
-            return None
-        A = self.closed.get()
+    def before(self, step: Step, again: bool) -> Signal:
+        """A_k where an anchor was opened; it goes to the end of its queue if a later pass needs it."""
+        opening = self._opening(step)
+        found = [closed.get() for closed in self.closed[:opening]]
         if again:
-            self.closed.put(A)
-        return A
+            for closed, A in zip(self.closed, found, strict=False):
+                closed.put(A)
+        if len(self.groups) == opening == 1:
+            return found[0]
+        cell = self.layer.cell
+        v = zeros(cell.machine, cell.width) if opening == len(self.groups) else self.following(step)
+        for own, A in zip(self._own, found, strict=False):
+            v = patch(v, A, own)
+        return v
 
     def loss_gradient(self, level: Level, learn: bool) -> Signal | None:
         g = super().loss_gradient(level, learn)
@@ -178,3 +292,16 @@ class FromAnchors(Errors):
             level.learn_gained(delta)
         else:
             level.send_gained(delta)
+
+
+def _opened(number: int) -> int:
+    """How many anchors have to be open before a place is used: in powers of two, so that few kinds of steps differ.
+
+    The places that no anchor has come to yet hold zero.
+    """
+    return 1 << (number.bit_length() - 1)
+
+
+def _together(groups: tuple[Group, ...]) -> Places:
+    """The wires of several groups."""
+    return Places(sorted(wire for group in groups for wire in group.wires or ()))

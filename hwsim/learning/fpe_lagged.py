@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from math import ceil, exp, isqrt
+from math import ceil, exp, isnan, isqrt
 from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field, model_validator
@@ -95,8 +95,8 @@ class Lagged(Rule):
         return Horizon.of(steps, look.forgetting(), Precision.of(look), self.options.tolerance)
 
     def diagnostics(self, look: Look) -> list[Diagnostic]:
-        rates = [rate for of_layer in look.rates() for rate in of_layer]
-        if not rates:
+        rates = [rate for of_layer in look.rates().values() for rate in of_layer]
+        if not rates or any(map(isnan, rates)):
             return super().diagnostics(look)
         window = min(self.options.age or self.options.lag, look.steps)
         slow = sum(exp(-rate * window) > self.options.tolerance for rate in rates) if window < look.steps else 0

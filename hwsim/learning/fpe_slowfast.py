@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import ceil, exp
+from itertools import chain
+from math import ceil, exp, isnan
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
@@ -76,14 +77,14 @@ class SlowFast(Rule):
                 )
 
     def horizon(self, look: Look) -> Horizon | None:
-        rates = look.rates()
+        rates = _sorted(look)
         if not rates:
             return None
         slowest = max(of_layer[self.options.slow - 1] for of_layer in rates)
         return Horizon.of(max(look.steps - self.options.lag, 0), slowest, Precision.of(look), self.options.tolerance)
 
     def diagnostics(self, look: Look) -> list[Diagnostic]:
-        rates, k, window = look.rates(), self.options.slow, self.options.lag
+        rates, k, window = _sorted(look), self.options.slow, self.options.lag
         fast = [of_layer[k] for of_layer in rates if len(of_layer) > k]
         left = max((exp(-rate * window) for rate in fast), default=0.0) if look.steps > window else 0.0
         what = f"share of the slowest error outside {k} directions that is left after {window} steps"
@@ -117,6 +118,12 @@ class SlowFast(Rule):
                 if number > 1:
                     fronts[number - 2].learns = False
         network.finish_gradient()
+
+
+def _sorted(look: Look) -> list[list[float]]:
+    """The rates of each layer, from the slowest direction; none if one is undefined."""
+    rates = [sorted(of_layer) for of_layer in look.rates().values()]
+    return [] if any(map(isnan, chain.from_iterable(rates))) else rates
 
 
 def meet(rear: Front, front: Front | None, inputs: DelayLine | None, step: Step) -> None:

@@ -90,6 +90,20 @@ class Rule(ABC):
         """
         return self
 
+    @property
+    def settles(self) -> bool:
+        """Whether it wants to `settle`."""
+        return False
+
+    def settle(self, look: Look) -> Rule:
+        """The rule for the network as it is, for all batches until the next report; by default the same rule.
+
+        It is called before anything runs, with the initial weights, and then with each report. What it chooses goes by
+        rates at which the network forgets and by the precision of the machine, never by values inside a pass; it has to
+        be part of `routine`. Estimates settle at the initial weights alone.
+        """
+        return self
+
     def but(self, **options: Any) -> Self:
         """The same rule, with all that it prepared, but with other values of some options."""
         other = copy(self)

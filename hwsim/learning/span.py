@@ -96,10 +96,10 @@ class Span:
                 with machine.part(layer.name):
                     before, h = line.tap(age), register.load() if age == 1 else line.tap(age - 1)
                     at = layer.cell.recall(before, x, h) if self.recall == "state" else layer.cell.step(before, x)[1]
-                    kept: list[Any] = []
+                    point, kept = x, list[Any]()
                     if layer is not self.top:
                         x, kept = layer.readout.forward(h)
-                seen.append(Seen(at, kept))
+                seen.append(Seen(at, kept, point))
         return seen
 
 

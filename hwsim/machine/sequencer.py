@@ -72,6 +72,7 @@ class Sequencer:
         self._steps_made: list[tuple[int, str, range]] = []
         self._swept: dict[int, Trace] = {}  # the traces of the pass under way
         self._length = 0
+        self._waiting: dict[tuple[int, ...], int] = {}  # operands, by the length of a pass and its traces so far
         self._sources: dict[str, Source] = {}
 
     # ---- an episode ------------------------------------------------------------------------------------------
@@ -258,7 +259,10 @@ class Sequencer:
         if fresh:
             self._swept[trace] = self.journal.traces[trace]
         if position and (fresh or position == 1):
-            values = self._machine.waiting_operands(self._swept, self._length)
+            seen = self._length, *self._swept
+            values = self._waiting.get(seen)
+            if values is None:
+                values = self._waiting[seen] = self._machine.waiting_operands(self._swept, self._length)
             self._machine.holdings.buffer(OPERANDS[0], values, OPERANDS[1])
 
     def draws(self, name: str) -> Draws:

@@ -10,6 +10,7 @@ import numpy as np
 
 from hwsim.operations.derivative import Linear, Node
 from hwsim.operations.operation import Operation
+from hwsim.operations.sources import zeros
 from hwsim.records import Shape
 
 
@@ -53,7 +54,7 @@ def _unpadded(node: Node, position: int, error: Any) -> Any:
 class Places:
     """Which wires of a signal something is connected to, fixed in design: a constant of operations.
 
-    Two constants are equal if they are the same object, so it is made once and kept.
+    It is made once and kept: comparing two of them takes longer than comparing one with itself.
 
     Args:
         wires: their numbers, of wires or of rows of wires.
@@ -61,6 +62,12 @@ class Places:
 
     def __init__(self, wires: Sequence[int] | Sequence[Sequence[int]]) -> None:
         self.index = np.asarray(wires, dtype=np.intp)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Places) and np.array_equal(self.index, other.index))
+
+    def __hash__(self) -> int:
+        return hash(self.index.tobytes())
 
     def __pos__(self) -> Self:
         """Itself: machines put a sign before constants, which makes plain numbers of them."""
@@ -90,6 +97,35 @@ def _dispersed_modes(v: np.ndarray, real: bool) -> np.ndarray:
 def _vectors(v: Shape) -> int:
     """Numbers of a signal, or of a bundle."""
     return prod(v[2:])
+
+
+def _picked(v: np.ndarray, places: Places) -> np.ndarray:
+    return np.ascontiguousarray(v[..., places.index])
+
+
+def _patched(v: np.ndarray, w: np.ndarray, places: Places) -> np.ndarray:
+    patched = v.copy()
+    patched[..., places.index] = w
+    return patched
+
+
+def _spread(node: Node, signal: Any, width: int) -> Any:
+    """A signal on the listed wires of a node, and zero on all others."""
+    (places,) = node.constants
+    return patch(zeros(signal._machine, width), signal, places)
+
+
+def _unpicked(node: Node, position: int, error: Any) -> Any:
+    return _spread(node, error, node.operands[0].width)
+
+
+def _unpatched(node: Node, position: int, error: Any) -> Any:
+    (places,) = node.constants
+    return pick(error, places) if position else patch(error, zeros(error._machine, places.index.size), places)
+
+
+def _patched_along(node: Node, position: int, change: Any) -> Any:
+    return _spread(node, change, node.result.width) if position else _unpatched(node, 0, change)
 
 
 wire = Operation("wire", lambda v: v, wiring=True)
@@ -145,14 +181,26 @@ disperse_modes = Operation(
 """The same for complex numbers, each on its own mode: x and i x, as a state changes with both parts of a parameter.
 
 `disperse_modes(x, real)` gives x alone for real parameters."""
-pick = Operation(
+pick: Operation = Operation(
     "pick",
-    lambda v, places: np.ascontiguousarray(v[..., places.index]),
+    _picked,
     kind="wire",
     shape=lambda v, places: (*v[:-1], *places.index.shape),
     wiring=True,
+    derivative=Linear(_unpicked, lambda node, position, change: pick(change, *node.constants)),
 )
-"""Wires of a signal by number, some of them several times: `pick(x, Places(…))`; rows of numbers make a bundle."""
+"""Wires of a signal by number, some of them several times: `pick(x, Places(…))`; rows of numbers make a bundle.
+
+Only what picks each wire once, and no rows, has a derivative."""
+patch: Operation = Operation(
+    "patch",
+    _patched,
+    kind="wire",
+    shape=lambda v, w, places: v,
+    wiring=True,
+    derivative=Linear(_unpatched, _patched_along),
+)
+"""A signal in which those of another take the place of the listed wires: `patch(x, pick(y, places), places)`."""
 flat = Operation(
     "flat",
     lambda v: v.reshape(*v.shape[:2], -1),

@@ -217,7 +217,7 @@ class Fixed(Look):
         return self.rate
 
     def rates(self):
-        return [[self.rate]]
+        return {}
 
     def errors(self, operation):
         return UnitErrors(operation.name, 5e-4, 0.0, 7e-5, 0.0)

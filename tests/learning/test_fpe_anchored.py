@@ -25,7 +25,7 @@ THREE = {
 
 
 def anchored(**options: Any) -> dict[str, Any]:
-    return {"name": "fpe_anchored", **options}
+    return {"name": "fpe_anchored", "age": "all", **options}
 
 
 @pytest.mark.parametrize("cell", THREE)
@@ -62,7 +62,7 @@ def test_short_sequences(steps: int) -> None:
 
 def defined(made: Any, episode: Any, every: int, age: int) -> dict[str, np.ndarray]:
     """The gradient of one layer of leaky tanh units with a linear readout, step by step."""
-    cell, steps = made.layers[0].cell, episode.steps
+    cell, steps, leak = made.layers[0].cell, episode.steps, 0.6
     readout = made.layers[0].readout.blocks[0]
     (W,), (U,), (b,) = cell.W.trainable.values, cell.U.trainable.values, cell.b.trainable.values
     (V,), (c,) = readout.W.trainable.values, readout.b.trainable.values
@@ -71,9 +71,9 @@ def defined(made: Any, episode: Any, every: int, age: int) -> dict[str, np.ndarr
         h, J, g, slope = [np.zeros(len(b))], [], [np.zeros(len(b))], []
         for t in range(steps):
             s = np.tanh(W @ h[t] + U @ x[t] + b)
-            slope.append(cell.leak * (1 - s**2))
-            J.append((1 - cell.leak) * np.eye(len(b)) + slope[t][:, None] * W)
-            h.append((1 - cell.leak) * h[t] + cell.leak * s)
+            slope.append(leak * (1 - s**2))
+            J.append((1 - leak) * np.eye(len(b)) + slope[t][:, None] * W)
+            h.append((1 - leak) * h[t] + leak * s)
             g.append(V.T @ (V @ h[t + 1] + c - y[t]))
         for start in range(0, steps, every):
             rest, R = np.zeros(len(b)), np.eye(len(b))
@@ -159,9 +159,9 @@ def test_gains_are_of_some_cells_only() -> None:
 
 def test_a_singular_jacobian_is_named() -> None:
     learner, episode = rule(anchored(every=2)), random_episode()
-    made = built("tanh stack", learner, episode)
+    layer = {"cell": {"name": "leaky_tanh", "units": 4, "leak": 1.0}}
+    made = built({"layers": [layer, layer]}, learner, episode)
     W = made.layers[0].cell.W.trainable  # type: ignore[attr-defined]
-    made.layers[0].cell.leak = 1  # type: ignore[attr-defined]
     W.master.value = np.zeros_like(W.master.value)
     made.program()
     with pytest.raises(SingularJacobianError, match="layer 1: the Jacobian of step 0 in 'pass 3' has no inverse"):

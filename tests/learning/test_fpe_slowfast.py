@@ -196,8 +196,8 @@ def test_it_goes_on_from_a_snapshot() -> None:
 class Rates(Sized):
     steps = 1000
 
-    def rates(self) -> list[list[float]]:
-        return [[0.002, 0.003, 0.4, 2.0], [0.001, 0.5]]
+    def rates(self) -> dict[str, tuple[float, ...]]:
+        return {"layer 1": (0.4, 0.002, 2.0, 0.003), "layer 2": (0.001, 0.5)}
 
 
 def test_it_says_what_is_left_of_fast_errors_and_how_far_slow_ones_go() -> None:

@@ -18,7 +18,14 @@ from hwsim.machine.following import following
 from hwsim.operations import BY_NAME, Operation
 
 WIRES, STEP = 4, 1e-6
-CONSTANTS = {"scale": (0.7,), "offset": (0.3,), "take": (1, 3), "pad": (1, 2)}
+CONSTANTS = {
+    "scale": (0.7,),
+    "offset": (0.3,),
+    "take": (1, 3),
+    "pad": (1, 2),
+    "pick": ((3, 1),),
+    "patch": ((2, 0, 3, 1),),
+}
 NO_SLOPE = {"spike"}
 """What declares a surrogate, which is no slope of its values."""
 
@@ -51,7 +58,7 @@ HELD: dict[str, Callable[[Stage, Any], Any]] = {
     "mode gain": lambda stage, x: stage.gamma * x,
     "diagonal": lambda stage, x: stage.diagonal * x,
 }
-OPERANDS = {"join": 3, "add": 2, "subtract": 2, "multiply": 2, "divide": 2, "larger": 2, "hypot": 2}
+OPERANDS = {"join": 3, "add": 2, "subtract": 2, "multiply": 2, "divide": 2, "larger": 2, "hypot": 2, "patch": 2}
 DECLARED = sorted(name for name, operation in BY_NAME.items() if operation.derivative is not None)
 
 

@@ -4,8 +4,8 @@ The table is of a layer of 16 leaky tanh units with gain 1, in sequences of 60 s
 the gradient by (W, U, b) with that of backpropagation through time, in means over 5 seeds. It leaves open the inputs,
 targets and readout; here they are three normal inputs, two normal targets, half the squared error, and a linear readout
 as it is initialised in hwsim. Its means have to be within 3 standard errors of those of 20 seeds, or 4 where each is of
-1000 draws, and half a unit of the last digit that it prints. Seeds are fixed; with others, each of the 48 numbers would be
-outside with a probability of about 1 %, or 5 % for 4 seeds, if the true means were equal.
+1000 draws, and half a unit of the last digit that it prints. Seeds are fixed; with others, each of the 48 numbers would
+be outside with a probability of about 1 %, or 5 % for 4 seeds, if the true means were equal.
 """
 
 from __future__ import annotations
