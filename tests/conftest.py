@@ -33,6 +33,7 @@ NETWORKS = {
     "tanh stack": {"layers": [TANH, TANH]},
     "gru": {"layers": [{"cell": {"name": "gru", "units": 4}, "readout": {"hidden": [5]}}]},
     "lstm": {"layers": [{"cell": {"name": "lstm", "units": 3}, "readout": {"hidden": [5]}}]},
+    "rev gru": {"layers": [{"cell": {"name": "rev_gru", "units": 3}, "readout": {"hidden": [5]}}]},
 }
 SPARSE: dict[str, Any] = {
     "layers": [
@@ -146,7 +147,8 @@ def perturb(made: Network) -> None:
     """Move every parameter a little, so that none is zero."""
     draw = np.random.default_rng(3)
     for trainable in made.trainables:
-        trainable.master.value = trainable.master.value + 0.1 * draw.normal(size=trainable.master.value.shape)
+        before = trainable.master.value
+        trainable.master.value = (before + 0.1 * draw.normal(size=before.shape)).astype(before.dtype)
     made.program()
 
 

@@ -39,6 +39,12 @@ def states(cell, p, xs):
             h = gated(cell["name"], p, h, x)
             yield h[: cell["units"]]
         return
+    if cell["name"] == "rev_gru":
+        h = anp.zeros(2 * cell["units"])
+        for x in xs:
+            h = coupled(p, h, x)
+            yield h
+        return
     eigenvalues = anp.exp(-anp.exp(p["nu"]) + 1j * anp.exp(p["theta"]))
     h = anp.zeros(cell["modes"]) * 1j
     for x in xs:
@@ -63,6 +69,18 @@ def gated(name, p, h, x):
     i, f, o = (sigmoid(W[k] @ h + U[k] @ x + b[k]) for k in range(3))
     c = f * c + i * anp.tanh(W[3] @ h + U[3] @ x + b[3])
     return anp.concatenate([o * anp.tanh(c), c])
+
+
+def coupled(p, h, x):
+    """A step of a reversible GRU, half by half."""
+    n = len(h) // 2
+    halves = [h[:n], h[n:]]
+    for this, other in (0, 1), (1, 0):
+        W, U, b = (anp.split(p[f"{kind}{this + 1}"], 3) for kind in "WUb")
+        z, r = (1 / (1 + anp.exp(-(W[k] @ halves[other] + U[k] @ x + b[k]))) for k in (0, 1))
+        g = anp.tanh(U[2] @ x + b[2] + r * (W[2] @ halves[other]))
+        halves[this] = z * halves[this] + (1 - z) * g
+    return anp.concatenate(halves)
 
 
 def readout(options, p, h):

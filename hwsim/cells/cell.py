@@ -44,11 +44,15 @@ class Cell(ABC):
         gained: whether J is diagonal, and the error at the drive is γδ, with a real gain γ per mode: then rules may
             carry γδ in place of δ, see `accumulate_gained`.
         blocks: how many blocks of one wire per unit the state has, one behind the other: 2 for h and c.
+        forgets: the most bits that a wire of the state forgets in a step that can be undone; None if none can.
+        fraction: fraction bits of a state in fixed point, where steps can be undone.
     """
 
     width: int
     blocks = 1
     gained = False
+    forgets: int | None = None
+    fraction = 0
     dense: bool
     trainables: list[Trainable]
 
@@ -62,6 +66,22 @@ class Cell(ABC):
     @abstractmethod
     def recall(self, before: Signal, x: Signal, h: Signal) -> Any:
         """The operating point of a step, from the state before it, the input, and the state `h` after it."""
+
+    def forgotten(self, at: Any) -> Signal:
+        """What a step that can be undone forgot of the state before it: `forgets` bits on each wire.
+
+        Raises:
+            CapabilityError: it cannot be undone.
+        """
+        raise CapabilityError(f"{self.name} cannot undo a step")
+
+    def back(self, h: Signal, x: Signal, lost: Signal) -> tuple[Signal, Any]:
+        """The state before a step, and its operating point, from the state behind it and what it forgot.
+
+        Raises:
+            CapabilityError: it cannot be undone.
+        """
+        raise CapabilityError(f"{self.name} cannot undo a step")
 
     @abstractmethod
     def drive_error(self, at: Any, delta: Signal) -> Any:

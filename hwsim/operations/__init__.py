@@ -35,6 +35,7 @@ from hwsim.operations.elementwise import (
     where,
     whole,
 )
+from hwsim.operations.fixed_point import forget, forgotten, remember, round_to
 from hwsim.operations.held import Held
 from hwsim.operations.operation import BY_KIND, BY_NAME, SPARSE, Binary, Operation, Size, Traffic, Unary, Work
 from hwsim.operations.reductions import (
@@ -101,6 +102,8 @@ __all__ = [
     "divide",
     "exp",
     "flat",
+    "forget",
+    "forgotten",
     "gate",
     "gather",
     "greater",
@@ -131,6 +134,8 @@ __all__ = [
     "quantise",
     "reciprocal",
     "relu",
+    "remember",
+    "round_to",
     "scale",
     "sigmoid",
     "sigmoid_slope",

@@ -137,7 +137,8 @@ def test_a_network_has_as_many_parameters_as_is_said_before_it_is_built(case):
     sizes = [trainable.values[0].size for trainable in made.trainables]
     assert networks.parameters(options, episode.width, episode.outputs) == sum(sizes)
     for layer, cell in zip(options.layers, (layer.cell for layer in made.layers), strict=True):
-        inputs = (cell.B if layer.cell.name == "lru" else cell.U).shape[1]
+        driven = {"lru": "B", "rev_gru": "U1"}.get(layer.cell.name, "U")
+        (inputs,) = (each.shape[1] for each in cell.trainables if each.name == f"{cell.name} {driven}")
         sizes = [trainable.values[0].size for trainable in cell.trainables]
         size = cells.size(layer.cell, inputs)
         assert (size.width, size.parameters) == (cell.width, sum(sizes))

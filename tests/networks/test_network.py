@@ -11,6 +11,7 @@ import pytest
 from autograd import grad
 from autograd import numpy as anp
 from conftest import MIXED, NETWORKS, TANH, built, close, gradient_of, random_episode, rule
+from equations import coupled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -52,6 +53,12 @@ def states(cell: dict[str, Any], p: dict[str, np.ndarray], xs: np.ndarray) -> It
         return
     if cell["name"] in ("gru", "lstm"):
         yield from gated(cell["name"], p, xs)
+        return
+    if cell["name"] == "rev_gru":
+        h = np.zeros((xs.shape[1], 2 * cell["units"]))
+        for x in xs:
+            h = np.stack([coupled(p, *each) for each in zip(h, x, strict=True)])
+            yield h
         return
     eigenvalues = np.exp(-np.exp(p["nu"])) * np.exp(1j * np.exp(p["theta"]))
     B, b = p["B"][::2] + 1j * p["B"][1::2], p["b"][::2] + 1j * p["b"][1::2]

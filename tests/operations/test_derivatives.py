@@ -15,7 +15,7 @@ from hwsim import operations as words
 from hwsim.episode import Episode
 from hwsim.machine import Bias, Diagonal, Gain, Matrix, ModeGain, Signal, SparseMatrix
 from hwsim.machine.following import following
-from hwsim.operations import BY_NAME, Operation
+from hwsim.operations import BY_NAME, Operation, Places
 
 WIRES, STEP = 4, 1e-6
 CONSTANTS = {
@@ -23,11 +23,11 @@ CONSTANTS = {
     "offset": (0.3,),
     "take": (1, 3),
     "pad": (1, 2),
-    "pick": ((3, 1),),
-    "patch": ((2, 0, 3, 1),),
+    "pick": (Places((3, 1)),),
+    "patch": (Places((2, 0, 3, 1)),),
 }
-NO_SLOPE = {"spike"}
-"""What declares a surrogate, which is no slope of its values."""
+NO_SLOPE = {"spike", "forget", "round to"}
+"""What declares a surrogate, which is no slope of its values, such as that of a number before it is rounded."""
 
 
 class Stage:
