@@ -12,7 +12,7 @@ from hwsim.episode import Episode
 from hwsim.learning import RULES
 from hwsim.learning.bptt import BPTT
 from hwsim.learning.diagnostics import Diagnostic
-from hwsim.machine import Register, Signal, Tape
+from hwsim.machine import Register, Signal, Step, Tape
 from hwsim.networks import Layer, Level, Network, States
 
 EXACT = RULES["bptt"].Options(name="bptt", checkpoints="sqrt")
@@ -74,8 +74,8 @@ class _AtBothEnds(BPTT):
         self.first: dict[str, float] = {}
         self.last: dict[str, float] = {}
 
-    def delta(self, level: Level, later: Signal) -> Signal:
-        delta = super().delta(level, later)
+    def delta(self, step: Step, level: Level, later: Signal) -> Signal:
+        delta = super().delta(step, level, later)
         machine, name = level.layer.machine, level.layer.name
         ends = machine.episode.ends == machine.sequencer.step_index
         if ends.any():

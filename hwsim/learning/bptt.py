@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from hwsim.accounts.memory import LEARNING
 from hwsim.learning.rule import Rule
-from hwsim.machine import Register, Signal, Tape, Workspace
+from hwsim.machine import Register, Signal, Step, Tape, Workspace
 from hwsim.machine.storage import require_addressable
 from hwsim.networks import Layer, Level, Network, States
 from hwsim.records import ERROR
@@ -63,6 +63,11 @@ class BPTT(Rule):
 
     def check(self, network: Network) -> None:
         require_addressable(network.machine, "backpropagation through time")
+
+    @property
+    def recalls_by(self) -> str:
+        """How the backward pass gets operating points, see `Network.recall`."""
+        return str(self.options.recall)
 
     def segments(self, steps: int) -> list[range]:
         """The segments of the sequence, each of which fits the tape."""
@@ -128,13 +133,13 @@ class BPTT(Rule):
         machine = network.machine
         for step in machine.backward_pass("backward", segment):
             with machine.part(purpose=ERROR):
-                output, seen = network.recall(states, step, tapes, self.options.recall)
+                output, seen = network.recall(states, step, tapes, self.recalls_by)
             for level in network.downward(network.loss_error(output, step), seen):
                 later = carried[level.layer]
-                delta = self.delta(level, later.load())
+                delta = self.delta(step, level, later.load())
                 drive = level.learn(delta)  # F_tᵀ δ_t
                 later.store(level.cell.transposed(level.at, delta, drive))
 
-    def delta(self, level: Level, later: Signal) -> Signal:
+    def delta(self, step: Step, level: Level, later: Signal) -> Signal:
         """δ_t = J_tᵀ δ_{t+1} + g_t."""
         return level.plus_g(later)

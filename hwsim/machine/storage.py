@@ -242,9 +242,9 @@ class Entries(Storage):
     `value` is `(entries, chips, batch, *size)`.
     """
 
-    def __init__(self, machine: Stage, name: str, kind: str, size: tuple[int, ...]) -> None:
+    def __init__(self, machine: Stage, name: str, kind: str, size: tuple[int, ...], bits: int | None = None) -> None:
         empty = np.zeros((0, machine.chips, machine.episode.batch, *size), machine.dtype)
-        super().__init__(machine, name, kind, size, empty)
+        super().__init__(machine, name, kind, size, empty, bits=bits)
         self.entries = machine.numerics.recorded(self.value)
 
     @property
@@ -269,9 +269,9 @@ class Entries(Storage):
 class Tape(Entries):
     """Past values, last in first out, in addressable memory; only machines that have some offer one."""
 
-    def __init__(self, machine: Stage, name: str, size: tuple[int, ...]) -> None:
+    def __init__(self, machine: Stage, name: str, size: tuple[int, ...], bits: int | None = None) -> None:
         require_addressable(machine, f"the tape {name!r}")
-        super().__init__(machine, name, TAPE, size)
+        super().__init__(machine, name, TAPE, size, bits)
 
     def push(self, signal: Signal) -> None:
         self.port.insert(moves.push, self, signal)
@@ -361,13 +361,13 @@ class Workspace:
         empty = machine.numerics.zeros((machine.chips, machine.episode.batch, length, width), machine.dtype)
         return self._keep(DelayLine(machine, name, DELAY, empty, resets=resets))
 
-    def tape(self, name: str, width: int) -> Tape:
-        """A tape of vectors of `width` values.
+    def tape(self, name: str, width: int, bits: int | None = None) -> Tape:
+        """A tape of vectors of `width` values, of so many bits each if they are no words.
 
         Raises:
             CapabilityError: the machine has no addressable memory.
         """
-        return self._keep(Tape(self._machine, name, (width,)))
+        return self._keep(Tape(self._machine, name, (width,), bits))
 
     def queue(self, name: str, width: int) -> Queue:
         """A queue of vectors of `width` values, empty."""

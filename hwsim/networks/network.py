@@ -186,6 +186,7 @@ class Network:
         checkpoints: list[Tape] | None = None,
         fed: Signal | None = None,
         lines: list[DelayLine] | None = None,
+        undoable: bool = False,
     ) -> tuple[Signal, list[Seen]]:
         """One step of the dynamics: the output as the loss sees it, and the operating points of the layers.
 
@@ -194,6 +195,7 @@ class Network:
             checkpoints: tapes that each old state is popped from; without them it is loaded from its register.
             fed: what the first layer gets in place of the input of the step.
             lines: delay lines that the old state of each layer is put into.
+            undoable: push what each state forgot instead of the state, for cells that can undo a step.
         """
         x, seen = step.input if fed is None else fed, []
         for number, (layer, register) in enumerate(zip(self.layers, states.layers, strict=True)):
@@ -204,11 +206,13 @@ class Network:
                     before = self._kept(states, number)
                 else:
                     before = register.load()
-                if tapes:
+                if tapes and not undoable:
                     tapes[number].push(before)
                 if lines:
                     lines[number].store(before)
                 h, at = layer.cell.step(before, x)
+                if tapes and undoable:
+                    tapes[number].push(layer.cell.forgotten(at))
                 register.store(h)
                 if step.last and self.machine.episode.carries and not self.machine.sequencer.presenter.again:
                     self._carried[number].store(h)
@@ -232,7 +236,7 @@ class Network:
 
         Args:
             by: `"state"` gets the operating points from the states before and after the step, `"input"` carries the
-                step out again.
+                step out again, `"undoing"` undoes it: the tapes hold what it forgot, not the states before it.
             behind: a second set of registers, which goes back instead of `states`, from where these are when the pass
                 begins; the dynamics can go on from `states`.
         """
@@ -241,8 +245,11 @@ class Network:
         for layer, register, other, tape in zip(self.layers, now.layers, back.layers, tapes, strict=False):
             with self.machine.part(layer.name):
                 h, before = register.load(), tape.pop()
+                if by == "undoing":
+                    before, at = layer.cell.back(h, x, before)
+                else:
+                    at = layer.cell.recall(before, x, h) if by == "state" else layer.cell.step(before, x)[1]
                 other.store(before)
-                at = layer.cell.recall(before, x, h) if by == "state" else layer.cell.step(before, x)[1]
                 out, kept = layer.readout.forward(h)
             seen.append(Seen(at, kept, x))
             x = out

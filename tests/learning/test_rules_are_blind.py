@@ -9,7 +9,7 @@ ROOMS = ("cells", "networks", "learning")
 FILES = [path for room in ROOMS for path in (Path(__file__).parents[2] / "hwsim" / room).rglob("*.py")]
 VALUES = {"value", "values", "saved", "entries", "front", "watchers", "storages", "snapshot", "journal", "memory"}
 EPISODE = {"inputs", "targets", "labels", "mask", "ends", "select"}
-HARMLESS = {"self.inputs", "self.layer.inputs", "group.value", "self._groups[0].value"}
+HARMLESS = {"self.inputs", "self.layer.inputs", "group.value", "self._groups[0].value", "clip.value"}
 HARMLESS |= {"step.mask", "gradients.values", "step.ends"}
 """Widths or a delay line, options; a signal, a dictionary of signals, and the place of a step in its pass."""
 
