@@ -44,16 +44,19 @@ def diagnostic(changes: Mapping[str, float], steps: int) -> list[Diagnostic]:
         return []
     named: dict[str, list[str]] = {"vanish": [], "explode": [], "are kept": []}
     for layer, ratio in changes.items():
-        named[_fate(ratio)].append(f"{layer} ({ratio:.2g})")
-    fates = [f"{fate} in {', '.join(layers)}" for fate, layers in named.items() if layers]
+        named[_fate(ratio)].append(layer)
+    fates = [
+        f"{fate} in {'all layers' if len(layers) == len(changes) > 1 else ', '.join(layers)}"
+        for fate, layers in named.items()
+        if layers
+    ]
     return [
         Diagnostic(
             "error_change",
             "",
             "‖δ_0‖ / ‖δ_T‖: the error of the last loss at the start of a sequence, over that at its end",
             changes,
-            ", ".join(f"{ratio:.2g}" for ratio in changes.values()),
-            f"{steps} steps back from the last loss, exact errors {'; '.join(fates)}",
+            verdict=f"{steps} steps back from the last loss, exact errors {'; '.join(fates)}",
         )
     ]
 

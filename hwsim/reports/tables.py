@@ -298,13 +298,17 @@ def left_out(system: SystemSummary) -> list[str]:
 
 
 def remarks(systems: Systems) -> list[str]:
-    """Remarks about the systems, besides the numbers."""
+    """Remarks about the systems, besides the numbers; a verdict on several of them is given once."""
     lines = []
+    judged: dict[str, list[str]] = {}
+    for name, system in systems.items():
+        for verdict in verdicts(system):
+            judged.setdefault(verdict, []).append(name)
     for name, system in systems.items():
         lines += [f"{name}: {remark}" for remark in left_out(system)]
         if system.bound:
             lines.append(f"{name}: {system.bound}.")
-        lines += [f"{name}: {verdict}." for verdict in verdicts(system)]
+        lines += [f"{', '.join(names)}: {verdict}." for verdict, names in judged.items() if names[0] == name]
         if system.diverged:
             lines.append(f"{name}: {diverged(system.diverged)}")
         health = system.signal_health

@@ -281,7 +281,7 @@ def test_a_rule_without_a_horizon_may_report_what_it_likes(monkeypatch):
     assert [each.name for each in said.diagnostics] == ["reach", "error_change"]
     first, second = tables.remarks(found.summary.systems)
     assert first == "substrate: errors reach one step; at the initial weights it was one."
-    assert second.startswith("substrate: 5 steps back from the last loss, exact errors are kept in layer 1 (")
+    assert second == "substrate: 5 steps back from the last loss, exact errors are kept in layer 1."
     assert answers.warnings(found.summary.systems)[0] == (
         "substrate (one_step): errors reach one step; at the initial weights it was one."
     )

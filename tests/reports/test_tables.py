@@ -258,6 +258,14 @@ def test_what_a_rule_says_of_itself_is_remarked_whatever_rule_it_is() -> None:
     (line,) = remarks(diagnostics=found)
     assert line == "substrate: three layers learn; at the initial weights it was two of four."
     assert remarks(diagnostics=[diagnostic("none learns", False)]) == ["substrate: none learns."]
+    twice = summary(
+        system(diagnostics=found), system(diagnostics=[diagnostic("none learns")]), system(diagnostics=found)
+    )
+    names = list(twice.systems)
+    assert tables.remarks(twice.systems) == [
+        f"{names[0]}, {names[2]}: three layers learn; at the initial weights it was two of four.",
+        f"{names[1]}: none learns.",
+    ]
     only = run_folders.system(system(diagnostics=[*found, diagnostic("none learns", False)]))
     assert tables.verdicts(only, bad_alone=True) == ["none learns"]
 
