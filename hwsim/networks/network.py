@@ -247,9 +247,10 @@ class Network:
                 h, before = register.load(), tape.pop()
                 if by == "undoing":
                     before, at = layer.cell.back(h, x, before)
+                    other.store(before)
                 else:
+                    other.store(before)
                     at = layer.cell.recall(before, x, h) if by == "state" else layer.cell.step(before, x)[1]
-                other.store(before)
                 out, kept = layer.readout.forward(h)
             seen.append(Seen(at, kept, x))
             x = out
