@@ -18,6 +18,7 @@ from hwsim.errors import ConfigError
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.estimate import sketched
 from hwsim.machine import Expectations
+from hwsim.machines import digital
 from hwsim.quantities import Constant
 from hwsim.results.breakeven import QUANTITIES, Breakeven, Course, Meeting, RangedConstant, SystemCost, Verdict
 from hwsim.tasks import Dataset
@@ -380,4 +381,4 @@ AXES = {
 
 
 def _digital(options: SystemOptions) -> bool:
-    return bool(options.machine.kind == "digital")
+    return isinstance(options.machine, digital.Options)

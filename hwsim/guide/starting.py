@@ -85,7 +85,7 @@ def machine(name: str) -> Start:
     }
     forward = {key: parts["diagonals"]["forward"][key] for key in ("mismatch", "noise")}
     return Start(
-        MACHINES["crossbar"].Options,
+        MACHINES[base["kind"]].Options,
         "A machine like pcm_crossbar, which so far differs in nothing but its name. Change what your chip does "
         "differently. `bits` of a converter change its values and, by `energy_per_bits`, its energy; give its time.",
         {
