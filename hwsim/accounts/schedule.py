@@ -63,7 +63,7 @@ class Span(NamedTuple):
     end: int
 
 
-class Timing(NamedTuple):
+class Scheduled(NamedTuple):
     """A step as it was scheduled, in picoseconds from the issue of the step before.
 
     Attributes:
@@ -282,7 +282,7 @@ class Scheduler:
         self._occupies, self._passes = occupies, passes or Passes(traces)
         self._occupied: dict[tuple[Pass, int], list[Occupied]] = {}
         self._times: dict[tuple[Record, Occurrence], Occupied] = {}
-        self._known: dict[tuple[Pass, int, State], Timing] = {}
+        self._known: dict[tuple[Pass, int, State], Scheduled] = {}
         self._sweeps: dict[Sweep, SweepTiming] = {}
 
     def batch(self, batch: Batch) -> list[SweepTiming]:
@@ -298,7 +298,7 @@ class Scheduler:
             self._sweeps[sweep] = result
         return self._sweeps[sweep]
 
-    def steps(self, sweep: Sweep) -> Iterator[tuple[int, int, Timing]]:
+    def steps(self, sweep: Sweep) -> Iterator[tuple[int, int, Scheduled]]:
         """Every step of a sweep: its trace, the issue of the step before it from the sweep's start, and its timing."""
         before, state, pass_ = 0, State(), self._passes.of(sweep)
         for trace, count in sweep.runs:
@@ -307,14 +307,14 @@ class Scheduler:
                 yield trace, before, timing
                 before, state = before + timing.issue, timing.state
 
-    def step(self, pass_: Pass, trace: int, state: State) -> Timing:
+    def step(self, pass_: Pass, trace: int, state: State) -> Scheduled:
         """One step of a pass that meets `state`."""
         key = pass_, trace, state
         if not self.memoise or key not in self._known:
             records, occupied = self.traces[trace], self.occupied(pass_, trace)
             spans = self.engine(records, occupied, state)
             end = max((span.end for span in spans), default=0)
-            timing = Timing(tuple(spans), end, afterwards(records, occupied, spans, state))
+            timing = Scheduled(tuple(spans), end, afterwards(records, occupied, spans, state))
             if not self.memoise:
                 return timing
             self._known[key] = timing
@@ -389,7 +389,7 @@ class Scheduler:
         way.result.makespan += span
         way.before += span
 
-    def _held(self, trace: int, timing: Timing, before: int, stored: dict[str, int]) -> dict[str, int]:
+    def _held(self, trace: int, timing: Scheduled, before: int, stored: dict[str, int]) -> dict[str, int]:
         """How long the registers that a step loads were held; `stored` is brought to the end of the step."""
         held = {}
         for record, span in zip(self.traces[trace], timing.spans, strict=True):
