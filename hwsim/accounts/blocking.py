@@ -12,8 +12,8 @@ from hwsim.accounts.memories import BUFFER, GRADIENT_MEMORY, SEQUENCE_MEMORY, WE
 from hwsim.accounts.passes import Occurrence
 from hwsim.accounts.traffic import (
     SMALLEST,
+    Crossing,
     SparseWords,
-    Words,
     columns_together,
     gathered,
     outer_sums,
@@ -308,7 +308,7 @@ class Blocking:
 
     # ---- the buffer ------------------------------------------------------------------------------------------
 
-    def _within(self, written: int, used: Words) -> list[Move]:
+    def _within(self, written: int, used: Crossing) -> list[Move]:
         """Products of values that were made in the step."""
         return [Move(BUFFER, "write", written), Move(BUFFER, "read", used.a + used.b)]
 

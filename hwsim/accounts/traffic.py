@@ -16,7 +16,7 @@ SMALLEST = 3
 """Words of a buffer that can multiply at all: one of each operand, and one of the result."""
 
 
-class Words(NamedTuple):
+class Crossing(NamedTuple):
     """Words of C = A B, or C += A B, that cross, by operand.
 
     Attributes:
@@ -49,7 +49,7 @@ def square(words: int) -> int:
 
 
 @lru_cache(maxsize=4096)
-def product(m: int, n: int, k: int, words: int, added: bool = False) -> Words:
+def product(m: int, n: int, k: int, words: int, added: bool = False) -> Crossing:
     """C = A B with A `(m, k)`, B `(k, n)`, in the schedule that moves the fewest words.
 
     An operand that fits stays in the buffer as a whole, with a line of sums or of the other operand, and everything
@@ -63,9 +63,9 @@ def product(m: int, n: int, k: int, words: int, added: bool = False) -> Words:
         raise ValueError(f"a buffer of {words} words cannot multiply; it takes {SMALLEST}")
     c_read = m * n if added else 0
     if m * k + m + 1 <= words or k * n + n + 1 <= words:
-        return Words(m * k, k * n, c_read, m * n)
+        return Crossing(m * k, k * n, c_read, m * n)
     rows, columns = block(m, n, words)
-    return Words(m * k * ceil(n / columns), k * n * ceil(m / rows), c_read, m * n)
+    return Crossing(m * k * ceil(n / columns), k * n * ceil(m / rows), c_read, m * n)
 
 
 @lru_cache(maxsize=4096)
@@ -111,12 +111,12 @@ def outer_sums(rows: int, columns: int, steps: int, batch: int, window: int, wor
     return Sums(factors, sums, sums)
 
 
-def columns_together(m: int, k: int, steps: int, batch: int, window: int, words: int) -> Words:
+def columns_together(m: int, k: int, steps: int, batch: int, window: int, words: int) -> Crossing:
     """Y = W X with W `(m, k)` for the steps of a pass; those of a window, and all sequences, are taken together."""
-    total = Words(0, 0, 0, 0)
+    total = Crossing(0, 0, 0, 0)
     for length, times in windows(steps, window):
         moved = product(m, length * batch, k, words)
-        total = Words(*(have + times * more for have, more in zip(total, moved, strict=True)))
+        total = Crossing(*(have + times * more for have, more in zip(total, moved, strict=True)))
     return total
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hwsim.accounts.traffic import (
     SMALLEST,
-    Words,
+    Crossing,
     block,
     columns_together,
     gathered,
@@ -55,7 +55,7 @@ class Buffer:
 
     @property
     def moved(self):
-        return Words(self.crossed["a"], self.crossed["b"], self.crossed["c"], self.crossed["c written"])
+        return Crossing(self.crossed["a"], self.crossed["b"], self.crossed["c"], self.crossed["c written"])
 
 
 def walk(m, n, k, words, added=False):
@@ -178,8 +178,8 @@ def test_a_matrix_times_a_vector_takes_a_word_for_each_multiplication():
 
 
 def test_an_operand_that_fits_crosses_once():
-    assert product(30, 1000, 20, 30 * 20 + 30 + 1) == Words(600, 20_000, 0, 30_000)
-    assert product(1000, 30, 20, 30 * 20 + 30 + 1) == Words(20_000, 600, 0, 30_000)
+    assert product(30, 1000, 20, 30 * 20 + 30 + 1) == Crossing(600, 20_000, 0, 30_000)
+    assert product(1000, 30, 20, 30 * 20 + 30 + 1) == Crossing(20_000, 600, 0, 30_000)
     assert product(30, 1000, 20, 30 * 20 + 30).total > 600 + 20_000 + 30_000
 
 
