@@ -21,7 +21,7 @@ from hwsim.machine.port import Port, RoundedSums
 from hwsim.machine.storage import Storage
 from hwsim.operations import Operation
 from hwsim.records import GRADIENT, Head, Trace
-from hwsim.units.arithmetic import Priced
+from hwsim.units.arithmetic import PricedFormat
 from hwsim.units.processor import DigitalParts, DigitalPrices, at_node
 
 
@@ -169,8 +169,8 @@ class DigitalMachine(Machine):
         return UnitErrors("arithmetic", 0.0, 0.0, 0.0, self.format.epsilon)
 
 
-def _priced(name: str) -> Priced:
+def _priced(name: str) -> PricedFormat:
     if name in ("int8", "int32"):
-        return Priced(int(name[3:]), name)
+        return PricedFormat(int(name[3:]), name)
     found = formats.parse(name)
-    return Priced(found.bits, found.arithmetic)
+    return PricedFormat(found.bits, found.arithmetic)

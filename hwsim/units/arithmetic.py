@@ -83,7 +83,7 @@ class ArithmeticParts(BaseModel, extra="forbid"):
     area: Annotated[DigitalArea | None, Field(description="of arithmetic; unknown if absent")] = None
 
 
-class Priced(NamedTuple):
+class PricedFormat(NamedTuple):
     """A number format as prices see it: bits of a number, and its row in the table of energies."""
 
     bits: int
@@ -101,7 +101,9 @@ class ArithmeticPrices:
         update: the name of a format that some records are in, and what it counts as; the others count as `usual`.
     """
 
-    def __init__(self, parts: ArithmeticParts, usual: Priced, sums: Priced, update: tuple[str, Priced] | None) -> None:
+    def __init__(
+        self, parts: ArithmeticParts, usual: PricedFormat, sums: PricedFormat, update: tuple[str, PricedFormat] | None
+    ) -> None:
         self._parts, self._usual, self._sums = parts, usual, sums
         self._others = dict([update] if update else [])
 

@@ -11,7 +11,7 @@ from hwsim.accounts.passes import ONCE, Occurrence
 from hwsim.accounts.scaling import Factor, Node, Target, factor
 from hwsim.quantities import Constant
 from hwsim.records import Record
-from hwsim.units.arithmetic import Arithmetic, ArithmeticParts, ArithmeticPrices, Functions, Priced
+from hwsim.units.arithmetic import Arithmetic, ArithmeticParts, ArithmeticPrices, Functions, PricedFormat
 from hwsim.units.memory import DynamicMemory, LocalBuffer, MemoryPrices
 from hwsim.units.sram import StaticMemory
 
@@ -84,10 +84,10 @@ class DigitalPrices:
         self,
         parts: DigitalParts,
         most: Mapping[str, int],
-        usual: Priced,
-        sums: Priced,
+        usual: PricedFormat,
+        sums: PricedFormat,
         widths: Mapping[str, int] = MappingProxyType({}),
-        update: tuple[str, Priced] | None = None,
+        update: tuple[str, PricedFormat] | None = None,
     ) -> None:
         self.parts, self._usual, self._sequences = parts, usual, parts.dataflow.batch_parallel
         self.arithmetic = ArithmeticPrices(parts, usual, sums, update)

@@ -18,7 +18,7 @@ from hwsim.accounts.memories import MEMORIES, memory_of
 from hwsim.accounts.memory import BUFFERS, CLASSES
 from hwsim.operations import BY_KIND, SPARSE, Traffic
 from hwsim.records import GRADIENT, INFERENCE, Record
-from hwsim.units.arithmetic import Priced
+from hwsim.units.arithmetic import PricedFormat
 from hwsim.units.processor import DigitalPrices
 
 KIB, MIB = 8 << 10, 8 << 20
@@ -47,7 +47,7 @@ def prices(
     parts = {"dataflow": {"weight_reuse": 1, "gradient_block": 1}} | parts
     parts["sram"] = {"bank": {"value": "1 MiB", "assumed": "a test"}} | parts.get("sram", {})
     options = machine_options({"like": "digital_45nm", "parts": parts})
-    usual, sums = Priced(word, format), Priced(word, accumulator)
+    usual, sums = PricedFormat(word, format), PricedFormat(word, accumulator)
     return DigitalPrices(options.parts, MOST if most is None else most, usual, sums)
 
 
@@ -462,7 +462,7 @@ def test_a_memory_that_holds_more_is_not_slower(memory: str) -> None:
         options = machine_options(
             {"like": "digital_45nm", "parts": {"sram": {"capacity": {"value": "1 GiB", "assumed": "-"}}}}
         )
-        found = DigitalPrices(options.parts, most, Priced(32, "float32"), Priced(32, "float32"))
+        found = DigitalPrices(options.parts, most, PricedFormat(32, "float32"), PricedFormat(32, "float32"))
         times.append(dict(found.occupied(record).memories)[memory])
     assert times == sorted(times, reverse=True)
 
@@ -491,7 +491,7 @@ def test_what_is_outside_moves_there_and_the_rest_does_not() -> None:
 
 def test_sums_that_are_wider_than_words_move_as_they_are_kept() -> None:
     parts = machine_options("digital_45nm").parts.model_copy(update={"dataflow": Dataflow(gradient_block=1)})
-    word, sums = Priced(16, "float16"), Priced(32, "float32")
+    word, sums = PricedFormat(16, "float16"), PricedFormat(32, "float32")
     found = DigitalPrices(parts, MOST, word, sums, widths={"W gradient": 24})
     record = of("outer", 8, 4, unit="systolic array", writes="W gradient")
     moved = [
