@@ -74,7 +74,7 @@ Entered = tuple[int, np.ndarray | None]
 """A step that was entered: its trace, and the activities that were measured in it."""
 
 
-class Mark(NamedTuple):
+class Standing(NamedTuple):
     """Where a journal stood: how many sweeps there were, steps in detail, and the sums of activities by trace."""
 
     sweeps: int
@@ -200,16 +200,16 @@ class Journal:
         else:
             self._runs.append([trace, steps])
 
-    def mark(self) -> Mark:
+    def mark(self) -> Standing:
         """Where the journal stands, between sweeps."""
         activities = {trace: values.copy() for trace, values in self.totals.activities.items()}
-        return Mark(len(self._sweeps), 0 if self.detail is None else len(self.detail), activities)
+        return Standing(len(self._sweeps), 0 if self.detail is None else len(self.detail), activities)
 
-    def since(self, mark: Mark) -> tuple[Sweep, ...]:
+    def since(self, mark: Standing) -> tuple[Sweep, ...]:
         """The sweeps since then."""
         return tuple(self._sweeps[mark.sweeps :])
 
-    def repeat_since(self, mark: Mark, times: int) -> None:
+    def repeat_since(self, mark: Standing, times: int) -> None:
         """Enter the sweeps since then so many times more."""
         self._sweeps += self._sweeps[mark.sweeps :] * times
         for trace, values in self.totals.activities.items():

@@ -8,7 +8,7 @@ from itertools import count
 
 import numpy as np
 
-from hwsim.accounts.journal import PASS, PHASE, Entered, Journal, Mark
+from hwsim.accounts.journal import PASS, PHASE, Entered, Journal, Standing
 from hwsim.accounts.memory import most_buffered
 from hwsim.episode import Episode
 from hwsim.errors import CausalityError
@@ -288,7 +288,7 @@ class Sequencer:
         self._machine.holdings.repeat(growth, times)
         self.clock += len(steps) * times
 
-    def repeat_rounds(self, begun: Mark, growth: dict[str, int], parts: Sequence[range], times: int) -> None:
+    def repeat_rounds(self, begun: Standing, growth: dict[str, int], parts: Sequence[range], times: int) -> None:
         """Enter the passes since `begun` so many times more, for other parts, each with this growth of what is held."""
         passes = self.journal.since(begun)
         self.journal.repeat_since(begun, times)

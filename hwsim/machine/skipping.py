@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from math import lcm
 from typing import Any
 
-from hwsim.accounts.journal import Entered, Mark
+from hwsim.accounts.journal import Entered, Standing
 from hwsim.errors import CausalityError
 from hwsim.machine.stage import Stage
 from hwsim.machine.step import Step
@@ -114,7 +114,7 @@ def rounds(stage: Stage, parts: Sequence[range]) -> Iterator[range]:
     """The parts of a sequence, each for a round of passes over it; parts that are like those before are leapt over."""
     equals, position, sequencer = Equals(stage, "rounds"), 0, stage.sequencer
     landmarks, journal = sequencer.presenter.landmarks, sequencer.journal
-    begun: list[Mark] = []
+    begun: list[Standing] = []
 
     def kind(part: range) -> tuple[int, ...]:
         first, last = (landmarks.marks[bisect_right(landmarks.marks, step) - 1] for step in (part[0], part[-1]))
