@@ -259,6 +259,26 @@ def test_an_estimate_of_sparse_matrices_is_what_a_run_charges(learner, on):
     assert {"sparse read", "sparse outer"} <= kinds
 
 
+@pytest.mark.parametrize("on", ["digital_45nm", "pcm_crossbar"])
+@pytest.mark.parametrize("clip", [0.5, {"value": 0.1}, {"norm": 0.5, "value": 0.1}], ids=str)
+@pytest.mark.parametrize(
+    "optimizer", [{"name": "adam", "decay": 0.1}, {"name": "adamax"}, {"name": "adamax", "decay": 0.1}], ids=str
+)
+def test_an_estimate_of_an_optimizer_is_what_a_run_charges(optimizer, clip, on):
+    data = composed(
+        {
+            "name": "updates",
+            "task": {"name": "random", "steps": 5, "width": 2, "outputs": 3, "train": 4, "test": 3},
+            "network": NETWORKS["lru"],
+            "learning": {"name": "one_step"},
+            "machine": on,
+            "training": {"optimizer": {"rate": 0.01, **optimizer}, "batch": 4, "steps": 2, "clip": clip},
+        }
+    )
+    for theirs, mine in zip(experiments.run(data).costs, estimate(data).costs, strict=True):
+        assert_same(theirs, mine)
+
+
 # ---- leaps -----------------------------------------------------------------------------------------------------
 
 
