@@ -126,6 +126,13 @@ class Experiment(SystemOptions):
         return references
 
     @model_validator(mode="after")
+    def _checks_have_a_training(self) -> Self:
+        check = self.gradient_check
+        if check is not None and self.training is None and (check.at or check.every):
+            raise ValueError("gradient_check: `at` and `every` count updates, and there is no training")
+        return self
+
+    @model_validator(mode="after")
     def _rules_fit_machines(self) -> Self:
         for name, system in self.systems().items():
             no_tape = getattr(system.machine, "attached", "memory") == "nothing"

@@ -313,11 +313,24 @@ class CountedSystem(System):
             yield whens[stage], [*_parts(stage_memory.peak, advice), detail, results, *kept]
         after = [*_parts(memory.after, _SHORTER), detail, results, *kept]
         yield from self._reports(after)
+        yield from self._checked_later(after)
         if self.machine.devices is not None:
             devices = self.machine.chips * self.machine.devices.count
             yield "to write its results", [*after, MemoryNeed("histograms of devices", devices * _A_DEVICE, _SMALLER)]
         kept[:] = [part for part in kept if part.what == "exact gradients"] + [detail, results]
         self.left = sum(memory.after.values())
+
+    def _checked_later(self, beside: list[MemoryNeed]) -> Iterator[tuple[str, list[MemoryNeed]]]:
+        """The memory of checks of the trained network, beside the network itself."""
+        check = self.experiment.gradient_check
+        if check is not None and (check.at or check.every):
+            sequences = min(check.sequences, self.dataset.train.batch)
+            states = MemoryNeed(
+                "states that are recorded for the gradient check", self._recorded(sequences), _UNCHECKED
+            )
+            exact = self._exactly(self.chips, sequences).stages["gradient"]
+            parts = [*_parts(exact.peak, _UNCHECKED, " of the exact gradient"), states, *beside]
+            yield "in a check of the trained network", parts
 
     def _find_scales(self, network: Network, rule: Rule, show: Show) -> None:
         """Calibrate full scales, where they are chosen."""

@@ -296,6 +296,9 @@ class System:
                 f"training.batch: {length.size} sequences; the windows of {lanes} longer ones are learned from side by "
                 f"side, so it has to be {lanes}"
             )
+        check = self.experiment.gradient_check
+        if check is not None and max(check.at, default=0) > length.updates:
+            raise ConfigError(f"gradient_check.at: {max(check.at)} is beyond the training, of {length.updates} updates")
         return length
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 
 from hwsim import formats
 from hwsim.accounts.memories import REGISTERS
-from hwsim.accounts.memory import BUFFERS, MASTER, STATE
+from hwsim.accounts.memory import BUFFERS, MASTER
 from hwsim.machine.machine import Heads, Machine, UnitErrors
 from hwsim.machine.numerics import EXACT, Numerics
 from hwsim.machine.parameters import Coefficients, Matrix
@@ -20,11 +20,11 @@ from hwsim.machine.storage import Storage
 from hwsim.machines.chip_units import ChipPrices, errors, resolution
 from hwsim.machines.digital import DigitalMachine
 from hwsim.operations import Operation, moves
-from hwsim.records import ANALOG, INFERENCE, REPLAY, Entry, Head, Shape
+from hwsim.records import ANALOG, Entry, Head, Shape
 from hwsim.units.converter import Converters, better_digital
 from hwsim.units.function import Circuits, FunctionCircuits, Wiring
 from hwsim.units.multiplier import Multipliers
-from hwsim.units.ranges import OwnRanges
+from hwsim.units.ranges import scales
 from hwsim.units.register import AnalogRegister, leak
 from hwsim.units.tile import DeviceArrays, TileArray
 from hwsim.units.unit import Wire
@@ -61,7 +61,8 @@ class Chip(DigitalMachine):
         super().__init__(options.digital_unit, chips=chips, seed=seed, strict=strict, numerics=numerics)
         parts = self.parts
         self.input_bits, self.input_full_scale = parts.dac.bits, parts.ranges.input
-        self.ranges = OwnRanges(self, parts.ranges) if parts.ranges.own else None
+        self.scales = scales(self, parts.ranges)
+        self.ranges = self.scales if parts.ranges.own else None
         self.devices = DeviceArrays(chips, parts.tiles)
         self.converters = Converters(self, parts.dac.bits, parts.adc.bits)
         self.circuits, self.wiring = Circuits(self, seed), Wiring(self)
@@ -107,7 +108,7 @@ class Chip(DigitalMachine):
 
     def place_register(self, storage: Storage) -> Port:
         """The analog circuits that hold a register."""
-        return AnalogRegister(self, storage, self.parts.registers.noise, self.scale_of_register(storage))
+        return AnalogRegister(self, storage, self.parts.registers.noise, self.scales.of_register(storage))
 
     def place_matrix(self, matrix: Matrix) -> Any:
         self.devices.require(matrix, self.chip.name)
@@ -144,17 +145,7 @@ class Chip(DigitalMachine):
         heads = self.contexts.get((layer, purpose, ANALOG))
         if heads is None:
             heads = self.contexts[layer, purpose, ANALOG] = Heads(self.analog_head, self.operations)
-        self.analog_heads, ranges = heads, self.parts.ranges
-        self.full_scale = ranges.forward if purpose in (INFERENCE, REPLAY) else ranges.error
-
-    def scale_of(self, head: Head, operands: tuple[Signal, ...], group: str = "") -> Any:
-        return self.full_scale if self.ranges is None else self.ranges.of(head, operands, group)
-
-    def scale_of_register(self, register: Any) -> Any:
-        """Full scale of the circuits that hold a register."""
-        if self.ranges is not None:
-            return self.ranges.of_register(register)
-        return self.parts.ranges.forward if register.kind == STATE else self.parts.ranges.error
+        self.analog_heads, self.full_scale = heads, self.parts.ranges.of(purpose)
 
     def head_of(self, x: Signal) -> Head:
         return self._entries[x._slot][0]
@@ -178,8 +169,8 @@ class Chip(DigitalMachine):
         signal = Wire()
         signal._value, signal._step, signal._slot, signal._machine = value, self._now, slot, self
         signal._analog, signal._full_scale = True, full_scale
-        if self.ranges is not None and self.ranges.measuring and head.kind != moves.dac.kind:
-            self.ranges.look(signal, full_scale)
+        if self.scales.measuring and head.kind != moves.dac.kind:
+            self.scales.look(signal, full_scale)
         return signal
 
     def tally(self, kind: str, unit: str, values: int, beyond: int) -> None:
@@ -214,4 +205,4 @@ class Chip(DigitalMachine):
         return ChipPrices(options, self.digital_prices(options.digital_unit), self.devices.used, analog)
 
     def errors(self, operation: Operation) -> UnitErrors:
-        return errors(self.chip, operation, self.format.epsilon)
+        return errors(self.chip, operation, self.format.epsilon, self.scales.error)

@@ -96,14 +96,15 @@ class ChipPrices:
         return Area(parts, "; ".join(lacks))
 
 
-def errors(chip: Any, operation: Operation, rounding: float) -> UnitErrors:
+def errors(chip: Any, operation: Operation, rounding: float, limit: float) -> UnitErrors:
     """The errors of the unit of a chip that carries an operation out, at signals of learning.
 
     Args:
         chip: options of the machine.
         rounding: of its digital unit.
+        limit: full scale of signals of learning.
     """
-    parts, limit = chip.parts, chip.parts.ranges.error
+    parts = chip.parts
     if operation in (held.read, held.read_transposed):
         return UnitErrors("tiles", limit * parts.tiles.output_noise, 0.0, 0.0, rounding)
     if operation is moves.store:

@@ -24,7 +24,7 @@ class HostedChip(Chip):
         self._chip_goes_back, self.backward_pass = self.backward_pass, self._backward_pass
 
     def place_register(self, storage: Storage) -> Port:
-        return HostedRegister(self, storage, self.parts.registers.noise, self.scale_of_register(storage))
+        return HostedRegister(self, storage, self.parts.registers.noise, self.scales.of_register(storage))
 
     def take_over(self, register: Register) -> Port:
         """From now on the host keeps this register; states of the dynamics until the backward pass is over."""

@@ -84,7 +84,9 @@ def warnings(systems: Mapping[str, SystemSummary]) -> list[str]:
             lines.append(f"{name}: no energy, since {why}.")
         health = system.signal_health
         if health and health.saturation_rate > SATURATED:
-            lines.append(f"{name}: {health.saturation_rate:.1%} of analog values saturate; widen parts.ranges.")
+            lines.append(
+                f"{name}: {health.saturation_rate:.1%} of analog values saturate; widen parts.ranges or set it to auto."
+            )
     return lines
 
 

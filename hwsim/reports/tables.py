@@ -313,10 +313,23 @@ def remarks(systems: Systems) -> list[str]:
             lines.append(f"{name}: {diverged(system.diverged)}")
         health = system.signal_health
         if health and health.saturation_rate > 0.01:
-            lines.append(f"{name}: {health.saturation_rate:.1%} of analog values saturate; widen parts.ranges.")
+            lines.append(
+                f"{name}: {health.saturation_rate:.1%} of analog values saturate; widen parts.ranges or set it to auto."
+            )
+        beyond = system.weights.beyond_range if system.weights else {}
+        most = max(beyond, key=lambda matrix: beyond[matrix], default="")
+        if most and beyond[most] > BEYOND_RANGE:
+            lines.append(
+                f"{name}: {beyond[most]:.1%} of the weights of {most} have grown beyond the largest that devices hold; "
+                "widen parts.tiles.weight_range."
+            )
         if system.energy.why_null:
             lines.append(f"{name}: no energy, since {system.energy.why_null}.")
     return lines
+
+
+BEYOND_RANGE = 0.01
+"""Share of a matrix's weights beyond the range of devices from which it is said."""
 
 
 def diverged(where: Diverged) -> str:

@@ -130,14 +130,14 @@ class Converters:
         machine.see(x)  # refuses one of another step
         heads = machine.analog_heads if to_analog else machine.heads
         head = heads[operation if unit is None else (operation, unit)]
-        full_scale = x._full_scale or machine.scale_of(head, (x,))
+        full_scale = x._full_scale or machine.scales.of(head, (x,))
         shifts = not isinstance(full_scale, float)
         number = machine.one(moves.shift, x) if shifts and to_analog else x
         value = machine.compute(partial(self._values, operation, head.unit, full_scale), (number,))
         if to_analog:
             twin = machine.emit_analog(head, value, (number._slot,), full_scale)
-            if machine.ranges is not None and machine.ranges.measuring:
-                machine.ranges.look(number, full_scale)  # a number is larger than full scale where it is
+            if machine.scales.measuring:
+                machine.scales.look(number, full_scale)  # a number shows how far it is beyond full scale
         else:
             twin = machine.emit(head, value, (x._slot,))
             twin = machine.one(moves.shift, twin) if shifts else twin

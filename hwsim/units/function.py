@@ -190,7 +190,7 @@ class FunctionCircuits:
             name, unit = f"{layer} {circuit} {width}", getattr(self._options, circuit)
             bank = self._circuits.bank((layer, circuit, width), name, (width,), unit)
         head = machine.analog_heads[operation, bank.name]
-        full_scale = machine.scale_of(head, operands)
+        full_scale = machine.scales.of(head, operands)
         value = machine.compute(partial(self._values, operation, bank, full_scale), operands, constants)
         return machine.emit_analog(head, value, tuple(x._slot for x in operands), full_scale)
 

@@ -163,7 +163,7 @@ class Multipliers:
         """The exact result of imperfect factors, or the other way round, made imperfect."""
         machine = self._machine
         head = machine.analog_heads[operation, self.owner.name]
-        full_scale = machine.scale_of(head, (x,), coefficients.group)
+        full_scale = machine.scales.of(head, (x,), coefficients.group)
         value = machine.compute(partial(self._values, operation, self.owner.unit.bank, full_scale), (x,))
         size = None if operation.size is None else operation.size(coefficients.shape, x._value.shape)
         return machine.emit_analog(head, value, (x._slot,), full_scale, size)

@@ -83,23 +83,34 @@ class Ranges(BaseModel, extra="forbid"):
             return {"own": {"each": _WORDS[data]}}
         return data
 
+    def of(self, purpose: str) -> float:
+        """The number for signals of a purpose."""
+        return self.forward if purpose in FORWARD else self.error
+
 
 _WORDS = {"auto": "signal", "per_kind": "kind"}
 
 # ---- the words, and what is counted ------------------------------------------------------------------------------
 
+WORD, COUNTERS = "full scale, ", ": octaves"
+"""How the names of words begin, and how those of counters end."""
 BITS = 6
 """Of the word of a full scale, an exponent in two's complement."""
 BELOW, ABOVE = 6, 8
 """Octaves below and above full scale that are told apart; what is smaller does not show, what is larger is the last."""
 OCTAVES = BELOW + ABOVE + 1
+LEAP = 2
+"""Octaves that a signal goes up by besides, where values were clipped, if another round follows."""
 _COUNTER = 32
 
 
+def counted(x: np.ndarray, exponents: np.ndarray, counts: np.ndarray) -> None:
+    """Add to the counters `(chips, octaves, …)` of values `(chips, …)`, by octaves beside full scales 2^exponent."""
+    _counted(np.ascontiguousarray(x).reshape(x.shape[0], -1), exponents, counts)
+
+
 @compiled
-def _counted(x, exponents, counts):  # type: ignore[no-untyped-def]
-    """Add to the counters `(chips, octaves)` of values `(chips, …)`, by octaves beside full scales 2^exponent."""
-    flat = x.reshape(x.shape[0], -1)
+def _counted(flat, exponents, counts):  # type: ignore[no-untyped-def]
     for c in range(flat.shape[0]):
         for i in range(flat.shape[1]):
             value = flat[c, i]
@@ -117,7 +128,8 @@ def chosen(
     """The next exponents of each chip, from its counters and present ones.
 
     It is the smallest full scale that at most `share` exceed, times the margin. A clipped value counts as one beyond
-    full scale, by one octave. A signal that does not show goes down to where it may.
+    full scale, by one octave; how far it really was beyond is not known, so the full scale goes up by more, and down
+    again in the next round. A signal that does not show goes down to where it may.
 
     Args:
         start: exponents at the start of the calibration.
@@ -127,13 +139,13 @@ def chosen(
     total = beyond[:, :1]
     exceed = np.concatenate([beyond[:, 1:], np.zeros_like(total)], 1)  # 2^k times full scale
     octave = (exceed <= options.share * total).argmax(1) - BELOW
-    found = exponents + octave + int(log2(options.margin))
+    found = exponents + octave + int(log2(options.margin)) + LEAP * ((octave == 1) & (not last))
     lowest = -(1 << BITS - 1)
     found = np.clip(found, lowest, -lowest - 1)
     return np.where((beyond[:, 1] == 0) & last, start, found)
 
 
-COUNT = Primitive(_counted, lambda expected, *_: None)
+COUNT = Primitive(counted, lambda expected, *_: None)
 CHOOSE = Primitive(chosen, lambda expected, counts, exponents, *_: exponents)
 
 
@@ -164,7 +176,7 @@ class FullScale:
 
     def open(self) -> None:
         """Make counters, all zero."""
-        chips, name = self._machine.chips, f"{self.name}: octaves"
+        chips, name = self._machine.chips, f"{self.name}{COUNTERS}"
         zeros = np.concatenate([np.zeros((chips, OCTAVES), np.int64), self.word.value], 1)
         size = (OCTAVES + 1,)
         self.counters = Storage(
@@ -212,8 +224,41 @@ def widest(scales: list[Any]) -> Any:
 # ---- which signal has which ----------------------------------------------------------------------------------------
 
 
-class OwnRanges:
-    """The full scales of a chip, made as signals are met.
+class Scales:
+    """The full scales of a chip: the numbers in its file.
+
+    Attributes:
+        measuring: whether it is calibrated now.
+    """
+
+    measuring = False
+
+    def __init__(self, machine: AnalogStage, ranges: Ranges) -> None:
+        self._machine, self._ranges = machine, ranges
+
+    def of(self, head: Head, operands: tuple[Signal, ...], group: str = "") -> Any:
+        """The full scale of what an operation makes of these operands.
+
+        Args:
+            group: that of the parameters, if the operation is with some.
+        """
+        return self._machine.full_scale
+
+    def of_register(self, register: Any) -> Any:
+        """The full scale of a register."""
+        return self._ranges.forward if register.kind == STATE else self._ranges.error
+
+    def look(self, x: Signal, scale: Any) -> None:
+        """Count where the values of a signal lie, while it is calibrated."""
+
+    @property
+    def error(self) -> float:
+        """The full scale of signals of learning, one that stands for all."""
+        return self._ranges.error
+
+
+class OwnScales(Scales):
+    """The full scales of a chip that chooses them, made as signals are met.
 
     Args:
         ranges: options.
@@ -225,18 +270,14 @@ class OwnRanges:
 
     def __init__(self, machine: AnalogStage, ranges: Ranges) -> None:
         assert ranges.own is not None
-        self._machine, self._ranges, self.options = machine, ranges, ranges.own
+        super().__init__(machine, ranges)
+        self.options = ranges.own
         self.scales: dict[str, FullScale] = {}
         self.measuring = False
         self._known: dict[tuple[int, ...], FullScale] = {}
         self._count, self._choose = machine.numerics.run(COUNT), machine.numerics.run(CHOOSE)
 
     def of(self, head: Head, operands: tuple[Signal, ...], group: str = "") -> FullScale:
-        """The full scale of what an operation makes of these operands.
-
-        Args:
-            group: that of the parameters, if the operation is with some.
-        """
         makers = [self._machine.head_of(x) for x in operands]
         kinds = [getattr(x._full_scale, "kind", "") for x in operands]
         key = (id(head), *map(id, makers)) if self.options.each == "signal" else (id(head), *map(hash, kinds))
@@ -247,8 +288,7 @@ class OwnRanges:
                 name = f"{head.layer}, {head.purpose}: {head.kind} by {head.unit} of {_sources(makers)}"
             else:
                 name = f"{head.layer}, {kind}"
-            start = self._ranges.forward if head.purpose in FORWARD else self._ranges.error
-            scale = self._known[key] = self._scale(name, kind, start)
+            scale = self._known[key] = self._scale(name, kind, self._ranges.of(head.purpose))
         return scale
 
     def of_register(self, register: Any) -> FullScale:
@@ -260,10 +300,23 @@ class OwnRanges:
     def _scale(self, name: str, kind: str, start: float) -> FullScale:
         scale = self.scales.get(name)
         if scale is None:
-            scale = self.scales[name] = FullScale(self._machine, f"full scale, {name}", kind, start)
+            scale = self.scales[name] = FullScale(self._machine, f"{WORD}{name}", kind, start)
             if self.measuring:
                 scale.open()
+        scale.kind = scale.kind or kind
         return scale
+
+    def _take_restored(self) -> None:
+        """Make those that were there when a snapshot was taken, and that no signal has met since."""
+        for name in list(self._machine.holdings.values):
+            if name.startswith(WORD) and not name.endswith(COUNTERS):
+                self._scale(name.removeprefix(WORD), "", 1.0)
+
+    @property
+    def error(self) -> float:
+        """The median over state errors of all layers, and chips."""
+        found = [+scale for scale in self.scales.values() if scale.kind == "state error"]
+        return float(np.median(found)) if found else self._ranges.error
 
     # ---- calibration -----------------------------------------------------------------------------------------
 
@@ -291,12 +344,18 @@ class OwnRanges:
     def choose(self, last: bool) -> None:
         """In a phase: set the words of all full scales by what was counted in this round, and count anew."""
         machine = self._machine
+        self._take_restored()
         for scale in self.scales.values():
             counters = scale.counters
             assert counters is not None, "full scales are chosen while they are calibrated"
             counts, start = counters.value[:, :OCTAVES], counters.value[:, OCTAVES]
             scale.set(self._choose(counts, scale.exponents, start, last, self.options))
             machine.note(machine.heads[moves.choose], (0, 0, OCTAVES), (counters.name,), scale.word.name)
+
+
+def scales(machine: AnalogStage, ranges: Ranges) -> Scales:
+    """The full scales that options describe."""
+    return Scales(machine, ranges) if ranges.own is None else OwnScales(machine, ranges)
 
 
 _NUMBER = re.compile(r"(?<!layer) \d+")

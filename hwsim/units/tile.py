@@ -370,7 +370,7 @@ class TileArray(Weights):
     def _read_one(self, operation: Held, name: str, cut: Cut, alone: bool, x: Signal, group: str) -> Signal:
         """A read of the tiles on some lines of the matrix, or on all of them."""
         machine, head = self._machine, self._machine.analog_heads[operation, name]
-        limit = machine.scale_of(head, (x,), group)
+        limit = machine.scales.of(head, (x,), group)
         y = machine.compute(partial(self._values, cut, alone, x._full_scale or 1.0, limit), (x,))
         inputs, outputs = cut.weights.shape[1:]
         size = (inputs, outputs) if operation is held.read_transposed else (outputs, inputs)

@@ -32,14 +32,13 @@ class AnalogStage(Stage, Protocol):
 
     Attributes:
         full_scale: of the signals that are made now; larger ones saturate.
+        scales: full scales of signals, by what makes them; each is a number, or what `+` makes one of.
         analog_heads: the heads of analog operations, by operation, or by operation and unit.
     """
 
     full_scale: float
+    scales: Any
     analog_heads: Any
-
-    def scale_of(self, head: Head, operands: tuple[Any, ...], group: str = "") -> Any:
-        """Full scale of what an operation makes, a number or what `+` makes one of; parameters are of a group."""
 
     def head_of(self, x: Signal) -> Head:
         """What made a signal of this step."""
