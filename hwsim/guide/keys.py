@@ -146,9 +146,9 @@ def _bounds(schema: Schema) -> str:
 
 
 def _written(value: Any) -> str:
-    """A default as YAML; a whole mapping is written as `its defaults`."""
+    """A default as YAML; a whole mapping is written as `its defaults`, unless it is a name alone."""
     if isinstance(value, dict):
-        return "its defaults"
+        return f"{{name: {value['name']}}}" if value.keys() == {"name"} else "its defaults"
     if isinstance(value, list):
         return f"[{', '.join(map(_written, value))}]"
     return value if isinstance(value, str) else json.dumps(value)

@@ -292,6 +292,8 @@ def _allowed(key: Key) -> str:
         names = hardware.names(folders.get(key.name, "configs/hardware"))
         fit = [name for name in names if key.name != "digital" or _kind_of(name) == "digital"]
         return " | ".join([*fit, "a file"])
+    if key.kind.startswith("mapping, name: ") and key.default is not None:
+        return key.kind.removeprefix("mapping, name: ")
     if " | " in key.kind or (key.kind.startswith(("number", "whole")) and " or list" not in key.kind):
         return "" if key.sections else key.kind.removeprefix("whole ").removeprefix("number").strip()
     return ""

@@ -51,7 +51,7 @@ class Aim(NamedTuple):
         steps = log(self.tolerated / self.precision) / rate if rate > 0 else inf
         return max(1, int(min(steps, self.steps)))
 
-    def memory(self, rate: float) -> int:
+    def reach(self, rate: float) -> int:
         """D = τ ln(1/tol): what is later than that is forgotten, but for the tolerated error."""
         steps = log(1 / self.tolerated) / rate if rate > 0 else inf
         return ceil(min(steps, self.steps))
@@ -64,7 +64,7 @@ def uniform(rates: Sequence[float], aim: Aim, every: int | None = None, age: int
         every, age: the one of them that is given.
     """
     every = every or min(aim.distance(rate) for rate in rates)
-    return (Group(every, min(age or every + max(aim.memory(rate) for rate in rates), aim.steps)),)
+    return (Group(every, min(age or every + max(aim.reach(rate) for rate in rates), aim.steps)),)
 
 
 def by_mode(rates: Sequence[float], aim: Aim, age: int | None = None) -> tuple[Group, ...]:
@@ -77,7 +77,7 @@ def by_mode(rates: Sequence[float], aim: Aim, age: int | None = None) -> tuple[G
         modes.setdefault(every, []).append(mode)
     groups = []
     for every, members in sorted(modes.items()):
-        oldest = age or every + max(aim.memory(rates[mode]) for mode in members)
+        oldest = age or every + max(aim.reach(rates[mode]) for mode in members)
         wires = tuple(wire for mode in members for wire in (2 * mode, 2 * mode + 1))
         groups.append(Group(every, min(oldest, aim.steps), wires))
     return tuple(groups) if len(groups) > 1 else (groups[0]._replace(wires=None),)

@@ -36,7 +36,7 @@ class Kept(Sensitivities):
     def advance(self, at: Any) -> None:
         columns = self.cell.along(at, identity(self.cell.machine, self.cell.width))  # vector l is J e_l
         jacobian = flat(columns)
-        through = {rows: pick(jacobian, pairs.entries) for rows, pairs in self._pairs.items()}
+        through = {rows: pick(jacobian, pairs.factors) for rows, pairs in self._pairs.items()}
         self._now: dict[str, tuple[Factor, Signal]] = {}
         for factor in self.cell.factors(at):
             name, pairs = factor.name, self._of[factor.name]
@@ -44,7 +44,7 @@ class Kept(Sensitivities):
                 before = self._now[name][1]
             else:
                 terms = through[pairs.rows] * pick(self._registers[name].load(), pairs.sources)
-                before = collect(terms, pairs.targets, pairs.kept)
+                before = collect(terms, pairs.goals, pairs.kept)
             for block, r in enumerate(factor.rows):
                 if r is not None:
                     before = before + collect(factor.own(block), pairs.own[block], pairs.kept)
@@ -66,7 +66,7 @@ class Pairs:
         kept: how many pairs of a wire and a row there are.
         wires, row: of each pair.
         own: for each block of the state, the pair of each row with the wire of its own unit.
-        targets, sources, entries: of each product in J M, the pairs that it goes to and comes from, and the entry of J,
+        goals, sources, factors: of each product in J M, the pairs that it goes to and comes from, and the entry of J,
             column by column.
     """
 
@@ -82,13 +82,13 @@ class Pairs:
             for before in range(unit, width, units)
             if (before, row) in number
         ]
-        targets, sources, entries = zip(*products, strict=True)
+        goals, sources, entries = zip(*products, strict=True)
         self.rows, self.kept = rows, len(pairs)
         self.wires, self.row = Places([wire for wire, _ in pairs]), Places([row for _, row in pairs])
         self.own = [
             Places([number[block * units + row % units, row] for row in range(rows)]) for block in range(cell.blocks)
         ]
-        self.targets, self.sources, self.entries = Places(targets), Places(sources), Places(entries)
+        self.goals, self.sources, self.factors = Places(goals), Places(sources), Places(entries)
 
 
 def reach(links: list[list[int]], steps: int) -> list[set[int]]:
