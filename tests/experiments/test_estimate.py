@@ -42,7 +42,9 @@ MIXED = {"like": "pcm_crossbar", "digital": {"like": "digital_45nm", "update": "
 LOOP = {"like": "pcm_crossbar_in_the_loop", "parts": {"tiles": {"rows": 2, "columns": 3, "count": 9999}}}
 NUMBERS = {"like": "pcm_crossbar", "parts": {"tiles": {"interface": "digital"}}}
 LEAKY = {"like": "pcm_crossbar", "parts": {"registers": {"retention": {"value": "1 ms", "assumed": "-"}}}}
+CHOSEN = {"like": "pcm_crossbar", "parts": {"ranges": {"own": {"every": 2, "sequences": 2, "rounds": 2}}}}
 ODD = {
+    "chosen": CHOSEN,
     "shared": SHARED,
     "tiled": TILED,
     "digital state": DIGITAL_STATE,
@@ -68,7 +70,7 @@ def taped(on):
 
 
 def fits(learner, on):
-    return not (rule(learner).needs_tape and not taped(on))
+    return not (rule(ALL_RULES[learner]).needs_tape and not taped(on))
 
 
 @st.composite
