@@ -233,7 +233,7 @@ class Costs:
         if devices is None:
             return None
         median = float(np.median(self.written()))
-        beyond = beyond_range(self.machine)
+        beyond = beyond_range(self.machine) if self.machine.numerics.exact else {}  # an estimate has no values
         return {"writes": median, "writes_per_device": median / devices.count, "beyond_range": beyond}
 
     # ---- memory ----------------------------------------------------------------------------------------------
