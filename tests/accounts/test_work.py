@@ -206,7 +206,7 @@ def test_every_operation_of_every_optimizer_has_its_work(on: str, optimizer: str
 def test_no_kind_of_work_is_never_done() -> None:
     done = {record.kind for on in MACHINES for stage in learned(on) for record in records(stage)}
     done |= {record.kind for name in optimizers.OPTIMIZERS for record in records(updated("ideal", name))}
-    own = {"greater", "where", "spike", "spike slope", "qr", "put", "get", "mask"}
+    own = {"greater", "where", "look up", "spike", "spike slope", "qr", "put", "get", "mask"}
     assert set(BY_KIND) - done == own | {"collect"}  # words for rules and cells of one's own, and for SnAp in two steps
     assert done <= set(BY_KIND)
 
