@@ -228,8 +228,10 @@ def test_an_estimate_knows_what_calibrations_cost(learner: str, trained: bool) -
     asked = experiment(OWN, learner)
     if not trained:
         asked = {**asked, "training": None, "gradient_check": {"sequences": 2}}
-    run = simulate(config.load(asked)).summary.systems["substrate"]
-    guess = estimate(asked).summary.systems["substrate"]
+    real, found = simulate(config.load(asked)), estimate(asked)
+    carried_out = [sum(sum(part.batches.values()) for part in of.costs[0].outcome.totals) for of in (real, found)]
+    assert carried_out[0] == carried_out[1]
+    run, guess = (of.summary.systems["substrate"] for of in (real, found))
     assert guess.memory == run.memory
     assert guess.time == run.time
     fixed = estimate(experiment({"forward": 16, "error": 4}, learner)).summary.systems["substrate"]
