@@ -5,9 +5,9 @@ are exact.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,30 @@ from hwsim.records import Entry, Trace, record
 
 PASS = "pass"
 PHASE = "phase"
+
+
+class Runs(tuple[tuple[int, int], ...]):
+    """Runs of equal steps, `(trace, steps)` in order; there may be many of them, so what is asked often is kept."""
+
+    @cached_property
+    def _hash(self) -> int:
+        return tuple.__hash__(self)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def steps(self) -> Counter[int]:
+        """How many steps each trace has."""
+        return counted(self)
+
+
+def counted(runs: tuple[tuple[int, int], ...]) -> Counter[int]:
+    """How many steps each trace has in some runs."""
+    count: Counter[int] = Counter()
+    for trace, steps in runs:
+        count[trace] += steps
+    return count
 
 
 class Sweep(NamedTuple):
@@ -35,10 +59,7 @@ class Sweep(NamedTuple):
 
     def steps(self) -> Counter[int]:
         """How many steps each trace has."""
-        count: Counter[int] = Counter()
-        for trace, steps in self.runs:
-            count[trace] += steps
-        return count
+        return self.runs.steps if isinstance(self.runs, Runs) else counted(self.runs)
 
 
 class Batch(NamedTuple):
@@ -181,17 +202,16 @@ class Journal:
         """The last step."""
         return self.last, self._last_activities
 
-    def repeat(self, steps: Sequence[Entered], times: int) -> None:
-        """Enter the last steps so many times more."""
-        assert self._runs
-        runs = [(trace, len(list(alike))) for trace, alike in groupby(trace for trace, _ in steps)]
-        for trace, count in [(self.last, len(steps) * times)] if len(runs) == 1 else runs * times:
+    def leap(self, runs: Iterable[tuple[int, int]], steps: Sequence[tuple[Entered, int]]) -> None:
+        """Enter runs of traces, made of steps that were entered before, each of them so many times more."""
+        for trace, count in runs:
             self._add_to_runs(trace, count)
-        for trace, activities in steps:
+        for (trace, activities), times in steps:
             if activities is not None:
                 self.totals.activities[trace] += activities * times
-        if self.detail is not None:
-            self.detail += [done.repeated(times) for done in self.detail[-len(steps) :]]
+            if self.detail is not None:
+                latest = next(done for done in reversed(self.detail) if done.trace == trace)
+                self.detail.append(Done(latest.sweep, latest.step, trace, activities).repeated(times))
 
     def _add_to_runs(self, trace: int, steps: int) -> None:
         assert self._runs is not None
@@ -219,7 +239,7 @@ class Journal:
 
     def close_sweep(self) -> None:
         assert self._runs is not None
-        runs = tuple((trace, steps) for trace, steps in self._runs)
+        runs = Runs((trace, steps) for trace, steps in self._runs)
         self._sweeps.append(Sweep(self._name, self._kind, runs, self._beyond))
         self._runs = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 
@@ -282,11 +282,17 @@ class Sequencer:
 
     # ---- what is like what was before ------------------------------------------------------------------------
 
-    def repeat(self, growth: dict[str, int], steps: Sequence[Entered], times: int) -> None:
-        """Enter the last steps so many times more; each time they change what is held by `growth`."""
-        self.journal.repeat(steps, times)
-        self._machine.holdings.repeat(growth, times)
-        self.clock += len(steps) * times
+    def leap(
+        self, growth: dict[str, int], runs: Iterable[tuple[int, int]], steps: Sequence[tuple[Entered, int]]
+    ) -> None:
+        """Enter steps that are like ones before them: runs of traces, and how often each that was entered is again.
+
+        Args:
+            growth: by how much all of them together change what is held.
+        """
+        self.journal.leap(runs, steps)
+        self._machine.holdings.repeat(growth, 1)
+        self.clock += sum(times for _, times in steps)
 
     def repeat_rounds(self, begun: Standing, growth: dict[str, int], parts: Sequence[range], times: int) -> None:
         """Enter the passes since `begun` so many times more, for other parts, each with this growth of what is held."""

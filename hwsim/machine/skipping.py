@@ -2,19 +2,21 @@
 
 A rule may branch on the configuration, and on what a step says of itself: whether it is the first or the last one, of
 the sequence or of its pass, carries a loss, follows one that does, is beyond the end of the input, is one of `every` so
-many steps, or is `past` the first ones. Between these landmarks steps are alike from period to period, where a period
-is one step unless the rule asks for `every`. So once three periods in a row have left the same records and changed what
-is held in the same way, the ledgers are given the rest at once, but for the last period, which is carried out as well:
-what is held at most is held in one of the periods around. The same goes for rounds of passes over one part of the
-sequence after the other.
+many steps, or is `past` the first ones. Between these landmarks steps are alike whose indices are multiples of the same
+periods, those that the rule asks `every` for. So once three of a kind have left the same records and changed what is
+held in the same way, the ledgers are given the others at once, but for the last one, which is carried out as well. The
+same goes for rounds of passes over one part of the sequence after the other.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import lcm
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from hwsim.accounts.journal import Entered, Standing
 from hwsim.errors import CausalityError
@@ -78,36 +80,136 @@ def _change(before: dict[str, int], held: dict[str, int]) -> dict[str, tuple[int
     }
 
 
+class Kind(NamedTuple):
+    """What steps of one kind have been like.
+
+    Attributes:
+        looks: by how much what is held changed in the latest, and its trace.
+        entered: what the journal has of it.
+        times: how many were alike in a row.
+        leapt: whether others have been leapt over since, so that the next one has to be like them.
+    """
+
+    looks: Any
+    entered: Entered
+    times: int
+    leapt: bool = False
+
+    @property
+    def growth(self) -> dict[str, int] | None:
+        """By how much each that step changes what is held; None if something was made or given back."""
+        change: dict[str, tuple[int, bool, bool]] = self.looks[0]
+        if not all(was and stays for _, was, stays in change.values()):
+            return None
+        return {name: values for name, (values, _, _) in change.items()}
+
+
 class Skips:
-    """Skips steps of one pass, over the steps `order`."""
+    """Skips steps of one pass, over the steps `order`.
+
+    Between landmarks, steps are of one kind if their indices are multiples of the same periods. Once three of a kind
+    have been alike, others are entered at once, but for the last one between the landmarks.
+    """
 
     def __init__(self, stage: Stage, order: range) -> None:
         self._stage, self._order = stage, order
         self._landmarks = stage.sequencer.presenter.landmarks
-        self._equals = Equals(stage, "steps")
-        self._entered: list[Entered] = []
+        self._kinds: dict[int, Kind] = {}
+        self._section: tuple[Any, ...] = ()
+        self._held = self._holdings()
 
     def after(self, step: Step, position: int) -> int:
-        """How many steps further the pass goes on, when the step at `position` is over: 1, or a leap."""
-        sequencer, marks, period = self._stage.sequencer, self._landmarks.marks, self._landmarks.period
-        between = bisect_right(marks, self._order[position])
-        entered = sequencer.journal.entered
-        self._entered = [*self._entered, entered][-period:]
-        growth = self._equals.growth(period, marks[between - 1], step.begins, entered[0])
-        times = self._left(position, marks[between - 1], marks[between]) // period - 1
-        if growth is None or self._landmarks.looked or times < 1:
-            return 1
-        sequencer.repeat(growth, self._entered, times)
-        self._equals.leapt()
-        return 1 + times * period
+        """How many steps further the pass goes on, when the step at `position` is over: 1, or a leap.
 
-    def _left(self, position: int, before: int, behind: int) -> int:
-        """How many steps follow the one at `position`, until the next of the landmarks `before` and `behind` it.
+        Raises:
+            CausalityError: it is not like those of its kind that were leapt over.
+        """
+        marks, periods = self._landmarks.marks, self._landmarks.periods
+        between = bisect_right(marks, self._order[position])
+        section = marks[between - 1], marks[between], tuple(periods), step.begins
+        if section != self._section:
+            self._section, self._kinds = section, {}
+        self._note(self._kind(self._order[position]))
+        if self._landmarks.looked or step.begins:
+            return 1
+        last = self._last(position, marks[between - 1], marks[between])
+        if last <= position or not self._known(self._kind(self._order[position + 1])):
+            return 1
+        return 1 + self._leap(self._order[position + 1 : last + 1])
+
+    def _kind(self, index: int) -> int:
+        """The periods that an index is a multiple of, one bit each."""
+        return sum((index % period == 0) << bit for bit, period in enumerate(self._landmarks.periods))
+
+    def _note(self, kind: int) -> None:
+        """Note what the step that is over was like."""
+        sequencer, held, known = self._stage.sequencer, self._holdings(), self._kinds.get(kind)
+        entered = sequencer.journal.entered
+        looks = _change(self._held, held), entered[0]
+        alike = known is not None and looks == known.looks
+        if known is not None and known.leapt and not alike:
+            raise CausalityError(
+                f"{sequencer.sweep_name!r}: the last of many steps that should be alike is not like the others; a rule "
+                "that branches on anything but what a step says of itself has to ask for its index"
+            )
+        self._kinds[kind] = Kind(looks, entered, known.times + 1 if known is not None and alike else 1)
+        self._held = held
+
+    def _known(self, kind: int) -> bool:
+        known = self._kinds.get(kind)
+        return known is not None and known.times >= ALIKE and known.growth is not None
+
+    def _last(self, position: int, before: int, behind: int) -> int:
+        """The position of the last step until the next of the landmarks `before` and `behind` the one at a position.
 
         The last step of the pass is a landmark too.
         """
         index, last = self._order[position], self._order[-1]
-        return min(behind, last) - index - 1 if self._order.step > 0 else index - max(before, last + 1)
+        return position + (min(behind, last) - index - 1 if self._order.step > 0 else index - max(before, last + 1))
+
+    def _leap(self, steps: range) -> int:
+        """Enter as many of these steps as are of known kinds, and not the last of their kind; how many they are."""
+        kinds = self._kinds_of(steps)
+        known = [kind for kind in self._kinds if self._known(kind)]
+        leapt = np.isin(kinds, known)
+        for kind in known:
+            of_kind = np.flatnonzero(kinds == kind)
+            leapt[of_kind[-1:]] = False
+        length = len(steps) if leapt.all() else int(leapt.argmin())
+        if length:
+            self._enter(kinds[:length])
+        return length
+
+    def _kinds_of(self, steps: range) -> np.ndarray:
+        """The kind of each step."""
+        indices = np.arange(steps.start, steps.stop, steps.step)
+        kinds = np.zeros(len(steps), np.int64)
+        for bit, period in enumerate(self._landmarks.periods):
+            kinds |= (indices % period == 0).astype(np.int64) << bit
+        return kinds
+
+    def _enter(self, kinds: np.ndarray) -> None:
+        """Enter steps of these kinds, in their order, into the ledgers."""
+        growth: Counter[str] = Counter()
+        steps: list[tuple[Entered, int]] = []
+        for kind, times in zip(*np.unique(kinds, return_counts=True), strict=True):
+            known = self._kinds[kind]
+            steps.append((known.entered, int(times)))
+            for name, values in (known.growth or {}).items():
+                growth[name] += values * int(times)
+            self._kinds[kind] = known._replace(leapt=True)
+        starts = np.flatnonzero(np.diff(kinds, prepend=kinds[0] - 1))
+        counts = np.diff(starts, append=len(kinds))
+        traces = [self._kinds[kind].entered[0] for kind in kinds[starts]]
+        self._stage.sequencer.leap(
+            {name: values for name, values in growth.items() if values},
+            zip(traces, counts.tolist(), strict=True),
+            steps,
+        )
+        self._held = self._holdings()
+
+    def _holdings(self) -> dict[str, int]:
+        return {name: holding.values for name, holding in self._stage.holdings.ledger.live.items()}
 
 
 def rounds(stage: Stage, parts: Sequence[range]) -> Iterator[range]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Callable
 from math import lcm
 from sys import maxsize
@@ -32,6 +32,7 @@ class Landmarks:
         steps: of the sequence.
         marks: the first steps that differ from those before them, in order; no step is behind the last mark.
         period: steps after which a rule does the same again.
+        periods: the periods that rules have asked for, in order; steps are alike whose index is a multiple of the same.
         looked: whether a rule asked for the index of a step, so that it may do anything in any of them.
     """
 
@@ -39,10 +40,13 @@ class Landmarks:
         steps, loss, free = episode.steps, episode.loss_from, episode.free_from or 0
         self.marks = [*sorted({0, 1, loss, loss + 1, free, steps - 1, steps, steps + 1}), maxsize]
         self.steps, self.period, self.looked = steps, 1, False
+        self.periods: list[int] = []
 
     def enter(self, period: int = 1, mark: int = 0) -> None:
         """Note a period, and a mark."""
-        self.period = lcm(self.period, period)
+        if period > 1 and period not in self.periods:
+            self.period = lcm(self.period, period)
+            insort(self.periods, period)
         place = bisect_left(self.marks, mark)  # no mark is behind the last one
         if self.marks[place] != mark:
             self.marks.insert(place, mark)

@@ -82,7 +82,7 @@ def test_steps_that_are_repeated_are_as_those_that_are_carried_out(detail: bool)
     leapt, done = journal(detail), journal(detail)
     leapt.open_sweep("pass", PASS)
     leapt.step(READ, SECOND, 0)
-    leapt.repeat([leapt.entered], 6)
+    leapt.leap([(leapt.last, 6)], [(leapt.entered, 6)])
     leapt.close_sweep()
     done.open_sweep("pass", PASS)
     for step in range(7):
@@ -194,10 +194,11 @@ def carry_out(made: Journal, work: Work, leaps: bool) -> None:
                     made.step(step(run.which, work.sequences), measured(run), at + more)
                     entered.append(made.entered)
                 if leaps and not periods and run.steps > 1:
-                    made.repeat([made.entered], run.steps - 1)
+                    made.leap([(made.last, run.steps - 1)], [(made.entered, run.steps - 1)])
                 at += run.steps
             if periods:
-                made.repeat(entered, sweep.times - 1)
+                again = sweep.times - 1
+                made.leap([(trace, 1) for trace, _ in entered] * again, [(each, again) for each in entered])
             made.close_sweep()
 
     for each in work.rounds:

@@ -152,7 +152,7 @@ def test_a_rule_that_asks_for_less_than_it_does_is_found_out() -> None:
                 for step in machine.forward_pass("forward"):
                     network.step(states, step)
                     count += 1
-                    if step.every(5) != (count == 19):  # a step of the period behind the leap
+                    if step.every(5) != (count == 10):  # the last step of its kind, behind the leap
                         kept.store(-states.layers[0].load())
             network.finish_gradient()
 
