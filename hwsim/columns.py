@@ -69,6 +69,7 @@ COLUMNS: dict[str, str] = {
     "peak_memory_bytes": "peak memory for one sequence",
     **{memory_column(kind): f"part of the peak: {kind}" for kind in CLASSES},
     "memory_to_learn_bytes": f"part of the peak that learning keeps per sequence: {', '.join(OF_A_SEQUENCE)}",
+    "most_learning_state_bytes": "the most learning state that is held, whether at peak memory or not",
     "operations_gradient": "elementary operations of the gradient of one sequence",
     "accesses_gradient": "values that the gradient of one sequence reads from storages and writes to them",
     "time_sequence_s": "hardware time per sequence, all passes",

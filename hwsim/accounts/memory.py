@@ -80,6 +80,7 @@ class MemoryLedger:
         live: who holds what now.
         live_bits, peak_bits: bits held now, and the most that were held at once.
         most: for each technology the most bits that it held, whenever that was; a memory must be that large.
+        most_by_class: the same for each class.
         widths: bits of a value of each holder, also of those that are gone.
         history: while it is a list, every change is added to it.
         moment: of the changes that follow: the sweep, from 1, and how many steps of it are over.
@@ -96,10 +97,12 @@ class MemoryLedger:
         self.live_bits = 0
         self.peak_bits = 0
         self.most: dict[str, int] = {}
+        self.most_by_class: dict[str, int] = {}
         self.widths: dict[str, int] = {}
         self.history: list[Change] | None = None
         self.moment = (0, 0)
         self._by_technology: dict[str, int] = {}
+        self._by_class: dict[str, int] = {}
         self._at_peak = False
         self._peak: tuple[Holding, ...] = ()
 
@@ -148,9 +151,8 @@ class MemoryLedger:
     def _enter(self, holding: Holding, values: int) -> None:
         bits, technology = values * holding.bits, holding.technology
         self.live_bits += bits
-        self._by_technology[technology] = now = self._by_technology.get(technology, 0) + bits
-        if now > self.most.get(technology, 0):
-            self.most[technology] = now
+        _add(self._by_technology, self.most, technology, bits)
+        _add(self._by_class, self.most_by_class, holding.kind, bits)
         if self.history is not None:
             self.history.append(Change(*self.moment, holding.name, holding.kind, technology, values, bits))
         if self.live_bits > self.peak_bits:
@@ -182,3 +184,10 @@ def most_buffered(trace: Trace) -> int:
         most = max(most, waiting)
         waiting -= released[position]
     return most
+
+
+def _add(held: dict[str, int], most: dict[str, int], name: str, bits: int) -> None:
+    """Add to what is held under a name, and to the most that was."""
+    held[name] = now = held.get(name, 0) + bits
+    if now > most.get(name, 0):
+        most[name] = now

@@ -244,6 +244,7 @@ class Costs:
         return {
             "peak_bytes": ceil(ledger.peak_bits / 8),
             "peak_by_class": {kind: ceil(bits / 8) for kind, bits in ledger.peak_by_class().items()},
+            "most_by_class": {kind: ceil(bits / 8) for kind, bits in ledger.most_by_class.items()},
             "devices": sum(holding.devices for holding in ledger.peak_holdings() if not holding.volatile),
         }
 

@@ -22,6 +22,7 @@ _NAMES = {
     "energy_run_j": "energy of everything",
     "peak_memory_bytes": "memory",
     "memory_to_learn_bytes": "memory for learning",
+    "most_learning_state_bytes": "learning state",
     "operations_gradient": "operations for the gradient of a sequence",
     "accesses_gradient": "accesses to storages for the gradient of a sequence",
     "time_sequence_s": "time of a sequence",

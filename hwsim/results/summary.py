@@ -240,6 +240,7 @@ class Memory(SummaryPart):
 
     peak_bytes: int = Field(description="Bytes in total.")
     peak_by_class: dict[str, int] = Field(description="Bytes by class.")
+    most_by_class: dict[str, int] = Field({}, description="The most bytes of each class, each at its own peak.")
     devices: int = Field(description="Number of memory devices.")
 
 

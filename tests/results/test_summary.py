@@ -50,7 +50,8 @@ def test_the_keys_stand_in_the_order_that_they_had(folder: Path) -> None:
     assert list(said) == ["schema_version", "name", "seed", "hwsim_version", "config_sha256", "systems"]
     for system in said["systems"].values():
         assert list(system) == [
-            "rule", "machine", "analog", "bound", "chips", "loss", "accuracy", "gradient", "horizon", "energy",
+            "rule", "machine", "analog", "bound", "chips", "loss", "accuracy", "gradient", "trained",
+            "horizon", "energy",
             "memory", "work", "time", "efficiency", "weights", "signal_health", "diverged", "diagnostics",
         ]  # fmt: skip
         assert "why_null" not in system["energy"] or system["energy"]["run_j"] is None

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hwsim.accounts.memory import LEARNING
 from hwsim.columns import COLUMNS, GROUPS, NUMBERS, OF_A_SEQUENCE, REPORTED, TEXTS, WHOLES, memory_column
 from hwsim.config.grid import Grid
 from hwsim.errors import OutputError
@@ -113,6 +114,7 @@ def _of_system(system: Fields) -> Fields:
         **_energies(energy),
         "assumed_fraction": energy["assumed_fraction"],
         "peak_memory_bytes": memory["peak_bytes"],
+        "most_learning_state_bytes": memory.get("most_by_class", {}).get(LEARNING),
         "operations_gradient": (system.get("work") or {}).get("operations"),
         "accesses_gradient": (system.get("work") or {}).get("accesses"),
         "time_sequence_s": time.get("sequence_s"),
