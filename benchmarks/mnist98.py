@@ -34,11 +34,14 @@ def made_up(batch: int, steps: int = STEPS) -> Episode:
 class Learner:
     """The network on a machine, ready to learn by one rule; two with the same seed start alike."""
 
-    def __init__(self, rule: str, on: str | dict[str, Any] = "ideal", seed: int = 1, chips: int = 1) -> None:
-        self.rule = learning.build(_RULE.validate_python({"name": rule}))
+    def __init__(
+        self, rule: str | dict[str, Any], on: str | dict[str, Any] = "ideal", seed: int = 1, chips: int = 1
+    ) -> None:
+        self.rule = learning.build(_RULE.validate_python({"name": rule} if isinstance(rule, str) else rule))
         stage = machines.build(hardware.machine(documents.Document("benchmark", on)), seed=seed, chips=chips)
         self.network = Network(stage, NETWORK, INPUTS, CLASSES, self.rule.uses)
         self.network.begin_training()
+        self.rule.prepare(self.network)
         self.network.program()
         self.optimizer = optimizers.build(UPDATE.optimizer, self.network)
 

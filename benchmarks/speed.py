@@ -12,14 +12,14 @@ import argparse
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import bare
 import numpy as np
 from compare import seconds
 from mnist98 import LAYERS, STEPS, Learner, made_up
 
-from hwsim import documents, initial, machines
+from hwsim import documents, initial, learning, machines
 from hwsim.accounts.schedule import Scheduler
 from hwsim.config import hardware
 from hwsim.episode import Episode
@@ -185,11 +185,60 @@ def misses(size: Size) -> Iterator[Row]:
         yield Row(f"schedule misses in a pass, {rule} on {on}", most, 30, f"of {size.steps}", "")
 
 
+RULES: dict[str, dict[str, Any]] = {
+    "bptt": {"name": "bptt"},
+    "bptt, sqrt checkpoints": {"name": "bptt", "checkpoints": "sqrt"},
+    "fpe": {"name": "fpe"},
+    "fpe_anchored, two open": {"name": "fpe_anchored", "every": 20, "age": 40},
+    "fpe_anchored, γδ, S 2, age 32": {"name": "fpe_anchored", "every": 2, "age": 32, "carry": "gamma_delta"},
+    "fpe_lagged, lag 40": {"name": "fpe_lagged", "lag": 40, "every": 20},
+    "fpe_hybrid, lag 40": {"name": "fpe_hybrid", "lag": 40, "every": 20},
+    "rtrl": {"name": "rtrl"},
+    "snap": {"name": "snap"},
+    "uoro": {"name": "uoro"},
+    "eprop, random": {"name": "eprop", "feedback": "random"},
+    "tbptt, window 10": {"name": "tbptt", "k": 10},
+    "tbptt, block 10": {"name": "tbptt", "kind": "block", "k": 10},
+    "fptt, 10 parts": {"name": "fptt", "parts": 10},
+    "one_step": {"name": "one_step"},
+}
+
+
+def rules(size: Size) -> Iterator[Row]:
+    """(h) A gradient by each rule against a forward pass on the same machine, and against BPTT in PyTorch."""
+    episode = made_up(size.batch, size.steps)
+    chosen = {name: rule for name, rule in RULES.items() if rule["name"] in learning.RULES}
+    learners = {name: Learner(rule, FLOAT32) for name, rule in chosen.items()}
+    work: dict[str, Callable[[], object]] = {name: partial(each.gradient, episode) for name, each in learners.items()}
+    work["a forward pass"] = partial(learners["bptt"].infer, episode)
+    try:
+        from in_torch import Learner as InTorch
+    except ModuleNotFoundError:
+        theirs = None
+    else:
+        theirs = "PyTorch"
+        work[theirs] = partial(InTorch(episode).gradient, "step_by_step")
+    times = seconds(work, size.repeats)
+    once = times["a forward pass"]
+    for name in learners:
+        beside = f"; {times[name] / times[theirs]:.1f} × BPTT in PyTorch" if theirs else ""
+        detail = f"{times[name] * 1e3:.0f} ms; a pass {once * 1e3:.0f} ms{beside}"
+        yield Row(f"{name}, against a forward pass", times[name] / once, None, "", detail)
+    detail = f"{times['fpe_anchored, two open'] * 1e3:.0f} ms; fpe {times['fpe'] * 1e3:.0f} ms"
+    yield Row(
+        "fpe_anchored with two anchors open, against fpe",
+        times["fpe_anchored, two open"] / times["fpe"],
+        1.5,
+        "",
+        detail,
+    )
+
+
 class MissingError(Exception):
     """Something is not measured, since what it needs is not there."""
 
 
-MEASURES = {"a": record, "b": noisy_read, "c": in_torch, "d": passes, "e": chips, "f": analog, "g": misses}
+MEASURES = {"a": record, "b": noisy_read, "c": in_torch, "d": passes, "e": chips, "f": analog, "g": misses, "h": rules}
 
 
 def main() -> None:
