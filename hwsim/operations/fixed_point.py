@@ -44,11 +44,6 @@ def _first(kept: np.ndarray, gates: np.ndarray) -> np.ndarray:
     return -((-kept << GATE) // gates)
 
 
-def _round_to(x: np.ndarray, fraction: int) -> np.ndarray:
-    rounded: np.ndarray = np.rint(x * 2.0**fraction) / 2.0**fraction
-    return rounded
-
-
 def _forget(h: np.ndarray, z: np.ndarray, bits: int, fraction: int) -> np.ndarray:
     return _numbers((_integers(h, fraction) * _gates(z, bits)) >> GATE, fraction, h, z)
 

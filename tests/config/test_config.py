@@ -188,14 +188,18 @@ def test_an_unknown_machine_or_device_is_told_with_its_place_and_the_nearest(
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("name: fpe", "name: fep", "6:18: unknown learning 'fep'; did you mean 'fpe'? allowed: bptt, fpe, "),
+        ("name: fpe", "name: fep", "6:18: unknown learning 'fep'; did you mean 'fpe'? allowed: bptt, eprop, fpe, "),
         ("name: random", "name: randm", "2:14: unknown task 'randm'; did you mean 'random'? allowed: adding, copy, "),
         (
             "name: lru",
             "name: lur",
             "5:20: unknown network.layers.0.cell 'lur'; did you mean 'lru'? allowed: gru",
         ),
-        ("name: sgd", "name: sdg", "8:30: unknown training.optimizer 'sdg'; did you mean 'sgd'? allowed: adamw, sgd"),
+        (
+            "name: sgd",
+            "name: sdg",
+            "8:30: unknown training.optimizer 'sdg'; did you mean 'sgd'? allowed: adam, adamax, adamw, sgd",
+        ),
         ("modes: 4", "modes: 4, r_mim: 1", "5:35: unknown key 'r_mim'; did you mean 'r_min'? allowed: max_phase, mode"),
         ("steps: 3", "steps: 3, clp: 1", "8:58: unknown key 'clp'; did you mean 'clip'? allowed: batch, clip, epochs"),
         ("name: tiny", "name: ../tiny", '1:7: name ("../tiny"): string should match pattern'),

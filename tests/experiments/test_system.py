@@ -211,8 +211,8 @@ def spoil_weights(monkeypatch, chip):
     """Have the weights of a chip become no numbers in the last update."""
     change = Update.__call__
 
-    def spoilt(self, losses, regularise=None):
-        change(self, losses, regularise)
+    def spoilt(self, losses, regularise=None, beside=()):
+        change(self, losses, regularise, beside)
         if self.network.machine.chips == 1:  # the rehearsal's
             return
         for trainable in self.network.trainables:

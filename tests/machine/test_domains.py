@@ -47,6 +47,8 @@ from hwsim.operations import (
     disperse_modes,
     exp,
     flat,
+    forget,
+    forgotten,
     gate,
     gather,
     greater,
@@ -56,11 +58,13 @@ from hwsim.operations import (
     join,
     larger,
     largest,
+    lookup,
     norm,
     ones,
     pad,
     pair_cross,
     pair_dot,
+    patch,
     pick,
     place,
     place_each,
@@ -71,6 +75,8 @@ from hwsim.operations import (
     quantise,
     reciprocal,
     relu,
+    remember,
+    round_to,
     sigmoid,
     sigmoid_slope,
     signs,
@@ -90,6 +96,7 @@ from hwsim.operations import (
     total,
     unequal,
     where,
+    whole,
     zeros,
 )
 from hwsim.records import Trace
@@ -97,7 +104,7 @@ from hwsim.units import converter as converters
 
 RANGE, BITS = 2.0, {"dac": 5, "adc": 6}
 CHIPS, WIRES = 2, 4
-TWICE = Places([2, 0, 2, 1])
+TWICE, FIRST = Places([2, 0, 2, 1]), Places([0])
 VECTOR, ONE, BUNDLE, SQUARE, ALL = (WIRES,), (1,), (3, WIRES), (WIRES, WIRES), (WIRES * WIRES,)
 
 
@@ -264,6 +271,13 @@ CASES = {
     "disperse_modes": _on(lambda x: disperse_modes(x, False), VECTOR),
     "disperse_modes real bundle": _on(lambda x: disperse_modes(x, True), BUNDLE),
     "pick": _on(lambda x: pick(x, TWICE), VECTOR),
+    "patch": _on(lambda x, y: patch(x, y, FIRST), VECTOR, ONE),
+    "lookup": _on(lookup, VECTOR, VECTOR),
+    "whole": _on(lambda x: whole(x, 0.25, 3), VECTOR),
+    "round_to": _on(lambda x: round_to(x, 5), VECTOR),
+    "forget": _on(lambda h, z: forget(h, z, 2, 10), VECTOR, VECTOR),
+    "forgotten": _on(lambda h, z, kept: forgotten(h, z, kept, 2, 10), VECTOR, VECTOR, VECTOR),
+    "remember": _on(lambda kept, z, lost: remember(kept, z, lost, 2, 10), VECTOR, VECTOR, VECTOR),
     "flat": _on(flat, BUNDLE),
     "qr": _on(qr, SQUARE),
     "ones": _at(lambda stage: ones(stage.machine, WIRES)),
@@ -366,6 +380,8 @@ NOT_OPERATIONS = {
     "Matrix.holds", "Coefficients.holds",  # part of applying
     "Workspace.register", "Workspace.delay_line", "Workspace.tape", "Workspace.queue", "Workspace.keep",
     "Register.after", "DelayLine.after", "DelayLine.at",  # part of storing
+    "Master.load", "Master.store", "Trainable.require_kept", "Trainable.require_master", "Trainable.sums",  # refuse
+    "Matrix.pulse", "Matrix.pulse_outer", "Coefficients.pulse",  # in tests/learning/test_update_schemes.py
 }  # fmt: skip
 OPERATORS = (
     "__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__truediv__", "__rtruediv__", "__neg__",
@@ -501,7 +517,9 @@ def test_no_kind_of_operation_is_left_out() -> None:
             for _, case, domains in trials(back=False):
                 carried_out(stage, case, domains, values(case), back=False)
         found |= {record.kind for trace in stage.machine.journal.traces for record in trace}
-    own = {words.moves.shift.kind, words.moves.count.kind, words.moves.choose.kind}  # of full scales that are chosen
+    moves = words.moves
+    own = {moves.shift.kind, moves.count.kind, moves.choose.kind}  # of full scales that are chosen
+    own |= {moves.pulse.kind, moves.pulse_outer.kind}  # of update schemes
     kinds = {kind for kind, operation in BY_KIND.items() if operation.traffic not in SPARSE}  # no chip has them
     assert found == kinds - own
 

@@ -240,7 +240,7 @@ def test_a_step_that_is_recalled_is_the_step_that_was_taken(case: str, by: str) 
 
     def look(errors: list[Register], seen: list[Seen], output: Signal) -> None:
         signals = [output]
-        for layer, register, (at, _) in zip(found.layers, errors, seen, strict=True):
+        for layer, register, (at, *_) in zip(found.layers, errors, seen, strict=True):
             delta = register.load()
             drive = layer.cell.drive_error(at, delta)
             layer.cell.accumulate(at, delta, drive)

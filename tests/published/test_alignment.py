@@ -16,6 +16,7 @@ probability for 20 seeds, and 6 % for 4, if the true means were equal.
 from __future__ import annotations
 
 from functools import cache
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from conftest import gradient
 
 from hwsim.episode import Episode
 
-STEPS, UNITS, INPUTS, OUTPUTS = 60, 16, 3, 2
+STEPS, UNITS, INPUTS, OUTPUTS = 60, 16, 4, 2
 LEAKS = (1.0, 0.3, 0.1)
 SYMMETRIC, RANDOM = {"name": "eprop", "feedback": "symmetric"}, {"name": "rflo", "feedback": "random"}
 
@@ -84,10 +85,11 @@ def cosine(mine: np.ndarray, leak: float, seed: int) -> float:
     return float(mine @ wanted / np.sqrt((mine @ mine) * (wanted @ wanted)))
 
 
-def compare(cosines: list[float], published: float, digits: int) -> None:
-    mean, error = np.mean(cosines), np.std(cosines, ddof=1) / np.sqrt(len(cosines))
-    print(f"{mean:.4f} ± {error:.4f}, published {published}: {(mean - published) / error:.1f}")
-    assert abs(mean - published) < 3 * error + 0.5 * 10**-digits
+def compare(cosines: list[float], published: float, digits: int, its_seeds: float = inf) -> None:
+    """Compare means; `its_seeds` is the number of those that are averaged in the table, if its error counts."""
+    spread = np.std(cosines, ddof=1)
+    error = spread * np.sqrt(1 / len(cosines) + 1 / its_seeds)
+    assert abs(np.mean(cosines) - published) < 3 * error + 0.5 * 10**-digits
 
 
 @pytest.mark.parametrize("leak", LEAKS)
@@ -95,7 +97,8 @@ def compare(cosines: list[float], published: float, digits: int) -> None:
 def test_means_of_one_draw_are_those_that_were_published(column: str, leak: float) -> None:
     learner, published, digits = TABLE[column]
     cosines = [cosine(found(learner, leak, seed), leak, seed) for seed in range(20)]
-    compare(cosines, published[LEAKS.index(leak)], digits)
+    its_seeds = 5 if (column, leak) == ("UORO", 0.1) else inf
+    compare(cosines, published[LEAKS.index(leak)], digits, its_seeds)
 
 
 @pytest.mark.parametrize("leak", LEAKS)
