@@ -176,6 +176,14 @@ class Cell(ABC):
         """
         raise CapabilityError(f"{self.name} does not say by which factors its parameters enter the state")
 
+    def slowest(self, modes: int) -> list[int]:
+        """The modes that forgot most slowly at first, by their numbers.
+
+        Raises:
+            CapabilityError: its state has no modes of its own.
+        """
+        raise CapabilityError(f"{self.name} mixes its units, so there are no modes that forget by themselves")
+
     def own_decay(self, at: Any, recurrent: bool = True) -> list[list[Any]]:
         """The part of J from the state of each unit to its own: `own_decay(at)[to][of]` for the blocks of the state.
 

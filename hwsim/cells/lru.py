@@ -90,6 +90,7 @@ class LRU(Cell):
         ring = initial.ring(
             machine.seed, f"{name} ring", n, options.r_min, options.r_max, options.max_phase, options.normalise
         )
+        self.first_rates = ring.nu  # ln of ln(1/|λ|)
         self.nu = Trainable(machine, f"{name} nu", "recurrent", ring.nu)
         self.theta = Trainable(machine, f"{name} theta", "recurrent", ring.theta)
         self.log_gamma = Trainable(machine, f"{name} log gamma", "input", ring.log_gamma)
@@ -168,6 +169,10 @@ class LRU(Cell):
             ("B", self.gamma.spread(at.x), self.B.gradient, conjugate_product),
         )
         return [Factor(name, (r,), None, sums, product) for name, r, sums, product in entries]
+
+    def slowest(self, modes: int) -> list[int]:
+        rates = self.first_rates.draw().tolist()
+        return sorted(sorted(range(len(rates)), key=rates.__getitem__)[:modes])
 
     def own_decay(self, at: OperatingPoint, recurrent: bool = True) -> list[list[Diagonal | None]]:
         return [[self.eigenvalues if recurrent else None]]

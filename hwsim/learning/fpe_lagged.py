@@ -18,10 +18,9 @@ from hwsim.networks.downward import downward
 from hwsim.records import ERROR, WARM_UP
 
 
-class Options(BaseModel, extra="forbid"):
-    """Forward error propagation at a distance: one pass, no replay, and memory that does not depend on the length."""
+class LagOptions(BaseModel, extra="forbid"):
+    """How far behind the front layers learn."""
 
-    name: Literal["fpe_lagged"]
     lag: Annotated[
         int, Field(ge=1, description="D: how many steps a layer learns behind those that its errors come from")
     ] = 50
@@ -59,6 +58,12 @@ class Options(BaseModel, extra="forbid"):
         return self.every or isqrt(self.age or self.lag)
 
 
+class Options(LagOptions):
+    """Forward error propagation at a distance: one pass, no replay, and memory that does not depend on the length."""
+
+    name: Literal["fpe_lagged"]
+
+
 class Lagged(Rule):
     """Errors of the window behind each step: δ_t = g_t + J_{t+1}ᵀ g_{t+1} + … , and dL/dθ ≈ Σ_t F_tᵀ δ_t, in one pass.
 
@@ -79,7 +84,7 @@ class Lagged(Rule):
     at a fixed distance are fixed-lag smoothing (Rauch, IEEE Trans. Autom. Control 8, 1963).
     """
 
-    options: Options
+    options: LagOptions
     in_place = True
 
     @property
@@ -112,7 +117,7 @@ class Lagged(Rule):
         clock = Clock.of(self.options, machine.episode.steps)
         with machine.workspace() as workspace:
             front = network.states(workspace)
-            anchors = [Anchors(layer, workspace, clock, lags) for lags, layer in enumerate(reversed(layers))]
+            anchors = [self.anchors(layer, workspace, clock, lags) for lags, layer in enumerate(reversed(layers))]
             copies = [Copy(network, workspace, clock, lags, anchors) for lags in range(1, len(layers) + 1)]
             for copy, other in pairwise(copies):
                 copy.next = other
@@ -132,6 +137,10 @@ class Lagged(Rule):
                     copy.follow(inputs, step)
         network.finish_gradient()
 
+    def anchors(self, layer: Layer, workspace: Workspace, clock: Clock, lags: int) -> Anchors:
+        """What takes in the losses for one layer, at a distance of some lags."""
+        return Anchors(layer, workspace, clock, lags)
+
 
 class Clock(NamedTuple):
     """When things happen, in steps: those of the sequence, D, S, and how many losses an anchor takes in."""
@@ -142,7 +151,7 @@ class Clock(NamedTuple):
     age: int
 
     @classmethod
-    def of(cls, options: Options, steps: int) -> Self:
+    def of(cls, options: LagOptions, steps: int) -> Self:
         """A sequence that is shorter than the lag is over after its own length."""
         return cls(steps, min(options.lag, steps), options.stride, min(options.age or options.lag, steps))
 
@@ -155,33 +164,45 @@ class Anchors:
 
     Args:
         lags: between the front of the network and the copy whose errors come in.
+
+    Attributes:
+        sends_g: whether g_t of the step that the copy is at is needed to hand errors on.
     """
 
+    sends_g = False
+
     def __init__(self, layer: Layer, workspace: Workspace, clock: Clock, lags: int) -> None:
-        self.layer, self.clock, self.begin = layer, clock, lags * clock.lag
+        self.layer, self.workspace, self.clock, self.begin = layer, workspace, clock, lags * clock.lag
         self.products: list[Register] = []
         self.sums: list[Register] = []
         for place in range(1, ceil(clock.age / clock.stride) + 1):
-            self.products.append(layer.cell.product(workspace, f"{layer.name} product {place}"))
-            self.sums.append(workspace.register(f"{layer.name} anchor {place}", layer.cell.width, LEARNING))
-        self.closed = workspace.queue(f"{layer.name} closed", layer.cell.width) if clock.age < clock.lag else None
+            self.products.append(self.product(f"{layer.name} product {place}"))
+            self.sums.append(self.register(f"{layer.name} anchor {place}"))
+        self.closed = workspace.queue(f"{layer.name} closed", self.width) if clock.age < clock.lag else None
+        self.rest = self.register(f"{layer.name} error, {lags + 1} behind") if clock.stride > 1 else None
         self.errors = workspace.delay_line(f"{layer.name} output errors on their way", layer.outputs, clock.lag)
 
     def take_in(self, level: Level, step: Step) -> None:
         """A step of the layer with the error at its output: P ← P Jᵀ and A ← A + P g for all open anchors."""
         if level.error is not None:
             self.errors.store(level.error)
-        g, opens = level.g(), step.every(self.clock.stride, after=self.begin)
+        g = level.g()
         with self.layer.machine.part(purpose=WARM_UP):
-            self._close(step)
-            if opens:
-                self.products[0].store(level.cell.identity())
-                self.sums[0].clear() if g is None else self.sums[0].store(g)
-            for place in range(len(self.sums) - opens):
-                product = level.cell.extend(self.products[place].load(), level.at)
-                self.products[place + opens].store(product)
-                known = self.sums[place].load()
-                self.sums[place + opens].store(known if g is None else known + level.cell.through(product, g))
+            self.add(level, g, step)
+
+    def add(self, level: Level, g: Signal | None, step: Step) -> None:
+        """Add the loss of a step to all open anchors."""
+        self._close(step)
+        opens = step.every(self.clock.stride, after=self.begin)
+        if opens:
+            self.products[0].store(self.held(level.cell.identity()))
+            self.sums[0].clear() if g is None else self.sums[0].store(self.held(g))
+        for place in range(len(self.sums) - opens):
+            product = level.cell.extend(self.whole(self.products[place].load()), level.at)
+            self.products[place + opens].store(self.held(product))
+            known = self.sums[place].load()
+            more = None if g is None else self.held(level.cell.through(product, g))
+            self.sums[place + opens].store(known if more is None else known + more)
 
     def move_on(self, step: Step) -> None:
         """A step without the layer, behind the end of its input."""
@@ -201,6 +222,46 @@ class Anchors:
     def due(self) -> Signal:
         """The error of the step that the copy is at, which is D steps behind."""
         return self.closed.get() if self.closed else self.sums[-1].load()
+
+    def learn(self, level: Level, step: Step) -> None:
+        """Learn from δ_t: an anchor, or J_t⁻ᵀ (δ_{t-1} - g_{t-1})."""
+        g = level.g(learn=False) if self.rest or self.sends_g else None
+        anchored = step.every(self.clock.stride, after=self.begin + self.clock.lag) or self.rest is None
+        delta = self.due() if anchored else self._inverse_transposed(level)
+        if self.rest:
+            self.rest.store(delta if g is None else delta - self.held(g))
+        self.hand_on(level, self.whole(delta), g)
+
+    def hand_on(self, level: Level, delta: Signal, g: Signal | None) -> None:
+        """Learn from δ, and send it to the layer below."""
+        level.learn(delta)
+
+    def _inverse_transposed(self, level: Level) -> Signal:
+        assert self.rest is not None, "there are steps between anchors"
+        return self.held(level.cell.inverse_transposed(level.at, self.whole(self.rest.load())))
+
+    # ---- which wires of the state are held: here all of them --------------------------------------------------------
+
+    @property
+    def width(self) -> int:
+        """Number of wires of an error."""
+        return self.layer.cell.width
+
+    def held(self, signal: Signal) -> Signal:
+        """What is held of a signal on the wires of the state."""
+        return signal
+
+    def whole(self, signal: Signal) -> Signal:
+        """A signal on the wires of the state, from what is held of it."""
+        return signal
+
+    def product(self, name: str) -> Register:
+        """A register for a product of Jacobians."""
+        return self.layer.cell.product(self.workspace, name)
+
+    def register(self, name: str) -> Register:
+        """A register for an error."""
+        return self.workspace.register(name, self.width, LEARNING)
 
 
 class Copy:
@@ -224,9 +285,6 @@ class Copy:
             return workspace.register(f"{name}, {lags} behind", width, kind)
 
         self.states = [register(f"{layer.name} h", layer.cell.width, STATE) for layer in self.layers]
-        self.rest = (
-            register(f"{self.learning.name} error", self.learning.cell.width, LEARNING) if clock.stride > 1 else None
-        )
 
     def follow(self, inputs: DelayLine, step: Step) -> None:
         """One step, unless the copy has not begun or is over."""
@@ -241,7 +299,7 @@ class Copy:
             error = self.anchors.errors.load() if carries_loss else None
         for level in downward(self.layers[-2:], error, seen[-2:]):
             if level.layer is self.learning:
-                level.learn(self._error(level, step))
+                self.anchors.learn(level, step)
             elif self.below:
                 self.below.take_in(level, step)
 
@@ -259,13 +317,3 @@ class Copy:
             seen.append(Seen(at, kept, x))
             x = out
         return seen
-
-    def _error(self, level: Level, step: Step) -> Signal:
-        """δ_t: an anchor, or J_t⁻ᵀ (δ_{t-1} - g_{t-1})."""
-        if self.rest is None:
-            return self.anchors.due()
-        anchored = step.every(self.clock.stride, after=self.behind)
-        delta = self.anchors.due() if anchored else level.cell.inverse_transposed(level.at, self.rest.load())
-        g = level.g(learn=False)
-        self.rest.store(delta if g is None else delta - g)
-        return delta

@@ -80,7 +80,7 @@ class SlowFast(Rule):
         rates = _sorted(look)
         if not rates:
             return None
-        slowest = max(of_layer[self.options.slow - 1] for of_layer in rates)
+        slowest = max(of_layer[: self.options.slow][-1] for of_layer in rates)
         return Horizon.of(max(look.steps - self.options.lag, 0), slowest, Precision.of(look), self.options.tolerance)
 
     def diagnostics(self, look: Look) -> list[Diagnostic]:

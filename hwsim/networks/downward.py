@@ -59,7 +59,7 @@ class Level:
 
     def send(self, delta: Signal) -> None:
         """Have the layer below get (∂f/∂x)ᵀ δ when this one is done with; below the lowest layer nothing is needed."""
-        self.sent = delta
+        self.sent, self.drive = delta, None
 
     def learn(self, delta: Signal, recurrent: bool = True) -> Any:
         """Add Fᵀ δ to the gradient of the cell, and `send` δ; gives the error at the drive.

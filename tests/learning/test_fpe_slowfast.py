@@ -209,6 +209,9 @@ def test_it_says_what_is_left_of_fast_errors_and_how_far_slow_ones_go() -> None:
     assert (left.value, left.good) == (close(np.exp(-0.003 * 8)), False)
     assert horizon.good is True
     assert rule(slowfast(2, 16)).diagnostics(look)[0].good is True
+    assert (
+        rule(slowfast(3, 8)).diagnostics(look)[1].name == "horizon"
+    )  # more directions than the second layer has rates
     assert rule(slowfast(2, 8)).diagnostics(Sized(machines.build(machine_options("ideal")), 1.0)) == []
 
 
