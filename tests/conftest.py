@@ -61,7 +61,7 @@ RULES = {
     "fpe neumann": {"name": "fpe", "inverse": "neumann"},
     "fpe_anchored": {"name": "fpe_anchored", "every": 2, "age": 3},
     "fpe_lagged": {"name": "fpe_lagged", "lag": 4, "every": 2},
-    "fpe_slowfast": {"name": "fpe_slowfast", "slow": 2, "lag": 3},
+    "fpe_slowfast": {"name": "fpe_slowfast", "slow": 1, "lag": 3},
     "rtrl": {"name": "rtrl"},
     "rtrl across": {"name": "rtrl", "across": True},
     "snap": {"name": "snap"},

@@ -365,7 +365,7 @@ import os, sys
 if "hwsim.experiments.study.worker" in sys.orig_argv:
     from hwsim.experiments.study import trial
     plain = trial.carry_out
-    trial.carry_out = lambda config, seed, data: os.kill(os.getpid(), 9) if seed == 1 else plain(config, seed, data)
+    trial.carry_out = lambda config, seed, *rest: os.kill(os.getpid(), 9) if seed == 1 else plain(config, seed, *rest)
 """,
         encoding="utf-8",
     )
