@@ -183,7 +183,8 @@ def _panels(figure: FigureOptions, rows: pd.DataFrame, words: Vocabulary) -> tup
                 rows_of_series = _at(rows_of_panel, [figure.hue], [hue]) if figure.hue else rows_of_panel
                 name = words.value if figure.hue_label else words.level  # the label names the numbers below it
                 label = "" if figure.hue is None else name(figure.hue, hue)
-                look = SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
+                again = number // len(SERIES)  # colours that come again have other marks
+                look = SERIES[number % len(SERIES)], MARKERS[(number + 4 * again) % len(MARKERS)]
                 series.append(Series(label, *look, list(points(figure, rows_of_series))))
             above = ", ".join(words.level(name, value) for name, value in zip(figure.across, column, strict=True))
             beside = (words.level(name, value) for name, value in zip(figure.down, row, strict=True))
