@@ -98,11 +98,17 @@ def _said(model: type[BaseModel], error: ValidationError) -> list[tuple[Place, t
     items = [(*_resolve(model, item["loc"]), item) for item in error.errors(include_url=False)]
     for number, (where, owner, item) in enumerate(items):
         others = [other for at, other in enumerate(items) if at != number and other[0][: len(where)] == where]
-        typed = str(item["type"]).endswith("_type")
-        better = any(not str(other["type"]).endswith("_type") or len(place) > len(where) for place, _, other in others)
+        typed = _of_another_type(item)
+        better = any(not _of_another_type(other) or len(place) > len(where) for place, _, other in others)
         if not typed or not (better or any(place == where for place, _, _ in said)):
             said.append((where, owner, item))
     return said
+
+
+def _of_another_type(item: Any) -> bool:
+    """Whether an error only says that a value is not of a type; a number is of another type than a word."""
+    kind = str(item["type"])
+    return kind.endswith("_type") or (kind == "literal_error" and not isinstance(item.get("input"), str))
 
 
 def _allowed(owner: type[BaseModel] | None) -> list[str]:
@@ -114,6 +120,7 @@ def _resolve(model: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[Place,
     """The place for a location of pydantic, which also names the members of unions; and the model of the last key."""
     place: list[str | int] = []
     owner: Any = model
+    loc = tuple(part for part in loc if not str(part).startswith("literal["))  # a member of a union
     for position, part in enumerate(loc):
         last = position == len(loc) - 1
         owner = _only_model(owner)
