@@ -192,7 +192,7 @@ RULES: dict[str, dict[str, Any]] = {
     "fpe_anchored, two open": {"name": "fpe_anchored", "every": 20, "age": 40},
     "fpe_anchored, γδ, S 2, age 32": {"name": "fpe_anchored", "every": 2, "age": 32, "carry": "gamma_delta"},
     "fpe_lagged, lag 40": {"name": "fpe_lagged", "lag": 40, "every": 20},
-    "fpe_hybrid, lag 40": {"name": "fpe_hybrid", "lag": 40, "every": 20},
+    "fpe_hybrid, lag 40": {"name": "fpe_hybrid", "lag": 40, "every": 20, "slow": 8},
     "rtrl": {"name": "rtrl"},
     "snap": {"name": "snap"},
     "uoro": {"name": "uoro"},

@@ -169,6 +169,10 @@ class Skips:
 
     def _leap(self, steps: range) -> int:
         """Enter as many of these steps as are of known kinds, and not the last of their kind; how many they are."""
+        if not self._landmarks.periods:  # all are of one kind, however many they are
+            if len(steps) > 1:
+                self._enter([(0, len(steps) - 1)])
+            return len(steps) - 1
         kinds = self._kinds_of(steps)
         known = [kind for kind in self._kinds if self._known(kind)]
         leapt = np.isin(kinds, known)
@@ -177,7 +181,9 @@ class Skips:
             leapt[of_kind[-1:]] = False
         length = len(steps) if leapt.all() else int(leapt.argmin())
         if length:
-            self._enter(kinds[:length])
+            starts = np.flatnonzero(np.diff(kinds[:length], prepend=kinds[0] - 1))
+            counts = np.diff(starts, append=length)
+            self._enter(list(zip(kinds[starts].tolist(), counts.tolist(), strict=True)))
         return length
 
     def _kinds_of(self, steps: range) -> np.ndarray:
@@ -188,22 +194,22 @@ class Skips:
             kinds |= (indices % period == 0).astype(np.int64) << bit
         return kinds
 
-    def _enter(self, kinds: np.ndarray) -> None:
-        """Enter steps of these kinds, in their order, into the ledgers."""
+    def _enter(self, runs: list[tuple[int, int]]) -> None:
+        """Enter runs of steps into the ledgers, each of one kind, in their order."""
         growth: Counter[str] = Counter()
         steps: list[tuple[Entered, int]] = []
-        for kind, times in zip(*np.unique(kinds, return_counts=True), strict=True):
+        times_of: Counter[int] = Counter()
+        for kind, times in runs:
+            times_of[kind] += times
+        for kind, times in sorted(times_of.items()):
             known = self._kinds[kind]
-            steps.append((known.entered, int(times)))
+            steps.append((known.entered, times))
             for name, values in (known.growth or {}).items():
-                growth[name] += values * int(times)
+                growth[name] += values * times
             self._kinds[kind] = known._replace(leapt=True)
-        starts = np.flatnonzero(np.diff(kinds, prepend=kinds[0] - 1))
-        counts = np.diff(starts, append=len(kinds))
-        traces = [self._kinds[kind].entered[0] for kind in kinds[starts]]
         self._stage.sequencer.leap(
             {name: values for name, values in growth.items() if values},
-            zip(traces, counts.tolist(), strict=True),
+            ((self._kinds[kind].entered[0], times) for kind, times in runs),
             steps,
         )
         self._held = self._holdings()

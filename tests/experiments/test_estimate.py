@@ -225,7 +225,7 @@ def assert_close(found, real):
             assert found[key] == close(value, rel=1e-12, nan_ok=True), key
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(experiment())
 def test_an_estimate_is_what_a_run_charges(monkeypatch, data):
     for module in ("system", "estimate"):  # so that tests have a remainder
