@@ -221,7 +221,7 @@ class SweepTiming:
 Runs = tuple[tuple[int, int], ...]
 """Runs of equal steps: traces, and how many steps each."""
 
-_LONGEST = 512
+_LONGEST = 64
 """The most runs of a block that is looked for."""
 
 
