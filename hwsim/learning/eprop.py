@@ -15,7 +15,7 @@ from hwsim.machine import Matrix, Signal, Workspace
 from hwsim.networks import Layer, Level, Network
 from hwsim.networks.readout import Dense
 from hwsim.operations import pad
-from hwsim.records import GRADIENT, WEIGHT_WRITE
+from hwsim.records import WEIGHT_WRITE
 
 Feedback = Annotated[
     Literal["symmetric", "random", "adaptive"],
@@ -100,25 +100,10 @@ class EProp(ForwardRule):
         update(losses, beside=[adapted.trainable])
         self._program(network, [adapted])
 
-    def gradients(self, network: Network) -> None:
+    def met(self, level: Level, error: Signal | None) -> Signal | None:
         if self.options.feedback == "symmetric":
-            super().gradients(network)
-            return
-        machine = network.machine
-        with machine.workspace() as workspace:
-            states = network.states(workspace)
-            traces = {layer: self.sensitivities(layer.cell, workspace) for layer in network.layers}
-            for step in machine.forward_pass("forward"):
-                output, seen = network.step(states, step)
-                error = network.loss_error(output, step)
-                for level in network.downward(error, seen):
-                    with machine.part(purpose=GRADIENT):
-                        traces[level.layer].advance(level.at)
-                    if error is not None:
-                        signal = self._broadcast(level, error)
-                        with machine.part(purpose=GRADIENT):
-                            traces[level.layer].learn(signal)
-        network.finish_gradient()
+            return super().met(level, error)
+        return None if error is None else self._broadcast(level, error)
 
     def _broadcast(self, level: Level, error: Signal) -> Signal:
         """B times the error at the network's output; the readout of the layer learns from the error at its own."""
@@ -135,7 +120,7 @@ class EProp(ForwardRule):
 def linear(layer: Layer) -> Dense | None:
     """The only map of a layer's readout, if it is one."""
     *before, last = layer.readout.blocks
-    plain = (
-        isinstance(last, Dense) and last.W.shape[1] == layer.readout.visible and not any(b.trainables for b in before)
-    )
-    return last if plain and isinstance(last, Dense) else None
+    if not isinstance(last, Dense):
+        return None
+    alone = last.W.shape[1] == layer.readout.visible and not any(block.trainables for block in before)
+    return last if alone else None

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from math import exp, isnan
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
 from hwsim.accounts.memory import LEARNING
 from hwsim.errors import CapabilityError, ConfigError
-from hwsim.learning.diagnostics import Diagnostic, Look
+from hwsim.learning.diagnostics import Look
 from hwsim.learning.fpe_lagged import Anchors, Clock, Lagged, LagOptions
+from hwsim.learning.sensitivities import columns
 from hwsim.machine import Register, Signal, Step, Workspace
 from hwsim.networks import Layer, Level, Network
-from hwsim.operations import pad, pick
-from hwsim.operations.wiring import Places
+from hwsim.operations import Places, pad, pick
 from hwsim.records import GRADIENT
 
 
@@ -67,18 +66,10 @@ class Hybrid(Lagged):
     def anchors(self, layer: Layer, workspace: Workspace, clock: Clock, lags: int) -> Anchors:
         return FastAnchors(layer, workspace, clock, lags, self.modes[layer], layer is self.lowest)
 
-    def diagnostics(self, look: Look) -> list[Diagnostic]:
-        found, k = [each for each in super().diagnostics(look) if each.name != "truncated"], self.options.slow
-        window, tolerance = min(self.options.age or self.options.lag, look.steps), self.options.tolerance
-        fast = [rate for of_layer in look.rates().values() for rate in sorted(of_layer)[k:]]
-        if not fast or any(map(isnan, fast)):
-            return found
-        slow = sum(exp(-rate * window) > tolerance for rate in fast) if window < look.steps else 0
-        said = (
-            f"more than {tolerance:g} of an error is left after {window} steps: more modes are slow" if slow else None
-        )
-        what = "share of fast modes whose errors go further than the lag"
-        return [Diagnostic("truncated", "", what, slow / len(fast), verdict=said, good=not slow), *found]
+    lagging, remedy = "fast modes", ": more modes are slow"
+
+    def rates(self, look: Look) -> list[float]:
+        return [rate for of_layer in look.rates().values() for rate in sorted(of_layer)[self.options.slow :]]
 
 
 class Wires:
@@ -123,9 +114,8 @@ class FastAnchors(Anchors):
         super().__init__(layer, workspace, clock, lags)
         self.traces: dict[str, Register] = {}
         for name, shape in layer.cell.traced.items():
-            bundle = shape[1] if len(shape) > 1 else 0
-            trace = workspace.register(f"{layer.name} trace of {name}", modes.slow.width, LEARNING, bundle=bundle)
-            self.traces[name] = trace
+            trace = f"{layer.name} trace of {name}"
+            self.traces[name] = workspace.register(trace, modes.slow.width, LEARNING, bundle=columns(shape))
 
     def add(self, level: Level, g: Signal | None, step: Step) -> None:
         """Add the loss of a step to all open anchors; M ← λ M + F, and Mᵀ g to the gradient."""

@@ -99,14 +99,21 @@ class Lagged(Rule):
         steps = min(self.options.stride, look.steps) - 1
         return Horizon.of(steps, look.forgetting(), Precision.of(look), self.options.tolerance)
 
+    lagging, remedy = "modes or directions", ""
+    """What has errors that a lag cuts off, and what the rule advises against it."""
+
+    def rates(self, look: Look) -> list[float]:
+        """The rates of all that is `lagging`."""
+        return [rate for of_layer in look.rates().values() for rate in of_layer]
+
     def diagnostics(self, look: Look) -> list[Diagnostic]:
-        rates = [rate for of_layer in look.rates().values() for rate in of_layer]
+        rates, tolerance = self.rates(look), self.options.tolerance
         if not rates or any(map(isnan, rates)):
             return super().diagnostics(look)
         window = min(self.options.age or self.options.lag, look.steps)
-        slow = sum(exp(-rate * window) > self.options.tolerance for rate in rates) if window < look.steps else 0
-        said = f"more than {self.options.tolerance:g} of an error is left after {window} steps" if slow else None
-        what = "share of modes or directions whose errors go further than the lag"
+        slow = sum(exp(-rate * window) > tolerance for rate in rates) if window < look.steps else 0
+        said = f"more than {tolerance:g} of an error is left after {window} steps{self.remedy}" if slow else None
+        what = f"share of {self.lagging} whose errors go further than the lag"
         return [
             Diagnostic("truncated", "", what, slow / len(rates), verdict=said, good=not slow),
             *super().diagnostics(look),

@@ -65,9 +65,6 @@ class SlowFast(Rule):
     def shortest(self) -> int:
         return self.options.lag + 3
 
-    def passes(self, layers: int) -> int:
-        return layers + 1
-
     def check(self, network: Network) -> None:
         for layer in network.layers:
             if self.options.slow > layer.cell.width:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
 
 from hwsim.cells import Cell
 from hwsim.cells.factor import Factor
-from hwsim.learning.sensitivities import Sensitivities
+from hwsim.learning.sensitivities import Sensitivities, columns
 from hwsim.machine import Signal, Workspace
 from hwsim.operations import Places, collect, flat, identity, pick
 
@@ -29,13 +28,11 @@ class Kept(Sensitivities):
         self._pairs = {rows: Pairs(cell, links, rows, steps) for rows in {shape[0] for shape in shapes.values()}}
         self._of = {name: self._pairs[shape[0]] for name, shape in shapes.items()}
         self._registers = {
-            name: self._register(workspace, name, self._of[name].kept, prod(shape[1:]) if shape[1:] else 0)
-            for name, shape in shapes.items()
+            name: self._register(workspace, name, self._of[name].kept, columns(shape)) for name, shape in shapes.items()
         }
 
     def advance(self, at: Any) -> None:
-        columns = self.cell.along(at, identity(self.cell.machine, self.cell.width))  # vector l is J e_l
-        jacobian = flat(columns)
+        jacobian = flat(self.cell.along(at, identity(self.cell.machine, self.cell.width)))  # vector l is J e_l
         through = {rows: pick(jacobian, pairs.factors) for rows, pairs in self._pairs.items()}
         self._now: dict[str, tuple[Factor, Signal]] = {}
         for factor in self.cell.factors(at):

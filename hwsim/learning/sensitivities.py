@@ -15,10 +15,10 @@ from hwsim.cells import Cell
 from hwsim.cells.factor import Factor
 from hwsim.learning.rule import Rule
 from hwsim.machine import Register, Signal, Workspace
-from hwsim.networks import Network
+from hwsim.networks import Level, Network
 from hwsim.networks.readout import Changes
 from hwsim.operations import gather, join, ones, place, place_each, plus, project, sqrt, square, take, total
-from hwsim.records import GRADIENT
+from hwsim.records import GRADIENT, Shape
 
 
 class Sensitivities(ABC):
@@ -63,15 +63,26 @@ class ForwardRule(Rule):
             kept = {layer: self.sensitivities(layer.cell, workspace) for layer in network.layers}
             for step in machine.forward_pass("forward"):
                 output, seen = network.step(states, step)
-                for level in network.downward(network.loss_error(output, step), seen):
+                error = network.loss_error(output, step)
+                for level in network.downward(error, seen):
                     with machine.part(purpose=GRADIENT):
                         kept[level.layer].advance(level.at)
-                    g = level.g()
-                    if g is not None:
+                    met = self.met(level, error)
+                    if met is not None:
                         with machine.part(purpose=GRADIENT):
-                            kept[level.layer].learn(g)
-                        level.send(g)
+                            kept[level.layer].learn(met)
         network.finish_gradient()
+
+    def met(self, level: Level, error: Signal | None) -> Signal | None:
+        """The error at the state that M meets in this step: g, which also goes on to the layer below; None without one.
+
+        Args:
+            error: the error at the output of the network.
+        """
+        g = level.g()
+        if g is not None:
+            level.send(g)
+        return g
 
 
 class OwnTraces(Sensitivities):
@@ -87,10 +98,7 @@ class OwnTraces(Sensitivities):
         super().__init__(cell)
         self.recurrent = recurrent
         self._registers = {
-            name: [
-                self._register(workspace, name, shape[0], prod(shape[1:]) if shape[1:] else 0, block)
-                for block in range(cell.blocks)
-            ]
+            name: [self._register(workspace, name, shape[0], columns(shape), block) for block in range(cell.blocks)]
             for name, shape in cell.traced.items()
         }
 
@@ -173,6 +181,11 @@ class Whole(Sensitivities):
 def exact(cell: Cell, workspace: Workspace) -> OwnTraces | Whole:
     """All of M, in the fewest numbers."""
     return Whole(cell, workspace) if cell.dense else OwnTraces(cell, workspace)
+
+
+def columns(shape: Shape) -> int:
+    """How many vectors on its rows a parameter is, as a bundle; 0 for one that has no columns, and is a vector."""
+    return prod(shape[1:]) if shape[1:] else 0
 
 
 def rows_of(signal: Signal, rows: int) -> Signal:

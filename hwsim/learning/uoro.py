@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
-from math import prod, sqrt
+from math import sqrt
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from hwsim.accounts.memory import LEARNING
 from hwsim.cells import Cell
 from hwsim.cells.factor import Factor
-from hwsim.learning.sensitivities import ForwardRule, Sensitivities, balance, rows_of, size_of
+from hwsim.learning.sensitivities import ForwardRule, Sensitivities, balance, columns, rows_of, size_of
 from hwsim.machine import Signal, Workspace
 from hwsim.operations import reciprocal, signs, singles, total
 from hwsim.operations import sqrt as root
@@ -50,7 +50,7 @@ class RankOne(Sensitivities):
                 f"{cell.name} theta of {name}",
                 sums.size[0],
                 LEARNING,
-                bundle=prod(sums.size[1:]) * (len(sums.size) > 1),
+                bundle=columns(sums.size),
             )
             for name, sums in cell.sums.items()
         }
