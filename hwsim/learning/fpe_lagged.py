@@ -318,9 +318,6 @@ class Copy:
                 before = state.load()
                 if begins and self.machine.episode.continues and self.next and number < len(self.next.states):
                     self.next.states[number].store(before)
-                h, at = layer.cell.step(before, x)
-                state.store(h)
-                out, kept = layer.readout.forward(h)
-            seen.append(Seen(at, kept, x))
-            x = out
+                x, point = layer.step(before, x, state)
+            seen.append(point)
         return seen

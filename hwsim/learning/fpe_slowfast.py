@@ -190,10 +190,7 @@ class Front:
         with self.machine.part(purpose=ERROR):
             for number, layer in enumerate(self.layers):
                 with self.machine.part(layer.name):
-                    h, at = layer.cell.step(self._before(number, step), x)
-                    self.states[number].store(h)
-                    out, kept = layer.readout.forward(h)
-                seen, x = Seen(at, kept, x), out
+                    x, seen = layer.step(self._before(number, step), x, self.states[number])
         return seen
 
     def _before(self, number: int, step: Step) -> Signal:

@@ -78,6 +78,13 @@ class Layer:
             self.readout = Readout(machine, name, options.readout, seen.width, seen.visible, outputs)
         self.trainables = self.cell.trainables + self.readout.trainables
 
+    def step(self, before: Signal, x: Signal, state: Register) -> tuple[Signal, Seen]:
+        """One step from a state, and the readout; the new state goes into a register."""
+        h, at = self.cell.step(before, x)
+        state.store(h)
+        out, kept = self.readout.forward(h)
+        return out, Seen(at, kept, x)
+
     def program(self) -> None:
         with self.machine.part(self.name):
             self.cell.program()
