@@ -2,14 +2,14 @@
 
 from collections import Counter
 
-from hwsim.operations import BY_KIND, Work, moves
+from hwsim.operations import BY_KIND, Work, moves, sparse
 from hwsim.records import Record, Trace
 
 _ACCESSES = {
     move.kind
     for move in (
         moves.load, moves.store, moves.push, moves.pop, moves.put, moves.get,
-        moves.accumulate, moves.outer, moves.keep, moves.replay,
+        moves.accumulate, moves.outer, sparse.outer, moves.keep, moves.replay,
     )
 }  # fmt: skip
 

@@ -374,9 +374,11 @@ class Machine:
         signal._value, signal._step, signal._slot, signal._machine = value, self._now, slot, self
         return signal
 
-    def note(self, head: Head, shape: Shape, reads: tuple[int | str, ...], writes: str) -> None:
+    def note(
+        self, head: Head, shape: Shape, reads: tuple[int | str, ...], writes: str, work: Shape | None = None
+    ) -> None:
         """Enter one operation that writes a storage."""
-        self._entries.append((head, shape, None, reads, writes))
+        self._entries.append((head, shape, work, reads, writes))
 
     def finish(self, head: Head, value: np.ndarray) -> np.ndarray:
         """What is still to be done to a new value, on machines where `finishes` is set.

@@ -181,7 +181,7 @@ class Port:
         machine, error, x = self.machine, self._summand(error), self._summand(x)
         self.sum_sparse_outer(sums, machine.see(error), machine.see(x))
         head, size = machine.heads[sparse.outer, self.name], (*sums.size, sums.columns)
-        machine.note(head, (0, 0, *size), (error._slot, x._slot, sums.matrix), sums.name)
+        machine.note(head, (0, 0, *sums.size), (error._slot, x._slot, sums.matrix), sums.name, size)
 
     def sum_sparse_outer(self, sums: SparseSums, error: np.ndarray, value: np.ndarray) -> None:
         """Add outer products at the connections of a sparse matrix, summed over sequences."""

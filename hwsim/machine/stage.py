@@ -61,7 +61,9 @@ class Stage(Carrier, Protocol):
     def finish(self, head: Head, value: np.ndarray) -> np.ndarray:
         """What is still to be done to a new value."""
 
-    def note(self, head: Head, shape: Shape, reads: tuple[int | str, ...], writes: str) -> None:
+    def note(
+        self, head: Head, shape: Shape, reads: tuple[int | str, ...], writes: str, work: Shape | None = None
+    ) -> None:
         """Enter one operation that writes a storage."""
 
     def digital(self, x: Signal) -> Signal:

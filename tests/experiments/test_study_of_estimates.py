@@ -85,14 +85,15 @@ def test_exponents_are_those_of_the_textbook(folder: Path) -> None:
     assert table.columns[0].endswith("over N, dense")
 
 
-def test_accesses_are_what_storages_are_read_and_written() -> None:
+@pytest.mark.parametrize("fan_in", [None, 2])
+def test_accesses_are_what_storages_are_read_and_written(fan_in: int | None) -> None:
     """Truncation after one step, for N units, d inputs and o outputs, counted by hand."""
     n, d, o, steps = 5, 3, 2, 7
     made = estimate(
         {
             "name": "counted",
             "task": {"name": "random", "steps": steps, "width": d, "outputs": o, "train": 1, "test": 1},
-            "network": {"layers": [{"cell": {"name": "leaky_tanh", "units": n}}]},
+            "network": {"layers": [{"cell": {"name": "leaky_tanh", "units": n, "fan_in": fan_in}}]},
             "learning": {"name": "one_step"},
             "machine": "ideal",
             "gradient_check": {"sequences": 1},
@@ -100,6 +101,6 @@ def test_accesses_are_what_storages_are_read_and_written() -> None:
         }
     )
     state = 2 * n  # load and store
-    cell = n * n + n * d + n  # sums of W, U and b
+    cell = n * (fan_in or n) + n * d + n  # sums of W, U and b
     readout = o * n + o
     assert made.summary.systems["substrate"].work.accesses == steps * (state + cell + readout)
