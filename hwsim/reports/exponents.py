@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from hwsim.config.study import FigureOptions
-from hwsim.reports.figures.points import drawn, levels, points
+from hwsim.reports.figures.points import at, drawn, levels, points
 from hwsim.reports.tables import NOTHING, Table, TableCell, TableRow
 from hwsim.reports.vocabulary import Vocabulary
 from hwsim.results.study_folder import StudyFolder
@@ -37,11 +37,8 @@ def _of_figure(figure: FigureOptions, rows: pd.DataFrame) -> dict[str, dict[str,
     what = f"{figure.y_label or words.column(figure.y)} over {words.column(figure.x)}"
     columns = {}
     for level in levels(rows, places) if places else [()]:
-        part = rows
-        for name, value in zip(places, level, strict=True):
-            part = part[part[name] == value]
         title = ", ".join([what, *map(words.level, places, level)])
-        columns[title] = dict(_of_lines(figure, part, words))
+        columns[title] = dict(_of_lines(figure, at(rows, places, level), words))
     return columns
 
 

@@ -15,7 +15,7 @@ from matplotlib.patches import Patch, Rectangle
 from hwsim.config.study import FigureOptions
 from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, PAPER
 from hwsim.reports.figures.header import Header
-from hwsim.reports.figures.points import DataPoint, drawn, levels, points
+from hwsim.reports.figures.points import DataPoint, at, drawn, levels, points
 from hwsim.reports.vocabulary import Vocabulary
 
 _CELL = (46, 26)
@@ -44,9 +44,7 @@ def compose(sheet: Figure, figure: FigureOptions, table: pd.DataFrame, *, titled
     low, high = _ends(figure, rows)
     axes = sheet.subplots(down, across, sharex=True, sharey=True, squeeze=False)
     for ax, level in zip(axes.ravel(), panels, strict=False):
-        part = rows
-        for name, value in zip(places, level, strict=True):
-            part = part[part[name] == value]
+        part = at(rows, places, level)
         _cells(ax, figure, part, xs, ups, (low, high), words)
         _boundary(ax, figure, part, xs, ups)
         ax.set_title(", ".join(map(words.level, places, level)), pad=7, loc="left", fontsize=10.5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import isfinite, isnan
 from typing import Any, NamedTuple
 
@@ -65,6 +65,13 @@ def points(figure: FigureOptions, rows: pd.DataFrame) -> Iterator[DataPoint]:
         low, middle, high = _spread(figure, values) if len(values) else (None, None, None)
         lost_values = int((missing & lost[group.index]).sum())
         yield DataPoint(x, low, middle, high, len(group), lost_values, int(missing.sum()) - lost_values, hollow(group))
+
+
+def at(rows: pd.DataFrame, columns: list[str], level: Sequence[Any]) -> pd.DataFrame:
+    """The rows with one combination of values of columns."""
+    for column, value in zip(columns, level, strict=True):
+        rows = rows[rows[column] == value]
+    return rows
 
 
 def levels(rows: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:

@@ -23,7 +23,7 @@ from hwsim.errors import OutputError
 from hwsim.reports.figures import map as maps
 from hwsim.reports.figures.canvas import INK, MARKERS, MUTED, PAPER, SERIES, Decades, Drawing, canvas, drawing, written
 from hwsim.reports.figures.header import Header
-from hwsim.reports.figures.points import DataPoint, drawn, levels, points
+from hwsim.reports.figures.points import DataPoint, at, drawn, levels, points
 from hwsim.reports.vocabulary import Vocabulary
 from hwsim.results.study.table import replace
 
@@ -177,10 +177,10 @@ def _panels(figure: FigureOptions, rows: pd.DataFrame, words: Vocabulary) -> tup
     panels = []
     for row in down:
         for column in across:
-            rows_of_panel = _at(rows, [*figure.down, *figure.across], [*row, *column])
+            rows_of_panel = at(rows, [*figure.down, *figure.across], [*row, *column])
             series = []
             for number, hue in enumerate(hues):
-                rows_of_series = _at(rows_of_panel, [figure.hue], [hue]) if figure.hue else rows_of_panel
+                rows_of_series = at(rows_of_panel, [figure.hue], [hue]) if figure.hue else rows_of_panel
                 name = words.value if figure.hue_label else words.level  # the label names the numbers below it
                 label = "" if figure.hue is None else name(figure.hue, hue)
                 again = number // len(SERIES)  # colours that come again have other marks
@@ -190,12 +190,6 @@ def _panels(figure: FigureOptions, rows: pd.DataFrame, words: Vocabulary) -> tup
             beside = (words.level(name, value) for name, value in zip(figure.down, row, strict=True))
             panels.append(Panel(above, "\n".join(_lines(text, _BESIDE) for text in beside), series))
     return panels, len(across) if figure.down else min(len(across), _ACROSS)
-
-
-def _at(rows: pd.DataFrame, columns: list[str], values: list[Any]) -> pd.DataFrame:
-    for column, value in zip(columns, values, strict=True):
-        rows = rows[rows[column] == value]
-    return rows
 
 
 def _lines(text: str, letters: float) -> str:
