@@ -28,11 +28,11 @@ ALIKE = 3
 
 
 class Equals:
-    """Counts what is alike in a row: steps, or rounds, each with the one that is a period before it."""
+    """Counts the rounds in a row that are alike, each with the one that is a period before it."""
 
-    def __init__(self, stage: Stage, what: str) -> None:
-        self._stage, self._what, self._period = stage, what, 1
-        self._held = [self._holdings()]  # before the first of the latest, and behind each of them
+    def __init__(self, stage: Stage) -> None:
+        self._stage, self._period = stage, 1
+        self._held = [_holdings(stage)]  # before the first of the latest, and behind each of them
         self._latest: list[Any] = []  # as many as a period has, if there were so many
         self._alike = self._due = 0
 
@@ -40,20 +40,20 @@ class Equals:
         """What the latest period has changed in what is held, if enough are alike; None if not.
 
         Args:
-            period: steps or rounds after which all is alike.
-            looks: what the latest step or round was like besides.
+            period: rounds after which all is alike.
+            looks: what the latest round was like besides.
 
         Raises:
             CausalityError: it is not like the ones that were leapt over.
         """
-        held = self._holdings()
+        held = _holdings(self._stage)
         this = _change(self._held[-1], held), *looks
         if period != self._period:
             self._period, self._alike = period, 0
         alike = len(self._latest) >= period and this == self._latest[-period]
         if self._due and not alike:
             raise CausalityError(
-                f"{self._stage.sequencer.sweep_name!r}: the last of many {self._what} that should be alike is not like "
+                f"{self._stage.sequencer.sweep_name!r}: the last of many rounds that should be alike is not like "
                 "the others; a rule that branches on anything but what a step says of itself has to ask for its index"
             )
         self._due, self._alike = max(self._due - 1, 0), self._alike + 1 if alike else 0
@@ -65,10 +65,12 @@ class Equals:
 
     def leapt(self) -> None:
         """There was a leap over whole periods; the next period has to be like the one before it."""
-        self._held, self._alike, self._due = [self._holdings()], 0, self._period
+        self._held, self._alike, self._due = [_holdings(self._stage)], 0, self._period
 
-    def _holdings(self) -> dict[str, int]:
-        return {name: holding.values for name, holding in self._stage.holdings.ledger.live.items()}
+
+def _holdings(stage: Stage) -> dict[str, int]:
+    """How many values each storage holds."""
+    return {name: holding.values for name, holding in stage.holdings.ledger.live.items()}
 
 
 def _change(before: dict[str, int], held: dict[str, int]) -> dict[str, tuple[int, bool, bool]]:
@@ -116,7 +118,7 @@ class Skips:
         self._landmarks = stage.sequencer.presenter.landmarks
         self._kinds: dict[int, Kind] = {}
         self._section: tuple[Any, ...] = ()
-        self._held = self._holdings()
+        self._held = _holdings(self._stage)
 
     def after(self, step: Step, position: int) -> int:
         """How many steps further the pass goes on, when the step at `position` is over: 1, or a leap.
@@ -143,7 +145,7 @@ class Skips:
 
     def _note(self, kind: int) -> None:
         """Note what the step that is over was like."""
-        sequencer, held, known = self._stage.sequencer, self._holdings(), self._kinds.get(kind)
+        sequencer, held, known = self._stage.sequencer, _holdings(self._stage), self._kinds.get(kind)
         entered = sequencer.journal.entered
         looks = _change(self._held, held), entered[0]
         alike = known is not None and looks == known.looks
@@ -212,15 +214,12 @@ class Skips:
             ((self._kinds[kind].entered[0], times) for kind, times in runs),
             steps,
         )
-        self._held = self._holdings()
-
-    def _holdings(self) -> dict[str, int]:
-        return {name: holding.values for name, holding in self._stage.holdings.ledger.live.items()}
+        self._held = _holdings(self._stage)
 
 
 def rounds(stage: Stage, parts: Sequence[range]) -> Iterator[range]:
     """The parts of a sequence, each for a round of passes over it; parts that are like those before are leapt over."""
-    equals, position, sequencer = Equals(stage, "rounds"), 0, stage.sequencer
+    equals, position, sequencer = Equals(stage), 0, stage.sequencer
     landmarks, journal = sequencer.presenter.landmarks, sequencer.journal
     begun: list[Standing] = []
 
