@@ -35,11 +35,6 @@ def size_of_errors(network: Network, episode: Episode) -> float:
     return float(sizes.min()) if np.isfinite(sizes).all() else nan
 
 
-def forgetting(network: Network, episode: Episode) -> float:
-    """The rate of the fastest direction of all layers, see `rates`."""
-    return fastest(rates(network, episode))
-
-
 def fastest(rates: dict[str, np.ndarray]) -> float:
     """The largest of all rates, or NaN if one is undefined."""
     return float(np.max([each.max() for each in rates.values()])) if rates else nan

@@ -12,7 +12,7 @@ from hwsim import learning
 from hwsim.config import experiment as config
 from hwsim.documents import Document
 from hwsim.experiments.footprint import footprint
-from hwsim.experiments.forgetting import forgetting
+from hwsim.experiments.forgetting import fastest, rates
 from hwsim.experiments.run import run
 from hwsim.learning.diagnostics import Diagnostic, Look
 from hwsim.learning.fpe import FPE
@@ -49,7 +49,7 @@ def test_a_diagonal_recurrence_forgets_as_fast_as_its_smallest_eigenvalue():
     episode = random_episode()
     made = built("lru", rule("fpe"), episode)
     nu = next(trainable for trainable in made.trainables if trainable.name.endswith("nu")).master.value[0]
-    assert forgetting(made, episode) == close(np.exp(nu).max(), rel=1e-9)  # |λ| = exp(-exp(ν))
+    assert fastest(rates(made, episode)) == close(np.exp(nu).max(), rel=1e-9)  # |λ| = exp(-exp(ν))
 
 
 def test_a_single_tanh_unit_forgets_by_its_mean_logarithmic_slope():
@@ -62,7 +62,7 @@ def test_a_single_tanh_unit_forgets_by_its_mean_logarithmic_slope():
         y = np.tanh(h @ w.T + episode.inputs[:, t] @ u.T + b)
         slopes.append(np.log(np.abs(0.7 + 0.3 * (1 - y**2) * w[0, 0])))
         h = 0.7 * h + 0.3 * y
-    assert forgetting(made, episode) == close(-np.mean(slopes), rel=1e-9)
+    assert fastest(rates(made, episode)) == close(-np.mean(slopes), rel=1e-9)
 
 
 @pytest.mark.parametrize(("leak", "fits"), [(0.1, True), (0.2, False)])
@@ -169,7 +169,7 @@ def test_one_layer_that_is_no_number_is_enough():
         nus[place].master.value[..., 0] = np.nan
         made.program()
         with np.errstate(all="ignore"):
-            assert np.isnan(forgetting(made, episode))
+            assert np.isnan(fastest(rates(made, episode)))
 
 
 def test_errors_that_shrink_may_never_reach_the_tolerance():
