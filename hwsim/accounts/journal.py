@@ -5,61 +5,33 @@ are exact.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from hwsim.accounts.runs import Runs
 from hwsim.records import Entry, Trace, record
 
 PASS = "pass"
 PHASE = "phase"
 
 
-class Runs(tuple[tuple[int, int], ...]):
-    """Runs of equal steps, `(trace, steps)` in order; there may be many of them, so what is asked often is kept."""
-
-    @cached_property
-    def _hash(self) -> int:
-        return tuple.__hash__(self)
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    @cached_property
-    def steps(self) -> Counter[int]:
-        """How many steps each trace has."""
-        return counted(self)
-
-
-def counted(runs: tuple[tuple[int, int], ...]) -> Counter[int]:
-    """How many steps each trace has in some runs."""
-    count: Counter[int] = Counter()
-    for trace, steps in runs:
-        count[trace] += steps
-    return count
-
-
 class Sweep(NamedTuple):
-    """A pass over the input, or a phase outside passes, as runs of equal steps.
+    """A pass over the input, or a phase outside passes.
 
     Attributes:
         name: what the rule calls it.
         kind: `PASS` (repeated for every sequence on a serial machine) or `PHASE` (once a batch).
-        runs: `(trace, steps)` pairs in order; a trace is its number in the journal.
+        runs: its steps in order; a trace is its number in the journal.
         beyond: the number of its steps, the last ones, that are behind the end of the input.
     """
 
     name: str
     kind: str
-    runs: tuple[tuple[int, int], ...]
+    runs: Runs
     beyond: int = 0
-
-    def steps(self) -> Counter[int]:
-        """How many steps each trace has."""
-        return self.runs.steps if isinstance(self.runs, Runs) else counted(self.runs)
 
 
 class Batch(NamedTuple):
@@ -139,7 +111,7 @@ class Totals:
         for batch, times in self.batches.items():
             for sweep, alike in Counter(batch.sweeps).items():
                 repeat = alike * times * (batch.sequences if sweep.kind == PASS else 1)
-                for trace, steps in sweep.steps().items():
+                for trace, steps in sweep.runs.steps.items():
                     count[sweep, trace] += steps * repeat
         return count
 
@@ -153,11 +125,13 @@ class Journal:
         self.detail: list[Done] | None = None
         """While this is a list, every step is added to it."""
         self.latest: Batch | None = None
+        self.blocks: dict[Any, Runs] = {}
+        """Blocks of runs that were entered, so that equal ones are one."""
         self._chips = chips
         self._numbers: dict[tuple[Entry, ...], int] = {}
         self._traces: dict[Trace, int] = {}
         self._sweeps: list[Sweep] = []
-        self._runs: list[list[int]] | None = None
+        self._runs: list[list[Any]] | None = None
         self._name, self._kind, self._beyond = "", "", 0
         self._last_entries: list[Entry] | None = None  # not those of a step without operations
         self._last_activities: np.ndarray | None = None
@@ -202,10 +176,10 @@ class Journal:
         """The last step."""
         return self.last, self._last_activities
 
-    def leap(self, runs: Iterable[tuple[int, int]], steps: Sequence[tuple[Entered, int]]) -> None:
-        """Enter runs of traces, made of steps that were entered before, each of them so many times more."""
-        for trace, count in runs:
-            self._add_to_runs(trace, count)
+    def leap(self, runs: Runs, steps: Sequence[tuple[Entered, int]]) -> None:
+        """Enter runs, made of steps that were entered before, each of them so many times more."""
+        for what, count in runs:
+            self._add_to_runs(what, count)
         for (trace, activities), times in steps:
             if activities is not None:
                 self.totals.activities[trace] += activities * times
@@ -213,12 +187,12 @@ class Journal:
                 latest = next(done for done in reversed(self.detail) if done.trace == trace)
                 self.detail.append(Done(latest.sweep, latest.step, trace, activities).repeated(times))
 
-    def _add_to_runs(self, trace: int, steps: int) -> None:
+    def _add_to_runs(self, what: int | Runs, times: int) -> None:
         assert self._runs is not None
-        if self._runs and self._runs[-1][0] == trace:
-            self._runs[-1][1] += steps
+        if self._runs and self._runs[-1][0] == what:
+            self._runs[-1][1] += times
         else:
-            self._runs.append([trace, steps])
+            self._runs.append([what, times])
 
     def mark(self) -> Standing:
         """Where the journal stands, between sweeps."""
@@ -239,7 +213,7 @@ class Journal:
 
     def close_sweep(self) -> None:
         assert self._runs is not None
-        runs = Runs((trace, steps) for trace, steps in self._runs)
+        runs = Runs((what, times) for what, times in self._runs)
         self._sweeps.append(Sweep(self._name, self._kind, runs, self._beyond))
         self._runs = None
 

@@ -55,14 +55,19 @@ ONCE = Occurrence()
 class Pass:
     """The traces of one pass, and how they depend on each other from step to step.
 
+    Args:
+        flows: of traces that were looked at before, by their numbers; those of others are added.
+
     Attributes:
         steps: how many the pass has.
     """
 
-    def __init__(self, traces: dict[int, Trace], steps: int) -> None:
-        self.steps, self._traces = steps, traces
-        self._flows = {number: Flow(trace) for number, trace in traces.items()}
-        self._reach = _closure([edges for flow in self._flows.values() for edges in flow.edges.items()])
+    def __init__(self, traces: dict[int, Trace], steps: int, flows: dict[int, Flow] | None = None) -> None:
+        flows = {} if flows is None else flows
+        self.steps, self._traces, self._flows = steps, traces, flows
+        for number in traces.keys() - flows.keys():
+            flows[number] = Flow(traces[number])
+        self._loops = _loops([edges for number in traces for edges in flows[number].edges.items()])
         self._matrices = self._read_by_each_loop(traces)
         weights = {name: size for trace in traces.values() for _, name, size in _matrices(trace)}
         sums = {
@@ -115,9 +120,9 @@ class Pass:
         """The storages of the recurrence that a record is part of; none if it is part of none."""
         flow = self._flows[trace]
         for first in flow.before[slot]:
-            after = self._reach.get(first, set())
-            if any(last == first or first in self._reach.get(last, ()) for last in flow.behind[slot]):
-                return frozenset(each for each in after if first in self._reach.get(each, ())) | {first}
+            loop = self._loops.get(first)
+            if loop and not loop.isdisjoint(flow.behind[slot]):
+                return loop
         return frozenset()
 
     def _read_by_each_loop(self, traces: dict[int, Trace]) -> dict[frozenset[str], int]:
@@ -171,16 +176,18 @@ class Passes:
     def __init__(self, traces: list[Trace], length: Callable[[int], int] = lambda steps: steps) -> None:
         self._traces, self._length = traces, length
         self._known: dict[tuple[int, frozenset[int]], Pass] = {}
+        self._flows: dict[int, Flow] = {}
         self._sweeps: dict[Sweep, Pass] = {}
 
     def of(self, sweep: Sweep) -> Pass:
         """The pass that a sweep is; a phase is one of a single step."""
         if sweep not in self._sweeps:
-            numbers = frozenset(trace for trace, _ in sweep.runs)
-            steps = self._length(sum(steps for _, steps in sweep.runs)) if sweep.kind == PASS else 1
+            numbers = frozenset(sweep.runs.steps)
+            steps = self._length(sweep.runs.steps.total()) if sweep.kind == PASS else 1
             key = steps, numbers
             if key not in self._known:
-                self._known[key] = Pass({number: self._traces[number] for number in sorted(numbers)}, steps)
+                traces = {number: self._traces[number] for number in sorted(numbers)}
+                self._known[key] = Pass(traces, steps, self._flows)
             self._sweeps[sweep] = self._known[key]
         return self._sweeps[sweep]
 
@@ -205,8 +212,8 @@ def _sums(record: Record) -> int:
     return prod(record.size[:-1]) if sparse else prod(record.size)
 
 
-def _closure(edges: Iterable[tuple[str, frozenset[str]]]) -> dict[str, set[str]]:
-    """For each storage all that depend on it, however many steps later."""
+def _loops(edges: Iterable[tuple[str, frozenset[str]]]) -> dict[str, frozenset[str]]:
+    """For each storage that depends on itself, however many steps later, all that do so with it."""
     next_: dict[str, set[str]] = {}
     for storage, written in edges:
         next_.setdefault(storage, set()).update(written)
@@ -215,9 +222,12 @@ def _closure(edges: Iterable[tuple[str, frozenset[str]]]) -> dict[str, set[str]]
         seen: set[str] = set()
         pending = [storage]
         while pending:
-            for found in next_.get(pending.pop(), ()):
-                if found not in seen:
-                    seen.add(found)
-                    pending.append(found)
+            fresh = next_.get(pending.pop(), set()) - seen
+            seen |= fresh
+            pending += fresh
         reach[storage] = seen
-    return reach
+    return {
+        storage: frozenset(each for each in after if storage in reach.get(each, ()))
+        for storage, after in reach.items()
+        if storage in after
+    }

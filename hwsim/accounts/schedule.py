@@ -14,7 +14,7 @@ their own issue, are scheduled alike, so each such meeting is simulated once; af
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ import simpy
 from hwsim.accounts.energy import Occupied
 from hwsim.accounts.journal import Batch, Sweep
 from hwsim.accounts.passes import Occurrence, Pass, Passes
+from hwsim.accounts.runs import Runs
 from hwsim.operations import moves
 from hwsim.records import Record, Trace
 
@@ -218,15 +219,12 @@ class SweepTiming:
             self.held[name] = sum(times) / len(times)
 
 
-Runs = tuple[tuple[int, int], ...]
-"""Runs of equal steps: traces, and how many steps each."""
-
 _LONGEST = 64
 """The most runs of a block that is looked for."""
 
 
 def folded(runs: Runs) -> Iterator[tuple[Runs, int]]:
-    """The runs as blocks of them, with the number of times that each block comes in a row."""
+    """The runs as blocks of them that come so many times in a row."""
     at = 0
     while at < len(runs):
         length, times = 1, 1
@@ -236,7 +234,7 @@ def folded(runs: Runs) -> Iterator[tuple[Runs, int]]:
                 while runs[at : at + size] == runs[at + times * size : at + (times + 1) * size]:
                     times += 1
                 break
-        yield runs[at : at + length], times
+        yield Runs(runs[at : at + length]), times
         at += length * times
 
 
@@ -249,6 +247,7 @@ class _Way:
         state: what the next step meets.
         longest: the longest run that has shown its pace.
         stored: when registers were stored that have not been loaded since.
+        known: blocks that were scheduled from a state, by both.
     """
 
     pass_: Pass
@@ -257,6 +256,28 @@ class _Way:
     state: State = field(default_factory=State)
     longest: int = 0
     stored: dict[str, int] = field(default_factory=dict)
+    known: dict[tuple[Runs, State], _Block] = field(default_factory=dict)
+
+
+class _Block(NamedTuple):
+    """A block of runs as it was scheduled, in picoseconds from the issue of the step before.
+
+    Attributes:
+        issue: of its last step.
+        end: when the last operation of the block ends.
+        state: what the next step meets.
+        stored: when each register was stored that it stores and does not load since.
+        loaded: the other registers that it loads.
+        period, held: as a sweep has them that ends with it, and in which no run has shown its pace.
+    """
+
+    issue: int
+    end: int
+    state: State
+    stored: dict[str, int]
+    loaded: frozenset[str]
+    period: float
+    held: dict[str, float]
 
 
 class Scheduler:
@@ -301,7 +322,7 @@ class Scheduler:
     def steps(self, sweep: Sweep) -> Iterator[tuple[int, int, Scheduled]]:
         """Every step of a sweep: its trace, the issue of the step before it from the sweep's start, and its timing."""
         before, state, pass_ = 0, State(), self._passes.of(sweep)
-        for trace, count in sweep.runs:
+        for trace, count in sweep.runs.flat:
             for _ in range(count):
                 timing = self.step(pass_, trace, state)
                 yield trace, before, timing
@@ -332,7 +353,7 @@ class Scheduler:
 
     def _schedule(self, sweep: Sweep) -> SweepTiming:
         way = _Way(self._passes.of(sweep))
-        for trace, count in sweep.steps().items():
+        for trace, count in sweep.runs.steps.items():
             for record, occupied in zip(self.traces[trace], self.occupied(way.pass_, trace), strict=True):
                 for name, time in occupied.busy(record.unit).items():
                     way.result.busy[name] = way.result.busy.get(name, 0) + time * count
@@ -341,20 +362,53 @@ class Scheduler:
         return way.result
 
     def _blocks(self, way: _Way, block: Runs, times: int) -> None:
-        """Schedule runs so many times, and jump over what repeats."""
+        """Schedule a block so many times, and jump over what repeats."""
         met: dict[State, tuple[int, int, int]] = {}
         done = 0
         while done < times:
             first, then, seen = met.get(way.state, (done, way.before, 0))
             if seen == 2 and self.memoise:
                 rounds = (times - done) // (done - first)
-                self._jump(way, [trace for trace, _ in block], rounds * (way.before - then))
+                self._jump(way, block.steps, rounds * (way.before - then))
                 done, met = done + rounds * (done - first), {}
                 continue
             met[way.state] = done, way.before, min(seen + 1, 2)
-            for trace, count in block:
-                self._run(way, trace, count)
+            for what, count in block:
+                if isinstance(what, int):
+                    self._run(way, what, count)
+                elif count == 1 and self.memoise:
+                    self._block(way, what)
+                else:
+                    self._blocks(way, what, count)
             done += 1
+
+    def _block(self, way: _Way, block: Runs) -> None:
+        """Schedule a block once, if it was not met in this state before."""
+        met = block, way.state
+        known = way.known.get(met)
+        if known is None:
+            way.known[met] = self._scheduled(way, block)
+            return
+        for name in known.loaded:
+            way.stored.pop(name, None)
+        way.stored.update((name, way.before + time) for name, time in known.stored.items())
+        way.result.makespan = max(way.result.makespan, way.before + known.end)
+        if not way.longest:
+            way.result.period, way.result.held = known.period, {**way.result.held, **known.held}
+        way.before, way.state = way.before + known.issue, known.state
+
+    def _scheduled(self, way: _Way, block: Runs) -> _Block:
+        """Schedule a block, and what it came to."""
+        before, result, ended = way.before, way.result, way.result.makespan
+        result.makespan = before
+        self._blocks(way, block, 1)
+        end, result.makespan = result.makespan - before, max(result.makespan, ended)
+        stores = set[str]().union(*(_stores(self.traces[trace]) for trace in block.steps))
+        loads = set[str]().union(*(_loads(self.traces[trace]) for trace in block.steps))
+        stored = {name: way.stored[name] - before for name in stores & way.stored.keys()}
+        held = {name: result.held[name] for name in loads & result.held.keys()}
+        loaded = frozenset(loads - stored.keys())
+        return _Block(way.before - before, end, way.state, stored, loaded, result.period, held)
 
     def _run(self, way: _Way, trace: int, count: int) -> None:
         """Schedule steps that are alike; a round in which all went on as in the one before shows the pace of a pass."""
@@ -365,7 +419,7 @@ class Scheduler:
             first, then, times = met.get(way.state, (position, way.before, 0))
             if times == 2:
                 length, span = position - first, way.before - then
-                if count >= way.longest:
+                if count > way.longest:
                     way.longest = count
                     result.settle(span / length, held[-length:])
                 if self.memoise:
@@ -382,7 +436,7 @@ class Scheduler:
             result.held = {**held[-1], **result.held} if way.longest else {**result.held, **held[-1]}
             way.before, way.state, position = way.before + timing.issue, timing.state, position + 1
 
-    def _jump(self, way: _Way, traces: list[int], span: int) -> None:
+    def _jump(self, way: _Way, traces: Iterable[int], span: int) -> None:
         """Go on by a time in which steps of these traces are carried out over and over again."""
         for name in set().union(*(_stores(self.traces[trace]) for trace in traces)) & way.stored.keys():
             way.stored[name] += span
@@ -403,3 +457,7 @@ class Scheduler:
 
 def _stores(trace: Trace) -> set[str]:
     return {record.writes for record in trace if isinstance(record.writes, str)}
+
+
+def _loads(trace: Trace) -> set[str]:
+    return {str(record.reads[0]) for record in trace if record.kind == moves.load.kind}

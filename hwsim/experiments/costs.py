@@ -82,7 +82,7 @@ class Costs:
         Steps beyond the end of the input take time and energy, and are no steps of the sequences.
         """
         passes = [sweep for sweep in batch.sweeps if sweep.kind == PASS]
-        steps = sum(sum(count for _, count in sweep.runs) - sweep.beyond for sweep in passes)
+        steps = sum(sweep.runs.steps.total() - sweep.beyond for sweep in passes)
         times = steps / self.system.dataset.train.steps
         return int(times) if times.is_integer() else times
 

@@ -498,7 +498,7 @@ def _recorded_batch(machine: Machine) -> tuple[int, int]:
     if batch is None:
         return 0, 0
     total, kinds = _A_PASS * len(batch.sweeps), dict[int, int]()
-    for trace, count in (run for sweep in batch.sweeps for run in sweep.runs):
+    for trace, count in (each for sweep in batch.sweeps for each in sweep.runs.steps.items()):
         if trace not in kinds:
             kinds[trace] = sum(prices.activities(record) for record in journal.traces[trace])
         changes = sum(record.kind in ("push", "pop") for record in journal.traces[trace])

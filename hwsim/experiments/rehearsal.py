@@ -99,7 +99,7 @@ def _held(stage: Machine, standing_for: Callable[[int], int]) -> dict[str, Hold]
     longest: dict[str, tuple[int, Hold]] = {}
     for batch in stage.journal.totals.batches:
         for sweep, timing in zip(batch.sweeps, scheduler.batch(batch), strict=True):
-            steps = sum(count for _, count in sweep.runs)
+            steps = sweep.runs.steps.total()
             if steps >= longest.get(sweep.name, (0,))[0]:
                 held = {register: time * 1e-12 for register, time in timing.held.items()}
                 longest[sweep.name] = steps, Hold(timing.period * 1e-12, held)

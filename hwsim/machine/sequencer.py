@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from hwsim.accounts.journal import PASS, PHASE, Entered, Journal, Standing
 from hwsim.accounts.memory import most_buffered
+from hwsim.accounts.runs import Runs
 from hwsim.episode import Episode
 from hwsim.errors import CausalityError
 from hwsim.machine.captured import Aside
@@ -282,10 +283,8 @@ class Sequencer:
 
     # ---- what is like what was before ------------------------------------------------------------------------
 
-    def leap(
-        self, growth: dict[str, int], runs: Iterable[tuple[int, int]], steps: Sequence[tuple[Entered, int]]
-    ) -> None:
-        """Enter steps that are like ones before them: runs of traces, and how often each that was entered is again.
+    def leap(self, growth: dict[str, int], runs: Runs, steps: Sequence[tuple[Entered, int]]) -> None:
+        """Enter steps that are like ones before them: their runs, and how often each that was entered is again.
 
         Args:
             growth: by how much all of them together change what is held.

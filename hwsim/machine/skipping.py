@@ -16,10 +16,10 @@ from collections.abc import Iterator, Sequence
 from math import lcm
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from hwsim.accounts.journal import Entered, Standing
+from hwsim.accounts.runs import Runs
 from hwsim.errors import CausalityError
+from hwsim.machine import periods
 from hwsim.machine.stage import Stage
 from hwsim.machine.step import Step
 
@@ -106,18 +106,35 @@ class Kind(NamedTuple):
         return {name: values for name, (values, _, _) in change.items()}
 
 
+class Section(NamedTuple):
+    """Steps between two landmarks, the second one not included.
+
+    Attributes:
+        start, stop: the landmarks.
+        periods: that rules have asked for.
+        begins: whether it is the first step of a pass only.
+    """
+
+    start: int
+    stop: int
+    periods: tuple[int, ...]
+    begins: bool
+
+
 class Skips:
     """Skips steps of one pass, over the steps `order`.
 
     Between landmarks, steps are of one kind if their indices are multiples of the same periods. Once three of a kind
-    have been alike, others are entered at once, but for the last one between the landmarks.
+    have been alike, others are entered at once, but for the last one between the landmarks. Behind a landmark one step
+    is enough that is like those of its kind before it.
     """
 
     def __init__(self, stage: Stage, order: range) -> None:
         self._stage, self._order = stage, order
         self._landmarks = stage.sequencer.presenter.landmarks
         self._kinds: dict[int, Kind] = {}
-        self._section: tuple[Any, ...] = ()
+        self._section: Section | None = None
+        self._periods = periods.of()
         self._held = _holdings(self._stage)
 
     def after(self, step: Step, position: int) -> int:
@@ -126,22 +143,25 @@ class Skips:
         Raises:
             CausalityError: it is not like those of its kind that were leapt over.
         """
-        marks, periods = self._landmarks.marks, self._landmarks.periods
+        marks = self._landmarks.marks
         between = bisect_right(marks, self._order[position])
-        section = marks[between - 1], marks[between], tuple(periods), step.begins
+        section = Section(marks[between - 1], marks[between], tuple(self._landmarks.periods), step.begins)
         if section != self._section:
-            self._section, self._kinds = section, {}
-        self._note(self._kind(self._order[position]))
+            self._enter_section(section)
+        self._note(self._periods.kind(self._order[position]))
         if self._landmarks.looked or step.begins:
             return 1
         last = self._last(position, marks[between - 1], marks[between])
-        if last <= position or not self._known(self._kind(self._order[position + 1])):
+        if last <= position or not self._known(self._periods.kind(self._order[position + 1])):
             return 1
         return 1 + self._leap(self._order[position + 1 : last + 1])
 
-    def _kind(self, index: int) -> int:
-        """The periods that an index is a multiple of, one bit each."""
-        return sum((index % period == 0) << bit for bit, period in enumerate(self._landmarks.periods))
+    def _enter_section(self, section: Section) -> None:
+        """Begin with what is between other landmarks; the first of a kind that is like those before is enough."""
+        alike = self._section is not None and self._section.periods == section.periods and not self._section.begins
+        known = {kind: each for kind, each in self._kinds.items() if alike and each.times >= ALIKE}
+        self._kinds = {kind: each._replace(times=ALIKE - 1, leapt=False) for kind, each in known.items()}
+        self._section, self._periods = section, periods.of(*section.periods)
 
     def _note(self, kind: int) -> None:
         """Note what the step that is over was like."""
@@ -171,47 +191,29 @@ class Skips:
 
     def _leap(self, steps: range) -> int:
         """Enter as many of these steps as are of known kinds, and not the last of their kind; how many they are."""
-        if not self._landmarks.periods:  # all are of one kind, however many they are
-            if len(steps) > 1:
-                self._enter([(0, len(steps) - 1)])
-            return len(steps) - 1
-        kinds = self._kinds_of(steps)
-        known = [kind for kind in self._kinds if self._known(kind)]
-        leapt = np.isin(kinds, known)
-        for kind in known:
-            of_kind = np.flatnonzero(kinds == kind)
-            leapt[of_kind[-1:]] = False
-        length = len(steps) if leapt.all() else int(leapt.argmin())
-        if length:
-            starts = np.flatnonzero(np.diff(kinds[:length], prepend=kinds[0] - 1))
-            counts = np.diff(starts, append=length)
-            self._enter(list(zip(kinds[starts].tolist(), counts.tolist(), strict=True)))
-        return length
+        start, stop = steps.start, steps.stop
+        if steps.step < 0:  # kinds are the same the other way round
+            start, stop = -start, -stop
+        kinds = self._periods
+        end = min((kinds.last if self._known(kind) else kinds.next)(kind, start, stop) for kind in kinds.kinds)
+        if start < end:
+            self._enter(kinds.runs(start, end))
+        return end - start
 
-    def _kinds_of(self, steps: range) -> np.ndarray:
-        """The kind of each step."""
-        indices = np.arange(steps.start, steps.stop, steps.step)
-        kinds = np.zeros(len(steps), np.int64)
-        for bit, period in enumerate(self._landmarks.periods):
-            kinds |= (indices % period == 0).astype(np.int64) << bit
-        return kinds
-
-    def _enter(self, runs: list[tuple[int, int]]) -> None:
-        """Enter runs of steps into the ledgers, each of one kind, in their order."""
+    def _enter(self, runs: Runs) -> None:
+        """Enter steps of these kinds into the ledgers."""
         growth: Counter[str] = Counter()
         steps: list[tuple[Entered, int]] = []
-        times_of: Counter[int] = Counter()
-        for kind, times in runs:
-            times_of[kind] += times
-        for kind, times in sorted(times_of.items()):
+        for kind, times in sorted(runs.steps.items()):
             known = self._kinds[kind]
             steps.append((known.entered, times))
             for name, values in (known.growth or {}).items():
                 growth[name] += values * times
             self._kinds[kind] = known._replace(leapt=True)
-        self._stage.sequencer.leap(
+        sequencer, traces = self._stage.sequencer, {kind: self._kinds[kind].entered[0] for kind in runs.steps}
+        sequencer.leap(
             {name: values for name, values in growth.items() if values},
-            ((self._kinds[kind].entered[0], times) for kind, times in runs),
+            runs.mapped(traces, sequencer.journal.blocks),
             steps,
         )
         self._held = _holdings(self._stage)

@@ -11,7 +11,7 @@ from hwsim import formats
 from hwsim.accounts.energy import Prices
 from hwsim.accounts.memories import memory_of
 from hwsim.accounts.memory import ACCUMULATORS, BUFFERS, MASTER, OPTIMIZER, WEIGHTS
-from hwsim.accounts.passes import Pass
+from hwsim.accounts.passes import Flow, Pass
 from hwsim.accounts.scaling import Node, Target
 from hwsim.formats import FormatName
 from hwsim.machine.holder import WeightCopy, Weights
@@ -105,6 +105,7 @@ class DigitalMachine(Machine):
             self.bound = options.priced_as.bound
         self.parallel = options.parts.dataflow.batch_parallel
         self.blocking = self.priced_parts.blocking(self.priced_format.bits, self.priced_accumulator.bits)
+        self._flows: dict[int, Flow] = {}  # of traces, by their numbers
         self._round = numerics.rounding(self.format, self.dtype)
         self._round_sums = numerics.rounding(self.accumulator, self.dtype)
         self.round_updates = numerics.rounding(self.update, self.dtype)
@@ -146,7 +147,7 @@ class DigitalMachine(Machine):
         return super().finish(head, value if rounding is None else rounding(value))
 
     def waiting_operands(self, traces: dict[int, Trace], steps: int) -> int:
-        return Pass(traces, steps).waiting(self.blocking.waits) * self.blocking.window(steps)
+        return Pass(traces, steps, self._flows).waiting(self.blocking.waits) * self.blocking.window(steps)
 
     # ---- what it costs, and how exact it is ------------------------------------------------------------------
 

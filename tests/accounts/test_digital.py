@@ -16,6 +16,7 @@ from hwsim.accounts.energy import Charge, Ledger, Tariff, grouped, total
 from hwsim.accounts.journal import PASS, Sweep
 from hwsim.accounts.memories import MEMORIES, memory_of
 from hwsim.accounts.memory import BUFFERS, CLASSES
+from hwsim.accounts.runs import Runs
 from hwsim.operations import BY_KIND, SPARSE, Traffic
 from hwsim.records import GRADIENT, INFERENCE, Record
 from hwsim.units.arithmetic import PricedFormat
@@ -76,7 +77,7 @@ def spent(found: DigitalPrices, *trace: Record, times: int = 1) -> dict[str, flo
 def charged(found: DigitalPrices, *trace: Record, times: int = 1) -> Ledger:
     """What records cost that stand alone in a pass of one step."""
     ledger: Ledger = {}
-    Tariff([trace], found).charge(ledger, Sweep("pass", PASS, ((0, 1),)), 0, times, None)
+    Tariff([trace], found).charge(ledger, Sweep("pass", PASS, Runs(((0, 1),))), 0, times, None)
     return ledger
 
 

@@ -38,6 +38,7 @@ from hwsim.accounts.energy import (
 )
 from hwsim.accounts.journal import PASS, PHASE, Batch, Journal, Sweep, Totals
 from hwsim.accounts.passes import ONCE, Occurrence
+from hwsim.accounts.runs import Runs
 from hwsim.quantities import Constant, Energy
 from hwsim.records import GRADIENT, INFERENCE, WEIGHT_WRITE, Entry, Head, Record, Trace
 
@@ -378,8 +379,8 @@ class OncePerPass(NoPrices):
 
 def test_the_same_trace_is_charged_for_each_pass_as_it_stands_there() -> None:
     trace: Trace = (Record("read", "array", "layer 1", INFERENCE, "float32", (3, 3), 3, ("W",), 0),)
-    long, short = Sweep("long", PASS, ((0, 4),)), Sweep("short", PASS, ((0, 2),))
-    phase = Sweep("phase", PHASE, ((0, 1),))
+    long, short = Sweep("long", PASS, Runs(((0, 4),))), Sweep("short", PASS, Runs(((0, 2),)))
+    phase = Sweep("phase", PHASE, Runs(((0, 1),)))
     for sweeps_done, fetches in (((long,), 1), ((short,), 1), ((long, short), 2), ((long, short, phase), 3)):
         for sequences in (1, 3):
             totals = Totals(Counter({Batch(sequences, sweeps_done): 2}))

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.accounts.journal import PASS, PHASE, Batch, Journal, Sweep, Totals
+from hwsim.accounts.runs import Runs
 from hwsim.records import INFERENCE, Entry, Head
 
 CHIPS = 2
@@ -82,7 +83,7 @@ def test_steps_that_are_repeated_are_as_those_that_are_carried_out(detail: bool)
     leapt, done = journal(detail), journal(detail)
     leapt.open_sweep("pass", PASS)
     leapt.step(READ, SECOND, 0)
-    leapt.leap([(leapt.last, 6)], [(leapt.entered, 6)])
+    leapt.leap(Runs([(leapt.last, 6)]), [(leapt.entered, 6)])
     leapt.close_sweep()
     done.open_sweep("pass", PASS)
     for step in range(7):
@@ -90,7 +91,9 @@ def test_steps_that_are_repeated_are_as_those_that_are_carried_out(detail: bool)
     done.close_sweep()
     for each in (leapt, done):
         each.close_batch(1)
-        assert each.latest == Batch(1, (Sweep("before", PASS, ((0, 1), (1, 1))), Sweep("pass", PASS, ((0, 7),))))
+        assert each.latest == Batch(
+            1, (Sweep("before", PASS, Runs(((0, 1), (1, 1)))), Sweep("pass", PASS, Runs(((0, 7),))))
+        )
         np.testing.assert_array_equal(each.totals.activities[0], FIRST + 7 * SECOND)
     if detail:
         assert leapt.detail is not None
@@ -366,8 +369,8 @@ def test_steps_of_other_batch_sizes_are_the_same_trace() -> None:
         made.close_batch(sequences)
     assert len(made.traces) == 2
     assert made.totals.batches == {
-        Batch(1, (Sweep("pass", PASS, ((0, 1), (1, 1))),)): 2,
-        Batch(3, (Sweep("pass", PASS, ((0, 1), (1, 1))),)): 1,
+        Batch(1, (Sweep("pass", PASS, Runs(((0, 1), (1, 1)))),)): 2,
+        Batch(3, (Sweep("pass", PASS, Runs(((0, 1), (1, 1)))),)): 1,
     }
 
 

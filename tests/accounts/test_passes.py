@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hwsim.accounts.journal import PASS, PHASE, Sweep
 from hwsim.accounts.passes import ONCE, Pass, Passes
+from hwsim.accounts.runs import Runs
 from hwsim.records import Record, Trace
 
 STORAGES = ("h", "c", "e", "sum")
@@ -167,9 +168,9 @@ def test_matrices_on_one_way_around_are_of_one_recurrence() -> None:
 def test_a_phase_is_one_step_and_a_long_pass_can_stand_for_a_short_one() -> None:
     loop = (of("load", ("h",), 0), of("add", (0,), 1), of("store", (1,), "h"))
     found = Passes([loop], lambda steps: 100 if steps == 8 else steps)
-    assert found.of(Sweep("update", PHASE, ((0, 5),))).steps == 1
-    assert found.of(Sweep("forward", PASS, ((0, 8),))).steps == 100
-    assert found.of(Sweep("forward", PASS, ((0, 3), (0, 4)))).steps == 7
+    assert found.of(Sweep("update", PHASE, Runs(((0, 5),)))).steps == 1
+    assert found.of(Sweep("forward", PASS, Runs(((0, 8),)))).steps == 100
+    assert found.of(Sweep("forward", PASS, Runs(((0, 3), (0, 4))))).steps == 7
 
 
 @pytest.mark.parametrize("keeper", ["push", "keep", "replay"])

@@ -25,6 +25,7 @@ from hwsim.accounts.energy import (
     total,
 )
 from hwsim.accounts.journal import PASS, Sweep
+from hwsim.accounts.runs import Runs
 from hwsim.errors import ConfigError
 from hwsim.quantities import Constant, Energy, Voltage
 from hwsim.records import INFERENCE, Record
@@ -137,7 +138,7 @@ def test_accounts_of_a_ledger_have_the_bounds_of_their_constants() -> None:
     record = Record("multiply", "vector unit", "layer", INFERENCE, "float32", (5,), 5, (), 0)
     ledger: Ledger = {}
     tariff = Tariff([(record,)], machines.build(machine_options("digital_45nm")).prices())
-    tariff.charge(ledger, Sweep("pass", PASS, ((0, 2),)), 0, 2, None)
+    tariff.charge(ledger, Sweep("pass", PASS, Runs(((0, 2),))), 0, 2, None)
     found = grouped(ledger, "component")
     assert found["vector unit"].range == close((37 * PICO, 37 * PICO))
     energy = 10 * 32 * 3 * 0.009 * PICO
@@ -206,6 +207,6 @@ def test_each_group_of_a_ledger_keeps_its_constants(what: str) -> None:
 def test_operations_without_prices_are_counted_all_the_same() -> None:
     record = Record("tanh", "unit", "layer 1", INFERENCE, "float64", (4,), 4, (), 0)
     ledger: Ledger = {}
-    Tariff([(record, record)], NoPrices()).charge(ledger, Sweep("pass", PASS, ((0, 3),)), 0, 3, None)
+    Tariff([(record, record)], NoPrices()).charge(ledger, Sweep("pass", PASS, Runs(((0, 3),))), 0, 3, None)
     found = {account.constant: (balance.price.value, balance.count) for account, balance in ledger.items()}
     assert found == {UNPRICED: (None, 6.0)}

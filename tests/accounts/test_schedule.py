@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hwsim.accounts.energy import Occupied
 from hwsim.accounts.journal import PASS, Sweep
 from hwsim.accounts.passes import ONCE, Occurrence, Passes
+from hwsim.accounts.runs import Runs
 from hwsim.accounts.schedule import Scheduler, Span, State, SweepTiming, drivers, folded, recursion, simulation
 from hwsim.records import Record, Trace
 
@@ -61,7 +62,7 @@ def traces(draw: Any) -> Trace:
 
 
 runs = st.lists(st.tuples(st.integers(0, 1), st.integers(1, 8)), min_size=1, max_size=4)
-sweeps = runs.map(lambda runs: Sweep("pass", PASS, tuple(runs)))
+sweeps = runs.map(lambda runs: Sweep("pass", PASS, Runs(runs)))
 
 
 def flat(traces: list[Trace], sweep: Sweep) -> Spans:
@@ -169,7 +170,7 @@ def test_a_sweep_is_summed_up_as_its_steps_say(pair: tuple[Trace, Trace], sweep:
 @unhurried
 @given(st.tuples(traces(), traces()), st.integers(1, 100), st.integers(1, 20))
 def test_remembering_steps_changes_nothing(pair: tuple[Trace, Trace], many: int, few: int) -> None:
-    sweep = Sweep("pass", PASS, ((0, many), (1, few), (0, few), (1, many)))
+    sweep = Sweep("pass", PASS, Runs(((0, many), (1, few), (0, few), (1, many))))
     quick, slow = (Scheduler(list(pair), occupies, recursion, memoise).sweep(sweep) for memoise in (True, False))
     assert (quick.makespan, quick.busy, quick.period) == (slow.makespan, slow.busy, slow.period)
     assert quick.held == slow.held
@@ -190,7 +191,7 @@ REST = (operation("adder", 5, (), 0),)
     ],
 )
 def test_a_register_is_held_until_it_is_next_loaded(runs: tuple[tuple[int, int], ...], held: int) -> None:
-    found = Scheduler([STORE, LOAD, REST], occupies).sweep(Sweep("pass", PASS, runs))
+    found = Scheduler([STORE, LOAD, REST], occupies).sweep(Sweep("pass", PASS, Runs(runs)))
     assert found.held == {"h": held}
 
 
@@ -258,7 +259,7 @@ def test_another_operation_in_the_same_place_of_another_trace_drives_another_wir
     slow = (operation("adder", 1, (), 0), operation("adder", 1, (0,), 1), operation("converter", 50, (1,), 2))
     other = (operation("adder", 1, (), 0), operation("multiplier", 1, (0,), 1))
     timings = [
-        timing for _, _, timing in Scheduler([slow, other], occupies).steps(Sweep("pass", PASS, ((0, 1), (1, 1))))
+        timing for _, _, timing in Scheduler([slow, other], occupies).steps(Sweep("pass", PASS, Runs(((0, 1), (1, 1)))))
     ]
     assert timings[1].spans[1].start < 10
 
@@ -303,14 +304,14 @@ def test_runs_are_folded_into_blocks_that_unfold_to_them(
     block: list[tuple[int, int]], times: int, other: list[tuple[int, int]]
 ) -> None:
     runs = (*other, *(block * times), *other)
-    assert tuple(run for block, times in folded(runs) for run in block * times) == runs
+    assert tuple(run for block, times in folded(Runs(runs)) for run in block * times) == runs
 
 
 def test_a_block_that_repeats_is_found() -> None:
-    assert list(folded(((2, 5), (0, 1), (1, 9), (0, 1), (1, 9), (0, 1), (1, 9), (3, 1)))) == [
-        (((2, 5),), 1),
-        (((0, 1), (1, 9)), 3),
-        (((3, 1),), 1),
+    assert list(folded(Runs(((2, 5), (0, 1), (1, 9), (0, 1), (1, 9), (0, 1), (1, 9), (3, 1))))) == [
+        (Runs([(2, 5)]), 1),
+        (Runs([(0, 1), (1, 9)]), 3),
+        (Runs([(3, 1)]), 1),
     ]
 
 
@@ -319,19 +320,61 @@ def test_a_block_that_repeats_is_found() -> None:
 def test_jumping_over_blocks_changes_nothing(
     pair: tuple[Trace, Trace], block: list[tuple[int, int]], times: int
 ) -> None:
-    sweep = Sweep("pass", PASS, tuple(block * times))
+    sweep = Sweep("pass", PASS, Runs(block * times))
     quick, slow = (Scheduler(list(pair), occupies, recursion, memoise).sweep(sweep) for memoise in (True, False))
     assert (quick.makespan, quick.busy) == (slow.makespan, slow.busy)
     assert quick.period == close(slow.period)
     assert quick.held == close(slow.held)
 
 
+@unhurried
+@given(st.tuples(traces(), traces()), some_runs, some_runs, st.integers(1, 4), st.integers(1, 3))
+def test_blocks_in_blocks_are_scheduled_as_their_steps(
+    pair: tuple[Trace, Trace], first: list[tuple[int, int]], other: list[tuple[int, int]], times: int, again: int
+) -> None:
+    inner, outer = Runs(first), Runs(other)
+    for _ in range(3):
+        outer = Runs([(inner, times), *outer[:2], (outer, 1), (inner, 1), (outer, again)])
+    sweep = Sweep("pass", PASS, outer)
+    quick, slow = (Scheduler(list(pair), occupies, recursion, memoise).sweep(sweep) for memoise in (True, False))
+    assert (quick.makespan, quick.busy) == (slow.makespan, slow.busy)
+    assert (quick.period, quick.held) == (close(slow.period), close(slow.held))
+    walked = Scheduler(list(pair), occupies, recursion).sweep(sweep._replace(runs=Runs(outer.flat)))
+    assert (quick.makespan, quick.busy) == (walked.makespan, walked.busy)
+
+
+def test_a_block_is_scheduled_once_from_each_state() -> None:
+    """2^40 steps, in 40 blocks of which each holds the one before twice."""
+    step, other = (operation("adder", 3, (), 0), operation("multiplier", 5, (0,), 1)), (operation("adder", 4, (), 0),)
+    runs = Runs([(0, 1), (1, 1)])
+    for _ in range(40):
+        runs = Runs([(runs, 1), (1, 1), (runs, 1)])
+    scheduler = Scheduler([step, other], occupies)
+    found = scheduler.sweep(Sweep("pass", PASS, runs))
+    assert found.busy["multiplier"] == 5 * 2**40
+    assert found.misses < 10
+
+
+def test_what_a_known_block_leaves_behind() -> None:
+    """Its last step shows the pace, and a register that it has loaded is not held when it is loaded again."""
+    block, other = Runs([(1, 1), (2, 1)]), Runs([(0, 1), (1, 1)])
+    for runs in (
+        Runs([(0, 1), (block, 1), (2, 1), (0, 1), (block, 1), (1, 1)]),
+        Runs([(2, 1), (other, 1), (0, 1), (2, 1), (1, 1), (2, 1), (other, 1)]),
+    ):
+        sweeps = [Sweep("pass", PASS, each) for each in (runs, Runs(runs.flat))]
+        quick, slow = (Scheduler([STORE, LOAD, REST], occupies, recursion).sweep(sweep) for sweep in sweeps)
+        assert quick.held == slow.held
+    steps = [(operation("adder", took, (), 0),) for took in (3, 4, 5)]
+    ends = Sweep("pass", PASS, Runs([(0, 1), (block, 1), (2, 1), (0, 1), (block, 1)]))
+    assert Scheduler(steps, occupies).sweep(ends).period == 4
+
+
 def test_many_blocks_take_no_more_work_than_few() -> None:
     step = (operation("adder", 3, (), 0), operation("multiplier", 5, (0,), 1))
     other = (operation("adder", 4, (), 0),)
-    few, many = (
-        Scheduler([step, other], occupies).sweep(Sweep("pass", PASS, ((0, 1), (1, 9)) * times)) for times in (8, 10_000)
-    )
+    sweeps = (Sweep("pass", PASS, Runs([(0, 1), (1, 9)] * times)) for times in (8, 10_000))
+    few, many = (Scheduler([step, other], occupies).sweep(sweep) for sweep in sweeps)
     assert many.misses == few.misses
 
 
@@ -340,7 +383,7 @@ def test_many_blocks_take_no_more_work_than_few() -> None:
 
 def test_two_units_in_a_row_work_on_two_steps_at_once() -> None:
     chain = (operation("adder", 3, (), 0), operation("multiplier", 5, (0,), 1))
-    found = Scheduler([chain], occupies).sweep(Sweep("pass", PASS, ((0, 10),)))
+    found = Scheduler([chain], occupies).sweep(Sweep("pass", PASS, Runs([(0, 10)])))
     # the adder may only drive its wire again when the multiplier has read it: 8 in all for the first step, and then
     # 8 more for each, since reading lasts as long as multiplying
     assert found == SweepTiming(80, 8, {"adder": 30, "multiplier": 50}, {}, 2)
@@ -352,7 +395,7 @@ def test_a_register_is_held_from_its_store_to_its_next_load() -> None:
         operation("adder", 4, (0,), 1),
         operation("register", 2, (1,), "h", "store"),
     )
-    scheduler, sweep = Scheduler([loop], occupies), Sweep("pass", PASS, ((0, 100),))
+    scheduler, sweep = Scheduler([loop], occupies), Sweep("pass", PASS, Runs([(0, 100)]))
     assert scheduled(scheduler, sweep)[:2] == [
         (loop, [Span(0, 1), Span(1, 5), Span(5, 7)]),
         (loop, [Span(7, 8), Span(8, 12), Span(12, 14)]),
@@ -367,7 +410,7 @@ def test_a_state_says_what_is_still_busy_from_the_issue_on() -> None:
         operation("multiplier", 7, (0,), 1),
         operation("adder", 1, (0,), "h", "store"),
     )
-    scheduler, sweep = Scheduler([step], occupies), Sweep("pass", PASS, ((0, 1),))
+    scheduler, sweep = Scheduler([step], occupies), Sweep("pass", PASS, Runs([(0, 1)]))
     ((_, _, timing),) = scheduler.steps(sweep)
     assert timing.state == State(
         units=(("adder", 3), ("multiplier", 9)),
@@ -379,20 +422,20 @@ def test_a_state_says_what_is_still_busy_from_the_issue_on() -> None:
 def test_units_that_share_a_memory_wait_for_each_other_and_are_not_called_busy() -> None:
     """Two units that work for 1 each need a memory for 4 each, one after the other."""
     step = (operation("adder", 1, (), 0, memory=4), operation("multiplier", 1, (), 1, memory=4))
-    scheduler, sweep = Scheduler([step], occupies), Sweep("pass", PASS, ((0, 10),))
+    scheduler, sweep = Scheduler([step], occupies), Sweep("pass", PASS, Runs([(0, 10)]))
     assert scheduled(scheduler, sweep)[:2] == [(step, [Span(0, 4), Span(4, 8)]), (step, [Span(8, 12), Span(12, 16)])]
     assert scheduler.sweep(sweep).busy == {"adder": 10, "multiplier": 10, "memory": 80}
     assert scheduler.sweep(sweep).makespan == 80
 
 
 def test_a_step_without_operations_takes_no_time() -> None:
-    found = Scheduler([()], occupies).sweep(Sweep("pass", PASS, ((0, 5),)))
+    found = Scheduler([()], occupies).sweep(Sweep("pass", PASS, Runs([(0, 5)])))
     assert (found.makespan, found.period, found.busy) == (0, 0, {})
 
 
 def test_a_long_run_takes_no_more_work_than_a_short_one() -> None:
     chain = (operation("adder", 3, (), 0), operation("multiplier", 5, (0,), 1))
-    short, long = (Scheduler([chain], occupies).sweep(Sweep("pass", PASS, ((0, n),))) for n in (10, 1_000_000_000))
+    short, long = (Scheduler([chain], occupies).sweep(Sweep("pass", PASS, Runs([(0, n)]))) for n in (10, 1_000_000_000))
     assert long.misses == short.misses
     assert long.makespan == short.makespan + (1_000_000_000 - 10) * 8
 
@@ -406,7 +449,7 @@ def test_the_period_is_the_mean_where_distances_of_issues_take_turns(steps: int)
         operation("converter", 1, (2,), 3),
         operation("converter", 3, (1,), 4),
     )
-    scheduler, sweep = Scheduler([step], occupies), Sweep("pass", PASS, ((0, steps),))
+    scheduler, sweep = Scheduler([step], occupies), Sweep("pass", PASS, Runs([(0, steps)]))
     assert [timing.issue for _, _, timing in scheduler.steps(sweep)][:7] == [0, 4, 5, 4, 5, 4, 5]
     assert scheduler.sweep(sweep).period == 4.5
 
@@ -479,7 +522,7 @@ def test_how_long_registers_are_held_does_not_hang_on_the_last_step(on: str, lea
     for sweep in sweeps:
         *before, (trace, count) = sweep.runs
         for more in (1, 2, 3):
-            longer = sweep._replace(runs=(*before, (trace, count + more)))
+            longer = sweep._replace(runs=Runs([*before, (trace, count + more)]))
             assert scheduler.sweep(longer).held == close(scheduler.sweep(sweep).held, rel=1e-6), sweep.name
 
 

@@ -168,7 +168,7 @@ def charged(costs, totals):
     traces = costs.machine.journal.traces
 
     def told(batch):
-        sweeps = ((each.name, each.kind, tuple((traces[n], k) for n, k in each.runs)) for each in batch.sweeps)
+        sweeps = ((each.name, each.kind, tuple((traces[n], k) for n, k in each.runs.flat)) for each in batch.sweeps)
         return batch.sequences, tuple(sweeps)
 
     return {told(batch): times for batch, times in totals.batches.items()}
