@@ -56,6 +56,7 @@ class Outside(Look):
     ) -> None:
         self.steps, self._network, self._make, self._episode = episode.steps, network, exact, episode
         self._shown = shown or Differences()
+        self.with_modes = frozenset(layer.name for layer in network.layers if not layer.cell.dense)
 
     def forgetting(self) -> float:
         return fastest(self._rates)

@@ -67,10 +67,13 @@ def uniform(rates: Sequence[float], aim: Aim, every: int | None = None, age: int
     return (Group(every, min(age or every + max(aim.reach(rate) for rate in rates), aim.steps)),)
 
 
-def by_mode(rates: Sequence[float], aim: Aim, age: int | None = None) -> tuple[Group, ...]:
-    """Groups of modes, with distances S₀ 2^k, the largest that each mode allows; from the shortest distance on."""
+def by_mode(rates: Sequence[float], aim: Aim, shortest: int, age: int | None = None) -> tuple[Group, ...]:
+    """Groups of modes, with distances S₀ 2^k, the largest that each mode allows.
+
+    Args:
+        shortest: S₀, at most the shortest distance. Layers have the same one, so that their steps repeat together.
+    """
     distances = [aim.distance(rate) for rate in rates]
-    shortest = min(distances)
     modes: dict[int, list[int]] = {}
     for mode, distance in enumerate(distances):
         every = shortest << max(0, int(log(distance / shortest, 2) + 1e-9))

@@ -39,9 +39,11 @@ class Look(ABC):
 
     Attributes:
         steps: the length of a sequence.
+        with_modes: the layers whose cells have modes.
     """
 
     steps: int
+    with_modes: frozenset[str] = frozenset()
 
     @abstractmethod
     def forgetting(self) -> float:

@@ -27,10 +27,11 @@ class Options(CommonOptions, extra="forbid"):
 
     name: Literal["fpe_anchored"]
     every: Annotated[
-        Literal["auto", "per_mode"] | Steps,
+        Literal["auto", "uniform", "per_mode"] | Steps,
         Field(
-            description="S: steps from one anchor to the next. `auto`: as many as the fastest direction of each layer "
-            "and the precision of the machine allow. `per_mode`: the same for each mode, for cells that have modes"
+            description="S: steps from one anchor to the next. `uniform`: as many as the fastest direction of each "
+            "layer and the precision of the machine allow. `per_mode`: the same for each mode, for cells that have "
+            "modes. `auto`: `per_mode` in layers that have modes, `uniform` in the others"
         ),
     ] = "auto"
     age: Annotated[
@@ -109,16 +110,18 @@ class Anchored(ForwardErrors):
         if not (self.settles and rates and (finite or self.settled is None)):
             return self  # at weights that are no numbers anchors stay where they were
         aim = Aim(self.options.error, min(max(precision.fresh, precision.frozen), 0.5) if finite else 0.5, look.steps)
-        other = copy(self)
-        other.settled = {layer: self._chosen(of_layer, aim) for layer, of_layer in rates.items()}
-        return other
-
-    def _chosen(self, rates: tuple[float, ...], aim: Aim) -> tuple[Group, ...]:
         every, asked = self.options.every, self.options.age
         age = {"auto": None, "all": aim.steps}.get(asked, asked)
-        if every == "per_mode":
-            return by_mode(rates, aim, age)
-        return uniform(rates, aim, None if every == "auto" else every, age)
+        by_modes = look.with_modes if every in ("auto", "per_mode") else frozenset()
+        shortest = min((aim.distance(rate) for layer in by_modes for rate in rates[layer]), default=1)
+        other = copy(self)
+        other.settled = {
+            layer: by_mode(of_layer, aim, shortest, age)
+            if layer in by_modes
+            else uniform(of_layer, aim, None if isinstance(every, str) else every, age)
+            for layer, of_layer in rates.items()
+        }
+        return other
 
     @property
     def routine(self) -> str:

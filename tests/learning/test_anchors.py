@@ -31,13 +31,14 @@ def settled(learner: Any, network: Any, episode: Any, on: Any = "ideal") -> Any:
 def test_distances_and_ages_of_the_groups() -> None:
     """τ ln(tol/ε) and S + τ ln(1/tol), rounded to S₀ 2^k, for τ = 1, 2, 3 and without end."""
     rates = [1.0, 0.5, 1 / 3, 0.0]
-    groups = by_mode(rates, AIM)
     S = int(log(1e-4 * 2**53))
+    groups = by_mode(rates, AIM, S)
     assert [group.every for group in groups] == [S, 2 * S, S << int(np.log2(1000 / S))]
     assert [group.wires for group in groups] == [(0, 1), (2, 3, 4, 5), (6, 7)]
     assert [group.age for group in groups] == [S + 10, 2 * S + 28, 1000]
     assert uniform(rates, AIM) == (groups[0]._replace(age=1000, wires=None),)
-    assert by_mode([0.5, 0.5], AIM)[0].wires is None
+    assert by_mode([0.5, 0.5], AIM, S)[0].wires is None
+    assert [group.every for group in by_mode(rates, AIM, S - 1)] == [S - 1, 2 * (S - 1), 32 * (S - 1)]
 
 
 def test_what_follows_at_one_percent() -> None:
@@ -52,13 +53,13 @@ def test_what_is_forgotten_within_a_step_has_an_anchor_in_each() -> None:
 
 
 @pytest.mark.parametrize(("kind", "close"), [("float64", 0.999999999), ("float32", 0.99999)])
-@pytest.mark.parametrize("every", ["per_mode", "auto"])
+@pytest.mark.parametrize("every", ["auto", "uniform"])
 def test_cosines_where_the_network_forgets(kind: str, close: float, every: str) -> None:
     """0.36^250 is 1e-111, far below what numbers of either kind hold."""
     episode, learner = random_episode(steps=250, batch=2), rule({"name": "fpe_anchored", "every": every})
     on = {"like": "ideal", "name": "own", "format": kind}
     learner = settled(learner, THREE, episode, on)
-    assert all(len(groups) > 1 for groups in learner.settled.values()) == (every == "per_mode")
+    assert all(len(groups) > 1 for groups in learner.settled.values()) == (every == "auto")
     made = built(THREE, learner, episode, on=on)
     found, exact = gradient_of(made, learner, episode), gradient(THREE, "bptt", episode)
     for group in ("recurrent", "input"):
@@ -139,7 +140,7 @@ def experiment(**more: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("every", ["per_mode", "auto"])
+@pytest.mark.parametrize("every", ["per_mode", "uniform"])
 @pytest.mark.parametrize("machine", ["digital_45nm", "digital_45nm_fp16"])
 def test_an_estimate_costs_what_the_run_costs(every: str, machine: str) -> None:
     data = experiment(learning={"name": "fpe_anchored", "every": every}, machine=machine)
