@@ -29,6 +29,7 @@ RULES: dict[str, dict[str, Any]] = {
     "fpe": {"name": "fpe"},
     "snap": {"name": "snap"},
     "uoro": {"name": "uoro"},
+    "eprop": {"name": "eprop", "feedback": "random"},
     "tbptt": {"name": "tbptt", "k": 8},
     "spatial": {"name": "spatial"},
 }

@@ -21,8 +21,11 @@ from mnist98 import LAYERS, STEPS, Learner, made_up
 
 from hwsim import documents, initial, learning, machines
 from hwsim.accounts.schedule import Scheduler
+from hwsim.config import experiment as config
 from hwsim.config import hardware
+from hwsim.config.experiment import Experiment
 from hwsim.episode import Episode
+from hwsim.experiments.estimate import estimate
 from hwsim.machine import Matrix
 
 FLOAT32 = {"kind": "ideal", "name": "float32", "format": "float32"}
@@ -38,6 +41,7 @@ class Size(NamedTuple):
         matrices, vectors: how wide the matrices are that are read, and with how many vectors.
         chips: side by side.
         repeats: of what is timed; of reads three times as many.
+        estimated: steps of the sequences of which costs are estimated.
     """
 
     steps: int = STEPS
@@ -46,9 +50,10 @@ class Size(NamedTuple):
     vectors: tuple[int, ...] = (32, 256)
     chips: int = 16
     repeats: int = 7
+    estimated: int = 100_000
 
 
-SMALL = Size(steps=3, batch=2, matrices=(16,), vectors=(2,), chips=2, repeats=1)
+SMALL = Size(steps=3, batch=2, matrices=(16,), vectors=(2,), chips=2, repeats=1, estimated=100)
 
 
 class Row(NamedTuple):
@@ -234,11 +239,46 @@ def rules(size: Size) -> Iterator[Row]:
     )
 
 
+ESTIMATED: dict[str, tuple[dict[str, Any], float | None]] = {
+    "every 20, age 40": ({"every": 20, "age": 40}, 5),
+    "every 2, age 32": ({"every": 2, "age": 32}, None),
+    "per mode": ({"every": "per_mode"}, None),
+}
+"""Options of anchored rules, and how many times as long as for `fpe` their estimates may take."""
+
+
+def estimates(size: Size) -> Iterator[Row]:
+    """(i) An estimate of anchored rules against one of fpe, for a long sequence."""
+
+    def asked(learning: dict[str, Any]) -> Experiment:
+        cell = {"name": "lru", "modes": 16, "r_min": 0.36}
+        task = {"name": "random", "steps": size.estimated, "width": 16, "outputs": 10, "train": 1, "test": 1}
+        network = {"layers": [{"cell": cell}] * 2}
+        data = {"name": "estimate", "task": task, "network": network, "learning": learning, "machine": "digital_45nm"}
+        return config.load({**data, "gradient_check": {"sequences": 1}, "test": False})
+
+    names = {"fpe": {"name": "fpe"}} | {name: {"name": "fpe_anchored", **each} for name, (each, _) in ESTIMATED.items()}
+    times = seconds({name: partial(estimate, asked(learning)) for name, learning in names.items()}, size.repeats)
+    for name, (_, bound) in ESTIMATED.items():
+        detail = f"{times[name] * 1e3:.0f} ms; fpe {times['fpe'] * 1e3:.0f} ms; {size.estimated} steps"
+        yield Row(f"an estimate of fpe_anchored, {name}, against fpe", times[name] / times["fpe"], bound, "", detail)
+
+
 class MissingError(Exception):
     """Something is not measured, since what it needs is not there."""
 
 
-MEASURES = {"a": record, "b": noisy_read, "c": in_torch, "d": passes, "e": chips, "f": analog, "g": misses, "h": rules}
+MEASURES = {
+    "a": record,
+    "b": noisy_read,
+    "c": in_torch,
+    "d": passes,
+    "e": chips,
+    "f": analog,
+    "g": misses,
+    "h": rules,
+    "i": estimates,
+}
 
 
 def main() -> None:
