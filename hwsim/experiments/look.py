@@ -64,6 +64,10 @@ class Outside(Look):
     def rates(self) -> dict[str, tuple[float, ...]]:
         return {name: tuple(each.tolist()) for name, each in self._rates.items()}
 
+    def directions(self) -> dict[str, tuple[float, ...]]:
+        widths = {layer.name: layer.cell.width for layer in self._network.layers}
+        return {name: tuple(np.repeat(each, widths[name] // len(each)).tolist()) for name, each in self._rates.items()}
+
     def errors(self, operation: Operation) -> UnitErrors:
         return self._network.machine.errors(operation)
 

@@ -59,6 +59,10 @@ class Look(ABC):
         Empty if a weight is not finite.
         """
 
+    def directions(self) -> dict[str, tuple[float, ...]]:
+        """The same for each direction of a layer's state; a complex mode has two, which are forgotten alike."""
+        return self.rates()
+
     @abstractmethod
     def errors(self, operation: Operation) -> UnitErrors:
         """The errors of the unit that carries out an operation."""

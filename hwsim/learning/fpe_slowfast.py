@@ -24,7 +24,10 @@ class Options(BaseModel, extra="forbid"):
     """Forward error propagation along the slow directions of each layer, for cells with dense Jacobians."""
 
     name: Literal["fpe_slowfast"]
-    slow: Annotated[int, Field(ge=1, description="k: directions of the state of each layer along which errors go on")]
+    slow: Annotated[
+        int,
+        Field(ge=1, description="k: directions of each layer's state along which errors go on; a complex mode has two"),
+    ]
     lag: Annotated[
         int,
         Field(ge=1, description="D: steps over which errors go back in all directions; a layer learns so late"),
@@ -119,7 +122,7 @@ class SlowFast(Rule):
 
 def _sorted(look: Look) -> list[list[float]]:
     """The rates of each layer, from the slowest direction; none if one is undefined."""
-    rates = [sorted(of_layer) for of_layer in look.rates().values()]
+    rates = [sorted(of_layer) for of_layer in look.directions().values()]
     return [] if any(map(isnan, chain.from_iterable(rates))) else rates
 
 

@@ -27,6 +27,7 @@ from hwsim.config import experiment as config
 from hwsim.episode import Episode
 from hwsim.errors import ConfigError
 from hwsim.experiments.estimate import estimate
+from hwsim.experiments.look import Outside
 from hwsim.experiments.run import run
 from hwsim.machine import Snapshot, resume, snapshot
 from hwsim.tasks import Dataset
@@ -213,6 +214,20 @@ def test_it_says_what_is_left_of_fast_errors_and_how_far_slow_ones_go() -> None:
         rule(slowfast(3, 8)).diagnostics(look)[1].name == "horizon"
     )  # more directions than the second layer has rates
     assert rule(slowfast(2, 8)).diagnostics(Sized(machines.build(machine_options("ideal")), 1.0)) == []
+
+
+@pytest.mark.parametrize(("slow", "slowest", "left"), [(1, 0, 0), (2, 0, 1), (3, 1, 1), (4, 1, 2)])
+def test_a_complex_mode_has_two_directions(slow: int, slowest: int, left: int) -> None:
+    """Of four modes, the k slowest directions are those of k / 2; the next one is a fast mode, or the other of two."""
+    episode, learned = random_episode(steps=20), rule(slowfast(slow, 3))
+    made = built("lru", learned, episode)
+    look = Outside(made, lambda: built("lru", learned, episode), episode)
+    rates = sorted(np.exp(made.layers[0].cell.nu.values[0]))  # type: ignore[attr-defined]
+    first, *_ = learned.diagnostics(look)
+    horizon = learned.horizon(look)
+    assert first.value == close(np.exp(-3 * rates[left]))
+    assert horizon is not None
+    assert horizon.rate == close(rates[slowest])
 
 
 def test_more_directions_than_the_state_has_are_refused() -> None:
