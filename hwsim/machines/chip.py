@@ -49,7 +49,7 @@ class Chip(DigitalMachine):
     sparse = False
     master_class = MASTER
     signal_type = Wire
-    effective_bits: dict[str, int]
+    register_type = AnalogRegister
     on_host = False
     """Whether operations are the host's, which is digital."""
 
@@ -68,7 +68,7 @@ class Chip(DigitalMachine):
         self.circuits, self.wiring = Circuits(self, seed), Wiring(self)
         self.function_circuits = FunctionCircuits(self, parts.functions, self.circuits)
         self.clipped = {kind: defaultdict[str, list[int]](lambda: [0, 0]) for kind in ("dac", "adc", "analog")}
-        self.effective_bits = resolution(parts, self.format.bits)
+        self.effective_bits: dict[str, int] = resolution(parts, self.format.bits)
         self._measured: list[np.ndarray] = []
 
     # ---- where things go -------------------------------------------------------------------------------------
@@ -103,12 +103,8 @@ class Chip(DigitalMachine):
         if storage.technology == REGISTERS:
             return Port(self, REGISTERS)
         if storage.kind in self.parts.registers.classes and not storage.shared:
-            return self.place_register(storage)
+            return self.register_type(self, storage, self.parts.registers.noise, self.scales.of_register(storage))
         return super().place_storage(storage)
-
-    def place_register(self, storage: Storage) -> Port:
-        """The analog circuits that hold a register."""
-        return AnalogRegister(self, storage, self.parts.registers.noise, self.scales.of_register(storage))
 
     def place_matrix(self, matrix: Matrix) -> Any:
         self.devices.require(matrix, self.chip.name)
@@ -122,8 +118,7 @@ class Chip(DigitalMachine):
 
     def held_as(self, kind: str) -> tuple[int, str]:
         if kind in self.parts.registers.classes or kind == BUFFERS:
-            bits = self.effective_bits["register"]
-            return bits, "analog registers" if kind != BUFFERS else "wires"
+            return self.effective_bits["register"], "analog registers" if kind != BUFFERS else "wires"
         return super().held_as(kind)
 
     def received(self, inputs: np.ndarray) -> np.ndarray:
@@ -172,11 +167,6 @@ class Chip(DigitalMachine):
         if self.scales.measuring and head.kind != moves.dac.kind:
             self.scales.look(signal, full_scale)
         return signal
-
-    def tally(self, kind: str, unit: str, values: int, beyond: int) -> None:
-        counts = self.clipped[kind][unit]
-        counts[0] += values
-        counts[1] += beyond
 
     def measure(self, *activities: np.ndarray) -> None:
         self._measured += activities

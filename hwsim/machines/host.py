@@ -9,40 +9,9 @@ from hwsim.accounts.memories import memory_of
 from hwsim.machine.port import Port
 from hwsim.machine.signal import Signal
 from hwsim.machine.step import Step
-from hwsim.machine.storage import Register, Storage
+from hwsim.machine.storage import Register
 from hwsim.machines.chip import Chip
 from hwsim.units.register import AnalogRegister
-
-
-class HostedChip(Chip):
-    """In backward passes all is digital, with the host's own weights; registers that they need move to the host."""
-
-    needs_copy = True
-
-    def __init__(self, options: Any, **made: Any) -> None:
-        super().__init__(options, **made)
-        self._chip_goes_back, self.backward_pass = self.backward_pass, self._backward_pass
-
-    def place_register(self, storage: Storage) -> Port:
-        return HostedRegister(self, storage, self.parts.registers.noise, self.scales.of_register(storage))
-
-    def take_over(self, register: Register) -> Port:
-        """From now on the host keeps this register; states of the dynamics until the backward pass is over."""
-        register.port = Port(self, memory_of(register.kind))
-        return register.port
-
-    def _backward_pass(self, name: str, part: range | None = None) -> Iterator[Step]:
-        registers, done = self.holdings.registers(), self.sequencer.done
-        self.on_host = True
-        if done is not None and done[0] > self.sequencer.sweep_number:
-            for register in registers:  # goes on within this pass or behind it; its first step moved them all
-                if register.port.analog:
-                    self.take_over(register)
-        yield from self._chip_goes_back(name, part)
-        self.on_host = False
-        for register in registers:
-            if register.resets:
-                register.port = self.place_storage(register)
 
 
 class HostedRegister(AnalogRegister):
@@ -69,3 +38,32 @@ class HostedRegister(AnalogRegister):
             host.take_over(register).store(register, x)
         else:
             super().store(register, x)
+
+
+class HostedChip(Chip):
+    """In backward passes all is digital, with the host's own weights; registers that they need move to the host."""
+
+    needs_copy = True
+    register_type = HostedRegister
+
+    def __init__(self, options: Any, **made: Any) -> None:
+        super().__init__(options, **made)
+        self._chip_goes_back, self.backward_pass = self.backward_pass, self._backward_pass
+
+    def take_over(self, register: Register) -> Port:
+        """From now on the host keeps this register; states of the dynamics until the backward pass is over."""
+        register.port = Port(self, memory_of(register.kind))
+        return register.port
+
+    def _backward_pass(self, name: str, part: range | None = None) -> Iterator[Step]:
+        registers, done = self.holdings.registers(), self.sequencer.done
+        self.on_host = True
+        if done is not None and done[0] > self.sequencer.sweep_number:
+            for register in registers:  # goes on within this pass or behind it; its first step moved them all
+                if register.port.analog:
+                    self.take_over(register)
+        yield from self._chip_goes_back(name, part)
+        self.on_host = False
+        for register in registers:
+            if register.resets:
+                register.port = self.place_storage(register)

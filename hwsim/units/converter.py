@@ -22,7 +22,7 @@ from hwsim.operations.kernels import compiled
 from hwsim.operations.noise import PerChip
 from hwsim.quantities import Constant, Energy, Time
 from hwsim.records import Record
-from hwsim.units.unit import AnalogStage
+from hwsim.units.unit import AnalogStage, tally
 
 # ---- options, and what a conversion costs ------------------------------------------------------------------------
 
@@ -149,7 +149,7 @@ class Converters:
         """Values on the levels of a converter."""
         limit = +full_scale
         value, beyond = self._convert(v, step(self._bits[operation], limit), limit)
-        self._machine.tally("dac" if operation is moves.dac else "adc", unit, v.size, beyond)
+        tally(self._machine, "dac" if operation is moves.dac else "adc", unit, v.size, beyond)
         levels: np.ndarray = value
         return levels
 

@@ -20,7 +20,7 @@ from hwsim.operations.noise import NO_GAIN, Moment, Source, perturb
 from hwsim.quantities import Constant, Energy, Time
 from hwsim.records import Record
 from hwsim.units.ranges import widest
-from hwsim.units.unit import AnalogStage, Fraction
+from hwsim.units.unit import AnalogStage, Fraction, tally
 
 # ---- options, and what an operation costs ------------------------------------------------------------------------
 
@@ -171,7 +171,7 @@ class Circuits:
         """Make outputs of a bank imperfect, in place."""
         machine = self._machine
         beyond = self._spoil(bank, vectors(values), full_scale, machine.sequencer.moment(bank.source))
-        machine.tally("analog", bank.name, values.size, beyond)
+        tally(machine, "analog", bank.name, values.size, beyond)
 
 
 class FunctionCircuits:

@@ -17,7 +17,7 @@ from hwsim.machine.storage import Register
 from hwsim.quantities import Constant, Energy, Time
 from hwsim.records import Record
 from hwsim.units.function import MAKE_BANK, SPOIL
-from hwsim.units.unit import AnalogStage, Fraction
+from hwsim.units.unit import AnalogStage, Fraction, tally
 
 
 class StateRegisters(BaseModel, extra="forbid"):
@@ -80,7 +80,7 @@ class AnalogRegister(Port):
             machine.holdings.watch(register, value)
         value, moment = machine.numerics.copy(value), machine.sequencer.moment(self._bank.source)
         beyond = self._spoil(self._bank, vectors(value), self._full_scale, moment)
-        machine.tally("analog", register.name, value.size, beyond)
+        tally(machine, "analog", register.name, value.size, beyond)
         machine.holdings.settle_later(register, value)
 
 

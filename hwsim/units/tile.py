@@ -31,7 +31,7 @@ from hwsim.units.converter import Bits, Converters
 from hwsim.units.devices import Cut, Devices
 from hwsim.units.mapping import Mapping, headroom, levels, splits, tiles
 from hwsim.units.periphery import Periphery
-from hwsim.units.unit import AnalogStage, Fraction, Positive
+from hwsim.units.unit import AnalogStage, Fraction, Positive, tally
 
 # ---- options, and what a read and a write cost -------------------------------------------------------------------
 
@@ -384,7 +384,7 @@ class TileArray(Weights):
         noise, moment = self._options.output_noise * limit, machine.sequencer.moment(self._source)
         y, drawn, beyond = self._read(self.devices.noisy, cut, v, scale, noise, limit, self._source, moment)
         machine.measure(drawn)
-        machine.tally("analog", self.name, y.size, beyond)
+        tally(machine, "analog", self.name, y.size, beyond)
         outputs: np.ndarray = y.reshape(*x.shape[:-1], -1)
         return outputs
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Annotated, Any, Protocol
 
@@ -34,11 +35,14 @@ class AnalogStage(Stage, Protocol):
         full_scale: of the signals that are made now; larger ones saturate.
         scales: full scales of signals, by what makes them; each is a number, or what `+` makes one of.
         analog_heads: the heads of analog operations, by operation, or by operation and unit.
+        clipped: values that each unit converted or made, and how many of them were beyond full scale, by what clips
+            them: `dac`, `adc`, or saturation of `analog` circuits.
     """
 
     full_scale: float
     scales: Any
     analog_heads: Any
+    clipped: dict[str, defaultdict[str, list[int]]]
 
     def head_of(self, x: Signal) -> Head:
         """What made a signal of this step."""
@@ -56,11 +60,15 @@ class AnalogStage(Stage, Protocol):
     ) -> Signal:
         """Enter one operation that makes an analog signal."""
 
-    def tally(self, kind: str, unit: str, values: int, beyond: int) -> None:
-        """Count values that a unit converted or made, and how many of them were beyond full scale."""
-
     def measure(self, *activities: np.ndarray) -> None:
         """Enter activities of the latest record, one number per chip each."""
+
+
+def tally(machine: AnalogStage, kind: str, unit: str, values: int, beyond: int) -> None:
+    """Count values that a unit converted or made, and how many of them were beyond full scale, as `clipped`."""
+    counts = machine.clipped[kind][unit]
+    counts[0] += values
+    counts[1] += beyond
 
 
 class Free:
