@@ -102,6 +102,7 @@ class LeakyTanh(Cell):
     def __init__(self, machine: Machine, name: str, options: Options, inputs: int, uses: frozenset[str]) -> None:
         super().__init__(machine, name)
         self.width, self._groups = options.units, options.groups
+        self._stops = list(accumulate(group.units for group in options.groups))
         self.leaks = any(group.value < 1 for group in self._groups)
         self.W = _recurrent(machine, f"{name} W", options)
         self.U = Matrix(machine, f"{name} U", "input", initial.normal(machine.seed, f"{name} U", self.width, inputs))
@@ -175,20 +176,20 @@ class LeakyTanh(Cell):
 
     def each(self, of: Callable[[float], float], x: Signal) -> Signal:
         """x with the wire of each unit, of a vector or of all in a bundle, multiplied by a function of its leak."""
-        stops = list(accumulate(group.units for group in self._groups))
-        parts = [
-            x if len(stops) == 1 else take(x, stop - group.units, stop)
-            for group, stop in zip(self._groups, stops, strict=True)
-        ]
-        factors = [of(group.value) for group in self._groups]
-        scaled = [part if factor == 1 else factor * part for factor, part in zip(factors, parts, strict=True)]
-        return scaled[0] if len(scaled) == 1 else join(*scaled)
+        if len(self._groups) == 1:
+            return _times(of(self._groups[0].value), x)
+        parts = [take(x, stop - group.units, stop) for group, stop in zip(self._groups, self._stops, strict=True)]
+        return join(*(_times(of(group.value), part) for group, part in zip(self._groups, parts, strict=True)))
 
     def _kept(self, x: Signal) -> Signal:
         return self.each(lambda a: 1 - a, x)
 
     def _leaky(self, kept: Signal, new: Signal) -> Signal:
         return self._kept(kept) + new if self.leaks else new
+
+
+def _times(factor: float, x: Signal) -> Signal:
+    return x if factor == 1 else factor * x
 
 
 def _recurrent(machine: Machine, name: str, options: Options) -> Matrix:

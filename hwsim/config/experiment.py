@@ -159,11 +159,11 @@ class Experiment(SystemOptions):
                 )
         return self
 
-    def scheme(self, system: SystemOptions) -> updates.Scheme | None:
+    def scheme(self, system: Learner) -> updates.Scheme | None:
         """How the gradients of a system become weights, to be used for one network; None without training."""
         if self.training is None:
             return None
-        return updates.build(getattr(system, "update", None) or self.training.update)
+        return updates.build(system.update or self.training.update)
 
     def systems(self) -> dict[str, Learner]:
         """All systems by name: the substrate first, then the references."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from hwsim import cells, machines, tasks
 from hwsim.config import hardware
-from hwsim.config.experiment import Experiment, Reference, SystemOptions
+from hwsim.config.experiment import Experiment, Learner, Reference, SystemOptions
 from hwsim.documents import Document, unknown
 from hwsim.episode import Episode
 from hwsim.errors import ConfigError
@@ -167,12 +167,12 @@ class CostCurves:
             self._costs[value, name] = sketched(experiment, name, options, dataset, self.expected)
         return self._costs[value, name]
 
-    def options(self, value: int, name: str) -> tuple[Experiment, SystemOptions, Dataset]:
+    def options(self, value: int, name: str) -> tuple[Experiment, Learner, Dataset]:
         """The options of a system at a value, with its experiment, and the shapes of its data."""
         experiment, dataset = self.axis.at(self.experiment, self.dataset, value)
         return experiment, experiment.systems()[name], dataset
 
-    def cost(self, experiment: Experiment, name: str, options: SystemOptions, dataset: Dataset) -> SystemCost:
+    def cost(self, experiment: Experiment, name: str, options: Learner, dataset: Dataset) -> SystemCost:
         """The costs of a system, from a new estimate."""
         return self.cost_of(name, sketched(experiment, name, options, dataset, self.expected))
 

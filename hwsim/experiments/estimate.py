@@ -16,7 +16,7 @@ from typing import Any
 from hwsim import tasks
 from hwsim.accounts.journal import Totals
 from hwsim.config import experiment as config
-from hwsim.config.experiment import Experiment, SystemOptions
+from hwsim.config.experiment import Experiment, Learner
 from hwsim.episode import Episode
 from hwsim.errors import HwsimError
 from hwsim.experiments.costs import Costs
@@ -68,7 +68,7 @@ def estimate(experiment: str | Path | Mapping[str, Any] | Experiment, expected: 
 
 
 def sketched(
-    experiment: Experiment, name: str, options: SystemOptions, dataset: Dataset, expected: Expectations | None = None
+    experiment: Experiment, name: str, options: Learner, dataset: Dataset, expected: Expectations | None = None
 ) -> Costs:
     """Estimate the costs of one system of an experiment, for data of the shapes in `dataset`.
 
@@ -84,7 +84,7 @@ class Sketch(System):
     """A system that is carried out on shapes: its outcome has costs only."""
 
     def __init__(
-        self, experiment: Experiment, name: str, options: SystemOptions, dataset: Dataset, expected: Expectations
+        self, experiment: Experiment, name: str, options: Learner, dataset: Dataset, expected: Expectations
     ) -> None:
         super().__init__(experiment, name, options, dataset, {})
         self.numerics = Shapes(expected)

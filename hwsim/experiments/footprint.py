@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwsim import networks, tasks
-from hwsim.config.experiment import Experiment, SystemOptions
+from hwsim.config.experiment import Experiment, Learner
 from hwsim.episode import Episode
 from hwsim.errors import CausalityError, HwsimError, MemoryEstimateError
 from hwsim.experiments import vanishing
@@ -189,7 +189,7 @@ class CountedSystem(System):
         self,
         experiment: Experiment,
         name: str,
-        options: SystemOptions,
+        options: Learner,
         dataset: Dataset,
         references: dict[Hashable, WorkMemory],
     ) -> None:

@@ -27,10 +27,8 @@ def size_of_errors(network: Network, episode: Episode) -> float:
             if error is not None:
                 squares[layer.name].append(float(np.square(error.value).mean()))
 
-    machine.sequencer.after_step = look
-    with machine.showing(episode):
+    with machine.sequencer.watching(look), machine.showing(episode):
         BPTT(RULES["bptt"].Options(name="bptt")).gradients(network)
-    machine.sequencer.after_step = None
     sizes = np.sqrt([np.mean(of_layer) for of_layer in squares.values()])
     return float(sizes.min()) if np.isfinite(sizes).all() else nan
 
@@ -63,11 +61,10 @@ def rates(network: Network, episode: Episode) -> dict[str, np.ndarray]:
                 register.value = np.ascontiguousarray(q.swapaxes(1, 2))[None]
             logs[register.name] = logs.get(register.name, 0) + step
 
-    machine.sequencer.after_step = orthogonalise
-    with np.errstate(divide="ignore"), machine.showing(episode), machine.workspace() as workspace:
+    watching = machine.sequencer.watching(orthogonalise)
+    with np.errstate(divide="ignore"), watching, machine.showing(episode), machine.workspace() as workspace:
         products = [layer.cell.product(workspace, f"{layer.name} product") for layer in network.layers]
         extend(network, workspace, products)
-    machine.sequencer.after_step = None
     return {name.removesuffix(" product"): -log_.mean(0) / episode.steps for name, log_ in logs.items()}
 
 

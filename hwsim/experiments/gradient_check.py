@@ -16,7 +16,7 @@ import numpy as np
 from hwsim import learning
 from hwsim.episode import Episode
 from hwsim.experiments.saturation import uncounted
-from hwsim.learning.bptt import BPTT
+from hwsim.learning.bptt import BPTT, carried_errors
 from hwsim.machine import Machine
 from hwsim.networks import Network
 
@@ -49,10 +49,8 @@ def check(
     """
     machine = network.machine
     record = _Recorder(network)
-    machine.sequencer.after_step = None if machine.exact else record.look
-    with machine.showing(episode):
+    with machine.sequencer.watching(None if machine.exact else record.look), machine.showing(episode):
         rule.gradients(network)
-    machine.sequencer.after_step = None
     mine = _gradient(network)
 
     if machine.exact:
@@ -94,11 +92,13 @@ def outside(network: Network) -> Iterator[None]:
     machine = network.machine
     sequencer, before = machine.sequencer, machine.journal.collect()
     batch, latest = sequencer.batch_number, machine.journal.latest
-    with machine.probe.unwatched(), uncounted(machine):
-        yield
-        _forget(network)
-    machine.journal.collect()
-    machine.journal.totals, machine.journal.latest, sequencer.batch_number = before, latest, batch
+    try:
+        with machine.probe.unwatched(), uncounted(machine):
+            yield
+            _forget(network)
+    finally:
+        machine.journal.collect()
+        machine.journal.totals, machine.journal.latest, sequencer.batch_number = before, latest, batch
 
 
 class _Recorder:
@@ -136,7 +136,7 @@ def _backward(rule: BPTT, network: Network, recorded: list[list[np.ndarray]]) ->
         for number, (register, tape) in enumerate(zip(states.all(), tapes, strict=True)):
             tape.fill([register.initial, *(step[number] for step in recorded[:-1])])
             register.value = recorded[-1][number]
-        rule.backward(network, states, tapes, rule.errors(network, workspace), range(len(recorded)))
+        rule.backward(network, states, tapes, carried_errors(network, workspace), range(len(recorded)))
     network.finish_gradient()
 
 

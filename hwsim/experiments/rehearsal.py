@@ -14,7 +14,7 @@ import numpy as np
 from hwsim import learning, machines
 from hwsim.accounts.passes import Passes
 from hwsim.accounts.schedule import Scheduler
-from hwsim.config.experiment import Experiment, SystemOptions
+from hwsim.config.experiment import Experiment, Learner
 from hwsim.episode import Episode
 from hwsim.errors import HwsimError
 from hwsim.experiments.length import Length
@@ -30,7 +30,7 @@ STEPS = 8
 
 
 def rehearse(
-    experiment: Experiment, name: str, options: SystemOptions, episode: Episode, tested: Episode | None = None
+    experiment: Experiment, name: str, options: Learner, episode: Episode, tested: Episode | None = None
 ) -> Mapping[str, Hold]:
     """Rehearse a system, and give how long registers hold their values in each pass.
 

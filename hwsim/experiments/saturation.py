@@ -63,10 +63,12 @@ def counted(machine: Machine) -> Counts:
 def uncounted(machine: Machine) -> Iterator[None]:
     """What is clipped in here is not counted."""
     before = counted(machine)
-    yield
-    for kind, units in before.items():
-        machine.clipped[kind].clear()
-        machine.clipped[kind].update({unit: list(counts) for unit, counts in units.items()})
+    try:
+        yield
+    finally:
+        for kind, units in before.items():
+            machine.clipped[kind].clear()
+            machine.clipped[kind].update({unit: list(counts) for unit, counts in units.items()})
 
 
 def rate(counts: Iterable[Any]) -> float:

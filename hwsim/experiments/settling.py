@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim import machines
-from hwsim.config.experiment import Experiment, SystemOptions
+from hwsim.config.experiment import Experiment, Learner
 from hwsim.episode import Episode
 from hwsim.experiments.look import Outside
 from hwsim.learning import Rule
@@ -18,7 +18,7 @@ STEPS = 64
 """Number of steps, at most, over which rates and sizes of errors are found."""
 
 
-def first_settled(rule: Rule, experiment: Experiment, options: SystemOptions, episode: Episode) -> Rule:
+def first_settled(rule: Rule, experiment: Experiment, options: Learner, episode: Episode) -> Rule:
     """The rule for the initial weights, on one chip.
 
     Args:

@@ -16,7 +16,7 @@ from hwsim import learning, machines, networks
 from hwsim.accounts.journal import Batch, Done, Sweep, Totals
 from hwsim.accounts.memory import Change, Holding
 from hwsim.columns import REPORTED_AT_TESTS
-from hwsim.config.experiment import Experiment, SystemOptions, Training
+from hwsim.config.experiment import Experiment, Learner, Training
 from hwsim.errors import ConfigError, HwsimError
 from hwsim.experiments import gradient_check, vanishing
 from hwsim.experiments.evaluation import Meter, Score, evaluate
@@ -132,9 +132,7 @@ class System:
     numerics = EXACT
     """What the operations of its machines do to values."""
 
-    def __init__(
-        self, experiment: Experiment, name: str, options: SystemOptions, dataset: Dataset, target: Gradient
-    ) -> None:
+    def __init__(self, experiment: Experiment, name: str, options: Learner, dataset: Dataset, target: Gradient) -> None:
         self.experiment, self.name, self.options = experiment, name, options
         self.dataset = dataset._replace(
             train=networks.judged(experiment.network, dataset.train),

@@ -95,7 +95,7 @@ class BPTT(Rule):
         segments = self.segments(machine.episode.steps)
         with machine.workspace(keep_inputs=True) as workspace:
             states, tapes = self.open(network, workspace, restarts=len(segments) > 1)
-            checkpoints = self.tapes(states, workspace, "checkpoints") if len(segments) > 2 else []
+            checkpoints = tapes_of(states, workspace, "checkpoints") if len(segments) > 2 else []
             for segment in machine.rounds(segments[:-1]):
                 for step in machine.forward_pass("advance", segment):
                     begins = step.begins and not step.first
@@ -106,25 +106,14 @@ class BPTT(Rule):
                 for step in machine.forward_pass("forward", segment):
                     begins = step.begins and not step.first
                     network.step(states, step, tapes, checkpoints if begins and again else None)
-                carried = carried or self.errors(network, workspace)
+                carried = carried or carried_errors(network, workspace)
                 self.backward(network, states, tapes, carried, segment)
         network.finish_gradient()
 
     def open(self, network: Network, workspace: Workspace, restarts: bool = False) -> tuple[States, list[Tape]]:
         """Registers for the dynamics, and a tape for each."""
         states = network.states(workspace, restarts=restarts)
-        return states, self.tapes(states, workspace, "tape")
-
-    def tapes(self, states: States, workspace: Workspace, name: str) -> list[Tape]:
-        """A tape per register of the dynamics."""
-        return [workspace.tape(f"{state.name} {name}", *state.size) for state in states.all()]
-
-    def errors(self, network: Network, workspace: Workspace) -> dict[Layer, Register]:
-        """A register per layer for J_tᵀ δ_{t+1}, which is zero at T."""
-        return {
-            layer: workspace.register(f"{layer.name} carried error", layer.cell.width, LEARNING)
-            for layer in network.layers
-        }
+        return states, tapes_of(states, workspace)
 
     def backward(
         self, network: Network, states: States, tapes: list[Tape], carried: dict[Layer, Register], segment: range
@@ -143,3 +132,15 @@ class BPTT(Rule):
     def delta(self, step: Step, level: Level, later: Signal) -> Signal:
         """δ_t = J_tᵀ δ_{t+1} + g_t."""
         return level.plus_g(later)
+
+
+def tapes_of(states: States, workspace: Workspace, name: str = "tape") -> list[Tape]:
+    """A tape per register of the dynamics."""
+    return [workspace.tape(f"{state.name} {name}", *state.size) for state in states.all()]
+
+
+def carried_errors(network: Network, workspace: Workspace) -> dict[Layer, Register]:
+    """A register per layer for J_tᵀ δ_{t+1}, which is zero at T."""
+    return {
+        layer: workspace.register(f"{layer.name} carried error", layer.cell.width, LEARNING) for layer in network.layers
+    }

@@ -13,7 +13,7 @@ from hwsim.accounts.memory import OPTIMIZER, STATE
 from hwsim.episode import Episode
 from hwsim.errors import ConfigError
 from hwsim.learning.rule import Rule
-from hwsim.learning.span import Span
+from hwsim.learning.span import Recall, Span
 from hwsim.learning.update import Update
 from hwsim.machine import Accumulator, Register, Signal, Step, Trainable, Workspace
 from hwsim.networks import CrossEntropy, Network
@@ -60,13 +60,7 @@ class Options(BaseModel, extra="forbid"):
         Literal["average", "weights"],
         Field(description="weights that tests are made at; for the average, units are programmed twice per test"),
     ] = "average"
-    recall: Annotated[
-        Literal["state", "input"],
-        Field(
-            description="how the operating point of an earlier step is found: from the states before and after, or by "
-            "carrying the step out again"
-        ),
-    ] = "state"
+    recall: Recall = "state"
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from hwsim.catalogue import implementation
 from hwsim.cells import CELLS, Cell
 from hwsim.errors import CapabilityError
-from hwsim.learning.bptt import BPTT
+from hwsim.learning.bptt import BPTT, carried_errors
 from hwsim.learning.diagnostics import Diagnostic, Look
 from hwsim.machine import Signal, Step, Tape, Workspace
 from hwsim.machine.storage import require_addressable
@@ -75,7 +75,7 @@ class Reversible(BPTT):
             tapes = self.forgotten(network, states, workspace)
             for step in machine.forward_pass("forward"):
                 network.step(states, step, tapes, undoable=True)
-            self.backward(network, states, tapes, self.errors(network, workspace), range(machine.episode.steps))
+            self.backward(network, states, tapes, carried_errors(network, workspace), range(machine.episode.steps))
         network.finish_gradient()
 
     def delta(self, step: Step, level: Level, later: Signal) -> Signal:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from hwsim.machine import DelayLine, Signal, Step, Workspace
 from hwsim.networks import Layer, Level, Network, Seen
 from hwsim.records import ERROR
+
+Recall = Annotated[
+    Literal["state", "input"],
+    Field(
+        description="how the operating point of an earlier step is found: from the states before and after, or by "
+        "carrying the step out again"
+    ),
+]
+"""An option of rules that go back."""
 
 
 class Span:

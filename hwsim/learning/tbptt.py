@@ -7,10 +7,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from hwsim.accounts.memory import LEARNING
 from hwsim.errors import ConfigError
+from hwsim.learning.bptt import carried_errors, tapes_of
 from hwsim.learning.rule import Instantaneous
-from hwsim.learning.span import Span
+from hwsim.learning.span import Recall, Span
 from hwsim.machine.storage import require_addressable
 from hwsim.networks import Network
 from hwsim.records import ERROR
@@ -55,13 +55,7 @@ class Options(BaseModel, extra="forbid"):
         Steps | Growing,
         Field(description="steps that a loss reaches back, its own included: a number, or how it grows in training"),
     ]
-    recall: Annotated[
-        Literal["state", "input"],
-        Field(
-            description="how the operating point of an earlier step is found: from the states before and after, or by "
-            "carrying the step out again"
-        ),
-    ] = "state"
+    recall: Recall = "state"
 
 
 class TBPTT(Instantaneous):
@@ -165,11 +159,7 @@ class TBPTT(Instantaneous):
         with machine.workspace(keep_inputs=k) as workspace:
             states = network.states(workspace, restarts=False)
             behind = network.states(workspace, "behind", restarts=False)
-            tapes = [workspace.tape(f"{state.name} tape", *state.size) for state in states.all()]
-            carried = {
-                layer: workspace.register(f"{layer.name} carried error", layer.cell.width, LEARNING)
-                for layer in network.layers
-            }
+            tapes, carried = tapes_of(states, workspace), carried_errors(network, workspace)
             for block in machine.rounds([range(at, min(at + k, episode.steps)) for at in range(0, episode.steps, k)]):
                 learns = block[-1] >= episode.loss_from
                 for step in machine.forward_pass("forward", block):

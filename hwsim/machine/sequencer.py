@@ -106,6 +106,15 @@ class Sequencer:
         finally:
             self.done = None
 
+    @contextmanager
+    def watching(self, look: Callable[[], None] | None) -> Iterator[None]:
+        """While it is entered, `look` is called at the end of every step of a pass that is carried out."""
+        before, self.after_step = self.after_step, look
+        try:
+            yield
+        finally:
+            self.after_step = before
+
     # ---- passes and phases -----------------------------------------------------------------------------------
 
     def forward_pass(self, name: str, part: range | None = None, beyond: int = 0) -> Iterator[Step]:

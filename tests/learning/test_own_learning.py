@@ -16,7 +16,7 @@ from hwsim.experiments.run import run
 from hwsim.experiments.stages import stages
 from hwsim.experiments.system import System
 from hwsim.learning import optimizers
-from hwsim.learning.bptt import BPTT
+from hwsim.learning.bptt import BPTT, carried_errors
 from hwsim.learning.rule import Instantaneous, Rule
 from hwsim.learning.update import Options as Training
 from hwsim.learning.update import Update
@@ -310,7 +310,7 @@ class Blocks(BPTT):
         with machine.workspace(keep_inputs=True) as workspace:
             states, tapes = self.open(network, workspace)
             behind = network.states(workspace, "behind")
-            carried = self.errors(network, workspace)
+            carried = carried_errors(network, workspace)
             for block in machine.rounds([range(at, min(at + self.k, steps)) for at in range(0, steps, self.k)]):
                 for step in machine.forward_pass("forward", block):
                     network.step(states, step, tapes)

@@ -80,9 +80,11 @@ def resting(network: Network) -> Iterator[None]:
     rates = [sink.rate for sink in sinks]
     for sink in sinks:
         sink.rate = 0.0
-    yield
-    for sink, rate in zip(sinks, rates, strict=True):
-        sink.rate = rate
+    try:
+        yield
+    finally:
+        for sink, rate in zip(sinks, rates, strict=True):
+            sink.rate = rate
 
 
 def plain(name: str, optimizer: Any) -> None:
