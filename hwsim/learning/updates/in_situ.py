@@ -57,8 +57,11 @@ class InSitu(Scheme):
     """w ← w - η e xᵀ at the end of each step, where a rule adds e xᵀ to a gradient.
 
     The array computes the outer product itself: the error is on its rows, the signal on its columns, and every device
-    changes at the same time (Burr et al., IEEE Trans. Electron Devices 62:3498, 2015; Gokmen and Vlasov, Front.
-    Neurosci. 10:333, 2016). So there are neither sums of gradients nor, where devices hold the weights, a copy of them.
+    changes at the same time. So there are no sums of gradients and, where devices hold the weights, no copy of them.
+    (Burr et al., "Experimental demonstration and tolerancing of a large-scale neural network (165 000 synapses) using
+    phase-change memory as the synaptic weight element", IEEE Trans. Electron Devices 62:3498, 2015; Gokmen and Vlasov,
+    "Acceleration of deep neural network training with resistive cross-point devices: design considerations", Front.
+    Neurosci. 10:333, 2016.)
 
     The rate is that of one loss: the change of a whole batch is η times the gradient of the sum of its losses, where
     other schemes divide by their number. Biases and gains change in place as well. Parameters that a cell computes its

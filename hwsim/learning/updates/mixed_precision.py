@@ -37,7 +37,8 @@ class MixedPrecision(Scheme):
     χ has the precision of the machine's updates, ε is the change that one pulse makes, so that no gradient is lost that
     is smaller than a device can show. No pulse is verified, and where devices hold the weights nothing else does: no
     copy is kept in digital memory. (Nandakumar et al., "Mixed-precision deep learning based on computational memory",
-    Front. Neurosci. 14:406, 2020, with the principle of Le Gallo et al., Nat. Electron. 1:246, 2018.)
+    Front. Neurosci. 14:406, 2020, with the principle of Le Gallo et al., "Mixed-precision in-memory computing",
+    Nat. Electron. 1:246, 2018.)
 
     Matrices have a χ. Biases, gains, and what a cell computes its coefficients from are digital, and few: these are
     updated as they are without devices, w ← w - η ∂L/∂w.
