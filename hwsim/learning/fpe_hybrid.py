@@ -39,8 +39,8 @@ class Hybrid(Lagged):
     modes above it, and of the slow ones only what the loss of that step gives. All of theirs would take the second
     pass of `fpe`, which is stable for exactly these modes, but needs inputs that are kept.
 
-    Memory is that of the modes that are held in each way. Units of a machine apply all λ of a layer at a time, so
-    products with them are charged for all modes.
+    Memory and sums are those of the modes that are held in each way. Units of a machine apply all λ, or all γ, of a
+    layer at a time, so products with them are charged for all modes.
     """
 
     options: Options
@@ -77,10 +77,12 @@ class Wires:
 
     def __init__(self, layer: Layer, modes: list[int]) -> None:
         chosen = [wire for mode in modes for wire in (2 * mode, 2 * mode + 1)]
-        self.width, self._machine = len(chosen), layer.machine
+        self.width, width = len(chosen), layer.cell.width
         self._chosen = Places(chosen)
-        places = [chosen.index(wire) if wire in chosen else len(chosen) for wire in range(layer.cell.width)]
-        self._places = Places(places)
+        self._places = {
+            len(some): Places([some.index(place) if place in some else len(some) for place in range(of)])
+            for some, of in ((chosen, width), (modes, width // 2))
+        }
 
     def held(self, signal: Signal) -> Signal:
         """These wires of a signal on the wires of the state."""
@@ -88,8 +90,8 @@ class Wires:
         return held
 
     def whole(self, signal: Signal) -> Signal:
-        """The wires of the state, of which all others are zero."""
-        whole: Signal = pick(pad(signal, 0, 1), self._places)
+        """The wires of the state, of which all others are zero; or a number for each mode, likewise."""
+        whole: Signal = pick(pad(signal, 0, 1), self._places[signal.width])
         return whole
 
 
@@ -124,10 +126,10 @@ class FastAnchors(Anchors):
         with self.layer.machine.part(purpose=GRADIENT):
             for factor in level.cell.factors(level.at):
                 trace = self.traces[factor.name]
-                now = slow.held(level.cell.along(level.at, slow.whole(trace.load())) + factor.own(0))
+                now = slow.held(level.cell.along(level.at, slow.whole(trace.load()))) + slow.held(factor.own(0))
                 trace.store(now)
                 if g is not None:
-                    factor.sums.add(factor.product(g, slow.whole(now)))
+                    factor.sums.add(slow.whole(factor.product(slow.held(g), now)))
 
     def hand_on(self, level: Level, delta: Signal, g: Signal | None) -> None:
         """Learn fast modes from δ; the layer below gets it, and g of slow modes."""

@@ -23,7 +23,10 @@ def _taken(v: np.ndarray, start: int, stop: int) -> np.ndarray:
 
 
 def _padded(v: np.ndarray, before: int, after: int) -> np.ndarray:
-    return np.pad(v, [(0, 0)] * (v.ndim - 1) + [(before, after)])
+    width = v.shape[-1]
+    value = np.zeros((*v.shape[:-1], before + width + after), v.dtype)
+    value[..., before : before + width] = v
+    return value
 
 
 def _side_by_side(*shapes: Shape) -> Shape:
@@ -100,7 +103,8 @@ def _vectors(v: Shape) -> int:
 
 
 def _picked(v: np.ndarray, places: Places) -> np.ndarray:
-    return np.ascontiguousarray(v[..., places.index])
+    picked: np.ndarray = np.take(v, places.index, -1)
+    return picked
 
 
 def _patched(v: np.ndarray, w: np.ndarray, places: Places) -> np.ndarray:
