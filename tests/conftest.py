@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from hwsim import documents, learning, machines, networks
+import hwsim
+from hwsim import documents, formats, learning, machines, networks
 from hwsim.config import hardware
 from hwsim.episode import Episode
-from hwsim.errors import ConfigError
+from hwsim.errors import ConfigError, HwsimError
+from hwsim.experiments.estimate import estimate
 from hwsim.experiments.look import Outside
 from hwsim.learning.diagnostics import Look
 from hwsim.learning.horizon import Horizon
@@ -42,6 +48,11 @@ SPARSE: dict[str, Any] = {
     ]
 }
 """Cells with sparse matrices, which no crossbar takes."""
+UNDONE: dict[str, Any] = {
+    "layers": [{"cell": {"name": "rev_gru", "units": 3, "forgets": 3}, "readout": {"hidden": [5]}}] * 2
+}
+"""Cells whose steps can be undone, with states in fixed point, which coarse formats do not hold."""
+ALL_NETWORKS = {**NETWORKS, "sparse": SPARSE, "undone": UNDONE}
 MIXED: dict[str, Any] = {
     "layers": [
         {**LRU, "readout": {"project": 7, "norm": True, "hidden": [5, 6], "width": 3}},
@@ -61,20 +72,90 @@ RULES = {
     "fpe neumann": {"name": "fpe", "inverse": "neumann"},
     "fpe_anchored": {"name": "fpe_anchored", "every": 2, "age": 3},
     "fpe_lagged": {"name": "fpe_lagged", "lag": 4, "every": 2},
+    "fpe_hybrid": {"name": "fpe_hybrid", "slow": 1, "lag": 4, "every": 2},
     "fpe_slowfast": {"name": "fpe_slowfast", "slow": 1, "lag": 3},
     "rtrl": {"name": "rtrl"},
     "rtrl across": {"name": "rtrl", "across": True},
     "snap": {"name": "snap"},
+    "snap 2": {"name": "snap", "steps": 2},
     "uoro": {"name": "uoro"},
     "kf_rtrl": {"name": "kf_rtrl"},
     "eprop random": {"name": "eprop", "feedback": "random"},
+    "rflo": {"name": "rflo"},
     "one_step": {"name": "one_step"},
     "tbptt window": {"name": "tbptt", "k": 3},
     "fptt": {"name": "fptt", "parts": 3},
     "fptt steps": {"name": "fptt", "parts": "steps", "form": "paper"},
     "tbptt block": {"name": "tbptt", "kind": "block", "k": 3},
     "spatial": {"name": "spatial"},
+    "reversible": {"name": "reversible"},
 }
+VARIANTS = {
+    "bptt input": {"name": "bptt", "recall": "input"},
+    "bptt sqrt": {"name": "bptt", "checkpoints": "sqrt"},
+    "bptt 4": {"name": "bptt", "checkpoints": 4},
+    "bptt 1": {"name": "bptt", "checkpoints": 1, "recall": "input"},
+}
+"""Rules that differ in what they cost alone."""
+AT_HOME = {"fpe_hybrid": "lru stack", "rflo": "tanh", "snap 2": "sparse", "reversible": "undone"}
+"""Where rules run that take few networks, or are like another rule in all others."""
+
+
+def pairs(networks: Iterable[Any]) -> list[tuple[str, Any]]:
+    """Every rule with each of these networks; those that are at home in one with that one alone."""
+    found, homes = list(networks), {learner: [home] for learner, home in AT_HOME.items()}
+    return [(learner, network) for learner in RULES for network in homes.get(learner, found)]
+
+
+def cases(networks: Iterable[Any], machines: Iterable[Any]) -> list[tuple[str, Any, Any]]:
+    """Every rule with each of these networks, or with its own one, on the machines that have what they ask for."""
+    found = list(machines)
+    return [(*pair, on) for pair in pairs(networks) for on in found if fits(*pair, on)]
+
+
+def fits(learner: str, network: Any, on: Any) -> bool:
+    """Whether a machine has what a rule and a network ask for: a tape, sparse matrices, or a fine format."""
+    has = _has(json.dumps(on))
+    lacks_tape = rule(learner).needs_tape and "tape" not in has
+    return not lacks_tape and (network not in ("sparse", "undone") or network in has)
+
+
+@cache
+def _has(on: str) -> set[str]:
+    options = machine_options(json.loads(on))
+    chip = options.kind == "crossbar"
+    fine = formats.parse((options.digital if chip else options).format).epsilon <= 2.0**-24
+    known = {"tape": not chip or options.attached != "nothing", "sparse": not chip, "undone": fine}
+    return {what for what, there in known.items() if there}
+
+
+@cache
+def takes(learner: str, network: str) -> bool:
+    """Whether a rule does not refuse a network."""
+    found, episode = rule(learner), random_episode()
+    try:
+        made = built(network, found, episode)
+        found.check(made)
+        gradient_of(made, found, episode)  # some cells refuse when they are asked for products
+    except HwsimError:
+        return False
+    return True
+
+
+@st.composite
+def two_systems(
+    draw: st.DrawFn, learners: Iterable[str], machines: Iterable[Any]
+) -> tuple[list[tuple[str, Any]], dict[str, Any] | None]:
+    """Two rules on machines that have what they ask for, and the cell of the first, if it is for one alone."""
+    general = [learner for learner in learners if learner not in AT_HOME]
+    special = draw(st.sampled_from([None] * 6 + sorted(AT_HOME)))
+    home = AT_HOME[special] if special else None
+    found = []
+    for chosen in (special, None):
+        able = [chosen] if chosen else [each for each in general if home is None or takes(each, home)]
+        learner = draw(st.sampled_from(able))
+        found.append((learner, draw(st.sampled_from([on for on in machines if fits(learner, home, on)]))))
+    return found, ALL_NETWORKS[home]["layers"][0]["cell"] if home else None
 
 
 def close(expected: Any, rel: float = 1e-9, abs: float = 0, nan_ok: bool = False) -> Any:  # noqa: A002
@@ -92,7 +173,9 @@ def machine_options(name: Any) -> Any:
 
 
 def rule(options: dict[str, Any] | str) -> learning.Rule:
-    return learning.build(_RULE.validate_python(RULES[options] if isinstance(options, str) else options))
+    return learning.build(
+        _RULE.validate_python({**RULES, **VARIANTS}[options] if isinstance(options, str) else options)
+    )
 
 
 def least_steps(*learners: dict[str, Any] | str) -> int:
@@ -112,11 +195,12 @@ def least_steps(*learners: dict[str, Any] | str) -> int:
 def random_episode(
     seed: int = 0, batch: int = 3, steps: int = 7, width: int = 2, classes: int = 3, **kinds: Any
 ) -> Episode:
-    """Random inputs; `target` is one of each (a class a step), one (a class a sequence), values."""
+    """Random inputs; `target` is one of each (a class a step), one (a class a sequence), values, value (a sequence)."""
     draw, target = np.random.default_rng(seed), kinds.pop("target", "each")
     inputs = draw.uniform(size=(batch, steps, width))
-    if target == "values":
-        return Episode(inputs, values=draw.normal(size=(batch, steps, classes)), **kinds)
+    if target in ("values", "value"):
+        rows = (batch, steps) if target == "values" else (batch,)
+        return Episode(inputs, values=draw.normal(size=(*rows, classes)), **kinds)
     shape = (batch, steps) if target == "each" else (batch,)
     return Episode(inputs, draw.integers(classes, size=shape), classes=classes, **kinds)
 
@@ -134,7 +218,7 @@ def built(
 ) -> Network:
     """A network, programmed and ready to learn."""
     stage = stage or machines.build(machine_options(on), chips=chips, seed=seed, strict=strict)
-    options = networks.Options.model_validate(NETWORKS[network] if isinstance(network, str) else network)
+    options = networks.Options.model_validate(ALL_NETWORKS[network] if isinstance(network, str) else network)
     made = Network(stage, options, episode.width, episode.outputs, learner.uses | uses)
     made.begin_training()
     learner.prepare(made)
@@ -170,6 +254,15 @@ def gradient(
 def horizon(made: Network, exact: Network, episode: Episode, tolerance: float = 0.2) -> Horizon | None:
     """That of forward error propagation, which accepts this relative error at the end of a sequence."""
     return rule({"name": "fpe", "tolerance": tolerance}).horizon(Outside(made, lambda: exact, episode))
+
+
+def assert_estimated(data: dict[str, Any]) -> None:
+    """An estimate costs what the run costs, on a machine whose energy depends on no value."""
+    ran, sketched = (work(data).summary.systems["substrate"] for work in (hwsim.run, estimate))
+    assert ran.energy.training_step_j is not None
+    assert sketched.energy.training_step_j == close(ran.energy.training_step_j, rel=1e-12)
+    assert sketched.memory == ran.memory
+    assert sketched.time == ran.time
 
 
 def distance(mine: dict[str, np.ndarray], other: dict[str, np.ndarray], names: Any = None) -> float:

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import RULES, built, close, distance, gradient, gradient_of, random_episode, rule
+from conftest import RULES, assert_estimated, built, distance, gradient, gradient_of, random_episode, rule
 
 import hwsim
 from hwsim.errors import CapabilityError
-from hwsim.experiments.estimate import estimate
 
 MACHINES = ["ideal", "digital_45nm", "ideal_crossbar", "pcm_crossbar", "pcm_crossbar_in_the_loop"]
 EXPERIMENT: dict[str, Any] = {
@@ -82,13 +81,7 @@ def test_every_rule_that_fits_runs_and_finds_a_gradient(on: str, cell: str) -> N
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 @pytest.mark.parametrize("learner", [{"name": "bptt"}, {"name": "fpe"}, {"name": "rtrl"}])
 def test_an_estimate_costs_what_the_run_costs(cell: str, learner: dict[str, str]) -> None:
-    data = {**EXPERIMENT, "network": network(cell), "learning": learner, "machine": "digital_45nm"}
-    run, estimated = hwsim.run(data).summary, estimate(data).summary
-    mine, theirs = run.systems["substrate"], estimated.systems["substrate"]
-    assert mine.energy.training_step_j is not None
-    assert theirs.energy.training_step_j == close(mine.energy.training_step_j, rel=1e-12)
-    assert theirs.memory.peak_bytes == mine.memory.peak_bytes
-    assert theirs.time.training_step_s == mine.time.training_step_s
+    assert_estimated({**EXPERIMENT, "network": network(cell), "learning": learner, "machine": "digital_45nm"})
 
 
 def test_recurrent_parameters_are_left_out_where_a_rule_says_so() -> None:

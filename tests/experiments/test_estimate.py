@@ -4,10 +4,24 @@ import json
 import subprocess
 import sys
 import tracemalloc
+from functools import partial
 from typing import Any
 
 import pytest
-from conftest import NETWORKS, RULES, SPARSE, built, close, least_steps, machine_options, random_episode, rule
+from conftest import (
+    AT_HOME,
+    NETWORKS,
+    RULES,
+    SPARSE,
+    VARIANTS,
+    built,
+    close,
+    least_steps,
+    machine_options,
+    random_episode,
+    rule,
+    two_systems,
+)
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
@@ -65,28 +79,22 @@ def composed(data):
     return config.compose(Document("test", json.loads(json.dumps(data))))
 
 
-def taped(on):
-    return getattr(machine_options(ODD.get(on, on)), "attached", "memory") != "nothing"
-
-
-def fits(learner, on):
-    return not (rule(ALL_RULES[learner]).needs_tape and not taped(on))
-
-
 @st.composite
 def experiment(draw):
     """A random small experiment."""
+    ((learner, on), (other, beside)), only = draw(two_systems(ALL_RULES, [*MACHINES, *ODD.values()]))
+
+    def cell():
+        name, n = draw(st.sampled_from(["lru", "leaky_tanh"])), draw(st.integers(1, 5))
+        size = {"modes": n} if name == "lru" else {"units": n, "leak": draw(st.sampled_from([0.4, 1.0]))}
+        return {"name": name, **size}
 
     def layer():
-        cell, n = draw(st.sampled_from(["lru", "leaky_tanh"])), draw(st.integers(1, 5))
-        size = {"modes": n} if cell == "lru" else {"units": n, "leak": draw(st.sampled_from([0.4, 1.0]))}
         hidden, project = draw(st.lists(st.integers(1, 4), max_size=1)), draw(st.sampled_from([None, 3]))
         readout = {"hidden": hidden, "norm": draw(st.booleans()), "project": project, "width": draw(st.integers(1, 4))}
-        return {"cell": {"name": cell, **size}, "readout": readout}
+        return {"cell": only or cell(), "readout": readout}
 
     layers = [layer() for _ in range(draw(st.integers(1, 3)))]
-    systems = st.tuples(st.sampled_from(sorted(ALL_RULES)), st.sampled_from([*MACHINES, *ODD]))
-    (learner, on), (other, beside) = (draw(systems.filter(lambda pair: fits(*pair))) for _ in range(2))
     optimizer = draw(
         st.sampled_from(
             [
@@ -105,7 +113,7 @@ def experiment(draw):
         **length,
         "clip": draw(st.sampled_from([None, 1, {"value": 0.1}])),
     }
-    beside = {"name": "reference", "learning": ALL_RULES[other], "machine": ODD.get(beside, beside)}
+    beside = {"name": "reference", "learning": ALL_RULES[other], "machine": beside}
     return {
         "name": "random",
         "called": draw(st.sampled_from(["substrate", "chip"])),
@@ -118,7 +126,7 @@ def experiment(draw):
             "output_scale": draw(st.sampled_from([1.0, 2.0])),
         },
         "learning": ALL_RULES[learner],
-        "machine": ODD.get(on, on),
+        "machine": on,
         "gradient_check": draw(st.sampled_from([None, {"sequences": 2}])),
         "training": draw(st.sampled_from([training, None])),
         "test": draw(st.booleans()),
@@ -126,13 +134,7 @@ def experiment(draw):
     }
 
 
-ALL_RULES = {
-    **RULES,
-    "bptt input": {"name": "bptt", "recall": "input"},
-    "bptt sqrt": {"name": "bptt", "checkpoints": "sqrt"},
-    "bptt 4": {"name": "bptt", "checkpoints": 4},
-    "bptt 1": {"name": "bptt", "checkpoints": 1, "recall": "input"},
-}
+ALL_RULES = {**RULES, **VARIANTS}
 CHECKPOINTED = {"bptt checkpoints", "bptt sqrt", "bptt 4", "bptt 1"}
 
 
@@ -302,7 +304,10 @@ def gradient(learned, steps, on="digital_45nm", network="lru stack", shapes=True
 
 @pytest.mark.parametrize("learner", sorted(ALL_RULES.keys() - CHECKPOINTED - {"fptt"}))  # whose parts are as long
 def test_a_million_steps_are_carried_out_around_their_landmarks_only(learner):
-    few, many = (gradient(rule(ALL_RULES[learner]), steps, loss_from=steps // 2)[1] for steps in (100, 10**6))
+    network = AT_HOME.get(learner, "lru stack")
+    few, many = (
+        gradient(rule(ALL_RULES[learner]), steps, loss_from=steps // 2, network=network)[1] for steps in (100, 10**6)
+    )
     assert many == few < 100
 
 
@@ -336,10 +341,12 @@ def test_a_rule_whose_rounds_differ_in_secret_is_found_out():
 @pytest.mark.parametrize("loss_from", [0, 1, 20, 49])
 def test_leaps_change_nothing(learner, loss_from):
     """Not the runs of equal steps, nor the most that is held, nor what each memory has to hold."""
-    on = "pcm_crossbar_in_the_loop"
-    leaping, few = gradient(rule(ALL_RULES[learner]), 50, on, loss_from=loss_from)
-    walking, all_ = gradient(rule(ALL_RULES[learner]), 50, on, loss_from=loss_from, leaps=False)
-    real, _ = gradient(rule(ALL_RULES[learner]), 50, on, loss_from=loss_from, shapes=False)
+    network = AT_HOME.get(learner, "lru stack")
+    on = "digital_45nm" if network == "sparse" else "pcm_crossbar_in_the_loop"
+    found = partial(gradient, rule(ALL_RULES[learner]), 50, on, network, loss_from=loss_from)
+    leaping, few = found()
+    walking, all_ = found(leaps=False)
+    real, _ = found(shapes=False)
     assert few < all_ or learner in CHECKPOINTED
     for stage in (walking, real):
         assert leaping.journal.latest == stage.journal.latest

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import RULES, built, random_episode, rule
+from conftest import ALL_NETWORKS, AT_HOME, RULES, built, random_episode, rule
 from scipy.special import log_softmax
 
 from hwsim.config import experiment as config
@@ -68,7 +68,8 @@ def test_what_is_said_while_learning_costs_what_it_costs_in_a_test(kind: str, le
     """Whichever way a rule goes through the steps, and however often; without noise all passes say the same."""
     episode = random_episode(**TARGETS[kind])  # type: ignore[arg-type]
     learned = rule(CHECKPOINTED if learner == "sqrt" else learner)
-    made = built(SCALED, learned, episode)
+    network = {**ALL_NETWORKS[AT_HOME[learner]], "output_scale": 3.0} if learner in AT_HOME else SCALED
+    made = built(network, learned, episode)
     meter = Meter(made, episode, answers=True)
     made.machine.watchers["answer"] = meter.see
     with made.machine.showing(episode):

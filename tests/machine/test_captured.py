@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import RULES, SPARSE, built, machine_options, random_episode, rule
+from conftest import AT_HOME, RULES, built, cases, machine_options, random_episode, rule
 
 from hwsim.episode import Episode
 from hwsim.errors import CausalityError, HwsimError, SingularJacobianError
@@ -28,7 +28,7 @@ from hwsim.operations import add, identity, join, plus_identity, signs, solve, t
 UPDATE = Options.model_validate({"optimizer": {"name": "adamw", "rate": 0.01}, "clip": 1.0})
 MACHINES = ("ideal", "digital_45nm_fp16", "pcm_crossbar", "pcm_crossbar_in_the_loop", "hermes_14nm")
 STEPS = 9
-UNEVEN = ("bptt checkpoints", "tbptt block", "fptt", "fptt steps", "fpe_lagged")
+UNEVEN = ("bptt checkpoints", "tbptt block", "fptt", "fptt steps", "fpe_lagged", "fpe_hybrid")
 """Rules whose passes have hardly two steps in a row that are alike, in so few."""
 
 
@@ -75,14 +75,17 @@ def state(made: Network) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("network", "machine"),
+    ("learner", "network", "machine"),
     [
-        *((network, machine) for network in ("lru stack", "tanh stack", "gru") for machine in MACHINES),
-        ("lstm", "ideal"),
-        *((SPARSE, machine) for machine in MACHINES[:2]),
+        *cases(["lru stack", "tanh stack", "gru"], MACHINES),
+        *(
+            (learner, *elsewhere)
+            for learner in RULES
+            if learner not in AT_HOME
+            for elsewhere in (("lstm", "ideal"), *(("sparse", machine) for machine in MACHINES[:2]))
+        ),
     ],
 )
-@pytest.mark.parametrize("learner", RULES)
 def test_it_makes_no_difference_but_time(learner: str, network: Any, machine: str, captured: list[int]) -> None:
     found, chips = rule(learner), 2 if "crossbar" in machine else 1
     episodes = [random_episode(seed, steps=STEPS, target="one") for seed in range(3)]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import RULES, built, gradient_of, machine_options, random_episode, rule
+from conftest import built, cases, gradient_of, machine_options, random_episode, rule
 
 from hwsim import machines
 from hwsim.learning import optimizers
@@ -44,26 +44,20 @@ def run(network, learner, on):
     return found, snapshots, held
 
 
-def fits(learner, on):
-    strict = on in ("pcm_crossbar", "rram_crossbar") or on is LEAKY
-    return not (rule(learner).needs_tape and strict)
-
-
-@pytest.mark.parametrize("network", ["lru stack", "tanh"])
-def test_a_run_goes_on_from_what_the_ledger_lists_in_another_process(network, tmp_path):
-    cases, expected = [], []
-    for on in MACHINES:
-        for learner in RULES:
-            if not fits(learner, on):
-                continue
-            found, snapshots, _ = run(network, learner, on)
-            points = sorted({0, STEPS - 1, STEPS, len(snapshots) // 2, len(snapshots) - 2, len(snapshots) - 1})
-            for point in points:
-                if point < len(snapshots):
-                    case = {"network": network, "rule": learner, "machine": on, "steps": STEPS}
-                    cases.append({**case, "snapshot": snapshots[point]})
-                    expected.append((on, learner, point, found))
-    (tmp_path / "cases").write_bytes(pickle.dumps(cases))
+@pytest.mark.parametrize("networks", [["lru stack"], ["tanh", "sparse", "undone"]], ids=str)
+def test_a_run_goes_on_from_what_the_ledger_lists_in_another_process(networks, tmp_path):
+    asked, expected = [], []
+    for learner, network, on in cases(["lru stack", "tanh"], MACHINES):
+        if network not in networks:
+            continue
+        found, snapshots, _ = run(network, learner, on)
+        points = sorted({0, STEPS - 1, STEPS, len(snapshots) // 2, len(snapshots) - 2, len(snapshots) - 1})
+        for point in points:
+            if point < len(snapshots):
+                case = {"network": network, "rule": learner, "machine": on, "steps": STEPS}
+                asked.append({**case, "snapshot": snapshots[point]})
+                expected.append((on, learner, point, found))
+    (tmp_path / "cases").write_bytes(pickle.dumps(asked))
     script = Path(__file__).with_name("resume_elsewhere.py")
     subprocess.run([sys.executable, script, tmp_path / "cases", tmp_path / "results"], check=True)
     results = pickle.loads((tmp_path / "results").read_bytes())

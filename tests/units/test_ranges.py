@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import RULES, built, gradient_of, least_steps, machine_options, random_episode, rule
+from conftest import AT_HOME, RULES, built, gradient_of, least_steps, machine_options, random_episode, rule
 
 from hwsim import machines
 from hwsim.config import experiment as config
@@ -90,7 +90,7 @@ GROW = {"fpe two_minus", "fpe neumann"}
 """Rules whose errors grow from step to step where Jacobians are far from I, beyond what a few rounds find."""
 
 
-@pytest.mark.parametrize("learner", sorted(RULES.keys() - GROW))
+@pytest.mark.parametrize("learner", sorted(RULES.keys() - GROW - {"snap 2"}))  # which no chip holds
 def test_little_saturates_after_a_calibration_whatever_the_rule(learner: str) -> None:
     """The share that may exceed is without the margin; what is calibrated on is what is shown."""
     like = "pcm_crossbar_in_the_loop" if rule(learner).needs_tape else "pcm_crossbar"
@@ -100,7 +100,8 @@ def test_little_saturates_after_a_calibration_whatever_the_rule(learner: str) ->
             machine_options(on({"own": Ranges.model_validate(each).own, "error": 1.0}, like)), seed=3
         )
         episode = random_episode(steps=steps, batch=8)
-        made = built(MILD, learned, episode, stage=stage)
+        takes_all = AT_HOME.get(learner, "lru stack") == "lru stack"
+        made = built(MILD if takes_all else AT_HOME[learner], learned, episode, stage=stage)
         with np.errstate(all="ignore"):
             calibrate(made, learned, episode)
             gradient_of(made, learned, episode)
