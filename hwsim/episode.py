@@ -13,7 +13,8 @@ class Episode:
     Attributes:
         inputs: `(batch, steps, width)`.
         labels: classes, `(batch,)` for one per sequence or `(batch, steps)` for one per step; None for regression.
-        values: regression targets, `(batch, steps, outputs)`; None for classification.
+        values: regression targets, `(batch, outputs)` for one per sequence or `(batch, steps, outputs)` for one per
+            step; None for classification.
         classes: number of classes; 0 for regression.
         loss_from: the first step that carries a loss; all later steps carry one as well, but for sequences that `mask`
             leaves out.
@@ -50,8 +51,8 @@ class Episode:
         if self.free_from is not None:
             if not 0 < self.free_from < self.steps:
                 raise ValueError(f"free_from must be a later step than the first, up to {self.steps - 1}")
-            if self.values is None or self.outputs != self.width:
-                raise ValueError("in closed loop outputs are values, as many as there are inputs")
+            if self.values is None or self.values.ndim != 3 or self.outputs != self.width:
+                raise ValueError("in closed loop outputs are values of each step, as many as there are inputs")
 
     @property
     def batch(self) -> int:
@@ -68,7 +69,7 @@ class Episode:
     @property
     def outputs(self) -> int:
         """Width of the target: the number of classes, or of regression values."""
-        return self.classes if self.values is None else int(self.values.shape[2])
+        return self.classes if self.values is None else int(self.values.shape[-1])
 
     @property
     def loss_steps(self) -> int:
@@ -113,13 +114,13 @@ class Episode:
     @property
     def target_per_step(self) -> bool:
         """Whether each step has a target of its own, rather than one for the sequence."""
-        return self.values is not None or (self.labels is not None and self.labels.ndim == 2)
+        return self.labels.ndim == 2 if self.labels is not None else self.values is not None and self.values.ndim == 3
 
     @cached_property
     def targets(self) -> np.ndarray:
         """Targets as the loss unit sees them, `(batch, steps or 1, outputs)`: one-hot for classes."""
         if self.values is not None:
-            return self.values
+            return self.values if self.values.ndim == 3 else self.values[:, None]
         assert self.labels is not None
         labels = self.labels if self.labels.ndim == 2 else self.labels[:, None]
         return (labels[:, :, None] == np.arange(self.classes)).astype(self.inputs.dtype)
@@ -142,7 +143,7 @@ class Episode:
             self.width,
             classes=self.classes,
             values=0 if self.values is None else self.outputs,
-            each=self.labels is not None and self.target_per_step,
+            each=self.target_per_step,
             loss_from=self.loss_from if loss_from is None else loss_from,
             masked=self.masked,
         )
@@ -169,7 +170,7 @@ def outline(
     *,
     classes: int = 0,
     values: int = 0,
-    each: bool = False,
+    each: bool | None = None,
     loss_from: int = 0,
     masked: bool = False,
 ) -> Outline:
@@ -177,13 +178,14 @@ def outline(
 
     Args:
         classes, values: the number of classes, or of values to predict; one of the two is zero.
-        each: whether each step has a class of its own, rather than the whole sequence; values are always per step.
+        each: whether each step has a target of its own, rather than the whole sequence; by default values are per step.
         masked: whether sequences differ in the steps that carry a loss.
     """
+    rows = (batch, steps) if (not classes if each is None else each) else (batch,)
     return Outline(
         np.broadcast_to(0.0, (batch, steps, width)),
-        np.broadcast_to(0, (batch, steps) if each else (batch,)) if classes else None,
-        None if classes else np.broadcast_to(0.0, (batch, steps, values)),
+        np.broadcast_to(0, rows) if classes else None,
+        None if classes else np.broadcast_to(0.0, (*rows, values)),
         classes,
         loss_from,
         np.broadcast_to(True, (batch, steps)) if masked else None,

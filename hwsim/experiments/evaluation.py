@@ -78,7 +78,7 @@ class Meter:
         """The targets of a step: classes `(batch,)`, or values `(batch, n)`."""
         episode = self._episode
         if episode.values is not None:
-            return episode.values[:, step]
+            return episode.values[:, step] if episode.target_per_step else episode.values
         assert episode.labels is not None
         return episode.labels[:, step] if episode.labels.ndim == 2 else episode.labels
 

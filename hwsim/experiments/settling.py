@@ -55,11 +55,11 @@ def _network(experiment: Experiment, machine: object, uses: frozenset[str], epis
 
 def small(episode: Episode, steps: int) -> Episode:
     """A short sequence of small inputs. They are not zero, since cells with gates have a singular Jacobian at rest."""
-    labels = values = None
+    labels, values, rows = None, None, (1, steps) if episode.target_per_step else (1,)
     if episode.values is not None:
-        values = np.zeros((1, steps, episode.outputs))
+        values = np.zeros((*rows, episode.outputs))
     else:
-        labels = np.zeros((1, steps) if episode.target_per_step else (1,), np.int64)
+        labels = np.zeros(rows, np.int64)
     loss_from = 0 if episode.loss_from == 0 else steps - 1
     mask = np.ones((1, steps), bool) if episode.masked else None
     inputs = np.full((1, steps, episode.width), 0.125)

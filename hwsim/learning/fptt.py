@@ -46,7 +46,8 @@ class Options(BaseModel, extra="forbid"):
         Literal["uniform", "class_statistics"],
         Field(
             description="what parts before the last should answer, beside the class, where a sequence has one class "
-            "and one loss, at its end: all classes alike, or what was last answered there for this class by mistake"
+            "and one loss, at its end: all classes alike, or what was last answered there for this class by mistake. "
+            "For values there is no other than `uniform`, which says nothing about them"
         ),
     ] = "uniform"
     uniform_updates: Annotated[
@@ -89,12 +90,16 @@ class FPTT(Rule):
     their repository FPTT. The forms are not the same: expanded, the quadratic of the code is centred at w̄ + λ/α, that
     of the paper at w̄ + ∇l'/(2α).
 
-    *Loss.* Where a sequence has one class y, and its loss at the end only, each part has the loss of its last step,
-    β_t CE(y, ŷ_t) + (1 - β_t) CE(Q, ŷ_t) with β_t = t / T: at first, what the oracle Q says counts more than y.
-    Q is uniform; or for each class and part the answer to the sequence of this class that was last misclassified at
-    the end of the part, in a batch the mean over those, and uniform until there is one. (The repository divides this
-    term by the number of classes once more.) Everywhere else, the loss of a part is that of its steps, if they have
-    some: a sequence with one value to predict at its end has none before the last part.
+    *Loss.* Where a sequence has one target y, and its loss at the end only, each part has the loss of its last step,
+    with β_t = t / T. For a class it is β_t CE(y, ŷ_t) + (1 - β_t) CE(Q, ŷ_t): at first, what the oracle Q says counts
+    more than y. Q is uniform; or for each class and part the answer to the sequence of this class that was last
+    misclassified at the end of the part, in a batch the mean over those, and uniform until there is one. (The
+    repository divides this term by the number of classes once more.)
+
+    For a value it is β_t ½ ‖ŷ_t - y‖². An oracle Q would be a distribution of values, and ½ E_Q ‖ŷ_t - q‖² has the
+    gradient ŷ_t - E_Q q; a uniform one over all values has no mean, and the limit of ever wider ones, each as likely as
+    the others, pulls nowhere. The repository's adding task has the same loss, with a slip, (p + 1/K) for (p + 1)/K in
+    part p from 0, and without the regulariser. Everywhere else, the loss of a part is that of its steps, if any.
 
     *Weights.* Tests are made at w̄. The repository sets w ← w̄ and, in most of its experiments, λ ← 0 at the end of each
     epoch, before it tests: `restart` does so after as many batches.
@@ -222,19 +227,37 @@ class FPTT(Rule):
     # ---- the loss before the end of a sequence ---------------------------------------------------------------
 
     def _oracle(self, episode: Episode) -> str | None:
-        """What parts before the last one are judged by; None if the steps have losses of their own."""
-        alone = episode.loss_steps == 1 and not episode.masked
+        """What parts before the last one are judged by; None if the steps have losses of their own.
+
+        Raises:
+            ConfigError: statistics of classes are asked for, and a sequence has not one class and one loss.
+        """
+        alone = episode.loss_steps == 1 and not episode.masked and not episode.target_per_step
+        if self.statistics and not (alone and episode.classes):
+            if not episode.classes:
+                has = "values to predict"
+            elif episode.masked:
+                has = "different lengths"
+            else:
+                has = "a class for each step" if episode.target_per_step else "losses before it: see `network.pooling`"
+            raise ConfigError(
+                "learning.oracle: class_statistics is for sequences that have one class, and one loss, at their end, "
+                f"and those of this task have {has}; take `uniform`"
+            )
         oracle: str = self.options.oracle
-        return oracle if alone and episode.classes and not episode.target_per_step else None
+        return oracle if alone else None
 
     def _terminal_error(
         self, network: Network, output: Signal, step: Step, number: int, collects: Statistics | None
     ) -> Signal:
-        """∂l/∂(output) at the end of a part: ŷ - β y - (1 - β) Q."""
+        """∂l/∂(output) at the end of a part: ŷ - β y - (1 - β) Q for a class, β (ŷ - y) for a value."""
         machine, loss, scale = network.machine, network.loss, network.scale
         with machine.part("loss", ERROR):
             answer, target = loss.answer(output if scale == 1 else scale * output), step.target
             done = step.number(_done)
+            if not machine.episode.classes:
+                error = done * loss.error(answer, target)
+                return error if scale == 1 else scale * error
             if self._oracle(machine.episode) == "uniform":
                 wanted = done * target + (1 - done) / network.outputs
             else:

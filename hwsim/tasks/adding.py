@@ -23,13 +23,13 @@ class Options(BaseModel, extra="forbid"):
 
 def numbers(options: Options) -> int:
     """The number of input and target values of all sequences."""
-    return (options.train + options.test) * options.steps * 3
+    return (options.train + options.test) * (options.steps * 2 + 1)
 
 
 def outline(options: Options) -> Dataset:
     """The shapes of the data that `build` returns."""
     train, test = (
-        shapes.outline(count, options.steps, 2, values=1, loss_from=options.steps - 1)
+        shapes.outline(count, options.steps, 2, values=1, each=False, loss_from=options.steps - 1)
         for count in (options.train, options.test)
     )
     return Dataset(train, test)
@@ -45,8 +45,6 @@ def build(options: Options, seed: int, folder: Path | None = None) -> Dataset:
         for where in (draw.integers(half, size=count), draw.integers(half, options.steps, size=count)):
             marks[rows, where] = 1
         sums = (numbers * marks).sum(1)
-        values = np.zeros((count, options.steps, 1))
-        values[:, -1, 0] = sums
-        return Episode(np.stack([numbers, marks], 2), values=values, loss_from=options.steps - 1)
+        return Episode(np.stack([numbers, marks], 2), values=sums[:, None], loss_from=options.steps - 1)
 
     return Dataset(episode("train", options.train), episode("test", options.test))

@@ -36,6 +36,7 @@ EPISODES: dict[str, dict[str, Any]] = {
     "a class a step": {"target": "each"},
     "a class a sequence": {"target": "one"},
     "a class at the end": {"target": "one", "loss_from": 6},
+    "a value at the end": {"target": "value", "loss_from": 6},
 }
 
 
@@ -107,6 +108,8 @@ class Reference:
         return {name: values / max(losses, 1) for name, values in g.items()}, after, seen
 
     def error(self, episode: Episode, row: int, t: int, y: np.ndarray, table: Any, end: bool, seen: Any) -> Any:
+        if episode.values is not None and episode.values.ndim == 2:
+            return (t + 1) / episode.steps * (y - episode.values[row]) if end else None
         if episode.values is not None:
             return y - episode.values[row, t] if t >= episode.loss_from else None
         assert episode.labels is not None
@@ -338,14 +341,17 @@ def test_weights_start_anew_from_their_averages() -> None:
         ({}, {}),
         ({"parts": "steps"}, {}),
         ({"form": "paper", "restart": 2}, {}),
-        ({"oracle": "class_statistics", "uniform_updates": 2}, {"loss": "last"}),
+        ({"oracle": "class_statistics", "uniform_updates": 2}, {"name": "digits", "test_share": 0.01}),
         ({"parts": "steps", "tested_at": "weights"}, {"loss": "last"}),
+        ({}, {"name": "adding", "steps": 6, "train": 12, "test": 6}),
     ],
     ids=str,
 )
 def test_a_run_costs_what_is_estimated(on: str, options: dict[str, Any], task: dict[str, Any]) -> None:
-    task = {"name": "random", "steps": 6, "width": 2, "train": 12, "test": 6, **task}
-    asked = experiment(learning=fptt(**{"parts": 3, **options}), machine=on, task=task)
+    task = task if "name" in task else {"name": "random", "steps": 6, "width": 2, "train": 12, "test": 6, **task}
+    pooling = "last" if task["name"] == "digits" else "none"  # so that there is one loss
+    network = {"layers": [{"cell": {"name": "leaky_tanh", "units": 5, "leak": 0.3}}] * 2, "pooling": pooling}
+    asked = experiment(learning=fptt(**{"parts": 3, **options}), machine=on, task=task, network=network)
     real, sketch = (work(asked).summary.plain()["systems"]["substrate"] for work in (run, estimate))
     near = 1e-9 if on == "digital_45nm" else 0.05  # activities are expected ones
     for energy in ("run_j", "training_step_j", "inference_j"):
@@ -430,6 +436,44 @@ def test_more_parts_than_steps_are_refused(work: Any) -> None:
 def test_options_that_do_not_fit_together_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         rule(fptt(**options))
+
+
+@pytest.mark.parametrize(
+    ("kind", "has"),
+    [
+        ("a value at the end", "values"),
+        ("late values", "values"),
+        ("a class a step", "a class for each step"),
+        ("a class a sequence", "losses before it: see `network.pooling`"),
+    ],
+)
+def test_statistics_of_answers_are_of_one_class_at_the_end(kind: str, has: str) -> None:
+    """An option that would change nothing is refused."""
+    episode = random_episode(**EPISODES[kind])
+    learned = rule(fptt(parts=3, oracle="class_statistics"))
+    made = built(STACK, learned, episode)
+    with pytest.raises(ConfigError, match=rf"one class, and one loss, at their end, and those of this task have {has}"):
+        learn(made, learned, [episode])
+
+
+@pytest.mark.parametrize("work", [run, estimate])
+def test_a_run_says_so_before_it_begins(work: Any) -> None:
+    task = {"name": "adding", "steps": 6, "train": 12, "test": 6}
+    with pytest.raises(ConfigError, match=r"substrate: learning\.oracle: class_statistics is for sequences"):
+        work(experiment(learning=fptt(parts=3, oracle="class_statistics"), task=task))
+
+
+def test_the_parts_of_the_adding_task_learn_from_its_sum() -> None:
+    """As the repository's, each part answers with the value of the end, the later the more it counts."""
+    data = build_task(experiment(task={"name": "adding", "steps": 6, "train": 12, "test": 6}).task, 3).train
+    learned = rule(fptt(parts=3))
+    made = built(STACK, learned, data)
+    reference = Reference({e.name: e.values[0] for e in made.trainables}, [range(t, t + 2) for t in (0, 2, 4)], {})
+    reference.learn(data)
+    learn(made, learned, [data])
+    assert_equal(made, learned, reference)
+    assert data.values is not None
+    assert data.values.shape == (12, 1)
 
 
 def test_statistics_of_answers_are_of_probabilities() -> None:

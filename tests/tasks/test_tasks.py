@@ -149,7 +149,7 @@ def test_the_target_is_the_sum_of_the_two_marked_numbers(steps: int) -> None:
         np.testing.assert_array_equal(marks[:, : steps // 2].sum(1), 1)
         np.testing.assert_array_equal(marks[:, steps // 2 :].sum(1), 1)
         expected = [numbers[row, marks[row] == 1].sum() for row in range(episode.batch)]
-        np.testing.assert_allclose(episode.values[:, -1, 0], expected, rtol=1e-14)
+        np.testing.assert_allclose(episode.values[:, 0], expected, rtol=1e-14)
         assert episode.loss_from == steps - 1
         assert (numbers >= 0).all()
         assert (numbers < 1).all()
@@ -159,10 +159,10 @@ def test_always_answering_one_has_the_error_that_it_should() -> None:
     """The sum of two uniform numbers has mean 1 and variance 1/6; the loss is half the square of the error."""
     episode = build("adding", steps=4, train=40_000).train
     assert episode.values is not None
-    error = (episode.values[:, -1, 0] - 1) ** 2
+    error = (episode.values[:, 0] - 1) ** 2
     # E(s - 1)⁴ = 1/15, so the squares have variance 1/15 - 1/36; 5 σ, once in two million
     assert abs(error.mean() - 1 / 6) < 5 * np.sqrt((1 / 15 - 1 / 36) / 40_000)
-    assert abs(episode.values[:, -1, 0].mean() - 1) < 5 * np.sqrt(1 / 6 / 40_000)
+    assert abs(episode.values[:, 0].mean() - 1) < 5 * np.sqrt(1 / 6 / 40_000)
 
 
 def test_numbers_and_marks_of_adding_are_uniform() -> None:
