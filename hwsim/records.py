@@ -55,6 +55,12 @@ class Record(NamedTuple):
     writes: int | str
 
 
+def slotless(record: Record) -> Record:
+    """The record without the slots in its step: what it costs, and how long it takes, does not depend on them."""
+    reads = tuple([0 if isinstance(read, int) else read for read in record.reads])
+    return Record(*record[:-2], reads, 0 if isinstance(record.writes, int) else record.writes)
+
+
 Trace = tuple[Record, ...]
 """The records of one step, in program order."""
 

@@ -12,7 +12,7 @@ import numpy as np
 from hwsim.accounts.journal import PASS, Batch, Done, Sweep, Totals
 from hwsim.accounts.passes import ONCE, Occurrence, Pass, Passes
 from hwsim.quantities import ASSUMED, Constant
-from hwsim.records import Record, Trace
+from hwsim.records import Record, Trace, slotless
 
 LEAKAGE = "leakage"
 
@@ -308,7 +308,8 @@ class Tariff:
     def __init__(self, traces: list[Trace], prices: Prices, passes: Passes | None = None) -> None:
         self.traces, self.prices, self.passes = traces, prices, passes or Passes(traces)
         self._charges: dict[tuple[Pass, int], list[tuple[Account, Charge]]] = {}
-        self._priced: dict[tuple[Record, Occurrence], list[Charge]] = {}
+        self._priced: dict[tuple[Record, Occurrence], list[tuple[Account, Charge]]] = {}
+        self._times: dict[tuple[Record, Occurrence], Occupied] = {}
 
     def charge(self, ledger: Ledger, sweep: Sweep, trace: int, times: float, activities: np.ndarray | None) -> None:
         """Enter `times` executions of a trace in a sweep.
@@ -365,6 +366,20 @@ class Tariff:
             yield sweep, step, ledger
         yield current, -1, self._leakage(seconds[current])
 
+    def occupied(self, record: Record, where: Occurrence) -> Occupied:
+        """How long a record keeps its unit and memories busy; those that differ in their slots alone take as long."""
+        key = slotless(record), where
+        if key not in self._times:
+            self._times[key] = self.prices.occupied(*key)
+        return self._times[key]
+
+    def _priced_as(self, record: Record, where: Occurrence) -> list[tuple[Account, Charge]]:
+        key = slotless(record), where
+        if key not in self._priced:
+            about, charges = (record.layer, record.purpose, record.unit, record.kind), self.prices.charges(*key)
+            self._priced[key] = [(Account(*about, each.component, each.price.name), each) for each in charges]
+        return self._priced[key]
+
     def _leakage(self, seconds: float) -> Ledger:
         ledger: Ledger = {}
         self.leak(ledger, seconds)
@@ -376,14 +391,9 @@ class Tariff:
             found: list[tuple[Account, Charge]] = []
             first = 0
             for record, where in zip(self.traces[trace], key[0].occurrences(trace), strict=True):
-                about = record.layer, record.purpose, record.unit, record.kind
-                priced = self._priced.get((record, where))  # most records stand in several traces
-                if priced is None:
-                    priced = self._priced[record, where] = self.prices.charges(record, where)
-                for charge in priced:
-                    activity = None if charge.activity is None else first + charge.activity
-                    account = Account(*about, charge.component, charge.price.name)
-                    found.append((account, charge._replace(activity=activity)))
+                for account, charge in self._priced_as(record, where):
+                    activity = charge.activity
+                    found.append((account, charge if activity is None else charge._replace(activity=first + activity)))
                 first += self.prices.activities(record)
             self._charges[key] = found
         return self._charges[key]

@@ -83,19 +83,23 @@ class Pass:
             weights=sum(weights.values()),
         )
         self._known: dict[int, tuple[Occurrence, ...]] = {}
+        self._standings: dict[tuple[frozenset[str], bool], Occurrence] = {}
 
     def occurrences(self, trace: int) -> tuple[Occurrence, ...]:
         """Where each record of a trace stands."""
         if trace not in self._known:
             loops = [self._loop(trace, slot) for slot in range(len(self._traces[trace]))]
             awaited = self._awaited(trace, loops)
-            self._known[trace] = tuple(
-                self._whole._replace(
-                    recurrent=bool(loop), matrices=self._matrices.get(loop, 0), awaited=slot in awaited
-                )
-                for slot, loop in enumerate(loops)
-            )
+            self._known[trace] = tuple(self._standing(loop, slot in awaited) for slot, loop in enumerate(loops))
         return self._known[trace]
+
+    def _standing(self, loop: frozenset[str], awaited: bool) -> Occurrence:
+        """Where a record of a recurrence stands; most of a long trace stand alike."""
+        key = loop, awaited
+        if key not in self._standings:
+            matrices = self._matrices.get(loop, 0)
+            self._standings[key] = self._whole._replace(recurrent=bool(loop), matrices=matrices, awaited=awaited)
+        return self._standings[key]
 
     def waiting(self, waits: Callable[[Occurrence], bool]) -> int:
         """Numbers that wait per step for products outside of recurrences, the most in any trace."""
@@ -146,10 +150,12 @@ class Flow:
     """
 
     def __init__(self, trace: Trace) -> None:
+        same: dict[frozenset[str], frozenset[str]] = {}  # equal sets are one object: most records of a long trace share
         self.before: list[frozenset[str]] = []
         for record in trace:
             storages = (frozenset([read]) if isinstance(read, str) else self.before[read] for read in record.reads)
-            self.before.append(frozenset().union(*storages))
+            before = frozenset[str]().union(*storages)
+            self.before.append(same.setdefault(before, before))
         behind: list[set[str]] = [set() for _ in trace]
         for slot in range(len(trace) - 1, -1, -1):
             record = trace[slot]
@@ -158,12 +164,13 @@ class Flow:
             for read in record.reads:
                 if isinstance(read, int):
                     behind[read] |= behind[slot]
-        self.behind = [frozenset(storages) for storages in behind]
-        self.edges: dict[str, frozenset[str]] = {}
+        self.behind = [same.setdefault(storages, storages) for storages in map(frozenset, behind)]
+        edges: dict[str, set[str]] = {}
         for slot, record in enumerate(trace):
             if isinstance(record.writes, str):
                 for storage in self.before[slot]:
-                    self.edges[storage] = self.edges.get(storage, frozenset()) | {record.writes}
+                    edges.setdefault(storage, set()).add(record.writes)
+        self.edges = {storage: frozenset(written) for storage, written in edges.items()}
 
 
 class Passes:

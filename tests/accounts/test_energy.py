@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from conftest import close
+from conftest import built, close, gradient_of, random_episode, rule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,10 +37,10 @@ from hwsim.accounts.energy import (
     total,
 )
 from hwsim.accounts.journal import PASS, PHASE, Batch, Journal, Sweep, Totals
-from hwsim.accounts.passes import ONCE, Occurrence
+from hwsim.accounts.passes import ONCE, Occurrence, Passes
 from hwsim.accounts.runs import Runs
 from hwsim.quantities import Constant, Energy
-from hwsim.records import GRADIENT, INFERENCE, WEIGHT_WRITE, Entry, Head, Record, Trace
+from hwsim.records import GRADIENT, INFERENCE, WEIGHT_WRITE, Entry, Head, Record, Trace, slotless
 
 CHIPS = 2
 READ = Charge("devices", Price("voltage", 3.0, False, 0.5, 2.0), 2.0)
@@ -387,6 +387,42 @@ def test_the_same_trace_is_charged_for_each_pass_as_it_stands_there() -> None:
             passes = sum(sweep.kind == PASS for sweep in sweeps_done)
             (balance,) = Tariff([trace], OncePerPass()).of_totals(totals, 0.0).values()
             assert balance.count == close(2 * (sequences * passes + fetches - passes), rel=1e-14)
+
+
+def machine_that_learned(on: str) -> Any:
+    learned, episode = rule({"name": "fptt", "parts": 2}), random_episode(steps=24)
+    made = built("lru stack", learned, episode, on=on)
+    gradient_of(made, learned, episode)
+    return made.machine
+
+
+@pytest.mark.parametrize("on", ["digital_45nm", "pcm_crossbar", "pcm_crossbar_in_the_loop"])
+def test_what_a_record_costs_does_not_depend_on_its_slots(on: str) -> None:
+    machine = machine_that_learned(on)
+    prices, passes = machine.prices(), Passes(machine.journal.traces)
+    for sweep in machine.journal.latest.sweeps:
+        for number in sweep.runs.steps:
+            for record, where in zip(machine.journal.traces[number], passes.of(sweep).occurrences(number), strict=True):
+                assert prices.charges(slotless(record), where) == prices.charges(record, where)
+                assert prices.occupied(slotless(record), where) == prices.occupied(record, where)
+
+
+def test_records_that_differ_in_their_slots_alone_are_priced_once() -> None:
+    """A part of 12 steps goes back in one step, so that one has many of them."""
+    machine = machine_that_learned("digital_45nm")
+    traces, prices, asked = machine.journal.traces, machine.prices(), Counter[Any]()
+
+    class Counting:
+        activities, leakage, area, occupied = prices.activities, prices.leakage, prices.area, prices.occupied
+
+        def charges(self, record: Record, where: Occurrence = ONCE) -> list[Charge]:
+            asked[slotless(record), where] += 1
+            found: list[Charge] = prices.charges(record, where)
+            return found
+
+    Tariff(traces, Counting()).of_totals(machine.journal.collect(), 0.0)
+    assert set(asked.values()) == {1}
+    assert len(asked) < sum(map(len, traces)) / 3
 
 
 def test_purposes_of_equal_operations_have_accounts_of_their_own() -> None:
