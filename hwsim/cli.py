@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,12 +48,11 @@ def run(
     from hwsim.config import settings as config
     from hwsim.experiments import run as experiments
     from hwsim.reports import terminal
-    from hwsim.results.run_folder import place
+    from hwsim.results.run_folder import places
 
     experiment = config.load_with_settings(file, settings or [])
-    folder = place(out, experiment.name)
     with _reporting(quiet) as progress:
-        result = experiments.run(experiment, out=folder, seed=seed, data=data, progress=progress)
+        result = experiments.run(experiment, out=places(out, experiment.name), seed=seed, data=data, progress=progress)
     if not quiet:
         console = Console()
         terminal.show(result.summary, console)
@@ -239,21 +238,22 @@ def breakeven(
     from hwsim.experiments.robustness import fragile
     from hwsim.reports import breakeven as report
     from hwsim.results.breakeven import QUANTITIES
-    from hwsim.results.run_folder import place
+    from hwsim.results.whole import written_whole
 
     experiment = config.load_with_settings(file, settings or [])
     expected = config.expectations(expect or [])
-    folder = None if out is None else place(out, experiment.name)
-    result = experiments.breakeven(experiment, over, lowest, highest, points, expected)
-    moved = None
-    if robust:
-        with _counting("constants halved and doubled") as progress:
-            moved = fragile(result.curves, QUANTITIES, result.exact, progress)
+    with written_whole([out]) if out is not None else nullcontext() as unfinished:
+        result = experiments.breakeven(experiment, over, lowest, highest, points, expected)
+        moved = None
+        if robust:
+            with _counting("constants halved and doubled") as progress:
+                moved = fragile(result.curves, QUANTITIES, result.exact, progress)
+        if unfinished is not None:
+            report.write(result, unfinished.path, moved)
     report.show(result, Console(), moved)
     _warn(plausible.doubts(experiment), Console())
-    if folder is not None:
-        report.write(result, folder, moved)
-        typer.echo(f"The figure and the tables are in {folder}")
+    if unfinished is not None:
+        typer.echo(f"The figure and the tables are in {unfinished.folder}")
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from hwsim.learning.horizon import Horizon
 from hwsim.results import run_folder
 from hwsim.results.summary import SCHEMA_VERSION, Summary
 from hwsim.results.tables import EnergyRow, MemoryRow
+from hwsim.results.whole import written_whole
 from hwsim.tasks import Dataset
 
 RunProgress = Callable[[str, str, int, int], None]
@@ -72,7 +73,7 @@ class Run:
 def run(
     experiment: str | Path | Mapping[str, Any] | Experiment,
     *,
-    out: str | Path | None = None,
+    out: str | Path | Iterable[Path] | None = None,
     seed: int | None = None,
     data: str | Path | None = None,
     progress: RunProgress = lambda system, what, done, total: None,
@@ -81,7 +82,8 @@ def run(
 
     Args:
         experiment: a YAML file, a mapping with the same keys, or what was loaded from either.
-        out: a folder that does not exist yet; None writes nothing.
+        out: a folder that does not exist yet, or several, of which the run gets the first that is free; None writes
+            nothing.
         seed: replaces the seed of the file.
         data: the folder with the data sets that are not shipped.
 
@@ -93,14 +95,14 @@ def run(
         if seed < 0:
             raise ConfigError(f"seed ({seed}): must be at least 0")
         asked = asked.model_copy(update={"seed": seed})
-    folder = None if out is None else run_folder.place(Path(out), asked.name)
-    if folder is None:
+    if out is None:
         return simulate(asked, data=data, progress=progress)
-    with run_folder.written_whole(folder) as unfinished:
+    names = [Path(out)] if isinstance(out, str | Path) else out
+    with written_whole(names) as unfinished:
         result = simulate(asked, data=data, progress=progress)
         rows, timeline = recording.tables(result.costs), partial(recording.timeline, result.costs)
-        run_folder.write(unfinished, asked.resolved(), result.summary, rows, timeline)
-    result.folder = folder
+        run_folder.write(unfinished.path, asked.resolved(), result.summary, rows, timeline)
+    result.folder = unfinished.folder
     return result
 
 

@@ -11,7 +11,6 @@ from rich.console import Console
 
 from hwsim.quantities import si
 from hwsim.reports.tables import Table, TableCell, TableRow, put
-from hwsim.results import run_folder
 from hwsim.results.breakeven import QUANTITIES, Breakeven, Course, FragileConstant, Quantity
 
 MOVES = ("quantity", "constant", "less_as_stated", "less_halved", "less_doubled", "keys", "source")
@@ -139,29 +138,22 @@ def _whole(value: float) -> str:
 
 
 def write(result: Breakeven, folder: Path, fragile: Sequence[FragileConstant] | None = None) -> None:
-    """Write `breakeven.csv` and `breakeven.svg` into a new folder, and, if constants are given, `robustness.csv`.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
+    """Write `breakeven.csv` and `breakeven.svg` into an empty folder, and, if constants are given, `robustness.csv`."""
     from hwsim.reports.figures.breakeven import svg
 
-    with run_folder.written_whole(folder) as partial:
-        with (partial / "breakeven.csv").open("w", newline="", encoding="utf-8") as file:
+    with (folder / "breakeven.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for value, costs in result.costs.items():
+            for name, cost in costs.items():
+                writer.writerow([result.over, value, name, *map(repr, cost.energy), cost.memory[0], repr(cost.time[0])])
+    (folder / "breakeven.svg").write_text(svg(result), encoding="utf-8")
+    if fragile is not None:
+        with (folder / "robustness.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            for value, costs in result.costs.items():
-                for name, cost in costs.items():
-                    writer.writerow(
-                        [result.over, value, name, *map(repr, cost.energy), cost.memory[0], repr(cost.time[0])]
-                    )
-        (partial / "breakeven.svg").write_text(svg(result), encoding="utf-8")
-        if fragile is not None:
-            with (partial / "robustness.csv").open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                writer.writerow(MOVES)
-                for moved in fragile:
-                    stated = result.verdicts[moved.quantity].stated
-                    courses = map(_where, (stated, moved.halved, moved.doubled))
-                    keys, why = "; ".join(each.key for each in moved.origins), [each.why for each in moved.origins[:1]]
-                    writer.writerow([moved.quantity, moved.name, *courses, keys, *(why or [""])])
+            writer.writerow(MOVES)
+            for moved in fragile:
+                stated = result.verdicts[moved.quantity].stated
+                courses = map(_where, (stated, moved.halved, moved.doubled))
+                keys, why = "; ".join(each.key for each in moved.origins), [each.why for each in moved.origins[:1]]
+                writer.writerow([moved.quantity, moved.name, *courses, keys, *(why or [""])])

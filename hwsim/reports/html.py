@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree.ElementTree import ParseError
@@ -32,6 +30,7 @@ from hwsim.reports.figures.timeline import timeline
 from hwsim.reports.tables import Table
 from hwsim.results.run_folder import RunFolder
 from hwsim.results.study_folder import STUDY, StudyFolder
+from hwsim.results.whole import replace
 
 
 class Sheet(NamedTuple):
@@ -224,15 +223,10 @@ def write(path: str | Path, page: str) -> None:
         OutputError: the file cannot be written.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(path)
+        replace(path, page.encode("utf-8"))
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}; choose another file with --out") from None
-    finally:
-        with suppress(OSError):
-            partial.unlink()
 
 
 def _page(what: str, *, sections: list[PageSection], **content: Any) -> str:

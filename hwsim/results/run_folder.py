@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
 from functools import cached_property
+from itertools import count
 from math import ceil
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,7 +16,7 @@ from pydantic import ValidationError
 
 from hwsim import documents
 from hwsim.config import experiment, plausible
-from hwsim.errors import ConfigError, HwsimError, OutputError, ResultsError
+from hwsim.errors import ConfigError, HwsimError, ResultsError
 from hwsim.free_memory import MemoryNeed, check_memory
 from hwsim.results import tables
 from hwsim.results.summary import SCHEMA_VERSION, Summary, SystemSummary
@@ -33,51 +31,14 @@ CHECKSUMS = "SHA256SUMS"
 FILES = ("config.yaml", "summary.json", *TABLES, "timeline.json")
 
 
-def place(out: Path | None, name: str) -> Path:
-    """The folder for a run: `out`, or the next free one in `runs/`.
-
-    Raises:
-        OutputError: the folder exists already, or cannot be made.
-    """
+def places(out: Path | None, name: str) -> Iterator[Path]:
+    """The folders that a run may get: `out` alone, or `runs/NAME`, `runs/NAME-2` and so on."""
     if out is not None:
-        try:
-            taken = out.exists()
-        except OSError as error:
-            raise OutputError(f"cannot write {out}: {error.strerror}; choose another folder with --out") from None
-        if taken:
-            raise OutputError(f"{out} exists already, and nothing is overwritten; choose another folder with --out")
-        return out
-    base = Path("runs") / name.replace(" ", "_")
-    number = 2
-    chosen = base
-    while chosen.exists():
-        chosen, number = base.with_name(f"{base.name}-{number}"), number + 1
-    return chosen
-
-
-@contextmanager
-def written_whole(folder: Path) -> Iterator[Path]:
-    """A temporary folder to write into: it is renamed to `folder` at the end, and removed after an error.
-
-    Raises:
-        OutputError: the folder cannot be written.
-    """
-    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
-    new = [parent for parent in folder.parents if not parent.exists()]
-    try:
-        partial.mkdir(parents=True)
-    except OSError as error:
-        raise OutputError(f"cannot write to {folder.parent}: {error.strerror}; choose a folder with --out") from None
-    try:
-        yield partial
-        partial.rename(folder)
-    except OSError as error:
-        raise OutputError(f"cannot write {folder}: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        for parent in new:
-            with suppress(OSError):  # not empty
-                parent.rmdir()
+        yield out
+        return
+    first = Path("runs") / name.replace(" ", "_")
+    yield first
+    yield from (first.with_name(f"{first.name}-{number}") for number in count(2))
 
 
 def write(

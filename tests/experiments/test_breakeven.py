@@ -220,6 +220,7 @@ def test_what_cannot_be_compared_is_refused(changes, over, ends, said):
 
 
 def test_the_table_and_the_figure_are_written(found, tmp_path):
+    (tmp_path / "out").mkdir()
     report.write(found, tmp_path / "out")
     rows = list(csv.DictReader((tmp_path / "out" / "breakeven.csv").open()))
     assert len(rows) == 3 * len(found.costs)

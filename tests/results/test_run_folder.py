@@ -20,10 +20,10 @@ from hwsim import machines
 from hwsim.config import experiment as config
 from hwsim.config import hardware
 from hwsim.documents import Document
-from hwsim.errors import MemoryEstimateError, OutputError, ResultsError
+from hwsim.errors import MemoryEstimateError, ResultsError
 from hwsim.experiments import wear
 from hwsim.experiments.run import Run, run
-from hwsim.results import run_folder
+from hwsim.results import run_folder, whole
 from hwsim.results.tables import CONDUCTANCE, TABLES, WORDS, WRITES
 from hwsim.units.devices import Devices
 from hwsim.units.mapping import Mapping
@@ -168,9 +168,9 @@ def test_a_folder_that_is_written_is_read_as_the_same(made: Run, tmp_path: Path)
     """Whoever writes it: what is asked for is a summary, rows and events, and no run."""
     said, rows = made.summary, {name: [row_of(name)] * 2 for name in TABLES}
     folder, event = tmp_path / "run", {"ph": "X", "name": "λ"}
-    with run_folder.written_whole(folder) as partial:
+    with whole.written_whole([folder]) as unfinished:
         timeline = json.dumps({"traceEvents": [event]})
-        run_folder.write(partial, {"name": "λ", "bits": "08"}, said, rows, lambda file: file.write(timeline))
+        run_folder.write(unfinished.path, {"name": "λ", "bits": "08"}, said, rows, lambda file: file.write(timeline))
         assert not folder.exists()
     found = run_folder.read(folder)
     assert (found.path, found.summary, found.config) == (folder, said, {"name": "λ", "bits": "08"})
@@ -181,50 +181,6 @@ def test_a_folder_that_is_written_is_read_as_the_same(made: Run, tmp_path: Path)
     assert len(found.doubts) == 1
     assert found.doubts[0].startswith("the configuration is no longer valid")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
-
-
-def fill(folder: Path, then: Callable[[], None]) -> None:
-    """Write something into a folder, after which something else happens before it is whole."""
-    with run_folder.written_whole(folder) as partial:
-        (partial / "config.yaml").write_text("mine")
-        then()
-
-
-@pytest.mark.parametrize("wrong", [ValueError("no"), KeyboardInterrupt(), OSError(28, "No space left on device")])
-def test_what_is_not_written_to_its_end_leaves_nothing(tmp_path: Path, wrong: BaseException) -> None:
-    folder = tmp_path / "new" / "deep" / "run"
-
-    def fail() -> None:
-        raise wrong
-
-    with pytest.raises(OutputError if isinstance(wrong, OSError) else type(wrong)):
-        fill(folder, fail)
-    assert list(tmp_path.iterdir()) == []  # nor the folders on the way to it
-
-
-def test_a_folder_that_came_into_being_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-
-    def meanwhile() -> None:
-        folder.mkdir()
-        (folder / "config.yaml").write_text("theirs")
-
-    with pytest.raises(OutputError, match="cannot write"):
-        fill(folder, meanwhile)
-    assert (folder / "config.yaml").read_text() == "theirs"
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]
-
-
-def test_runs_without_a_folder_get_the_next_free_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for wanted in ("my_run", "my_run-2", "my_run-3"):
-        found = run_folder.place(None, "my run")
-        assert found == Path("runs") / wanted
-        found.mkdir(parents=True)
-    assert run_folder.place(tmp_path / "mine", "my run") == tmp_path / "mine"
-    (tmp_path / "mine").mkdir()
-    with pytest.raises(OutputError, match=r"exists already, and nothing is overwritten; choose another .* --out"):
-        run_folder.place(tmp_path / "mine", "my run")
 
 
 # ---- devices and circuits ------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from hwsim.free_memory import MemoryNeed, check_memory
 from hwsim.results.study import table
 from hwsim.results.study.store import FILE, StudyProgress, TrialResult, TrialStore
 from hwsim.results.study_folder import STUDY
+from hwsim.results.whole import replace
 
 MANY = 100_000
 """Largest number of trials that a study runs without `yes`."""
@@ -234,6 +235,6 @@ def _short(value: Any) -> str:
 
 def _write_study(folder: Path, grid: Grid) -> None:
     try:
-        table.replace(folder / STUDY, documents.dump(grid.resolved()).encode())
+        replace(folder / STUDY, documents.dump(grid.resolved()).encode())
     except OSError as error:
         raise OutputError(f"cannot write {folder / STUDY}: {error.strerror}") from None

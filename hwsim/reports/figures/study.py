@@ -25,7 +25,7 @@ from hwsim.reports.figures.canvas import INK, MARKERS, MUTED, PAPER, SERIES, Dec
 from hwsim.reports.figures.header import Header
 from hwsim.reports.figures.points import DataPoint, at, drawn, levels, points
 from hwsim.reports.vocabulary import Vocabulary
-from hwsim.results.study.table import replace
+from hwsim.results.whole import replace
 
 _ACROSS = 3
 """Largest number of panels side by side, in a figure without rows of panels."""

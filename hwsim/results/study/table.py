@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from hwsim.errors import OutputError
 from hwsim.results.study.curves import curves
 from hwsim.results.study.pairs import pairs
 from hwsim.results.study.store import KeptTrial, Trials
+from hwsim.results.whole import replace
 
 Fields = dict[str, Any]
 
@@ -212,16 +212,6 @@ def summary(grid: Grid, table: pd.DataFrame, asked: Asked) -> pd.DataFrame:
                 )
     statistics = ["median", "lower_quartile", "upper_quartile", "min", "max", "mean", "deviation"]
     return pd.DataFrame(lines, columns=[*by, "quantity", *statistics, "count", "non_finite"])
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write a file atomically."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _optional(path: Path, table: pd.DataFrame) -> None:
