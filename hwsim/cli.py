@@ -6,13 +6,15 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
+from errno import EPIPE
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+
+from hwsim.printing import Terminal, failure, prepare, say
 
 app = typer.Typer(
     help="Simulate physical learning machines: recurrent networks that learn on analog hardware, forward in time.",
@@ -53,11 +55,12 @@ def run(
     experiment = config.load_with_settings(file, settings or [])
     with _reporting(quiet) as progress:
         result = experiments.run(experiment, out=places(out, experiment.name), seed=seed, data=data, progress=progress)
+    _when_stopped[:] = [lambda: f"stopped; the results are in {result.folder}"]
     if not quiet:
-        console = Console()
+        console = Terminal()
         terminal.show(result.summary, console)
         _warn(plausible.doubts(experiment), console)
-        console.print(f"Results are in {result.folder}", highlight=False)
+        say(f"Results are in {result.folder}")
 
 
 @app.command()
@@ -90,7 +93,7 @@ def study(
 
     plan = grid.load_study(file)
     folder = out or Path("studies") / plan.study.name.replace(" ", "_")
-    console = Console()
+    console = Terminal()
     if dry_run:
         plan.check()
         experiments.check_tables(plan)
@@ -99,11 +102,11 @@ def study(
         if plan.trials > experiments.MANY:
             console.print("so many trials need --yes", highlight=False)
         if folder.exists():
-            console.print(f"{folder} exists already; the study goes on where it stopped", highlight=False)
+            say(f"{folder} exists already; the study goes on where it stopped")
         return
     cluster = scheduler or (plan.study.dask and plan.study.dask.scheduler)
     if cluster and not quiet:
-        Console(stderr=True).print(f"connecting to the Dask scheduler at {cluster}", highlight=False)
+        Terminal(stderr=True).print(f"connecting to the Dask scheduler at {cluster}", highlight=False)
     with _trials(quiet, folder) as progress:
         ended = experiments.run(
             plan,
@@ -143,7 +146,7 @@ def report(
     else:
         page = html.of_study(results)
         if results.progress is not None:
-            typer.echo(trials.how_far(results.progress))
+            say(trials.how_far(results.progress))
     _put(page, out or folder / "report.html", open_)
 
 
@@ -161,13 +164,13 @@ def compare(
     if open_ and html_ is None:
         raise typer.BadParameter("needs --html, which says where the page goes", param_hint="--open")
     compared = comparison.compare([run_folder.read(folder) for folder in folders], substrates=substrates)
-    console = Console()
+    console = Terminal()
     shown = (tables.systems(compared.systems), tables.energy(compared.systems), tables.memory(compared.systems))
     for table in (comparison.differences(compared), *shown):
         if table.rows:
             tables.put(table, console)
     for line in (*comparison.remarks(compared), *tables.remarks(compared.systems)):
-        console.print(line, markup=False)
+        console.print(line)
     _warn(comparison.doubts(compared), console)
     if html_ is not None:
         from hwsim.reports import html
@@ -180,7 +183,7 @@ def _put(page: str, path: Path, show: bool) -> None:
     from hwsim.reports import html
 
     html.write(path, page)
-    typer.echo(f"The report is {path}")
+    say(f"The report is {path}")
     if show:
         typer.launch(path.resolve().as_uri())
 
@@ -209,10 +212,10 @@ def estimate(
 
     estimated = experiments.estimate(config.load_with_settings(file, settings or []), config.expectations(expect or []))
     if as_json:
-        typer.echo(estimated.summary.text(), nl=False)
+        print(estimated.summary.text(), end="")
     else:
-        terminal.show(estimated.summary, Console())
-    _warn(plausible.doubts(estimated.experiment), Console(stderr=as_json))
+        terminal.show(estimated.summary, Terminal())
+    _warn(plausible.doubts(estimated.experiment), Terminal(stderr=as_json))
 
 
 @app.command()
@@ -250,10 +253,10 @@ def breakeven(
                 moved = fragile(result.curves, QUANTITIES, result.exact, progress)
         if unfinished is not None:
             report.write(result, unfinished.path, moved)
-    report.show(result, Console(), moved)
-    _warn(plausible.doubts(experiment), Console())
+    report.show(result, Terminal(), moved)
+    _warn(plausible.doubts(experiment), Terminal())
     if unfinished is not None:
-        typer.echo(f"The figure and the tables are in {unfinished.folder}")
+        say(f"The figure and the tables are in {unfinished.folder}")
 
 
 @app.command()
@@ -285,7 +288,7 @@ def validate(
             experiment = config.compose(document)
             what, doubts = f"experiment {experiment.name}", plausible.located(again, experiment)
     for line in (f"{file}: a valid {what}", *doubts):
-        typer.echo(line)
+        say(line)
 
 
 @app.command()
@@ -293,7 +296,7 @@ def schema() -> None:
     """Print the JSON schema of experiments, for editors that complete and check YAML."""
     from hwsim.config.experiment import Experiment
 
-    typer.echo(json.dumps(Experiment.model_json_schema(), indent=2))
+    print(json.dumps(Experiment.model_json_schema(), indent=2))
 
 
 @app.command()
@@ -306,9 +309,9 @@ def new(
     from hwsim.guide import starting
 
     file, start = starting.write(kind, name or f"my_{kind}", out)
-    typer.echo(f"{file}: {_a(kind)} to start from, with a comment on each key. Next:")
+    say(f"{file}: {_a(kind)} to start from, with a comment on each key. Next:")
     for line in start.following:
-        typer.echo(f"  {line.format(file=file)}")
+        say(f"  {line.format(file=file)}")
 
 
 @app.command()
@@ -321,7 +324,7 @@ def devices(
     from hwsim.guide.choices import choices, named
     from hwsim.reports import shelf
 
-    console = Console()
+    console = Terminal()
     if name is None:
         shelf.show(choices(), console)
     else:
@@ -342,13 +345,13 @@ def fetch(
     fetchable = [task for task, module in TASKS.items() if hasattr(module, "fetch")]
     if name not in fetchable:
         raise DataError(documents.unknown("data set", name, fetchable))
-    typer.echo(f"{name} is in {TASKS[name].fetch(data)}")
+    say(f"{name} is in {TASKS[name].fetch(data)}")
 
 
-def _warn(doubts: list[Any], console: Console) -> None:
+def _warn(doubts: list[Any], console: Terminal) -> None:
     """Print warnings about implausible values."""
     for doubt in doubts:
-        console.print(f"warning: {getattr(doubt, 'text', doubt)}", markup=False, highlight=False)
+        console.print(f"warning: {getattr(doubt, 'text', doubt)}", highlight=False)
 
 
 def _many(count: int, noun: str) -> str:
@@ -364,14 +367,17 @@ def _reporting(quiet: bool) -> Iterator[Any]:
     """A progress bar for each system, on the error stream."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    columns = TextColumn("{task.fields[system]:<24}"), TextColumn("{task.description:<14}"), BarColumn()
-    console = Console(stderr=True)
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=quiet) as bars:
+    columns = TextColumn("{task.fields[system]:<24}", markup=False), TextColumn("{task.description:<14}"), BarColumn()
+    console = Terminal(stderr=True)
+    bars = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=quiet)
+    with ExitStack() as shown:  # nothing is, if the run is refused
         known: dict[str, Any] = {}
 
         def progress(system: str, what: str, done: int, total: int) -> None:
             if _signals:
                 raise Stopped
+            if not known:
+                shown.enter_context(bars)
             if system not in known:
                 known[system] = bars.add_task(what, total=total, system=system)
             bars.update(known[system], description=what, completed=done, total=total)
@@ -385,7 +391,7 @@ def _counting(what: str) -> Iterator[Any]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = TextColumn(what), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=Terminal(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
@@ -403,8 +409,9 @@ def _trials(quiet: bool, folder: Path) -> Iterator[Any]:
     )
 
     columns = TextColumn("trials"), MofNCompleteColumn(), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-    console = Console(stderr=True)
-    with Progress(*columns, TextColumn("{task.fields[failed]}"), console=console, disable=quiet) as bars:
+    console = Terminal(stderr=True)
+    bars = Progress(*columns, TextColumn("{task.fields[failed]}"), console=console, disable=quiet)
+    with ExitStack() as shown:  # nothing is, if the study is refused
         task: Any = None
 
         def progress(now: Any) -> None:
@@ -414,6 +421,7 @@ def _trials(quiet: bool, folder: Path) -> Iterator[Any]:
                 raise Stopped
             failed = f"{now.failed} failed" if now.failed else ""
             if task is None:
+                shown.enter_context(bars)
                 if now.over and not quiet:
                     bars.console.print(f"{now.over} of {now.total} trials are there already", highlight=False)
                 task = bars.add_task("", total=now.total, completed=now.over, failed=failed)
@@ -436,48 +444,91 @@ _when_stopped: list[Callable[[], str]] = []
 
 
 class Stopped(BaseException):
-    """A request to stop: Ctrl-C or SIGTERM. Unlike `KeyboardInterrupt`, libraries do not convert it."""
+    """A request to stop: Ctrl-C, SIGTERM, or a terminal that was closed. Libraries do not convert it."""
 
 
 _signals: list[int] = []
 """The stop signals received so far."""
+_STOPS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
 
 
 def _stop(number: int, _: object) -> None:
+    """Stop, and insist on it every second: callbacks of the compiler, for one, cannot propagate the exception."""
     _signals.append(number)
-    sys.unraisablehook = lambda _: (
-        None
-    )  # callbacks of the compiler cannot propagate the exception; `progress` raises it again
+    sys.unraisablehook = lambda _: None
+    _insist_every(1.0)
+    _insist()
+
+
+def _insist(*_: object) -> None:
+    """Raise `Stopped`, unless it is on its way: what cleans up then is not to be interrupted."""
+    error = sys.exception()
+    while error is not None:
+        if isinstance(error, Stopped):
+            return
+        error = error.__context__
     raise Stopped
+
+
+def _insist_every(seconds: float) -> None:
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
 
 
 def main() -> None:
     """Run the command line; an error that the user can correct ends with exit code 2 and one message.
 
-    A stop signal ends with exit code 128 plus the number of the signal, and leaves nothing half-written.
+    A stop signal ends with exit code 128 plus the number of the signal, and leaves nothing half-written. Signals that
+    the process was started to ignore, as `nohup` and `&` do, are ignored.
     """
-    from hwsim.errors import HwsimError
-
+    prepare()
     _signals.clear()
     _when_stopped.clear()
-    before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers: dict[int, Any] = {number: _stop for number in _STOPS if signal.getsignal(number) != signal.SIG_IGN}
+    if hasattr(signal, "SIGALRM"):
+        handlers[signal.SIGALRM] = _insist
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        sys.exit(_carried_out())
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _carried_out() -> Any:
+    """Run the command; the result is its exit code."""
+    from hwsim.errors import HwsimError
+
+    code: Any = None
     try:
         app()
     except BaseException as error:
         if _signals:  # whatever exception it has become, such as a SystemError of the compiler
-            said = _when_stopped[0]() if _when_stopped else "interrupted; nothing was written"
-            print(said, file=sys.stderr)
-            sys.exit(128 + _signals[0])
-        if isinstance(error, HwsimError):
-            print(error, file=sys.stderr)
-            sys.exit(2)
-        if isinstance(error, MemoryError):
-            print(f"this computer has too little memory: {error}", file=sys.stderr)
-            sys.exit(2)
-        raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+            _insist_every(0)
+            say(_when_stopped[0]() if _when_stopped else "interrupted; nothing was written", stderr=True)
+            code = 128 + _signals[0]
+        elif isinstance(error, SystemExit):
+            code = error.code
+        elif isinstance(error, HwsimError):
+            say(str(error), stderr=True)
+            code = 2
+        elif isinstance(error, MemoryError):
+            say(f"this computer has too little memory: {error}", stderr=True)
+            code = 2
+        else:
+            raise
+    return code or _unprinted()
+
+
+def _unprinted() -> int:
+    """Say that what was printed does not arrive, if so; the result is the exit code."""
+    error = failure()
+    if error is None:
+        return 0
+    if error.errno == EPIPE:  # the reader has read enough, as `head` does
+        return 1
+    say(f"cannot print: {error.strerror}", stderr=True)
+    return 2
 
 
 if __name__ == "__main__":

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from math import inf
 from pathlib import Path
 
-from rich.console import Console
-
+from hwsim.printing import Terminal
 from hwsim.quantities import si
 from hwsim.reports.tables import Table, TableCell, TableRow, put
 from hwsim.results.breakeven import QUANTITIES, Breakeven, Course, FragileConstant, Quantity
@@ -21,13 +20,13 @@ LISTED = 8
 """Largest number of constants that are explained per quantity, those that move it most."""
 
 
-def show(result: Breakeven, console: Console, fragile: Sequence[FragileConstant] | None = None) -> None:
+def show(result: Breakeven, console: Terminal, fragile: Sequence[FragileConstant] | None = None) -> None:
     """Print a break-even and, if given, the constants that it depends on."""
     put(table(result), console)
     for line in sentences(result):
-        console.print(line, markup=False, highlight=False)
+        console.print(line, highlight=False)
     for line in [] if fragile is None else robustness(result, fragile):
-        console.print(line, markup=False, highlight=False)
+        console.print(line, highlight=False)
 
 
 def robustness(result: Breakeven, fragile: Sequence[FragileConstant]) -> list[str]:

@@ -5,44 +5,44 @@ from __future__ import annotations
 from itertools import groupby
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Column, Table
+from rich.text import Text
 
 from hwsim import documents
 from hwsim.config import hardware
 from hwsim.guide.choices import Choice
 from hwsim.guide.constants import ListedConstant, constants
 from hwsim.guide.keys import sections
+from hwsim.printing import Terminal
 
 
-def show(choices: list[Choice], console: Console) -> None:
+def show(choices: list[Choice], console: Terminal) -> None:
     """Print all names, each with a description, under the key that names them."""
     width = max(len(choice.name) for choice in choices)
     for where, group in groupby(choices, lambda choice: choice.where):
-        table = Table(title=f"[b]{escape(where)}[/b]", title_justify="left", box=None, show_header=False)
+        table = Table(title=where, title_style="bold", title_justify="left", box=None, show_header=False)
         table.add_column(min_width=width, no_wrap=True)
         table.add_column()
         for choice in group:
-            table.add_row(escape(choice.name), escape(choice.text))
+            table.add_row(choice.name, choice.text)
         console.print(table)
         console.print()
     console.print("hwsim devices NAME shows the constants of a device or machine, or the keys of the others.")
 
 
-def detail(choice: Choice, console: Console) -> None:
+def detail(choice: Choice, console: Terminal) -> None:
     """Print the constants of a device or machine with their sources, or the keys of a rule, cell, task or optimizer."""
-    console.print(f"[b]{escape(choice.name)}[/b] ({escape(choice.where)}): {escape(choice.text)}", highlight=False)
+    console.print(Text.assemble((choice.name, "bold"), f" ({choice.where}): {choice.text}"))
     if not isinstance(choice.origin, Path):
         console.print(_keys(choice))
     elif not choice.where.startswith(("device", "machine")):
-        console.print(choice.origin.read_text(encoding="utf-8"), end="", markup=False, highlight=False, soft_wrap=True)
+        console.print(choice.origin.read_text(encoding="utf-8"), end="", highlight=False, soft_wrap=True)
     else:
         _constants(choice.origin, console)
 
 
-def _constants(path: Path, console: Console) -> None:
+def _constants(path: Path, console: Terminal) -> None:
     document = hardware.inherited(documents.read(path))
     rows = constants(document, document.data.get("sources", {}))
     table = Table(Column("constant", overflow="fold"), "value", "source")
@@ -52,14 +52,14 @@ def _constants(path: Path, console: Console) -> None:
     if rows:
         console.print(table)
     for key, source in {row.key: row.source for row in rows if row.key}.items():
-        console.print(Padding(f"{escape(key)}: {escape(source)}", (0, 0, 0, 1)), highlight=False)
+        console.print(Padding(f"{key}: {source}", (0, 0, 0, 1)), highlight=False)
     console.print(f" in {Path(*path.parts[-2:])}", highlight=False, soft_wrap=True)
 
 
-def _origin(row: ListedConstant) -> str:
+def _origin(row: ListedConstant) -> str | Text:
     if row.kind == "source":
-        return escape(f"{row.key}, {row.because}" if row.because else row.key)
-    return f"[yellow]{row.kind}[/yellow]" + (f": {escape(row.because)}" if row.because else "")
+        return f"{row.key}, {row.because}" if row.because else row.key
+    return Text.assemble((row.kind, "yellow"), f": {row.because}" if row.because else "")
 
 
 def _keys(choice: Choice) -> Table:
@@ -67,5 +67,5 @@ def _keys(choice: Choice) -> Table:
     table = Table("key", "allowed values", "default", "what it is for")
     for key in section.keys:
         default = "required" if key.default is None else key.default
-        table.add_row(key.name, escape(key.kind), escape(default), escape(key.text))
+        table.add_row(key.name, key.kind, default, key.text)
     return table

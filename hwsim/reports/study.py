@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table as RichTable
 
 from hwsim.config.grid import Grid
+from hwsim.printing import Terminal, say
 from hwsim.reports import trials
 from hwsim.reports.exponents import exponents
 from hwsim.reports.figures import study as figures
@@ -40,19 +39,19 @@ def draw(grid: Grid, folder: Path) -> list[Path]:
     return [path for path in paths if path is not None]
 
 
-def show(folder: Path, ended: StudyProgress, drawn: list[Path], console: Console) -> None:
+def show(folder: Path, ended: StudyProgress, drawn: list[Path], console: Terminal) -> None:
     """Print the values of the figures as tables, the failed trials, and the files."""
     study = study_folder.read(folder)
     compared = trials.differences(study)
     grown = exponents(study, trials.drawn(study))
     for table in (*trials.pivots(study), *([grown] if grown else []), *([compared] if compared else [])):
-        console.print(escape(table.title), style="bold", highlight=False)
+        console.print(table.title, style="bold", highlight=False)
         console.print(_printable(table))
     if ended.failed:
         failed = study.table[study.table["status"] == "failed"]
         console.print(f"{ended.failed} of {ended.total} trials failed:", highlight=False)
         for error, count in failed["error"].value_counts().head(5).items():
-            console.print(f"  {count} × {escape(str(error).splitlines()[0])}", highlight=False)
+            console.print(f"  {count} × {str(error).splitlines()[0]}", highlight=False)
         console.print("which ones is in table.csv; --retry runs them again", highlight=False)
     there = {path.stem for path in drawn}
     for figure in trials.drawn(study):
@@ -60,10 +59,10 @@ def show(folder: Path, ended: StudyProgress, drawn: list[Path], console: Console
             rows = study.rows(figure)
             lacking = [name for name in (figure.y, *figure.placing) if name not in rows or rows[name].isna().all()]
             reason = f"no trial has {lacking[0]}" if lacking else "no row of the table has all that it asks for"
-            console.print(f"{escape(figure.name)} is not drawn: {reason}", highlight=False)
+            console.print(f"{figure.name} is not drawn: {reason}", highlight=False)
     tables = [name for name in FILES if (folder / name).is_file()]
     names = [*tables, *(str(path.relative_to(folder)) for path in drawn)]
-    console.print(f"Results are in {folder}: {', '.join(names)}", highlight=False)
+    say(f"Results are in {folder}: {', '.join(names)}")
 
 
 def _printable(table: Table) -> RichTable:
@@ -76,9 +75,9 @@ def _printable(table: Table) -> RichTable:
     )
     for number, name in enumerate([table.corner, *table.columns]):
         longest = max(map(len, name.split()), default=0)
-        drawn.add_column(escape(name), justify="right" if number else "left", min_width=min(longest, _WORD))
+        drawn.add_column(name, justify="right" if number else "left", min_width=min(longest, _WORD))
     for row in table.rows[:_LINES]:
-        drawn.add_row(escape(row.label), *(escape(str(cell)) for cell in row.cells))
+        drawn.add_row(row.label, *(str(cell) for cell in row.cells))
     if len(table.rows) > _LINES:
         drawn.caption = f"{len(table.rows) - _LINES} more lines in the tables of the folder"
         drawn.caption_justify = "left"

@@ -6,12 +6,11 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table as RichTable
 
 from hwsim.accounts.energy import LEAKAGE
 from hwsim.accounts.memory import CLASSES
+from hwsim.printing import Terminal
 from hwsim.quantities import Origin, si
 from hwsim.records import PURPOSES
 from hwsim.results.summary import (
@@ -68,7 +67,7 @@ NOTHING = TableCell("-")
 NOT_FINITE = "not finite"
 
 
-def put(table: Table, console: Console) -> None:
+def put(table: Table, console: Terminal) -> None:
     """Print a table; a table that is too wide continues below with its other columns."""
     fitting = max(1, (console.width - _LABEL) // _NARROWEST)
     unbounded = console.options.update(max_width=10_000)
@@ -92,15 +91,15 @@ _LABEL, _NARROWEST = 16, 15
 
 def printable(table: Table) -> RichTable:
     """The table for a terminal."""
-    drawn = RichTable(title=escape(table.title), title_justify="left")
+    drawn = RichTable(title=table.title, title_justify="left")
     drawn.add_column(table.corner, overflow="fold")
     for name in table.columns:
-        drawn.add_column(escape(name), justify="right", overflow="fold")
+        drawn.add_column(name, justify="right", overflow="fold")
     for row in table.rows:
-        drawn.add_row(escape(row.label), *(escape(str(cell)) for cell in row.cells))
+        drawn.add_row(row.label, *(str(cell) for cell in row.cells))
     if table.total is not None:
         drawn.add_section()
-        drawn.add_row(table.total.label, *(escape(str(cell)) for cell in table.total.cells))
+        drawn.add_row(table.total.label, *(str(cell) for cell in table.total.cells))
     return drawn
 
 

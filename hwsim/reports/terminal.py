@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-
+from hwsim.printing import Terminal
 from hwsim.reports import efficiency, tables
 from hwsim.reports.tables import put
 from hwsim.results.summary import Summary
 
 
-def show(summary: Summary, console: Console) -> None:
+def show(summary: Summary, console: Terminal) -> None:
     """Print the tables of a `summary.json`."""
     systems = summary.systems
     title = f"{summary.name}: the substrate beside its references (× is the ratio to the substrate)"
@@ -26,4 +25,4 @@ def show(summary: Summary, console: Console) -> None:
     for table in shown:
         put(table, console)
     for line in (*tables.remarks(systems), *efficiency.remarks(systems)):
-        console.print(line, markup=False)
+        console.print(line)

@@ -169,14 +169,14 @@ class _Name:
 
     def begin(self) -> Path:
         """A new hidden folder to write into; that of a killed writer is removed."""
-        before, *place = os.pread(self._lock, 4096, 0).decode(errors="replace").split("\n")
+        before, *place = os.fsdecode(os.pread(self._lock, 4096, 0)).split("\n")
         stale = self.folder.with_name(before) if before and "/" not in before else None
         if stale and stale.name.startswith(_hidden(self.folder, _PARTIAL).name) and set(place) & set(_here()):
             shutil.rmtree(stale, ignore_errors=True)
         path = _hidden(self.folder, _unique())
         path.mkdir()
         os.truncate(self._lock, 0)
-        os.pwrite(self._lock, "\n".join([path.name, *_here()]).encode(), 0)
+        os.pwrite(self._lock, os.fsencode("\n".join([path.name, *_here()])), 0)
         return path
 
     def _locked(self) -> int:
@@ -218,7 +218,7 @@ class _Name:
                 raise OSError
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            hidden = os.pread(lock, 4096, 0).decode(errors="replace").split("\n")[0] or self._path.name
+            hidden = os.fsdecode(os.pread(lock, 4096, 0)).split("\n")[0] or self._path.name
             raise _HeldError(f"another hwsim is at work on {self.folder}, in {self.folder.with_name(hidden)}") from None
         except OSError:  # this file system has no locks; that the file is there says it all
             if not new:

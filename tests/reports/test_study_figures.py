@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from pydantic import ValidationError
-from rich.console import Console
 
 from hwsim.columns import COLUMNS
 from hwsim.config.study import FigureOptions
+from hwsim.printing import Terminal
 from hwsim.reports import study as report
 from hwsim.reports import trials
 from hwsim.reports.figures import map as maps
@@ -373,7 +373,7 @@ def test_points_without_a_gradient_check_are_not_undefined(table: pd.DataFrame, 
 def test_the_table_fits_a_terminal_without_breaking_words(table: pd.DataFrame, tmp_path: Path) -> None:
     out = io.StringIO()
     for one in trials.pivots(folder_of(table.query("device == 'PCM'"), tmp_path)):
-        Console(file=out, width=80).print(report._printable(one))
+        Terminal(file=out, width=80).print(report._printable(one))
     text = out.getvalue()
     assert max(map(len, text.splitlines())) <= 80
     assert {"propagation", "undefined", "noise"} <= set(text.split())

@@ -12,11 +12,11 @@ import run_folders
 from conftest import NETWORKS, close
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from hwsim.config import experiment as config
 from hwsim.documents import Document
 from hwsim.experiments.run import run
+from hwsim.printing import Terminal
 from hwsim.quantities import si
 from hwsim.reports import tables, terminal
 from hwsim.reports.tables import Table, TableCell, TableRow, put
@@ -113,7 +113,7 @@ def summary(*found: dict[str, Any]) -> Summary:
 
 def printed(found: Summary) -> str:
     out = io.StringIO()
-    terminal.show(found, Console(file=out, width=200))
+    terminal.show(found, Terminal(file=out, width=200))
     return out.getvalue()
 
 
@@ -456,7 +456,7 @@ def test_a_table_that_is_too_wide_goes_on_below() -> None:
     columns = tuple(f"system {number}" for number in range(8))
     table = Table("T", columns, (TableRow("row", tuple(TableCell(f"value {number}") for number in range(8))),))
     for width in (80, 120):
-        console = Console(width=width, file=io.StringIO())
+        console = Terminal(width=width, file=io.StringIO())
         put(table, console)
         said = console.file.getvalue()  # type: ignore[attr-defined]
         assert max(map(len, said.splitlines())) <= width
