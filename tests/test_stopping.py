@@ -35,6 +35,7 @@ def begun(code: str, folder: Path, before: str = "") -> subprocess.Popen[str]:
     process = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
+    time.sleep(0.5)  # until it is at what comes next
     return process
 
 
@@ -82,7 +83,7 @@ IGNORING = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\nsignal.
 
 
 def test_signals_that_were_to_be_ignored_are(tmp_path: Path) -> None:
-    process = begun('print("begun", flush=True)\ntime.sleep(1)', tmp_path, IGNORING)  # as `nohup` and `&` do
+    process = begun('print("begun", flush=True)\ntime.sleep(1.5)', tmp_path, IGNORING)  # as `nohup` and `&` do
     process.send_signal(signal.SIGHUP)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=SECONDS)
