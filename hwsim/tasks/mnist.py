@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import zlib
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
@@ -148,13 +149,14 @@ def fetch(folder: Path | None = None) -> Path:
 
 
 def read(place: Path, file: File) -> np.ndarray:
-    """The content of one file, compared with its checksum."""
+    """The content of one file, compared with its checksum. No more is unpacked than the file should hold."""
     path = place / f"{file.name}.gz"
     if not path.exists() and (place / file.name).exists():
         path = place / file.name
+    head = 4 + 4 * len(file.shape)
     try:
-        raw = path.read_bytes()
-        content = gzip.decompress(raw) if path.suffix == ".gz" else raw
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            content = stream.read(head + math.prod(file.shape) + 1)
     except FileNotFoundError:
         raise DataError(
             f"MNIST is not in {place}: {path.name} is missing. Run `hwsim data fetch mnist`, or say where it is with "
@@ -164,4 +166,4 @@ def read(place: Path, file: File) -> np.ndarray:
         raise DataError(f"{path} cannot be read ({error}); delete it and run `hwsim data fetch mnist`") from None
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise DataError(f"{path} is not the file it should be (truncated?); delete it and run `hwsim data fetch mnist`")
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * len(file.shape)).reshape(file.shape)
+    return np.frombuffer(content, np.uint8, offset=head).reshape(file.shape)

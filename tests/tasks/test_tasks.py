@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import os
 import struct
+import tracemalloc
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -401,6 +402,25 @@ def test_a_spoilt_file_is_named_and_not_used(small: Path, what: str, spoil: Call
     path.write_bytes(spoil(path.read_bytes()))
     with pytest.raises(DataError, match=rf"{path.name}.*delete it and run `hwsim data fetch mnist`"):
         small_mnist(small)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("what", list(mnist.FILES))
+def test_no_more_is_read_of_a_file_than_it_should_hold(small: Path, what: str, packed: bool) -> None:
+    """A megabyte of gzip may fill a gigabyte."""
+    path, much = small / "mnist" / f"{mnist.FILES[what].name}.gz", bytes(50 << 20)
+    good = gzip.decompress(path.read_bytes())
+    path.unlink()
+    path = path if packed else path.with_suffix("")
+    path.write_bytes(gzip.compress(good + much, 1) if packed else good + much)
+    del much
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=rf"{path.name} is not the file it should be"):
+            mnist.read(small / "mnist", mnist.FILES[what])
+        assert tracemalloc.get_traced_memory()[1] < 2 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
