@@ -71,7 +71,7 @@ def written(out: Path) -> dict[str, bytes]:
     return {name: (out / name).read_bytes() for name in WRITTEN if (out / name).exists()}
 
 
-def wait_for_a_trial(process: psutil.Popen, out: Path) -> None:
+def wait_for_a_trial(process: subprocess.Popen[bytes], out: Path) -> None:
     """Until something is written, or it ends."""
     log, before = out / "trials.sqlite-wal", None
     while process.poll() is None:
@@ -82,11 +82,11 @@ def wait_for_a_trial(process: psutil.Popen, out: Path) -> None:
         time.sleep(0.005)
 
 
-def killed(words: list[str], out: Path, moment: Callable[[psutil.Popen], None]) -> bool:
+def killed(words: list[str], out: Path, moment: Callable[[subprocess.Popen[bytes]], None]) -> bool:
     """Begin the command and kill it at a moment; False if it ended before."""
-    process = psutil.Popen(words, stderr=subprocess.PIPE)
+    process = subprocess.Popen(words, stderr=subprocess.PIPE)
     moment(process)
-    children = process.children(recursive=True) if process.poll() is None else []
+    children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
     process.kill()
     _, said = process.communicate()
     if process.returncode == 0:
@@ -109,7 +109,7 @@ def tried(
         rounds += 1
         out, before = root / str(rounds), dict[str, float]()
 
-        def moment(process: psutil.Popen, out: Path = out) -> None:
+        def moment(process: subprocess.Popen[bytes], out: Path = out) -> None:
             if draw.random() < STARTING:
                 time.sleep(draw.uniform(0, 3))
             else:
@@ -151,9 +151,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         study = root / "study.yaml"
-        study.write_text(STUDY.replace("{seeds}", "1" if asked.small else "25"), encoding="utf-8")
+        study.write_text(STUDY.replace("{seeds}", "1"), encoding="utf-8")
         if not asked.small:
             subprocess.run(command(study, root / "warm", ["--workers", "1"]), check=True)  # compiles, if nobody has
+            study.write_text(STUDY.replace("{seeds}", "25"), encoding="utf-8")
         begun = time.perf_counter()
         subprocess.run(command(study, root / "whole", ["--workers", "1"]), check=True)
         took = time.perf_counter() - begun
@@ -162,7 +163,7 @@ def main() -> None:
         for mode in asked.modes:
             begun = time.perf_counter()
             words, also, close = _mode(mode)
-            lives = 0.0 if asked.small else 1.5 * took / asked.kills
+            lives = 0.0 if asked.small else took / asked.kills
             found = tried(study, root / mode, words, asked.kills, lives, draw, also, wanted)
             close()
             label = "dask" if mode == "dask" else f"{mode} workers"
