@@ -141,12 +141,13 @@ def report(
     from hwsim.results.run_folder import RunFolder
 
     results = reading.read(folder)
-    if isinstance(results, RunFolder):
-        page = html.of_run(results)
-    else:
-        page = html.of_study(results)
-        if results.progress is not None:
-            say(trials.how_far(results.progress))
+    with reading.understood(folder):
+        if isinstance(results, RunFolder):
+            page = html.of_run(results)
+        else:
+            page = html.of_study(results)
+            if results.progress is not None:
+                say(trials.how_far(results.progress))
     _put(page, out or folder / "report.html", open_)
 
 
@@ -159,23 +160,24 @@ def compare(
 ) -> None:
     """Compare runs side by side: their configurations and their results; ratios are to the first run."""
     from hwsim.reports import comparison, tables
-    from hwsim.results import run_folder
+    from hwsim.results import reading, run_folder
 
     if open_ and html_ is None:
         raise typer.BadParameter("needs --html, which says where the page goes", param_hint="--open")
-    compared = comparison.compare([run_folder.read(folder) for folder in folders], substrates=substrates)
-    console = Terminal()
-    shown = (tables.systems(compared.systems), tables.energy(compared.systems), tables.memory(compared.systems))
-    for table in (comparison.differences(compared), *shown):
-        if table.rows:
-            tables.put(table, console)
-    for line in (*comparison.remarks(compared), *tables.remarks(compared.systems)):
-        console.print(line)
-    _warn(comparison.doubts(compared), console)
-    if html_ is not None:
-        from hwsim.reports import html
+    with reading.understood(*folders):
+        compared = comparison.compare([run_folder.read(folder) for folder in folders], substrates=substrates)
+        console = Terminal()
+        shown = (tables.systems(compared.systems), tables.energy(compared.systems), tables.memory(compared.systems))
+        for table in (comparison.differences(compared), *shown):
+            if table.rows:
+                tables.put(table, console)
+        for line in (*comparison.remarks(compared), *tables.remarks(compared.systems)):
+            console.print(line)
+        _warn(comparison.doubts(compared), console)
+        if html_ is not None:
+            from hwsim.reports import html
 
-        _put(html.of_comparison(compared), html_, open_)
+            _put(html.of_comparison(compared), html_, open_)
 
 
 def _put(page: str, path: Path, show: bool) -> None:

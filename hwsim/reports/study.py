@@ -35,7 +35,9 @@ def draw(grid: Grid, folder: Path) -> list[Path]:
     if not grid.study.figures:
         return []
     study = study_folder.read(folder)
-    paths = (figures.draw(figure, study.rows(figure), folder / "figures") for figure in grid.study.figures)
+    paths = [figures.draw(figure, study.rows(figure), folder / "figures") for figure in grid.study.figures]
+    if study.progress is None:
+        study_folder.seal(folder)
     return [path for path in paths if path is not None]
 
 

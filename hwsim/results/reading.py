@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from hwsim.errors import HwsimError, ResultsError
 from hwsim.results import run_folder, study_folder
 from hwsim.results.run_folder import RunFolder
 from hwsim.results.study_folder import StudyFolder
@@ -17,3 +20,24 @@ def read(path: str | Path) -> RunFolder | StudyFolder:
     """
     folder = Path(path)
     return study_folder.read(folder) if study_folder.is_study(folder) else run_folder.read(folder)
+
+
+@contextmanager
+def understood(*folders: Path) -> Iterator[None]:
+    """While results are made into pages and tables: what a damaged folder leads to becomes an error that says so.
+
+    Each file may be as it should, and not fit the others: a system that a table lacks, a step without a pass.
+
+    Raises:
+        ResultsError: the results do not fit together.
+    """
+    try:
+        yield
+    except HwsimError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        where, what = ", ".join(map(str, folders)), f"{type(error).__name__}: {error}"
+        raise ResultsError(
+            f"{where}: what stands there does not fit together ({what}); if nothing was changed by "
+            "hand, hwsim is at fault: please report it"
+        ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
@@ -18,15 +17,13 @@ from hwsim import documents
 from hwsim.config import experiment, plausible
 from hwsim.errors import ConfigError, HwsimError, ResultsError
 from hwsim.free_memory import MemoryNeed, check_memory
-from hwsim.results import tables
+from hwsim.results import checksums, tables
+from hwsim.results.checksums import CHECKSUMS
 from hwsim.results.summary import SCHEMA_VERSION, Summary, SystemSummary
 from hwsim.results.tables import TABLES
 
 _TABLE, _EVENTS = 2, 7
 """Bytes in memory per byte of a table, and per byte of the timeline."""
-
-CHECKSUMS = "SHA256SUMS"
-"""The file with the checksums of all other files, in the format of `sha256sum --check`."""
 
 FILES = ("config.yaml", "summary.json", *TABLES, "timeline.json")
 
@@ -61,8 +58,7 @@ def write(
         tables.write(folder / name, rows[name])
     with (folder / "timeline.json").open("w", encoding="utf-8") as file:
         timeline(file)
-    sums = (f"{_checksum(folder / name)}  {name}\n" for name in FILES)
-    (folder / CHECKSUMS).write_text("".join(sums), encoding="utf-8")
+    checksums.write(folder, FILES)
 
 
 class RunFolder:
@@ -94,32 +90,51 @@ class RunFolder:
     @cached_property
     def energy(self) -> pd.DataFrame:
         """`energy.csv`."""
-        return tables.read(self._fitting("energy.csv", _TABLE))
+        return self._table("energy.csv")
 
     @cached_property
     def memory(self) -> pd.DataFrame:
         """`memory.csv`."""
-        return tables.read(self._fitting("memory.csv", _TABLE))
+        return self._table("memory.csv")
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """`metrics.csv`."""
-        return tables.read(self._fitting("metrics.csv", _TABLE))
+        return self._table("metrics.csv")
 
     @cached_property
     def histograms(self) -> pd.DataFrame:
         """`histograms.csv`."""
-        return tables.read(self._fitting("histograms.csv", _TABLE))
+        return self._table("histograms.csv")
 
     @cached_property
     def clipping(self) -> pd.DataFrame:
         """`clipping.csv`."""
-        return tables.read(self._fitting("clipping.csv", _TABLE))
+        return self._table("clipping.csv")
 
     @cached_property
     def timeline(self) -> list[dict[str, Any]]:
         """The events of `timeline.json`, in the trace-event format."""
-        return json.loads(self._fitting("timeline.json", _EVENTS).read_text(encoding="utf-8"))["traceEvents"]
+        path = self._fitting("timeline.json", _EVENTS)
+        try:
+            events = json.loads(_text(path))["traceEvents"]
+        except (ValueError, LookupError, TypeError, RecursionError):
+            events = None
+        if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
+            raise ResultsError(f"{path} is no timeline; {_again(self.path)}")
+        return events
+
+    def _table(self, name: str) -> pd.DataFrame:
+        """A table, whose columns must be there, and be of names or of numbers as they should.
+
+        Raises:
+            ResultsError: they are not.
+        """
+        path = self._fitting(name, _TABLE)
+        try:
+            return tables.read(path)
+        except (ValueError, OSError) as error:
+            raise ResultsError(f"{path} is not such a table ({error}); {_again(self.path)}") from None
 
     def _fitting(self, name: str, times: float) -> Path:
         """The path of a file, if this computer has `times` its size of memory free.
@@ -146,18 +161,20 @@ def read(path: str | Path) -> RunFolder:
     missing = [name for name in (*FILES, CHECKSUMS) if not (folder / name).is_file()]
     if missing:
         raise ResultsError(f"{folder} is incomplete: {', '.join(missing)} is missing; {_again(folder)}")
-    for line in _text(folder / CHECKSUMS).splitlines():
-        expected, _, name = line.partition("  ")
-        if name in FILES and _checksum(folder / name) != expected:
-            raise ResultsError(
-                f"{folder / name} is not as it was written (truncated, or changed by hand): its checksum is not the "
-                f"one in {CHECKSUMS}; copy the folder again, or {_again(folder)}"
-            )
+    checksums.check(folder, FILES, _again(folder))
+    return RunFolder(folder, _typed(folder, data), _config(folder, data["config_sha256"]))
+
+
+def _config(folder: Path, fingerprint: str) -> dict[str, Any]:
+    """The content of `config.yaml`; it must be the experiment whose hash is in the summary."""
+    path = folder / "config.yaml"
     try:
-        config = documents.read(folder / "config.yaml").data
+        config = documents.read(path).data
     except HwsimError as error:
         raise ResultsError(str(error)) from None
-    return RunFolder(folder, _typed(folder, data), config)
+    if not isinstance(config, dict) or documents.fingerprint(config) != fingerprint:
+        raise ResultsError(f"{path} is not the experiment that summary.json is of; copy the folder again")
+    return config
 
 
 def _summary_data(folder: Path) -> dict[str, Any]:
@@ -215,13 +232,5 @@ def _text(path: Path) -> str:
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         raise
-    except OSError as error:
-        raise ResultsError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _checksum(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read: {error.strerror}") from None

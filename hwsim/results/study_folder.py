@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from hwsim import documents
+from hwsim.columns import COLUMNS, NUMBERS, WHOLES
 from hwsim.config import grid
 from hwsim.config.study import FigureOptions
-from hwsim.errors import HwsimError, ResultsError
+from hwsim.errors import HwsimError, MemoryEstimateError, OutputError, ResultsError
+from hwsim.free_memory import MemoryNeed, check_memory
+from hwsim.results import checksums
+from hwsim.results.checksums import CHECKSUMS
 from hwsim.results.study import reader
 from hwsim.results.study import table as tables
 from hwsim.results.study.store import FILE, StudyProgress, Trials
@@ -22,6 +27,8 @@ from hwsim.results.study.store import FILE, StudyProgress, Trials
 STUDY = "study.yaml"
 _OTHERS = (tables.SUMMARY, tables.PAIRS, tables.CURVES)
 """The tables after the first."""
+_A_CELL = 16
+"""Bytes in memory per entry of the table: a number, or what refers to a word."""
 
 
 class StudyFolder(NamedTuple):
@@ -82,12 +89,12 @@ def read(path: str | Path) -> StudyFolder:
         study = documents.read(folder / STUDY).data
         results = _finished(folder, study) or _so_far(folder, study)
     except OSError as error:
-        raise ResultsError(f"{error.filename or folder}: cannot be read: {error.strerror}") from None
-    except ResultsError:
+        raise ResultsError(f"{error.filename or folder}: cannot be read: {error.strerror or error}") from None
+    except (ResultsError, MemoryEstimateError):
         raise
     except HwsimError as error:
         raise ResultsError(str(error)) from None
-    except ValueError as error:  # from pandas, or from bytes that are not text
+    except (ValueError, LookupError, TypeError, NotImplementedError) as error:  # from pandas, or bytes that are no text
         raise ResultsError(f"{folder}: a table or figure is damaged ({error})") from None
     lacking = {"system", "status"} - set(results.table) | {"system", "quantity", "median"} - set(results.summary)
     if lacking or not isinstance(study, dict):
@@ -96,11 +103,42 @@ def read(path: str | Path) -> StudyFolder:
     return results
 
 
+def seal(folder: Path) -> None:
+    """Write the checksums of all results of a study that are there, which makes it a finished one.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    try:
+        checksums.write(folder, _present(folder))
+    except OSError as error:
+        raise OutputError(f"cannot write {folder / CHECKSUMS}: {error.strerror}; all trials are kept") from None
+
+
+def unseal(folder: Path) -> None:
+    """Remove the checksums of a study, whose results are about to change.
+
+    Raises:
+        OutputError: they cannot be removed.
+    """
+    try:
+        (folder / CHECKSUMS).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {folder / CHECKSUMS}: {error.strerror}") from None
+
+
+def _present(folder: Path) -> list[str]:
+    """The files with checksums that are there."""
+    files = [name for name in (STUDY, *tables.FILES) if (folder / name).is_file()]
+    return [*files, *(f"figures/{path.name}" for path in sorted(folder.glob("figures/*.svg")))]
+
+
 def _finished(folder: Path, study: Any) -> StudyFolder | None:
     """The results in the tables of a study; None if they are not written yet."""
-    if not all((folder / name).is_file() for name in (tables.TYPED, tables.SUMMARY)):
+    if not all((folder / name).is_file() for name in (tables.TYPED, tables.SUMMARY, CHECKSUMS)):
         return None
-    table = pd.read_parquet(folder / tables.TYPED)
+    checksums.check(folder, _present(folder), f"go on with the study: {_again(folder)}")
+    table = _typed(folder / tables.TYPED)
     summary, pairs, curves = (
         _table(folder / name, table) if (folder / name).is_file() else pd.DataFrame() for name in _OTHERS
     )
@@ -111,7 +149,7 @@ def _finished(folder: Path, study: Any) -> StudyFolder | None:
 def _so_far(folder: Path, study: Any) -> StudyFolder:
     """The results of the trials so far. Figures in the folder are left out: they may be of other trials."""
     if not (folder / FILE).is_file():
-        raise ResultsError(f"{folder} is a study without results: it has neither its tables nor {FILE}")
+        raise ResultsError(f"{folder} is a study without results: it has neither its tables, whole, nor {FILE}")
     plan = grid.load_study(folder / STUDY)
 
     def look(trials: Trials) -> tuple[StudyProgress, dict[str, pd.DataFrame]]:
@@ -122,6 +160,27 @@ def _so_far(folder: Path, study: Any) -> StudyFolder:
     files = (StringIO(frames[name].to_csv(index=False)) for name in _OTHERS)  # read like the files of a finished study
     summary, pairs, curves = (_table(file, table) for file in files)
     return StudyFolder(folder, study, table, summary, {}, pairs, curves, progress)
+
+
+def _typed(path: Path) -> pd.DataFrame:
+    """The table in `table.parquet`, if it has the columns that it should, and this computer has memory for its rows.
+
+    A small file may hold many rows.
+    """
+    head = pq.read_metadata(path)
+    cells = MemoryNeed("its rows", max(head.num_rows, 0) * head.num_columns * _A_CELL, "table.csv, row by row")
+    check_memory(f"{path}: reading it", cells)
+    table = pd.read_parquet(path)
+    for name in COLUMNS:
+        if name not in table:
+            raise ResultsError(f"{path} is not such a table: it lacks {name}")
+        if name in (*NUMBERS, *WHOLES) and not pd.api.types.is_numeric_dtype(table[name]):
+            raise ResultsError(f"{path} is not such a table: {name} is not all numbers")
+    return table
+
+
+def _again(folder: Path) -> str:
+    return f"hwsim study {folder / STUDY} --out {folder}"
 
 
 def _table(file: Path | StringIO, kinds: pd.DataFrame) -> pd.DataFrame:

@@ -106,9 +106,20 @@ def write(path: Path, rows: Iterable[Any]) -> None:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """One of the tables as a frame. CSV tells no name from a number, or from nothing: a system may be called `null`."""
-    names = dict.fromkeys((column for column in TABLES[path.name] if column in WORDS), str)
-    return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
+    """One of the tables as a frame. CSV tells no name from a number, or from nothing: a system may be called `null`.
+
+    Raises:
+        ValueError: it is not that table: its columns are others, or hold words in place of numbers.
+    """
+    columns = TABLES[path.name]
+    names = dict.fromkeys((column for column in columns if column in WORDS), str)
+    table = pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
+    if tuple(table.columns) != columns:
+        raise ValueError("its columns are others")
+    for column in columns:
+        if column not in WORDS and not pd.api.types.is_numeric_dtype(table[column]) and len(table):
+            raise ValueError(f"{column} is not all numbers")
+    return table
 
 
 def _entry(value: Any) -> Any:

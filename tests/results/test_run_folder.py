@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 import hwsim
-from hwsim import machines
+from hwsim import documents, machines
 from hwsim.config import experiment as config
 from hwsim.config import hardware
 from hwsim.documents import Document
@@ -166,14 +166,15 @@ def row_of(name: str) -> tuple[Any, ...]:
 
 def test_a_folder_that_is_written_is_read_as_the_same(made: Run, tmp_path: Path) -> None:
     """Whoever writes it: what is asked for is a summary, rows and events, and no run."""
-    said, rows = made.summary, {name: [row_of(name)] * 2 for name in TABLES}
+    config, rows = {"name": "λ", "bits": "08"}, {name: [row_of(name)] * 2 for name in TABLES}
+    said = made.summary.model_copy(update={"config_sha256": documents.fingerprint(config)})
     folder, event = tmp_path / "run", {"ph": "X", "name": "λ"}
     with whole.written_whole([folder]) as unfinished:
         timeline = json.dumps({"traceEvents": [event]})
-        run_folder.write(unfinished.path, {"name": "λ", "bits": "08"}, said, rows, lambda file: file.write(timeline))
+        run_folder.write(unfinished.path, config, said, rows, lambda file: file.write(timeline))
         assert not folder.exists()
     found = run_folder.read(folder)
-    assert (found.path, found.summary, found.config) == (folder, said, {"name": "λ", "bits": "08"})
+    assert (found.path, found.summary, found.config) == (folder, said, config)
     assert found.timeline == [event]
     for name in TABLES:
         table = getattr(found, name.removesuffix(".csv"))

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import run_folders
 from conftest import close
@@ -20,7 +24,8 @@ from hwsim import documents
 from hwsim.columns import COLUMNS, CURVES, GROUPS, METRICS, NUMBERS
 from hwsim.config import grid
 from hwsim.config.grid import Grid
-from hwsim.errors import OutputError, ResultsError
+from hwsim.errors import MemoryEstimateError, OutputError, ResultsError
+from hwsim.results import study_folder
 from hwsim.results.study import table
 from hwsim.results.study.pairs import COMPARED, pairs
 from hwsim.results.study.store import FILE, KeptTrial, TrialResult, TrialStore
@@ -354,6 +359,7 @@ def test_what_is_written_is_read_as_the_same_tables(store: TrialStore) -> None:
     folder, wanted = folder_of(store, study), table.tables(study, store)
     before = hwsim.read(folder)
     table.write(folder, study, store)
+    study_folder.seal(folder)
     found = hwsim.read(folder)
     assert isinstance(before, StudyFolder)
     assert isinstance(found, StudyFolder)
@@ -414,6 +420,45 @@ def test_a_table_that_cannot_be_written_says_that_all_trials_are_kept(store: Tri
         table.write(tmp_path / "nowhere", asked(), store)
 
 
+def retyped(folder: Path, change: Any) -> None:
+    change(pd.read_parquet(folder / table.TYPED)).to_parquet(folder / table.TYPED)
+
+
+def test_each_result_of_a_study_has_its_checksum(store: TrialStore) -> None:
+    study = asked()
+    folder = folder_of(store, study)
+    table.write(folder, study, store)
+    (folder / "figures").mkdir()
+    (folder / "figures" / "mine.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    study_folder.seal(folder)
+    names = [line.partition("  ")[2] for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    assert names == [STUDY, *table.FILES, "figures/mine.svg"]
+    for name in names:
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content + b" ")
+        with pytest.raises(ResultsError, match=rf"{name} is not as it was written"):
+            hwsim.read(folder)
+        (folder / name).write_bytes(content)
+    (folder / "SHA256SUMS").write_text("")
+    with pytest.raises(ResultsError, match=r"SHA256SUMS lacks the checksum of study\.yaml"):
+        hwsim.read(folder)
+
+
+def test_more_rows_than_this_computer_has_memory_for_are_not_read(
+    store: TrialStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table of one value takes next to no room in its file."""
+    study = asked()
+    folder = folder_of(store, study)
+    table.write(folder, study, store)
+    pq.write_table(pa.table({"loss": pa.array(np.zeros(30_000_000, np.int8))}), folder / table.TYPED)
+    assert (folder / table.TYPED).stat().st_size < 200_000
+    study_folder.seal(folder)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=100 << 20))
+    with pytest.raises(MemoryEstimateError, match=r"table\.parquet: reading it"):
+        hwsim.read(folder)
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -424,16 +469,25 @@ def test_a_table_that_cannot_be_written_says_that_all_trials_are_kept(store: Tri
             lambda f: (f / table.TYPED).write_bytes((f / table.TYPED).read_bytes()[:-300]),
             "a table or figure is damaged",
         ),
+        (lambda f: (f / table.TYPED).write_bytes(b""), "a table or figure is damaged"),
+        (lambda f: retyped(f, lambda t: t.drop(columns="loss")), r"table.parquet is not such a table: it lacks loss"),
+        (lambda f: retyped(f, lambda t: t.assign(loss="high")), r"such a table: loss is not all numbers"),
         (lambda f: (f / table.SUMMARY).write_text("a,b\n1,2\n"), "its tables lack median, quantity, system"),
         (lambda f: (f / table.SUMMARY).write_bytes(b"\xff\xfe"), "a table or figure is damaged"),
-        (lambda f: [(f / n).unlink() for n in (table.SUMMARY, FILE)], "is a study without results"),
+        (lambda f: [(f / n).unlink() for n in ("SHA256SUMS", FILE)], "is a study without results"),
     ],
 )
-def test_study_folders_that_are_damaged_are_refused(store: TrialStore, spoil: Any, said: str) -> None:
+@pytest.mark.parametrize("new_sums", [False, True])
+def test_study_folders_that_are_damaged_are_refused(store: TrialStore, spoil: Any, said: str, new_sums: bool) -> None:
     study = asked()
     folder = folder_of(store, study)
     table.write(folder, study, store)
+    study_folder.seal(folder)
     store.__exit__()
     spoil(folder)
+    if (folder / "SHA256SUMS").exists() and new_sums:
+        study_folder.seal(folder)
+    elif not said.startswith(("is not the folder", "study.yaml", "is a study")):
+        said = "is not as it was written .* copy the folder again, or go on with the study: hwsim study"
     with pytest.raises(ResultsError, match=said):
         hwsim.read(folder)

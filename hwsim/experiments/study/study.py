@@ -20,6 +20,7 @@ from hwsim.experiments.length import Length
 from hwsim.experiments.study.processes import Processes, workers_here
 from hwsim.experiments.study.trial import Job
 from hwsim.free_memory import MemoryNeed, check_memory
+from hwsim.results import study_folder
 from hwsim.results.study import table
 from hwsim.results.study.store import FILE, StudyProgress, TrialResult, TrialStore
 from hwsim.results.study_folder import STUDY
@@ -77,6 +78,7 @@ def run(
         now = StudyProgress.of(store.count(), grid.trials)
         if now.over < grid.trials:
             table.remove(folder)
+        study_folder.unseal(folder)
         _write_study(folder, grid)
         progress(now)
         if now.over < grid.trials:
@@ -85,6 +87,7 @@ def run(
                 for now in _carry_out(grid, store, executor):
                     progress(now)
         table.write(folder, grid, store)
+        study_folder.seal(folder)
         return StudyProgress.of(store.count(), grid.trials)
 
 
