@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,8 @@ from hwsim.experiments.one_thread import one_thread
 from hwsim.experiments.system import Report, System
 from hwsim.learning.horizon import Horizon
 from hwsim.results import run_folder
+from hwsim.results.run_folder import RunFolder
+from hwsim.results.shown import Shown
 from hwsim.results.summary import SCHEMA_VERSION, Summary
 from hwsim.results.tables import EnergyRow, MemoryRow
 from hwsim.results.whole import written_whole
@@ -35,9 +39,9 @@ RunProgress = Callable[[str, str, int, int], None]
 """Called with the name of the system, its present task, and how much of the task is done, of how much."""
 
 
-@dataclass
-class Run:
-    """A finished run.
+@dataclass(repr=False)
+class Run(Shown):
+    """A finished run. A notebook shows its tables and figures.
 
     Attributes:
         experiment: the experiment.
@@ -50,6 +54,24 @@ class Run:
     summary: Summary
     costs: list[Costs]
     folder: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"<Run {self.summary.name}, seed {self.summary.seed}: {', '.join(self.summary.systems)}>"
+
+    @contextmanager
+    def opened(self) -> Iterator[RunFolder]:
+        """Its folder; one that is removed afterwards if the run was not written."""
+        if self.folder is not None:
+            yield run_folder.read(self.folder)
+            return
+        with TemporaryDirectory() as folder:
+            self.write(Path(folder))
+            yield run_folder.read(folder)
+
+    def write(self, folder: Path) -> None:
+        """Write all results into an empty folder."""
+        rows, timeline = recording.tables(self.costs), partial(recording.timeline, self.costs)
+        run_folder.write(folder, self.experiment.resolved(), self.summary, rows, timeline)
 
     @property
     def energy(self) -> pd.DataFrame:
@@ -100,8 +122,7 @@ def run(
     names = [Path(out)] if isinstance(out, str | Path) else out
     with written_whole(names) as unfinished:
         result = simulate(asked, data=data, progress=progress)
-        rows, timeline = recording.tables(result.costs), partial(recording.timeline, result.costs)
-        run_folder.write(unfinished.path, asked.resolved(), result.summary, rows, timeline)
+        result.write(unfinished.path)
     result.folder = unfinished.folder
     return result
 

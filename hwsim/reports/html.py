@@ -57,10 +57,24 @@ class PageSection(NamedTuple):
 
 def of_run(run: RunFolder) -> str:
     """The report of a run; the same run gives the same bytes."""
+    return _page(
+        "a run",
+        title=run.summary.name,
+        about=_about(run),
+        warnings=[*run.doubts, *answers.warnings(run.systems)],
+        answers=answers.answers(run),
+        sections=run_sections(run),
+        facts=_facts(run),
+        config=_text(run.path / "config.yaml"),
+    )
+
+
+def run_sections(run: RunFolder) -> list[PageSection]:
+    """The tables and figures of a run."""
     systems = run.systems
     name, first = next(iter(systems.items()))
     learned = learning(scores(run), systems, measured(run))
-    sections = [
+    return [
         PageSection("systems", "Systems side by side", tables=[Sheet(tables.systems(systems), sortable=False)]),
         PageSection(
             "learning-well",
@@ -90,16 +104,6 @@ def of_run(run: RunFolder) -> str:
         PageSection("devices", "Devices and circuits", drawings=_drawn(conductances(run), writes(run), clipped(run))),
         PageSection("time", "Time", drawings=_drawn(timeline(run)), more=_filled(tables.utilisation(systems))),
     ]
-    return _page(
-        "a run",
-        title=run.summary.name,
-        about=_about(run),
-        warnings=[*run.doubts, *answers.warnings(systems)],
-        answers=answers.answers(run),
-        sections=sections,
-        facts=_facts(run),
-        config=_text(run.path / "config.yaml"),
-    )
 
 
 def of_comparison(comparison: ComparedRuns) -> str:
@@ -134,7 +138,24 @@ def of_comparison(comparison: ComparedRuns) -> str:
 
 def of_study(study: StudyFolder) -> str:
     """The report of a study."""
-    sections = [
+    return _page(
+        "a study",
+        title=str(study.study.get("name", study.path.name)),
+        about=trials.outline(study),
+        warnings=trials.warnings(study),
+        answers=[] if study.summary.empty else trials.answers(study),
+        sections=study_sections(study),
+        facts=[
+            ("made by", f"report by hwsim {hwsim.__version__}"),
+            ("table", "table.csv in the folder of the study" + (", once it is finished" if study.progress else "")),
+        ],
+        config=_text(study.path / STUDY),
+    )
+
+
+def study_sections(study: StudyFolder) -> list[PageSection]:
+    """The tables and figures of a study."""
+    return [
         PageSection("figures", "Figures", drawings=_figures(study)),
         PageSection(
             "medians",
@@ -143,19 +164,6 @@ def of_study(study: StudyFolder) -> str:
         ),
         PageSection("spread", "Medians and spread", more=_filled(trials.medians(study), *trials.spreads(study))),
     ]
-    return _page(
-        "a study",
-        title=str(study.study.get("name", study.path.name)),
-        about=trials.outline(study),
-        warnings=trials.warnings(study),
-        answers=[] if study.summary.empty else trials.answers(study),
-        sections=sections,
-        facts=[
-            ("made by", f"report by hwsim {hwsim.__version__}"),
-            ("table", "table.csv in the folder of the study" + (", once it is finished" if study.progress else "")),
-        ],
-        config=_text(study.path / STUDY),
-    )
 
 
 def _figures(study: StudyFolder) -> list[Drawing]:
@@ -230,18 +238,21 @@ def write(path: str | Path, page: str) -> None:
 
 
 def _page(what: str, *, sections: list[PageSection], **content: Any) -> str:
-    environment = Environment(
+    templates = environment()
+    folder = Path(__file__).with_name("page")
+    for name, file in (("style", "style.css"), ("script", "sort.js")):
+        templates.globals[name] = Markup((folder / file).read_text(encoding="utf-8"))  # trusted: files of this package
+    templates.globals["version"] = hwsim.__version__
+    shown = [section for section in sections if section.tables or section.drawings or section.more]
+    return templates.get_template("report.html.jinja").render(what=what, sections=shown, **content)
+
+
+def environment() -> Environment:
+    """The templates of pages; what is put into them is escaped."""
+    return Environment(
         loader=PackageLoader("hwsim.reports", "page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    folder = Path(__file__).with_name("page")
-    for name, file in (("style", "style.css"), ("script", "sort.js")):
-        environment.globals[name] = Markup(
-            (folder / file).read_text(encoding="utf-8")
-        )  # trusted: files of this package
-    environment.globals["version"] = hwsim.__version__
-    shown = [section for section in sections if section.tables or section.drawings or section.more]
-    return environment.get_template("report.html.jinja").render(what=what, sections=shown, **content)

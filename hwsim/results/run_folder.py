@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from itertools import count
 from math import ceil
@@ -19,6 +20,7 @@ from hwsim.errors import ConfigError, HwsimError, ResultsError
 from hwsim.free_memory import MemoryNeed, check_memory
 from hwsim.results import checksums, tables
 from hwsim.results.checksums import CHECKSUMS
+from hwsim.results.shown import Shown
 from hwsim.results.summary import SCHEMA_VERSION, Summary, SystemSummary
 from hwsim.results.tables import TABLES
 
@@ -61,8 +63,8 @@ def write(
     checksums.write(folder, FILES)
 
 
-class RunFolder:
-    """A run folder that was read back.
+class RunFolder(Shown):
+    """A run folder that was read back. A notebook shows its tables and figures.
 
     Attributes:
         path: where it is.
@@ -72,6 +74,12 @@ class RunFolder:
 
     def __init__(self, path: Path, summary: Summary, config: dict[str, Any]) -> None:
         self.path, self.summary, self.config = path, summary, config
+
+    def __repr__(self) -> str:
+        return f"<RunFolder {self.path}: {', '.join(self.systems)}>"
+
+    def opened(self) -> AbstractContextManager[RunFolder]:
+        return nullcontext(self)
 
     @property
     def systems(self) -> Mapping[str, SystemSummary]:

@@ -63,6 +63,12 @@ class StudyFolder(NamedTuple):
         except HwsimError:
             return []
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the tables and figures of the report."""
+        from hwsim.reports import notebook  # when it is asked for: Matplotlib takes a second
+
+        return notebook.shown(self)
+
     def rows(self, figure: FigureOptions) -> pd.DataFrame:
         """The table that a figure is drawn from."""
         return self.curves if figure.over_training else self.table

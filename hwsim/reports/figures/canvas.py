@@ -9,12 +9,14 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import matplotlib as mpl
+from markupsafe import Markup
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -133,6 +135,18 @@ class Drawing(NamedTuple):
     caption: str
     wide: bool = False
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: an image, whose colours and identifiers are its own, on paper of its own."""
+        box = re.search(r'viewBox="[\d.]+ [\d.]+ ([\d.]+) ', self.svg)
+        width = f"{1.4 * float(box[1]):.0f}px" if box else "100%"
+        image = b64encode(self.svg.encode()).decode("ascii")
+        return Markup(
+            '<figure style="display:inline-block;max-width:100%;margin:0.5em 1em 0.5em 0;vertical-align:top">'
+            '<b>{}</b><br><img alt="{}" style="width:{};max-width:100%;background:#ffffff" '
+            'src="data:image/svg+xml;base64,{}">'
+            '<figcaption style="max-width:{}"><small>{}</small></figcaption></figure>'
+        ).format(self.heading, self.heading, width, image, width, self.caption)
+
 
 @contextmanager
 def canvas(height: float, width: float = WIDTH) -> Iterator[Figure]:
@@ -205,7 +219,7 @@ def _inline(svg: str, name: str, label: str) -> str:
         root.attrib.pop(key, None)
     root.set("role", "img")
     root.set("aria-label", label)
-    root.set("style", "stroke-linejoin:round;stroke-linecap:butt;fill:var(--ink)")
+    root.set("style", f"stroke-linejoin:round;stroke-linecap:butt;fill:var(--ink, {INK})")
     return ElementTree.tostring(root, encoding="unicode", short_empty_elements=True)
 
 
