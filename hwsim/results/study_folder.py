@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from hwsim import documents
-from hwsim.columns import COLUMNS, NUMBERS, WHOLES
+from hwsim.columns import NUMBERS, WHOLES
 from hwsim.config import grid
 from hwsim.config.study import FigureOptions
 from hwsim.errors import HwsimError, MemoryEstimateError, OutputError, ResultsError
@@ -169,7 +169,7 @@ def _so_far(folder: Path, study: Any) -> StudyFolder:
 
 
 def _typed(path: Path) -> pd.DataFrame:
-    """The table in `table.parquet`, if it has the columns that it should, and this computer has memory for its rows.
+    """The table in `table.parquet`, with numbers where they should be, if this computer has memory for its rows.
 
     A small file may hold many rows.
     """
@@ -177,10 +177,8 @@ def _typed(path: Path) -> pd.DataFrame:
     cells = MemoryNeed("its rows", max(head.num_rows, 0) * head.num_columns * _A_CELL, "table.csv, row by row")
     check_memory(f"{path}: reading it", cells)
     table = pd.read_parquet(path)
-    for name in COLUMNS:
-        if name not in table:
-            raise ResultsError(f"{path} is not such a table: it lacks {name}")
-        if name in (*NUMBERS, *WHOLES) and not pd.api.types.is_numeric_dtype(table[name]):
+    for name in (*NUMBERS, *WHOLES):
+        if name in table and not pd.api.types.is_numeric_dtype(table[name]):
             raise ResultsError(f"{path} is not such a table: {name} is not all numbers")
     return table
 

@@ -183,6 +183,7 @@ def test_what_disappears_is_told(tmp_path):
     assert line.startswith("time: not robust: the substrate needs less at no value as stated")
     assert "with machine.digital.parts.timing.clock (as in 1 other system) halved" in line
     assert line.endswith(" with it doubled (fast, a remark: F. Ast, 2020).")
+    (tmp_path / "out").mkdir()
     report.write(found, tmp_path / "out", [gone])
     (row,) = csv.DictReader((tmp_path / "out" / "robustness.csv").open(encoding="utf-8"))
     assert (row["quantity"], row["constant"], row["keys"]) == ("time", "parts.timing.clock", "; ".join(where))

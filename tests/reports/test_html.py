@@ -282,6 +282,7 @@ def study(tmp_path: Path) -> Path:
     pd.DataFrame(rows).to_parquet(folder / "table.parquet", index=False)
     pd.DataFrame(lines).to_csv(folder / "summary.csv", index=False)
     (folder / "figures" / "by_bits.svg").write_text(SVG)
+    study_folder.seal(folder)
     return folder
 
 
@@ -311,6 +312,7 @@ def test_what_points_are_called_is_read_as_it_was_written(study: Path) -> None:
     table.assign(bits=table["bits"].map(names)).to_parquet(study / "table.parquet", index=False)
     summary = pd.read_csv(study / "summary.csv")
     summary.assign(bits=summary["bits"].map(names)).to_csv(study / "summary.csv", index=False)
+    study_folder.seal(study)
     found = study_folder.read(study)
     assert set(found.table["bits"]) == {"NA", "null", "1.0"}
     assert set(found.summary["bits"]) == {"null", "1.0"}
@@ -319,6 +321,7 @@ def test_what_points_are_called_is_read_as_it_was_written(study: Path) -> None:
 
 def test_figures_that_are_no_drawings_are_refused(study: Path) -> None:
     (study / "figures" / "broken.svg").write_text("<svg")
+    study_folder.seal(study)
     with pytest.raises(ResultsError, match=r"broken\.svg"):
         html.of_study(study_folder.read(study))
 
@@ -326,7 +329,7 @@ def test_figures_that_are_no_drawings_are_refused(study: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda folder: (folder / "summary.csv").unlink(), "it has neither its tables nor trials.sqlite"),
+        (lambda folder: (folder / "summary.csv").unlink(), "it has neither its tables, whole, nor trials.sqlite"),
         (lambda folder: (folder / "study.yaml").unlink(), "it has no study.yaml"),
         (
             lambda folder: pd.DataFrame({"a": [1]}).to_parquet(folder / "table.parquet"),
@@ -339,5 +342,6 @@ def test_figures_that_are_no_drawings_are_refused(study: Path) -> None:
 )
 def test_studies_that_cannot_be_read_are_refused(study: Path, change: Any, said: str) -> None:
     change(study)
+    study_folder.seal(study)
     with pytest.raises(ResultsError, match=re.escape(said)):
         study_folder.read(study)
