@@ -334,6 +334,19 @@ def devices(
             shelf.detail(choice, console)
 
 
+@app.command()
+def docs(
+    key: Annotated[str, typer.Argument(help="A dotted key, such as machine.parts.ranges, or the last word of one.")],
+) -> None:
+    """Print what a key is for, its allowed values and its default, wherever it may stand in a file."""
+    from hwsim.guide.entries import entries
+    from hwsim.reports import shelf
+
+    console = Terminal()
+    for found in entries(key):
+        shelf.entry(found, console)
+
+
 @data_app.command()
 def fetch(
     name: Annotated[str, typer.Argument(help="mnist")],

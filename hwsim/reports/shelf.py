@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from hwsim import documents
 from hwsim.config import hardware
 from hwsim.guide.choices import Choice
 from hwsim.guide.constants import ListedConstant, constants
-from hwsim.guide.keys import sections
+from hwsim.guide.entries import Entry
+from hwsim.guide.keys import Section, sections
 from hwsim.printing import Terminal
 
 
@@ -42,6 +44,24 @@ def detail(choice: Choice, console: Terminal) -> None:
         _constants(choice.origin, console)
 
 
+def entry(found: Entry, console: Terminal) -> None:
+    """Print the entry of a key: what it is for, its allowed values and its default, and the keys below it."""
+    key, section = found.key, found.section
+    default = "required" if key.default is None else f"by default {key.default}"
+    console.print(Text.assemble((found.place, "bold"), f" ({section.title}): {key.kind}; {default}"), soft_wrap=True)
+    if key.text:
+        console.print(Padding(key.text, (0, 0, 0, 1)), highlight=False)
+    if len(found.below) == 1:
+        (below,) = found.below
+        if below.text:
+            text = re.sub(r"(?<!\n)\n(?!\n)", " ", below.text)  # the terminal breaks lines
+            console.print(Padding(text, (0, 0, 0, 1)), highlight=False)
+        console.print(_table(below))
+    elif found.below:
+        console.print(f" one of: {', '.join(each.title for each in found.below)}", highlight=False)
+    console.print()
+
+
 def _constants(path: Path, console: Terminal) -> None:
     document = hardware.inherited(documents.read(path))
     rows = constants(document, document.data.get("sources", {}))
@@ -63,7 +83,10 @@ def _origin(row: ListedConstant) -> str | Text:
 
 
 def _keys(choice: Choice) -> Table:
-    section = next(iter(sections(choice.origin.Options).values()))[0]  # type: ignore[union-attr]
+    return _table(next(iter(sections(choice.origin.Options).values()))[0])  # type: ignore[union-attr]
+
+
+def _table(section: Section) -> Table:
     table = Table("key", "allowed values", "default", "what it is for")
     for key in section.keys:
         default = "required" if key.default is None else key.default

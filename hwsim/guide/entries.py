@@ -1,0 +1,111 @@
+"""The entry of a key in words: what it is for, its allowed values and its default, found by its dotted name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from hwsim import documents
+from hwsim.config.experiment import Experiment
+from hwsim.config.study import Study
+from hwsim.errors import ConfigError
+from hwsim.guide.keys import Key, Section, sections
+from hwsim.machines import MACHINES
+from hwsim.physics import DataSheet
+
+_DEEPEST = 8
+"""Largest number of keys in a dotted name that is searched for."""
+
+
+class Entry(NamedTuple):
+    """A key where it stands.
+
+    Attributes:
+        place: its dotted name.
+        section: the mapping that it is in.
+        key: the key.
+        below: the mappings that may be its value.
+    """
+
+    place: str
+    section: Section
+    key: Key
+    below: tuple[Section, ...]
+
+
+def entries(name: str) -> list[Entry]:
+    """The entries of a dotted name, such as `machine.parts.ranges`, or of a key wherever it stands, such as `ranges`.
+
+    A number, `*` or the name of an item stands for the items of a list, as for `--set`.
+
+    Raises:
+        ConfigError: there is no such key.
+    """
+    known = {section.title: section for group in _groups() for section in group}
+    starts = [group[0] for group in _groups()]
+    found = _below(name.split("."), starts, known, "")
+    if not found and "." not in name:
+        found = [entry for entry in _all(starts, known) if entry.key.name == name]
+    if not found:
+        raise ConfigError(_unknown(name, starts, known))
+    return list({(entry.section.title, entry.key.name): entry for entry in found}.values())
+
+
+def _groups() -> list[list[Section]]:
+    models = (Experiment, Study, *(kind.Options for kind in MACHINES.values()), DataSheet)
+    return [group for group in sections(*models).values() if group]
+
+
+def _below(words: list[str], among: list[Section], known: dict[str, Section], place: str) -> list[Entry]:
+    """The entries of the words behind a place, in the mappings that may stand there."""
+    first, *rest = words
+    found: list[Entry] = []
+    for section in among:
+        for key in section.keys:
+            if key.name != first:
+                continue
+            below = [known[title] for title in key.sections if title in known]
+            at = f"{place}.{first}" if place else first
+            if not rest:
+                found.append(Entry(at, section, key, tuple(below)))
+            elif below:
+                found += _below(rest, below, known, at)
+                if not found and _has_items(key) and rest[1:]:
+                    found += _below(rest[1:], below, known, f"{at}.{rest[0]}")
+    return found
+
+
+def _has_items(key: Key) -> bool:
+    """Whether a step of a dotted name goes to an item of its value, by number or by name."""
+    return "each: " in key.kind or "each with: " in key.kind
+
+
+def _all(starts: list[Section], known: dict[str, Section]) -> Iterator[Entry]:
+    """Every key, once for each mapping that has it, under the shortest of its names."""
+    seen, queue = set[str](), [(section, "") for section in starts]
+    while queue:
+        section, place = queue.pop(0)
+        if section.title in seen or place.count(".") > _DEEPEST:
+            continue
+        seen.add(section.title)
+        for key in section.keys:
+            at = f"{place}.{key.name}" if place else key.name
+            below = [known[title] for title in key.sections if title in known]
+            yield Entry(at, section, key, tuple(below))
+            item = f"{at}.*" if _has_items(key) else at
+            queue += [(each, item) for each in below]
+
+
+def _unknown(name: str, starts: list[Section], known: dict[str, Section]) -> str:
+    """The message for a key that is not there: where the name goes wrong, and what is near."""
+    words = name.split(".")
+    for end in range(len(words) - 1, 0, -1):
+        before = _below(words[:end], starts, known, "")
+        if before:
+            keys = sorted({key.name for entry in before for section in entry.below for key in section.keys})
+            place = ".".join(words[:end])
+            if not keys:
+                return f"{name}: there is nothing below {place}, which is {before[0].key.kind}"
+            return f"{name}: {documents.unknown('key', words[end], keys)}"
+    names = sorted({entry.key.name for entry in _all(starts, known)})
+    return documents.unknown("key", words[0], names)
