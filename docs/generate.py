@@ -1,11 +1,17 @@
 """The parts of the documentation that are made from the program: keys, constants, commands, and shown code.
 
-MkDocs calls `on_page_markdown` for each page. `<!-- made here: commands -->` becomes the part of `PARTS` with that
-name. A block of Python that only has a comment such as `# hwsim/learning/rule.py: Rule` becomes that code.
+What stands between `<!-- made here: commands -->` and `<!-- until here -->` is the part of `PARTS` with that name. It
+is part of the checkout, to be read there, and is written anew when keys, constants or commands have changed:
+
+    python docs/generate.py --write           # without --write, say which pages differ
+
+MkDocs calls `on_page_markdown` for each page. A block of Python that only has a comment such as
+`# hwsim/learning/rule.py: Rule` becomes that code. `--small` looks at one page.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -44,10 +50,40 @@ from hwsim.units.processor import DigitalParts
 ROOT = Path(__file__).parents[1]
 
 
+_MADE = re.compile(r"(<!-- made here: (.+?) -->)(?:(?:(?!<!-- made here:).)*?<!-- until here -->)?", re.DOTALL)
+"""A generated part, or where it goes."""
+
+
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """A page with its generated parts."""
-    made = re.sub(r"<!-- made here: (.+?) -->", lambda match: PARTS[match[1]](), markdown)
+    """A page of the site: its generated parts, and the code that it shows."""
+    made = _MADE.sub(lambda match: PARTS[match[2]](), markdown)
     return re.sub(r"```python\n# (\S+\.py)(?:: (\w+))?\n```", _shown, made)
+
+
+def pages() -> list[Path]:
+    """The pages with generated parts."""
+    return [page for page in sorted((ROOT / "docs").rglob("*.md")) if _MADE.search(page.read_text(encoding="utf-8"))]
+
+
+def written(page: Path) -> str:
+    """A page of the checkout as it should stand there."""
+    text = page.read_text(encoding="utf-8")
+    return _MADE.sub(lambda match: f"{match[1]}\n\n{PARTS[match[2]]().strip()}\n\n<!-- until here -->", text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--write", action="store_true", help="write the pages that differ")
+    parser.add_argument("--small", action="store_true", help="look at one page")
+    asked = parser.parse_args()
+    stale = {
+        page: text for page in pages()[: 1 if asked.small else None] if (text := written(page)) != page.read_text()
+    }
+    for page, text in stale.items():
+        print(f"{page.relative_to(ROOT)} {'is written anew' if asked.write else 'differs; --write writes it anew'}")
+        if asked.write:
+            page.write_text(text, encoding="utf-8")
+    raise SystemExit(bool(stale) and not asked.write)
 
 
 def _shown(match: re.Match[str]) -> str:
@@ -433,3 +469,6 @@ PARTS: dict[str, Callable[[], str]] = {
     "plausible numbers of machines": lambda: plausible_numbers(CrossbarParts, Periphery, DigitalParts),
     "commands": commands,
 }
+
+if __name__ == "__main__":
+    main()

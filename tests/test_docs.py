@@ -438,6 +438,21 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert not [address for address in fetched if "sitemap" not in address]
 
 
+@pytest.mark.parametrize("page", generate.pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_generated_parts_are_in_the_checkout_as_the_program_has_them(page: Path) -> None:
+    """`python docs/generate.py --write` writes them anew."""
+    assert page.read_text(encoding="utf-8") == generate.written(page)
+    assert "<!-- until here -->" in page.read_text(encoding="utf-8")
+
+
+def test_the_site_has_generated_parts_once() -> None:
+    text = (ROOT / "docs/reference/study.md").read_text(encoding="utf-8")
+    made = generate.on_page_markdown(text)
+    assert made.count("## study {") == text.count("## study {") == 1
+    assert generate.on_page_markdown("<!-- made here: keys of studies -->").strip() in made
+    assert "made here" not in made
+
+
 def test_the_reference_shows_commands_and_keys_as_they_are_typed() -> None:
     commands, machines = generate.commands(), generate.keys("machine")
     for usage in ("hwsim compare RUN RUN... [OPTIONS]", "hwsim validate FILE", "hwsim devices [NAME]", "hwsim schema"):
