@@ -124,6 +124,7 @@ def tried(
                 raise SystemExit(f"trials were lost or repeated: {len(before)} were kept, {len(now)} are")
             counts.append(len(now))
             before = now
+            print(f"{len(counts)} of {kills} kills, {len(now)} trials kept", file=sys.stderr, flush=True)
         subprocess.run(command(study, out, mode), check=True)
         if not before.items() <= kept(out).items():
             raise SystemExit("trials were repeated in the end")
