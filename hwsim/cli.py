@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -33,6 +34,18 @@ Settings = Annotated[
     list[str] | None, typer.Option("--set", help="KEY=VALUE for a dotted key of the file; may be given several times.")
 ]
 
+ToAccuracy = Annotated[
+    str | None,
+    typer.Option(
+        "--to-accuracy",
+        help="Compare what systems took to reach this accuracy, such as 92%; by default one point below the lowest of "
+        "their best medians.",
+    ),
+]
+Budget = Annotated[
+    str | None, typer.Option("--budget", help="Also show the accuracy that each has reached for this energy, as 1 mJ.")
+]
+
 
 @app.command()
 def run(
@@ -42,6 +55,8 @@ def run(
         int | None, typer.Option("--seed", min=0, help="Seed to use instead of the one in the file.")
     ] = None,
     settings: Settings = None,
+    to_accuracy: ToAccuracy = None,
+    budget: Budget = None,
     data: Data = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")] = False,
 ) -> None:
@@ -52,13 +67,16 @@ def run(
     from hwsim.reports import terminal
     from hwsim.results.run_folder import places
 
+    asked = _question(to_accuracy, budget)
     experiment = config.load_with_settings(file, settings or [])
     with _reporting(quiet) as progress:
         result = experiments.run(experiment, out=places(out, experiment.name), seed=seed, data=data, progress=progress)
     _when_stopped[:] = [lambda: f"stopped; the results are in {result.folder}"]
     if not quiet:
+        from hwsim.reports import answers  # it loads Matplotlib
+
         console = Terminal()
-        terminal.show(result.summary, console)
+        terminal.show(result.summary, console, result.metrics, asked, answers.answers(result, asked))
         _warn(plausible.doubts(experiment), console)
         say(f"Results are in {result.folder}")
 
@@ -83,6 +101,8 @@ def study(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, print what would run, and stop.")
     ] = False,
+    to_accuracy: ToAccuracy = None,
+    budget: Budget = None,
     data: Data = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")] = False,
 ) -> None:
@@ -91,6 +111,7 @@ def study(
     from hwsim.experiments.study import study as experiments
     from hwsim.reports import study as report
 
+    asked = _question(to_accuracy, budget)
     plan = grid.load_study(file)
     folder = out or Path("studies") / plan.study.name.replace(" ", "_")
     console = Terminal()
@@ -120,7 +141,7 @@ def study(
         )
     figures = report.draw(plan, folder)
     if not quiet:
-        report.show(folder, ended, figures, console)
+        report.show(folder, ended, figures, console, asked)
         _warn(plan.doubts(), console)
     if ended.failed == ended.total:
         raise typer.Exit(1)
@@ -131,6 +152,8 @@ def report(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run or of a study.")],
     out: Annotated[Path | None, typer.Option("--out", help="The file; otherwise report.html in the folder.")] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    to_accuracy: ToAccuracy = None,
+    budget: Budget = None,
 ) -> None:
     """Write one HTML file that shows and explains the results of a run or a study, or its results so far.
 
@@ -140,12 +163,13 @@ def report(
     from hwsim.results import reading
     from hwsim.results.run_folder import RunFolder
 
+    asked = _question(to_accuracy, budget)
     results = reading.read(folder)
     with reading.understood(folder):
         if isinstance(results, RunFolder):
-            page = html.of_run(results)
+            page = html.of_run(results, asked)
         else:
-            page = html.of_study(results)
+            page = html.of_study(results, asked)
             if results.progress is not None:
                 say(trials.how_far(results.progress))
     _put(page, out or folder / "report.html", open_)
@@ -157,27 +181,33 @@ def compare(
     html_: Annotated[Path | None, typer.Option("--html", help="A file to write the comparison to as well.")] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show that file in the browser.")] = False,
     substrates: Annotated[bool, typer.Option("--substrates", help="Leave references out.")] = False,
+    to_accuracy: ToAccuracy = None,
+    budget: Budget = None,
 ) -> None:
     """Compare runs side by side: their configurations and their results; ratios are to the first run."""
-    from hwsim.reports import comparison, tables
+    from hwsim.reports import comparison, reached, tables
     from hwsim.results import reading, run_folder
 
+    asked = _question(to_accuracy, budget)
     if open_ and html_ is None:
         raise typer.BadParameter("needs --html, which says where the page goes", param_hint="--open")
     with reading.understood(*folders):
         compared = comparison.compare([run_folder.read(folder) for folder in folders], substrates=substrates)
         console = Terminal()
         shown = (tables.systems(compared.systems), tables.energy(compared.systems), tables.memory(compared.systems))
-        for table in (comparison.differences(compared), *shown):
+        metrics = comparison.metrics(compared)
+        reach = reached.tables(metrics, compared.systems, asked)
+        for table in (comparison.differences(compared), *reach, *shown):
             if table.rows:
                 tables.put(table, console)
-        for line in (*comparison.remarks(compared), *tables.remarks(compared.systems)):
+        notes = reached.remarks(metrics, compared.systems, asked)
+        for line in (*comparison.remarks(compared), *notes, *tables.remarks(compared.systems)):
             console.print(line)
         _warn(comparison.doubts(compared), console)
         if html_ is not None:
             from hwsim.reports import html
 
-            _put(html.of_comparison(compared), html_, open_)
+            _put(html.of_comparison(compared, asked), html_, open_)
 
 
 def _put(page: str, path: Path, show: bool) -> None:
@@ -363,6 +393,34 @@ def fetch(
     say(f"{name} is in {TASKS[name].fetch(data)}")
 
 
+def _question(to_accuracy: str | None, budget: str | None) -> Any:
+    """What is asked of learning curves."""
+    from hwsim import quantities
+    from hwsim.reports.reached import Question
+
+    joules = None
+    if budget is not None:
+        try:
+            joules = quantities.parse(budget, "joule", "1 mJ")
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--budget") from None
+        if not 0 < joules < math.inf:
+            raise typer.BadParameter(f"{budget} is no energy to spend; such as 1 mJ", param_hint="--budget")
+    return Question(None if to_accuracy is None else _share(to_accuracy), joules)
+
+
+def _share(text: str) -> float:
+    """An accuracy from 0 to 1, written as 92% or 0.92."""
+    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise typer.BadParameter(f"{text!r} is no accuracy; such as 92% or 0.92", param_hint="--to-accuracy")
+    return share
+
+
 def _warn(doubts: list[Any], console: Terminal) -> None:
     """Print warnings about implausible values."""
     for doubt in doubts:
@@ -377,13 +435,22 @@ def _a(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
+def _progressing() -> Terminal:
+    """The error stream, with progress bars that are never green: what is over may have diverged, or failed."""
+    from rich.theme import Theme
+
+    return Terminal(
+        stderr=True, theme=Theme({"bar.complete": "blue", "bar.finished": "blue", "progress.download": "blue"})
+    )
+
+
 @contextmanager
 def _reporting(quiet: bool) -> Iterator[Any]:
     """A progress bar for each system, on the error stream."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = TextColumn("{task.fields[system]:<24}", markup=False), TextColumn("{task.description:<14}"), BarColumn()
-    console = Terminal(stderr=True)
+    console = _progressing()
     bars = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=quiet)
     with ExitStack() as shown:  # nothing is, if the run is refused
         known: dict[str, Any] = {}
@@ -406,7 +473,7 @@ def _counting(what: str) -> Iterator[Any]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = TextColumn(what), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Terminal(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=_progressing(), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
@@ -424,7 +491,7 @@ def _trials(quiet: bool, folder: Path) -> Iterator[Any]:
     )
 
     columns = TextColumn("trials"), MofNCompleteColumn(), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-    console = Terminal(stderr=True)
+    console = _progressing()
     bars = Progress(*columns, TextColumn("{task.fields[failed]}"), console=console, disable=quiet)
     with ExitStack() as shown:  # nothing is, if the study is refused
         task: Any = None

@@ -93,6 +93,9 @@ CURVES: dict[str, str] = {
     "updates": "updates before the test",
     "epoch": "epoch of the test",
     "energy_j": "energy spent from the start to the end of the test: programming, training and tests",
+    "learning_energy_j": "the same without tests: what it took to learn so far",
+    "learning_time_s": "hardware time of programming and training so far, without tests",
+    "writes_per_device": "mean number of writes per device so far, the first programming included, this chip",
     "train_loss": "mean training loss of this chip since the previous test",
     "test_loss": "test loss of this chip",
     "test_accuracy": "test accuracy of this chip",
@@ -101,5 +104,5 @@ CURVES: dict[str, str] = {
 """The columns of learning curves: one row per test."""
 
 METRICS = ("system", "chip", *CURVES)
-TRAINING_AXES = ("updates", "energy_j")
+TRAINING_AXES = ("updates", "energy_j", "learning_energy_j", "learning_time_s")
 """Columns that may be the x axis of learning curves."""

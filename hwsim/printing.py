@@ -27,10 +27,13 @@ def visible(text: str) -> str:
 
 
 class Terminal(Console):
-    """A console that prints strings as they are: without markup such as `[bold]` or `:smile:`, and visible."""
+    """A console that prints strings as they are: without markup such as `[bold]` or `:smile:`, and visible.
+
+    Nor does it paint numbers, paths and words in quotes: green is no colour for what a message quotes.
+    """
 
     def __init__(self, *, stderr: bool = False, **options: Any) -> None:
-        super().__init__(**{"markup": False, "emoji": False, "stderr": stderr, **options})
+        super().__init__(**{"markup": False, "emoji": False, "highlight": False, "stderr": stderr, **options})
 
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(visible(text), **options)

@@ -407,8 +407,8 @@ COLUMNS = {
     "energy.csv": "system part epoch sweep step layer purpose unit operation component constant constant_si count "
     "energy_j low_j high_j assumed_j",
     "memory.csv": "system sweep step holder memory_class technology values bits_per_value change_bits live_bits",
-    "metrics.csv": "system chip updates epoch energy_j train_loss test_loss test_accuracy horizon_fresh_steps "
-    "horizon_frozen_steps",
+    "metrics.csv": "system chip updates epoch energy_j learning_energy_j learning_time_s writes_per_device train_loss "
+    "test_loss test_accuracy horizon_fresh_steps horizon_frozen_steps",
 }
 
 
@@ -522,6 +522,46 @@ def test_the_schema_is_printed_as_json(command: Command) -> None:
     said = command("schema")
     assert said.code == 0
     assert json.loads(said.out) == Experiment.model_json_schema()
+
+
+def test_what_it_takes_to_reach_an_accuracy_is_asked_of_all_that_learns(command: Command, finished: Path) -> None:
+    Path("e.yaml").write_text(TINY)
+    run = hwsim.read(finished)
+    joules = run.metrics[run.metrics.system == "BPTT"].learning_energy_j.max()
+    asked = ("--to-accuracy", "25%", "--budget", f"{1e12 * joules:.4f} pJ")
+    said = command("run", "e.yaml", "--out", "again", *asked)
+    assert said.code == 0, said.err
+    for text in ("To reach 25.0% on the test", "of learning reaches: the last test within it", "known at tests only"):
+        assert text in " ".join(said.out.split())
+    assert said.out.index("To reach 25.0% on") < said.out.index("beside its references")
+    page = command("report", "again", "--out", "page.html", *asked)
+    assert page.code == 0, page.err
+    assert "To reach 25.0% on the test" in Path("page.html").read_text()
+    beside = command("compare", "again", str(finished), *asked)
+    assert beside.code == 0, beside.err
+    assert "To reach 25.0% on the test" in beside.out
+    assert (Path("again") / "summary.json").read_bytes() == (
+        finished / "summary.json"
+    ).read_bytes()  # whatever is asked
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--to-accuracy", "much"), "'much' is no accuracy; such as 92% or 0.92"),
+        (("--to-accuracy", "92"), "'92' is no accuracy"),
+        (("--to-accuracy", "nan"), "'nan' is no accuracy"),
+        (("--budget", "1 ms"), "must be in units of joule, as in '1 mJ'"),
+        (("--budget", "-1 J"), "-1 J is no energy to spend; such as 1 mJ"),
+    ],
+)
+def test_what_is_no_accuracy_or_energy_is_refused_before_anything_runs(
+    command: Command, asked: tuple[str, str], said: str
+) -> None:
+    refused = command("run", "e.yaml", "--out", "never", *asked)
+    assert refused.code == 2
+    assert said in " ".join(re.sub(r"[│╭╮╰╯─]", " ", refused.err).split())
+    assert not Path("never").exists()
 
 
 def test_every_command_explains_itself() -> None:

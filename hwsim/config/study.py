@@ -136,7 +136,8 @@ class FigureOptions(BaseModel, extra="forbid"):
     x: Annotated[
         str,
         Field(
-            description="an axis of the study, or another column of its table; updates or energy_j for learning curves"
+            description="an axis of the study, or another column of its table; for learning curves "
+            f"{', '.join(TRAINING_AXES[:-1])} or {TRAINING_AXES[-1]}"
         ),
     ]
     y: Annotated[

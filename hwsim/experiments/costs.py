@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from math import ceil, inf, isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,21 @@ WRITES = ("program", "pulse", "pulse outer")
 CONVERTERS = ("dac", "adc")
 """Converters, as components of the energy ledger."""
 NO_PRICE = "this machine has no energy model; its operations are counted"
+
+
+class SpentSoFar(NamedTuple):
+    """What was spent from the start to the end of a test; None for what is unknown, or does not exist.
+
+    Attributes:
+        energy_j: with programming, training and tests.
+        learning_energy_j, learning_time_s: without tests.
+        writes_per_device: the mean number of writes per device on each chip.
+    """
+
+    energy_j: float | None
+    learning_energy_j: float | None
+    learning_time_s: float
+    writes_per_device: list[float | None]
 
 
 class Costs:
@@ -90,8 +105,11 @@ class Costs:
 
     def of_totals(self, totals: Totals) -> Ledger:
         """The ledger of totals."""
-        seconds = sum(sum(self.seconds(batch)) * times for batch, times in totals.batches.items())
-        return self.tariff.of_totals(totals, seconds)
+        return self.tariff.of_totals(totals, self._lasted(totals))
+
+    def _lasted(self, totals: Totals) -> float:
+        """The seconds that totals took."""
+        return sum(sum(self.seconds(batch)) * times for batch, times in totals.batches.items())
 
     def steps(self, detail: Detail) -> Iterator[tuple[int, int, Ledger]]:
         """The ledger of each step of one batch: sweep, step, ledger."""
@@ -107,12 +125,17 @@ class Costs:
         for epoch, totals in enumerate(self.outcome.totals):
             yield from _rows(self.of_totals(totals), name, "epoch", epoch, None, None)
 
-    def spent(self) -> Iterator[float | None]:
-        """The energy spent until the end of each test."""
-        so_far = Spent()
-        for totals in self.outcome.totals:
+    def at_tests(self) -> Iterator[SpentSoFar]:
+        """What was spent until each test."""
+        devices, so_far, learning = self.machine.devices, Spent(), Spent()
+        seconds, written = 0.0, np.zeros(self.machine.chips)
+        for _, totals, learned in zip(self.outcome.tests, self.outcome.totals, self.outcome.learned, strict=False):
             so_far.absorb(total(self.of_totals(totals)))
-            yield so_far.energy
+            learning.absorb(total(self.of_totals(learned)))
+            seconds += self._lasted(learned)
+            written += self._written(totals)
+            worn: list[float | None] = [None] * len(written) if devices is None else (written / devices.count).tolist()
+            yield SpentSoFar(so_far.energy, learning.energy, seconds, worn)
 
     def gradient(self) -> Spent:
         """The energy of the gradient of the batch that was recorded in detail, for all its sequences."""
@@ -216,15 +239,17 @@ class Costs:
 
     def written(self) -> np.ndarray:
         """Writes of devices on each chip, by programming and by pulses."""
+        return sum(map(self._written, self.outcome.totals), np.zeros(self.machine.chips))
+
+    def _written(self, totals: Totals) -> np.ndarray:
         prices, written = self.machine.prices(), np.zeros(self.machine.chips)
-        for totals in self.outcome.totals:
-            for trace, activities in totals.activities.items():
-                first = 0
-                for record in self.machine.journal.traces[trace]:
-                    count = prices.activities(record)
-                    if count and record.kind in WRITES:
-                        written += activities[first]
-                    first += count
+        for trace, activities in totals.activities.items():
+            first = 0
+            for record in self.machine.journal.traces[trace]:
+                count = prices.activities(record)
+                if count and record.kind in WRITES:
+                    written += activities[first]
+                first += count
         return written
 
     def writes(self) -> dict[str, Any] | None:

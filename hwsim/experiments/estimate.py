@@ -162,9 +162,9 @@ class Sketch(System):
             return Totals()
         with self._at_test_weights(learned):
             around = self.machine.journal.collect()
-            self.outcome.inference = self._inferred()
+            self.outcome.tests.append(self._inferred())
         around += self.machine.journal.collect()
-        return (around + self.outcome.inference).times(times)
+        return (around + self.outcome.tests[-1]).times(times)
 
     def _inferred(self) -> Totals:
         """Totals of one test, without what it takes to set its weights."""

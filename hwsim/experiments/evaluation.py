@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,17 +16,22 @@ class Score(NamedTuple):
     """Loss and accuracy of each chip; accuracy is None for regression.
 
     A chip is lost if one of its answers, or its loss, is not finite; both are NaN then.
+
+    Attributes:
+        right: `(chips, sequences)`: right answers per sequence, in units of the mean number of answers per sequence, so
+            that their mean is the accuracy; None for regression.
     """
 
     loss: np.ndarray
     accuracy: np.ndarray | None
+    right: np.ndarray | None = None
 
 
 class Meter:
-    """Losses and numbers of right answers of one batch on each chip, from outputs or answers `(chips, batch, n)`.
+    """Losses and right answers of one batch on each chip, from outputs or answers `(chips, batch, n)`.
 
     Each step of the sequences counts once, as it was shown first; passes may show the steps in any order. If an output
-    of a chip, or its loss, is not finite, both its loss and its number of right answers are NaN.
+    of a chip, or its loss, is not finite, both its loss and its right answers are NaN.
 
     Args:
         network: the network that is evaluated; its machine knows the present step.
@@ -41,7 +46,7 @@ class Meter:
         self._loss, self._scale = (functions.of_answers, 1.0) if answers else (functions.of_outputs, network.scale)
         self._losses = np.zeros((machine.chips, episode.loss_steps))
         self._seen = np.zeros(episode.loss_steps, bool)
-        self._ends, self._right = episode.ends, np.zeros(machine.chips)
+        self._ends, self._right = episode.ends, np.zeros((machine.chips, episode.batch), np.int32)
         self._finite = np.ones(machine.chips, bool)
 
     @property
@@ -52,8 +57,8 @@ class Meter:
 
     @property
     def right(self) -> np.ndarray:
-        """The number of right answers."""
-        return np.where(np.isfinite(self.loss), self._right, np.nan)
+        """The number of right answers to each sequence, `(chips, batch)`."""
+        return np.where(np.isfinite(self.loss)[:, None], self._right, np.nan)
 
     def see(self, output: np.ndarray) -> None:
         """Take the output, or the answer, at the present step."""
@@ -63,6 +68,7 @@ class Meter:
             return
         self._seen[place] = True
         output, wanted, ends = output.astype(float) * self._scale, self._wanted(step), self._ends
+        rows: Any = slice(None)
         if episode.mask is not None:
             rows = episode.mask[:, step]
             output, wanted, ends = output[:, rows], wanted[rows], ends[rows]
@@ -72,7 +78,7 @@ class Meter:
             self._losses[:, place] *= self._weight(step, episode.steps)
         judged = (ends == step) | episode.target_per_step
         if episode.classes and judged.any():
-            self._right += ((output.argmax(-1) == wanted) & judged).sum(1)
+            self._right[:, rows] += (output.argmax(-1) == wanted) & judged
 
     def _wanted(self, step: int) -> np.ndarray:
         """The targets of a step: classes `(batch,)`, or values `(batch, n)`."""
@@ -91,14 +97,17 @@ def evaluate(network: Network, episode: Episode, size: int) -> Score:
     sequence.
     """
     machine = network.machine
-    loss, right = np.zeros(machine.chips), np.zeros(machine.chips)
+    loss, right = np.zeros(machine.chips), list[np.ndarray]()
     for part in chunks(episode, size):
         meter = Meter(network, part)
         machine.watchers["output"] = meter.see
         with machine.showing(part, "inference"):
             network.infer()
-        loss, right = loss + meter.loss, right + meter.right
+        loss = loss + meter.loss
+        right.append(meter.right)
     del machine.watchers["output"]
+    if episode.values is not None:
+        return Score(loss / episode.losses, None)
     answers = episode.losses if episode.target_per_step else episode.batch
-    accuracy = None if episode.values is not None else right / answers
-    return Score(loss / episode.losses, accuracy)
+    by_sequence = np.concatenate(right, 1)
+    return Score(loss / episode.losses, by_sequence.sum(1) / answers, by_sequence * (episode.batch / answers))

@@ -36,11 +36,12 @@ def timeline(ledgers: Sequence[Costs], file: TextIO) -> None:
 
 
 def metrics(costs: Costs) -> Iterator[list[Any]]:
-    """The rows of `metrics.csv`: one per test and chip, with the energy spent until the end of the test."""
+    """The rows of `metrics.csv`: one per test and chip, with what was spent until then."""
     tests = groupby(costs.outcome.metrics, itemgetter("updates"))
-    for (_, chips), spent in zip(tests, costs.spent(), strict=False):  # energy after the last test has no row
-        for row in chips:
-            yield [spent if key == "energy_j" else row[key] for key in METRICS]
+    for (_, chips), spent in zip(tests, costs.at_tests(), strict=True):
+        for row, writes in zip(chips, spent.writes_per_device, strict=True):
+            known = {**row, **spent._asdict(), "writes_per_device": writes}
+            yield [known[key] for key in METRICS]
 
 
 def held(costs: Costs) -> Iterator[MemoryRow]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,10 +28,11 @@ from hwsim.experiments.gradient_check import Gradient
 from hwsim.experiments.one_thread import one_thread
 from hwsim.experiments.system import Report, System
 from hwsim.learning.horizon import Horizon
-from hwsim.results import run_folder
+from hwsim.results import accuracy, reaching, run_folder
+from hwsim.results.accuracy import Uncertain
 from hwsim.results.run_folder import RunFolder
 from hwsim.results.shown import Shown
-from hwsim.results.summary import SCHEMA_VERSION, Summary
+from hwsim.results.summary import SCHEMA_VERSION, Summary, SystemSummary
 from hwsim.results.tables import EnergyRow, MemoryRow
 from hwsim.results.whole import written_whole
 from hwsim.tasks import Dataset
@@ -72,6 +74,11 @@ class Run(Shown):
         """Write all results into an empty folder."""
         rows, timeline = recording.tables(self.costs), partial(recording.timeline, self.costs)
         run_folder.write(folder, self.experiment.resolved(), self.summary, rows, timeline)
+
+    @property
+    def systems(self) -> Mapping[str, SystemSummary]:
+        """The results of each system; the first is the substrate."""
+        return self.summary.systems
 
     @property
     def energy(self) -> pd.DataFrame:
@@ -156,8 +163,48 @@ def simulate(
         system = System(experiment, name, options, dataset, target)
         system.run(lambda what, done, total, name=name: progress(name, what, done, total))  # type: ignore[misc]
         ledgers.append(Costs(system))
+    return Run(experiment, summarised(experiment, ledgers), ledgers)
+
+
+def summarised(experiment: Experiment, ledgers: list[Costs]) -> Summary:
+    """The summary of finished systems, each by itself and beside the others."""
     systems = {costs.system.name: described(costs) for costs in ledgers}
-    return Run(experiment, Summary.model_validate({**heading(experiment), "systems": systems}), ledgers)
+    beside = {"differences": list(_differences(ledgers)), **_reached(ledgers, systems)}
+    return Summary.model_validate({**heading(experiment), **beside, "systems": systems})
+
+
+def _differences(ledgers: list[Costs]) -> Iterator[dict[str, Any]]:
+    """Each two systems, compared in pairs; those with chips that are lost are left out."""
+    tested = {costs.system.name: score for costs in ledgers if (score := costs.outcome.score) is not None}
+    whole = {name: score for name, score in tested.items() if np.isfinite(score.loss).all()}
+    for (first, one), (second, other) in combinations(whole.items(), 2):
+        if one.right is not None and other.right is not None:
+            found: Uncertain | None = accuracy.difference(one.right, other.right)
+        else:
+            found = accuracy.difference_of_losses(one.loss, other.loss)
+        if found is not None:
+            quantity = "loss" if one.right is None else "accuracy"
+            yield {"quantity": quantity, "first": first, "second": second, **found._asdict()}
+
+
+def _reached(ledgers: list[Costs], systems: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The target of a training; what it took to reach it is entered at each system."""
+    metrics = pd.DataFrame((row for costs in ledgers for row in recording.metrics(costs)), columns=METRICS)
+    lost = [name for name, system in systems.items() if system["diverged"]]
+    target = reaching.default_target(reaching.tests(metrics), without=lost)
+    if target is None:
+        return {}
+    for name, found in reaching.reaching(metrics, target.accuracy).items():
+        at, before = found.at, found.before
+        systems[name]["reached"] = at and {
+            "updates": at.updates,
+            "updates_before": before and before.updates,
+            "energy_j": at.energy,
+            "time_s": at.seconds,
+            "writes_per_device": at.writes,
+            "chips": sum(chip is not None for chip in found.chips),
+        }
+    return {"target": target.accuracy}
 
 
 def heading(experiment: Experiment) -> dict[str, Any]:
@@ -197,6 +244,8 @@ def described(costs: Costs) -> dict[str, Any]:
     }
     if outcome.score is not None and outcome.score.accuracy is not None:
         result["accuracy"] = _spread(outcome.score.accuracy)
+        if outcome.score.right is not None and np.isfinite(outcome.score.right).all():
+            result["accuracy"]["uncertainty"] = accuracy.accuracy(outcome.score.right)._asdict()
     if outcome.reports:
         result |= _reported(outcome.reports[0], outcome.reports[-1])
     return result

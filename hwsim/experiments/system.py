@@ -99,8 +99,9 @@ class Outcome:
         checks: the same for checks of the trained network, with the updates before each.
         saturation: of analog signals, from test to test of training.
         reports: the reports of the rule, at each test and after the gradient check.
-        totals: the work between tests; the first is programming and the test before training.
-        inference: the work of one test.
+        learned: the work from test to test without the tests; the first is programming.
+        tests: the work of each test.
+        totals: both together.
         detail: one batch, recorded step by step; with training, the batch in the middle.
         diverged: where learning first reached a value that is not finite; None if it did not.
     """
@@ -111,10 +112,16 @@ class Outcome:
     checks: list[dict[str, Any]] = field(default_factory=list)
     saturation: Saturation = field(default_factory=Saturation)
     reports: list[Report] = field(default_factory=list)
+    learned: list[Totals] = field(default_factory=list)
+    tests: list[Totals] = field(default_factory=list)
     totals: list[Totals] = field(default_factory=list)
-    inference: Totals | None = None
     detail: Detail | None = None
     diverged: dict[str, Any] | None = None
+
+    @property
+    def inference(self) -> Totals | None:
+        """The work of the last test; None without a test."""
+        return self.tests[-1] if self.tests else None
 
 
 class System:
@@ -181,7 +188,6 @@ class System:
                 self._adopt(self._built(self.chips, holds, learns=False))
                 self._calibrate(None, 0)
             self._test(0, 0, None)
-        self.outcome.totals.append(self.machine.journal.collect())
 
     # ---- building --------------------------------------------------------------------------------------------
 
@@ -313,7 +319,6 @@ class System:
         self._shown.watch(network, self.rule)
         self._report(self.rule.at(0, updates), in_between=bool(self.outcome.reports))
         self._test(0, 0, None)
-        self.outcome.totals.append(stage.journal.collect())
         done, losses, saturation = 0, np.zeros(stage.chips), self.outcome.saturation
         saturation.begin(stage)
         for epoch in count(1):
@@ -337,21 +342,25 @@ class System:
                     saturation.end(stage, done)
                     self._report(rule, in_between=done < updates)
                     self._test(done, epoch, losses / since)
-                    self.outcome.totals.append(stage.journal.collect())
                     saturation.begin(stage)
                     losses = np.zeros(stage.chips)
                 if done == updates:
                     return
 
     def _test(self, updates: int, epoch: int, train_loss: np.ndarray | None) -> None:
-        if not self.experiment.test:
-            return
-        with self._at_test_weights(learned=updates > 0):
-            before = self.machine.journal.collect()
-            score = evaluate(self.network, self.dataset.test, TEST_BATCH)
-            self.outcome.inference = self.machine.journal.collect()
-            self.machine.journal.totals = before + self.outcome.inference
-        self.outcome.score = score
+        """Test, and close the account of the work since the last test."""
+        outcome, journal = self.outcome, self.machine.journal
+        if self.experiment.test:
+            with self._at_test_weights(learned=updates > 0):
+                before = journal.collect()
+                outcome.score = evaluate(self.network, self.dataset.test, TEST_BATCH)
+                outcome.tests.append(journal.collect())
+                journal.totals = before
+            self._note_test(outcome.score, updates, epoch, train_loss)
+        outcome.learned.append(journal.collect())
+        outcome.totals.append(outcome.learned[-1] + (outcome.tests[-1] if self.experiment.test else Totals()))
+
+    def _note_test(self, score: Score, updates: int, epoch: int, train_loss: np.ndarray | None) -> None:
         lost = [int(chip) for chip in np.flatnonzero(~np.isfinite(score.loss))]
         if lost:
             self._note_divergence(updates, lost)

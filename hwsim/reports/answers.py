@@ -7,25 +7,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite, isnan
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
+
+import pandas as pd
 
 from hwsim.quantities import si
+from hwsim.reports import reached
 from hwsim.reports.efficiency import empty
 from hwsim.reports.figures.canvas import opening
+from hwsim.reports.reached import Question
 from hwsim.reports.tables import cosine, diverged, left_out, lost, lost_gradients, verdicts
-from hwsim.results.run_folder import RunFolder
-from hwsim.results.summary import SystemSummary
+from hwsim.results import reaching
+from hwsim.results.reaching import Reaching
+from hwsim.results.summary import Summary, SystemSummary
 
 Tone = Literal["good", "unsure", "bad", ""]
 
 NEAR, FAR = 0.02, 0.05
-"""Largest loss of accuracy, against the reference, of a chip that is good enough, and nearly so."""
+"""Largest loss of accuracy, against the reference, of a chip that is good enough, and nearly so. The whole interval of
+the loss has to be below."""
 
 SURVIVES = 0.9
 """Least share of the best system's progress on the test that a surviving rule makes."""
 
 SATURATED = 0.01
 """Share of analog values beyond full scale from which ranges count as too narrow."""
+
+
+class Results(Protocol):
+    """What answers are made from: a run that has just ended, or the folder of one."""
+
+    @property
+    def summary(self) -> Summary: ...
+
+    @property
+    def systems(self) -> Mapping[str, SystemSummary]: ...
+
+    @property
+    def metrics(self) -> pd.DataFrame: ...
 
 
 class Answer(NamedTuple):
@@ -64,9 +83,9 @@ class Performance(NamedTuple):
         return f"{self.end:.1%}" if self.is_accuracy else f"a loss of {self.end:.3g}"
 
 
-def answers(run: RunFolder) -> list[Answer]:
+def answers(run: Results, asked: Question | None = None) -> list[Answer]:
     """The answers to the device physicist, the chip architect and the learning researcher."""
-    return [_physicist(run), _architect(run), _researcher(run)]
+    return [_physicist(run), _architect(run, asked or Question()), _researcher(run)]
 
 
 def warnings(systems: Mapping[str, SystemSummary]) -> list[str]:
@@ -93,12 +112,18 @@ def warnings(systems: Mapping[str, SystemSummary]) -> list[str]:
 # ---- device physicist ----------------------------------------------------------------------------------------
 
 
-def _physicist(run: RunFolder) -> Answer:
+def _physicist(run: Results) -> Answer:
     question = "Device physicist: is the device good enough to learn with?"
     substrate = next(iter(run.systems.values()))
     if not substrate.analog:
         return Answer(question, f"There is no device in this run: {substrate.machine} has none.", "", [])
     reasons = []
+    sure = substrate.accuracy and substrate.accuracy.uncertainty
+    if sure:
+        parts = [f"test sequences {_span(sure.over_sequences)}" if sure.over_sequences else ""]
+        parts += [f"chips {_span(sure.over_chips)}" if sure.over_chips else ""]
+        by = "; by " + ", by ".join(part for part in parts if part) if all(parts) else ""
+        reasons.append(f"Its mean accuracy is {sure.mean:.1%}, with 95 % from {_span((sure.low, sure.high))}{by}.")
     chips = [value for value in (substrate.accuracy.per_chip if substrate.accuracy else []) if value is not None]
     if len(chips) > 1:
         reasons.append(f"Over {len(chips)} chips, accuracy is {min(chips):.1%} to {max(chips):.1%}.")
@@ -117,7 +142,7 @@ def _physicist(run: RunFolder) -> Answer:
     return Answer(question, *_good_enough(run), reasons)
 
 
-def _good_enough(run: RunFolder) -> tuple[str, Tone]:
+def _good_enough(run: Results) -> tuple[str, Tone]:
     (first, substrate), score = next(iter(run.systems.items())), scores(run)
     own, lost_chips = score.get(first), lost(substrate)
     if lost_chips and not (own and own.trained):
@@ -134,17 +159,67 @@ def _good_enough(run: RunFolder) -> tuple[str, Tone]:
     if not whole:
         return f"It reaches {own}; learning diverged on {digital[0]}, so nothing says what that is worth.", "unsure"
     other, beside = whole[0], score[whole[0]]
-    if not own.is_accuracy:
-        near, nearly = (own.end <= (1 + more) * beside.end for more in (NEAR, 2 * FAR))
-        verdict = "Yes, on this task" if near else "Nearly" if nearly else "Not as it is"
-        tone: Tone = "good" if near else "unsure" if nearly else "bad"
-        return f"{verdict}: it reaches {own}, {other} {beside.end:.3g}.", tone
-    less = beside.end - own.end
-    if less <= NEAR:
-        return f"Yes, on this task: it reaches {own}, {other} {beside}.", "good"
-    if less <= FAR:
-        return f"Nearly: it reaches {own}, {100 * less:.1f} points below {other}.", "unsure"
-    return f"Not as it is: it reaches {own}, {100 * less:.1f} points below {other}.", "bad"
+    if own.is_accuracy:
+        loss, bounds = difference(run, other, first), (NEAR, FAR)
+        apart = f"{beyond(loss, 100, ' points', 'below', 'above')} {other}"
+    else:
+        loss, bounds = difference(run, first, other), (NEAR * beside.end, 2 * FAR * beside.end)
+        apart = f"{beyond(loss, 1, '', 'above', 'below')} {other}, which has {beside.end:.3g}"
+    said, tone = verdict(loss, *bounds)
+    return f"{said}: it reaches {own}, {apart}.", tone
+
+
+class Difference(NamedTuple):
+    """How much worse one system is than another: the mean, and its 95 % interval.
+
+    Attributes:
+        known: whether there is an interval; otherwise both ends are the mean.
+    """
+
+    mean: float
+    low: float
+    high: float
+    known: bool = True
+
+
+def difference(run: Results, first: str, second: str) -> Difference:
+    """The difference first − second of accuracies, or of losses; that of medians if the run has no interval."""
+    for each in run.summary.differences:
+        if (each.first, each.second) == (first, second):
+            return Difference(each.mean, each.low, each.high)
+        if (each.first, each.second) == (second, first):
+            return Difference(-each.mean, -each.high, -each.low)
+    score = scores(run)
+    apart = score[first].end - score[second].end
+    return Difference(apart, apart, apart, known=False)
+
+
+def verdict(loss: Difference, near: float, far: float) -> tuple[str, Tone]:
+    """Whether a loss is small enough, as far as its interval decides: at most `near`, or at most `far`."""
+    names = ["Yes, on this task", "Nearly", "Not as it is"]
+    first, last = (0 if end <= near else 1 if end <= far else 2 for end in (loss.low, loss.high))
+    if first == last:
+        tones: tuple[Tone, ...] = ("good" if loss.known else "unsure", "unsure", "bad")
+        return names[first], tones[first]
+    between = {(0, 1): "yes and nearly", (1, 2): "nearly and no", (0, 2): "yes and no"}
+    return f"Undecided between {between[first, last]}", "unsure"
+
+
+def beyond(loss: Difference, scale: float, unit: str, more: str, less: str) -> str:
+    """A difference with its interval in words; points have one decimal.
+
+    >>> beyond(Difference(0.032, 0.01, 0.05), 100, " points", "below", "above")
+    '3.2 points (1.0 to 5.0, 95 %) below'
+    """
+    sign, digits = 1 if loss.mean >= 0 else -1, ".1f" if unit else ".2g"
+    mean, *ends = (sign * scale * each for each in (loss.mean, loss.low, loss.high))
+    low, high = (f"{end:{digits}}".replace("-", "−") for end in sorted(ends))
+    interval = f"{low} to {high}, 95 %" if loss.known else "one chip and one seed, so no interval"
+    return f"{abs(mean):{digits}}{unit} ({interval}) {more if sign > 0 else less}"
+
+
+def _span(bounds: tuple[float, float]) -> str:
+    return f"{bounds[0]:.1%} to {bounds[1]:.1%}"
 
 
 def _direction(system: SystemSummary) -> list[str]:
@@ -163,7 +238,7 @@ def _direction(system: SystemSummary) -> list[str]:
 # ---- chip architect ------------------------------------------------------------------------------------------
 
 
-def _architect(run: RunFolder) -> Answer:
+def _architect(run: Results, asked: Question) -> Answer:
     question = "Chip architect: how do energy, memory and latency compare with digital?"
     (name, substrate), *rest = run.systems.items()
     reference = next(((other, s) for other, s in rest if s.rule == "bptt" and not s.analog), None)
@@ -173,28 +248,25 @@ def _architect(run: RunFolder) -> Answer:
         why = substrate.energy.why_null or plain
         return Answer(question, f"Unknown: {name} has no energy, since {why}.", "unsure", _memory(substrate, reference))
     reasons = _memory(substrate, reference)
-    seconds = substrate.time.sequence_s
-    tone: Tone = ""
-    text = f"A training step takes {si(joules, 'J')}."
-    if reference is not None:
-        other, system = reference
-        theirs, their_seconds = system.energy.training_step_j, system.time.sequence_s
-        if theirs:
-            text = f"A training step takes {si(joules, 'J')}, {compared(joules, theirs, 'less', 'more', other)}"
-            if seconds and their_seconds:
-                text += f", and a sequence {compared(seconds, their_seconds, 'less time', 'more time')}"
-            text += "."
-            tone = "good" if joules < theirs else "bad"
-        mine_shown, theirs_shown = (
-            substrate.energy.inference_j_per_sequence,
-            system.energy.inference_j_per_sequence,
+    step, tone = _per_step(substrate, reference)
+    text = step
+    if substrate.diverged or lost(substrate):
+        text, tone = f"{step} But it learns nothing: {_why_lost(substrate)}.", "bad"
+    elif reference and (reference[1].diverged or lost(reference[1])):
+        text, tone = f"{step} But {reference[0]} learns nothing: {_why_lost(reference[1])}.", "unsure"
+    goal = reached.target(run.metrics, run.systems, asked)
+    found = reaching.reaching(run.metrics, goal.accuracy) if goal else {}
+    if goal and name in found and not substrate.diverged and not lost(substrate):
+        text, tone = _to_reach(goal.accuracy, name, reference[0] if reference else None, found)
+        reasons.insert(0, step)
+    mine_shown = substrate.energy.inference_j_per_sequence
+    theirs_shown = reference[1].energy.inference_j_per_sequence if reference else None
+    if reference and mine_shown and theirs_shown:
+        reasons.insert(
+            0,
+            f"Inference takes {si(mine_shown, 'J')} per sequence, "
+            f"{compared(mine_shown, theirs_shown, 'less', 'more', reference[0])} ({si(theirs_shown, 'J')}).",
         )
-        if mine_shown and theirs_shown:
-            reasons.insert(
-                0,
-                f"Inference takes {si(mine_shown, 'J')} per sequence, "
-                f"{compared(mine_shown, theirs_shown, 'less', 'more', other)} ({si(theirs_shown, 'J')}).",
-            )
     purpose, share = _largest(substrate.energy.by_purpose, joules)
     unit, part = _largest(substrate.energy.by_unit, joules)
     reasons.append(f"{share:.0%} goes to {purpose}; the unit that takes most is {unit}, with {part:.0%}.")
@@ -204,6 +276,50 @@ def _architect(run: RunFolder) -> Answer:
     if assumed is not None:
         reasons.append(f"{assumed:.0%} of it rests on assumed constants.")
     return Answer(question, text, tone, reasons)
+
+
+def _why_lost(system: SystemSummary) -> str:
+    if system.diverged:
+        return f"it diverged after {system.diverged.updates} updates"
+    return f"on {len(lost(system))} of {system.chips} chips answers are not finite"
+
+
+def _per_step(substrate: SystemSummary, reference: tuple[str, SystemSummary] | None) -> tuple[str, Tone]:
+    """The energy of a training step, and the time of a sequence, beside the reference's."""
+    joules, seconds = substrate.energy.training_step_j or 0.0, substrate.time.sequence_s
+    text = f"A training step takes {si(joules, 'J')}"
+    theirs = reference[1].energy.training_step_j if reference else None
+    if reference is None or not theirs:
+        return f"{text}.", ""
+    text += f", {compared(joules, theirs, 'less', 'more', reference[0])}"
+    if seconds and reference[1].time.sequence_s:
+        text += f", and a sequence {compared(seconds, reference[1].time.sequence_s, 'less time', 'more time')}"
+    return f"{text}.", "good" if joules < theirs else "bad"
+
+
+def _to_reach(accuracy: float, name: str, other: str | None, found: Mapping[str, Reaching]) -> tuple[str, Tone]:
+    """What it takes to reach an accuracy, beside the reference; both are known from test to test only."""
+    own, theirs = found[name], found.get(other or "")
+    if own.at is None:
+        best = f"; its best median is {own.best.accuracy:.1%}"
+        beside = f", {other} does" if theirs and theirs.at else ""
+        return f"{opening(name)} does not reach {accuracy:.1%}{best}{beside}.", "bad"
+    if own.at.energy is None:
+        return f"{opening(name)} reaches {accuracy:.1%} after {own.at.updates} updates.", ""
+    text = f"To reach {accuracy:.1%}, learning takes {si(own.at.energy, 'J')}"
+    if theirs is None:
+        return f"{text}.", ""
+    if theirs.at is None:
+        return f"{text}; {other} does not reach it.", "good"
+    if not theirs.at.energy:
+        return f"{text}.", ""
+    text += f", {compared(own.at.energy, theirs.at.energy, 'less', 'more', other or '')}"
+    least, least_of_theirs = ((each.before and each.before.energy) or 0.0 for each in (own, theirs))
+    if own.at.energy <= least_of_theirs:
+        return f"{text}.", "good"
+    if least >= theirs.at.energy:
+        return f"{text}.", "bad"
+    return f"{text}; tests are too far apart to be sure which takes less.", "unsure"
 
 
 def _memory(substrate: SystemSummary, reference: tuple[str, SystemSummary] | None) -> list[str]:
@@ -235,7 +351,7 @@ def compared(value: float, reference: float, less: str, more: str, beside: str =
 # ---- learning researcher -------------------------------------------------------------------------------------
 
 
-def _researcher(run: RunFolder) -> Answer:
+def _researcher(run: Results) -> Answer:
     question = "Learning researcher: which rule survives?"
     analog = {name: system for name, system in run.systems.items() if system.analog}
     judged = analog or dict(run.systems)
@@ -246,24 +362,46 @@ def _researcher(run: RunFolder) -> Answer:
     trained = {name: score[name] for name in judged if name in score and score[name].trained}
     if not trained:
         return Answer(question, *_by_cosine(judged), reasons)
-    whole = (tested for tested in score.values() if not tested.lost and isfinite(tested.progress))
-    best = max((tested.progress for tested in whole), default=0.0)
-    alive = [
-        name
-        for name, tested in trained.items()
-        if not judged[name].diverged and not tested.lost and best > 0 and tested.progress >= SURVIVES * best
-    ]
-    dead = [name for name in judged if name not in alive]
-    tone: Tone = "good" if not dead else "unsure" if alive else "bad"
+    whole = {
+        name: tested
+        for name, tested in score.items()
+        if tested.trained and not tested.lost and not run.systems[name].diverged and isfinite(tested.progress)
+    }
+    best = max(whole, key=lambda name: whole[name].progress, default="")
+    fates = {name: _fate(run, best, name, whole) for name in judged}
+    alive, dead, unsure = ([name for name in judged if fates[name] == fate] for fate in ("alive", "dead", "undecided"))
+    tone: Tone = "good" if len(alive) == len(judged) else "unsure" if alive or unsure else "bad"
     where = " on these machines" if analog else ""
-    if not alive:
+    reasons.append(
+        f"To survive is to make at least {SURVIVES:.0%} of the best system’s progress on the test, with the 95 % "
+        "interval of the difference."
+    )
+    if not alive and not unsure:
         text = f"None{where}: no rule makes {SURVIVES:.0%} of the best system’s progress."
         return Answer(question, text, tone, reasons)
-    text = f"{_listed(_rule(judged, name) for name in alive)} {'survives' if len(alive) == 1 else 'survive'}{where}"
-    if dead:
-        text += f"; {_listed(_rule(judged, name) for name in dead)} {'does' if len(dead) == 1 else 'do'} not"
-    reasons.append(f"To survive is to make at least {SURVIVES:.0%} of the best system’s progress on the test.")
-    return Answer(question, f"{text}.", tone, reasons)
+    parts = []
+    for names, one, several in (
+        (alive, f"survives{where}", f"survive{where}"),
+        (dead, "does not", "do not"),
+        (unsure, "is undecided", "are undecided"),
+    ):
+        if names:
+            parts.append(f"{_listed(_rule(judged, name) for name in names)} {one if len(names) == 1 else several}")
+    text = "; ".join(parts)
+    return Answer(question, f"{text if alive else opening(text)}.", tone, reasons)
+
+
+def _fate(
+    run: Results, best: str, name: str, whole: Mapping[str, Performance]
+) -> Literal["alive", "dead", "undecided"]:
+    """Whether a rule is `alive`, `dead` or `undecided`: it may lose a share of the best system's progress."""
+    if name not in whole or whole[best].progress <= 0:
+        return "dead"
+    if name == best:
+        return "alive"
+    loss = difference(run, best, name) if whole[name].is_accuracy else difference(run, name, best)
+    allowed = (1 - SURVIVES) * whole[best].progress
+    return "alive" if loss.high <= allowed else "dead" if loss.low > allowed else "undecided"
 
 
 def _by_cosine(judged: Mapping[str, SystemSummary]) -> tuple[str, Tone]:
@@ -304,7 +442,7 @@ def _said_of(system: SystemSummary) -> str:
     return ", ".join(parts) + "." if parts else "not tested."
 
 
-def scores(run: RunFolder) -> dict[str, Performance]:
+def scores(run: Results) -> dict[str, Performance]:
     """The score of each system."""
     by_system = {}
     for name, tests in run.metrics.groupby("system", sort=False):

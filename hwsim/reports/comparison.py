@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from hwsim import documents
 from hwsim.errors import ResultsError
 from hwsim.reports.tables import NOTHING, Table, TableCell, TableRow
@@ -81,6 +83,15 @@ def remarks(comparison: ComparedRuns) -> list[str]:
     for column, labels in comparison.repeated.items():
         lines.append(f"{column} is the same in {', '.join(dict.fromkeys(labels))}, and stands here once.")
     return lines
+
+
+def metrics(comparison: ComparedRuns) -> pd.DataFrame:
+    """The tests of all columns; `system` is the column."""
+    parts = []
+    for label, run in comparison.runs.items():
+        columns, tests = comparison.columns[label], run.metrics
+        parts.append(tests.assign(system=tests.system.map(columns)).dropna(subset=["system"]))
+    return pd.concat(parts).drop_duplicates(["system", "updates", "chip"])
 
 
 def doubts(comparison: ComparedRuns) -> list[str]:

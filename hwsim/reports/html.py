@@ -14,8 +14,9 @@ from markupsafe import Markup
 
 import hwsim
 from hwsim.errors import OutputError, ResultsError
-from hwsim.reports import answers, efficiency, tables, trials
+from hwsim.reports import answers, efficiency, reached, study_reached, tables, trials
 from hwsim.reports.comparison import ComparedRuns, differences, doubts, remarks
+from hwsim.reports.comparison import metrics as comparison_metrics
 from hwsim.reports.exponents import exponents
 from hwsim.reports.figures import study as pictures
 from hwsim.reports.figures.canvas import Drawing, adopted
@@ -27,6 +28,7 @@ from hwsim.reports.figures.learning import learning, measured, scores
 from hwsim.reports.figures.memory import memory
 from hwsim.reports.figures.purposes import purposes
 from hwsim.reports.figures.timeline import timeline
+from hwsim.reports.reached import Question
 from hwsim.reports.tables import Table
 from hwsim.results.run_folder import RunFolder
 from hwsim.results.study_folder import STUDY, StudyFolder
@@ -55,26 +57,29 @@ class PageSection(NamedTuple):
     more: Sequence[Sheet] = ()
 
 
-def of_run(run: RunFolder) -> str:
+def of_run(run: RunFolder, asked: Question | None = None) -> str:
     """The report of a run; the same run gives the same bytes."""
+    asked = asked or Question()
     return _page(
         "a run",
         title=run.summary.name,
         about=_about(run),
         warnings=[*run.doubts, *answers.warnings(run.systems)],
-        answers=answers.answers(run),
-        sections=run_sections(run),
+        answers=answers.answers(run, asked),
+        sections=run_sections(run, asked),
         facts=_facts(run),
         config=_text(run.path / "config.yaml"),
     )
 
 
-def run_sections(run: RunFolder) -> list[PageSection]:
+def run_sections(run: RunFolder, asked: Question | None = None) -> list[PageSection]:
     """The tables and figures of a run."""
-    systems = run.systems
+    systems, asked = run.systems, asked or Question()
     name, first = next(iter(systems.items()))
-    learned = learning(scores(run), systems, measured(run))
+    goal = reached.target(run.metrics, systems, asked)
+    learned = learning(scores(run), systems, measured(run), goal and goal.accuracy)
     return [
+        _reached(run.metrics, systems, asked),
         PageSection("systems", "Systems side by side", tables=[Sheet(tables.systems(systems), sortable=False)]),
         PageSection(
             "learning-well",
@@ -106,7 +111,14 @@ def run_sections(run: RunFolder) -> list[PageSection]:
     ]
 
 
-def of_comparison(comparison: ComparedRuns) -> str:
+def _reached(metrics: pd.DataFrame, systems: tables.Systems, asked: Question) -> PageSection:
+    notes = " ".join(reached.remarks(metrics, systems, asked))
+    sheets = [Sheet(table, sortable=False) for table in reached.tables(metrics, systems, asked)]
+    sheets = [sheet._replace(note="" if number else notes) for number, sheet in enumerate(sheets)]
+    return PageSection("reached", "What it takes to reach an accuracy", tables=sheets)
+
+
+def of_comparison(comparison: ComparedRuns, asked: Question | None = None) -> str:
     """The report of a comparison of runs."""
     systems = comparison.systems
     all_tests = []
@@ -119,6 +131,7 @@ def of_comparison(comparison: ComparedRuns) -> str:
     learned = learning(everything, systems, measures.pop()) if len(measures) == 1 else None
     sections = [
         PageSection("different", "What differs", tables=[Sheet(differences(comparison))]),
+        _reached(comparison_metrics(comparison), systems, asked or Question()),
         PageSection("systems", "Side by side", tables=[Sheet(tables.systems(systems), sortable=False)]),
         PageSection("learning-well", "Learning", drawings=_drawn(learned, gradient(systems))),
         PageSection("costs", "Energy", drawings=_drawn(purposes(systems)), more=_filled(tables.energy(systems))),
@@ -136,15 +149,16 @@ def of_comparison(comparison: ComparedRuns) -> str:
     )
 
 
-def of_study(study: StudyFolder) -> str:
+def of_study(study: StudyFolder, asked: Question | None = None) -> str:
     """The report of a study."""
+    taken = study_reached.tables(study, asked or Question())
     return _page(
         "a study",
         title=str(study.study.get("name", study.path.name)),
         about=trials.outline(study),
         warnings=trials.warnings(study),
-        answers=[] if study.summary.empty else trials.answers(study),
-        sections=study_sections(study),
+        answers=[] if study.summary.empty else trials.answers(study, next(iter(taken), None)),
+        sections=study_sections(study, taken),
         facts=[
             ("made by", f"report by hwsim {hwsim.__version__}"),
             ("table", "table.csv in the folder of the study" + (", once it is finished" if study.progress else "")),
@@ -153,14 +167,20 @@ def of_study(study: StudyFolder) -> str:
     )
 
 
-def study_sections(study: StudyFolder) -> list[PageSection]:
-    """The tables and figures of a study."""
+def study_sections(study: StudyFolder, taken: Sequence[Table] | None = None) -> list[PageSection]:
+    """The tables and figures of a study.
+
+    Args:
+        taken: the tables of what it takes to reach an accuracy; by default those of the default accuracy.
+    """
+    taken = study_reached.tables(study, Question()) if taken is None else taken
     return [
+        PageSection("reached", "What it takes to reach an accuracy", tables=_filled(*taken)),
         PageSection("figures", "Figures", drawings=_figures(study)),
         PageSection(
             "medians",
             "System beside system",
-            tables=_filled(*trials.pivots(study), exponents(study, trials.drawn(study)), trials.differences(study)),
+            tables=_filled(*trials.pivots(study), exponents(study, trials.drawn(study)), *trials.differences(study)),
         ),
         PageSection("spread", "Medians and spread", more=_filled(trials.medians(study), *trials.spreads(study))),
     ]

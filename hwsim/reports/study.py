@@ -9,9 +9,10 @@ from rich.table import Table as RichTable
 
 from hwsim.config.grid import Grid
 from hwsim.printing import Terminal, say
-from hwsim.reports import trials
+from hwsim.reports import study_reached, trials
 from hwsim.reports.exponents import exponents
 from hwsim.reports.figures import study as figures
+from hwsim.reports.reached import Question
 from hwsim.reports.tables import Table
 from hwsim.results import study_folder
 from hwsim.results.study.store import StudyProgress
@@ -41,12 +42,20 @@ def draw(grid: Grid, folder: Path) -> list[Path]:
     return [path for path in paths if path is not None]
 
 
-def show(folder: Path, ended: StudyProgress, drawn: list[Path], console: Terminal) -> None:
-    """Print the values of the figures as tables, the failed trials, and the files."""
+def show(
+    folder: Path, ended: StudyProgress, drawn: list[Path], console: Terminal, asked: Question | None = None
+) -> None:
+    """Print the answers, the values of the figures as tables, the failed trials, and the files."""
     study = study_folder.read(folder)
-    compared = trials.differences(study)
+    reached = study_reached.tables(study, asked or Question())
+    if not study.summary.empty:
+        for answer in trials.answers(study, next(iter(reached), None)):
+            console.print(answer.question, highlight=False)
+            console.print(f"  {answer.text}", style="bold", highlight=False)
+            for line in answer.reasons:
+                console.print(f"  {line}", highlight=False)
     grown = exponents(study, trials.drawn(study))
-    for table in (*trials.pivots(study), *([grown] if grown else []), *([compared] if compared else [])):
+    for table in (*reached, *trials.pivots(study), *([grown] if grown else []), *trials.differences(study)):
         console.print(table.title, style="bold", highlight=False)
         console.print(_printable(table))
     if ended.failed:

@@ -133,6 +133,13 @@ def systems(systems: Systems, title: str = "Systems side by side (× is the rati
     row("machine", lambda s: s.machine, str, number=_none)
     row("costs are", lambda s: s.bound and "a bound", str, number=_none)
     row("accuracy (min, max)", lambda s: s.accuracy, _percent, number=lambda spread: spread.median, range_=_range)
+    row(
+        "… mean (95% interval)",
+        lambda s: s.accuracy and s.accuracy.uncertainty,
+        lambda found: f"{found.mean:.1%}",
+        number=lambda found: found.mean,
+        range_=lambda found: f"({found.low:.1%}, {found.high:.1%})",
+    )
     row("test loss", lambda s: s.loss, _loss, number=lambda spread: spread.median)
     row("chips not finite", _lost_of_all, lambda v: f"{v[0]} of {v[1]}", number=lambda v: v[0] / v[1])
     for group in GROUPS:

@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
 from hwsim.printing import Terminal
-from hwsim.reports import efficiency, tables
+from hwsim.reports import efficiency, reached, tables
+from hwsim.reports.reached import Question
 from hwsim.reports.tables import put
 from hwsim.results.summary import Summary
 
+if TYPE_CHECKING:
+    from hwsim.reports.answers import Answer  # it loads Matplotlib, which an estimate does without
 
-def show(summary: Summary, console: Terminal) -> None:
-    """Print the tables of a `summary.json`."""
-    systems = summary.systems
+
+def show(
+    summary: Summary,
+    console: Terminal,
+    metrics: pd.DataFrame | None = None,
+    asked: Question | None = None,
+    answers: Sequence[Answer] = (),
+) -> None:
+    """Print the answers, and the tables of a `summary.json`.
+
+    The first is what it took to reach an accuracy, if there are learning curves: the content of `metrics.csv`.
+    """
+    systems, asked = summary.systems, asked or Question()
+    for answer in answers:
+        console.print(answer.question)
+        console.print(f"  {answer.text}", style="bold")
+    if metrics is not None:
+        for table in reached.tables(metrics, systems, asked):
+            put(table, console)
+        for line in reached.remarks(metrics, systems, asked):
+            console.print(line)
     title = f"{summary.name}: the substrate beside its references (× is the ratio to the substrate)"
     if summary.estimated is not None:
         title = f"{title}; estimated from shapes, nothing was simulated"

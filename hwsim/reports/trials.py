@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -13,8 +13,10 @@ from pydantic import ValidationError
 from hwsim.columns import error_column
 from hwsim.config.study import FigureOptions
 from hwsim.quantities import si
-from hwsim.reports.answers import Answer
+from hwsim.reports import goodness
+from hwsim.reports.answers import Answer, Tone
 from hwsim.reports.figures.canvas import opening
+from hwsim.reports.region import GridAxis, Point, region
 from hwsim.reports.tables import NOT_FINITE, NOTHING, Table, TableCell, TableRow
 from hwsim.reports.vocabulary import Vocabulary
 from hwsim.results.study.store import StudyProgress
@@ -60,7 +62,7 @@ def outline(study: StudyFolder) -> str:
     done = study.table[study.table.status == "done"]
     if done.empty:
         return "no trial is done"
-    words = _words(study)
+    words = vocabulary(study)
     parts = [f"{study.summary[name].nunique(dropna=False)} of {words.column(name)}" for name in axes(study)]
     seeds = f" · {done['seed'].nunique()} seeds" if "seed" in done else ""
     seeds = seeds.replace(" 1 seeds", " one seed")
@@ -154,16 +156,30 @@ def _sortable(value: Any) -> float | None:
     return None if isinstance(value, str) or pd.isna(value) else float(value)
 
 
-def differences(study: StudyFolder) -> Table | None:
-    """Differences of trained systems within seeds: all pairs if they are few, else those with the first system."""
+def differences(study: StudyFolder) -> list[Table]:
+    """Paired differences of what was trained: between systems, and between points of an axis.
+
+    Those between systems are all if they are few, else those with the first system; those between points are of the
+    first system, each value of an axis against the one before it.
+    """
     known = set(study.pairs["quantity"]) if len(study.curves) and len(study.pairs) else set()
     quantity = "accuracy" if "accuracy" in known else "loss"
     if quantity not in known:
-        return None
-    words, varied = _words(study), axes(study)
-    pairs, rows = study.pairs[study.pairs["quantity"] == quantity], []
-    if len(pairs) > _FEW:
-        pairs = pairs[pairs["first"] == pairs["first"].iloc[0]]
+        return []
+    pairs = study.pairs[study.pairs["quantity"] == quantity]
+    systems, first = pairs[pairs["axis"].isna()], pairs["first"].iloc[0]
+    if len(systems) > _FEW:
+        systems = systems[systems["first"] == first]
+    points = pairs[pairs["axis"].notna() & (pairs["first"] == first)]
+    points = points.drop_duplicates([*axes(study), "axis"], keep="last")  # the one before it is the last
+    within = f"within {pairs['over'].iloc[0]}"
+    between = _differences(study, systems, quantity, f"{opening(quantity)}: differences {within}")
+    along = _differences(study, points, quantity, f"{opening(quantity)} of {first}: steps along an axis, {within}")
+    return [table for table in (between, along) if table.rows]
+
+
+def _differences(study: StudyFolder, pairs: pd.DataFrame, quantity: str, title: str) -> Table:
+    words, varied, rows = vocabulary(study), axes(study), []
     for pair in pairs.to_dict("records"):
         point = (TableCell(words.value(name, pair[name], bare=True), _sortable(pair[name])) for name in varied)
         mean, low, high = (_signed(quantity, pair[name]) for name in ("mean", "low", "high"))
@@ -174,10 +190,16 @@ def differences(study: StudyFolder) -> Table | None:
         else:
             statistics = TableCell(NOT_FINITE), NOTHING
         leads = TableCell(f"{pair['leads']} of {pair['count']}", pair["leads"], beside)
-        rows.append(TableRow(f"{pair['first']} − {pair['second']}", (*point, *statistics, leads)))
+        axis = pair["axis"]
+        what = (
+            f"{pair['first']} − {pair['second']}"
+            if pd.isna(axis)
+            else f"{words.column(axis)}: {pair['against']} → here"
+        )
+        rows.append(TableRow(what, (*point, *statistics, leads)))
     unit = " (points)" if quantity == "accuracy" else ""
     heads = (*map(words.column, varied), f"mean{unit}", f"95 % interval{unit}", "higher in")
-    return Table(f"{opening(quantity)}: differences within seeds", heads, tuple(rows), corner="difference")
+    return Table(title, heads, tuple(rows), corner="difference")
 
 
 def _signed(quantity: str, value: float) -> str:
@@ -217,10 +239,14 @@ def _shown(study: StudyFolder) -> list[str]:
     return [name for name in FIRST if name in known] or sorted(known)[:8]
 
 
-def answers(study: StudyFolder) -> list[Answer]:
-    """The answers to the device physicist, the chip architect and the learning researcher."""
+def answers(study: StudyFolder, reached: Table | None = None) -> list[Answer]:
+    """The answers to the device physicist, the chip architect and the learning researcher.
+
+    Args:
+        reached: the table of what it takes to reach an accuracy.
+    """
     measure = _measure(study)
-    return [_physicist(study, measure), _architect(study), _researcher(study, measure)]
+    return [_physicist(study, measure), _architect(study, reached), _researcher(study, measure)]
 
 
 def _physicist(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
@@ -228,19 +254,81 @@ def _physicist(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
     if measure is None:
         return Answer(question, _UNMEASURED, "", [])
     name, largest = measure
-    first = study.summary.system.iloc[0]
+    first = str(study.summary.system.iloc[0])
     rows = study.summary[(study.summary.quantity == name) & (study.summary.system == first)]
-    whole, reasons = rows[_lost(rows) == 0].dropna(subset=["median"]), _not_judged(study, rows)
+    whole, not_judged = rows[_lost(rows) == 0].dropna(subset=["median"]), _not_judged(study, rows)
     if whole.empty:
-        text = f"{opening(str(first))} has at no point {_said(name)} that is finite on all chips."
-        return Answer(question, text, "bad", reasons)
+        text = f"{opening(first)} has at no point {_said(name)} that is finite on all chips."
+        return Answer(question, text, "bad", not_judged)
+    said, tone, reasons = _where_good(study, first, measure)
     whole = whole.sort_values("median", ascending=not largest, kind="stable")
-    best, worst = whole.iloc[0], whole.iloc[-1]
-    if len(rows) == 1:
-        return Answer(question, f"{opening(str(first))} has {_said(name)} {_number(name, best['median'])}.", "", [])
-    text = f"{opening(str(first))} does best{_where(study, best)}: {_said(name)} {_number(name, best['median'])}."
-    ends = [f"It does worst{_where(study, worst)}: {_number(name, worst['median'])}."] if len(whole) > 1 else []
-    return Answer(question, text, "", [*ends, *reasons])
+    ends = [whole.iloc[0], whole.iloc[-1]][: min(len(whole), 2)]
+    for how, row in zip(("best", "worst"), ends, strict=False):
+        text = f"It does {how}{_where(study, row)}" if len(whole) > 1 else f"Its {_said(name)} is"
+        reasons.append(f"{text}{': ' if len(whole) > 1 else ' '}{_number(name, row['median'])}.")
+    return Answer(question, said, tone, [*reasons, *not_judged])
+
+
+def _where_good(study: StudyFolder, system: str, measure: tuple[str, bool]) -> tuple[str, Tone, list[str]]:
+    """Where a system is good enough: the sentence, its tone, and what it rests on."""
+    name, largest = measure
+    values, grid = goodness.by_point(study.table, axes(study), name), _grid(study)
+    asked = goodness.criterion(values, name, largest, _rules(study), system)
+    judged = goodness.judge(values, system, asked)
+    good, unsure = (_region(study, judged, fate) for fate in (goodness.GOOD, goodness.UNDECIDED))
+    subject = opening(system)
+    if good is None:
+        text = f"{subject} is at no point good enough"
+        text += ", as far as is decided" if unsure else ""
+    elif good == [""]:
+        text = f"{subject} is good enough" + (" at all points" if grid else "")
+    else:
+        text = f"{subject} is good enough {_spoken(good)}"
+    tone: Tone = "good" if good == [""] else "bad" if good is None and unsure is None else "unsure"
+    known = any(each.loss.known for each in judged.values())
+    if not known and tone == "good":
+        tone = "unsure"
+    reasons = [f"Good enough is {asked.text}" + (RESTS_ON if known else _NO_INTERVAL)]
+    if unsure is not None:
+        reasons.append(
+            f"Undecided {'; '.join(unsure) or 'at all points'}; more seeds or chips would tell.".replace("  ", " ")
+        )
+    if good is None and name.startswith("cosine") and grid:
+        near = goodness.near_best({system: values[system]}, name, largest)
+        where = _region(study, goodness.judge(values, system, near), goodness.GOOD)
+        if where and where != [""]:
+            reasons.append(f"It is {near.text} {'; '.join(where)}.")
+    return f"{text}.", tone, reasons
+
+
+RESTS_ON = ", with the whole 95 % interval."
+"""What a judgement rests on, behind its criterion: paired differences, or means where the criterion is a level."""
+_NO_INTERVAL = "; there is one seed and one chip, so no interval."
+
+
+def _region(study: StudyFolder, judged: Mapping[Point, goodness.Judged], fate: str) -> list[str] | None:
+    """Where a system has a fate, in words; None for nowhere."""
+    columns, grid = axes(study), _grid(study)
+    places = [columns.index(name) for name in grid]
+    return region(list(grid.values()), {tuple(p[i] for i in places): each.fate == fate for p, each in judged.items()})
+
+
+def _spoken(parts: list[str]) -> str:
+    """The parts of a region as one text."""
+    return "; ".join(parts) or "at all points"
+
+
+def _grid(study: StudyFolder) -> dict[str, GridAxis]:
+    """The axes that vary, in the order of a sentence."""
+    varied = [name for name in axes(study) if study.summary[name].nunique(dropna=False) > 1]
+    x = next((figure.x for figure in drawn(study) if figure.x in varied), None)
+    return goodness.grid_axes(study.table, varied, vocabulary(study), x)
+
+
+def _rules(study: StudyFolder) -> dict[str, str]:
+    """The rule of each system."""
+    known = study.summary.drop_duplicates("system")
+    return dict(zip(known["system"].astype(str), known["rule"].astype(str), strict=True))
 
 
 def _not_judged(study: StudyFolder, rows: pd.DataFrame) -> list[str]:
@@ -254,22 +342,31 @@ def _not_judged(study: StudyFolder, rows: pd.DataFrame) -> list[str]:
     return lines if more <= 0 else [*lines[:_FEW], f"Nor at {more} more points."]
 
 
-def _architect(study: StudyFolder) -> Answer:
+def _architect(study: StudyFolder, reached: Table | None) -> Answer:
     question = "Chip architect: what do energy, memory and latency amount to?"
     energy = study.summary[study.summary.quantity == "energy_training_step_j"].dropna(subset=["median"])
     if energy.empty:
         return Answer(question, "No system of this study has a known energy.", "", [])
     energy = energy.sort_values("median", kind="stable")
     least, most = energy.iloc[0], energy.iloc[-1]
-    text = f"A training step takes {si(least['median'], 'J')} to {si(most['median'], 'J')}."
     reasons = [
         f"The least is that of {least['system']}{_where(study, least)}.",
         f"The most is that of {most['system']}{_where(study, most)}.",
     ]
+    text = f"A training step takes {si(least['median'], 'J')} to {si(most['median'], 'J')}."
     for quantity, what, unit in (("peak_memory_bytes", "Memory", "B"), ("time_sequence_s", "A sequence", "s")):
         values = study.summary[study.summary.quantity == quantity]["median"].dropna()
         if len(values) and values.max() > 0:
             reasons.append(f"{what} takes {si(values.min(), unit)} to {si(values.max(), unit)}.")
+    column = None if reached is None else len(axes(study))
+    spent = [] if reached is None or column is None else [row.cells[column].value for row in reached.rows]
+    known = [value for value in spent if value is not None]
+    if reached is not None and known:
+        reasons.insert(0, text)
+        goal = reached.title.split(" on the test")[0]
+        text = f"{goal}, learning takes {si(min(known), 'J')} to {si(max(known), 'J')}."
+        if len(known) < len(spent):
+            reasons.insert(0, f"{len(spent) - len(known)} of {len(spent)} systems and points do not reach it.")
     return Answer(question, text, "", reasons)
 
 
@@ -279,35 +376,39 @@ def _researcher(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
         return Answer(question, _UNMEASURED, "", [])
     name, largest = measure
     rows = study.summary[study.summary.quantity == name]
-    finite: dict[str, pd.Series[float]] = {}
-    lost: dict[str, tuple[int, int]] = {}
-    for (name_of, system), part in rows.groupby(["rule", "system"], sort=False):
-        rule = f"{name_of} ({system})"
-        whole = _lost(part) == 0
-        lost[rule] = int((~whole).sum()), len(part)
-        if part["median"][whole].notna().any():
-            finite[rule] = part["median"][whole].dropna()
-    not_finite = [
-        f"{rule}: not finite at {lost_points} of {points} points."
-        for rule, (lost_points, points) in lost.items()
-        if lost_points
-    ]
-    if not finite:
-        return Answer(question, f"No {_said(name)} is finite on all chips.", "bad", not_finite)
-    fewest = min(lost[rule][0] for rule in finite)
-    best = (max if largest else min)(
-        (rule for rule in finite if lost[rule][0] == fewest), key=lambda rule: float(finite[rule].median())
-    )
-    middle = _number(name, float(finite[best].median()))
-    over = "the points at which it is finite on all chips" if fewest else "all points"
-    text = f"By its median over {over}, {best} does best: {_said(name)} {middle}."
-    reasons = [
-        f"{rule}: {_number(name, float(values.min()))} to {_number(name, float(values.max()))}."
-        for rule, values in finite.items()
-    ]
-    how = ["What is finite at more points is better, then what has the better median."]
-    how = how if not_finite and len(lost) > 1 else []
-    return Answer(question, text, "", [*reasons, *not_finite, *how])
+    if not rows["median"][_lost(rows) == 0].notna().any():
+        text = f"No {_said(name)} is finite on all chips."
+        return Answer(question, text, "bad", [line for _, _, line in _counted_lost(rows) if line])
+    values = goodness.by_point(study.table, axes(study), name)
+    asked = goodness.criterion(values, name, largest, _rules(study), str(study.summary.system.iloc[0]))
+    parts, fates, reasons = list[str](), list[str](), list[str]()
+    for label, part, lost in _counted_lost(rows):
+        system = str(part["system"].iloc[0])
+        if system == asked.reference:
+            continue
+        places = set(part[axes(study)].itertuples(index=False, name=None))
+        judged = {point: each for point, each in goodness.judge(values, system, asked).items() if point in places}
+        good, unsure = (_region(study, judged, fate) for fate in (goodness.GOOD, goodness.UNDECIDED))
+        fates.append("good" if good == [""] else "unsure" if good or unsure else "bad")
+        where = "at no point" if good is None else _spoken(good)
+        if good is None and unsure is not None:
+            where = f"undecided {_spoken(unsure)}"
+        parts.append(f"{label} {where}")
+        middles = part[_lost(part) == 0]["median"].dropna()
+        reasons += (
+            [f"{label}: {_number(name, middles.min())} to {_number(name, middles.max())}."] if len(middles) else []
+        )
+        reasons += [lost] if lost else []
+    tone: Tone = "bad" if set(fates) == {"bad"} else "good" if set(fates) == {"good"} else "unsure"
+    reasons.append(f"To survive is to have {asked.text}{RESTS_ON}")
+    return Answer(question, f"{opening('; '.join(parts))}.", tone, reasons)
+
+
+def _counted_lost(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:
+    """Each rule of each system: what it is called, its rows of the summary, and how often it is not finite."""
+    for (rule, system), part in rows.groupby(["rule", "system"], sort=False):
+        label, lost = f"{rule} ({system})", int((_lost(part) > 0).sum())
+        yield label, part, f"{label}: not finite at {lost} of {len(part)} points." if lost else ""
 
 
 def _measure(study: StudyFolder) -> tuple[str, bool] | None:
@@ -330,7 +431,7 @@ def _points(study: StudyFolder) -> Iterator[tuple[str, tuple[TableCell, ...], pd
         yield str(system), tuple(map(TableCell, map(_short, point), numbers)), rows
 
 
-def _words(study: StudyFolder) -> Vocabulary:
+def vocabulary(study: StudyFolder) -> Vocabulary:
     """The vocabulary of the study's figures."""
     figures = drawn(study)
     names = {key: value for figure in figures for key, value in figure.names.items()}
@@ -338,7 +439,7 @@ def _words(study: StudyFolder) -> Vocabulary:
 
 
 def _where(study: StudyFolder, row: Any) -> str:
-    words, several = _words(study), study.summary.nunique(dropna=False)
+    words, several = vocabulary(study), study.summary.nunique(dropna=False)
     place = ", ".join(words.level(name, row[name]) for name in axes(study) if several[name] > 1)
     return place and f" at {place}"
 

@@ -27,7 +27,9 @@ _NAMES = {
     "accesses_gradient": "accesses to storages for the gradient of a sequence",
     "time_sequence_s": "time of a sequence",
     "time_training_step_s": "time of a training step",
-    "energy_j": "energy spent since the start",
+    "energy_j": "energy spent since the start, with tests",
+    "learning_energy_j": "energy spent since the start",
+    "learning_time_s": "hardware time since the start",
 }
 _LONG = 1e12
 """Smallest whole number that is written with a power of ten."""

@@ -22,6 +22,7 @@ from hwsim.results import checksums
 from hwsim.results.checksums import CHECKSUMS
 from hwsim.results.study import reader
 from hwsim.results.study import table as tables
+from hwsim.results.study.pairs import OVER, WORDS
 from hwsim.results.study.store import FILE, StudyProgress, Trials
 
 STUDY = "study.yaml"
@@ -40,7 +41,7 @@ class StudyFolder(NamedTuple):
         table: `table.parquet`: a row per trial, system and chip.
         summary: `summary.csv`: a row per point, system and quantity.
         figures: the drawings in `figures/`, by name.
-        pairs: `pairs.csv`: systems compared in pairs, within seeds; empty if there is none.
+        pairs: `pairs.csv`: paired differences between systems, and between points of an axis; empty if there is none.
         curves: `curves.csv`: a row per test of a training; empty if there is none.
         progress: the progress of a study that is not finished, whose tables contain its trials so far; None for a
             finished one.
@@ -192,5 +193,5 @@ def _table(file: Path | StringIO, kinds: pd.DataFrame) -> pd.DataFrame:
 
     CSV does not distinguish null from a word, nor a name from a number: a system may be called `1` or `null`.
     """
-    known = kinds.dtypes.drop("non_finite", errors="ignore").to_dict() | {"first": "string", "second": "string"}
+    known = kinds.dtypes.drop("non_finite", errors="ignore").to_dict() | dict.fromkeys((*WORDS, OVER), "string")
     return pd.read_csv(file, dtype=known, keep_default_na=False, na_values=[""])

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Version of the format of run folders. Folders of version 1 do not state it."""
 
 
@@ -47,6 +47,28 @@ class SummaryPart(BaseModel):
         return self.model_dump(mode="json", exclude_unset=True)
 
 
+class Uncertainty(SummaryPart):
+    """A mean and its 95 % interval, for this seed: what other test sequences and other chips would have given."""
+
+    mean: Number = Field(description="The mean over chips.")
+    low: Number = Field(description="Low end of the interval, by test sequences and chips together.")
+    high: Number = Field(description="High end.")
+    over_sequences: tuple[Number, Number] | None = Field(
+        description="The interval by test sequences alone; null for losses."
+    )
+    over_chips: tuple[Number, Number] | None = Field(
+        description="The interval by chips alone (Student's t); null for a single chip."
+    )
+
+
+class SystemDifference(Uncertainty):
+    """The difference first − second of two systems, with the same test sequences and, if both are analog, chips."""
+
+    quantity: str = Field(description="`accuracy`; `loss` where there are no classes.")
+    first: str = Field(description="Name of a system.")
+    second: str = Field(description="Name of the other system.")
+
+
 class Spread(SummaryPart):
     """A quantity on the test set, over the chips."""
 
@@ -58,6 +80,24 @@ class Spread(SummaryPart):
         "an output at a step that carries a loss."
     )
     non_finite: int = Field(description="Number of chips with null.")
+    uncertainty: Uncertainty | None = Field(
+        None, description="The mean of an accuracy and its interval; absent for losses, and if a chip is not finite."
+    )
+
+
+class ReachedTarget(SummaryPart):
+    """What it took to reach the target: the state at the first test in which the median over chips was as high."""
+
+    updates: int = Field(description="Number of updates until then.")
+    updates_before: int | None = Field(
+        description="Number of updates at the test before, which was below the target; null if there is none."
+    )
+    energy_j: Known = Field(description="Energy of programming and training, without tests; null if it is unknown.")
+    time_s: Known = Field(description="Hardware time of programming and training; null if it is unknown.")
+    writes_per_device: Known = Field(
+        description="Writes per device, with the first programming, median over chips; null without devices."
+    )
+    chips: int = Field(description="Number of chips that reached the target by themselves, then or at another test.")
 
 
 class Alignment(SummaryPart):
@@ -359,6 +399,9 @@ class SystemSummary(SummaryPart):
     signal_health: SignalHealth | None = Field(
         description="Clipping and saturation of analog signals; null for machines without them, and in estimates."
     )
+    reached: ReachedTarget | None = Field(
+        None, description="What it took to reach the `target`; null if it was not reached, absent without one."
+    )
     diverged: Diverged | None = Field(description="Where learning diverged; null if it did not.")
     diagnostics: list[DiagnosticSummary] = Field(
         description="The quantities that the rule reports of itself, in its order, and the change of errors over time."
@@ -375,6 +418,15 @@ class Summary(SummaryPart):
     config_sha256: str = Field(description="Hash of the resolved experiment.")
     estimated: dict[str, Number] | None = Field(
         None, description="Expected statistics of the values that energy depends on; present only in estimates."
+    )
+    target: Number | None = Field(
+        None,
+        description="The accuracy that systems are compared at: one point below the lowest of their best medians, "
+        "systems that are not finite left out; absent without training or accuracies.",
+    )
+    differences: list[SystemDifference] = Field(
+        [],
+        description="Each two systems compared in pairs; absent without a test. Systems with lost chips are left out.",
     )
     systems: dict[str, SystemSummary] = Field(
         description="The systems by name; the first is the substrate (`substrate`, or the value of `called`)."

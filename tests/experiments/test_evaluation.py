@@ -79,7 +79,7 @@ def test_what_is_said_while_learning_costs_what_it_costs_in_a_test(kind: str, le
     np.testing.assert_allclose(meter.loss / count, found.loss, rtol=1e-12)
     if found.accuracy is not None:
         answers = count if episode.target_per_step else episode.batch
-        np.testing.assert_array_equal(meter.right / answers, found.accuracy)
+        np.testing.assert_array_equal(meter.right.sum(1) / answers, found.accuracy)
 
 
 TASKS: dict[str, dict[str, Any]] = {
@@ -144,7 +144,7 @@ def test_a_chip_that_says_no_number_has_neither_loss_nor_accuracy(kind: str, val
         whole = built(SCALED, rule("bptt"), episode, on="pcm_crossbar", chips=3)
         wanted = evaluate(whole, episode, 5)
         with np.errstate(invalid="ignore"):
-            assert list(np.isnan(meter.loss)) == list(np.isnan(meter.right)) == [False, True, False]
+            assert list(np.isnan(meter.loss)) == list(np.isnan(meter.right).all(1)) == [False, True, False]
             others = meter.loss[[0, 2]] / (episode.batch * episode.loss_steps)
         np.testing.assert_array_equal(others, wanted.loss[[0, 2]])
 

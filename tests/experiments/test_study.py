@@ -153,6 +153,11 @@ def test_the_summary_is_taken_over_chips_and_seeds(whole: Path) -> None:
 
 def test_systems_are_compared_within_seeds(whole: Path) -> None:
     found, pairs = pd.read_csv(whole / "table.csv"), pd.read_csv(whole / "pairs.csv")
+    assert set(zip(pairs["first"], pairs["second"], pairs["axis"].fillna(""), strict=True)) == {
+        ("substrate", "BPTT", ""),
+        *((system, system, axis) for system in ("substrate", "BPTT") for axis in ("bits", "steps")),
+    }
+    pairs = pairs[pairs["axis"].isna()].drop(columns=["axis", "against"])
     assert set(zip(pairs["first"], pairs["second"], strict=True)) == {("substrate", "BPTT")}
     assert set(pairs["quantity"]) == {f"cosine_{group}" for group in GROUPS}  # nothing is tested
     assert not pairs.isna().to_numpy().any()
@@ -206,9 +211,9 @@ def test_learning_curves_are_those_of_the_runs(tmp_path: Path) -> None:
     assert "BPTT" not in priced  # an exact machine has no energy
     counted = (tmp_path / "s" / "figures" / "over_updates.svg").read_text(encoding="utf-8")
     assert "BPTT" in counted
-    said = trials.differences(study_folder.read(tmp_path / "s"))
-    assert said is not None
-    assert [line.label for line in said.rows] == ["substrate − BPTT"] * 2
+    between, along = trials.differences(study_folder.read(tmp_path / "s"))
+    assert [line.label for line in between.rows] == ["substrate − BPTT"] * 2
+    assert len(along.rows) == 1
 
 
 def test_columns_of_learning_curves_are_checked() -> None:
@@ -611,7 +616,7 @@ def test_what_learning_lost_is_counted_in_every_table_and_drawn(tmp_path: Path) 
             assert (line["count"], line["non_finite"]) == (0, chips)
             assert np.isnan(line["median"])
     assert ("horizon_fresh_steps", "BPTT") not in summary.index  # it was not asked for
-    pairs = pd.read_csv(folder / "pairs.csv").query("quantity == 'accuracy'")
+    pairs = pd.read_csv(folder / "pairs.csv").query("quantity == 'accuracy' and axis.isna()")
     assert pairs[["rate", "count", "non_finite"]].to_numpy().tolist() == [[0.1, 2, 0], [1e30, 0, 2]]
     curves = pd.read_csv(folder / "curves.csv")
     assert list(curves["test_accuracy"].isna()) == list((curves["rate"] > 1) & (curves["updates"] > 0))

@@ -200,9 +200,11 @@ def test_a_system_that_is_lost_has_no_result_and_no_horizon(tmp_path):
         assert system["horizon"] is None
     last = found.metrics[found.metrics.updates == 3]
     assert len(last) == 3
-    assert last.drop(columns=["system", "chip", "updates", "epoch", "energy_j"]).isna().all(axis=None)
+    learned = ["train_loss", "test_loss", "test_accuracy", "horizon_fresh_steps", "horizon_frozen_steps"]
+    assert last[learned].isna().all(axis=None)
+    assert last.learning_time_s.gt(0).all()
     written = (tmp_path / "run" / "metrics.csv").read_text()
-    assert written.splitlines()[3] == "substrate,0,3,1,,,,,,"
+    assert written.splitlines()[3].startswith("substrate,0,3,1,,,")
     assert not {"nan", "inf"} & set(written.replace("\n", ",").split(","))
     assert "nan" not in (tmp_path / "run" / "energy.csv").read_text().replace("\n", ",").split(",")
 

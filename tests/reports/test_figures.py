@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from html import unescape
 from math import exp, log
 
 import numpy as np
@@ -12,12 +14,14 @@ from conftest import close
 from run_folders import Folders
 
 from hwsim.quantities import si
+from hwsim.reports import reached
 from hwsim.reports.answers import answers, compared
 from hwsim.reports.figures.canvas import PALETTE
 from hwsim.reports.figures.constants import _reach, constants
 from hwsim.reports.figures.horizon import _fresh, _point
 from hwsim.reports.figures.learning import scores
 from hwsim.reports.figures.memory import KEPT, occupancy_of
+from hwsim.reports.reached import Question
 from hwsim.reports.tables import KnownContribution, contributions
 
 _VISION = {
@@ -53,14 +57,18 @@ def test_energy_until_the_last_test_is_that_of_the_run(folders: Folders) -> None
     for name in ("substrate", "digital"):
         rows = tests[tests.system == name]
         assert list(rows.updates) == [0, 1, 2, 3, 4]
-        assert (np.diff(rows.energy_j) > 0).all()
+        assert (np.diff(rows.learning_energy_j) > 0).all()
         parts = run.energy[(run.energy.system == name) & (run.energy.part == "epoch")].groupby("epoch").energy_j.sum()
-        np.testing.assert_allclose(rows.energy_j, parts.sort_index().cumsum()[: len(rows)], rtol=1e-12)
-        assert rows.energy_j.iloc[-1] == close(run.systems[name].energy.run_j, rel=1e-12)
+        spent = run.metrics[run.metrics.system == name].groupby("updates").energy_j.first()
+        np.testing.assert_allclose(spent, parts.sort_index().cumsum()[: len(rows)], rtol=1e-12)
+        energy, shown = run.systems[name].energy, len(rows) * 4  # sequences in all tests
+        assert spent.iloc[-1] == close(energy.run_j, rel=1e-12)
+        tests_alone = spent.iloc[-1] - rows.learning_energy_j.iloc[-1]
+        assert tests_alone == close(shown * energy.inference_j_per_sequence, rel=0.05)  # of the last test
         accuracy = run.systems[name].accuracy
         assert rows["median"].iloc[-1] == accuracy.median
         assert rows.highest.iloc[-1] == max(accuracy.per_chip)
-    assert tests[tests.system == "exact"].energy_j.isna().all()
+    assert tests[tests.system == "exact"].learning_energy_j.isna().all()
 
 
 @pytest.mark.parametrize("name", ["substrate", "digital"])
@@ -138,8 +146,9 @@ def test_answers_are_made_from_the_numbers(folders: Folders) -> None:
     accuracy = f"{mine.accuracy.median:.1%}"
     assert accuracy in physicist.text
     joules, theirs = mine.energy.training_step_j, digital.energy.training_step_j
-    assert f"takes {si(joules, 'J')}, {compared(joules, theirs, 'less', 'more', 'digital')}" in architect.text
-    assert architect.tone == ("good" if joules < theirs else "bad")
+    assert f"takes {si(joules, 'J')}, {compared(joules, theirs, 'less', 'more', 'digital')}" in architect.reasons[1]
+    assert mine.reached.energy_j is not None
+    assert f"To reach {run.summary.target:.1%}, learning takes {si(mine.reached.energy_j, 'J')}" in architect.text
     assert any(line.startswith("substrate (fpe): " + accuracy) for line in researcher.reasons)
     fill = 100 * mine.efficiency.tile_fill
     assert fill < 10
@@ -164,3 +173,62 @@ def test_what_is_not_known_is_not_said(folders: Folders) -> None:
 )
 def test_ratios_in_words(mine: float, other: float, said: str) -> None:
     assert compared(mine, other, "less", "more", "it") == said
+
+
+# ---- what it takes to reach an accuracy ---------------------------------------------------------------------------
+
+
+def test_what_it_takes_to_reach_an_accuracy_is_in_the_summary_the_table_and_the_page(
+    folders: Folders, page: Callable[[str], str]
+) -> None:
+    run = folders("full")
+    mine, metrics = run.systems["substrate"].reached, run.metrics[run.metrics.system == "substrate"]
+    assert mine is not None
+    assert run.summary.target is not None
+    medians = metrics.groupby("updates").test_accuracy.median()
+    assert mine.updates == medians[medians >= run.summary.target - 1e-12].index[0]
+    at = metrics[metrics.updates == mine.updates]
+    assert (mine.energy_j, mine.time_s) == (at.learning_energy_j.iloc[0], at.learning_time_s.iloc[0])
+    assert mine.writes_per_device == at.writes_per_device.median()
+    (table,) = reached.tables(run.metrics, run.systems, Question())
+    assert table.title.startswith(f"To reach {run.summary.target:.1%} on the test, one point below the best median of ")
+    rows = {line.label: line.cells for line in table.rows}
+    assert rows["energy"][0].value == mine.energy_j
+    assert table.title in unescape(page("full"))
+
+
+def test_a_system_that_does_not_get_there_shows_that_it_did_not(folders: Folders) -> None:
+    run = folders("full")
+    best = run.metrics.groupby(["system", "updates"]).test_accuracy.median().groupby("system").max()
+    (table,) = reached.tables(run.metrics, run.systems, Question(accuracy=min(best.max() + 0.001, 1)))
+    assert {cell.text for line in table.rows[:1] for cell in line.cells} == {"not reached"} or best.max() == 1
+    said = reached.remarks(run.metrics, run.systems, Question(accuracy=1.0))
+    assert any(line.startswith("substrate did not reach 100.0%; its best median was") for line in said)
+    assert "Substrate does not reach 100.0%" in answers(run, Question(accuracy=1.0))[1].text
+    assert answers(run, Question(accuracy=1.0))[1].tone == "bad"
+
+
+def test_learning_costs_what_the_run_costs_without_its_tests(folders: Folders) -> None:
+    """Steps of training are alike in what they count: the last tests are apart by one step and its writes."""
+    run = folders("full")
+    metrics = run.metrics[run.metrics.system == "digital"].set_index("updates")
+    step = run.systems["digital"].energy.training_step_j
+    np.testing.assert_allclose(np.diff(metrics.learning_energy_j), step, rtol=0.02)
+    seconds = run.systems["digital"].time.training_step_s
+    np.testing.assert_allclose(np.diff(metrics.learning_time_s), seconds, rtol=1e-9)
+    writes = run.metrics[(run.metrics.system == "substrate") & (run.metrics.updates == 4)].writes_per_device
+    assert writes.median() == close(run.systems["substrate"].weights.writes_per_device)
+
+
+def test_uncertainties_stand_in_the_summary(folders: Folders) -> None:
+    run = folders("full")
+    spread = run.systems["substrate"].accuracy
+    assert spread.uncertainty.mean == close(np.mean(spread.per_chip))
+    assert spread.uncertainty.low < spread.uncertainty.mean < spread.uncertainty.high
+    named = {(each.first, each.second): each for each in run.summary.differences}
+    assert list(named) == [("substrate", "digital"), ("substrate", "exact"), ("digital", "exact")]
+    apart = np.mean(spread.per_chip) - run.systems["digital"].accuracy.per_chip[0]
+    assert named["substrate", "digital"].mean == close(apart, abs=1e-15)
+    assert named["digital", "exact"].over_chips is None
+    assert {each.quantity for each in folders("regression").summary.differences} == {"loss"}
+    assert folders("untrained").summary.target is None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import re
+import runpy
 from collections.abc import Callable
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
@@ -182,6 +184,17 @@ def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         html.write(tmp_path / "none" / "a.html", "three")
 
 
+def test_the_picture_of_a_run_stands_by_itself(folders: Folders) -> None:
+    """Colours of the page fall back on their own, and letters on those that the drawing was measured with."""
+    made = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "picture.py"))["picture"](folders("full"))
+    root = ElementTree.fromstring(made)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert root.get("width") == "560"
+    assert "substrate" in "".join(root.itertext())
+    assert not re.search(r"var\(--\w+\)", made)
+    assert "font-family" in (root.get("style") or "")
+
+
 # ---- comparisons ---------------------------------------------------------------------------------------------
 
 
@@ -275,7 +288,8 @@ def study(tmp_path: Path) -> Path:
     for bits, joules in ((4, 1e-9), (8, 2e-9)):
         for system, rule in (("substrate", "fpe"), ("BPTT", "bptt")):
             where = {"bits": bits, "system": system, "rule": rule, "machine": "m"}
-            rows.append({**where, "seed": 0, "status": "done", "error": None, "chip": 0, "non_finite": bits == 4})
+            row = {"seed": 0, "status": "done", "error": None, "chip": 0, "accuracy": None if bits == 4 else bits / 10}
+            rows.append({**where, **row, "non_finite": bits == 4})
             for quantity, value in (("accuracy", bits / 10), ("energy_training_step_j", joules)):
                 lines.append({**where, "quantity": quantity, "median": value, "min": value, "max": value, "count": 1})
     rows.append({"bits": 2, "system": None, "seed": 0, "status": "failed", "error": "it <i>broke</i>\nhere"})
@@ -300,7 +314,8 @@ def test_a_study_has_a_page(study: Path) -> None:
         "1 trials failed and are in no median.",
         "1 × it &lt;i&gt;broke&lt;/i&gt;",
         "2 of 5 rows contain something that is not finite",
-        "Substrate does best at bits 8: accuracy 80.0%.",
+        "Substrate is good enough at bits 8.",
+        "It does best at bits 8: 80.0%.",
         "A training step takes 1 nJ to 2 nJ.",
     ):
         assert said in page, said
@@ -316,7 +331,7 @@ def test_what_points_are_called_is_read_as_it_was_written(study: Path) -> None:
     found = study_folder.read(study)
     assert set(found.table["bits"]) == {"NA", "null", "1.0"}
     assert set(found.summary["bits"]) == {"null", "1.0"}
-    assert "does best at bits 1.0" in html.of_study(found)
+    assert "does best at bits 1.0: 80.0%" in html.of_study(found)
 
 
 def test_figures_that_are_no_drawings_are_refused(study: Path) -> None:

@@ -24,6 +24,7 @@ from hwsim.errors import MemoryEstimateError, ResultsError
 from hwsim.experiments import wear
 from hwsim.experiments.run import Run, run
 from hwsim.results import run_folder, whole
+from hwsim.results.summary import SCHEMA_VERSION
 from hwsim.results.tables import CONDUCTANCE, TABLES, WORDS, WRITES
 from hwsim.units.devices import Devices
 from hwsim.units.mapping import Mapping
@@ -54,7 +55,7 @@ def folder(made: Run, tmp_path: Path) -> Path:
 def test_what_is_read_is_what_was_found(made: Run) -> None:
     found = run_folder.read(str(made.folder))
     assert found.summary == made.summary
-    assert found.summary.schema_version == 5
+    assert found.summary.schema_version == SCHEMA_VERSION
     assert list(found.systems) == ["substrate", "BPTT"]
     assert config.compose(Document("again", found.config)).resolved() == made.experiment.resolved()
     for name in ("energy", "memory", "metrics"):
@@ -106,7 +107,7 @@ Spoil = Callable[[Path], object]
             lambda f: change(f, schema_version=None),
             f"made by an older hwsim ({hwsim.__version__}; its schema_version is 1",
         ),
-        (lambda f: change(f, schema_version=6), "made by a newer hwsim (0.1.0; its schema_version is 6, and this one"),
+        (lambda f: change(f, schema_version=7), "made by a newer hwsim (0.1.0; its schema_version is 7, and this one"),
         (lambda f: change(f, schema_version="two"), "its schema_version is 'two'"),
         (lambda f: change(f, seed=99), "summary.json is not as it was written (truncated, or changed by hand)"),
         (lambda f: (f / "energy.csv").unlink(), "is incomplete: energy.csv is missing; run its config.yaml again"),

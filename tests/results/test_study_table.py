@@ -27,7 +27,7 @@ from hwsim.config.grid import Grid
 from hwsim.errors import MemoryEstimateError, OutputError, ResultsError
 from hwsim.results import study_folder
 from hwsim.results.study import table
-from hwsim.results.study.pairs import COMPARED, pairs
+from hwsim.results.study.pairs import COMPARED, EACH, pairs
 from hwsim.results.study.store import FILE, KeptTrial, TrialResult, TrialStore
 from hwsim.results.study_folder import STUDY, StudyFolder
 
@@ -99,7 +99,7 @@ def summary(number: int, **more: Any) -> str:
 
 def metrics(number: int, updates: tuple[int, ...] = (0, 5)) -> str:
     data = [
-        [name, chip, update, 0, None, None, 0.5 + update, accuracy(number, name, chip), None, None]
+        [name, chip, update, 0, *[None] * 5, 0.5 + update, accuracy(number, name, chip), None, None]
         for name, chips in CHIPS.items()
         for update in updates
         for chip in range(chips)
@@ -255,7 +255,9 @@ def test_chips_without_a_number_are_counted_and_left_out_of_statistics(tmp_path:
 def test_pairs_are_students_t_within_seeds_at_each_point(store: TrialStore) -> None:
     study = asked()
     found = table.tables(study, store)[table.PAIRS]
-    assert list(found.columns[:5]) == ["bits", "steps", "quantity", "first", "second"]
+    assert list(found.columns[:7]) == ["bits", "steps", "quantity", "first", "second", "axis", "against"]
+    assert set(found["over"]) == {"seeds"}
+    found = found[found["axis"].isna()]
     assert set(zip(found["quantity"], found["first"], found["second"], strict=True)) == {
         ("accuracy", "substrate", "BPTT")
     }
@@ -307,6 +309,65 @@ def test_seeds_with_lost_chips_are_in_no_difference_but_counted() -> None:
     assert pairs(one, chips_of({(0, "A"): [None], (0, "B"): [0.5]}), both).empty  # nor would it if all were finite
 
 
+def test_with_one_seed_chips_are_compared_and_a_digital_machine_stands_beside_each() -> None:
+    both = {("A", "accuracy"), ("B", "accuracy")}
+    values: dict[tuple[int, str], list[float | None]] = {(0, "A"): [0.5, 0.7, None, 0.6], (0, "B"): [0.4]}
+    (line,) = pairs(without_axes(), chips_of(values), both).to_dict("records")
+    assert (line["over"], line["mean"], line["leads"]) == ("chips", close(0.2), 3)
+    assert (line["count"], line["non_finite"]) == (3, 1)
+    assert line["high"] - line["mean"] == close(stats.t.isf(0.025, 2) * 0.1 / 3**0.5)
+
+
+def test_points_of_an_axis_are_compared_within_seeds_all_else_alike(store: TrialStore) -> None:
+    study = asked()
+    found = table.tables(study, store)[table.PAIRS]
+    found = found[found["axis"].notna() & (found["first"] == "substrate")]
+    assert (found["first"] == found["second"]).all()
+    asked_of = [tuple(row) for row in found[["axis", "bits", "steps", "against"]].to_numpy()]
+    assert sorted(asked_of) == [
+        ("bits", 8, 2, "4"), ("bits", 8, 4, "4"), ("steps", 4, 4, "2"), ("steps", 8, 4, "2")
+    ]  # fmt: skip
+
+    def means(bits: int, steps: int) -> dict[int, float]:
+        numbers = [number for number in OVER if place(number)[:2] == (bits, steps) and number != 4]
+        return {
+            place(number)[2]: np.mean([accuracy(number, "substrate", chip) for chip in range(3)]) for number in numbers
+        }
+
+    for line in found.to_dict("records"):
+        here = means(line["bits"], line["steps"])
+        there = means(*(4, line["steps"]) if line["axis"] == "bits" else (line["bits"], 2))
+        shared = sorted(here.keys() & there.keys())
+        one, other = (np.array([each[seed] for seed in shared]) for each in (here, there))
+        interval = stats.ttest_rel(one, other).confidence_interval(0.95)
+        assert line["count"] == len(shared) > 1
+        assert (line["mean"], line["low"], line["high"]) == close((np.mean(one - other), interval.low, interval.high))
+
+
+def test_values_of_a_long_axis_are_compared_with_the_one_before() -> None:
+    values = list(range(4, 4 + EACH + 1))
+    study = asked(
+        run_folders.STUDY.replace("values: [4, 8]", f"values: {values}").replace("values: [2, 4]", "values: [2]")
+    )
+    rows = [
+        {
+            "bits": bits,
+            "steps": 2,
+            "seed": seed,
+            "system": "A",
+            "chip": 0,
+            "status": "done",
+            "accuracy": bits / (9 + seed),
+        }
+        for bits in values
+        for seed in range(2)
+    ]
+    made = pd.DataFrame(rows).reindex(columns=["bits", "steps", *COLUMNS]).assign(non_finite=False)
+    found = pairs(study, made, {("A", "accuracy")})
+    assert list(zip(found["bits"], found["against"], strict=True)) == [(each, str(each - 1)) for each in values[1:]]
+    assert (found["leads"] == 2).all()
+
+
 def test_each_two_systems_are_compared_once_and_in_their_order() -> None:
     draw = np.random.default_rng(3)
     values = {(seed, name): [float(draw.uniform())] for seed in range(3) for name in "CAB"}
@@ -340,8 +401,6 @@ def test_curves_are_the_tests_of_trials_in_which_something_was_trained(tmp_path:
     ]
     names = ["bits", "steps", "seed", "system", "chip", "updates", "test_accuracy"]
     assert "test_accuracy" in CURVES
-    at = list(METRICS).index("test_accuracy")
-    assert at == 7
     assert list(found[names].itertuples(index=False, name=None)) == wanted
 
 
@@ -384,7 +443,7 @@ def test_systems_whose_names_look_like_numbers_or_nothing_keep_them(names: list[
         for number in range(3):
             said = {name: {**system(number, "substrate"), "rule": "none"} for name in names}
             text = run_folders.summary({"systems": said}).text()
-            data = [[name, 0, 5, 0, *[None] * 4, *[None] * 2] for name in names]
+            data = [[name, 0, 5, 0, *[None] * (len(METRICS) - 4)] for name in names]
             curve = json.dumps({"columns": list(METRICS), "data": data})
             made.keep([number], f"{number}", TrialResult("done", summary=text, metrics=curve))
         folder = folder_of(made, study)
@@ -397,7 +456,8 @@ def test_systems_whose_names_look_like_numbers_or_nothing_keep_them(names: list[
             assert list(found.summary["system"].unique()) == names
             assert set(found.summary["rule"]) == {"none"}
             assert list(found.curves["system"].unique()) == names
-            both = list(zip(found.pairs["first"], found.pairs["second"], strict=True))
+            between = found.pairs[found.pairs["axis"].isna()]
+            both = list(zip(between["first"], between["second"], strict=True))
             assert both == [(one, other) for at, one in enumerate(names) for other in names[at + 1 :]]
 
 
@@ -406,10 +466,15 @@ def test_tables_with_nothing_in_them_are_not_written_and_old_ones_go(store: Tria
     table.write(tmp_path / "s", study, store)
     assert all((tmp_path / "s" / name).is_file() for name in table.FILES)
     with TrialStore(tmp_path / "other.sqlite") as one:
-        one.keep([0], "a", TrialResult("done", summary=summary(0), metrics=metrics(0, (0,))))
+        said = summary(0, chips=1, accuracy=spread([0.5]))
+        one.keep([0], "a", TrialResult("done", summary=said, metrics=metrics(0, (0,))))
         table.write(tmp_path / "s", study, one)
     there = {name for name in table.FILES if (tmp_path / "s" / name).is_file()}
-    assert there == {table.TABLE, table.TYPED, table.SUMMARY}  # one seed has no pairs, and nothing was trained
+    assert there == {
+        table.TABLE,
+        table.TYPED,
+        table.SUMMARY,
+    }  # one seed of one chip has no pairs, and nothing was trained
     table.remove(tmp_path / "s")
     assert not any((tmp_path / "s" / name).exists() for name in table.FILES)
     table.remove(tmp_path / "s")

@@ -7,20 +7,31 @@ from collections.abc import Iterable
 import pandas as pd
 
 from hwsim.quantities import si
-from hwsim.reports.figures.canvas import DASHES, MARKERS, SERIES, Drawing, canvas, drawing, legend, percent, quantities
+from hwsim.reports.figures.canvas import (
+    DASHES,
+    MARKERS,
+    MUTED,
+    SERIES,
+    Drawing,
+    canvas,
+    drawing,
+    legend,
+    percent,
+    quantities,
+)
 from hwsim.results.run_folder import RunFolder
 
 
 def scores(run: RunFolder) -> pd.DataFrame:
-    """The tests of each system: the energy spent until the end of the test, and the median and range over chips.
+    """The tests of each system: the energy that learning took until then, and the median and range over chips.
 
-    Columns: system; updates; energy_j, NaN if unknown; median, lowest and highest, over the chips that have a number;
-    lost, the number of chips that have none.
+    Columns: system; updates; learning_energy_j, NaN if unknown; median, lowest and highest, over the chips that have a
+    number; lost, the number of chips that have none.
     """
     tests = run.metrics.groupby(["system", "updates"], sort=False)
     of_chips = tests[measured(run)].agg(median="median", lowest="min", highest="max")
     lost = tests.test_loss.agg(lambda losses: int(losses.isna().sum())).rename("lost")
-    return pd.concat([tests.energy_j.first(), of_chips, lost], axis=1).reset_index()
+    return pd.concat([tests.learning_energy_j.first(), of_chips, lost], axis=1).reset_index()
 
 
 def measured(run: RunFolder) -> str:
@@ -28,7 +39,7 @@ def measured(run: RunFolder) -> str:
     return "test_loss" if all(system.accuracy is None for system in run.systems.values()) else "test_accuracy"
 
 
-def learning(tests: pd.DataFrame, names: Iterable[str], measure: str) -> Drawing | None:
+def learning(tests: pd.DataFrame, names: Iterable[str], measure: str, target: float | None = None) -> Drawing | None:
     """A line per system whose energy is known; over updates if no energy is known.
 
     None if there are fewer than two tests, or if no chip has a number in any test.
@@ -37,15 +48,18 @@ def learning(tests: pd.DataFrame, names: Iterable[str], measure: str) -> Drawing
         made: the tests, as `scores` gives them.
         names: the names of all systems, whose order determines their colours.
         measure: `test_accuracy` or `test_loss`.
+        target: an accuracy that gets a line.
     """
     if tests.updates.nunique() < 2 or tests["median"].isna().all():
         return None
     accuracy = measure == "test_accuracy"
-    known = tests[tests.groupby("system").energy_j.transform(lambda column: column.notna().any())]
+    known = tests[tests.groupby("system").learning_energy_j.transform(lambda column: column.notna().any())]
     priced = bool(known["median"].notna().any())
     shown = known if priced else tests
-    over = "energy_j" if priced else "updates"
+    over = "learning_energy_j" if priced else "updates"
     wide = priced and _far_apart(shown)
+    if wide:
+        shown = shown[shown[over] > 0]  # before the first update a machine without devices has spent nothing
     with canvas(290) as figure:
         axes = figure.subplots()
         for place, system in enumerate(names):
@@ -63,11 +77,17 @@ def learning(tests: pd.DataFrame, names: Iterable[str], measure: str) -> Drawing
                 color=colour,
                 label=system,
             )
+        if target is not None and accuracy:
+            axes.axhline(target, color=MUTED, linewidth=0.9, dashes=(4, 3), zorder=1)
+            axes.annotate(
+                f"{target:.1%}", (1, target), (-2, -4), xycoords=("axes fraction", "data"), textcoords="offset points",
+                ha="right", va="top", fontsize=9, color=MUTED,
+            )  # fmt: skip
         if wide:
             axes.set_xscale("log")
         if priced:
             quantities(axes.xaxis, "J", log=wide)
-        axes.set_xlabel("energy spent since the start" if priced else "updates")
+        axes.set_xlabel("energy of learning since the start" if priced else "updates")
         axes.set_ylabel("test accuracy" if accuracy else "test loss")
         if accuracy:
             percent(axes.yaxis)
@@ -86,7 +106,7 @@ def learning(tests: pd.DataFrame, names: Iterable[str], measure: str) -> Drawing
 
 def _far_apart(shown: pd.DataFrame) -> bool:
     """Whether some systems spend so much more than others that one axis cannot show both."""
-    spent = shown.groupby("system").energy_j.max()
+    spent = shown.groupby("system").learning_energy_j.max()
     return bool(spent.min() > 0 and spent.max() > 20 * spent.min())
 
 
@@ -96,9 +116,9 @@ def _heading(shown: pd.DataFrame, priced: bool, accuracy: bool) -> str:
     if pd.isna(last["median"]):
         return f"{first} has no finite {'accuracy' if accuracy else 'loss'} after {int(last.updates)} updates"
     value = f"{last['median']:.1%}" if accuracy else f"a loss of {last['median']:.3g}"
-    if not priced or pd.isna(last.energy_j):
+    if not priced or pd.isna(last.learning_energy_j):
         return f"{first} reaches {value} after {int(last.updates)} updates"
-    return f"{first} reaches {value} for {si(last.energy_j, 'J')}"
+    return f"{first} reaches {value} for {si(last.learning_energy_j, 'J')}"
 
 
 def _left_out(shown: pd.DataFrame) -> str:

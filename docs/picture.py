@@ -1,0 +1,36 @@
+"""The picture at the top of the README: the learning curves of a run, as its report draws them.
+
+hwsim run quickstart && python docs/picture.py runs/quickstart docs/figures/quickstart.svg
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import hwsim
+from hwsim.reports import reached
+from hwsim.reports.figures.learning import learning, measured, scores
+from hwsim.results.run_folder import RunFolder
+
+SIZE = 560
+"""Width in pixels."""
+
+
+def picture(run: RunFolder) -> str:
+    """The figure as a file of its own: on white, with the letters that it was measured with."""
+    goal = reached.target(run.metrics, run.systems, reached.Question())
+    drawn = learning(scores(run), run.systems, measured(run), goal and goal.accuracy)
+    if drawn is None:
+        raise SystemExit(f"{run.path}: nothing was trained, so there is no learning curve")
+    head, _, body = drawn.svg.partition(">")
+    head = head.replace("fill:var(--ink)", "fill:#1b2327;font-family:'DejaVu Sans',Verdana,sans-serif")
+    return f'{head} width="{SIZE}"><rect width="100%" height="100%" fill="#ffffff"/>{body}\n'
+
+
+if __name__ == "__main__":
+    folder, file = sys.argv[1:]
+    found = hwsim.read(folder)
+    if not isinstance(found, RunFolder):
+        raise SystemExit(f"{folder} is the folder of a study; its figures are in {folder}/figures")
+    Path(file).write_text(picture(found), encoding="utf-8")

@@ -1,0 +1,132 @@
+"""What it takes to reach an accuracy at each point of a study, and what an energy reaches there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from hwsim.quantities import si
+from hwsim.reports import trials
+from hwsim.reports.reached import NOT_REACHED, Question
+from hwsim.reports.tables import NOTHING, Table, TableCell, TableRow
+from hwsim.results import reaching
+from hwsim.results.reaching import Reaching, Target, Tested
+from hwsim.results.study_folder import StudyFolder
+
+Place = tuple[Any, ...]
+
+
+def target(study: StudyFolder, asked: Question) -> Target | None:
+    """The accuracy that is asked for; else one point below the lowest of the systems' best medians over all points.
+
+    A system counts at no point where a chip of it is not finite. None without a training that is finite.
+    """
+    if asked.accuracy is not None:
+        return Target(asked.accuracy)
+    best: dict[str, list[Tested]] = {}
+    for place, metrics in _at_points(study):
+        lost = _lost(study, place)
+        for name, points in reaching.tests(metrics).items():
+            best[name] = best.get(name, []) + (points if name not in lost else [])
+    return reaching.default_target({name: points for name, points in best.items() if points})
+
+
+def tables(study: StudyFolder, asked: Question) -> list[Table]:
+    """A row for each point and system; the second table is that of the budget, if there is one."""
+    goal = target(study, asked)
+    if goal is None:
+        return []
+    reached, bought = list[TableRow](), list[TableRow]()
+    columns, words = trials.axes(study), trials.vocabulary(study)
+    for place, metrics in _at_points(study):
+        point = [TableCell(words.value(name, value, bare=True)) for name, value in zip(columns, place, strict=True)]
+        lost = _lost(study, place)
+        for name, found in reaching.reaching(metrics, goal.accuracy).items():
+            memory = _memory(study, place, name)
+            reached.append(TableRow(name, (*point, *_row(found, memory, diverged=name in lost))))
+        if asked.budget is not None:
+            for name, at in reaching.within(metrics, asked.budget).items():
+                bought.append(TableRow(name, (*point, *_bought(at))))
+    heads = tuple(words.column(name) for name in columns)
+    why = f", one point below the best median of {goal.lowest}, the lowest" if goal.lowest else ""
+    made = [
+        Table(
+            f"To reach {goal.accuracy:.1%} on the test, medians over chips and seeds{why}",
+            (
+                *heads,
+                "energy",
+                "… at the test before",
+                "time",
+                "writes / device",
+                "updates",
+                "reached by",
+                "best median",
+                "memory",
+            ),
+            tuple(reached),
+            corner="system",
+        )
+    ]
+    if asked.budget is not None:
+        title = f"What {si(asked.budget, 'J')} of learning reaches: the last test within it"
+        made.append(Table(title, (*heads, "accuracy", "updates", "energy"), tuple(bought), corner="system"))
+    return [table for table in made if table.rows]
+
+
+def _at_points(study: StudyFolder) -> Iterator[tuple[Place, pd.DataFrame]]:
+    """The tests at each point; each chip of each seed has a number of its own."""
+    curves, columns = study.curves, trials.axes(study)
+    if curves.empty or not {*reaching.SPENT, "test_accuracy"} <= set(curves):
+        return
+    chips = curves.groupby(["seed", "chip"], sort=False).ngroup()
+    numbered = curves.assign(chip=chips)
+    if not columns:
+        yield (), numbered
+        return
+    for key, rows in numbered.groupby(columns, sort=False, dropna=False):
+        yield tuple(key), rows
+
+
+def _rows_at(study: StudyFolder, place: Place) -> pd.DataFrame:
+    table = study.table[study.table["status"] == "done"]
+    for name, value in zip(trials.axes(study), place, strict=True):
+        table = table[table[name] == value]
+    return table
+
+
+def _lost(study: StudyFolder, place: Place) -> set[str]:
+    """The systems that are not finite at a point."""
+    rows = _rows_at(study, place)
+    return set(rows.loc[rows["non_finite"].fillna(False).astype(bool), "system"].astype(str))
+
+
+def _memory(study: StudyFolder, place: Place, system: str) -> float | None:
+    rows = _rows_at(study, place)
+    held = rows.loc[rows["system"] == system, "peak_memory_bytes"].dropna()
+    return float(held.median()) if len(held) else None
+
+
+def _row(found: Reaching, memory: float | None, diverged: bool) -> tuple[TableCell, ...]:
+    at, reached = found.at, sum(chip is not None for chip in found.chips)
+    by = TableCell(f"{reached} of {len(found.chips)}", reached, "(not finite later)" if diverged and at else "")
+    best = NOTHING if found.best.highest is None else TableCell(f"{found.best.accuracy:.1%}", found.best.accuracy)
+    more = by, best, _cell(memory, "B")
+    if at is None:
+        return NOT_REACHED, NOTHING, NOTHING, NOTHING, NOTHING, *more
+    before = None if found.before is None else found.before.energy
+    writes = NOTHING if at.writes is None else TableCell(f"{at.writes:.3g}", at.writes)
+    updates = TableCell(str(at.updates), at.updates)
+    return _cell(at.energy, "J"), _cell(before, "J"), _cell(at.seconds or None, "s"), writes, updates, *more
+
+
+def _bought(at: Tested | None) -> tuple[TableCell, ...]:
+    if at is None:
+        return TableCell("no test yet"), NOTHING, NOTHING
+    accuracy = TableCell(f"{at.accuracy:.1%}", at.accuracy) if at.accuracy >= 0 else TableCell("not finite")
+    return accuracy, TableCell(str(at.updates), at.updates), _cell(at.energy, "J")
+
+
+def _cell(value: float | None, unit: str) -> TableCell:
+    return NOTHING if value is None else TableCell(si(value, unit), value)
