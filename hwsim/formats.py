@@ -85,6 +85,17 @@ def parse(name: str) -> Format:
     raise ValueError(f"no number format {name!r}; allowed: {NAMES}, with 2 to 32 bits of which fewer are fraction bits")
 
 
+def coarser(name: str) -> str | None:
+    """The format with one fraction bit fewer; None if there is none, as for floating point.
+
+    >>> coarser("fixed<16,12>")
+    'fixed<15,11>'
+    """
+    match = _FIXED.match(name)
+    bits, fraction = (int(match[1]), int(match[2])) if match else (0, 0)
+    return f"fixed<{bits - 1},{fraction - 1}>" if bits > 2 and fraction > 0 else None
+
+
 def _valid(name: str) -> str:
     return parse(name).name
 

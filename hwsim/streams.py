@@ -5,8 +5,17 @@ a running number. So adding a unit, a chip or a worker leaves every other draw a
 """
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
+
+
+def numbered(chips: int | Sequence[int]) -> Sequence[int]:
+    """The numbers of chips, by which their streams are named: the first so many, or those that are given.
+
+    Chips with the same number have the same draws.
+    """
+    return range(chips) if isinstance(chips, int) else chips
 
 
 def key(seed: int, *names: str | int) -> int:

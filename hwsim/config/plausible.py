@@ -474,6 +474,7 @@ UNBOUNDED: dict[type[BaseModel], dict[str, str]] = {
         "tiles.phases": "1, 2 or 4",
         "tiles.scale.*": "factors from one node to another",
         "tiles.weight_range": "a choice, in units of the network's numbers",
+        "tiles.reach": "a choice: what if?",
         "ranges.*": "choices, in units of the network's numbers",
         "*.bits": "2 to 24, or it is an error",
         "*.shared_by": "a choice",

@@ -8,7 +8,7 @@ cell or optimizer has to say how much memory its simulation takes.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -181,8 +181,8 @@ class Counted(Shapes):
     def rounding(self, format: Format, dtype: np.dtype) -> Any:  # noqa: A002
         return None if Numerics.rounding(self, format, dtype) is None else self.copy
 
-    def generators(self, seed: int, chips: int, *names: str) -> list[np.random.Generator]:
-        self.gauge.pass_by(chips * _STREAM)
+    def generators(self, seed: int, chips: Sequence[int], *names: str) -> list[np.random.Generator]:
+        self.gauge.pass_by(len(chips) * _STREAM)
         return []
 
 

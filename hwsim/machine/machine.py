@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from hwsim import formats
+from hwsim import formats, streams
 from hwsim.accounts.energy import NoPrices, Prices
 from hwsim.accounts.memory import WEIGHTS
 from hwsim.errors import CausalityError
@@ -72,7 +72,8 @@ class Machine:
     once; it leaves one record; it touches no storage but its own; its record does not depend on values.
 
     Attributes:
-        chips: independent instances, simulated side by side.
+        chips: how many independent instances are simulated side by side.
+        numbers: their numbers, which name their random streams.
         numerics: what its operations do to values.
         functions: what computes each operation; on strict machines shapes of results are checked.
         strict: overwrite every value with NaN when its step ends, so that one smuggled out poisons what uses it.
@@ -131,9 +132,16 @@ class Machine:
     """How long registers hold their values in each pass, for those that leak."""
 
     def __init__(
-        self, *, chips: int = 1, seed: int = 0, dtype: str = "float64", strict: bool = False, numerics: Numerics = EXACT
+        self,
+        *,
+        chips: int | Sequence[int] = 1,
+        seed: int = 0,
+        dtype: str = "float64",
+        strict: bool = False,
+        numerics: Numerics = EXACT,
     ) -> None:
-        self.chips, self.seed, self.strict, self.numerics = chips, seed, strict, numerics
+        self.numbers = streams.numbered(chips)
+        self.chips, self.seed, self.strict, self.numerics = len(self.numbers), seed, strict, numerics
         self.dtype = np.dtype(dtype)
         self.update = formats.parse(dtype)
         self.finishes = strict

@@ -6,7 +6,7 @@ machine sees shapes only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -210,9 +210,9 @@ class Numerics:
             return lambda x: x.astype(format.dtype).astype(dtype)
         return format.round
 
-    def generators(self, seed: int, chips: int, *names: str) -> list[np.random.Generator]:
-        """A stream per chip."""
-        return [streams.generator(seed, f"chip {chip}", *names) for chip in range(chips)]
+    def generators(self, seed: int, chips: Sequence[int], *names: str) -> list[np.random.Generator]:
+        """A stream per chip, of these numbers."""
+        return [streams.generator(seed, f"chip {chip}", *names) for chip in chips]
 
 
 EXACT = Numerics()

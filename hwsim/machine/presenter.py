@@ -156,6 +156,8 @@ class Presenter:
             value = self._targets[index if machine.episode.target_per_step else 0]
         else:
             value = (self._inputs if what == "input" else self._masks)[index]
+        if value.ndim == 3:  # the input of each chip
+            return machine.numerics.copy(value) if machine.strict else value
         alone = machine.chips == 1 and not machine.strict
         return value[None] if alone else machine.numerics.beside(value, machine.chips)
 

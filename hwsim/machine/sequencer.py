@@ -283,7 +283,7 @@ class Sequencer:
         """The named stream."""
         source = self._sources.get(name)
         if source is None:
-            source = self._sources[name] = Source(self._machine.seed, name, self._machine.chips)
+            source = self._sources[name] = Source(self._machine.seed, name, self._machine.numbers)
         return source
 
     def moment(self, source: Source) -> Moment:

@@ -6,7 +6,7 @@ costs depend on besides shapes, the activities of crossbar tiles, is expected ra
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -162,5 +162,5 @@ class Shapes(Numerics):
     def rounding(self, format: Format, dtype: np.dtype) -> None:  # noqa: A002
         return None
 
-    def generators(self, seed: int, chips: int, *names: str) -> list[np.random.Generator]:
+    def generators(self, seed: int, chips: Sequence[int], *names: str) -> list[np.random.Generator]:
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ class Stage(Carrier, Protocol):
     """A machine, as its own parts see it; `Machine` says what each of these is."""
 
     chips: int
+    numbers: Sequence[int]
     seed: int
     dtype: np.dtype
     strict: bool

@@ -1,5 +1,6 @@
 """Kinds of machines: which units there are, and where an operation goes; one file each, found by its name."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hwsim.catalogue import choice, implementation, members
@@ -19,16 +20,26 @@ def kind_of(options: Any) -> type[Machine]:
     return kind
 
 
-def build(options: Any, *, chips: int = 1, seed: int = 0, strict: bool = False, numerics: Numerics = EXACT) -> Machine:
+def build(
+    options: Any,
+    *,
+    chips: int | Sequence[int] = 1,
+    seed: int = 0,
+    strict: bool = False,
+    numerics: Numerics = EXACT,
+    each: Sequence[Any] = (),
+) -> Machine:
     """The machine that `options` describe.
 
     Args:
-        chips: instances side by side; machines that are all alike are made once.
+        chips: how many instances stand side by side, or their numbers; machines that are all alike are made once.
         strict: poison values when their step ends.
         numerics: what operations do to values.
+        each: the options of each chip, where they differ in imperfections that chips side by side may differ in.
     """
     kind: Any = kind_of(options)
-    made: Machine = kind(options, chips=chips, seed=seed, strict=strict, numerics=numerics)
+    more = {"each": each} if each else {}
+    made: Machine = kind(options, chips=chips, seed=seed, strict=strict, numerics=numerics, **more)
     return made
 
 

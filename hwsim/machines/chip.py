@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Storage
 from hwsim.machines.chip_units import ChipPrices, errors, resolution
 from hwsim.machines.digital import DigitalMachine
+from hwsim.machines.stacked import stacked
 from hwsim.operations import Operation, moves
 from hwsim.records import ANALOG, Entry, Head, Shape
 from hwsim.units.converter import Converters, better_digital
@@ -36,7 +37,12 @@ class Chip(DigitalMachine):
     A converter stands, with its record, wherever a signal is needed in the other domain. What has no analog circuit,
     what has digital operands only, and all phases are the digital unit's. Analog signals saturate at full scale.
 
+    Args:
+        each: the options of each chip, where chips differ in them; `options` then are those that prices are of.
+
     Attributes:
+        parts: options of the chip's units; a number that differs from chip to chip is an array.
+        sheets: the data sheet of the devices of each chip.
         devices: the tiles of each matrix.
         clipped: values that each unit converted or made, and how many of them were beyond full scale, by what clips
             them: `dac`, `adc`, or saturation of `analog` circuits.
@@ -54,21 +60,31 @@ class Chip(DigitalMachine):
     """Whether operations are the host's, which is digital."""
 
     def __init__(
-        self, options: Any, *, chips: int = 1, seed: int = 0, strict: bool = False, numerics: Numerics = EXACT
+        self,
+        options: Any,
+        *,
+        chips: int | Sequence[int] = 1,
+        seed: int = 0,
+        strict: bool = False,
+        numerics: Numerics = EXACT,
+        each: Sequence[Any] = (),
     ) -> None:
         self.chip, self.parts, self.sheet = options, options.parts, options.device
         self.addressable = options.attached != "nothing"
         super().__init__(options.digital_unit, chips=chips, seed=seed, strict=strict, numerics=numerics)
+        if each:
+            self.parts = stacked([one.parts for one in each])
+        self.sheets = [one.device for one in each] or [self.sheet] * self.chips
         parts = self.parts
-        self.input_bits, self.input_full_scale = parts.dac.bits, parts.ranges.input
-        self.scales = scales(self, parts.ranges)
+        self.input_bits, self.input_full_scale = options.parts.dac.bits, parts.ranges.input
+        self.scales, self.reach = scales(self, parts.ranges), parts.ranges.reach
         self.ranges = self.scales if parts.ranges.own else None
-        self.devices = DeviceArrays(chips, parts.tiles)
+        self.devices = DeviceArrays(self.chips, parts.tiles)
         self.converters = Converters(self, parts.dac.bits, parts.adc.bits)
         self.circuits, self.wiring = Circuits(self, seed), Wiring(self)
         self.function_circuits = FunctionCircuits(self, parts.functions, self.circuits)
         self.clipped = {kind: defaultdict[str, list[int]](lambda: [0, 0]) for kind in ("dac", "adc", "analog")}
-        self.effective_bits: dict[str, int] = resolution(parts, self.format.bits)
+        self.effective_bits: dict[str, int] = resolution(options.parts, self.format.bits)
         self._measured: list[np.ndarray] = []
 
     # ---- where things go -------------------------------------------------------------------------------------
@@ -108,7 +124,7 @@ class Chip(DigitalMachine):
 
     def place_matrix(self, matrix: Matrix) -> Any:
         self.devices.require(matrix, self.chip.name)
-        made = self.sheet, self.chip.periphery, self.converters, self._round
+        made = self.sheets, self.chip.periphery, self.converters, self._round
         array = self.devices[matrix.name] = TileArray(self, matrix, self.parts.tiles, *made)
         return array
 

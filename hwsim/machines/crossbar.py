@@ -9,7 +9,9 @@ from pydantic import BaseModel, Field, model_validator
 from hwsim import formats
 from hwsim.documents import ByName
 from hwsim.formats import FormatName
+from hwsim.imperfection import Imperfection, Part
 from hwsim.machine.machine import Machine
+from hwsim.machines import digital
 from hwsim.machines.chip import Chip
 from hwsim.machines.digital import Options as DigitalOptions
 from hwsim.machines.host import HostedChip
@@ -27,13 +29,13 @@ from hwsim.units.tile import Tiles
 class CrossbarParts(BaseModel, extra="forbid"):
     """Tiles, converters and analog circuits."""
 
-    tiles: Annotated[Tiles, Field(description="where matrices are, and how they are read")]
-    dac: Annotated[Converter, Field(description="from numbers to voltages")]
-    adc: Annotated[Converter, Field(description="from voltages to numbers")]
+    tiles: Annotated[Tiles, Part("tiles"), Field(description="where matrices are, and how they are read")]
+    dac: Annotated[Converter, Part("DACs"), Field(description="from numbers to voltages")]
+    adc: Annotated[Converter, Part("ADCs"), Field(description="from voltages to numbers")]
     ranges: Annotated[Ranges, Field(description="full scale of analog signals")] = Ranges()
     functions: Annotated[Functions, Field(description="circuits for arithmetic on signals")]
     diagonals: Annotated[Diagonals, Field(description="multipliers by λ, λ̄ and 1/λ̄, with errors of their own")]
-    registers: Annotated[StateRegisters, Field(description="analog sample-and-hold registers")]
+    registers: Annotated[StateRegisters, Part("registers"), Field(description="analog sample-and-hold registers")]
     verify: Annotated[Constant[Energy], Field(description="to read a device once while it is programmed")]
 
     @model_validator(mode="after")
@@ -61,11 +63,20 @@ class Options(BaseModel, extra="forbid"):
         Field(description="circuits around the devices, from configs/periphery/, by name"),
     ]
     digital: Annotated[
-        DigitalOptions, ByName(), Field(description="a digital machine, by name: the chip's digital unit")
+        DigitalOptions,
+        ByName(),
+        digital.rounding("rounding of the digital unit", "float32"),
+        Field(description="a digital machine, by name: the chip's digital unit"),
     ]
     parts: Annotated[CrossbarParts, Field(description="what it is made of")]
     sharing: Annotated[Sharing, Field(description="which multipliers are the same circuits")] = Sharing()
-    coefficients: Annotated[FormatName, Field(description="of factors and biases in analog circuits")] = "fixed<16,12>"
+    coefficients: Annotated[
+        FormatName,
+        Imperfection(
+            "rounding of factors and biases", lambda _: "float32", formats.coarser, "off: float32; doubled: a bit fewer"
+        ),
+        Field(description="of factors and biases in analog circuits"),
+    ] = "fixed<16,12>"
     attached: Annotated[
         Literal["nothing", "memory", "host"],
         Field(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
@@ -14,6 +15,7 @@ from hwsim.accounts.memory import ACCUMULATORS, BUFFERS, MASTER, OPTIMIZER, WEIG
 from hwsim.accounts.passes import Flow, Pass
 from hwsim.accounts.scaling import Node, Target
 from hwsim.formats import FormatName
+from hwsim.imperfection import Imperfection
 from hwsim.machine.holder import WeightCopy, Weights
 from hwsim.machine.machine import SUMS, Machine, UnitErrors
 from hwsim.machine.numerics import EXACT, Numerics
@@ -33,8 +35,32 @@ class PricedAs(BaseModel, extra="forbid"):
     bound: Annotated[str, Field(description="what the costs are a bound of; said wherever they are shown")]
 
 
+def rounding(name: str, finest: str) -> Imperfection:
+    """The rounding of a digital machine's numbers, as one imperfection of its options.
+
+    Args:
+        finest: the format that is as good as no rounding.
+    """
+
+    def off(options: Any) -> Any:
+        return options.model_copy(update=dict.fromkeys(_formats(options), finest))
+
+    def doubled(options: Any) -> Any:
+        coarser = {key: formats.coarser(getattr(options, key)) for key in _formats(options)}
+        return None if None in coarser.values() else options.model_copy(update=coarser)
+
+    return Imperfection(name, off, doubled, f"off: {finest}; doubled: a bit fewer, which floating point has not")
+
+
+def _formats(options: Any) -> list[str]:
+    """The keys of the formats that results are rounded to."""
+    return [key for key in ("format", "accumulator", "update") if getattr(options, key) is not None]
+
+
 class Options(BaseModel, extra="forbid"):
     """A digital accelerator."""
+
+    imperfection: ClassVar = rounding("rounding", "float64")
 
     kind: Literal["digital"]
     name: Annotated[str, Field(description="what it is called in tables")]
@@ -91,7 +117,13 @@ class DigitalMachine(Machine):
     """
 
     def __init__(
-        self, options: Options, *, chips: int = 1, seed: int = 0, strict: bool = False, numerics: Numerics = EXACT
+        self,
+        options: Options,
+        *,
+        chips: int | Sequence[int] = 1,
+        seed: int = 0,
+        strict: bool = False,
+        numerics: Numerics = EXACT,
     ) -> None:
         self.format, self.accumulator = formats.parse(options.format), formats.parse(options.accumulator)
         update = formats.parse(options.update or options.format)

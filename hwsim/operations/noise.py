@@ -12,6 +12,7 @@ were added, a multiple of a round constant would make the words of one key those
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from math import pi
 
@@ -159,7 +160,7 @@ def perturb(
     values: np.ndarray,
     gain: np.ndarray,
     additive: PerChip,
-    multiplicative: float,
+    multiplicative: PerChip,
     limit: PerChip,
     keys: np.ndarray,
     moment: Moment,
@@ -173,10 +174,11 @@ def perturb(
         gain: `(chips, n)`, or empty for one.
         additive, multiplicative: standard deviations; nothing is drawn if both are zero.
         limit: largest absolute value.
-        keys: of each chip's stream, `(chips, 2)`, uint32.
+        keys: of the streams, `(streams, 2)`, uint32; chips take them in turn, so that some have the same draws where
+            there are fewer streams than chips.
         moment: the point in these streams.
     """
-    beyond: int = _perturb(values, gain, _each(additive), multiplicative, _each(limit), keys, moment)
+    beyond: int = _perturb(values, gain, _each(additive), _each(multiplicative), _each(limit), keys, moment)
     return beyond
 
 
@@ -195,66 +197,75 @@ def perturb_each(
 def _perturb(values, gain, additive, multiplicative, limit, keys, moment):  # type: ignore[no-untyped-def]
     _in_place(values)
     chips, vectors, width = values.shape
-    relative = float32(multiplicative)
-    n, beyond = np.empty(_BLOCK, np.float32), 0
-    for c in range(chips):
-        alone = additive[c % additive.size]
-        if gain.size:
+    n, beyond, draws = np.empty(_BLOCK, np.float32), 0, keys.shape[0]
+    if gain.size:
+        for c in range(chips):
             for v in range(vectors):
                 for i in range(width):
                     values[c, v, i] *= gain[c, i]
-        flat = values[c].ravel()
-        if alone > 0 or relative > 0:
-            first = 0
-            for start in range(0, flat.size, _BLOCK):
-                count = min(_BLOCK, flat.size - start)
-                first = _block(n, first, count, keys[c], moment)
-                part = flat[start : start + count]
+    for k in range(draws):
+        noisy = False
+        for c in range(k, chips, draws):
+            noisy |= additive[c % additive.size] > 0 or multiplicative[c % multiplicative.size] > 0
+        first, size = 0, vectors * width if noisy else 0
+        for start in range(0, size, _BLOCK):
+            count = min(_BLOCK, size - start)
+            first = _block(n, first, count, keys[k], moment)
+            for c in range(k, chips, draws):
+                alone, relative = additive[c % additive.size], multiplicative[c % multiplicative.size]
+                part = values[c].ravel()[start : start + count]
                 if relative > 0:
                     for i in range(count):
                         scaled = relative * part[i]
                         part[i] += np.sqrt(alone * alone + scaled * scaled) * n[i]
-                else:
+                elif alone > 0:
                     for i in range(count):
                         part[i] += alone * n[i]
-        beyond += _clip(flat, limit[c % limit.size])
+    for c in range(chips):
+        beyond += _clip(values[c].ravel(), limit[c % limit.size])
     return beyond
 
 
 @compiled
 def _perturb_each(values, variances, additive, limit, keys, moment):  # type: ignore[no-untyped-def]
     _in_place(values)
-    n, beyond = np.empty(_BLOCK, np.float32), 0
-    for c in range(values.shape[0]):
-        alone = additive[c % additive.size]
-        flat, spread = values[c].ravel(), variances[c].ravel()
+    chips, vectors, width = values.shape
+    n, beyond, draws, size = np.empty(_BLOCK, np.float32), 0, keys.shape[0], vectors * width
+    for k in range(draws):
         first = 0
-        for start in range(0, flat.size, _BLOCK):
-            count = min(_BLOCK, flat.size - start)
-            first = _block(n, first, count, keys[c], moment)
-            part, each = flat[start : start + count], spread[start : start + count]
-            for i in range(count):
-                part[i] += np.sqrt(alone * alone + each[i]) * n[i]
-        beyond += _clip(flat, limit[c % limit.size])
+        for start in range(0, size, _BLOCK):
+            count = min(_BLOCK, size - start)
+            first = _block(n, first, count, keys[k], moment)
+            for c in range(k, chips, draws):
+                alone = additive[c % additive.size]
+                part = values[c].ravel()[start : start + count]
+                each = variances[c].ravel()[start : start + count]
+                for i in range(count):
+                    part[i] += np.sqrt(alone * alone + each[i]) * n[i]
+    for c in range(chips):
+        beyond += _clip(values[c].ravel(), limit[c % limit.size])
     return beyond
 
 
 class Source:
     """The streams of one unit, one for each chip.
 
+    Chips whose numbers are the same have the same stream; all numbers then come in turn, as in 0, 1, 2, 0, 1, 2.
+
     >>> source = Source(seed=1, name="layer 1 tanh", chips=2)
     >>> source.draw(3, (0, 0, 0)).shape
     (2, 3)
     """
 
-    def __init__(self, seed: int, name: str, chips: int) -> None:
-        self._seed, self._name, self._chips = seed, name, chips
+    def __init__(self, seed: int, name: str, chips: int | Sequence[int]) -> None:
+        self._seed, self._name, self._numbers = seed, name, streams.numbered(chips)
         self._clock, self._use = -1, 0
 
     @cached_property
     def keys(self) -> np.ndarray:
-        """Of each chip's stream, `(chips, 2)`, worked out when something is first drawn."""
-        keys = [streams.key(self._seed, f"chip {chip}", self._name, "fresh") for chip in range(self._chips)]
+        """Of the streams, `(numbers, 2)`, worked out when something is first drawn."""
+        numbers = self._numbers[: len(set(self._numbers))]
+        keys = [streams.key(self._seed, f"chip {number}", self._name, "fresh") for number in numbers]
         return np.array([[key & 0xFFFFFFFF, key >> 32] for key in keys], np.uint32)
 
     def moment(self, clock: int, batch: int, sweep: int, step: int) -> Moment:
@@ -273,7 +284,7 @@ class Source:
 
     def draw(self, count: int, moment: Moment) -> np.ndarray:
         """Standard normal numbers of every chip, `(chips, count)`."""
-        out = np.empty((len(self.keys), count), np.float32)
-        for chip, key in enumerate(self.keys):
-            normals(out[chip], key, moment)
+        out = np.empty((len(self._numbers), count), np.float32)
+        for place in range(len(out)):
+            normals(out[place], self.keys[place % len(self.keys)], moment)
         return out

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
 from hwsim.documents import PartError
+from hwsim.imperfection import Imperfection
 from hwsim.quantities import Conductance, ConductanceError, ConductanceStep, Constant, Current, Time, Voltage, si
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -38,6 +39,10 @@ class Polynomial(BaseModel, extra="forbid"):
     ]
     source: Annotated[str, Field(description="a key of `sources`, perhaps with a remark after a comma")]
 
+    def times(self, factor: float) -> Polynomial:
+        """The same, so many times as large."""
+        return self.model_copy(update={"coefficients": [factor * each for each in self.coefficients]})
+
     def extremes(self, low: float, high: float) -> tuple[tuple[float, float], tuple[float, float]]:
         """Where between two values of g / g_max it is smallest and largest: `(g / g_max, σ in siemens)` of each."""
         law = np.polynomial.Polynomial(self.coefficients)
@@ -66,6 +71,10 @@ class Flicker(BaseModel, extra="forbid"):
             raise ValueError("age must be at least read_time, or the law has no value")
         return self
 
+    def times(self, factor: float) -> Flicker:
+        """The same, so many times as large."""
+        return self.model_copy(update={"factor": factor * self.factor, "cap": factor * self.cap})
+
     def deviation(self, g: np.ndarray, g_max: float) -> np.ndarray:
         relative = np.maximum(g / g_max, 1e-7)
         q = np.minimum(self.factor / relative**self.exponent, self.cap)
@@ -79,6 +88,10 @@ class Relative(BaseModel, extra="forbid"):
     deviation_of_g: Annotated[Amount, Field(description="σ / g")]
     source: Annotated[str, Field(description="a key of `sources`, perhaps with a remark after a comma")]
 
+    def times(self, factor: float) -> Relative:
+        """The same, so many times as large."""
+        return self.model_copy(update={"deviation_of_g": factor * self.deviation_of_g})
+
     def deviation(self, g: np.ndarray, g_max: float) -> np.ndarray:
         return np.asarray(self.deviation_of_g * g)
 
@@ -89,6 +102,10 @@ class Additive(BaseModel, extra="forbid"):
     law: Literal["additive"]
     deviation_of_g_max: Annotated[Amount, Field(description="σ / g_max")]
     source: Annotated[str, Field(description="a key of `sources`, perhaps with a remark after a comma")]
+
+    def times(self, factor: float) -> Additive:
+        """The same, so many times as large."""
+        return self.model_copy(update={"deviation_of_g_max": factor * self.deviation_of_g_max})
 
     def deviation(self, g: np.ndarray, g_max: float) -> np.ndarray:
         return np.full_like(g, self.deviation_of_g_max * g_max)
@@ -130,12 +147,33 @@ class VoltagePulses(BaseModel, extra="forbid"):
         return 1.0
 
 
+FINER = 1024
+"""So many times as many programming steps are as good as no steps."""
+
+
+def _scaled(name: str) -> Imperfection:
+    """The imperfection of a law that gives standard deviations."""
+    return Imperfection(
+        name, lambda law: law.times(0.0), lambda law: law.times(2.0), "off: 0; doubled: times 2", side_by_side=True
+    )
+
+
 class Programming(BaseModel, extra="forbid"):
     """How a device is brought to a conductance."""
 
-    error: Annotated[Polynomial, Field(description="σ of the conductance after a write, by r = g / g_max")]
+    error: Annotated[
+        Polynomial,
+        _scaled("programming error"),
+        Field(description="σ of the conductance after a write, by r = g / g_max"),
+    ]
     step: Annotated[
         Constant[ConductanceStep],
+        Imperfection(
+            "programming steps",
+            lambda step: step.model_copy(update={"value": step.value / FINER}),
+            lambda step: step.model_copy(update={"value": 2 * step.value}),
+            f"off: {FINER} times as many steps, so that every update writes every device; doubled: half as many",
+        ),
         Field(
             description="smallest change that is worth a write: the range is divided into steps of about this size, "
             "and each target is rounded to one of them"
@@ -152,7 +190,9 @@ class DataSheet(BaseModel, extra="forbid"):
     conductance: Annotated[Conductances, Field(description="the range that the device is used in")]
     programming: Annotated[Programming, Field(description="how it is brought to a conductance")]
     read_noise: Annotated[
-        Flicker | Relative | Additive, Field(discriminator="law", description="fresh noise of each read")
+        Flicker | Relative | Additive,
+        _scaled("read noise"),
+        Field(discriminator="law", description="fresh noise of each read"),
     ]
     write: Annotated[CurrentPulses | VoltagePulses, Field(discriminator="law", description="what a write costs")]
 

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from hwsim.accounts.energy import Charge, charge
+from hwsim.imperfection import Imperfection
 from hwsim.machine.numerics import Primitive
 from hwsim.machine.shapes import blank
 from hwsim.machine.signal import Signal
@@ -34,11 +35,23 @@ def _whole(key: object) -> object:
 
 Bits = Annotated[int, BeforeValidator(_whole), Field(ge=2, le=24)]
 
+FINEST = 24
+"""The largest number of bits: steps are as fine as the numbers that signals are simulated with."""
+
+
+def _coarser(bits: int) -> int | None:
+    """The bits at which steps are twice as large."""
+    return bits - 1 if bits > 2 else None
+
 
 class Converter(BaseModel, extra="forbid"):
     """Digital-to-analog or analog-to-digital converters; each layer has a bank of them."""
 
-    bits: Annotated[int, Field(ge=2, le=24, description="of its values; its time does not follow")]
+    bits: Annotated[
+        int,
+        Imperfection("steps", lambda _: FINEST, _coarser, f"off: {FINEST} bits; doubled: one bit fewer", True),
+        Field(ge=2, le=24, description="of its values; its time does not follow"),
+    ]
     energy: Annotated[
         Constant[Energy] | None, Field(description="of one conversion; without it that of `energy_per_bits`")
     ] = None
@@ -75,7 +88,7 @@ class Converter(BaseModel, extra="forbid"):
 # ---- what it does to values --------------------------------------------------------------------------------------
 
 
-def step(bits: int, full_scale: PerChip) -> PerChip:
+def step(bits: int | np.ndarray, full_scale: PerChip) -> PerChip:
     """The distance of neighbouring levels: 2^bits - 1 of them, symmetric about zero and including it.
 
     With the ends at levels, rounding before clipping and clipping before rounding give the same.
@@ -100,9 +113,10 @@ def convert(x: np.ndarray, delta: PerChip, full_scale: PerChip) -> tuple[np.ndar
 def _convert(x, delta, full_scale):  # type: ignore[no-untyped-def]
     out = np.empty(x.shape, x.dtype)  # in C order, whatever that of x is
     a, o, beyond = x.ravel(), out.ravel(), 0
-    share = a.size // full_scale.size
-    for c in range(full_scale.size):
-        step, last = delta[c], full_scale[c]
+    chips = max(delta.size, full_scale.size)
+    share = a.size // chips
+    for c in range(chips):
+        step, last = delta[c % delta.size], full_scale[c % full_scale.size]
         inverse = np.float32(1) / step
         for i in range(c * share, (c + 1) * share):
             beyond += (a[i] > last) | (a[i] < -last)
@@ -117,7 +131,7 @@ CONVERT = Primitive(convert, lambda _, x, delta, full_scale: (blank(x.shape, x.d
 class Converters:
     """Brings signals into the other domain, once per step; the result is kept for the rest of the step."""
 
-    def __init__(self, machine: AnalogStage, dac: int, adc: int) -> None:
+    def __init__(self, machine: AnalogStage, dac: int | np.ndarray, adc: int | np.ndarray) -> None:
         self._machine, self._bits = machine, {moves.dac: dac, moves.adc: adc, moves.tile_adc: adc}
         self._convert = machine.numerics.run(CONVERT)
         self._converted: list[Signal] = []
@@ -148,15 +162,25 @@ class Converters:
     def _values(self, operation: Operation, unit: str, full_scale: Any, v: np.ndarray) -> np.ndarray:
         """Values on the levels of a converter."""
         limit = +full_scale
-        value, beyond = self._convert(v, step(self._bits[operation], limit), limit)
+        value, beyond = self._convert(v, step(self._bits[operation], limit), self._machine.reach * limit)
         tally(self._machine, "dac" if operation is moves.dac else "adc", unit, v.size, beyond)
         levels: np.ndarray = value
         return levels
 
     def received(self, inputs: np.ndarray, full_scale: float) -> np.ndarray:
-        """Inputs on the levels of their converter, as they arrive from outside."""
-        levels: np.ndarray = self._convert(inputs, step(self._bits[moves.dac], full_scale), full_scale)[0]
-        return levels
+        """Inputs on the levels of their converter, as they arrive from outside; of each chip if these differ.
+
+        Args:
+            inputs: `(steps, batch, n)`.
+
+        Returns:
+            The same, or `(steps, chips, batch, n)`.
+        """
+        bits, levels = np.atleast_1d(self._bits[moves.dac]).tolist(), dict[int, np.ndarray]()
+        for each in bits:
+            if each not in levels:
+                levels[each] = self._convert(inputs, step(each, full_scale), full_scale)[0]
+        return levels[bits[0]] if len(bits) == 1 else np.stack([levels[each] for each in bits], 1)
 
     def end_step(self) -> None:
         """Part signals from their twins: two that refer to each other would stay until garbage is collected."""

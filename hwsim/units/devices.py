@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from hwsim.machine.numerics import Primitive, Pulses
 from hwsim.machine.shapes import Expectations, blank
+from hwsim.physics import DataSheet
 from hwsim.units.mapping import Mapping
 
 
@@ -36,6 +39,7 @@ class Devices:
     Args:
         mapping: how weights are conductances.
         conductance: in siemens, `(chips, 2, rows, columns)`; the array of a storage, changed in place.
+        sheets: the data sheet of each chip's devices, where they differ in their errors.
 
     Attributes:
         plus, minus: the two conductances of each weight, views of `conductance`.
@@ -44,8 +48,9 @@ class Devices:
         writes: how often each device was written, `(chips, 2, rows, columns)`.
     """
 
-    def __init__(self, mapping: Mapping, conductance: np.ndarray) -> None:
+    def __init__(self, mapping: Mapping, conductance: np.ndarray, sheets: Sequence[DataSheet] = ()) -> None:
         self.mapping, self.conductance = mapping, conductance
+        self._sheets = sheets or [mapping.sheet] * len(conductance)
         self.plus, self.minus = conductance[:, 0], conductance[:, 1]
         self.writes = np.zeros(conductance.shape, np.uint16)
         self._programmed = 0
@@ -81,7 +86,7 @@ class Devices:
             self.writes[:, side] += pulsed
             for chip, where in enumerate(pulsed):
                 goal = self.mapping.goal(np.maximum(sign * wanted[chip][where], 0) / self.mapping.unit)
-                error = self.mapping.sheet.programming_error(goal) * draws[chip].standard_normal(goal.size)
+                error = self._sheets[chip].programming_error(goal) * draws[chip].standard_normal(goal.size)
                 self.conductance[chip, side][where] = np.maximum(goal + error, 0)
                 written[chip] += goal.size
                 conductance[chip] += goal.sum()
@@ -120,7 +125,7 @@ class Devices:
     def pulse(self, change: np.ndarray, pulses: Pulses | None) -> np.ndarray:
         """Change the weights by pulses, to which devices respond linearly; gives the weights."""
         changes, counts = self.split(change, pulses)
-        changed, most = changes != 0, np.maximum(self.mapping.sheet.conductance.max.value, self.conductance)
+        changed, most = changes != 0, np.maximum(self.mapping.most, self.conductance)
         self.conductance[changed] = np.clip(self.conductance + changes, 0, most)[changed]
         self._count_writes(counts)
         self.refresh()
@@ -135,10 +140,14 @@ class Devices:
 
     def refresh(self) -> None:
         """Work out what a read needs, from the conductances."""
-        scale, sheet = self.mapping.scale, self.mapping.sheet
+        scale = self.mapping.scale
         self.weights = ((self.plus - self.minus) * scale).astype(np.float32)
-        variance = sheet.read_error(self.plus) ** 2 + sheet.read_error(self.minus) ** 2
-        self.spread = (variance * scale**2).astype(np.float32)
+        self.spread = np.empty(self.weights.shape, np.float32)
+        first = 0
+        for sheet, group in groupby(self._sheets):
+            chips = slice(first, first := first + len(list(group)))
+            variance = sheet.read_error(self.plus[chips]) ** 2 + sheet.read_error(self.minus[chips]) ** 2
+            self.spread[chips] = variance * scale**2
         self.noisy = bool(self.spread.any())
         total = self.plus + self.minus
         self._lines = {False: total.sum(1).astype(np.float32), True: total.sum(2).astype(np.float32)}
@@ -157,7 +166,9 @@ class BlankDevices:
 
     noisy = False
 
-    def __init__(self, expected: Expectations, mapping: Mapping, conductance: np.ndarray) -> None:
+    def __init__(
+        self, expected: Expectations, mapping: Mapping, conductance: np.ndarray, sheets: Sequence[DataSheet] = ()
+    ) -> None:
         self.mapping, self.expected, self.conductance = mapping, expected, conductance
         self.shape = len(conductance), *conductance.shape[2:]
         self.plus = self.minus = self.weights = blank(self.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from math import prod
 from typing import Annotated, Any
@@ -11,12 +12,13 @@ from pydantic import BaseModel, Field
 
 from hwsim import streams
 from hwsim.accounts.energy import Charge, charge
+from hwsim.imperfection import Part
 from hwsim.machine.machine import vectors
 from hwsim.machine.numerics import Primitive, meet
 from hwsim.machine.shapes import blank
 from hwsim.machine.signal import Signal
 from hwsim.operations import BY_KIND, Binary, Operation
-from hwsim.operations.noise import NO_GAIN, Moment, Source, perturb
+from hwsim.operations.noise import NO_GAIN, Moment, PerChip, Source, perturb
 from hwsim.quantities import Constant, Energy, Time
 from hwsim.records import Record
 from hwsim.units.ranges import widest
@@ -40,10 +42,10 @@ class AnalogUnit(BaseModel, extra="forbid"):
 class Functions(BaseModel, extra="forbid"):
     """Analog circuits for arithmetic on signals."""
 
-    add: Annotated[AnalogUnit, Field(description="sums, differences and biases")]
-    multiply: Annotated[AnalogUnit, Field(description="products and gains")]
-    tanh: Annotated[AnalogUnit, Field(description="tanh and its slope")]
-    compare: Annotated[AnalogUnit, Field(description="relu, and what gates its errors")]
+    add: Annotated[AnalogUnit, Part("adders"), Field(description="sums, differences and biases")]
+    multiply: Annotated[AnalogUnit, Part("multipliers of signals"), Field(description="products and gains")]
+    tanh: Annotated[AnalogUnit, Part("tanh circuits"), Field(description="tanh and its slope")]
+    compare: Annotated[AnalogUnit, Part("comparators"), Field(description="relu, and what gates its errors")]
 
     def charges(self, record: Record) -> list[Charge]:
         """Counts of elementary operations, each by its own circuit."""
@@ -100,45 +102,52 @@ class Bank:
         self,
         seed: int,
         name: str,
-        chips: int,
+        chips: int | Sequence[int],
         instances: tuple[int, ...],
-        mismatch: float,
-        gain_noise: float,
-        noise: float,
+        mismatch: PerChip,
+        gain_noise: PerChip,
+        noise: PerChip,
         apply: bool = True,
     ) -> None:
-        self.gains = np.ones((chips, *instances), np.float32)
-        for chip in range(chips if mismatch else 0):
-            draws = streams.generator(seed, f"chip {chip}", name, "frozen").standard_normal(instances)
-            self.gains[chip] = 1 + mismatch * draws
+        numbers = streams.numbered(chips)
+        self.gains = np.ones((len(numbers), *instances), np.float32)
+        for place, deviation in enumerate(np.broadcast_to(mismatch, len(numbers)).tolist()):
+            if deviation:
+                draws = streams.generator(seed, f"chip {numbers[place]}", name, "frozen").standard_normal(instances)
+                self.gains[place] = 1 + deviation * draws
         self.name, self.source = name, Source(seed, name, chips)
-        self._gain = self.gains if apply and mismatch else NO_GAIN
+        self._gain = self.gains if apply and np.any(mismatch) else NO_GAIN
         self._gain_noise, self._noise = gain_noise, noise
 
-    def spoil(self, values: np.ndarray, full_scale: Any, moment: Moment) -> int:
-        """Make outputs `(chips, vectors, n)` imperfect, in place; returns how many of them saturate at full scale."""
+    def spoil(self, values: np.ndarray, full_scale: Any, moment: Moment, reach: PerChip = 1.0) -> int:
+        """Make outputs `(chips, vectors, n)` imperfect, in place; returns how many of them saturate.
+
+        Args:
+            reach: where they saturate, in multiples of full scale.
+        """
         limit = +full_scale
         additive = self._noise * limit
-        return perturb(values, self._gain, additive, self._gain_noise, limit, self.source.keys, moment)
+        return perturb(values, self._gain, additive, self._gain_noise, reach * limit, self.source.keys, moment)
 
 
 class BlankBank:
     """A bank of which only the size is known."""
 
-    def __init__(self, seed: int, name: str, chips: int, instances: tuple[int, ...]) -> None:
-        self.name, self.source, self.gains = name, Source(seed, name, chips), blank((chips, *instances))
+    def __init__(self, seed: int, name: str, chips: int | Sequence[int], instances: tuple[int, ...]) -> None:
+        self.name, self.source = name, Source(seed, name, chips)
+        self.gains = blank((len(streams.numbered(chips)), *instances))
 
 
 _STREAM = 128
 """Bytes of a chip's draws besides their numbers."""
 
 
-def _made(expected: Any, seed: int, name: str, chips: int, instances: tuple[int, ...], *errors: Any) -> BlankBank:
+def _made(expected: Any, seed: int, name: str, chips: Any, instances: tuple[int, ...], *errors: Any) -> BlankBank:
     return BlankBank(seed, name, chips, instances)
 
 
 MAKE_BANK = Primitive(Bank, _made)
-SPOIL = Primitive(Bank.spoil, lambda expected, bank, values, full_scale, moment: 0)
+SPOIL = Primitive(Bank.spoil, lambda expected, bank, *values: 0)
 GAINS = Primitive(
     lambda bank: bank.gains,
     lambda expected, bank: bank.gains,
@@ -162,7 +171,7 @@ class Circuits:
         bank: Bank | None = self.banks.get(key)
         if bank is None:
             errors = unit.mismatch, unit.gain_noise, unit.noise
-            bank = self._make(self._seed, name, self._machine.chips, instances, *errors, apply)
+            bank = self._make(self._seed, name, self._machine.numbers, instances, *errors, apply)
             self._gains(bank)
             self.banks[key] = bank
         return bank
@@ -170,7 +179,8 @@ class Circuits:
     def spoil(self, bank: Bank, values: np.ndarray, full_scale: Any) -> None:
         """Make outputs of a bank imperfect, in place."""
         machine = self._machine
-        beyond = self._spoil(bank, vectors(values), full_scale, machine.sequencer.moment(bank.source))
+        moment = machine.sequencer.moment(bank.source)
+        beyond = self._spoil(bank, vectors(values), full_scale, moment, machine.reach)
         tally(machine, "analog", bank.name, values.size, beyond)
 
 

@@ -19,16 +19,28 @@ class Mapping:
 
     Attributes:
         sheet: the device.
-        w_max: the largest weight; larger ones are clipped.
+        w_max: the weight that takes the whole range.
+        reach: where weights are clipped, in multiples of it.
     """
 
     sheet: DataSheet
     w_max: float
+    reach: float = 1.0
 
     @property
     def levels(self) -> int:
         """Programming steps from zero to the largest weight."""
         return levels(self.sheet)
+
+    @property
+    def furthest(self) -> int:
+        """Programming steps from zero to where weights are clipped."""
+        return max(1, floor(self.levels * self.reach))
+
+    @property
+    def clipped_at(self) -> float:
+        """The largest weight that is programmed."""
+        return self.w_max * (self.furthest / self.levels)
 
     @property
     def unit(self) -> float:
@@ -38,6 +50,12 @@ class Mapping:
     def goal(self, part: np.ndarray) -> np.ndarray:
         """The target conductance of a device at so many steps from zero, in siemens."""
         return np.asarray(self.sheet.conductance.min.value + part * (self.sheet.window / self.levels))
+
+    @property
+    def most(self) -> float:
+        """The largest conductance that pulses lead to, in siemens."""
+        g = self.sheet.conductance
+        return g.max.value if self.reach == 1 else g.min.value + self.reach * self.sheet.window
 
     @property
     def scale(self) -> float:

@@ -13,6 +13,7 @@ from hwsim.accounts.energy import Charge
 from hwsim.accounts.memories import REGISTERS
 from hwsim.accounts.memory import WEIGHTS
 from hwsim.formats import Format
+from hwsim.imperfection import Part
 from hwsim.machine.holder import change_coefficients
 from hwsim.machine.machine import vectors
 from hwsim.machine.numerics import Primitive
@@ -32,9 +33,9 @@ from hwsim.units.unit import AnalogStage
 class Diagonals(BaseModel, extra="forbid"):
     """Multipliers by programmed factors, for diagonal recurrences: separate ones for λ, λ̄ and 1/λ̄."""
 
-    forward: Annotated[AnalogUnit, Field(description="by λ")]
-    transposed: Annotated[AnalogUnit, Field(description="by λ̄, the conjugate")]
-    inverse: Annotated[AnalogUnit, Field(description="by 1/λ̄")]
+    forward: Annotated[AnalogUnit, Part("multipliers by λ"), Field(description="by λ")]
+    transposed: Annotated[AnalogUnit, Part("multipliers by λ̄"), Field(description="by λ̄, the conjugate")]
+    inverse: Annotated[AnalogUnit, Part("multipliers by 1/λ̄"), Field(description="by 1/λ̄")]
 
 
 class Sharing(BaseModel, extra="forbid"):

@@ -23,6 +23,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from hwsim.accounts.memories import REGISTERS
 from hwsim.accounts.memory import LEARNING, STATE, WEIGHTS
+from hwsim.imperfection import Imperfection
 from hwsim.machine.numerics import Primitive
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Storage
@@ -60,6 +61,11 @@ class Calibration(BaseModel, extra="forbid"):
     margin: Annotated[Literal[1, 2, 4, 8, 16], Field(description="factor on the full scale that is found so")] = 2
 
 
+FAR = 16.0
+"""So many times full scale is as good as no saturation."""
+SATURATION = f"off: signals saturate at {FAR:g} times full scale; doubled: at half of it; noise and steps stay"
+
+
 class Ranges(BaseModel, extra="forbid"):
     """Full scale of analog signals, in units of the network's numbers; what is larger saturates.
 
@@ -70,6 +76,11 @@ class Ranges(BaseModel, extra="forbid"):
     input: Annotated[Positive, Field(description="of inputs behind their converter")] = 1.0
     forward: Annotated[Positive, Field(description="of states and activations")] = 4.0
     error: Annotated[Positive, Field(description="of errors and products of Jacobians")] = 4.0
+    reach: Annotated[
+        Positive,
+        Imperfection("saturation of signals", lambda _: FAR, lambda reach: reach / 2, SATURATION, side_by_side=True),
+        Field(description="where signals saturate, in multiples of full scale; noise and steps stay as they are"),
+    ] = 1.0
     own: Annotated[
         Calibration | None, Field(description="full scales that are chosen from data; without it the numbers hold")
     ] = None

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import exp, log2, prod, sqrt
+from math import exp, inf, log2, prod, sqrt
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, Field
 
 from hwsim.accounts.energy import Charge, charge
+from hwsim.imperfection import Imperfection
 from hwsim.machine.machine import vectors
 from hwsim.machine.port import Port
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Register
+from hwsim.operations.noise import PerChip
 from hwsim.quantities import Constant, Energy, Time
 from hwsim.records import Record
 from hwsim.units.function import MAKE_BANK, SPOIL
 from hwsim.units.unit import AnalogStage, Fraction, tally
+
+LEAK = Imperfection(
+    "leak",
+    lambda retention: retention.model_copy(update={"value": inf}),
+    lambda retention: retention.model_copy(update={"value": retention.value / 2}),
+    "off: values are held for ever; doubled: half the retention",
+    side_by_side=True,
+)
 
 
 class StateRegisters(BaseModel, extra="forbid"):
@@ -30,7 +40,7 @@ class StateRegisters(BaseModel, extra="forbid"):
     time: Annotated[Constant[Time], Field(description="to store one value")]
     noise: Annotated[Fraction, Field(description="fresh, at storing, as a share of full scale")] = 0.0
     retention: Annotated[
-        Constant[Time] | None, Field(description="time constant with which they leak; without one they do not")
+        Constant[Time] | None, LEAK, Field(description="time constant with which they leak; without one they do not")
     ] = None
 
     def charges(self, record: Record) -> list[Charge]:
@@ -54,10 +64,10 @@ class AnalogRegister(Port):
 
     analog = True
 
-    def __init__(self, machine: AnalogStage, register: Any, noise: float, full_scale: Any) -> None:
+    def __init__(self, machine: AnalogStage, register: Any, noise: PerChip, full_scale: Any) -> None:
         super().__init__(machine, register.name)
         self._machine, self._full_scale, run = machine, full_scale, machine.numerics.run
-        self._bank = run(MAKE_BANK)(machine.seed, f"{register.name} store", machine.chips, (), 0.0, 0.0, noise)
+        self._bank = run(MAKE_BANK)(machine.seed, f"{register.name} store", machine.numbers, (), 0.0, 0.0, noise)
         self._spoil = run(SPOIL)
 
     @property
@@ -79,21 +89,23 @@ class AnalogRegister(Port):
         if register.watched:
             machine.holdings.watch(register, value)
         value, moment = machine.numerics.copy(value), machine.sequencer.moment(self._bank.source)
-        beyond = self._spoil(self._bank, vectors(value), self._full_scale, moment)
+        beyond = self._spoil(self._bank, vectors(value), self._full_scale, moment, machine.reach)
         tally(machine, "analog", register.name, value.size, beyond)
         machine.holdings.settle_later(register, value)
 
 
-def leak(registers: list[Register], settled: set[str], hold: Hold, retention: float) -> None:
+def leak(registers: list[Register], settled: set[str], hold: Hold, retention: PerChip) -> None:
     """What analog registers lose from one step to the next.
 
     Args:
         settled: names of those that were stored in the step.
+        retention: time constant, one for all chips or one for each.
     """
     for register in registers:
         if register.port.analog:
             held = hold.registers.get(register.name, hold.period) if register.name in settled else hold.period
-            register.value = register.value * np.float32(exp(-held / retention))
+            left = np.array([exp(-held / each) for each in np.atleast_1d(retention).tolist()], np.float32)
+            register.value = register.value * left.reshape(-1, *[1] * (register.value.ndim - 1))
 
 
 def effective_bits(noise: float) -> int | None:

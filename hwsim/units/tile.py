@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from math import ceil, prod
 from typing import Annotated, Any, Literal
@@ -12,6 +13,7 @@ from pydantic import BaseModel, Field
 from hwsim.accounts.energy import Charge, charge
 from hwsim.accounts.memory import MASTER, WEIGHTS
 from hwsim.errors import CapabilityError
+from hwsim.imperfection import Imperfection
 from hwsim.machine.holder import Weights, summed
 from hwsim.machine.machine import vectors
 from hwsim.machine.numerics import Primitive, Rounding
@@ -41,6 +43,11 @@ class Scale(BaseModel, extra="forbid"):
 
     power: Annotated[Constant[Count], Field(description="of what it draws")]
     area: Annotated[Constant[Count], Field(description="of what it takes")]
+
+
+FAR = 4.0
+"""So many times the range of weights is as good as no saturation."""
+SATURATION = f"off: weights saturate at {FAR:g} times their range; doubled: at half of it; steps and noise stay"
 
 
 class Tiles(BaseModel, extra="forbid"):
@@ -75,6 +82,11 @@ class Tiles(BaseModel, extra="forbid"):
     weight_range: Annotated[
         Positive, Field(description="largest weight a tile can hold, in multiples of the largest initial one")
     ] = 2.0
+    reach: Annotated[
+        Positive,
+        Imperfection("weight saturation", lambda _: FAR, lambda reach: reach / 2, SATURATION),
+        Field(description="where weights saturate, in multiples of `weight_range`; steps and noise stay as they are"),
+    ] = 1.0
 
     def phase(self, bits: int) -> Constant[Time]:
         """How long one phase of a read takes, with inputs of so many bits."""
@@ -203,7 +215,7 @@ def squares(x: np.ndarray, conductance: np.ndarray, full_scale: PerChip) -> tupl
 def _read(
     noisy: bool, cut: Cut, v: np.ndarray, scale: PerChip, noise: PerChip, limit: PerChip, source: Source, moment: Moment
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """What tiles give for inputs `(chips, vectors, n)` of full scale `scale`.
+    """What tiles give for inputs `(chips, vectors, n)` of full scale `scale`; outputs saturate at `limit`.
 
     Returns:
         Outputs, Σ (x / scale)² G on each chip, and how many outputs saturate.
@@ -244,7 +256,7 @@ class TileArray(Weights):
         machine: AnalogStage,
         matrix: Matrix,
         options: Tiles,
-        sheet: DataSheet,
+        sheets: Sequence[DataSheet],
         periphery: Periphery,
         converters: Converters,
         rounding: Rounding | None,
@@ -253,10 +265,11 @@ class TileArray(Weights):
         self._machine, self._options, self._converters = machine, options, converters
         self._own_converters = periphery.converter is not None
         self.name = f"{matrix.name} tiles"
-        self._source = Source(machine.seed, f"{matrix.name} read", machine.chips)
+        self._source = Source(machine.seed, f"{matrix.name} read", machine.numbers)
         run = machine.numerics.run
         self._read, self._cut, self._program = run(READ), run(physical.CUT), run(physical.PROGRAM)
         self._count, self._apply = run(physical.COUNT), run(physical.PULSE)
+        sheet = sheets[0]  # chips differ in errors alone
         bits = (2 * levels(sheet)).bit_length()
         chips, (rows, columns) = machine.chips, matrix.shape
         self._conductance = Storage(
@@ -275,8 +288,8 @@ class TileArray(Weights):
         size = None if matrix.trainable.kept else NOTHING
         self._steps = Register(machine, f"{matrix.name} steps", MASTER, unknown, shared=True, bits=bits, size=size)
         w_max = headroom(sheet, options.weight_range) * matrix.largest or 1.0
-        self.mapping = Mapping(sheet, w_max)
-        self.devices: Devices = run(physical.MAKE)(self.mapping, self._conductance.value)
+        self.mapping = Mapping(sheet, w_max, options.reach)
+        self.devices: Devices = run(physical.MAKE)(self.mapping, self._conductance.value, sheets)
         self._kept = run(physical.KEPT)(self.devices)
         self._cuts: dict[bool, list[Cut]] = {}
 
@@ -291,12 +304,12 @@ class TileArray(Weights):
         """
         machine, mapping = self._machine, self.mapping
         target = matrix.trainable.master.load()
-        wanted = machine.carry_out(quantise, target, mapping.w_max, mapping.levels, mapping.unit)
+        wanted = machine.carry_out(quantise, target, mapping.clipped_at, mapping.furthest, mapping.unit)
         before = self._steps.load()
         moved = machine.two(unequal, wanted, before)
         self._steps.store(wanted)
         place = f"{machine.sequencer.batch_number}", f"{machine.sequencer.sweep_number}"
-        draws = machine.numerics.generators(machine.seed, machine.chips, matrix.name, "programming", *place)
+        draws = machine.numerics.generators(machine.seed, machine.numbers, matrix.name, "programming", *place)
         words = machine.see(wanted), machine.see(before), machine.see(moved)
         written, conductance = self._program(self.devices, *words, draws)
         self._cuts.clear()
@@ -382,7 +395,8 @@ class TileArray(Weights):
         if not alone:
             v = machine.numerics.contiguous(v[..., cut.lines])
         noise, moment = self._options.output_noise * limit, machine.sequencer.moment(self._source)
-        y, drawn, beyond = self._read(self.devices.noisy, cut, v, scale, noise, limit, self._source, moment)
+        end = machine.reach * limit
+        y, drawn, beyond = self._read(self.devices.noisy, cut, v, scale, noise, end, self._source, moment)
         machine.measure(drawn)
         tally(machine, "analog", self.name, y.size, beyond)
         outputs: np.ndarray = y.reshape(*x.shape[:-1], -1)

@@ -10,12 +10,13 @@ import numpy as np
 from pydantic import Field
 
 from hwsim.accounts.energy import Charge
+from hwsim.imperfection import scaled
 from hwsim.machine.signal import Signal
 from hwsim.machine.stage import Stage
 from hwsim.records import Head, Record, Shape
 
-Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
-"""A standard deviation as a share of something."""
+Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), scaled("")]
+"""A standard deviation as a share of something: an imperfection with the name of its option."""
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -34,6 +35,7 @@ class AnalogStage(Stage, Protocol):
     Attributes:
         full_scale: of the signals that are made now; larger ones saturate.
         scales: full scales of signals, by what makes them; each is a number, or what `+` makes one of.
+        reach: where signals saturate, in multiples of their full scale.
         analog_heads: the heads of analog operations, by operation, or by operation and unit.
         clipped: values that each unit converted or made, and how many of them were beyond full scale, by what clips
             them: `dac`, `adc`, or saturation of `analog` circuits.
@@ -41,6 +43,7 @@ class AnalogStage(Stage, Protocol):
 
     full_scale: float
     scales: Any
+    reach: Any
     analog_heads: Any
     clipped: dict[str, defaultdict[str, list[int]]]
 
