@@ -8,11 +8,13 @@
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Run", "RunFolder", "StudyFolder", "__version__", "load", "read", "run"]
+__all__ = ["Limits", "Run", "RunFolder", "StudyFolder", "__version__", "limits", "load", "read", "run"]
 
 if TYPE_CHECKING:
     from hwsim.config.experiment import load
+    from hwsim.experiments.limits import limits
     from hwsim.experiments.run import Run, run
+    from hwsim.results.limits import Limits
     from hwsim.results.reading import read
     from hwsim.results.run_folder import RunFolder
     from hwsim.results.study_folder import StudyFolder
@@ -28,6 +30,10 @@ def __getattr__(name: str) -> Any:
         from hwsim.experiments import run as module
 
         return getattr(module, name)
+    if name in ("limits", "Limits"):
+        from hwsim.experiments import limits as found
+
+        return getattr(found, name)
     if name in ("read", "RunFolder", "StudyFolder"):
         from hwsim.results import reading
 

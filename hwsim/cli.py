@@ -292,6 +292,41 @@ def breakeven(
 
 
 @app.command()
+def limits(
+    file: Annotated[Path, typer.Argument(help="An experiment in YAML, or the name of a shipped one.")],
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds, from that of the file on.")] = 3,
+    chips: Annotated[
+        int | None, typer.Option("--chips", min=1, help="Chips of each seed; by default those of the file, at least 4.")
+    ] = None,
+    updates: Annotated[
+        int, typer.Option("--updates", min=1, help="Length of the training that the loss is measured after.")
+    ] = 60,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the results; it must not exist yet.")] = None,
+    settings: Settings = None,
+    data: Data = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")] = False,
+) -> None:
+    """Find what limits the machine: switch each of its imperfections off, and double it, alone."""
+    from hwsim.config import plausible
+    from hwsim.config import settings as config
+    from hwsim.experiments import limits as experiments
+    from hwsim.reports import limits as report
+    from hwsim.results.run_folder import places
+    from hwsim.results.whole import written_whole
+
+    experiment = config.load_with_settings(file, settings or [])
+    folders = places(out, f"{experiment.name}_limits")
+    with written_whole(folders) as unfinished, _counting("one imperfection at a time", quiet) as progress:
+        found = experiments.limits(experiment, seeds=seeds, chips=chips, updates=updates, data=data, progress=progress)
+        report.write(found, experiment, unfinished.path)
+    if not quiet:
+        console = Terminal()
+        report.show(found, console)
+        _warn(plausible.doubts(experiment), console)
+        say(f"Results are in {unfinished.folder}")
+
+
+@app.command()
 def validate(
     file: Annotated[Path, typer.Argument(help="A file of any kind that `hwsim new` makes, in YAML.")],
 ) -> None:
@@ -468,14 +503,20 @@ def _reporting(quiet: bool) -> Iterator[Any]:
 
 
 @contextmanager
-def _counting(what: str) -> Iterator[Any]:
+def _counting(what: str, quiet: bool = False) -> Iterator[Any]:
     """A progress bar that counts, on the error stream."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = TextColumn(what), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=_progressing(), transient=True) as bar:
+    with Progress(*columns, console=_progressing(), transient=True, disable=quiet) as bar:
         task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def progress(done: int, total: int) -> None:
+            if _signals:
+                raise Stopped
+            bar.update(task, completed=done, total=total)
+
+        yield progress
 
 
 @contextmanager

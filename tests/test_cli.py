@@ -29,6 +29,7 @@ from hwsim import cli, documents, tasks
 from hwsim.config import hardware
 from hwsim.config.experiment import Experiment
 from hwsim.errors import ConfigError
+from hwsim.reports import limits
 from hwsim.results import run_folder
 from hwsim.tasks import adding, copy, random
 
@@ -516,6 +517,27 @@ def test_validate_lists_what_is_wrong(command: Command) -> None:
         "e.yaml:2:9: unknown format 'float23'; did you mean 'float32'? allowed: float32, float64",
         "e.yaml:3:1: unknown key 'nmae'; did you mean 'name'? allowed: format, kind, name",
     ]
+
+
+def test_limits_are_ranked_and_kept_in_a_folder(command: Command) -> None:
+    Path("e.yaml").write_text(TINY)
+    said = command("limits", "e.yaml", "--seeds", "2", "--chips", "1", "--updates", "1")
+    assert said.code == 0
+    assert "tiny: what limits pcm_crossbar under fpe" in said.out
+    assert "By the cosine of the gradient" in said.out
+    assert "Measured over 2 seeds of 1 chip" in said.out
+    assert "Results are in runs/tiny_limits" in said.out
+    assert sorted(path.name for path in Path("runs/tiny_limits").iterdir()) == sorted(limits.FILES)
+
+
+def test_limits_that_cannot_be_found_leave_nothing(command: Command) -> None:
+    Path("e.yaml").write_text(changed(("pcm_crossbar", "ideal")))
+    before = standing(Path())
+    said = command("limits", "e.yaml", "--out", "new/out")
+    assert (said.code, said.out, standing(Path())) == (2, "", before)
+    assert "tiny: ideal has no imperfections" in said.err
+    Path("taken").mkdir()
+    assert "taken exists already" in command("limits", "e.yaml", "--out", "taken").err
 
 
 def test_the_schema_is_printed_as_json(command: Command) -> None:

@@ -7,7 +7,7 @@ programming error, the dynamics error and the rule error. On an exact substrate 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -62,6 +62,22 @@ def check(
     recorded = _run(real, episode, lambda net: _backward(_ALONG, net, record.last_pass()))
     real.machine.release()
     return _compare(network, mine, {"target": target, "programmed": programmed, "recorded": recorded})
+
+
+def at_targets(exact: Network, episodes: Iterable[Episode]) -> list[Gradient]:
+    """The exact gradient of each of several episodes at the target weights, from a network on an ideal machine."""
+    found = []
+    for episode in episodes:
+        found.append(at_target(exact, episode))
+        _forget(exact)
+    return found
+
+
+def cosines(network: Network, rule: learning.Rule, target: Gradient, episode: Episode) -> np.ndarray:
+    """For each chip, the cosine of the gradient of all parameters with the exact one; NaN if it is undefined."""
+    mine = _run(network, episode, rule.gradients)
+    _forget(network)
+    return np.array(_compare(network, mine, {"target": target})["all"]["target"]["per_chip"], float)
 
 
 def check_trained(

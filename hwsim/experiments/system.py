@@ -204,9 +204,7 @@ class System:
         Args:
             scheme: how its gradients become weights, if they do.
         """
-        stage = machines.build(
-            self.options.machine, chips=chips, seed=self.experiment.seed, strict=strict, numerics=self.numerics
-        )
+        stage = self._stage(chips, strict)
         stage.holds = holds
         training = self.experiment.training
         if scheme and training:
@@ -222,6 +220,12 @@ class System:
             self.rule.prepare(network)
         self._program(network)
         return network
+
+    def _stage(self, chips: int, strict: bool) -> Machine:
+        """The machine, on which nothing is placed yet."""
+        return machines.build(
+            self.options.machine, chips=chips, seed=self.experiment.seed, strict=strict, numerics=self.numerics
+        )
 
     def _exact(self, chips: int) -> Network:
         """The same network on an ideal machine, for exact backpropagation through time."""

@@ -1,0 +1,288 @@
+"""What limits a machine: each of its imperfections is switched off, and doubled, alone.
+
+All machines that differ so have the same seeds and the same chips: the same initial weights, batches, devices and
+streams of noise. So differences to the machine as it is are paired, and most of the chance cancels in them.
+
+Chips that differ in an imperfection stand side by side where their units can (`Imperfection.side_by_side`): they share
+the data, the passes, the schedule and the draws. Others run on their own. Either way they give the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hwsim import imperfection, learning, machines, tasks
+from hwsim.config import experiment as config
+from hwsim.config.experiment import Experiment, GradientCheckOptions, Learner, Training
+from hwsim.episode import Episode
+from hwsim.errors import ConfigError, HwsimError
+from hwsim.experiments import gradient_check
+from hwsim.experiments.footprint import footprint
+from hwsim.experiments.gradient_check import Gradient
+from hwsim.experiments.one_thread import one_thread
+from hwsim.experiments.rehearsal import rehearse
+from hwsim.experiments.system import System
+from hwsim.imperfection import Found
+from hwsim.learning import Rule
+from hwsim.machine import Machine
+from hwsim.results.limits import CHANGES, COSINE, LOSS, Limits, Measured, Method, limit
+from hwsim.tasks import Dataset
+
+SEEDS, CHIPS, UPDATES = 3, 4, 60
+"""How much is simulated, unless something else is asked for."""
+
+GRADIENTS = 8
+"""Gradients, at most, that the cosine is a mean over: each of other sequences, with fresh noise of its own."""
+
+TESTED = 512
+"""Sequences of the test set, at most, that the loss is of."""
+
+_SIDE_BY_SIDE = 96
+"""Chips that are simulated together, at most: more take more memory, and no less time each."""
+
+Progress = Callable[[int, int], None]
+ExactGradients = list[tuple[Episode, Gradient]]
+
+
+class Variant(NamedTuple):
+    """A machine with one imperfection changed, or the machine as it is.
+
+    Attributes:
+        machine: its options.
+        key: of the imperfection; empty for the machine as it is.
+        change: how it is changed.
+    """
+
+    machine: Any
+    key: str = ""
+    change: str = ""
+
+
+@one_thread()
+def limits(
+    experiment: str | Path | Mapping[str, Any] | Experiment,
+    *,
+    seeds: int = SEEDS,
+    chips: int | None = None,
+    updates: int = UPDATES,
+    data: str | Path | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Limits:
+    """Find what limits the substrate of an experiment; its references are left out.
+
+    Args:
+        experiment: a YAML file, a mapping with the same keys, or what was loaded from either.
+        seeds: how many, from that of the experiment on.
+        chips: of each seed; by default those of the experiment, but at least 4.
+        updates: length of the training that the loss is measured after, with the experiment's own optimizer and
+            batches; its schedule of rates is fitted into them. Without a training in the experiment there is no loss.
+        data: the folder with the data sets that are not shipped.
+        progress: called with how much is done, of how much.
+
+    Raises:
+        HwsimError: the file is invalid, the rule cannot run on the machine, data or memory is missing, or the machine
+            has no imperfection.
+    """
+    asked = experiment if isinstance(experiment, Experiment) else config.load(experiment)
+    for name, value in (("seeds", seeds), ("chips", chips), ("updates", updates)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} ({value}): must be at least 1")
+    short = _shortened(asked, max(CHIPS, asked.chips) if chips is None else chips, updates)
+    found = list(imperfection.found(short.machine))
+    lineups = list(_lineups(short, found))
+    footprint(short.model_copy(update={"chips": short.chips * max(map(len, lineups))})).check()
+    method = _method(short, seeds)
+    told = _Told(progress, seeds * sum(map(len, lineups)) * (method.gradients + (method.updates or 0)))
+    of_seeds = [_of_seed(short.model_copy(update={"seed": seed}), lineups, data, told) for seed in method.seeds]
+    measured = {place: _over_seeds([one[place] for one in of_seeds]) for place in of_seeds[0]}
+    base = measured["", ""]
+    return Limits(
+        asked.name,
+        asked.learning.name,
+        short.machine.name,
+        method,
+        base,
+        [
+            limit(
+                each, base, {change: measured[each.key, change] for change in CHANGES if (each.key, change) in measured}
+            )
+            for each in found
+            if each.present
+        ],
+        [each.name for each in found if not each.present],
+    )
+
+
+def _shortened(asked: Experiment, chips: int, updates: int) -> Experiment:
+    """The substrate alone, with a short training."""
+    check, training = asked.gradient_check or GradientCheckOptions(), asked.training
+    if training is not None:
+        training = training.model_copy(update={"epochs": None, "steps": updates, "test_every": updates})
+    alone = {"gradient_check": GradientCheckOptions(sequences=check.sequences), "training": training, "test": True}
+    return asked.model_copy(update={**alone, "references": [], "chips": chips})
+
+
+def _method(short: Experiment, seeds: int) -> Method:
+    assert short.gradient_check is not None
+    outline, training = tasks.outline(short.task), short.training
+    sequences = min(short.gradient_check.sequences, outline.train.batch)
+    return Method(
+        [short.seed + more for more in range(seeds)],
+        short.systems()[short.called].chips_simulated,
+        sequences,
+        min(GRADIENTS, outline.train.batch // sequences),
+        None if training is None else training.steps,
+        None if training is None else min(training.batch, outline.train.batch),
+        None if training is None else min(TESTED, outline.test.batch),
+    )
+
+
+def _lineups(short: Experiment, found: Sequence[Found]) -> Iterator[list[Variant]]:
+    """The machine as it is and all others, those together that can stand side by side.
+
+    Raises:
+        ConfigError: there are no others.
+    """
+    together, apart = [Variant(short.machine)], list[Variant]()
+    for each in found:
+        for change, machine in zip(CHANGES, (each.off, each.doubled), strict=True):
+            if machine is not None:
+                (together if each.side_by_side else apart).append(Variant(machine, each.key, change))
+    if len(together) + len(apart) == 1:
+        raise ConfigError(
+            f"{short.name}: {short.machine.name} has no imperfections that are modelled; nothing limits it"
+        )
+    alone = learning.build(short.learning).settles  # by the errors of the machine that it is on
+    most = 1 if alone or not machines.kind_of(short.machine).is_analog else max(1, _SIDE_BY_SIDE // short.chips)
+    for start in range(0, len(together), most):
+        yield together[start : start + most]
+    yield from ([variant] for variant in apart)
+
+
+class _Told:
+    """Tells how much is done, of how much."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total, self._before = progress, total, 0
+        progress(0, total)
+
+    def __call__(self, done: int, over: bool = False) -> None:
+        """So much of the present line-up is done, which may be over."""
+        self._progress(self._before + done, self._total)
+        self._before += done if over else 0
+
+
+def _of_seed(
+    short: Experiment, lineups: list[list[Variant]], data: str | Path | None, told: _Told
+) -> dict[tuple[str, str], Measured]:
+    """What was measured with one seed, by the imperfection and its change: arrays over chips."""
+    whole = tasks.build(short.task, short.seed, None if data is None else Path(data))
+    dataset = whole._replace(test=whole.test.select(slice(0, TESTED)))
+    ((name, options),) = short.systems().items()
+    holds, results = rehearse(short, name, options, *dataset), dict[tuple[str, str], Measured]()
+    exact = Lineup(short, name, options, dataset, [short.machine]).exact_gradients()
+    for lineup in lineups:
+        system = Lineup(short, name, options, dataset, [variant.machine for variant in lineup])
+        for variant, measured in zip(lineup, system.measured(exact, holds, told), strict=True):
+            results[variant.key, variant.change] = measured
+    return results
+
+
+def _over_seeds(found: list[Measured]) -> Measured:
+    """Values `(seeds, chips)`."""
+    return {name: np.stack([one[name] for one in found]) for name in found[0]}
+
+
+class Lineup(System):
+    """Machines side by side, which differ in imperfections: the same chips of each.
+
+    Args:
+        each: the options of each machine.
+    """
+
+    def __init__(
+        self, experiment: Experiment, name: str, options: Learner, dataset: Dataset, each: Sequence[Any]
+    ) -> None:
+        self._each, self._lost = each, set[int]()
+        alone = options if len(each) > 1 else options.model_copy(update={"machine": each[0]})
+        super().__init__(experiment, name, alone, dataset, {})
+
+    def exact_gradients(self) -> ExactGradients:
+        """The episodes that gradients are compared on, the first of the training set, with their exact gradients."""
+        assert self.experiment.gradient_check is not None
+        train = self.dataset.train
+        size = min(self.experiment.gradient_check.sequences, train.batch)
+        starts = range(0, train.batch - size + 1, size)[:GRADIENTS]
+        episodes, exact = [train.select(slice(start, start + size)) for start in starts], self._exact(1)
+        gradients = gradient_check.at_targets(exact, episodes)
+        exact.machine.release()
+        return list(zip(episodes, gradients, strict=True))
+
+    def measured(self, exact: ExactGradients, holds: Any, told: _Told) -> list[Measured]:
+        """The cosine of each machine's gradients, and its loss after the training, on each chip."""
+        count, training = len(self._each), self.experiment.training
+        try:
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                found = {COSINE.name: self._cosines(exact, holds, lambda done: told(count * done))}
+                if training is not None:
+                    found[LOSS.name] = self._loss(training, holds, lambda done: told(count * (len(exact) + done)))
+        except HwsimError as error:
+            raise type(error)(f"{self.name}: {error}") from None
+        told(count * (len(exact) + self.updates), over=True)
+        return [{name: values.reshape(count, -1)[number] for name, values in found.items()} for number in range(count)]
+
+    def _cosines(self, exact: ExactGradients, holds: Any, told: Callable[[int], None]) -> np.ndarray:
+        """The mean over gradients, for each chip; NaN if one of them has none."""
+        self._adopt(self._built(self.chips, holds, learns=True))
+        rule, found = self.rule.at(0, self.updates), np.zeros(self.machine.chips)
+        self._calibrate(rule, 0)
+        for done, (episode, target) in enumerate(exact, 1):
+            found += gradient_check.cosines(self.network, rule, target, episode)
+            told(done)
+        self.machine.release()
+        return found / len(exact)
+
+    def _loss(self, training: Training, holds: Any, told: Callable[[int], None]) -> np.ndarray:
+        """The test loss after training, for each chip; NaN if its learning diverged."""
+        scheme = self.experiment.scheme(self.options)
+        assert scheme is not None
+        self._adopt(self._built(self.chips, holds, learns=True, scheme=scheme))
+        self._train(training, scheme, lambda what, done, total: told(done))
+        self.machine.release()
+        assert self.outcome.score is not None
+        loss = self.outcome.score.loss.copy()
+        loss[sorted(self._lost)] = np.nan
+        return loss
+
+    # ---- what differs from a system that runs alone ----------------------------------------------------------
+
+    def _stage(self, chips: int, strict: bool) -> Machine:
+        if len(self._each) == 1:
+            return super()._stage(chips, strict)
+        return machines.build(
+            self.options.machine,
+            chips=[*range(chips)] * len(self._each),
+            seed=self.experiment.seed,
+            strict=strict,
+            numerics=self.numerics,
+            each=[machine for machine in self._each for _ in range(chips)],
+        )
+
+    def _report(self, rule: Rule, in_between: bool = False) -> None:
+        """Nobody reads the reports of a rule here; but it may settle by them."""
+        if self.rule.settles:
+            super()._report(rule, in_between=True)
+
+    def _test(self, updates: int, epoch: int, train_loss: np.ndarray | None) -> None:
+        """Test at the end alone."""
+        if updates:
+            super()._test(updates, epoch, train_loss)
+
+    def _note_divergence(self, updates: int, chips: list[int] | None = None) -> None:
+        """Note each chip on which learning diverged, though it may go on to answer."""
+        where = self.machine.holdings.divergence
+        self._lost |= set(chips or (() if where is None else where.chips))
