@@ -72,6 +72,23 @@ def changed(document: Document, changes: list[KeyChange], content_of: Open = con
     return result, messages
 
 
+def value_of(document: Document, key: str, content_of: Open = content_of) -> Any:
+    """What a dotted key names, the first if it names several; of a constant its value, None if nothing stands there.
+
+    Raises:
+        ConfigError: the key leads nowhere.
+    """
+    copied = Document(document.file, copy.deepcopy(document.data), dict(document.marks), dict(document.keys))
+    nowhere = Mark(document.file, 1, 1)
+    places = list(_places(copied, KeyChange(key, None, nowhere, nowhere), content_of))
+    if not places:
+        return None
+    place = places[0]
+    within = _at(copied.data, place[:-1])
+    value = within.get(place[-1]) if isinstance(within, dict) else within[place[-1]]
+    return value["value"] if isinstance(value, dict) and "value" in value else value
+
+
 def spelled_out(document: Document, kind: str = "", content_of: Open = content_of) -> Any:
     """The data of a document, with the path of each machine or device file replaced by the content of the file."""
     data = document.data

@@ -38,11 +38,20 @@ class AxisValue(NamedTuple):
 
 
 class Dimension(NamedTuple):
-    """One axis: its columns in tables, the number of its values, and each value by its index."""
+    """One axis: its columns in tables, the number of its values, and each value by its index.
+
+    Attributes:
+        base: what the first column says at the value that all others are compared with; None if there is none.
+    """
 
     columns: list[str]
     size: int
     at: Callable[[int], AxisValue]
+    base: Label | None = None
+
+
+ALONE, BASE = "varied", "base"
+"""The column that says which of the axes varies that vary one at a time, and what it says at the base point."""
 
 
 class Grid:
@@ -59,7 +68,8 @@ class Grid:
         self._shelf: dict[str, Any] = {}
         self._composed: OrderedDict[int, Experiment] = OrderedDict()
         self.base, self._wrong = dotted.changed(base, self._set(), self._read)
-        self.dimensions = [*self._axes(), *self._sample()]
+        self.axes = [*self._axes(), *self._one_at_a_time()]
+        self.dimensions = [*self.axes, *self._sample()]
         self.columns = [column for dimension in self.dimensions for column in dimension.columns]
         self.points = prod(dimension.size for dimension in self.dimensions)
         own = self.base.data.get("seed", 0)
@@ -105,12 +115,43 @@ class Grid:
         return [KeyChange(key, keys[key], self._mark(("set", key), True), self._mark(("set", key))) for key in keys]
 
     def _axes(self) -> Iterator[Dimension]:
-        for name, axis in self.study.vary.items():
-            yield self._zipped(name, axis) if axis.zip else self._plain(name, axis)
+        for name, axis in self.study.vary.combined.items():
+            yield self._axis(("vary", name), name, axis)
 
-    def _plain(self, name: str, axis: AxisOptions) -> Dimension:
-        place, values = ("vary", name), axis.values or []
-        short = isinstance(self._document.data["vary"][name], list)
+    def _one_at_a_time(self) -> Iterator[Dimension]:
+        """The base point, and behind it each value of each axis that varies alone."""
+        alone = self.study.vary.one_at_a_time
+        if not alone:
+            return
+        each = {name: self._axis(("vary", "one_at_a_time", name), name, axis) for name, axis in alone.items()}
+        values = [(name, number) for name, axis in each.items() for number in range(axis.size)]
+        base = {column: label for name, axis in alone.items() for column, label in self._base(name, axis).items()}
+
+        def at(number: int) -> AxisValue:
+            if number == 0:
+                return AxisValue({ALONE: BASE, **base}, [])
+            name, index = values[number - 1]
+            labels, changes = each[name].at(index)
+            return AxisValue({ALONE: name, **base, **labels}, changes)
+
+        yield Dimension([ALONE, *base], 1 + len(values), at, base=BASE)
+
+    def _base(self, name: str, axis: AxisOptions) -> dict[str, Label]:
+        """The labels of an axis at the base point, by column: the value there if values are the labels, else `base`."""
+        if axis.labels is not None or axis.zip is not None:
+            return dict.fromkeys(axis.labels if isinstance(axis.labels, dict) else [name], BASE)
+        value = None
+        with suppress(ConfigError):  # a wrong key is refused with the values
+            value = dotted.value_of(self.base, (axis.keys or [axis.key or name])[0], self._read)
+        named = value.get("name") if isinstance(value, dict) else value
+        return {name: named if isinstance(named, str | int | float) else BASE}
+
+    def _axis(self, place: Place, name: str, axis: AxisOptions) -> Dimension:
+        return self._zipped(place, name, axis) if axis.zip else self._plain(place, name, axis)
+
+    def _plain(self, place: Place, name: str, axis: AxisOptions) -> Dimension:
+        values = axis.values or []
+        short = isinstance(self._document.part(place).data, list)
         keys, marks = self._keys(place, name, axis.key, axis.keys)
         columns = _columns(name, axis, values)
 
@@ -121,7 +162,7 @@ class Grid:
 
         return Dimension([*columns], len(values), at)
 
-    def _zipped(self, name: str, axis: AxisOptions) -> Dimension:
+    def _zipped(self, place: Place, name: str, axis: AxisOptions) -> Dimension:
         lists = axis.zip or {}
         points = [values[0] if len(values) == 1 else list(values) for values in zip(*lists.values(), strict=True)]
         columns = _columns(name, axis, points)
@@ -129,8 +170,8 @@ class Grid:
         def at(number: int) -> AxisValue:
             changes = []
             for key, values in lists.items():
-                place = ("vary", name, "zip", key)
-                changes.append(KeyChange(key, values[number], self._mark(place, True), self._mark((*place, number))))
+                here = (*place, "zip", key)
+                changes.append(KeyChange(key, values[number], self._mark(here, True), self._mark((*here, number))))
             return AxisValue({column: labels[number] for column, labels in columns.items()}, changes)
 
         return Dimension([*columns], len(axis), at)
@@ -234,30 +275,52 @@ class Grid:
     def _misnamed(self) -> Iterator[documents.Problem]:
         """Axes and figures with names that do not fit the table, and keys that vary twice."""
         named: list[tuple[str, Place]] = []
-        for name, axis in self.study.vary.items():
+        for name, axis, at in self._named_axes():
             columns = axis.labels if isinstance(axis.labels, dict) else {}
-            named += [(column, ("vary", name, "labels", column)) for column in columns] or [(name, ("vary", name))]
+            named += [(column, (*at, "labels", column)) for column in columns] or [(name, at)]
         named += [(name, ("sample", "keys", name)) for name in (self.study.sample.keys if self.study.sample else {})]
         for name, place in named:
-            if name in (*COLUMNS, *CURVES, "sample") and name != "seed":
+            reserved = ("sample", ALONE) if self.study.vary.one_at_a_time else ("sample",)
+            if name in (*COLUMNS, *CURVES, *reserved) and name != "seed":
                 text = f"{name!r} is a column of the table already; give the axis another name"
                 text += "" if "labels" in place or self._has_keys(name) else f", and `key: {name}`"
                 yield self._document.problem(place, text, at_key=True)
+        for number, (name, place) in enumerate(named):
+            if name in (other for other, _ in named[:number]):
+                yield self._document.problem(
+                    place, f"two axes are called {name!r}, or one of their columns", at_key=True
+                )
         taken: dict[str, str] = {}
-        for dimension in self.dimensions:
-            for change in dimension.at(0).changes:
+        for dimension, first in self._first_changes():
+            for change in first:
                 if change.key == "seed":
                     yield documents.Problem(*change.key_mark, "seeds are given by `seeds`")
                 elif change.key in taken:
                     text = f"{change.key} varies already along {taken[change.key]!r}"
                     yield documents.Problem(*change.key_mark, text)
-                taken[change.key] = dimension.columns[-1]
+                taken[change.key] = dimension
         for number in range(len(self.study.figures)):
             yield from self._misdrawn(number)
 
+    def _first_changes(self) -> Iterator[tuple[str, list[KeyChange]]]:
+        """What each axis changes at its first value, with the last column of the axis."""
+        for dimension in self.dimensions:
+            if dimension.base is None:
+                yield dimension.columns[-1], dimension.at(0).changes
+        for name, axis in self.study.vary.one_at_a_time.items():
+            yield name, self._axis(("vary", "one_at_a_time", name), name, axis).at(0).changes
+
+    def _named_axes(self) -> Iterator[tuple[str, AxisOptions, Place]]:
+        """All axes, with their names and where they stand."""
+        for name, axis in self.study.vary.combined.items():
+            yield name, axis, ("vary", name)
+        for name, axis in self.study.vary.one_at_a_time.items():
+            yield name, axis, ("vary", "one_at_a_time", name)
+
     def _has_keys(self, name: str) -> bool:
         """Whether an axis says which keys vary, rather than by its name."""
-        axis = self.study.vary.get(name) or self.study.sample.keys[name]  # type: ignore[union-attr]
+        axes = {of: axis for of, axis, _ in self._named_axes()}
+        axis: Any = axes.get(name) or self.study.sample.keys[name]  # type: ignore[union-attr]
         return bool(axis.key or axis.keys or getattr(axis, "zip", None))
 
     def _misdrawn(self, number: int) -> Iterator[documents.Problem]:
@@ -289,11 +352,14 @@ class Grid:
         """The study as plain data that names no other file."""
         data = self.study.model_dump(mode="json", exclude_none=True)
         data["experiment"] = dotted.spelled_out(self.base, "", self._read)
-        for axis in data.get("vary", {}).values():
+        alone = data.get("vary", {}).pop("one_at_a_time", {})
+        for axis in (*data.get("vary", {}).values(), *alone.values()):
             keys = axis.get("keys") or [axis.get("key", "")]
             for values, key in [(axis.get("values"), keys[0]), *((v, k) for k, v in axis.get("zip", {}).items())]:
                 if values is not None:
                     values[:] = [self._portable(value, key) for value in values]
+        if alone:
+            data["vary"]["one_at_a_time"] = alone
         left_out = {"set"} if self.study.estimate else {"set", "estimate"}
         return {key: value for key, value in data.items() if key not in left_out}
 

@@ -69,6 +69,24 @@ class AxisOptions(BaseModel, extra="forbid"):
         return len(self.values if self.values is not None else next(iter((self.zip or {}).values())))
 
 
+class Axes(BaseModel, extra="allow"):
+    """Axes, by name or by dotted key: every combination of their values is a point."""
+
+    one_at_a_time: Annotated[
+        dict[str, AxisOptions],
+        Field(
+            description="axes that vary from the base point, that of the file, one at a time; no combinations of their "
+            "values"
+        ),
+    ] = {}
+    __pydantic_extra__: dict[str, AxisOptions]
+
+    @property
+    def combined(self) -> dict[str, AxisOptions]:
+        """The axes of which every combination is a point."""
+        return self.__pydantic_extra__
+
+
 class Distribution(BaseModel, extra="forbid"):
     """The distribution that the values of a key are drawn from."""
 
@@ -270,9 +288,8 @@ class Study(BaseModel, extra="forbid"):
         bool, Field(description="trials are estimates: costs from shapes alone, without values or results")
     ] = False
     vary: Annotated[
-        dict[str, AxisOptions],
-        Field(description="axes, by name or by dotted key; every combination of their values is a point"),
-    ] = {}
+        Axes, Field(description="axes, by name or by dotted key; every combination of their values is a point")
+    ] = Axes()
     sample: Annotated[Sample | None, Field(description="random points, at each point of the grid")] = None
     seeds: Annotated[
         int | list[Seed] | None,

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
@@ -128,13 +128,21 @@ def _resolve(model: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[Place,
         if fields is not None:
             place.append(part)
             if not last:
-                owner = fields[part].annotation if part in fields else None
+                owner = fields[part].annotation if part in fields else _of_others(owner)
             continue
         chosen, kept = _step_into(owner, part)
         if kept:
             place.append(part)
         owner = chosen
     return tuple(place), owner if hasattr(owner, "model_fields") else None
+
+
+def _of_others(model: type[BaseModel]) -> Any:
+    """The type of the keys that a model takes besides its fields; None if it takes none, or any."""
+    others = model.__annotations__.get("__pydantic_extra__")
+    if isinstance(others, str):
+        others = get_type_hints(model).get("__pydantic_extra__")
+    return getattr(others, "__args__", (None,))[-1]
 
 
 def _only_model(annotation: Any) -> Any:

@@ -12,6 +12,8 @@ from pydantic.json_schema import models_json_schema
 
 Schema = dict[str, Any]
 
+ANY = "…"
+"""Stands for the names of a mapping that takes any, beside its own keys."""
 _CONSTANT = {"value", "source", "assumed"}
 
 
@@ -60,9 +62,15 @@ def _walk(name: str, definitions: Schema, taken: set[str]) -> Iterator[str]:
         return
     taken.add(name)
     yield name
-    for key in definitions[name].get("properties", {}).values():
+    for key in _described(definitions[name]).values():
         for below in _targets(key):
             yield from _walk(below, definitions, taken)
+
+
+def _described(schema: Schema) -> dict[str, Any]:
+    """The keys of a mapping, and last what stands under any other name, if it takes any."""
+    others = schema.get("additionalProperties")
+    return {**schema.get("properties", {}), **({ANY: others} if isinstance(others, dict) else {})}
 
 
 def _titles(definitions: Schema) -> dict[str, str]:
@@ -85,10 +93,10 @@ def _section(name: str, definitions: Schema, titles: dict[str, str]) -> Section:
     schema = definitions[name]
     needed = schema.get("required", [])
     keys = []
-    for key, value in schema.get("properties", {}).items():
+    for key, value in _described(schema).items():
         default = None if key in needed else _written(value.get("default"))
         below = tuple(titles[target] for target in _targets(value) if not _is_constant(definitions[target]))
-        about = "" if _is_quantity(value) else value.get("description", "")
+        about = "under any other name" if key == ANY else "" if _is_quantity(value) else value.get("description", "")
         keys.append(Key(key, _kind(value, definitions), default, about, below))
     return Section(titles[name], schema.get("description", ""), tuple(keys))
 

@@ -16,7 +16,7 @@ from hwsim.config.experiment import NAME, Experiment
 from hwsim.config.study import Study
 from hwsim.documents import Document
 from hwsim.errors import ConfigError, OutputError
-from hwsim.guide.keys import Key, Section, sections
+from hwsim.guide.keys import ANY, Key, Section, sections
 from hwsim.machines import MACHINES
 from hwsim.physics import DataSheet
 from hwsim.units.periphery import Periphery
@@ -238,8 +238,9 @@ def _mapping(
     again = section is not None and section.title in said
     said |= {section.title} if section else set()
     for name, value in data.items():
-        key = keys.get(name)
-        comment = "" if again else _about(key, known) if key else _OTHERS.get(name, "")
+        own = keys.get(name)
+        comment = "" if again else _about(own, known) if own else _OTHERS.get(name, "")
+        key = own or keys.get(ANY)
         if section and key and not again and _chooses(key, value):
             comment = f"{_line(section)} ({others})" if others else _line(section)
         if isinstance(value, dict) and key and key.kind.startswith("names, each with: mapping"):
@@ -259,7 +260,7 @@ def _mapping(
         else:
             yield f"{name}: {documents.inline(value)}", comment
     for name, key in keys.items():
-        if not again and name not in (*data, "kind") and (name in base or key.default is not None):
+        if not again and name not in (*data, "kind", ANY) and (name in base or key.default is not None):
             yield f"# {name}: {_left_out(name, base, key, known)}", _about(key, known)
 
 

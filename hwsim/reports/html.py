@@ -180,7 +180,12 @@ def study_sections(study: StudyFolder, taken: Sequence[Table] | None = None) -> 
         PageSection(
             "medians",
             "System beside system",
-            tables=_filled(*trials.pivots(study), exponents(study, trials.drawn(study)), *trials.differences(study)),
+            tables=_filled(
+                *trials.pivots(study),
+                exponents(study, trials.drawn(study)),
+                *trials.differences(study),
+                trials.from_base(study),
+            ),
         ),
         PageSection("spread", "Medians and spread", more=_filled(trials.medians(study), *trials.spreads(study))),
     ]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from math import floor, log10
 from pathlib import Path
-
-from hwsim.printing import Terminal
 
 from hwsim import documents
 from hwsim.config.experiment import Experiment
+from hwsim.printing import Terminal
+from hwsim.reports.plus_minus import plus_minus
 from hwsim.reports.tables import NOTHING, Table, TableCell, TableRow, put
 from hwsim.results.limits import CHANGES, DOUBLED, OFF, Limit, Limits, Measure
 from hwsim.results.paired import CONFIDENCE, PairedDifference
@@ -35,7 +34,7 @@ def table(result: Limits) -> Table:
         for limit in result.ranked(result.measures[0])
     ]
     columns = tuple(f"{measure.name}, {change}" for measure in result.measures for change in CHANGES)
-    title = f"{result.name}: what limits {result.machine} under {result.rule} (▲ certainly better, ▼ certainly worse)"
+    title = f"{result.name}: what limits {result.machine} under {result.rule} (▲ better, ▼ worse, beyond noise)"
     return Table(title, columns, tuple(rows), corner="one imperfection alone")
 
 
@@ -49,16 +48,8 @@ def _cell(limit: Limit, change: str, measure: Measure) -> TableCell:
 
 
 def difference(found: PairedDifference) -> str:
-    """A difference with its interval, as in `+0.022 ± 0.008`: the interval has two digits, the mean as many places."""
-    if not found.observations:
-        return "not finite"
-    if _none_at_all(found):
-        return "0"
-    half = (found.high - found.low) / 2
-    if not half > 0:  # of one observation, or of some that are all alike
-        return f"{found.mean:+.2g}".replace("-", "−")
-    places = max(0, 1 - floor(log10(half)))
-    return f"{found.mean:+.{places}f} ± {half:.{places}f}".replace("-", "−")
+    """A difference with its interval, as in `+0.022 ± 0.008`."""
+    return plus_minus(found.mean, (found.high - found.low) / 2) if found.observations else "not finite"
 
 
 def _none_at_all(found: PairedDifference) -> bool:
@@ -87,7 +78,7 @@ def _of_measure(result: Limits, measure: Measure) -> Iterator[str]:
     else:
         yield f"{begin}: nothing stands out; what is gained without any one imperfection is below noise."
     for change, sign, text in (
-        (DOUBLED, -1, "Twice as much certainly does harm of"),
+        (DOUBLED, -1, "Twice as much does harm, beyond noise, of"),
         (OFF, -1, "Learning is worse without"),
         (DOUBLED, 1, "Learning is better with twice as much of"),
     ):
@@ -107,7 +98,7 @@ def _chance(result: Limits) -> str:
     tried = sum(each.high > each.low for each in found)
     return (
         f"± is half of a 95 % interval, for each of {tried} differences by itself. If none of them were real, about "
-        f"{(1 - CONFIDENCE) * tried:.0f} would still seem certain; take a small one for real if both measures have it."
+        f"{(1 - CONFIDENCE) * tried:.0f} would still be beyond noise; believe a small one if both measures have it."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from rich import box
 from rich.table import Table as RichTable
@@ -54,8 +55,9 @@ def show(
             console.print(f"  {answer.text}", style="bold", highlight=False)
             for line in answer.reasons:
                 console.print(f"  {line}", highlight=False)
-    grown = exponents(study, trials.drawn(study))
-    for table in (*reached, *trials.pivots(study), *([grown] if grown else []), *trials.differences(study)):
+    grown, alone = exponents(study, trials.drawn(study)), trials.from_base(study)
+    compared = *trials.pivots(study), grown, *trials.differences(study), alone
+    for table in filter(None, (*reached, *compared)):
         console.print(table.title, style="bold", highlight=False)
         console.print(_printable(table))
     if ended.failed:
@@ -86,7 +88,9 @@ def _printable(table: Table) -> RichTable:
     )
     for number, name in enumerate([table.corner, *table.columns]):
         longest = max(map(len, name.split()), default=0)
-        drawn.add_column(name, justify="right" if number else "left", min_width=min(longest, _WORD))
+        side: Literal["left", "right"] = "right" if number else "left"
+        overflow: Literal["fold", "ellipsis"] = "ellipsis" if number else "fold"  # labels are never cut
+        drawn.add_column(name, justify=side, min_width=min(longest, _WORD), overflow=overflow)
     for row in table.rows[:_LINES]:
         drawn.add_row(row.label, *(str(cell) for cell in row.cells))
     if len(table.rows) > _LINES:

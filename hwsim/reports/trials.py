@@ -11,11 +11,13 @@ import pandas as pd
 from pydantic import ValidationError
 
 from hwsim.columns import error_column
+from hwsim.config.grid import ALONE
 from hwsim.config.study import FigureOptions
 from hwsim.quantities import si
 from hwsim.reports import goodness
 from hwsim.reports.answers import Answer, Tone
 from hwsim.reports.figures.canvas import opening
+from hwsim.reports.plus_minus import plus_minus
 from hwsim.reports.region import GridAxis, Point, region
 from hwsim.reports.tables import NOT_FINITE, NOTHING, Table, TableCell, TableRow
 from hwsim.reports.vocabulary import Vocabulary
@@ -170,7 +172,7 @@ def differences(study: StudyFolder) -> list[Table]:
     systems, first = pairs[pairs["axis"].isna()], pairs["first"].iloc[0]
     if len(systems) > _FEW:
         systems = systems[systems["first"] == first]
-    points = pairs[pairs["axis"].notna() & (pairs["first"] == first)]
+    points = pairs[pairs["axis"].notna() & (pairs["axis"] != ALONE) & (pairs["first"] == first)]
     points = points.drop_duplicates([*axes(study), "axis"], keep="last")  # the one before it is the last
     within = f"within {pairs['over'].iloc[0]}"
     between = _differences(study, systems, quantity, f"{opening(quantity)}: differences {within}")
@@ -200,6 +202,49 @@ def _differences(study: StudyFolder, pairs: pd.DataFrame, quantity: str, title: 
     unit = " (points)" if quantity == "accuracy" else ""
     heads = (*map(words.column, varied), f"mean{unit}", f"95 % interval{unit}", "higher in")
     return Table(title, heads, tuple(rows), corner="difference")
+
+
+_ALONE = ("accuracy", "loss", "cosine_all")
+"""Quantities in the table of axes that vary one at a time, if a study has them; `pairs.csv` has all."""
+
+
+def from_base(study: StudyFolder) -> Table | None:
+    """Differences to the base point, for axes that vary one at a time: a row per point and system."""
+    if "axis" not in study.pairs or not (of_base := study.pairs["axis"] == ALONE).any():
+        return None
+    words, pairs, alone = vocabulary(study), study.pairs[of_base], _alone(study)
+    hidden = [ALONE, *(column for columns in alone.values() for column in columns)]
+    others = [name for name in axes(study) if name not in hidden]
+    others += ["first"] if pairs["first"].nunique() > 1 else []
+    known = [name for name in _ALONE if name in set(pairs["quantity"])]
+    rows = []
+    for _, part in pairs.groupby([*others, *hidden], sort=False, dropna=False):
+        point, of = part.iloc[0], {pair["quantity"]: pair for pair in part.to_dict("records")}
+        values = (words.value(name, point[name], bare=True) for name in alone.get(point[ALONE], ()))
+        cells = (_difference(of[name]) if name in of else NOTHING for name in known)
+        beside = (TableCell(words.value(name, point[name], bare=True)) for name in others)
+        rows.append(TableRow(" ".join([words.column(point[ALONE]), *values]), (*beside, *cells)))
+    heads = ["system" if name == "first" else words.column(name) for name in others]
+    heads += [f"{_said(name)}{' (points)' if name == 'accuracy' else ''}" for name in known]
+    title = f"Differences to the base point, with 95 % intervals over {pairs['over'].iloc[0]}"
+    return Table(title, tuple(heads), tuple(rows), corner="varied alone")
+
+
+def _alone(study: StudyFolder) -> dict[str, list[str]]:
+    """The axes that vary one at a time, with their columns."""
+    axes = (study.study.get("vary") or {}).get("one_at_a_time") or {}
+    labels = {name: axis.get("labels") if isinstance(axis, dict) else None for name, axis in axes.items()}
+    return {name: [*given] if isinstance(given, dict) else [name] for name, given in labels.items()}
+
+
+def _difference(pair: Mapping[Any, Any]) -> TableCell:
+    """A mean difference with half of its interval; of accuracies in points."""
+    lost = f"({pair['non_finite']} {NOT_FINITE})" if pair["non_finite"] else ""
+    if not pair["count"] > 1:
+        return TableCell(NOT_FINITE)
+    times = 100 if pair["quantity"] == "accuracy" else 1
+    half = times * (pair["high"] - pair["low"]) / 2
+    return TableCell(plus_minus(times * pair["mean"], half), pair["mean"], lost)
 
 
 def _signed(quantity: str, value: float) -> str:

@@ -130,6 +130,76 @@ def test_a_mapping_with_a_value_is_replaced_unless_it_is_a_constant(tmp_path: Pa
     ]
 
 
+ALONE = """\
+vary:
+  task.steps: [5, 6]
+  one_at_a_time:
+    machine.parts.adc.bits: [4, 8]
+    noise: {keys: [machine.parts.tiles.output_noise, references.v1.5.machine.parts.tiles.output_noise], values: [0.01]}
+    device: {key: machine.device, values: [rram_hfox_130nm]}
+    both: {zip: {machine.parts.dac.bits: [4, 5], machine.parts.registers.noise: [0.1, 0.2]}, labels: [low, high]}
+"""
+
+
+def test_axes_vary_one_at_a_time_from_the_base_point(tmp_path: Path) -> None:
+    asked = study(tmp_path, ALONE)
+    asked.check()
+    names = ["varied", "machine.parts.adc.bits", "noise", "device", "both"]
+    assert asked.columns == ["task.steps", *names]
+    assert asked.points == 2 * (1 + 2 + 1 + 1 + 2)
+    found = [tuple(asked.labels(point)[name] for name in names) for point in range(7)]
+    assert found == [
+        ("base", 8, 0.002, "pcm_gst_90nm", "base"),
+        ("machine.parts.adc.bits", 4, 0.002, "pcm_gst_90nm", "base"),
+        ("machine.parts.adc.bits", 8, 0.002, "pcm_gst_90nm", "base"),
+        ("noise", 8, 0.01, "pcm_gst_90nm", "base"),
+        ("device", 8, 0.002, "rram_hfox_130nm", "base"),
+        ("both", 8, 0.002, "pcm_gst_90nm", "low"),
+        ("both", 8, 0.002, "pcm_gst_90nm", "high"),
+    ]
+
+    def what(point: int) -> tuple[Any, ...]:
+        made = asked.experiment(point)
+        parts = made.machine.parts
+        noises = parts.tiles.output_noise, made.references[1].machine.parts.tiles.output_noise
+        return made.task.steps, parts.adc.bits, *noises, made.machine.device.name, parts.dac.bits, parts.registers.noise
+
+    base = (5, 8, 0.002, 0.002, "pcm_gst_90nm", 8, 0.0005)
+    changes = [{}, {1: 4}, {}, {2: 0.01, 3: 0.01}, {4: "rram_hfox_130nm"}, {5: 4, 6: 0.1}, {5: 5, 6: 0.2}]
+    for point, changed in enumerate(changes):
+        assert what(point) == tuple(changed.get(place, value) for place, value in enumerate(base))
+    assert what(7) == (6, *base[1:])
+    assert identity(asked, 2, 7) == identity(asked, 0, 7)  # the base point once more
+
+
+def test_a_resolved_study_still_varies_one_at_a_time(tmp_path: Path) -> None:
+    asked = study(tmp_path, ALONE)
+    (tmp_path / "elsewhere.yaml").write_text(documents.dump(asked.resolved()), encoding="utf-8")
+    again = grid.load_study(tmp_path / "elsewhere.yaml")
+    assert [asked.labels(point) for point in range(14)] == [again.labels(point) for point in range(14)]
+    assert [identity(asked, point, 7) for point in range(14)] == [identity(again, point, 7) for point in range(14)]
+
+
+def test_what_is_wrong_in_axes_that_vary_one_at_a_time_is_said_at_its_place(tmp_path: Path) -> None:
+    text = """\
+vary:
+  task.steps: [5, 6]
+  one_at_a_time:
+    steps: {key: task.steps, values: [7]}
+    bits: {key: machine.parts.adc.bitz, values: [4]}
+    r: {key: network.layers.0.cell.r_min, values: [0.5, 1.5]}
+"""
+    found = refused(tmp_path, text)
+    for token, part in {
+        "task.steps, values": "task.steps varies already along 'task.steps'",
+        "machine.parts.adc.bitz": "unknown key 'bitz'; did you mean 'bits'?",
+        "1.5": "network.layers.0.cell.r_min (1.5)",
+    }.items():
+        ((number, line),) = [(number, line) for number, line in enumerate(text.splitlines(), 3) if token in line]
+        start = f"study.yaml:{number}:{line.index(token) + 1}: "
+        assert [said for said in found if said.startswith(start) and part in said], (start, found)
+
+
 def test_set_changes_all_points(tmp_path: Path) -> None:
     asked = study(tmp_path, "set: {test: false, learning: {name: rtrl}}\nvary: {task.steps: [3, 4]}")
     assert [(asked.experiment(p).test, asked.experiment(p).learning.name) for p in (0, 1)] == [(False, "rtrl")] * 2
@@ -206,6 +276,18 @@ figures: [{name: f, x: stepps, y: cosine_al, rows: [steps, devize], hollow: {cos
         ("sample: {count: 9007199254740993, keys: {task.steps: {integers: [1, 2]}}}", "less than or equal to"),
         ("sample: {count: 3, keys: {task.steps: {uniform: [1, 2], choice: [1]}}}", "give one of uniform"),
         ("sample: {count: 3, keys: {task.steps: {log_uniform: [0, 2]}}}", "needs bounds above zero"),
+        ("vary: {one_at_a_time: {seed: [1, 2]}}", "study.yaml:3:24: seeds are given by `seeds`"),
+        (
+            "vary: {one_at_a_time: {varied: {key: task.steps, values: [3]}}}",
+            "'varied' is a column of the table already",
+        ),
+        ("vary: {one_at_a_time: {a: {valus: [3]}}}", "study.yaml:3:28: unknown key 'valus'; did you mean 'values'?"),
+        ("vary: {a: {valus: [3]}}", "study.yaml:3:12: unknown key 'valus'; did you mean 'values'? allowed: key"),
+        ("vary: {one_at_a_time: [3]}", "vary.one_at_a_time: must be a mapping"),
+        (
+            "vary: {a: {key: task.steps, values: [3]}, one_at_a_time: {a: {key: task.width, values: [4]}}}",
+            "two axes are called 'a'",
+        ),
         ("dask: {}", "give either the address"),
         ("varry: {}", "study.yaml:3:1: unknown key 'varry'; did you mean 'vary'?"),
     ],

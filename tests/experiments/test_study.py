@@ -26,6 +26,7 @@ from conftest import close
 from run_folders import STUDY
 from scipy import stats
 
+import hwsim
 from hwsim import cli, documents
 from hwsim.columns import COLUMNS, GROUPS, METRICS
 from hwsim.config import grid
@@ -34,11 +35,13 @@ from hwsim.errors import ConfigError, DataError, MemoryEstimateError, OutputErro
 from hwsim.experiments.run import simulate
 from hwsim.experiments.study import study
 from hwsim.experiments.study.processes import WorkerError
+from hwsim.printing import Terminal
+from hwsim.reports import html, trials
 from hwsim.reports import study as report
-from hwsim.reports import trials
 from hwsim.results import study_folder
 from hwsim.results.study import store as stores
 from hwsim.results.study import table
+from hwsim.results.study.pairs import pairs as pairs_of
 from hwsim.results.study.store import FILE, LOCK, KeptTrial, StudyProgress, TrialStore
 
 TRIALS = 12
@@ -149,6 +152,67 @@ def test_the_summary_is_taken_over_chips_and_seeds(whole: Path) -> None:
     np.testing.assert_allclose([line[name] for name in names], wanted, rtol=1e-12)
     np.testing.assert_allclose(line["deviation"], values.std(ddof=1), rtol=1e-12)
     assert set(summary["system"]) == {"substrate", "BPTT"}
+
+
+ALONE = """\
+vary:
+  steps: {key: task.steps, values: [2, 4]}
+  one_at_a_time:
+    bits: {key: machine.parts.adc.bits, values: [4, 8]}
+    noise: {key: machine.parts.tiles.output_noise, values: [0.1]}
+seeds: 3
+"""
+
+
+def test_axes_that_vary_one_at_a_time_are_compared_with_the_base_point(tmp_path: Path) -> None:
+    """The difference of each point is that of its rows and those of the base point, by Student's t over seeds."""
+    text = STUDY[: STUDY.index("vary:")] + ALONE
+    ended = run(tmp_path / "s", text, workers=1)
+    assert (ended.total, ended.failed) == (2 * 4 * 3, 0)
+    found = hwsim.read(tmp_path / "s")
+    assert isinstance(found, study_folder.StudyFolder)
+    pairs = found.pairs[found.pairs["axis"] == grid.ALONE].query("quantity == 'cosine_all' and first == 'substrate'")
+    assert set(pairs["against"]) == {grid.BASE}
+    places = [*pairs[["steps", "varied", "bits", "noise"]].itertuples(index=False, name=None)]
+    moved = [("bits", 4, 0.002), ("bits", 8, 0.002), ("noise", 8, 0.1)]
+    assert places == [(steps, *each) for steps in (2, 4) for each in moved]
+    table = found.table[found.table["system"] == "substrate"].set_index(["steps", "varied", "bits"]).sort_index()
+    for pair in pairs.to_dict("records"):
+        sides = (pair["varied"], pair["bits"]), (grid.BASE, 8)
+        here, base = (table.loc[(pair["steps"], *side)].groupby("seed")["cosine_all"].mean() for side in sides)
+        interval = stats.ttest_rel(here, base).confidence_interval(0.95)
+        if sides[0] == ("bits", 8):  # the base point once more
+            assert pair["mean"] == pair["low"] == pair["high"] == 0
+        else:
+            assert (pair["mean"], pair["low"], pair["high"]) == close(((here - base).mean(), *interval))
+    (shown,) = [trials.from_base(found)]
+    assert shown is not None
+    assert [row.label for row in shown.rows if row.cells[1].text == "substrate"] == 2 * [
+        "bits 4",
+        "bits 8",
+        "noise 0.1",
+    ]
+    assert shown.columns == ("steps", "system", "cosine all")
+    assert [row.cells[2].text for row in shown.rows if row.label == "bits 8"] == ["0"] * 4
+    console = Terminal(width=200, record=True)
+    report.show(tmp_path / "s", ended, [], console)
+    assert "Differences to the base point, with 95 % intervals over seeds" in console.export_text()
+    assert "Differences to the base point" in html.of_study(found)
+
+
+def test_nothing_is_compared_with_a_base_point_that_failed() -> None:
+    text = STUDY[: STUDY.index("vary:")] + ALONE
+    plan = asked(text)
+    rows = [
+        {**plan.labels(point), "seed": seed, "system": "A", "chip": 0, "status": "done", "accuracy": 0.1 * point}
+        for point in range(1, plan.points)  # but not the base point of the first two steps
+        for seed in range(2)
+    ]
+    made = pd.DataFrame(rows).reindex(columns=[*plan.columns, *COLUMNS]).assign(non_finite=False)
+    found = pairs_of(plan, made, {("A", "accuracy")})
+    alone = found[found["axis"] == grid.ALONE]
+    assert list(alone["steps"]) == [4, 4, 4]
+    assert list(alone["mean"]) == close([0.1, 0.2, 0.3])
 
 
 def test_systems_are_compared_within_seeds(whole: Path) -> None:

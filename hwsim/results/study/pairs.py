@@ -108,13 +108,16 @@ def _shared(observed: Observed, over: str) -> Observed:
 
 def _along_axes(grid: Grid, places: pd.DataFrame) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """For each axis its first column, and the points to compare: those here, and those there, with earlier values."""
-    for dimension in grid.dimensions[: len(grid.study.vary)]:
+    for dimension in grid.axes:
         others = [column for column in grid.columns if column not in dimension.columns]
+        is_base = places[dimension.columns[0]] == dimension.base
         along = places.groupby(others, sort=False, dropna=False) if others else [((), places)]
         here, there = list[int](), list[int]()
         for _, line in along:
             for later, number in enumerate(line.index):
                 earlier = line.index[:later] if len(line) <= EACH else line.index[max(0, later - 1) : later]
+                if dimension.base is not None:
+                    earlier = line.index[is_base[line.index]] if not is_base[number] else line.index[:0]
                 here += [number] * len(earlier)
                 there += list(earlier)
         yield dimension.columns[0], np.array(here, int), np.array(there, int)
