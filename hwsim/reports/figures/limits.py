@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from hwsim.reports.figures.canvas import INK, MARKERS, SERIES, canvas, legend, written
 from hwsim.results.limits import CHANGES, Limits, Measure
@@ -47,4 +48,5 @@ def _panel(axes: Axes, result: Limits, measure: Measure) -> None:
             )
             label = None
     axes.grid(axis="x")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel(_ACROSS[measure.name])
