@@ -19,7 +19,7 @@ from hwsim import imperfection, learning, machines, tasks
 from hwsim.config import experiment as config
 from hwsim.config.experiment import Experiment, GradientCheckOptions, Learner, Training
 from hwsim.episode import Episode
-from hwsim.errors import ConfigError, HwsimError
+from hwsim.errors import ConfigError, HwsimError, MemoryEstimateError
 from hwsim.experiments import gradient_check
 from hwsim.experiments.footprint import footprint
 from hwsim.experiments.gradient_check import Gradient
@@ -94,7 +94,6 @@ def limits(
     short = _shortened(asked, max(CHIPS, asked.chips) if chips is None else chips, updates)
     found = list(imperfection.found(short.machine))
     lineups = list(_lineups(short, found))
-    footprint(short.model_copy(update={"chips": short.chips * max(map(len, lineups))})).check()
     method = _method(short, seeds)
     told = _Told(progress, seeds * sum(map(len, lineups)) * (method.gradients + (method.updates or 0)))
     of_seeds = [_of_seed(short.model_copy(update={"seed": seed}), lineups, data, told) for seed in method.seeds]
@@ -157,10 +156,28 @@ def _lineups(short: Experiment, found: Sequence[Found]) -> Iterator[list[Variant
             f"{short.name}: {short.machine.name} has no imperfections that are modelled; nothing limits it"
         )
     alone = learning.build(short.learning).settles  # by the errors of the machine that it is on
-    most = 1 if alone or not machines.kind_of(short.machine).is_analog else max(1, _SIDE_BY_SIDE // short.chips)
+    alone |= not machines.kind_of(short.machine).is_analog
+    most = _fitting(short, 1 if alone else min(max(1, _SIDE_BY_SIDE // short.chips), len(together)))
     for start in range(0, len(together), most):
         yield together[start : start + most]
     yield from ([variant] for variant in apart)
+
+
+def _fitting(short: Experiment, most: int) -> int:
+    """How many machines side by side fit into the memory of this computer, of so many at most.
+
+    Raises:
+        MemoryEstimateError: not even one does.
+    """
+    while True:
+        try:
+            footprint(short.model_copy(update={"chips": short.chips * most})).check()
+        except MemoryEstimateError:
+            if most == 1:
+                raise
+            most //= 2
+        else:
+            return most
 
 
 class _Told:

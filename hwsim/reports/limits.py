@@ -69,7 +69,8 @@ def _of_measure(result: Limits, measure: Measure) -> Iterator[str]:
     """What matters by one measure."""
     level = result.level(measure)
     half = f" ± {level.half:.2g}" if level.half > 0 else ""
-    begin = f"By the {SAID[measure.name]}, {level.mean:.3g}{half} as the machine is"
+    mean = f"{level.mean:.3g}{half}" if level.observations else "not finite"
+    begin = f"By the {SAID[measure.name]}, {mean} as the machine is"
     limiting = [limit for limit in result.ranked(measure) if limit.verdict(OFF, measure) > 0]
     if limiting:
         first, *others = _named(limiting, OFF, measure)

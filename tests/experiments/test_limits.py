@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from hwsim import tasks
 from hwsim.config import experiment as config
 from hwsim.config.experiment import Experiment
 from hwsim.documents import Document
-from hwsim.errors import ConfigError
+from hwsim.errors import ConfigError, MemoryEstimateError
 from hwsim.experiments import limits as experiments
 from hwsim.experiments.limits import Lineup, limits
 from hwsim.experiments.rehearsal import rehearse
@@ -147,6 +148,21 @@ def test_the_machine_as_it_is_measures_what_a_run_measures() -> None:
     system = alone.summary.systems["substrate"]
     assert there.base[LOSS.name].tolist() == [system.loss.per_chip]
     assert there.base[COSINE.name].tolist() == [system.gradient.all.target.per_chip]
+
+
+def test_fewer_machines_stand_side_by_side_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(asked: Experiment) -> Any:
+        if asked.chips > 10:
+            raise MemoryEstimateError("too little memory")
+        return SimpleNamespace(check=lambda: None)
+
+    monkeypatch.setattr(experiments, "footprint", check)
+    short = experiments._shortened(small(), chips=2, updates=1)
+    sizes = [len(lineup) for lineup in experiments._lineups(short, list(found(short.machine)))]
+    assert 1 < max(sizes) <= 5
+    crowded = experiments._shortened(small(), chips=11, updates=1)
+    with pytest.raises(MemoryEstimateError):
+        list(experiments._lineups(crowded, list(found(crowded.machine))))
 
 
 def test_progress_counts_up_to_the_total() -> None:
