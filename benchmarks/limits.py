@@ -14,12 +14,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from rich.console import Console
-
 from hwsim.config import experiment as config
 from hwsim.config.experiment import Experiment
 from hwsim.experiments.limits import SEEDS, UPDATES, limits
 from hwsim.experiments.run import simulate
+from hwsim.printing import Terminal
 from hwsim.reports import limits as report
 
 BOUND = 15.0
@@ -48,7 +47,7 @@ def main(small: bool) -> None:
     limits(asked, seeds=1, chips=1, updates=1)
     alone, _ = seconds(lambda: simulate(substrate))
     all_, found = seconds(lambda: limits(asked, seeds=seeds, updates=updates))
-    report.show(found, Console(width=120))
+    report.show(found, Terminal(width=120))
     print(f"the substrate alone {alone:.1f} s; its limits {all_:.1f} s; ratio {all_ / alone:.1f}, at most {BOUND:g}")
 
 
