@@ -5,6 +5,7 @@ hwsim run quickstart && python docs/picture.py runs/quickstart docs/figures/quic
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def picture(run: RunFolder) -> str:
     if drawn is None:
         raise SystemExit(f"{run.path}: nothing was trained, so there is no learning curve")
     head, _, body = drawn.svg.partition(">")
-    head = head.replace("fill:var(--ink)", "fill:#1b2327;font-family:'DejaVu Sans',Verdana,sans-serif")
+    head = re.sub(r"fill:var\(--ink[^)]*\)", "fill:#1b2327;font-family:'DejaVu Sans',Verdana,sans-serif", head)
     return f'{head} width="{SIZE}"><rect width="100%" height="100%" fill="#ffffff"/>{body}\n'
 
 
