@@ -9,7 +9,7 @@ from hwsim import documents
 from hwsim.config.experiment import Experiment
 from hwsim.config.study import Study
 from hwsim.errors import ConfigError
-from hwsim.guide.keys import Key, Section, sections
+from hwsim.guide.keys import ANY, Key, Section, sections
 from hwsim.machines import MACHINES
 from hwsim.physics import DataSheet
 
@@ -61,8 +61,9 @@ def _below(words: list[str], among: list[Section], known: dict[str, Section], pl
     first, *rest = words
     found: list[Entry] = []
     for section in among:
+        own = {key.name for key in section.keys}
         for key in section.keys:
-            if key.name != first:
+            if key.name != (first if first in own else ANY):
                 continue
             below = [known[title] for title in key.sections if title in known]
             at = f"{place}.{first}" if place else first
@@ -89,9 +90,11 @@ def _all(starts: list[Section], known: dict[str, Section]) -> Iterator[Entry]:
             continue
         seen.add(section.title)
         for key in section.keys:
-            at = f"{place}.{key.name}" if place else key.name
+            name = "*" if key.name == ANY else key.name
+            at = f"{place}.{name}" if place else name
             below = [known[title] for title in key.sections if title in known]
-            yield Entry(at, section, key, tuple(below))
+            if key.name != ANY:
+                yield Entry(at, section, key, tuple(below))
             item = f"{at}.*" if _has_items(key) else at
             queue += [(each, item) for each in below]
 

@@ -55,9 +55,9 @@ def show(
             console.print(f"  {answer.text}", style="bold", highlight=False)
             for line in answer.reasons:
                 console.print(f"  {line}", highlight=False)
-    grown, alone = exponents(study, trials.drawn(study)), trials.from_base(study)
-    compared = *trials.pivots(study), grown, *trials.differences(study), alone
-    for table in filter(None, (*reached, *compared)):
+    grown = exponents(study, trials.drawn(study))
+    further = filter(None, (grown, *trials.differences(study), trials.from_base(study)))
+    for table in (*reached, *trials.pivots(study), *further):
         console.print(table.title, style="bold", highlight=False)
         console.print(_printable(table))
     if ended.failed:
