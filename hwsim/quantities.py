@@ -12,11 +12,14 @@ from typing import Annotated, Any, Generic, NamedTuple, Self, TypeVar
 from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, PrivateAttr, WithJsonSchema, model_validator
 
 _BITS = re.compile(r"(bit|byte|B\b)")
-_NUMBER = r"[-+]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|nan|inf)"
+_NUMBER = r"[-+]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|nan|inf)"
 _UNIT = r"[^\W\d_]\w*(?:(?:\^|\*\*)-?[0-9])?"
 _PARTS = re.compile(rf"({_NUMBER}) *(.*)")
-_WRITTEN = re.compile(rf"{_NUMBER} *{_UNIT}(?: *[*/ ] *{_UNIT})*\Z")
-
+_WRITTEN = re.compile(rf"{_NUMBER} *{_UNIT}(?:(?: *[*/] *| +){_UNIT})*\Z")
+_LONGEST = 200
+"""Number of characters that a quantity may have."""
+_LEAST, _MOST = 1e-60, 1e30
+"""Sizes of quantities in SI units, so that products and ratios of a few of them are numbers, too."""
 
 _PREFIXES = {"a": -18, "f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12}
 _SI = {"J": "joule", "W": "watt", "s": "second", "V": "volt", "A": "ampere", "S": "siemens", "m": "meter"}
@@ -66,7 +69,7 @@ def parse(text: Any, unit: str, example: str) -> float:
         raise ValueError(f"must be a quantity such as '{example}'")
     # pint counts a bit as a plain number, so 8 pJ would pass for 8 pJ/bit
     # pint evaluates sums, and reads 1,5 pJ as 15 pJ
-    if not _WRITTEN.match(text) or bool(_BITS.search(text)) != bool(_BITS.search(unit)):
+    if not _is_written(text) or bool(_BITS.search(text)) != bool(_BITS.search(unit)):
         raise ValueError(f"must be in units of {unit}, as in '{example}'")
     try:
         usual = _usual(text, unit)
@@ -75,7 +78,14 @@ def parse(text: Any, unit: str, example: str) -> float:
         raise ValueError(f"must be in units of {unit}, as in '{example}'") from None
     if not math.isfinite(value):
         raise ValueError(f"must be finite, as in '{example}'")
+    if not _LEAST <= abs(value) <= _MOST and Decimal(_PARTS.fullmatch(text)[1]):  # type: ignore[index]
+        raise ValueError(f"must be 0, or from {_LEAST:g} to {_MOST:g} {unit} in size")
     return value
+
+
+def _is_written(text: str) -> bool:
+    """Whether a text is a number and a unit, known or not."""
+    return len(text) <= _LONGEST and _WRITTEN.match(text) is not None
 
 
 def same(one: Any, other: Any) -> bool:
@@ -84,7 +94,7 @@ def same(one: Any, other: Any) -> bool:
     >>> same("250 ns", "0.25 us")
     True
     """
-    if isinstance(one, str) and isinstance(other, str) and _WRITTEN.match(one) and _WRITTEN.match(other):
+    if isinstance(one, str) and isinstance(other, str) and _is_written(one) and _is_written(other):
         try:
             return bool(_registry().Quantity(one) == _registry().Quantity(other))
         except Exception:  # as in `parse`

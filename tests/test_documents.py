@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +17,7 @@ from pydantic import BaseModel, Field, create_model
 from hwsim import documents
 from hwsim.documents import Document
 from hwsim.errors import ConfigError
+from hwsim.quantities import Constant, Energy, Time
 
 
 def read(text: str) -> Any:
@@ -218,6 +220,12 @@ def refused(path: Path) -> str:
     return str(caught.value).replace(str(path), "FILE")
 
 
+def test_a_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert refused(tmp_path / "pipe") == "FILE: is no regular file"
+    assert refused(Path("/dev/zero")) == "FILE: is no regular file"
+
+
 def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
     assert refused(tmp_path / "nothing.yaml") == "FILE: no such file"
     assert refused(tmp_path) == "FILE: is a folder, not a YAML file"
@@ -304,6 +312,19 @@ def test_over_merges_mappings_and_replaces_the_rest() -> None:
     assert base.data["a"] == {"x": 1, "y": 2}
 
 
+def test_over_replaces_what_follows_another_law() -> None:
+    base = documents.parse("n: {law: a, x: 1}\nm: {law: a, x: 1}\n", "base.yaml")
+    merged = documents.parse("n: {law: b, y: 2}\nm: {law: a, y: 2}\n", "top.yaml").over(base)
+    assert merged.data == {"n": {"law": "b", "y": 2}, "m": {"law": "a", "x": 1, "y": 2}}
+    assert (("n", "x") in merged.marks, ("m", "x") in merged.marks) == (False, True)
+
+
+def test_a_part_stands_in_the_file_that_says_it() -> None:
+    base = documents.parse("a: {x: 1}\nb: 2\n", "base.yaml")
+    merged = documents.parse("b: 3\n", "top.yaml").over(base)
+    assert (merged.part(("a",)).file, merged.part(("b",)).file) == ("base.yaml", "top.yaml")
+
+
 # ---- checking ------------------------------------------------------------------------------------------------
 
 
@@ -375,6 +396,21 @@ KEYS_OF_PICTURE = "colour, count, frame, shapes, sizes, title, version, weight"
         ("title: b\nweight: -1e999", "2:9: weight (-inf): must be a finite number"),
         ("title: b\nshapes: [{name: circle, radius: -1}]", "2:33: shapes.0.radius (-1): input should be greater"),
         ("title: b\nshapes: [{name: circle, radius: .nan}]", "2:33: shapes.0.radius (nan): "),
+        ("title: b\nweight: 1e101", "2:9: weight (1e+101): must be 0, or from 1e-100 to 1e+100 in size"),
+        ("title: b\nweight: -1e-320", "2:9: weight (-1e-320): must be 0, or from 1e-100 to 1e+100 in size"),
+        (
+            "title: b\ncount: 9007199254740993",
+            "2:8: count (9007199254740993): whole numbers are at most 900719925474099",
+        ),
+        (
+            "title: b\ncount: -9007199254740993",
+            "2:8: count (-9007199254740993): whole numbers are at most 90071992547409",
+        ),
+        ("title: b\ncount: 0x" + "f" * 900, "2:8: count (5104"),
+        ("title: b\ncount: " + "9" * 400, f"2:8: count ({'9' * 56}… (400 characters)): whole numbers are at most"),
+        ('title: "a\\x1b[31mb"', '1:8: title ("a\\u001b[31mb"): has a control character'),
+        ('title: "a\\0"', '1:8: title ("a\\u0000"): has a control character'),
+        ('title: b\nsizes: {"a\\x07": {width: 1}}', '2:8: sizes ("a\\u0007"): a key has a control character'),
         ("- title", "1:1: the document: must be a mapping of keys"),
         ("title", '1:1: the document ("title"): must be a mapping of keys'),
     ],
@@ -382,6 +418,40 @@ KEYS_OF_PICTURE = "colour, count, frame, shapes, sizes, title, version, weight"
 def test_a_problem_says_where_what_and_what_is_allowed(text: str, said: str) -> None:
     (found,) = wrong(text)
     assert found.startswith(f"f.yaml:{said}")
+
+
+def test_a_text_may_have_several_lines_and_any_letters() -> None:
+    text = 'title: "one\\n\\ttwo: λ, 電, 🙂"\ncount: 9007199254740992\nweight: 1e100'
+    assert documents.check(Picture, documents.parse(text, "f.yaml")).title == "one\n\ttwo: λ, 電, 🙂"
+
+
+def test_data_made_in_python_has_the_same_bounds() -> None:
+    for data in ({"title": "\ud800"}, {"title": "b", "count": 10**400}, {"title": "b", "weight": 1e308}):
+        with pytest.raises(ConfigError, match=r"^made:1:1: \w+ "):
+            documents.check(Picture, Document("made", data))
+
+
+def test_a_key_may_have_a_word_of_its_own_where_it_is_unknown() -> None:
+    with pytest.raises(ConfigError) as caught:
+        documents.check(Frame, documents.parse("width: 1\ndepth: 2", "f.yaml"), {"depth": "frames are flat"})
+    assert str(caught.value) == "f.yaml:2:1: unknown key 'depth'; frames are flat; allowed here: width"
+
+
+def test_a_constant_is_told_from_a_plain_value() -> None:
+    class Part(BaseModel, extra="forbid"):
+        energy: Constant[Energy] | None = None
+        bits: int = 0
+        time: Time = 1.0
+
+    for text, said in (
+        ("energy: 5 pJ", "needs its origin: {value: 5 pJ, source: KEY}, or {value: 5 pJ, assumed: REASON}"),
+        ("bits: {value: 5, source: a}", "takes a value alone, such as 5"),
+        ("time: {value: 5 ns, source: a}", 'takes a value alone, such as "5 ns"'),
+        ("energy: {value: 5 pJ}", "a constant has either a source or a reason for which it is assumed"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            documents.check(Part, documents.parse(text, "f.yaml"))
+        assert said in str(caught.value)
 
 
 def test_everything_that_is_wrong_is_told_at_once_in_the_order_of_the_document() -> None:

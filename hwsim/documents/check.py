@@ -6,19 +6,29 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Mapping
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
-from hwsim.documents.document import Document, Place, Problem, at, refuse
+from hwsim.documents.document import Document, Place, Problem, refuse
 
+MOST = 2**53
+"""Largest whole number, for counts as for seeds: tables, JSON and arithmetic hold larger ones inexactly."""
+_LEAST, _LARGEST = 1e-100, 1e100
+"""Sizes of other numbers, so that products and ratios of a few of them are numbers, too."""
 _LISTED = 32
 """Largest number of names that a message lists in full."""
+_LONG = 60
+"""Largest number of characters of a value that a message repeats in full."""
 
 
-def check(model: type[BaseModel], document: Document) -> Any:
+def check(model: type[BaseModel], document: Document, absent: Mapping[str, str] = {}) -> Any:
     """The document as a `model`.
+
+    Args:
+        absent: what to say of unknown keys with these names.
 
     Raises:
         ConfigError: each problem as `file:line:column: what, what is allowed`.
@@ -28,33 +38,53 @@ def check(model: type[BaseModel], document: Document) -> Any:
     try:
         checked = model.model_validate(document.data, strict=True)
     except ValidationError as error:
-        problems = _problems(model, document, error)
-    for place in _not_finite(document.data, ()):
-        start = f"{_name(place)} ({at(document.data, place)}): "
+        problems = _problems(model, document, error, absent)
+    for place, value, text in _unusable(document.data, ()):
+        start = f"{_name(place)} ({_shown(value)}): "
         if not any(problem.text.startswith(start) for problem in problems):
-            problems.append(document.problem(place, f"{start}must be a finite number"))
+            problems.append(document.problem(place, f"{start}{text}"))
     if problems:
         raise refuse(problems)
     return checked
 
 
-def _not_finite(data: Any, place: Place) -> Iterator[Place]:
-    """The places of numbers that are infinite or not a number."""
+def _unusable(data: Any, place: Place) -> Iterator[tuple[Place, Any, str]]:
+    """The places of numbers and texts that no key takes, with what is wrong there."""
     if isinstance(data, (dict, list)):
         for key, value in data.items() if isinstance(data, dict) else enumerate(data):
-            yield from _not_finite(value, (*place, key))
+            if isinstance(key, str) and not _printable(key):
+                yield place, key, "a key has a control character, or half of a surrogate pair"
+            yield from _unusable(value, (*place, key))
     elif isinstance(data, float) and not math.isfinite(data):
-        yield place
+        yield place, data, "must be a finite number"
+    elif isinstance(data, float) and data and not _LEAST <= abs(data) <= _LARGEST:
+        yield place, data, f"must be 0, or from {_LEAST:g} to {_LARGEST:g} in size"
+    elif isinstance(data, int) and abs(data) > MOST:
+        yield place, data, f"whole numbers are at most {MOST} (2^53)"
+    elif isinstance(data, str) and not _printable(data):
+        yield place, data, "has a control character, or half of a surrogate pair; tables and figures cannot show it"
 
 
-def _problems(model: type[BaseModel], document: Document, error: ValidationError) -> list[Problem]:
+def _printable(text: str) -> bool:
+    """Whether tables and figures can show a text; it may have several lines."""
+    return text.isprintable() or all(
+        letter in "\n\t" or unicodedata.category(letter) not in ("Cc", "Cs") for letter in text
+    )
+
+
+def _problems(
+    model: type[BaseModel], document: Document, error: ValidationError, absent: Mapping[str, str]
+) -> list[Problem]:
     problems = []
     meant = _meant(model, error)
     for where, owner, item in _said(model, error):
         kind, value = item["type"], item.get("input")
         if kind == "extra_forbidden":
-            allowed = _allowed(owner)
-            problems.append(document.problem(where, unknown("key", str(where[-1]), allowed), at_key=True))
+            key, allowed = str(where[-1]), sorted(_allowed(owner))
+            text = unknown("key", key, allowed)
+            if key in absent:
+                text = f"unknown key {key!r}; {absent[key]}; allowed here: {', '.join(allowed)}"
+            problems.append(document.problem(where, text, at_key=True))
         elif kind == "missing" and where not in meant:
             problems.append(document.problem(where[:-1], f"{_name(where)} is missing"))
         elif kind == "missing":
@@ -65,14 +95,18 @@ def _problems(model: type[BaseModel], document: Document, error: ValidationError
             key = item["ctx"]["discriminator"].strip("'")
             text = f"{_name(where)} needs a {key!r}" if tag is None else unknown(_name(where), str(tag), names)
             problems.append(document.problem((*where, key) if tag is not None else where, text))
-        elif kind == "literal_error":
+        elif kind == "literal_error" and not _is_constant(value):
             names = [name.strip("'") for name in re.split(", | or ", item["ctx"]["expected"])]
             problems.append(document.problem(where, unknown(_name(where), str(value), names)))
         else:
             shown = "" if isinstance(value, (dict, list)) else f" ({_shown(value)})"
             message = item["msg"].removeprefix("Value error, ")
-            if kind in ("model_type", "model_attributes_type", "dict_type"):
+            if str(item.get("ctx", {}).get("class_name")).startswith("Constant["):
+                message = f"needs its origin: {{value: {value}, source: KEY}}, or {{value: {value}, assumed: REASON}}"
+            elif kind in ("model_type", "model_attributes_type", "dict_type"):
                 message = "must be a mapping of keys"
+            elif _is_constant(value) and (kind.endswith(("_type", "literal_error")) or "a quantity" in message):
+                message = f"takes a value alone, such as {_shown(value['value'])}"
             elif kind == "too_short":
                 message = f"needs {item['ctx']['min_length']} or more"
             message = f"{message[0].lower()}{message[1:]}"
@@ -80,6 +114,11 @@ def _problems(model: type[BaseModel], document: Document, error: ValidationError
             whole = kind == "value_error" and not where  # parts that do not fit together
             problems.append(document.problem(where, message if whole else f"{_name(where)}{shown}: {message}"))
     return problems
+
+
+def _is_constant(value: Any) -> bool:
+    """Whether a value has the form of a constant."""
+    return isinstance(value, dict) and "value" in value
 
 
 def _meant(model: type[BaseModel], error: ValidationError) -> set[Place]:
@@ -183,7 +222,7 @@ def unknown(what: str, name: str, allowed: list[str]) -> str:
     if close and len(allowed) > _LISTED:
         shown = difflib.get_close_matches(name, allowed, _LISTED // 4, 0.3)
         shown.append(f"and {len(allowed) - len(shown)} more")
-    return f"unknown {what} {name!r}; {hint}allowed: {', '.join(shown)}"
+    return f"unknown {what} {cut(repr(name))}; {hint}allowed: {', '.join(shown)}"
 
 
 def nearest(name: str, allowed: list[str]) -> list[str]:
@@ -196,4 +235,10 @@ def _name(where: Place) -> str:
 
 
 def _shown(value: Any) -> str:
-    return json.dumps(value) if value is None or isinstance(value, (str, bool)) else str(value)
+    text = json.dumps(value) if value is None or isinstance(value, (str, bool)) else str(value)
+    return cut(text)
+
+
+def cut(text: str) -> str:
+    """A text as a message repeats it; of a long one the beginning."""
+    return text if len(text) <= _LONG else f"{text[: _LONG - 4]}… ({len(text)} characters)"

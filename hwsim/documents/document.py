@@ -92,11 +92,12 @@ class Document:
         return Problem(*table.get(place, Mark(self.file, 1, 1)), text)
 
     def part(self, place: Place) -> Document:
-        """The part of this document at a place."""
+        """The part of this document at a place, as part of the file in which it stands."""
         data, n = at(self.data, place), len(place)
+        stands = self.marks.get(place)
         marks = {where[n:]: mark for where, mark in self.marks.items() if where[:n] == place}
         keys = {where[n:]: mark for where, mark in self.keys.items() if where[:n] == place and len(where) > n}
-        return Document(self.file, data, marks, keys)
+        return Document(stands.file if stands and stands.line else self.file, data, marks, keys)
 
     def without(self, key: str) -> Document:
         """The document without one of its keys."""
@@ -108,8 +109,9 @@ class Document:
         """This document merged over another one: mappings key by key; constants and other values are replaced."""
         merged = Document(self.file, _merged(self.data, base.data), dict(base.marks), dict(base.keys))
         for place in list(merged.marks):  # a replaced value loses the marks of its parts
+            around = (place[:n] for n in range(len(place) + 1))
             replaced = any(
-                place[:n] in self.marks and not _merges(at(self.data, place[:n])) for n in range(len(place) + 1)
+                part in self.marks and not _merges(at(self.data, part), at(base.data, part)) for part in around
             )
             if replaced:
                 del merged.marks[place]
@@ -119,14 +121,16 @@ class Document:
 
 
 def _merged(data: Any, base: Any) -> Any:
-    if _merges(data) and isinstance(base, dict):
+    if _merges(data, base):
         return {**base, **{key: _merged(value, base.get(key)) for key, value in data.items()}}
     return data
 
 
-def _merges(data: Any) -> bool:
-    """Whether data is merged key by key; a constant, which has a `value`, is replaced as a whole."""
-    return isinstance(data, dict) and "value" not in data
+def _merges(data: Any, base: Any) -> bool:
+    """Whether data is merged key by key: not a constant, which has a `value`, nor what follows another `law`."""
+    if not isinstance(data, dict) or not isinstance(base, dict):
+        return False
+    return "value" not in data and data.get("law", base.get("law")) == base.get("law")
 
 
 def at(data: Any, place: Place) -> Any:

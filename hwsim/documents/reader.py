@@ -8,6 +8,7 @@ and aliases may not expand a small file into a large document.
 from __future__ import annotations
 
 import re
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from hwsim.errors import ConfigError
 
 _LARGEST_FILE = 4 << 20
 _MOST_NODES = 100_000
+_MOST_DIGITS = 1_000
+"""Of a whole number, so that messages can repeat it."""
 _NULL = {"", "~", "null", "Null", "NULL"}
 _TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 INTEGER = re.compile(r"[-+]?[0-9]+\Z|0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
@@ -33,18 +36,31 @@ def read(path: str | Path) -> Document:
     """
     path = Path(path)
     try:
-        if path.stat().st_size > _LARGEST_FILE:
+        about = path.stat()
+        if stat.S_ISDIR(about.st_mode):
+            raise ConfigError(f"{path}: is a folder, not a YAML file")
+        if not stat.S_ISREG(about.st_mode):  # a pipe or a device: reading it may never end
+            raise ConfigError(f"{path}: is no regular file")
+        if about.st_size > _LARGEST_FILE:
             raise ConfigError(f"{path}: larger than {_LARGEST_FILE >> 20} MiB, so not a configuration")
         text = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise ConfigError(f"{path}: is a folder, not a YAML file") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not a text file (byte {error.start} is not UTF-8)") from None
+    except ValueError:
+        raise ConfigError(f"{str(path)!r}: is no name of a file") from None
     return parse(text, str(path))
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether a path is that of a regular file, or of a link to one; no file has a name that is too long."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def parse(text: str, file: str) -> Document:
@@ -157,11 +173,10 @@ class _Reader:
 
     def _integer(self, node: yaml.ScalarNode) -> int | None:
         text = node.value
-        try:
-            return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
-        except ValueError:  # Python's own limit
+        if len(text) > _MOST_DIGITS:
             self._complain(node, f"a number of {len(text)} digits is too long")
             return None
+        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
 
     def _check_tag(self, node: yaml.Node) -> None:
         if node.tag:
