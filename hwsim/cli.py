@@ -52,7 +52,7 @@ def run(
     file: Annotated[Path, typer.Argument(help="An experiment in YAML, or the name of a shipped one.")],
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the results; it must not exist yet.")] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Seed to use instead of the one in the file.")
+        int | None, typer.Option("--seed", min=0, max=2**53, help="Seed to use instead of the one in the file.")
     ] = None,
     settings: Settings = None,
     to_accuracy: ToAccuracy = None,
@@ -328,24 +328,29 @@ def limits(
 
 @app.command()
 def validate(
-    file: Annotated[Path, typer.Argument(help="A file of any kind that `hwsim new` makes, in YAML.")],
+    file: Annotated[Path, typer.Argument(help="A file in YAML of any kind, or the name of a shipped one.")],
 ) -> None:
     """Check a file without running anything; list all errors and implausible values."""
     from hwsim import documents
     from hwsim.config import experiment as config
-    from hwsim.config import grid, hardware, plausible
+    from hwsim.config import files, grid, hardware, plausible
 
+    file = files.path_of(file, *files.CALLED)
     document, again = documents.read(file), documents.read(file)
-    match hardware.kind_of(document):
-        case "data sheet":
+    match files.kind_of(document):
+        case "device":
             sheet = hardware.device(document)
-            what, doubts = f"data sheet of {sheet.name}", plausible.located(again, sheet)
+            what, doubts = f"data sheet of {sheet.name}", plausible.located(hardware.inherited(again, "devices"), sheet)
         case "periphery":
             around = hardware.periphery(document)
-            what, doubts = f"periphery {around.name}", plausible.located(again, around)
+            doubts = plausible.located(hardware.inherited(again, "configs/periphery"), around)
+            what = f"periphery {around.name}"
         case "machine":
             model = hardware.machine(document)
             what, doubts = f"machine {model.name}", plausible.located(hardware.inherited(again), model)
+        case "set of references":
+            references = config.references(document)
+            what, doubts = f"set of {_many(len(references), 'reference')}", []
         case "study":
             plan = grid.compose(document)
             plan.check()

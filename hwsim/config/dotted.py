@@ -41,7 +41,7 @@ def content_of(part: Document, kind: str) -> Document:
     """The file of a machine, device, periphery or set of references by name, merged with those that it is `like`."""
     if kind == "references":
         return hardware.opened(part, "configs/references").part(("references",))
-    return hardware.opened(part, _SHELVES[kind]) if kind in _SHELVES else hardware.inherited(part)
+    return hardware.inherited(part, _SHELVES.get(kind, "configs/hardware"))
 
 
 def mark(document: Document, place: Place) -> Mark:
@@ -89,16 +89,32 @@ def value_of(document: Document, key: str, content_of: Open = content_of) -> Any
     return value["value"] if isinstance(value, dict) and "value" in value else value
 
 
-def spelled_out(document: Document, kind: str = "", content_of: Open = content_of) -> Any:
-    """The data of a document, with the path of each machine or device file replaced by the content of the file."""
-    data = document.data
-    if isinstance(data, str) and kind in _BY_NAME and data.endswith((".yaml", ".yml")):
-        return spelled_out(content_of(document, kind), "", content_of)
-    if isinstance(data, dict):
-        return {key: spelled_out(Document(document.file, value), key, content_of) for key, value in data.items()}
-    if isinstance(data, list):
-        return [spelled_out(Document(document.file, value), kind, content_of) for value in data]
-    return data
+def spelled_out(document: Document, kind: str = "", content_of: Open = content_of, trail: tuple[str, ...] = ()) -> Any:
+    """The data of a document, with the path of each machine or device file replaced by the content of the file.
+
+    Args:
+        kind: the key that the data stands under.
+        trail: the files that led to it.
+
+    Raises:
+        ConfigError: a file names itself as a part of it.
+    """
+
+    def walk(data: Any, place: Place, kind: str) -> Any:
+        if isinstance(data, str) and kind in _BY_NAME and data.endswith((".yaml", ".yml")):
+            part = document.part(place)
+            whole = content_of(part, kind)
+            if whole.file in trail:
+                circle = " → ".join((*trail[trail.index(whole.file) :], whole.file))
+                raise documents.refuse([part.problem((), f"a file cannot be part of itself: {circle}")])
+            return spelled_out(whole, "", content_of, (*trail, whole.file))
+        if isinstance(data, dict):
+            return {key: walk(value, (*place, key), str(key)) for key, value in data.items()}
+        if isinstance(data, list):
+            return [walk(value, (*place, number), kind) for number, value in enumerate(data)]
+        return data
+
+    return walk(document.data, (), kind)
 
 
 def _places(document: Document, change: KeyChange, content_of: Open) -> Iterator[Place]:
@@ -108,7 +124,8 @@ def _places(document: Document, change: KeyChange, content_of: Open) -> Iterator
         if not steps:
             yield place
             return
-        if isinstance(data, str) or (isinstance(data, dict) and "like" in data):
+        named = place and place[-1] in _BY_NAME
+        if isinstance(data, str) or (named and isinstance(data, dict) and "like" in data):
             data = _opened(document, place, change, content_of)
         if isinstance(data, list):
             taken, numbers = _items(data, steps)

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from hwsim import documents, learning, machines, networks, tasks
-from hwsim.config import hardware
-from hwsim.documents import ByName, Document, Place
-from hwsim.errors import ConfigError
+from hwsim.config import files, hardware
+from hwsim.config.not_modelled import NOT_MODELLED
+from hwsim.documents import MOST, ByName, Document, Place
 from hwsim.learning import update, updates
 from hwsim.machines import digital
 from hwsim.quantities import located
@@ -91,12 +91,20 @@ class Reference(Learner):
     chips: Annotated[Whole | None, Field(description="number of chips; by default that of the substrate")] = None  # type: ignore[assignment]
 
 
+class ReferenceSet(BaseModel, extra="forbid"):
+    """A set of references in a file of its own, which experiments name."""
+
+    references: list[Reference]
+
+
 class Experiment(SystemOptions):
     """One experiment: a substrate that learns a task, and references beside it."""
 
     schema_version: Annotated[Literal[1], Field(description="version of this kind of file")] = 1
     name: Annotated[Name, Field(description="name of the experiment and of its folder")]
-    seed: Annotated[int, Field(ge=0, description="seed of all random draws: the same seed gives the same bytes")] = 0
+    seed: Annotated[
+        int, Field(ge=0, le=MOST, description="seed of all random draws: the same seed gives the same bytes")
+    ] = 0
     called: Annotated[Name, Field(description="name of the substrate in tables")] = "substrate"
     task: Annotated[tasks.AnyOptions, Field(description="what is to be learned")]
     network: Annotated[networks.Options, Field(description="the network, which is the same in all systems")]
@@ -203,29 +211,12 @@ def load(source: str | Path | Mapping[str, Any]) -> Experiment:
     """
     if isinstance(source, Mapping):
         return compose(Document("experiment", documents.plain(source)))
-    return compose(documents.read(path_of(source)))
-
-
-def path_of(source: str | Path, kind: str = "configs/experiments") -> Path:
-    """The path of a file, or of the shipped file of that name and `kind`.
-
-    Raises:
-        ConfigError: there is neither; the message suggests the nearest name.
-    """
-    file, name = Path(source), str(source)
-    if file.is_file() or file.suffix or file.name != name:
-        return file
-    if name not in hardware.names(kind):
-        beside = f"{name}.yaml"
-        hint = f"; did you mean {beside!r}?" if Path(beside).is_file() else ""
-        what = kind.rpartition("/")[2].replace("studies", "study").removesuffix("s")
-        raise ConfigError(f"no file {name!r}{hint or f', and {documents.unknown(what, name, hardware.names(kind))}'}")
-    return hardware.shelf(kind) / f"{name}.yaml"
+    return compose(documents.read(files.path_of(source, "configs/experiments")))
 
 
 def _references(document: Document) -> Document:
     """The file of a set of references that a document names; `references`, a list, is its only key."""
-    references = hardware.opened(document.part(("references",)), "configs/references")
+    references = files.opened(document.part(("references",)), "configs/references")
     if not isinstance(references.data, dict) or list(references.data) != ["references"]:
         raise documents.refuse(
             [references.problem((), "a set of references has the key references, a list, and no other")]
@@ -233,30 +224,40 @@ def _references(document: Document) -> Document:
     return references
 
 
-_USES = {
-    "data sheet": "a machine names it, `device: {file}`",
-    "periphery": "a machine names it, `periphery: {file}`",
-    "machine": "an experiment names it, `machine: {file}`",
-    "study": "run it with `hwsim study {file}`",
-}
-"""How documents of other kinds are used."""
-
-
 def compose(document: Document, machine_of: Callable[[Document, str], Any] = hardware.machine) -> Experiment:
     """The experiment that a document describes; `machine_of` gives the options of each machine, by its dotted key."""
     if not isinstance(document.data, dict):
         raise documents.refuse([document.problem((), "an experiment is a mapping of keys; see `hwsim schema`")])
-    kind = hardware.kind_of(document)
+    kind = files.kind_of(document)
     if kind != "experiment":
-        text = f"this is a {kind}, not an experiment; {_USES[kind].format(file=document.file)}"
+        text = f"this is {files.a(kind)}, not an experiment; {files.USES[kind].format(file=document.file)}"
         raise documents.refuse([document.problem((), text)])
     messages: list[str] = []
-    places: list[tuple[str, Place]] = [("machine", ("machine",))]
     if isinstance(document.data.get("references"), str):
         named = document
         references = documents.collect(messages, lambda: _references(named))
         document = document.without("references")
         document = document if references is None else document.over(references)
+    _make_machines(document, machine_of, messages)
+    experiment = documents.collect(messages, lambda: documents.check(Experiment, document, NOT_MODELLED))
+    documents.complain(messages)
+    assert isinstance(experiment, Experiment)
+    return experiment
+
+
+def references(document: Document) -> list[Reference]:
+    """The references of a set that a document describes."""
+    messages: list[str] = []
+    _make_machines(document, hardware.machine, messages)
+    checked = documents.collect(messages, lambda: documents.check(ReferenceSet, document, NOT_MODELLED))
+    documents.complain(messages)
+    assert isinstance(checked, ReferenceSet)
+    return checked.references
+
+
+def _make_machines(document: Document, machine_of: Callable[[Document, str], Any], messages: list[str]) -> None:
+    """Put the options of each machine in the place of its name or of its document."""
+    places: list[tuple[str, Place]] = [("machine", ("machine",))]
     listed = document.data.get("references")
     if isinstance(listed, list):
         items = [(number, item) for number, item in enumerate(listed) if isinstance(item, dict)]
@@ -268,10 +269,6 @@ def compose(document: Document, machine_of: Callable[[Document, str], Any] = har
         if "machine" in owner:
             make = partial(machine_of, document.part(place), key)
             owner["machine"] = documents.collect(messages, make, partial(hardware.machine, Document("ideal", "ideal")))
-    experiment = documents.collect(messages, lambda: documents.check(Experiment, document))
-    documents.complain(messages)
-    assert isinstance(experiment, Experiment)
-    return experiment
 
 
 def restored(resolved: dict[str, Any]) -> Experiment:

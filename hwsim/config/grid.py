@@ -14,10 +14,11 @@ import numpy as np
 
 from hwsim import documents, streams
 from hwsim.columns import COLUMNS, CURVES, METRICS, NUMBERS, TRAINING_AXES
-from hwsim.config import dotted, hardware, plausible
+from hwsim.config import dotted, files, hardware, plausible
 from hwsim.config import experiment as config
 from hwsim.config.dotted import KeyChange
 from hwsim.config.experiment import Experiment
+from hwsim.config.not_modelled import NOT_MODELLED
 from hwsim.config.study import AxisOptions, Distribution, Study
 from hwsim.documents import Document, Mark, Place
 from hwsim.errors import ConfigError
@@ -373,7 +374,7 @@ def load_study(path: str | Path) -> Grid:
     Raises:
         ConfigError: all problems of the file, one per line.
     """
-    return compose(documents.read(config.path_of(path, "configs/studies")))
+    return compose(documents.read(files.path_of(path, "configs/studies")))
 
 
 def compose(document: Document) -> Grid:
@@ -385,7 +386,7 @@ def compose(document: Document) -> Grid:
         raise documents.refuse([document.problem((), text)])
     messages: list[str] = []
     base = documents.collect(messages, lambda: _base(document))
-    study = documents.collect(messages, lambda: documents.check(Study, document))
+    study = documents.collect(messages, lambda: documents.check(Study, document, NOT_MODELLED))
     documents.complain(messages)
     return Grid(document, study, base)
 
@@ -395,17 +396,7 @@ def _base(document: Document) -> Document:
     if "experiment" not in document.data:  # `check` reports it with the other problems
         return document
     part = document.part(("experiment",))
-    if isinstance(part.data, str):
-        name = part.data
-        if name.endswith((".yaml", ".yml")):
-            path = Path(document.file).parent / name
-            text = f"no file {str(path)!r}"
-        else:
-            path = hardware.shelf("configs/experiments") / f"{name}.yaml"
-            text = documents.unknown("experiment", name, hardware.names("configs/experiments"))
-        if not path.is_file():
-            raise documents.refuse([part.problem((), text)])
-        part = documents.read(path)
+    part = files.opened(part, "configs/experiments")
     if not isinstance(part.data, dict):
         raise documents.refuse([part.problem((), "an experiment is a mapping of keys; see `hwsim schema`")])
     return part

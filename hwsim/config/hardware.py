@@ -1,4 +1,4 @@
-"""Files of machines, devices and peripheries: looked up by name, and merged with the files that they are `like`."""
+"""Machines, devices and peripheries: documents merged with those that they are `like`, and checked."""
 
 from __future__ import annotations
 
@@ -10,40 +10,15 @@ from typing import Any
 from pydantic import BaseModel
 
 from hwsim import documents
+from hwsim.config.files import CALLED, kind_of, names, opened, shelf
+from hwsim.config.not_modelled import NOT_MODELLED
 from hwsim.documents import Document, Place
 from hwsim.machines import MACHINES
 from hwsim.physics import DataSheet
 from hwsim.quantities import located
 from hwsim.units.periphery import Periphery
 
-_CALLED = {"devices": "device", "configs/periphery": "periphery", "configs/references": "set of references"}
-"""What a file in each folder describes; files in other folders describe machines."""
-_BY_KEY = {
-    "conductance": "data sheet",
-    "driver": "periphery",
-    "kind": "machine",
-    "like": "machine",
-    "experiment": "study",
-}
-"""The kind of a document, by a key that only this kind has."""
-_PACKAGE = Path(__file__).resolve().parents[1]
-
-
-def shelf(kind: str) -> Path:
-    """The folder of shipped files of a kind: `configs/hardware`, `configs/experiments` or `devices`."""
-    installed, checkout = _PACKAGE / "shipped" / kind, _PACKAGE.parent / kind
-    return installed if installed.is_dir() else checkout
-
-
-def names(kind: str) -> list[str]:
-    """The shipped files of a kind, by name."""
-    return sorted(path.stem for path in shelf(kind).glob("*.yaml"))
-
-
-def kind_of(document: Document) -> str:
-    """What a document is, by its keys: a `"data sheet"`, `"periphery"`, `"machine"`, `"study"` or `"experiment"`."""
-    keys = set(document.data) if isinstance(document.data, dict) else set()
-    return next((kind for key, kind in _BY_KEY.items() if key in keys), "experiment")
+__all__ = ["device", "inherited", "kind_of", "machine", "names", "opened", "periphery", "shelf"]
 
 
 def machine(document: Document, root: str = "") -> Any:
@@ -74,20 +49,14 @@ def machine(document: Document, root: str = "") -> Any:
 
 
 def device(document: Document) -> DataSheet:
-    """The data sheet of a device. The document is its name, a path, or the sheet itself."""
-    document = opened(document, "devices")
-    if not isinstance(document.data, dict):
-        raise documents.refuse([document.problem((), "must be the name of a device, or a mapping")])
-    sheet: DataSheet = _checked(DataSheet, document, [])
+    """The data sheet of a device. The document is its name, a path, the sheet itself, or its changes to another one."""
+    sheet: DataSheet = _checked(DataSheet, inherited(document, "devices"), [])
     return sheet
 
 
 def periphery(document: Document) -> Periphery:
-    """The periphery of a tile. The document is its name, a path, or the keys themselves."""
-    document = opened(document, "configs/periphery")
-    if not isinstance(document.data, dict):
-        raise documents.refuse([document.problem((), "must be the name of a periphery, or a mapping")])
-    checked: Periphery = _checked(Periphery, document, [])
+    """The periphery of a tile. The document is its name, a path, its keys, or its changes to another one."""
+    checked: Periphery = _checked(Periphery, inherited(document, "configs/periphery"), [])
     return checked
 
 
@@ -100,40 +69,37 @@ def _digital(document: Document) -> Any:
     return machine(unit)
 
 
-def inherited(document: Document, trail: tuple[Path, ...] = ()) -> Document:
-    """The document merged over the one that it is `like`; `trail` lists the files that led to it."""
-    named = opened(document, "configs/hardware")
+def inherited(document: Document, kind: str = "configs/hardware", trail: tuple[Path, ...] = ()) -> Document:
+    """The document merged over the one that it is `like`.
+
+    Args:
+        kind: the folder with the shipped files that it may name.
+        trail: the files that led to it.
+    """
+    named, what = opened(document, kind), CALLED[kind]
     if named is not document:
         path = Path(named.file).resolve()
         if path in trail:
             circle = " → ".join(step.name for step in (*trail[trail.index(path) :], path))
-            raise documents.refuse([document.problem((), f"a machine cannot be like itself: {circle}")])
+            raise documents.refuse([document.problem((), f"a {what} cannot be like itself: {circle}")])
         trail = (*trail, path)
-    document = named
-    if not isinstance(document.data, dict):
-        raise documents.refuse([document.problem((), "must be the name of a machine, or a mapping")])
-    if "like" not in document.data:
-        return document
-    return document.without("like").over(inherited(document.part(("like",)), trail))
+    if not isinstance(named.data, dict):
+        raise documents.refuse([named.problem((), f"must be the name of a {what}, or a mapping")])
+    if "like" not in named.data:
+        return named
+    base, changes = inherited(named.part(("like",)), kind, trail), named.without("like")
+    merged = changes.over(base)
+    if changes.data and "name" not in changes.data:
+        merged.data["name"] = _renamed(base, changes)
+    return merged
 
 
-def opened(document: Document, kind: str) -> Document:
-    """The document itself, or the file that it names."""
-    name = document.data
-    if not isinstance(name, str):
-        return document
-    path = Path(document.file).parent / name if name.endswith((".yaml", ".yml")) else shelf(kind) / f"{name}.yaml"
-    if not path.is_file():
-        what = _CALLED.get(kind, "machine")
-        if name.endswith((".yaml", ".yml")):
-            beside = [file.name for file in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
-            close = documents.nearest(path.name, beside)
-            hint = f"; did you mean {str(path.with_name(close[0]))!r}?" if close else ""
-            text = f"no file {str(path)!r}{hint}"
-        else:
-            text = documents.unknown(what, name, names(kind))
-        raise documents.refuse([document.problem((), text)])
-    return documents.read(path)
+def _renamed(base: Document, changes: Document) -> str:
+    """What tables call something that differs from what it is `like`, where it has no name of its own."""
+    name, device = base.data.get("name"), changes.data.get("device")
+    if isinstance(device, dict):
+        device = device.get("name")
+    return f"{name} with {Path(device).stem}" if isinstance(device, str) else f"{name}, changed"
 
 
 def _checked(model: type[BaseModel], document: Document, messages: list[str], root: str = "") -> Any:
@@ -141,7 +107,7 @@ def _checked(model: type[BaseModel], document: Document, messages: list[str], ro
 
     Raises an error if there are `messages` already.
     """
-    checked = documents.collect(messages, lambda: documents.check(model, document))
+    checked = documents.collect(messages, lambda: documents.check(model, document, NOT_MODELLED))
     known = document.data.get("sources")
     if isinstance(known, dict):
         problems = []

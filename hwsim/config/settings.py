@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsim import documents
-from hwsim.config import dotted, experiment
+from hwsim.config import dotted, experiment, files
 from hwsim.config.experiment import Experiment
 from hwsim.documents import Document, Mark
 from hwsim.errors import ConfigError
@@ -24,7 +24,7 @@ def load_with_settings(file: str | Path, settings: list[str]) -> Experiment:
     """
     if not settings:
         return experiment.load(file)
-    document = documents.read(experiment.path_of(file))
+    document = documents.read(files.path_of(file, "configs/experiments"))
     changes = []
     for setting in settings:
         key, value = _pair("--set", setting)

@@ -9,13 +9,10 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from hwsim.columns import TRAINING_AXES
 from hwsim.config.experiment import Name, Whole
+from hwsim.documents import MOST
 
 DottedKey = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$", description="dotted, as in network.layers.0.cell.r_min")]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-
-MOST = 2**53
-"""Largest number of seeds, and of random points: tables hold larger numbers inexactly."""
-
+Seed = Annotated[int, Field(ge=0, le=MOST)]
 
 Labels = list[str | int | float]
 

@@ -73,8 +73,8 @@ def named(name: str) -> list[Choice]:
         ConfigError: nothing has that name; the message suggests the nearest one.
     """
     if name.endswith((".yaml", ".yml")):
-        keys = {"data sheet": "device", "periphery": "periphery"}
-        where = f"{keys.get(hardware.kind_of(documents.read(name)), 'machine')}: FILE"
+        kind = hardware.kind_of(documents.read(name))
+        where = f"{kind if kind in ('device', 'periphery') else 'machine'}: FILE"
         return [Choice(where, name, _line(opening(Path(name))), Path(name))]
     matches = [choice for choice in choices() if choice.name == name]
     if not matches:

@@ -13,10 +13,12 @@ from hwsim import documents
 from hwsim.config import experiment as config
 from hwsim.config import hardware
 from hwsim.config.experiment import Experiment
+from hwsim.config.not_modelled import NOT_MODELLED
 from hwsim.config.settings import load_with_settings
 from hwsim.documents import Document
 from hwsim.errors import ConfigError
 from hwsim.learning import RULES
+from hwsim.learning.updates import UPDATES
 from hwsim.quantities import replaced
 
 EXPERIMENT = """\
@@ -81,13 +83,13 @@ def test_inheritance_has_any_number_of_steps_and_the_nearest_wins(tmp_path: Path
     bottom = "like: pcm_crossbar\nname: c\nparts: {tiles: {columns: 8, count: 4}}"
     found = machine(written(tmp_path, a=top, b=middle, c=bottom))
     tiles = found.parts.tiles
-    assert (found.name, tiles.rows, tiles.columns, tiles.count) == ("b", 64, 16, 4)
+    assert (found.name, tiles.rows, tiles.columns, tiles.count) == ("b, changed", 64, 16, 4)
 
 
 def test_a_machine_inside_an_experiment_may_be_like_another(tmp_path: Path) -> None:
     inside = "machine:\n  like: {like: ideal, name: between}\n  format: float32\n"
     found = config.load(written(tmp_path, a=changed(("machine: ideal\n", inside)))).machine
-    assert (found.kind, found.name, found.format) == ("ideal", "between", "float32")
+    assert (found.kind, found.name, found.format) == ("ideal", "between, changed", "float32")
 
 
 def test_a_source_that_is_not_listed_is_an_error_where_it_stands(tmp_path: Path) -> None:
@@ -132,8 +134,8 @@ def test_a_path_is_seen_from_the_file_that_says_it(tmp_path: Path) -> None:
 
 def test_a_device_may_be_a_file_or_stand_in_the_machine(tmp_path: Path) -> None:
     sheet = (hardware.shelf("devices") / "ideal.yaml").read_text().replace("name: ideal", "name: mine")
-    path = written(tmp_path, a="like: pcm_crossbar\ndevice: sheet.yaml", sheet=sheet)
-    inside = yaml.safe_dump({"like": "pcm_crossbar", "device": yaml.safe_load(sheet)})
+    path = written(tmp_path, a="like: pcm_crossbar\nname: chip\ndevice: sheet.yaml", sheet=sheet)
+    inside = yaml.safe_dump({"like": "pcm_crossbar", "name": "chip", "device": yaml.safe_load(sheet)})
     assert machine(path).device.name == "mine"
     assert machine(written(tmp_path, b=inside)) == machine(path)
 
@@ -244,6 +246,28 @@ def test_mistakes_in_a_machine_are_told_beside_those_in_its_device(tmp_path: Pat
         "e.yaml:10:11: unknown key 'bit'; did you mean 'bits'? allowed: bits, energy, energy_per_bits, shared_by, time",
         "e.yaml:12:21: parts.tiles.time.value (250): needs its unit, as in '10 ns'",
     ]
+
+
+@pytest.mark.parametrize("key", ["drift", "update", "retention", "endurance", "wire_resistance", "area", "noc"])
+def test_what_is_not_modelled_is_told_with_what_to_do_instead(tmp_path: Path, key: str) -> None:
+    device = f"{{like: pcm_crossbar, device: {{like: pcm_gst_90nm, {key}: 1}}}}"
+    for text, place in (
+        (changed(("machine: ideal", f"machine: {device}")), "7:60"),
+        (f"{key}: 1\n{EXPERIMENT}", "1:1"),
+    ):
+        (found,) = refused(written(tmp_path, e=text))
+        assert found.startswith(f"e.yaml:{place}: unknown key '{key}'; {NOT_MODELLED[key]}; allowed here: ")
+    assert "not" in NOT_MODELLED[key]
+
+
+def test_what_is_said_to_be_an_option_is_one() -> None:
+    """The keys that messages about missing effects name."""
+    base = hardware.machine(Document("test", "pcm_crossbar"))
+    assert {"rows", "columns", "output_noise"} <= set(type(base.parts.tiles).model_fields)
+    assert "retention" in type(base.parts.registers).model_fields
+    assert "area" in type(base.periphery).model_fields
+    assert "area" in type(base.digital.parts).model_fields
+    assert {"in_situ", "mixed_precision"} <= set(UPDATES)
 
 
 def test_a_key_that_is_misspelt_is_not_missing_too(tmp_path: Path) -> None:

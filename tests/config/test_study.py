@@ -271,7 +271,7 @@ figures: [{name: f, x: stepps, y: cosine_al, rows: [steps, devize], hollow: {cos
         ("seeds: 0", "study.yaml:3:8: seeds (0): must be at least 1"),
         ("seeds: [1, 1]", "must differ from each other"),
         ("seeds: 100000000000000000000", "must be at least 1 and at most 9007199254740992"),
-        ("seeds: [9223372036854775808]", "should be less than 9223372036854775808"),
+        ("seeds: [9007199254740993]", "should be less than or equal to 9007199254740992"),
         ("sample: {count: 1e99, keys: {task.steps: {integers: [1, 2]}}}", "sample.count"),
         ("sample: {count: 9007199254740993, keys: {task.steps: {integers: [1, 2]}}}", "less than or equal to"),
         ("sample: {count: 3, keys: {task.steps: {uniform: [1, 2], choice: [1]}}}", "give one of uniform"),

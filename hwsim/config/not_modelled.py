@@ -1,0 +1,32 @@
+"""Effects that a user may look for and that are not modelled, and what to do instead."""
+
+_WIRES = (
+    "the resistance of wires is not modelled; smaller `parts.tiles.rows` and `columns` have less of it, and "
+    "`parts.tiles.output_noise` may stand for its error"
+)
+_NETWORK = (
+    "a network on chip is not modelled, and moving values between units costs nothing; `parts` has no part for it"
+)
+_UPDATE = (
+    "a law of updates is not modelled, neither curved nor asymmetric ones; `training: {update: {name: in_situ}}` or "
+    "`mixed_precision` pulses devices step by step"
+)
+
+NOT_MODELLED = {
+    "drift": "drift is not modelled; add its spread between devices to `programming.error` of the device, and for a "
+    "common loss of conductance run again with a smaller `conductance.max`",
+    "retention": "the retention of devices is not modelled, and they keep what they are programmed to; analog "
+    "registers leak by `parts.registers.retention`",
+    "endurance": "endurance is not modelled, and devices do not wear out; compare what a data sheet promises with "
+    "`writes / device` of a run",
+    "temperature": "temperature is not modelled; give the constants of the data sheet at yours",
+    "area": "area as a whole is a result and not an option; `area` of a periphery and `parts.area` of a "
+    "digital machine are options",
+    "update": _UPDATE,
+    "nonlinearity": _UPDATE,
+    "wire_resistance": _WIRES,
+    "ir_drop": _WIRES,
+    "noc": _NETWORK,
+    "network_on_chip": _NETWORK,
+}
+"""What a message says of an unknown key."""
