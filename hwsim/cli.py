@@ -125,9 +125,8 @@ def study(
         if folder.exists():
             say(f"{folder} exists already; the study goes on where it stopped")
         return
-    cluster = scheduler or (plan.study.dask and plan.study.dask.scheduler)
-    if cluster and not quiet:
-        Terminal(stderr=True).print(f"connecting to the Dask scheduler at {cluster}", highlight=False)
+    if scheduler and not quiet:
+        Terminal(stderr=True).print(f"connecting to the Dask scheduler at {scheduler}", highlight=False)
     with _trials(quiet, folder) as progress:
         ended = experiments.run(
             plan,

@@ -106,3 +106,12 @@ CURVES: dict[str, str] = {
 METRICS = ("system", "chip", *CURVES)
 TRAINING_AXES = ("updates", "energy_j", "learning_energy_j", "learning_time_s")
 """Columns that may be the x axis of learning curves."""
+
+SUMMARY = (
+    "quantity", "median", "lower_quartile", "upper_quartile", "min", "max", "mean", "deviation", "count", "non_finite",
+)  # fmt: skip
+"""The columns of `summary.csv` behind those of axes and systems."""
+PAIRS = ("quantity", "first", "second", "mean", "low", "high", "leads", "count", "non_finite", "point")
+"""The columns of `pairs.csv` behind those of axes, and the name of its rows."""
+TAKEN = frozenset((*COLUMNS, *CURVES, *SUMMARY, *PAIRS, "sample"))
+"""Names of columns that no axis of a study can have."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwsim import documents, streams
-from hwsim.columns import COLUMNS, CURVES, METRICS, NUMBERS, TRAINING_AXES
+from hwsim.columns import COLUMNS, CURVES, METRICS, NUMBERS, TAKEN, TRAINING_AXES
 from hwsim.config import dotted, files, hardware, plausible
 from hwsim.config import experiment as config
 from hwsim.config.dotted import KeyChange
@@ -27,6 +27,9 @@ _KEPT = 1024
 """Number of composed experiments that are cached, for the other seeds of the same point."""
 _CHECKED = 100
 """Number of values per axis that are checked before a study starts."""
+
+_LONGEST = 200
+"""Largest number of letters of the name of an axis."""
 
 Label = str | int | float | bool
 
@@ -281,10 +284,14 @@ class Grid:
             named += [(column, (*at, "labels", column)) for column in columns] or [(name, at)]
         named += [(name, ("sample", "keys", name)) for name in (self.study.sample.keys if self.study.sample else {})]
         for name, place in named:
-            reserved = ("sample", ALONE) if self.study.vary.one_at_a_time else ("sample",)
-            if name in (*COLUMNS, *CURVES, *reserved) and name != "seed":
+            if name != " ".join(name.split()) or not 1 <= len(name) <= _LONGEST:
+                text = f"{name!r} cannot name a column: 1 to {_LONGEST} letters in one line, with no space around them"
+                yield self._document.problem(place, text, at_key=True)
+            reserved = TAKEN | {ALONE} if self.study.vary.one_at_a_time else TAKEN
+            is_key = "labels" not in place and not self._has_keys(name)
+            if name in reserved and not (is_key and name == "seed"):  # that key has a message of its own
                 text = f"{name!r} is a column of the table already; give the axis another name"
-                text += "" if "labels" in place or self._has_keys(name) else f", and `key: {name}`"
+                text += f", and `key: {name}`" if is_key else ""
                 yield self._document.problem(place, text, at_key=True)
         for number, (name, place) in enumerate(named):
             if name in (other for other, _ in named[:number]):

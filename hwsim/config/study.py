@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from hwsim.columns import TRAINING_AXES
 from hwsim.config.experiment import Name, Whole
-from hwsim.documents import MOST
+from hwsim.documents import MOST, PartError
 
 DottedKey = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$", description="dotted, as in network.layers.0.cell.r_min")]
 Seed = Annotated[int, Field(ge=0, le=MOST)]
@@ -255,18 +255,20 @@ class FigureOptions(BaseModel, extra="forbid"):
 
 
 class ClusterOptions(BaseModel, extra="forbid"):
-    """A Dask cluster: the address of its scheduler, or the number of worker processes to start on this computer."""
+    """A Dask cluster on this computer. Whoever runs the study says on the command line which other one to trust."""
 
-    scheduler: Annotated[
-        str | None, Field(description="address of a running scheduler, such as tcp://10.0.0.1:8786")
-    ] = None
-    workers: Annotated[Whole | None, Field(description="worker processes to start on this computer")] = None
+    workers: Annotated[Whole, Field(description="worker processes to start on this computer")]
 
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        if (self.scheduler is None) == (self.workers is None):
-            raise ValueError("give either the address of a scheduler, or the number of workers to start here")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _names_no_scheduler(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "scheduler" in data:
+            raise PartError(
+                ("scheduler",),
+                "a file cannot choose the scheduler, whose answers are carried out here; take it out, and give the "
+                "address on the command line: hwsim study FILE --scheduler ADDRESS",
+            )
+        return data
 
 
 class Study(BaseModel, extra="forbid"):
@@ -293,7 +295,7 @@ class Study(BaseModel, extra="forbid"):
         Field(description="number of seeds, from 0, or a list of seeds; by default the experiment's own"),
     ] = None
     figures: Annotated[list[FigureOptions], Field(description="figures of the results")] = []
-    dask: Annotated[ClusterOptions | None, Field(description="carry trials out on a Dask cluster")] = None
+    dask: Annotated[ClusterOptions | None, Field(description="carry trials out on a Dask cluster, started here")] = None
 
     @field_validator("seeds")
     @classmethod

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hwsim import documents
+from hwsim.columns import TAKEN
 from hwsim.config import grid
 from hwsim.config.dotted import VARIED
 from hwsim.config.grid import Grid
@@ -288,7 +289,30 @@ figures: [{name: f, x: stepps, y: cosine_al, rows: [steps, devize], hollow: {cos
             "vary: {a: {key: task.steps, values: [3]}, one_at_a_time: {a: {key: task.width, values: [4]}}}",
             "two axes are called 'a'",
         ),
-        ("dask: {}", "give either the address"),
+        ("dask: {}", "dask.workers is missing"),
+        ("dask: {scheduler: 'tcp://1.2.3.4:5'}", "study.yaml:3:19: dask.scheduler: a file cannot choose the scheduler"),
+        ("dask: {scheduler: 'tcp://1.2.3.4:5', workers: 2}", "hwsim study FILE --scheduler ADDRESS"),
+        *(
+            (f"vary: {{{name}: {{key: task.steps, values: [3]}}}}", f"{name!r} is a column of the table")
+            for name in TAKEN
+        ),
+        ("vary: {'': {key: task.steps, values: [3]}}", "study.yaml:3:8: '' cannot name a column"),
+        ("vary: {' a': {key: task.steps, values: [3]}}", "' a' cannot name a column"),
+        ('vary: {"a\\nb": {key: task.steps, values: [3]}}', "'a\\nb' cannot name a column"),
+        (f"vary: {{{'a' * 201}: {{key: task.steps, values: [3]}}}}", "cannot name a column"),
+        (
+            "vary: {a: {key: task.steps, values: [3], labels: {b: [1]}}, b: {key: task.width, values: [3]}}",
+            "two axes are called 'b'",
+        ),
+        ("vary: {a: {key: task.steps, values: [3], labels: [9223372036854775808]}}", "whole numbers are at most"),
+        ("vary: {task.steps: [9223372036854775808]}", "whole numbers are at most"),
+        ('vary: {a: {key: task.steps, values: [3], labels: ["a\\x1b"]}}', "has a control character"),
+        ('figures: [{name: f, x: seed, y: accuracy, title: "\\ud800"}]', "half of a surrogate pair"),
+        (
+            "figures: [{name: f, x: seed, y: accuracy, y_limits: [-1e308, 1e308]}]",
+            "must be 0, or from 1e-100 to 1e+100",
+        ),
+        ("figures: [{name: f, x: seed, y: accuracy, lines: {a: 1e308}}]", "must be 0, or from 1e-100 to 1e+100"),
         ("varry: {}", "study.yaml:3:1: unknown key 'varry'; did you mean 'vary'?"),
     ],
 )

@@ -21,7 +21,7 @@ from scipy import stats
 
 import hwsim
 from hwsim import documents
-from hwsim.columns import COLUMNS, CURVES, GROUPS, METRICS, NUMBERS
+from hwsim.columns import COLUMNS, CURVES, GROUPS, METRICS, NUMBERS, TAKEN
 from hwsim.config import grid
 from hwsim.config.grid import Grid
 from hwsim.errors import MemoryEstimateError, OutputError, ResultsError
@@ -459,6 +459,12 @@ def test_systems_whose_names_look_like_numbers_or_nothing_keep_them(names: list[
             between = found.pairs[found.pairs["axis"].isna()]
             both = list(zip(between["first"], between["second"], strict=True))
             assert both == [(one, other) for at, one in enumerate(names) for other in names[at + 1 :]]
+
+
+def test_no_axis_can_have_the_name_of_a_column_of_any_table(store: TrialStore) -> None:
+    study = asked()
+    found = {column for frame in table.tables(study, store).values() for column in frame.columns}
+    assert found - set(study.columns) <= TAKEN
 
 
 def test_tables_with_nothing_in_them_are_not_written_and_old_ones_go(store: TrialStore, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Any, Self
 
 import hwsim
-from hwsim.config.study import ClusterOptions
 from hwsim.errors import HwsimError
 from hwsim.experiments.study.trial import Job, carry_out
 from hwsim.results.study.store import TrialResult
@@ -26,10 +25,13 @@ class ClusterError(HwsimError):
 class Cluster:
     """A Dask cluster. It is a context manager, which stops a cluster that it has started.
 
+    Results are unpickled here, so a scheduler has to be trusted: its address never comes from a file.
+
     Other workers carry out the trials of a worker that dies; Dask gives a trial up after it has lost several workers.
     """
 
-    def __init__(self, options: ClusterOptions, data: str | None = None) -> None:
+    def __init__(self, scheduler: str | None, workers: int | None = None, data: str | None = None) -> None:
+        """Connect to the scheduler at an address, or start so many workers on this computer."""
         self._data = data
         self._futures: dict[Any, Job] = {}
         self._local: Any = None
@@ -38,12 +40,12 @@ class Cluster:
         except ImportError:
             raise ClusterError("a Dask cluster needs `pip install 'hwsim[dask]'`") from None
         try:
-            if options.scheduler is None:
-                self._local = LocalCluster(n_workers=options.workers, threads_per_worker=1, dashboard_address=None)
-            self._client = Client(self._local or options.scheduler, timeout=_PATIENCE)
+            if scheduler is None:
+                self._local = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+            self._client = Client(self._local or scheduler, timeout=_PATIENCE)
         except (OSError, ValueError) as error:
             self.__exit__()
-            raise ClusterError(f"cannot reach the Dask scheduler at {options.scheduler}: {error}") from None
+            raise ClusterError(f"cannot reach the Dask scheduler at {scheduler}: {error}") from None
         try:
             self._check()
         except BaseException:

@@ -14,7 +14,6 @@ import numpy
 import hwsim
 from hwsim import documents, tasks
 from hwsim.config.grid import Grid
-from hwsim.config.study import ClusterOptions
 from hwsim.errors import ConfigError, OutputError
 from hwsim.experiments.length import Length
 from hwsim.experiments.study.processes import Processes, workers_here
@@ -133,11 +132,10 @@ def _executor(
     grid: Grid, workers: int, scheduler: str | None, data: str | Path | None
 ) -> AbstractContextManager[Executor]:
     where = None if data is None else str(Path(data).resolve())
-    options = ClusterOptions(scheduler=scheduler) if scheduler else grid.study.dask
-    if options is not None:
+    if scheduler or grid.study.dask:
         from hwsim.experiments.study.cluster import Cluster
 
-        return Cluster(options, where)
+        return Cluster(scheduler, grid.study.dask.workers if grid.study.dask else None, where)
     if not grid.study.estimate:
         tasks.check(grid.experiment(0).task, None if data is None else Path(data))
     return Processes(workers, where)

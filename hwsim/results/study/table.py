@@ -12,6 +12,7 @@ import pandas as pd
 
 from hwsim.accounts.memory import LEARNING
 from hwsim.columns import COLUMNS, GROUPS, NUMBERS, OF_A_SEQUENCE, REPORTED, TEXTS, WHOLES, memory_column
+from hwsim.columns import SUMMARY as STATISTICS
 from hwsim.config.grid import Grid
 from hwsim.errors import OutputError
 from hwsim.results.study.curves import curves
@@ -210,8 +211,7 @@ def summary(grid: Grid, table: pd.DataFrame, asked: Asked) -> pd.DataFrame:
                         "non_finite": int((rows[name].isna() & rows["non_finite"]).sum()),
                     }
                 )
-    statistics = ["median", "lower_quartile", "upper_quartile", "min", "max", "mean", "deviation"]
-    return pd.DataFrame(lines, columns=[*by, "quantity", *statistics, "count", "non_finite"])
+    return pd.DataFrame(lines, columns=[*by, *STATISTICS])
 
 
 def _optional(path: Path, table: pd.DataFrame) -> None:
