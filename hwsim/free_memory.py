@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import ceil
 from typing import NamedTuple
 
@@ -43,3 +45,18 @@ def check_memory(what: str, *parts: MemoryNeed) -> None:
             f"{what} would take about {si(needed, 'B')} of memory{of_it}, and {si(free, 'B')} are free; "
             f"use {largest.advice}"
         )
+
+
+@contextmanager
+def addressable(what: str, advice: str) -> Iterator[None]:
+    """Refuse work on arrays of shapes that no array can have, even if it takes no memory.
+
+    Raises:
+        MemoryEstimateError: NumPy has refused a shape.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if not any(said in str(error) for said in ("too big", "too large", "Maximum allowed dimension")):
+            raise
+        raise MemoryEstimateError(f"{what} would take arrays larger than any memory; use {advice}") from None

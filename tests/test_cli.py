@@ -206,7 +206,7 @@ COARSE = ("machine: pcm_crossbar", "machine: {like: digital_45nm, format: 'fixed
     [
         (
             [tiles("{count: 1}")],
-            "substrate: layer 1 V1 (5 by 8) is one too many: the network needs 2 tiles of 256 by 256, and pcm_crossbar",
+            "substrate: the network needs 3 tiles of 256 by 256, and pcm_crossbar (changed) has 1; raise",
         ),
         (
             [("name: fpe", "name: bptt")],

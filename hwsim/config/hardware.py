@@ -99,7 +99,7 @@ def _renamed(base: Document, changes: Document) -> str:
     name, device = base.data.get("name"), changes.data.get("device")
     if isinstance(device, dict):
         device = device.get("name")
-    return f"{name} with {Path(device).stem}" if isinstance(device, str) else f"{name}, changed"
+    return f"{name} with {Path(device).stem}" if isinstance(device, str) else f"{name} (changed)"
 
 
 def _checked(model: type[BaseModel], document: Document, messages: list[str], root: str = "") -> Any:

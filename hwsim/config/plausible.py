@@ -94,8 +94,10 @@ def doubts(model: BaseModel) -> list[Doubt]:
     """Warnings about a data sheet, a machine, an experiment, or a model that contains some; none is repeated."""
     by_text: dict[str, Doubt] = {}
     for place, owner, own, part in _models(model, (), "", ()):
-        for row in PUBLISHED.get(type(part), ()):
-            for where, value, ends in _values(row, part):
+        rows = PUBLISHED.get(type(part), ())
+        known = [(".".join(map(str, each[0])), *each) for each in numbers(part)] if rows else []
+        for row in rows:
+            for where, value, ends in _values(row, part, known):
                 text = row.doubt(value)
                 if text is not None:
                     key = ".".join(map(str, (*own, *where)))
@@ -145,15 +147,21 @@ def _models(data: Any, place: Place, owner: str, own: Place) -> Iterator[tuple[P
             yield from _models(item, (*place, str(key)), owner, (*own, str(key)))
 
 
-def _values(row: Published, part: BaseModel) -> Iterator[tuple[Place, float, bool]]:
-    """The numbers that an entry is about: place, value, and whether it is an end of a constant's range."""
+def _values(
+    row: Published, part: BaseModel, known: list[tuple[str, Place, float, bool]]
+) -> Iterator[tuple[Place, float, bool]]:
+    """The numbers that an entry is about: place, value, and whether it is an end of a constant's range.
+
+    Args:
+        known: all numbers of the part, with their dotted keys.
+    """
     if row.of is not None:
         value = row.of(part)
         if value is not None:
             yield tuple(row.key.split(".")), value, False
         return
-    for place, value, ends in numbers(part):
-        if fnmatchcase(".".join(map(str, place)), row.key):
+    for key, place, value, ends in known:
+        if key == row.key or ("*" in row.key and fnmatchcase(key, row.key)):
             yield place, value, ends
 
 

@@ -18,11 +18,13 @@ from hwsim.accounts.journal import Totals
 from hwsim.config import experiment as config
 from hwsim.config.experiment import Experiment, Learner
 from hwsim.episode import Episode
-from hwsim.errors import HwsimError
+from hwsim.errors import CapabilityError, HwsimError
 from hwsim.experiments.costs import Costs
+from hwsim.experiments.room import lacking
 from hwsim.experiments.run import described, heading
 from hwsim.experiments.stages import TrainingStage, stages
 from hwsim.experiments.system import TEST_BATCH, Outcome, System, Watch
+from hwsim.free_memory import addressable
 from hwsim.learning import Rule, optimizers
 from hwsim.learning.update import Update
 from hwsim.learning.updates import Scheme
@@ -61,7 +63,10 @@ def estimate(experiment: str | Path | Mapping[str, Any] | Experiment, expected: 
     asked = experiment if isinstance(experiment, Experiment) else config.load(experiment)
     expected = expected or Expectations()
     dataset = tasks.outline(asked.task)
-    ledgers = [sketched(asked, name, options, dataset, expected) for name, options in asked.systems().items()]
+    try:
+        ledgers = [sketched(asked, name, options, dataset, expected) for name, options in asked.systems().items()]
+    except CapabilityError as error:
+        raise lacking(asked) or error from None
     systems = {costs.system.name: _described(costs) for costs in ledgers}
     summary = Summary.model_validate({**heading(asked), "estimated": expected.model_dump(), "systems": systems})
     return Estimate(asked, expected, summary, ledgers)
@@ -75,9 +80,10 @@ def sketched(
     Raises:
         HwsimError: the rule and the machine do not fit each other.
     """
-    sketch = Sketch(experiment, name, options, dataset, expected or Expectations())
-    sketch.run()
-    return Costs(sketch)
+    with addressable(f"{name}: an estimate of it", "fewer chips, a smaller network, or shorter sequences"):
+        sketch = Sketch(experiment, name, options, dataset, expected or Expectations())
+        sketch.run()
+        return Costs(sketch)
 
 
 class Sketch(System):
@@ -134,14 +140,14 @@ class Sketch(System):
         lasting = train.batch // size if train.carries else 1  # batches that go on from each other
         for stage in stages(self.rule, times):
             for continues in (False, True):
-                batches = [number for number in stage.batches if (number % lasting > 0) == continues]
+                batches = stage.continuing(lasting, continues)
                 if batches:
                     update = Update(self.network, optimizer, training, batches[0] / times, scheme=scheme)
                     shown, alike = replace(episode, continues=continues), stage._replace(batches=batches)
                     totals += self._learned(alike, update, shown, wanted=times // 2 in batches)
             own = self.machine.ranges
             if own is not None:
-                again = sum(number > 0 and number % own.options.every == 0 for number in stage.batches)
+                again = len(stage.continuing(own.options.every, False)) - (0 in stage.batches)
                 totals += self._calibrated(stage.rule, again)
         return totals + self._tested(ceil(times / every), learned=True)
 

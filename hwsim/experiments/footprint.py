@@ -19,12 +19,12 @@ import numpy as np
 from hwsim import networks, tasks
 from hwsim.config.experiment import Experiment, Learner
 from hwsim.episode import Episode
-from hwsim.errors import CausalityError, HwsimError, MemoryEstimateError
+from hwsim.errors import CausalityError, HwsimError
 from hwsim.experiments import vanishing
 from hwsim.experiments.forgetting import extend
 from hwsim.experiments.ranging import calibrate
 from hwsim.experiments.system import FEW, TEST_BATCH, System
-from hwsim.free_memory import MemoryNeed, check_memory
+from hwsim.free_memory import MemoryNeed, addressable, check_memory
 from hwsim.learning import RULES, Rule, optimizers, updates
 from hwsim.learning.bptt import BPTT
 from hwsim.learning.diagnostics import Look
@@ -107,13 +107,8 @@ def footprint(experiment: Experiment) -> Footprint:
         weights = networks.parameters(experiment.network, dataset.train.width, dataset.train.outputs)
         check_memory(f"{name}: simulating it", MemoryNeed(_OF_WEIGHTS, weights * options.chips * _LEAST, _SMALLER))
         system = CountedSystem(experiment, name, options, dataset, references)
-        try:
+        with addressable(f"{name}: simulating it", f"{_SMALLER}, or {_SHORTER}"):
             system_moments = [(when, (*parts, *held)) for when, parts in system.moments()]
-        except ValueError as error:  # from NumPy: no array can have such a shape
-            if "too big" not in str(error):
-                raise
-            vast = f"{name}: simulating it would take arrays larger than any memory"
-            raise MemoryEstimateError(f"{vast}; use {_SMALLER}, or {_SHORTER}") from None
         moments += [Moment(f"{name}: {when}, simulating it", parts) for when, parts in system_moments]
         held.append(MemoryNeed(f"what {name} leaves to be written", system.left, _SMALLER))
     return Footprint(tuple(moments))

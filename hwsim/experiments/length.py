@@ -6,6 +6,8 @@ from math import ceil
 from typing import NamedTuple, Self
 
 from hwsim.config.experiment import Training
+from hwsim.documents import MOST
+from hwsim.errors import ConfigError
 
 
 class Length(NamedTuple):
@@ -23,9 +25,15 @@ class Length(NamedTuple):
 
     @classmethod
     def of(cls, training: Training, sequences: int) -> Self:
-        """The length of a training on a number of sequences."""
+        """The length of a training on a number of sequences.
+
+        Raises:
+            ConfigError: it has more updates than can be counted.
+        """
         size = min(training.batch, sequences)
         updates = training.steps or (training.epochs or 0) * (sequences // size)
+        if updates > MOST:
+            raise ConfigError(f"training.epochs: {updates:.2g} updates; at most {MOST} (2^53) can be counted")
         return cls(size, updates, training.test_every or sequences // size)
 
     @property

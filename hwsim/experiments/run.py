@@ -19,13 +19,14 @@ from hwsim import documents, tasks
 from hwsim.columns import METRICS
 from hwsim.config import experiment as config
 from hwsim.config.experiment import Experiment
-from hwsim.errors import ConfigError
+from hwsim.errors import CapabilityError, ConfigError
 from hwsim.experiments import costs as accounting
 from hwsim.experiments import recording
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.footprint import Footprint, footprint
 from hwsim.experiments.gradient_check import Gradient
 from hwsim.experiments.one_thread import one_thread
+from hwsim.experiments.room import lacking
 from hwsim.experiments.system import Report, System
 from hwsim.learning.horizon import Horizon
 from hwsim.results import accuracy, reaching, run_folder
@@ -121,8 +122,8 @@ def run(
     """
     asked = experiment if isinstance(experiment, Experiment) else config.load(experiment)
     if seed is not None:
-        if seed < 0:
-            raise ConfigError(f"seed ({seed}): must be at least 0")
+        if not 0 <= seed <= documents.MOST:
+            raise ConfigError(f"seed ({seed}): must be at least 0, and at most {documents.MOST}")
         asked = asked.model_copy(update={"seed": seed})
     if out is None:
         return simulate(asked, data=data, progress=progress)
@@ -155,7 +156,10 @@ def simulate(
     Raises:
         HwsimError: the memory of this computer is too small, a rule cannot run on its machine, or data is missing.
     """
-    (needed or footprint(experiment)).check()
+    try:
+        (needed or footprint(experiment)).check()
+    except CapabilityError as error:
+        raise lacking(experiment) or error from None
     dataset = (build_dataset or tasks.build)(experiment.task, experiment.seed, None if data is None else Path(data))
     ledgers: list[Costs] = []
     target: Gradient = {}

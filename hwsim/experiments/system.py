@@ -196,6 +196,12 @@ class System:
         """Number of chips that are simulated."""
         return self.options.chips_simulated
 
+    def tiles(self) -> int:
+        """The tiles that the network and its rule take on one chip."""
+        learns = self.experiment.training is not None or self.experiment.gradient_check is not None
+        taken: int = self._built(1, {}, learns, scheme=self.experiment.scheme(self.options)).machine.devices.used
+        return taken
+
     def _built(
         self, chips: int, holds: Any, learns: bool, strict: bool = False, scheme: Scheme | None = None
     ) -> Network:

@@ -7,6 +7,7 @@ from math import isfinite, log
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from hwsim.config.study import FigureOptions
 from hwsim.reports.figures.points import at, drawn, levels, points
@@ -43,10 +44,12 @@ def _of_figure(figure: FigureOptions, rows: pd.DataFrame) -> dict[str, dict[str,
 
 
 def _of_lines(figure: FigureOptions, rows: pd.DataFrame, words: Vocabulary) -> Iterator[tuple[str, TableCell]]:
+    if not is_numeric_dtype(rows[figure.x]):
+        return  # words have no logarithm
     hues: list[Any] = [level[0] for level in levels(rows, [figure.hue])] if figure.hue else [None]
     for hue in hues:
         line = rows if figure.hue is None else rows[rows[figure.hue] == hue]
-        known = [(float(point.x), point.middle) for point in points(figure, line) if point.middle]
+        known = [(float(point.x), point.middle) for point in points(figure, line) if point.middle and point.x > 0]
         label = words.column(figure.y) if figure.hue is None else words.value(figure.hue, hue)
         if len(known) > 1:
             (x, y), (far, high) = known[-2:]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwsim.catalogue import choice, members
+from hwsim.free_memory import addressable
 from hwsim.tasks.dataset import Dataset
 
 TASKS = members(__name__, __path__)
@@ -39,8 +40,13 @@ def check(options: Any, folder: Path | None = None) -> None:
 
 
 def outline(options: Any) -> Dataset:
-    """The shapes of the data that `build` returns; no data is read."""
-    shapes: Dataset = TASKS[options.name].outline(options)
+    """The shapes of the data that `build` returns; no data is read.
+
+    Raises:
+        MemoryEstimateError: no array can have such a shape.
+    """
+    with addressable(f"task: the data of {options.name}", "fewer or shorter sequences"):
+        shapes: Dataset = TASKS[options.name].outline(options)
     return shapes
 
 

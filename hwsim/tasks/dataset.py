@@ -58,8 +58,8 @@ def split(episode: Episode, test_share: float, seed: int) -> Dataset:
 
 
 def split_sizes(sequences: int, test_share: float) -> tuple[int, int]:
-    """The numbers of training and of test sequences."""
-    test = max(1, round(test_share * sequences))
+    """The numbers of training and of test sequences; there is at least one of each."""
+    test = min(max(1, round(test_share * sequences)), sequences - 1)
     return sequences - test, test
 
 

@@ -437,7 +437,7 @@ class DeviceArrays(dict[str, TileArray]):
         self.used += tiles(rows, columns, options.rows, options.columns)
         if self.used > options.count:
             raise CapabilityError(
-                f"{matrix.name} ({rows} by {columns}) is one too many: the network needs {self.used} tiles "
+                f"{matrix.name} ({rows} by {columns}) is one too many: with it, the network needs {self.used} tiles "
                 f"of {options.rows} by {options.columns}, and {chip} has {options.count}"
             )
 

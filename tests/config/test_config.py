@@ -83,13 +83,13 @@ def test_inheritance_has_any_number_of_steps_and_the_nearest_wins(tmp_path: Path
     bottom = "like: pcm_crossbar\nname: c\nparts: {tiles: {columns: 8, count: 4}}"
     found = machine(written(tmp_path, a=top, b=middle, c=bottom))
     tiles = found.parts.tiles
-    assert (found.name, tiles.rows, tiles.columns, tiles.count) == ("b, changed", 64, 16, 4)
+    assert (found.name, tiles.rows, tiles.columns, tiles.count) == ("b (changed)", 64, 16, 4)
 
 
 def test_a_machine_inside_an_experiment_may_be_like_another(tmp_path: Path) -> None:
     inside = "machine:\n  like: {like: ideal, name: between}\n  format: float32\n"
     found = config.load(written(tmp_path, a=changed(("machine: ideal\n", inside)))).machine
-    assert (found.kind, found.name, found.format) == ("ideal", "between, changed", "float32")
+    assert (found.kind, found.name, found.format) == ("ideal", "between (changed)", "float32")
 
 
 def test_a_source_that_is_not_listed_is_an_error_where_it_stands(tmp_path: Path) -> None:

@@ -129,8 +129,8 @@ def test_what_is_no_shipped_name_is_no_file_either(name: str) -> None:
         ("{like: pcm_crossbar, device: rram_hfox_130nm}", "pcm_crossbar with rram_hfox_130nm"),
         ("{like: pcm_crossbar, device: hw/sheet.yaml}", "pcm_crossbar with sheet"),
         ("{like: pcm_crossbar, device: {like: pcm_gst_90nm, name: other}}", "pcm_crossbar with other"),
-        ("{like: pcm_crossbar, device: {like: pcm_gst_90nm, what: other}}", "pcm_crossbar, changed"),
-        ("{like: pcm_crossbar, parts: {adc: {bits: 6}}}", "pcm_crossbar, changed"),
+        ("{like: pcm_crossbar, device: {like: pcm_gst_90nm, what: other}}", "pcm_crossbar (changed)"),
+        ("{like: pcm_crossbar, parts: {adc: {bits: 6}}}", "pcm_crossbar (changed)"),
         ("{like: pcm_crossbar, name: mine, parts: {adc: {bits: 6}}}", "mine"),
     ],
 )

@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+import time
 import tracemalloc
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -31,7 +33,7 @@ from hwsim.config import experiment as config
 from hwsim.config import hardware
 from hwsim.documents import Document
 from hwsim.episode import outline
-from hwsim.errors import CapabilityError, CausalityError, ConfigError, SingularJacobianError
+from hwsim.errors import CapabilityError, CausalityError, ConfigError, MemoryEstimateError, SingularJacobianError
 from hwsim.experiments import run as experiments
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.estimate import estimate
@@ -516,10 +518,88 @@ def test_energy_on_expectations_is_in_proportion_to_them():
 def test_errors_are_those_of_a_run():
     dense = {"layers": [{"cell": {"name": "leaky_tanh", "units": 300}}]}
     few = {"like": "pcm_crossbar", "parts": {"tiles": {"count": 1}}}
-    with pytest.raises(CapabilityError, match="is one too many"):
+    with pytest.raises(CapabilityError, match="the network needs 8 tiles of 256 by 256"):
         estimate(small(network=dense, machine=few))
     with pytest.raises(ConfigError, match="needs a tape"):
         estimate(small(learning={"name": "bptt"}))
+
+
+@pytest.mark.parametrize("work", [estimate, experiments.run])
+def test_all_chips_that_are_too_small_are_told_at_once_with_all_that_they_need(work):
+    def chip(count):
+        return {"like": "pcm_crossbar", "name": f"of_{count}", "parts": {"tiles": {"count": count}}}
+
+    references = [
+        {"name": "other", "learning": {"name": "rtrl"}, "machine": chip(1)},
+        {"name": "large", "learning": {"name": "rtrl"}, "machine": chip(64)},
+        {"name": "digital", "learning": {"name": "bptt"}, "machine": "digital_45nm"},
+    ]
+    with pytest.raises(CapabilityError) as caught:
+        work(small(machine=chip(1), references=references))
+    needed = [line.partition("; ")[0] for line in str(caught.value).splitlines()]
+    assert needed == [
+        "substrate: the network needs 2 tiles of 256 by 256, and of_1 has 1",
+        "other: the network needs 2 tiles of 256 by 256, and of_1 has 1",
+    ]
+    enough = [{**each, "machine": chip(2)} for each in references[:2]]
+    assert estimate(small(machine=chip(2), references=enough)).summary.systems["other"].energy
+
+
+@pytest.mark.parametrize(
+    "key", ["chips", "training.steps", "training.test_every", "task.steps", "task.train", "task.width"]
+)
+def test_counts_up_to_the_largest_take_no_time(key):
+    """Some are refused as too large for any computer, within seconds; the others have finite costs."""
+    place, _, last = key.rpartition(".")
+    parts = {
+        "task": {"name": "random", "steps": 12, "width": 2, "train": 8, "test": 4},
+        "training": {"optimizer": {"name": "sgd", "rate": 0.1}, "batch": 4, "steps": 10},
+    }
+    (parts[place] if place else parts)[last] = 2**53
+    begun = time.process_time()
+    with suppress(MemoryEstimateError):
+        assert estimate(small(machine="digital_45nm", **parts)).summary.systems["substrate"].energy.run_j < 1e100
+    assert time.process_time() - begun < 10
+
+
+def test_sizes_that_no_array_has_are_told():
+    vast = {"layers": [{"cell": {"name": "leaky_tanh", "units": 2**53}}]}
+    with pytest.raises(
+        MemoryEstimateError, match="substrate: an estimate of it would take arrays larger than any memory"
+    ):
+        estimate(small(network=vast, machine="digital_45nm"))
+    task = {"name": "random", "steps": 2**53, "width": 2**53}
+    with pytest.raises(MemoryEstimateError, match="task: the data of random would take arrays larger than any memory"):
+        estimate(small(task=task, machine="digital_45nm"))
+    training = {"optimizer": {"name": "sgd", "rate": 0.1}, "batch": 1, "epochs": 2**53}
+    with pytest.raises(ConfigError, match=r"training.epochs: 8.1e\+31 updates; at most 9007199254740992"):
+        estimate(small(task={"name": "random", "train": 2**53}, training=training))
+
+
+EXTREME = {
+    "times": {"parts": {"dac": {"time": {"value": "1e30 s", "assumed": "-"}}}},
+    "short times": {"parts": {"tiles": {"time": {"value": "1e-60 s", "assumed": "-"}}}},
+    "ranges": {"parts": {"verify": {"value": "1e-60 J", "assumed": "-", "range": ["1e-60 J", "1e30 J"]}}},
+    "energies": {"parts": {"verify": {"value": "1e30 J", "assumed": "-", "range": ["1e-60 J", "1e30 J"]}}},
+    "pulses": {
+        "device": {
+            "like": "pcm_gst_90nm",
+            "write": {
+                "voltage": {"value": "1e30 V", "assumed": "-"},
+                "current": {"value": "1e30 A", "assumed": "-"},
+                "time": {"value": "1e30 s", "assumed": "-"},
+                "pulses": {"value": 1e100, "assumed": "-"},
+            },
+        }
+    },
+    "conductances": {"device": {"like": "pcm_gst_90nm", "conductance": {"max": {"value": "1e30 S", "assumed": "-"}}}},
+}
+
+
+@pytest.mark.parametrize("what", EXTREME)
+def test_the_largest_and_the_smallest_constants_have_costs(what):
+    found = estimate(small(machine={"like": "pcm_crossbar", **EXTREME[what]})).summary.systems["substrate"]
+    assert 0 < found.energy.training_step_j < 1e300
 
 
 def hwsim(*arguments):

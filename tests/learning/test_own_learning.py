@@ -376,7 +376,7 @@ def test_equal_stages_are_taken_together():
             return self.but(times=1 + update % 2)
 
     assert [stage.batches for stage in stages(Alternating(Times()), 5)] == [[0, 2, 4], [1, 3]]
-    assert [stage.batches for stage in stages(rule("bptt"), 4)] == [[0, 1, 2, 3]]
+    assert [list(stage.batches) for stage in stages(rule("bptt"), 4)] == [[0, 1, 2, 3]]
 
 
 def test_a_stage_has_what_the_rule_prepared():

@@ -405,7 +405,7 @@ def test_bptt_refuses_a_machine_without_tape_before_anything_runs():
 
 def test_a_network_needs_no_more_tiles_than_the_machine_has():
     few = {"like": "pcm_crossbar", "parts": {"tiles": {"count": 2}}}
-    with pytest.raises(CapabilityError, match=r"needs 3 tiles of 256 by 256, and pcm_crossbar has 2"):
+    with pytest.raises(CapabilityError, match=r"needs 3 tiles of 256 by 256, and pcm_crossbar \(changed\) has 2"):
         gradient("lru", "one_step", random_episode(), on=few)
 
 

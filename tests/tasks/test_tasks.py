@@ -119,7 +119,7 @@ def test_rows_and_pixels_are_the_same_images_in_the_same_order() -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize(("share", "test"), [(0.2, 359), (0.5, 898), (0.0001, 1)])
+@pytest.mark.parametrize(("share", "test"), [(0.2, 359), (0.5, 898), (0.0001, 1), (0.9999999, 1796)])
 def test_every_digit_is_in_one_part_of_the_split(seed: int, share: float, test: int) -> None:
     found = build("digits", seed, test_share=share)
     assert (found.test.batch, found.train.batch) == (test, 1797 - test)
