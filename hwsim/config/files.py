@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from hwsim import documents
@@ -110,7 +112,10 @@ def opened(document: Document, kind: str) -> Document:
     name, what = document.data, CALLED[kind]
     if not isinstance(name, str):
         return document
-    path = shelf(kind) / f"{name}.yaml" if name in names(kind) else _beside(document, name)
+    if name in names(kind):
+        known = _shipped(shelf(kind) / f"{name}.yaml")
+        return Document(known.file, copy.deepcopy(known.data), dict(known.marks), dict(known.keys))
+    path = _beside(document, name)
     if path is None:
         raise documents.refuse([document.problem((), _not_there(document, name, kind))])
     named = documents.read(path)
@@ -119,6 +124,12 @@ def opened(document: Document, kind: str) -> Document:
         text = f"{name!r} describes {a(other)}, not {a(what)}; {USES[other].format(file=name)}"
         raise documents.refuse([document.problem((), text)])
     return named
+
+
+@cache
+def _shipped(path: Path) -> Document:
+    """A shipped file: many documents name the same few, and reading YAML is slow."""
+    return documents.read(path)
 
 
 def _beside(document: Document, name: str) -> Path | None:

@@ -193,7 +193,7 @@ def polynomial(*coefficients: float) -> dict[str, Any]:
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(st.floats(-3, 3), min_size=1, max_size=5))
-@example([1.0, 0.0, 1e-300, 3e-310])
+@example([1.0, 0.0, 1e-50, 3e-53])
 @example([0.0, 0.0])
 def test_a_programming_error_is_refused_where_a_fine_grid_finds_it_negative(coefficients: list[float]) -> None:
     """Its range goes from 0.01 to 1 of the largest conductance; close to zero the grid may miss what roots find."""
