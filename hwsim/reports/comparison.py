@@ -17,6 +17,11 @@ from hwsim.results.summary import SystemSummary
 SAME = ("task", "network")
 """Parts of the configuration that must agree, or numbers answer different questions."""
 
+_MOST_INSIDE = 12
+"""Largest number of rows on the differences inside a machine."""
+_ORIGIN = ("source", "assumed", "range")
+"""Keys of a constant beside its value."""
+
 
 class ComparedRuns(NamedTuple):
     """Several runs.
@@ -100,24 +105,49 @@ def doubts(comparison: ComparedRuns) -> list[str]:
 
 
 def differences(comparison: ComparedRuns) -> Table:
-    """The dotted keys in which runs differ, with their values; a part that some runs lack has one row."""
+    """The dotted keys in which runs differ, with their values; a part that some runs lack has one row.
+
+    Of a machine or a device with another name, the first differences inside it are listed, and the others are counted.
+    """
     flat = {label: dict(_flat(run.config)) for label, run in comparison.runs.items()}
     keys = list(dict.fromkeys(key for config in flat.values() for key in config if key != "name"))
-    rows, lacked = [], list[str]()
+    rows, lacked, inside = [], list[str](), dict[str, int]()
     for key in keys:
         values = [config.get(key) for config in flat.values()]
         if all(value == values[0] for value in values) or any(key.startswith(f"{part}.") for part in lacked):
             continue
         part = _lacking(key, flat)
         owner, _, last = key.rpartition(".")
-        if part:
+        around = next((each for each in inside if key.startswith(f"{each}.")), None)
+        if part and around is None:
             lacked.append(part)
             key, values = part, [_called(config, part) for config in flat.values()]
-        elif last in ("name", "kind") and owner:  # another machine has other keys altogether
-            lacked.append(owner)
+        elif last in ("name", "kind") and owner:
+            if not _comparable(owner, flat):  # another rule or kind of machine has other keys altogether
+                lacked.append(owner)
+            elif around is None:
+                inside[owner] = 0
+        elif around is not None:
+            if last in _ORIGIN or ".sources." in key or last == "what":
+                continue
+            inside[around] += 1
+            if inside[around] > _MOST_INSIDE:
+                continue
+            key = owner if last == "value" else key
         cells = tuple(NOTHING if value is None else TableCell(documents.inline(value)) for value in values)
         rows.append(TableRow(key, cells))
+    for part, count in inside.items():
+        if count > _MOST_INSIDE:
+            more = TableRow(f"{part}: {count - _MOST_INSIDE} more", tuple(NOTHING for _ in flat))
+            rows.insert(max(at for at, row in enumerate(rows) if row.label.startswith(f"{part}.")) + 1, more)
     return Table("What differs in what was asked", tuple(flat), tuple(rows), corner="key")
+
+
+def _comparable(part: str, flat: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a part is of one kind in all runs: a machine, a device or a periphery, which has the same keys in all."""
+    kinds = {config.get(f"{part}.kind") for config in flat.values()}
+    described = all(f"{part}.what" in config for config in flat.values())
+    return len(kinds) == 1 and (described or None not in kinds)
 
 
 def _lacking(key: str, flat: Mapping[str, Mapping[str, Any]]) -> str:

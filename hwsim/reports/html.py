@@ -256,6 +256,8 @@ def write(path: str | Path, page: str) -> None:
         OutputError: the file cannot be written.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise OutputError(f"cannot write {path}: it is no regular file; choose another file with --out")
     try:
         replace(path, page.encode("utf-8"))
     except OSError as error:

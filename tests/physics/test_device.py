@@ -192,7 +192,7 @@ def polynomial(*coefficients: float) -> dict[str, Any]:
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(st.lists(st.floats(-3, 3), min_size=1, max_size=5))
+@given(st.lists(st.floats(-3, 3).filter(lambda value: not 0 < abs(value) < 1e-53), min_size=1, max_size=5))
 @example([1.0, 0.0, 1e-50, 3e-53])
 @example([0.0, 0.0])
 def test_a_programming_error_is_refused_where_a_fine_grid_finds_it_negative(coefficients: list[float]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
 import runpy
 from collections.abc import Callable
@@ -242,6 +243,62 @@ def test_a_machine_of_another_kind_is_one_difference(folders: Folders) -> None:
     rows = {line.label: line for line in differences(compare([folders("full"), folders("ideal")])).rows}
     assert [cell.text for cell in rows["machine.name"].cells] == ["pcm_crossbar", "ideal"]
     assert [key for key in rows if key.startswith("machine.")] == ["machine.name"]
+
+
+def test_what_differs_inside_a_machine_of_another_name_is_listed(folders: Folders, tmp_path: Path) -> None:
+    run = folders("full")
+
+    def rows(change: Any) -> dict[str, list[str]]:
+        config = copy.deepcopy(dict(run.config))
+        change(config["machine"])
+        other = RunFolder(tmp_path / "other", run.summary, config)
+        found = differences(compare([run, other])).rows
+        return {line.label: [cell.text for cell in line.cells] for line in found}
+
+    def mine(machine: Any) -> None:
+        machine["name"] = "mine"
+        machine["parts"]["adc"]["bits"] = 5
+        machine["parts"]["verify"] = {"value": "7e-12 joule", "source": None, "assumed": "mine", "range": None}
+        machine["device"]["name"] = "own"
+        machine["device"]["what"] = "something else"
+        machine["device"]["read_noise"]["cap"] = 0.5
+
+    before = run.config["machine"]
+    assert rows(mine) == {
+        "machine.name": ["pcm_crossbar", "mine"],
+        "machine.device.name": [before["device"]["name"], "own"],
+        "machine.device.read_noise.cap": [str(before["device"]["read_noise"]["cap"]), "0.5"],
+        "machine.parts.adc.bits": [str(before["parts"]["adc"]["bits"]), "5"],
+        "machine.parts.verify": [before["parts"]["verify"]["value"], "7e-12 joule"],
+    }
+    assert rows(lambda machine: machine["device"].update(name="own")) == {
+        "machine.device.name": [before["device"]["name"], "own"]
+    }
+
+    def all_different(data: Any) -> None:
+        for key, value in data.items():
+            if isinstance(value, dict):
+                all_different(value)
+            elif isinstance(value, (int, float)) and not isinstance(value, bool):
+                data[key] = value + 1
+
+    def other(machine: Any) -> None:
+        machine["name"] = "mine"
+        all_different(machine)
+
+    found = rows(other)
+    assert len([label for label in found if label.startswith("machine.")]) == 13
+    assert list(found)[-1].startswith("machine: ")
+    assert list(found)[-1].endswith(" more")
+
+
+def test_a_report_replaces_regular_files_only(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "pipe", tmp_path / "folder", Path("/dev/null")):
+        with pytest.raises(OutputError, match="it is no regular file; choose another file with --out"):
+            html.write(path, "page")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "pipe"]
 
 
 def test_what_only_one_run_has_is_one_difference(folders: Folders, tmp_path: Path) -> None:
