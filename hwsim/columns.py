@@ -111,7 +111,10 @@ SUMMARY = (
     "quantity", "median", "lower_quartile", "upper_quartile", "min", "max", "mean", "deviation", "count", "non_finite",
 )  # fmt: skip
 """The columns of `summary.csv` behind those of axes and systems."""
-PAIRS = ("quantity", "first", "second", "mean", "low", "high", "leads", "count", "non_finite", "point")
+PAIRS = (
+    "quantity", "first", "second", "axis", "against", "over", "mean", "low", "high", "leads", "count", "non_finite",
+    "point", "there",
+)  # fmt: skip
 """The columns of `pairs.csv` behind those of axes, and the name of its rows."""
 TAKEN = frozenset((*COLUMNS, *CURVES, *SUMMARY, *PAIRS, "sample"))
 """Names of columns that no axis of a study can have."""
