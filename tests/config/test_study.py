@@ -294,7 +294,7 @@ figures: [{name: f, x: stepps, y: cosine_al, rows: [steps, devize], hollow: {cos
         ("dask: {scheduler: 'tcp://1.2.3.4:5', workers: 2}", "hwsim study FILE --scheduler ADDRESS"),
         *(
             (f"vary: {{{name}: {{key: task.steps, values: [3]}}}}", f"{name!r} is a column of the table")
-            for name in TAKEN
+            for name in sorted(TAKEN)
         ),
         ("vary: {'': {key: task.steps, values: [3]}}", "study.yaml:3:8: '' cannot name a column"),
         ("vary: {' a': {key: task.steps, values: [3]}}", "' a' cannot name a column"),
