@@ -210,7 +210,7 @@ def test_no_kind_of_work_is_never_done() -> None:
     undone = {"round to", "forget", "forgotten", "remember"}  # by the reversible GRU
     pulsed = {"pulse", "pulse outer", "whole"}  # by other update schemes
     ranged = {"shift", "count octaves", "choose full scale"}  # by chips that choose their full scales
-    assert set(BY_KIND) - done == own | undone | pulsed | ranged | {"collect"}  # words for rules of one's own, and SnAp
+    assert set(BY_KIND) - done == own | undone | pulsed | ranged  # words for rules of one's own
     assert done <= set(BY_KIND)
 
 
