@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_va
 from hwsim import documents, learning, machines, networks, tasks
 from hwsim.config import files, hardware
 from hwsim.config.not_modelled import NOT_MODELLED
-from hwsim.documents import MOST, ByName, Document, Place
+from hwsim.documents import ByName, Document, Place
 from hwsim.learning import update, updates
 from hwsim.machines import digital
 from hwsim.quantities import located
@@ -102,9 +102,7 @@ class Experiment(SystemOptions):
 
     schema_version: Annotated[Literal[1], Field(description="version of this kind of file")] = 1
     name: Annotated[Name, Field(description="name of the experiment and of its folder")]
-    seed: Annotated[
-        int, Field(ge=0, le=MOST, description="seed of all random draws: the same seed gives the same bytes")
-    ] = 0
+    seed: Annotated[int, Field(ge=0, description="seed of all random draws: the same seed gives the same bytes")] = 0
     called: Annotated[Name, Field(description="name of the substrate in tables")] = "substrate"
     task: Annotated[tasks.AnyOptions, Field(description="what is to be learned")]
     network: Annotated[networks.Options, Field(description="the network, which is the same in all systems")]

@@ -98,8 +98,9 @@ def path_of(source: str | Path, *kinds: str) -> Path:
     beside, what = f"{name}.yaml", CALLED[kinds[0]] if len(kinds) == 1 else "name"
     if documents.is_file(beside):
         raise ConfigError(f"no file {name!r}; did you mean {beside!r}?")
-    if Path(name).parent != Path():
-        return Path(name)
+    with suppress(OSError, ValueError):
+        if Path(name).parent != Path() or Path(name).is_dir():
+            return Path(name)
     raise ConfigError(f"no file {documents.cut(repr(name))}, and {documents.unknown(what, name, list(shipped))}")
 
 
