@@ -47,9 +47,12 @@ from hwsim.reports import study as report
 from hwsim.results import reading, run_folder
 from hwsim.results.study.store import TrialResult
 
-PATIENCE = 120
+PATIENCE = 60
 """Seconds of processor time after which an experiment is given up; it is then left out, and counted."""
 SCHEMA = Experiment.model_json_schema()
+_KINDS = SCHEMA["properties"]["task"]["discriminator"]["mapping"]
+TASKS = {name: path.rpartition("/")[2] for name, path in _KINDS.items()}
+"""The definitions of tasks in the schema, by their names."""
 LARGEST = {"train": 12, "test": 6, "steps": 7, "width": 4, "outputs": 4, "modes": 4, "units": 4, "batch": 4, "chips": 2}
 """Largest values of sizes, by key; other counts go up to 5."""
 NAMES = [
@@ -150,6 +153,11 @@ def experiment(draw: random.Random) -> dict[str, Any]:
     for key in ("gradient_check", "training"):
         if draw.random() < 0.7:
             data[key] = part(key, draw)
+    if "steps" in SCHEMA["$defs"][TASKS[data["task"]["name"]]]["properties"]:
+        data["task"].setdefault("steps", draw.randint(2, LARGEST["steps"]))
+    data["task"] |= (
+        {"train": draw.randint(4, 12), "test": draw.randint(2, 6)} if data["task"]["name"] != "digits" else {}
+    )
     if data.get("training"):
         data["training"] |= {"batch": draw.randint(1, 4), "steps": draw.randint(1, 4)}
         data["training"].pop("epochs", None)
@@ -200,6 +208,10 @@ def study(data: dict[str, Any], draw: random.Random) -> dict[str, Any]:
 # ---- what happens ----------------------------------------------------------------------------------------------------
 
 
+class Stuck(BaseException):
+    """Patience is over; trials keep other exceptions as their results."""
+
+
 class Here:
     """Carries trials out in this process, and collects errors that are none of hwsim's."""
 
@@ -243,12 +255,13 @@ def study_one(data: dict[str, Any], folder: Path) -> None:
 
 def ended(work: Any, data: dict[str, Any]) -> str:
     """How work on some data ends: `done`, `refused: …`, `given up`, or `raised: …`."""
-    signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE)
+    signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE, 5)
     try:
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(action="ignore"):
+        quiet = contextlib.redirect_stdout(io.StringIO())
+        with tempfile.TemporaryDirectory() as folder, quiet, warnings.catch_warnings(action="ignore"):
             work(data, Path(folder))
         return "done"
-    except TimeoutError:
+    except Stuck:
         return "given up"
     except HwsimError as error:
         return f"refused: {str(error).splitlines()[0][:150]}"
@@ -262,7 +275,7 @@ def ended(work: Any, data: dict[str, Any]) -> str:
 
 
 def stop(_: int, __: object) -> None:
-    raise TimeoutError
+    raise Stuck
 
 
 def main() -> int:
@@ -277,6 +290,8 @@ def main() -> int:
     ends, refused, findings, begun = Counter[str](), 0, 0, time.monotonic()
     count = 2 if asked.small else asked.count
     for number in range(asked.first, asked.first + count):
+        if number % 50 == 0 and not asked.small:
+            print(f"at {number}", flush=True)
         draw = random.Random(f"{asked.seed} {number}")
         data, before = valid(draw)
         refused += before
