@@ -22,6 +22,7 @@ from hwsim.config.study import FigureOptions
 from hwsim.printing import Terminal
 from hwsim.reports import study as report
 from hwsim.reports import trials
+from hwsim.reports.exponents import exponents
 from hwsim.reports.figures import map as maps
 from hwsim.reports.figures import study as pictures
 from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, PAPER, RULE, canvas
@@ -190,6 +191,23 @@ def folder_of(table: pd.DataFrame, path: Path) -> StudyFolder:
         if rows["relative_error_input"].notna().any():
             lines.append(where | {"quantity": "relative_error_input", "median": 1.0, "count": 1, "non_finite": 0})
     return StudyFolder(path, {"name": "noise", "figures": [FIGURE]}, table, pd.DataFrame(lines), {})
+
+
+def test_exponents_are_those_of_numbers_above_zero(table: pd.DataFrame, tmp_path: Path) -> None:
+    """Words have no logarithm, and neither has a size of zero or less."""
+
+    def exponent(values: list[Any]) -> list[str]:
+        rows = table.assign(
+            peak_memory_bytes=table["bits"] ** 2, size=table["bits"].map(dict(zip((4, 6, 8), values, strict=True)))
+        )
+        figure = FigureOptions(name="f", x="size", y="peak_memory_bytes", exponents=True)
+        found = exponents(folder_of(rows, tmp_path), [figure])
+        assert found is not None
+        return [str(cell) for line in found.rows for cell in line.cells]
+
+    assert exponent([4, 6, 8]) == ["2.00"]
+    assert exponent([-4, 6, 8]) == ["2.00"]
+    assert exponent([-4, 0, 8]) == exponent(["a", "null", "1"]) == []
 
 
 def test_the_table_has_systems_as_columns_and_only_axes_that_vary(table: pd.DataFrame, tmp_path: Path) -> None:
