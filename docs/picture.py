@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import hwsim
 from hwsim.reports import reached
@@ -29,9 +30,31 @@ def picture(run: RunFolder) -> str:
     return f'{head} width="{SIZE}"><rect width="100%" height="100%" fill="#ffffff"/>{body}\n'
 
 
-if __name__ == "__main__":
+SMALL = {
+    "name": "small",
+    "task": {"name": "random", "steps": 3, "width": 2, "train": 8, "test": 4},
+    "network": {"layers": [{"cell": {"name": "lru", "modes": 2}}]},
+    "learning": {"name": "bptt"},
+    "machine": "digital_45nm",
+    "training": {"optimizer": {"name": "sgd", "rate": 0.1}, "batch": 4, "steps": 2},
+}
+
+
+def main() -> None:
+    """Draw the picture of a run; `--small` draws one of a tiny run, and writes nothing."""
+    if sys.argv[1:] == ["--small"]:
+        with TemporaryDirectory() as folder:
+            hwsim.run(SMALL, out=Path(folder) / "small")
+            run = hwsim.read(Path(folder) / "small")
+            assert isinstance(run, RunFolder)
+            print(f"a picture of {len(picture(run))} letters")
+        return
     folder, file = sys.argv[1:]
     found = hwsim.read(folder)
     if not isinstance(found, RunFolder):
         raise SystemExit(f"{folder} is the folder of a study; its figures are in {folder}/figures")
     Path(file).write_text(picture(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -259,10 +259,10 @@ def test_the_largest_part_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         {"chips": 10**15, "machine": "pcm_crossbar", "learning": {"name": "one_step"}},
         {"network": {"layers": [{"cell": {"name": "leaky_tanh", "units": 10**12}}]}},
-        {"network": {"layers": [{"cell": {"name": "lru", "modes": 3}, "readout": {"hidden": [10**18, 10**18]}}]}},
-        {"task": {"steps": 10**30}},
-        {"task": {"train": 10**25}},
-        {"task": {"width": 10**25}},
+        {"network": {"layers": [{"cell": {"name": "lru", "modes": 3}, "readout": {"hidden": [2**53, 2**53]}}]}},
+        {"task": {"steps": 2**53}},
+        {"task": {"train": 2**53}},
+        {"task": {"width": 2**53}},
     ],
 )
 def test_what_no_computer_has_is_refused_as_well(changes: dict[str, Any]) -> None:
