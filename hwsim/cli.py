@@ -405,7 +405,9 @@ def devices(
 
 @app.command()
 def docs(
-    key: Annotated[str, typer.Argument(help="A dotted key, such as machine.parts.ranges, or the last word of one.")],
+    key: Annotated[
+        str, typer.Argument(help="A dotted key, such as machine.parts.ranges, or the end of one, such as ranges.")
+    ],
 ) -> None:
     """Print what a key is for, its allowed values and its default, wherever it may stand in a file."""
     from hwsim.guide.entries import entries

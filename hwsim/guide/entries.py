@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from hwsim import documents
 from hwsim.config.experiment import Experiment
+from hwsim.config.not_modelled import NOT_MODELLED
 from hwsim.config.study import Study
 from hwsim.errors import ConfigError
 from hwsim.guide.keys import ANY, Key, Section, sections
@@ -34,7 +35,7 @@ class Entry(NamedTuple):
 
 
 def entries(name: str) -> list[Entry]:
-    """The entries of a dotted name, such as `machine.parts.ranges`, or of a key wherever it stands, such as `ranges`.
+    """The entries of a dotted name, such as `machine.parts.ranges`, or of its end wherever it stands, such as `ranges`.
 
     A number, `*` or the name of an item stands for the items of a list, as for `--set`.
 
@@ -43,9 +44,7 @@ def entries(name: str) -> list[Entry]:
     """
     known = {section.title: section for group in _groups() for section in group}
     starts = [group[0] for group in _groups()]
-    found = _below(name.split("."), starts, known, "")
-    if not found and "." not in name:
-        found = [entry for entry in _all(starts, known) if entry.key.name == name]
+    found = _found(name.split("."), starts, known)
     if not found:
         raise ConfigError(_unknown(name, starts, known))
     return list({(entry.section.title, entry.key.name): entry for entry in found}.values())
@@ -54,6 +53,19 @@ def entries(name: str) -> list[Entry]:
 def _groups() -> list[list[Section]]:
     models = (Experiment, Study, *(kind.Options for kind in MACHINES.values()), DataSheet)
     return [group for group in sections(*models).values() if group]
+
+
+def _found(words: list[str], starts: list[Section], known: dict[str, Section]) -> list[Entry]:
+    """The entries of the words from the top of a file on; if there are none, from any key on."""
+    from_top = _below(words, starts, known, "")
+    if from_top:
+        return from_top
+    first, *rest = words
+    found = [entry for entry in _all(starts, known) if entry.key.name == first]
+    if not rest:
+        return found
+    places = dict.fromkeys(entry.place for entry in found)
+    return [entry for place in places for entry in _below([*place.split("."), *rest], starts, known, "")]
 
 
 def _below(words: list[str], among: list[Section], known: dict[str, Section], place: str) -> list[Entry]:
@@ -103,12 +115,18 @@ def _unknown(name: str, starts: list[Section], known: dict[str, Section]) -> str
     """The message for a key that is not there: where the name goes wrong, and what is near."""
     words = name.split(".")
     for end in range(len(words) - 1, 0, -1):
-        before = _below(words[:end], starts, known, "")
+        before = _found(words[:end], starts, known)
         if before:
             keys = sorted({key.name for entry in before for section in entry.below for key in section.keys})
             place = ".".join(words[:end])
             if not keys:
                 return f"{name}: there is nothing below {place}, which is {before[0].key.kind}"
-            return f"{name}: {documents.unknown('key', words[end], keys)}"
+            return f"{name}: {_not_a_key(words[end], keys)}"
     names = sorted({entry.key.name for entry in _all(starts, known)})
-    return documents.unknown("key", words[0], names)
+    return _not_a_key(words[0], names)
+
+
+def _not_a_key(word: str, allowed: list[str]) -> str:
+    if word in NOT_MODELLED:
+        return f"unknown key {word!r}; {NOT_MODELLED[word]}"
+    return documents.unknown("key", word, allowed)

@@ -1,4 +1,4 @@
-"""Every key is found by its dotted name, or by its last word, and says what it is for."""
+"""Every key is found by its dotted name, or by the end of it, and says what it is for."""
 
 from __future__ import annotations
 
@@ -36,6 +36,11 @@ def test_a_word_is_found_wherever_it_stands() -> None:
     assert {"optimizer adam", "optimizer sgd"} <= optimizers
 
 
+def test_the_end_of_a_dotted_name_is_found_as_messages_write_it() -> None:
+    assert found("parts.tiles.weight_range") == found("machine.parts.tiles.weight_range") != []
+    assert found("programming.error.coefficients") == found("machine.device.programming.error.coefficients") != []
+
+
 def test_every_key_is_found_by_the_name_under_which_it_is_listed() -> None:
     groups = entries._groups()
     known = {section.title: section for group in groups for section in group}
@@ -56,6 +61,12 @@ def test_every_key_is_found_by_the_name_under_which_it_is_listed() -> None:
         ("machine.parts.rangs", r"^machine\.parts\.rangs: unknown key 'rangs'; did you mean 'ranges'\? allowed: "),
         ("chps", r"^unknown key 'chps'; did you mean 'chips'\?"),
         ("seed.x", r"^seed\.x: there is nothing below seed, which is whole number ≥ 0$"),
+        ("parts.rangs", r"^parts\.rangs: unknown key 'rangs'; did you mean 'ranges'\? allowed: "),
+        ("drift", r"^unknown key 'drift'; drift is not modelled; "),
+        (
+            "machine.device.retention",
+            r"^machine\.device\.retention: unknown key 'retention'; the retention of devices ",
+        ),
         ("", r"^unknown key ''; "),
         ("..", r"^unknown key ''; "),
     ],
