@@ -51,8 +51,10 @@ class Training(update.Options):
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
-        if (self.epochs is None) == (self.steps is None):
-            raise ValueError("say how long to train: either epochs or steps")
+        if self.epochs is not None and self.steps is not None:
+            raise ValueError("epochs and steps both say how long to train; leave one of them out, or set it to null")
+        if self.epochs is None and self.steps is None:
+            raise ValueError("say how long to train, by epochs or by steps")
         return self
 
 
