@@ -107,6 +107,8 @@ def _problems(
                 message = "must be a mapping of keys"
             elif _is_constant(value) and (kind.endswith(("_type", "literal_error")) or "a quantity" in message):
                 message = f"takes a value alone, such as {_shown(value['value'])}"
+            elif kind.endswith("_type") and (percent := _percentage(value)):
+                message = f"must be a number alone; {percent.group(0)} is {float(percent.group(1)) / 100:g}"
             elif kind == "too_short":
                 message = f"needs {item['ctx']['min_length']} or more"
             message = f"{message[0].lower()}{message[1:]}"
@@ -114,6 +116,11 @@ def _problems(
             whole = kind == "value_error" and not where  # parts that do not fit together
             problems.append(document.problem(where, message if whole else f"{_name(where)}{shown}: {message}"))
     return problems
+
+
+def _percentage(value: Any) -> re.Match[str] | None:
+    """A text such as `3 %`, with its number as the first group."""
+    return re.fullmatch(r"([-+]?\d+(?:\.\d*)?|\.\d+) ?%", value, re.ASCII) if isinstance(value, str) else None
 
 
 def _is_constant(value: Any) -> bool:

@@ -207,6 +207,7 @@ def test_an_unknown_machine_or_device_is_told_with_its_place_and_the_nearest(
         ("name: tiny", "name: ../tiny", '1:7: name ("../tiny"): string should match pattern'),
         ("steps: 3", "steps: 3, epochs: 3", "8:11: training: epochs and steps both say how long to train; leave one"),
         ("steps: 3", "steps: null", "8:11: training: say how long to train, by epochs or by steps"),
+        ("steps: 3", "steps: 3, clip: 3 %", '8:64: training.clip ("3 %"): must be a number alone; 3 % is 0.03'),
         ("{name: fpe}", "fpe", '6:11: learning ("fpe"): must be a mapping of keys'),
     ],
 )
