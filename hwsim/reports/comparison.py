@@ -49,7 +49,7 @@ def compare(runs: Sequence[RunFolder], *, substrates: bool = False) -> ComparedR
         ResultsError: there are fewer than two runs, or a run is given twice.
     """
     if len(runs) < 2:
-        raise ResultsError("a comparison needs two runs or more")
+        raise ResultsError("a comparison needs two runs or more; `hwsim report RUN` shows one")
     places = [run.path.resolve() for run in runs]
     twice = next((run.path for run, place in zip(runs, places, strict=True) if places.count(place) > 1), None)
     if twice is not None:
