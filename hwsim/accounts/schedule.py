@@ -25,7 +25,7 @@ from hwsim.accounts.journal import Batch, Sweep
 from hwsim.accounts.passes import Occurrence, Pass, Passes
 from hwsim.accounts.runs import Runs
 from hwsim.operations import moves
-from hwsim.records import Record, Trace
+from hwsim.records import Record, Trace, slotless
 
 Wire = tuple[str, str, str, int]
 """What drives it: unit, layer and kind of operation, and which one of these in the step it is."""
@@ -247,7 +247,8 @@ class _Way:
         state: what the next step meets.
         longest: the longest run that has shown its pace.
         stored: when registers were stored that have not been loaded since.
-        known: blocks that were scheduled from a state, by both.
+        known: blocks that were scheduled, by where they began: in which state, and how long ago the registers were
+            stored that they load.
     """
 
     pass_: Pass
@@ -256,7 +257,7 @@ class _Way:
     state: State = field(default_factory=State)
     longest: int = 0
     stored: dict[str, int] = field(default_factory=dict)
-    known: dict[tuple[Runs, State], _Block] = field(default_factory=dict)
+    known: dict[tuple[Runs, State, frozenset[tuple[str, int]]], _Block] = field(default_factory=dict)
 
 
 class _Block(NamedTuple):
@@ -305,6 +306,7 @@ class Scheduler:
         self._times: dict[tuple[Record, Occurrence], Occupied] = {}
         self._known: dict[tuple[Pass, int, State], Scheduled] = {}
         self._sweeps: dict[Sweep, SweepTiming] = {}
+        self._touched: dict[Runs, tuple[frozenset[str], frozenset[str]]] = {}
 
     def batch(self, batch: Batch) -> list[SweepTiming]:
         """All sweeps of a batch, for one sequence each."""
@@ -345,10 +347,11 @@ class Scheduler:
         """How long each record of a trace keeps its unit and memories busy in a pass."""
         if (pass_, trace) not in self._occupied:
             found = self._occupied[pass_, trace] = []
-            for each in zip(self.traces[trace], pass_.occurrences(trace), strict=True):
-                if each not in self._times:  # most records stand in several traces
-                    self._times[each] = self._occupies(*each)
-                found.append(self._times[each])
+            for record, where in zip(self.traces[trace], pass_.occurrences(trace), strict=True):
+                key = slotless(record), where  # most records stand in several traces, or several times in one
+                if key not in self._times:
+                    self._times[key] = self._occupies(*key)
+                found.append(self._times[key])
         return self._occupied[pass_, trace]
 
     def _schedule(self, sweep: Sweep) -> SweepTiming:
@@ -383,8 +386,10 @@ class Scheduler:
             done += 1
 
     def _block(self, way: _Way, block: Runs) -> None:
-        """Schedule a block once, if it was not met in this state before."""
-        met = block, way.state
+        """Schedule a block once, if it was not met like this before."""
+        _, loads = self._registers(block)
+        ages = frozenset((name, way.before - way.stored[name]) for name in loads & way.stored.keys())
+        met = block, way.state, ages
         known = way.known.get(met)
         if known is None:
             way.known[met] = self._scheduled(way, block)
@@ -403,12 +408,18 @@ class Scheduler:
         result.makespan = before
         self._blocks(way, block, 1)
         end, result.makespan = result.makespan - before, max(result.makespan, ended)
-        stores = set[str]().union(*(_stores(self.traces[trace]) for trace in block.steps))
-        loads = set[str]().union(*(_loads(self.traces[trace]) for trace in block.steps))
+        stores, loads = self._registers(block)
         stored = {name: way.stored[name] - before for name in stores & way.stored.keys()}
         held = {name: result.held[name] for name in loads & result.held.keys()}
         loaded = frozenset(loads - stored.keys())
         return _Block(way.before - before, end, way.state, stored, loaded, result.period, held)
+
+    def _registers(self, block: Runs) -> tuple[frozenset[str], frozenset[str]]:
+        """The storages that a block stores, and the registers that it loads."""
+        if block not in self._touched:
+            traces = [self.traces[trace] for trace in block.steps]
+            self._touched[block] = frozenset().union(*map(_stores, traces)), frozenset().union(*map(_loads, traces))
+        return self._touched[block]
 
     def _run(self, way: _Way, trace: int, count: int) -> None:
         """Schedule steps that are alike; a round in which all went on as in the one before shows the pace of a pass."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import LRU, built, close, gradient_of, random_episode, rule
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hwsim.accounts.energy import Occupied
@@ -327,8 +327,14 @@ def test_jumping_over_blocks_changes_nothing(
     assert quick.held == close(slow.held)
 
 
+IDLE = (operation("adder", 0, (), 0),)
+LATER = (*IDLE, operation("adder", 0, (0,), "h", "store"), operation("adder", 0, ("h",), 2, "load"))
+"""Takes no time, and loads what the step before has stored, if there was one."""
+
+
 @unhurried
 @given(st.tuples(traces(), traces()), some_runs, some_runs, st.integers(1, 4), st.integers(1, 3))
+@example((IDLE, LATER), [(1, 1)], [(0, 1)], 1, 1)
 def test_blocks_in_blocks_are_scheduled_as_their_steps(
     pair: tuple[Trace, Trace], first: list[tuple[int, int]], other: list[tuple[int, int]], times: int, again: int
 ) -> None:
