@@ -309,7 +309,6 @@ class Tariff:
         self.traces, self.prices, self.passes = traces, prices, passes or Passes(traces)
         self._charges: dict[tuple[Pass, int], list[tuple[Account, Charge]]] = {}
         self._priced: dict[tuple[Record, Occurrence], list[tuple[Account, Charge]]] = {}
-        self._times: dict[tuple[Record, Occurrence], Occupied] = {}
 
     def charge(self, ledger: Ledger, sweep: Sweep, trace: int, times: float, activities: np.ndarray | None) -> None:
         """Enter `times` executions of a trace in a sweep.
@@ -365,13 +364,6 @@ class Tariff:
             self.charge(ledger, batch.sweeps[sweep], trace, sequences * times, activities)
             yield sweep, step, ledger
         yield current, -1, self._leakage(seconds[current])
-
-    def occupied(self, record: Record, where: Occurrence) -> Occupied:
-        """How long a record keeps its unit and memories busy; those that differ in their slots alone take as long."""
-        key = slotless(record), where
-        if key not in self._times:
-            self._times[key] = self.prices.occupied(*key)
-        return self._times[key]
 
     def _priced_as(self, record: Record, where: Occurrence) -> list[tuple[Account, Charge]]:
         key = slotless(record), where

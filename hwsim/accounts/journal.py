@@ -143,7 +143,6 @@ class Journal:
 
     def step(self, entries: list[Entry], activities: np.ndarray | None, step: int) -> int:
         """Enter one step; returns its trace's number. `activities` is `(activities, chips)`."""
-        assert self._runs is not None
         if entries == self._last_entries:  # steps of a pass mostly repeat, and comparing is cheaper than hashing
             number = self.last
         else:
@@ -165,10 +164,7 @@ class Journal:
                 total += activities
         if self.detail is not None:
             self.detail.append(Done(len(self._sweeps), step, number, activities))
-        if self._runs and self._runs[-1][0] == number:
-            self._runs[-1][1] += 1
-        else:
-            self._runs.append([number, 1])
+        self._add_to_runs(number, 1)
         return number
 
     @property

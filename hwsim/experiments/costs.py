@@ -56,7 +56,7 @@ class Costs:
         self.outcome = system.outcome
         prices, traces = self.machine.prices(), self.machine.journal.traces
         self.tariff = Tariff(traces, prices)
-        self.scheduler = Scheduler(traces, self.tariff.occupied, passes=self.tariff.passes)
+        self.scheduler = Scheduler(traces, prices.occupied, passes=self.tariff.passes)
 
     # ---- time ------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from itertools import groupby, pairwise
+from itertools import pairwise
 from math import lcm
 
 from hwsim.accounts.runs import Runs
@@ -30,10 +30,12 @@ class Periods:
 
     def __init__(self, periods: tuple[int, ...]) -> None:
         self._periods = periods
-        self._nested = all(later % earlier == 0 for earlier, later in pairwise(periods))
-        self._levels = periods if self._nested else (lcm(*periods),)  # each is a multiple of the one before it
-        several = periods if self._nested else range(lcm(*periods))
-        self.kinds = sorted({PLAIN, *map(self.kind, several)})
+        nested = all(later % earlier == 0 for earlier, later in pairwise(periods))
+        self._levels = periods if nested else (lcm(*periods),)  # each is a multiple of the one before it
+        first = {PLAIN: 1}  # a step of each kind, which is that of its least common multiple with any period, too
+        for period in periods:
+            first |= {self.kind(index): index for index in [lcm(each, period) for each in first.values()]}
+        self.kinds = sorted(first)
 
     def kind(self, index: int) -> int:
         """The kind of a step; it is that of -index, too."""
@@ -96,10 +98,13 @@ class Periods:
 
     def _counted(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """The kinds of steps that no level parts."""
-        if self._nested:
-            yield PLAIN, stop - start
-        else:
-            yield from ((kind, len(list(alike))) for kind, alike in groupby(range(start, stop), self.kind))
+        while start < stop:
+            end = min(stop, *(start + -start % period for period in self._periods))  # the next that is not plain
+            if start < end:
+                yield PLAIN, end - start
+            if end < stop:
+                yield self.kind(end), 1
+            start = end + 1
 
 
 def _as_item(runs: Runs) -> tuple[int | Runs, int]:

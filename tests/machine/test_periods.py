@@ -50,6 +50,15 @@ def test_a_long_sequence_takes_no_more_room_than_a_short_one(asked: tuple[int, .
     assert periods.of(*asked).runs(1, 10**9).steps.total() == 10**9 - 1
 
 
+def test_periods_without_a_short_common_multiple_take_the_room_of_their_steps() -> None:
+    """As layers have whose distances are each their own; their common multiple is 10^12 steps."""
+    kinds = periods.of(9967, 9973, 10007)
+    assert kinds.kinds == list(range(8))
+    runs = kinds.runs(1, 100_001)
+    assert runs.steps.total() == 100_000
+    assert len(runs) == 2 * (10 + 10 + 9) + 1
+
+
 def test_blocks_are_shared() -> None:
     kinds = periods.of(4, 8, 16, 32)
     one, other = (dict(groupby(kinds.runs(start, start + 40), lambda run: id(run[0]))) for start in (1, 33))
