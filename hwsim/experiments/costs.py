@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 from math import ceil, inf, isfinite
 from typing import Any, NamedTuple
 
@@ -125,8 +126,12 @@ class Costs:
         for epoch, totals in enumerate(self.outcome.totals):
             yield from _rows(self.of_totals(totals), name, "epoch", epoch, None, None)
 
-    def at_tests(self) -> Iterator[SpentSoFar]:
+    @cached_property
+    def at_tests(self) -> list[SpentSoFar]:
         """What was spent until each test."""
+        return list(self._at_tests())
+
+    def _at_tests(self) -> Iterator[SpentSoFar]:
         devices, so_far, learning = self.machine.devices, Spent(), Spent()
         seconds, written = 0.0, np.zeros(self.machine.chips)
         for _, totals, learned in zip(self.outcome.tests, self.outcome.totals, self.outcome.learned, strict=False):

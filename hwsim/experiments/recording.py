@@ -38,7 +38,7 @@ def timeline(ledgers: Sequence[Costs], file: TextIO) -> None:
 def metrics(costs: Costs) -> Iterator[list[Any]]:
     """The rows of `metrics.csv`: one per test and chip, with what was spent until then."""
     tests = groupby(costs.outcome.metrics, itemgetter("updates"))
-    for (_, chips), spent in zip(tests, costs.at_tests(), strict=True):
+    for (_, chips), spent in zip(tests, costs.at_tests, strict=True):
         for row, writes in zip(chips, spent.writes_per_device, strict=True):
             known = {**row, **spent._asdict(), "writes_per_device": writes}
             yield [known[key] for key in METRICS]
