@@ -26,8 +26,9 @@ def target(study: StudyFolder, asked: Question) -> Target | None:
     if asked.accuracy is not None:
         return Target(asked.accuracy)
     best: dict[str, list[Tested]] = {}
+    trials_at = _trials(study)
     for place, metrics in _at_points(study):
-        lost = _lost(study, place)
+        lost = _lost(trials_at[place])
         for name, points in reaching.tests(metrics).items():
             best[name] = best.get(name, []) + (points if name not in lost else [])
     return reaching.default_target({name: points for name, points in best.items() if points})
@@ -39,12 +40,12 @@ def tables(study: StudyFolder, asked: Question) -> list[Table]:
     if goal is None:
         return []
     reached, bought = list[TableRow](), list[TableRow]()
-    columns, words = trials.axes(study), trials.vocabulary(study)
+    columns, words, trials_at = trials.axes(study), trials.vocabulary(study), _trials(study)
     for place, metrics in _at_points(study):
         point = [TableCell(words.value(name, value, bare=True)) for name, value in zip(columns, place, strict=True)]
-        lost = _lost(study, place)
+        lost = _lost(trials_at[place])
         for name, found in reaching.reaching(metrics, goal.accuracy).items():
-            memory = _memory(study, place, name)
+            memory = _memory(trials_at[place], name)
             reached.append(TableRow(name, (*point, *_row(found, memory, diverged=name in lost))))
         if asked.budget is not None:
             for name, at in reaching.within(metrics, asked.budget).items():
@@ -77,33 +78,34 @@ def tables(study: StudyFolder, asked: Question) -> list[Table]:
 
 def _at_points(study: StudyFolder) -> Iterator[tuple[Place, pd.DataFrame]]:
     """The tests at each point; each chip of each seed has a number of its own."""
-    curves, columns = study.curves, trials.axes(study)
+    curves = study.curves
     if curves.empty or not {*reaching.SPENT, "test_accuracy"} <= set(curves):
         return
     chips = curves.groupby(["seed", "chip"], sort=False).ngroup()
-    numbered = curves.assign(chip=chips)
+    yield from _by_point(study, curves.assign(chip=chips))
+
+
+def _trials(study: StudyFolder) -> dict[Place, pd.DataFrame]:
+    """The rows of the table that are done, by point."""
+    return dict(_by_point(study, study.table[study.table["status"] == "done"]))
+
+
+def _by_point(study: StudyFolder, rows: pd.DataFrame) -> Iterator[tuple[Place, pd.DataFrame]]:
+    columns = trials.axes(study)
     if not columns:
-        yield (), numbered
+        yield (), rows
         return
-    for key, rows in numbered.groupby(columns, sort=False, dropna=False):
-        yield tuple(key), rows
+    for key, part in rows.groupby(columns, sort=False, dropna=False):
+        place: Place = tuple(key)
+        yield tuple(None if pd.isna(value) else value for value in place), part  # not a number equals nothing
 
 
-def _rows_at(study: StudyFolder, place: Place) -> pd.DataFrame:
-    table = study.table[study.table["status"] == "done"]
-    for name, value in zip(trials.axes(study), place, strict=True):
-        table = table[table[name] == value]
-    return table
-
-
-def _lost(study: StudyFolder, place: Place) -> set[str]:
+def _lost(rows: pd.DataFrame) -> set[str]:
     """The systems that are not finite at a point."""
-    rows = _rows_at(study, place)
     return set(rows.loc[rows["non_finite"].fillna(False).astype(bool), "system"].astype(str))
 
 
-def _memory(study: StudyFolder, place: Place, system: str) -> float | None:
-    rows = _rows_at(study, place)
+def _memory(rows: pd.DataFrame, system: str) -> float | None:
     held = rows.loc[rows["system"] == system, "peak_memory_bytes"].dropna()
     return float(held.median()) if len(held) else None
 
