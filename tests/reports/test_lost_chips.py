@@ -263,7 +263,7 @@ def test_a_point_with_lost_chips_is_neither_the_best_nor_the_worst_of_a_study() 
     physicist, _, researcher = trials.answers(study)
     assert physicist.text == "A is good enough at bits 8."
     assert physicist.reasons == [
-        "Good enough is at most 2 points below its best, with the 95 % interval of the paired difference.",
+        f"Good enough is at most 2 points below its best{trials.RESTS_ON}",
         "It does best at bits 8: 80.0%.",
         "It does worst at bits 4: 50.0%.",
         "Not judged at bits 6: 3 of 4 are not finite.",
