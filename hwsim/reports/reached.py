@@ -93,8 +93,7 @@ def _to_accuracy(goal: Target, found: Mapping[str, Reaching], systems: Systems) 
     rows.append(TableRow("peak memory", tuple(_spent(held, lambda value: si(value, "B"), None) for held in memory)))
     steps = [systems[name].energy.training_step_j for name in shown]
     rows.append(TableRow("energy / training step", tuple(_spent(step, lambda v: si(v, "J"), None) for step in steps)))
-    why = f", one point below the best median of {goal.lowest}, the lowest" if goal.lowest else ""
-    return Table(f"To reach {goal.accuracy:.1%} on the test{why}", tuple(shown), tuple(rows), corner="it takes")
+    return Table(f"To reach {goal.accuracy:.1%} on the test{why(goal)}", tuple(shown), tuple(rows), corner="it takes")
 
 
 def _for_budget(joules: float, found: Mapping[str, Tested | None], systems: Systems) -> Table:
@@ -108,8 +107,17 @@ def _for_budget(joules: float, found: Mapping[str, Tested | None], systems: Syst
             tuple(none if at is None else TableCell(si(at.energy or 0.0, "J")) for at in shown.values()),
         ),
     ]
-    title = f"What {si(joules, 'J')} of learning reaches: the last test within it"
-    return Table(title, tuple(shown), tuple(rows) if shown else (), corner="reached")
+    return Table(bought(joules), tuple(shown), tuple(rows) if shown else (), corner="reached")
+
+
+def why(goal: Target) -> str:
+    """Where a target is from, behind it in a title; empty if it was asked for."""
+    return f", one point below the best median of {goal.lowest}, the lowest" if goal.lowest else ""
+
+
+def bought(joules: float) -> str:
+    """The title of what an energy reaches."""
+    return f"What {si(joules, 'J')} of learning reaches: the last test within it"
 
 
 def _accuracy(at: Tested) -> TableCell:

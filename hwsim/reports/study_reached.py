@@ -9,7 +9,7 @@ import pandas as pd
 
 from hwsim.quantities import si
 from hwsim.reports import trials
-from hwsim.reports.reached import NOT_REACHED, Question
+from hwsim.reports.reached import NOT_REACHED, Question, bought, why
 from hwsim.reports.tables import NOTHING, Table, TableCell, TableRow
 from hwsim.results import reaching
 from hwsim.results.reaching import Reaching, Target, Tested
@@ -39,7 +39,7 @@ def tables(study: StudyFolder, asked: Question) -> list[Table]:
     goal = target(study, asked)
     if goal is None:
         return []
-    reached, bought = list[TableRow](), list[TableRow]()
+    reached, affordable = list[TableRow](), list[TableRow]()
     columns, words, trials_at = trials.axes(study), trials.vocabulary(study), _trials(study)
     for place, metrics in _at_points(study):
         point = [TableCell(words.value(name, value, bare=True)) for name, value in zip(columns, place, strict=True)]
@@ -49,12 +49,11 @@ def tables(study: StudyFolder, asked: Question) -> list[Table]:
             reached.append(TableRow(name, (*point, *_row(found, memory, diverged=name in lost))))
         if asked.budget is not None:
             for name, at in reaching.within(metrics, asked.budget).items():
-                bought.append(TableRow(name, (*point, *_bought(at))))
+                affordable.append(TableRow(name, (*point, *_bought(at))))
     heads = tuple(words.column(name) for name in columns)
-    why = f", one point below the best median of {goal.lowest}, the lowest" if goal.lowest else ""
     made = [
         Table(
-            f"To reach {goal.accuracy:.1%} on the test, medians over chips and seeds{why}",
+            f"To reach {goal.accuracy:.1%} on the test, medians over chips and seeds{why(goal)}",
             (
                 *heads,
                 "energy",
@@ -71,8 +70,9 @@ def tables(study: StudyFolder, asked: Question) -> list[Table]:
         )
     ]
     if asked.budget is not None:
-        title = f"What {si(asked.budget, 'J')} of learning reaches: the last test within it"
-        made.append(Table(title, (*heads, "accuracy", "updates", "energy"), tuple(bought), corner="system"))
+        made.append(
+            Table(bought(asked.budget), (*heads, "accuracy", "updates", "energy"), tuple(affordable), corner="system")
+        )
     return [table for table in made if table.rows]
 
 
