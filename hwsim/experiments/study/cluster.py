@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -41,7 +42,9 @@ class Cluster:
             raise ClusterError("a Dask cluster needs `pip install 'hwsim[dask]'`") from None
         try:
             if scheduler is None:
-                self._local = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+                # errors of trials come with their results; what is logged besides is of workers told to stop
+                settings = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
+                self._local = LocalCluster(n_workers=workers, threads_per_worker=1, **settings)
             self._client = Client(self._local or scheduler, timeout=_PATIENCE)
         except (OSError, ValueError) as error:
             self.__exit__()
