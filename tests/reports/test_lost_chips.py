@@ -263,7 +263,7 @@ def test_a_point_with_lost_chips_is_neither_the_best_nor_the_worst_of_a_study() 
     physicist, _, researcher = trials.answers(study)
     assert physicist.text == "A is good enough at bits 8."
     assert physicist.reasons == [
-        f"Good enough is at most 2 points below its best{trials.RESTS_ON}",
+        "Good enough is at most 2 points below its best, with the whole 95 % interval.",
         "It does best at bits 8: 80.0%.",
         "It does worst at bits 4: 50.0%.",
         "Not judged at bits 6: 3 of 4 are not finite.",
@@ -293,7 +293,7 @@ def test_a_rule_that_is_lost_more_often_does_not_do_best() -> None:
         "a (A): 50.0% to 60.0%.",
         "b (B): 90.0% to 90.0%.",
         "b (B): not finite at 1 of 2 points.",
-        f"To survive is to have at most 2 points below the best of all{trials.RESTS_ON}",
+        "To survive is to have at most 2 points below the best of all, with the whole 95 % interval.",
     ]
     loss = study_of({(4, "A"): (0.5, 4, 0), (4, "B"): (0.1, 3, 1)}, "loss")
     assert trials.answers(loss)[2].text == "A (A) at all points; b (B) at no point."
