@@ -42,9 +42,12 @@ class Cluster:
             raise ClusterError("a Dask cluster needs `pip install 'hwsim[dask]'`") from None
         try:
             if scheduler is None:
-                # errors of trials come with their results; what is logged besides is of workers told to stop
-                settings = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
-                self._local = LocalCluster(n_workers=workers, threads_per_worker=1, **settings)
+                self._local = LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    silence_logs=logging.CRITICAL,  # told to stop, workers complain; errors of trials are results
+                )
             self._client = Client(self._local or scheduler, timeout=_PATIENCE)
         except (OSError, ValueError) as error:
             self.__exit__()
