@@ -83,7 +83,7 @@ def made(loss: Any, quantity: str = "accuracy", spread: float = 0.002, rule: str
 def test_a_study_says_from_where_on_and_where() -> None:
     physicist, _, researcher = trials.answers(made(lambda n, b: 0.0 if b >= 6 and n <= 0.002 else 0.3))
     assert physicist.text == "Chip is good enough from 6 bits on, where noise ≤ 0.2 %."
-    assert physicist.reasons[0] == f"Good enough is at most 2 points below digital{trials.RESTS_ON}"
+    assert physicist.reasons[0] == "Good enough is at most 2 points below digital, with the whole 95 % interval."
     assert researcher.text == "Fpe (chip) from 6 bits on, where noise ≤ 0.2 %."
     assert physicist.tone == researcher.tone == "unsure"
 
