@@ -108,7 +108,7 @@ class Sketch(System):
             self._adopt(network)
             totals = network.machine.journal.collect()
             if scheme:
-                totals += self._calibrated(self.rule.at(0, self.updates), 1) + self._trained(scheme)
+                totals += self._trained(scheme)
             else:
                 totals += self._calibrated(self.rule.at(0, 0) if check else None, 1)
                 if check:
@@ -131,12 +131,13 @@ class Sketch(System):
         return self._repeated(lambda: self._calibrate(rule, 0), times)
 
     def _trained(self, scheme: Scheme) -> Totals:
-        """Totals of all updates, and of the tests before, between and after them."""
+        """Totals of all updates, of the calibrations for them, and of the tests before, between and after them."""
         training, train = self.experiment.training, self.dataset.train
         assert training is not None
         size, times, every = self._length(training)
         optimizer = optimizers.build(training.optimizer, self.network)
-        episode, totals = train.select(slice(0, size)), self._tested(1, learned=False)
+        totals = self._calibrated(self.rule.at(0, times), 1) + self._tested(1, learned=False)
+        episode = train.select(slice(0, size))
         lasting = train.batch // size if train.carries else 1  # batches that go on from each other
         for stage in stages(self.rule, times):
             for continues in (False, True):
