@@ -331,11 +331,31 @@ def validate(
 ) -> None:
     """Check a file without running anything; list all errors and implausible values."""
     from hwsim import documents
+    from hwsim.config import files, sizes
+    from hwsim.errors import ConfigError
+
+    file = files.path_of(file, *files.CALLED)
+    document = documents.read(file)
+    sized = sizes.implausible(document)
+    try:
+        what, doubts = _valid(file, document)
+    except ConfigError as error:
+        raise ConfigError("\n".join([str(error), *sized])) from None
+    for line in (f"{file}: a valid {what}", *sized, *doubts):
+        say(line)
+
+
+def _valid(file: Path, document: Any) -> tuple[str, list[str]]:
+    """What a document is, and the warnings about its implausible values.
+
+    Raises:
+        ConfigError: it is not valid.
+    """
+    from hwsim import documents
     from hwsim.config import experiment as config
     from hwsim.config import files, grid, hardware, plausible
 
-    file = files.path_of(file, *files.CALLED)
-    document, again = documents.read(file), documents.read(file)
+    again = documents.read(file)
     match files.kind_of(document):
         case "device":
             sheet = hardware.device(document)
@@ -358,8 +378,7 @@ def validate(
         case _:
             experiment = config.compose(document)
             what, doubts = f"experiment {experiment.name}", plausible.located(again, experiment)
-    for line in (f"{file}: a valid {what}", *doubts):
-        say(line)
+    return what, doubts
 
 
 @app.command()

@@ -519,6 +519,51 @@ def test_validate_lists_what_is_wrong(command: Command) -> None:
     ]
 
 
+def test_validate_names_an_implausible_size_beside_another_error(command: Command) -> None:
+    wide = TINY.replace("modes: 4", "modes: 1000000000")
+    assert wide != TINY
+    Path("e.yaml").write_text(wide)
+    said = command("validate", "e.yaml")
+    size = (
+        "warning: network.layers.0.cell.modes is 1e+09, and a matrix of that many rows and columns would take 8e+06 TB"
+    )
+    valid, warned = said.out.splitlines()
+    assert (said.code, valid) == (0, "e.yaml: a valid experiment tiny")
+    assert size in warned
+    Path("e.yaml").write_text(wide.replace("chips:", "chps:"))
+    said = command("validate", "e.yaml")
+    assert said.code == 2
+    first, second = said.err.splitlines()
+    assert "unknown key 'chps'" in first
+    assert size in second
+
+
+def test_a_size_that_no_memory_has_is_refused_in_one_line(command: Command) -> None:
+    cell = "{name: leaky_tanh, units: 1000000000, leak: 1.0}"
+    Path("e.yaml").write_text(re.sub(r"cell: \{[^}]*\}", f"cell: {cell}", TINY))
+    for words, what in ((("estimate", "e.yaml"), "(1000000000 by 1000000000)"), (("run", "e.yaml"), " TB of memory ")):
+        said = command(*words)
+        assert said.code == 2
+        assert what in said.err
+        assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("fpee", "did you mean 'fpe'? allowed: fpe, and "),
+        ("FPE", "did you mean 'fpe'? allowed: fpe, fpe_hybrid, fpe_lagged, fpe_anchored, fpe_slowfast, and "),
+        ("PCM-crosbar", "did you mean 'pcm_crossbar'? allowed: pcm_crossbar, rram_crossbar, and "),
+        ("gst", "did you mean 'pcm_gst_90nm'? allowed: pcm_gst_90nm, and "),
+        ("moose", "allowed: accumulate, adam, "),
+    ],
+)
+def test_a_name_is_likened_to_near_names_only(command: Command, name: str, near: str) -> None:
+    said = command("devices", name)
+    assert said.code == 2
+    assert said.err.startswith(f"unknown name {name!r}; {near}")
+
+
 def test_limits_are_ranked_and_kept_in_a_folder(command: Command) -> None:
     Path("e.yaml").write_text(TINY)
     said = command("limits", "e.yaml", "--seeds", "2", "--chips", "1", "--updates", "1")

@@ -20,6 +20,10 @@ _LEAST, _LARGEST = 1e-100, 1e100
 """Sizes of other numbers, so that products and ratios of a few of them are numbers, too."""
 _LISTED = 32
 """Largest number of names that a message lists in full."""
+_ALIKE = 0.65
+"""Least share of letters that two names have in common in the same order, for one to be a slip of the other."""
+_A_PART = 3
+"""Least number of letters by which a part of a name stands for it."""
 _LONG = 60
 """Largest number of characters of a value that a message repeats in full."""
 
@@ -223,18 +227,41 @@ def _step_into(annotation: Any, part: str | int) -> tuple[Any, bool]:
 
 def unknown(what: str, name: str, allowed: list[str]) -> str:
     """The message about a name that is not allowed; of very many allowed names it lists those that resemble it."""
-    close = nearest(name, allowed)
+    close, near, shown = nearest(name, allowed), _near(name, allowed)[: _LISTED // 4], sorted(allowed)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    shown = sorted(allowed)
-    if close and len(allowed) > _LISTED:
-        shown = difflib.get_close_matches(name, allowed, _LISTED // 4, 0.3)
-        shown.append(f"and {len(allowed) - len(shown)} more")
+    if near and len(allowed) > _LISTED:
+        shown = [*near, f"and {len(allowed) - len(near)} more"]
     return f"unknown {what} {cut(repr(name))}; {hint}allowed: {', '.join(shown)}"
 
 
 def nearest(name: str, allowed: list[str]) -> list[str]:
-    """The nearest allowed name, in a list; an empty list if none is close."""
-    return difflib.get_close_matches(name, allowed, 1, 0.5)
+    """The nearest allowed name, in a list; an empty list if none is near, or if it is a part of several."""
+    near = _near(name, allowed)
+    return near[:1] if len(near) == 1 or any(_likeness(name, each) >= _ALIKE for each in near[:1]) else []
+
+
+def _near(name: str, allowed: list[str]) -> list[str]:
+    """The allowed names that one may have meant, best first: slips of it, and those that it is a part of.
+
+    Capitals, and what joins words, do not count. Names that share a few letters by chance are left out.
+    """
+    likeness = {each: _likeness(name, each) for each in allowed if each}
+    near = [each for each, like in likeness.items() if like >= _ALIKE or _is_part(name, each) or _is_part(each, name)]
+    return sorted(near, key=lambda each: (-likeness[each], each))
+
+
+def _likeness(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, _folded(one), _folded(other)).ratio()
+
+
+def _is_part(part: str, name: str) -> bool:
+    """Whether a name has words that begin so."""
+    begins = f"_{_folded(part)}"
+    return len(begins) > _A_PART and begins in f"_{_folded(name)}"
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s_.-]+", "_", name.casefold())
 
 
 def _name(where: Place) -> str:

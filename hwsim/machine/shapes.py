@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, Field
 
+from hwsim.errors import MemoryEstimateError
 from hwsim.formats import Format
 from hwsim.initial import Initial
 from hwsim.machine.numerics import Numerics, Primitive
@@ -44,8 +45,18 @@ _ARRAYS = np.ndarray, Connected
 
 
 def blank(shape: Shape, dtype: Any = np.float32) -> np.ndarray:
-    """An array of zeros that takes no memory and cannot be written."""
-    return np.ndarray(shape, dtype, _ZERO, 0, (0,) * len(shape))
+    """An array of zeros that takes no memory and cannot be written.
+
+    Raises:
+        MemoryEstimateError: no array has so many entries.
+    """
+    try:
+        return np.ndarray(shape, dtype, _ZERO, 0, (0,) * len(shape))
+    except ValueError as error:
+        if "too big" not in str(error):
+            raise
+        size = " by ".join(map(str, shape))
+        raise MemoryEstimateError(f"values of {size} are larger than any memory; take a smaller network") from None
 
 
 class Shown(np.ndarray):
