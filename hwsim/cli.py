@@ -42,8 +42,17 @@ ToAccuracy = Annotated[
         "their best medians.",
     ),
 ]
+ToLoss = Annotated[
+    str | None,
+    typer.Option(
+        "--to-loss",
+        help="The same for a test loss, such as 0.1; without classes by default 1 % above the highest of their best "
+        "medians.",
+    ),
+]
 Budget = Annotated[
-    str | None, typer.Option("--budget", help="Also show the accuracy that each has reached for this energy, as 1 mJ.")
+    str | None,
+    typer.Option("--budget", help="Also show the accuracy, or loss, that each has reached for this energy, as 1 mJ."),
 ]
 
 
@@ -56,6 +65,7 @@ def run(
     ] = None,
     settings: Settings = None,
     to_accuracy: ToAccuracy = None,
+    to_loss: ToLoss = None,
     budget: Budget = None,
     data: Data = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")] = False,
@@ -67,7 +77,7 @@ def run(
     from hwsim.reports import terminal
     from hwsim.results.run_folder import places
 
-    asked = _question(to_accuracy, budget)
+    asked = _question(to_accuracy, to_loss, budget)
     experiment = config.load_with_settings(file, settings or [])
     with _reporting(quiet) as progress:
         result = experiments.run(experiment, out=places(out, experiment.name), seed=seed, data=data, progress=progress)
@@ -102,6 +112,7 @@ def study(
         bool, typer.Option("--dry-run", help="Check everything, print what would run, and stop.")
     ] = False,
     to_accuracy: ToAccuracy = None,
+    to_loss: ToLoss = None,
     budget: Budget = None,
     data: Data = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")] = False,
@@ -111,7 +122,7 @@ def study(
     from hwsim.experiments.study import study as experiments
     from hwsim.reports import study as report
 
-    asked = _question(to_accuracy, budget)
+    asked = _question(to_accuracy, to_loss, budget)
     plan = grid.load_study(file)
     folder = out or Path("studies") / plan.study.name.replace(" ", "_")
     console = Terminal()
@@ -149,29 +160,40 @@ def study(
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run or of a study.")],
-    out: Annotated[Path | None, typer.Option("--out", help="The file; otherwise report.html in the folder.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The file; otherwise report.html, or one named after what is asked, in the folder."),
+    ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     to_accuracy: ToAccuracy = None,
+    to_loss: ToLoss = None,
     budget: Budget = None,
 ) -> None:
     """Write one HTML file that shows and explains the results of a run or a study, or its results so far.
 
-    It needs no network.
+    It needs no network. What --to-accuracy, --to-loss or --budget asks is answered on the terminal as well, and has a
+    page of its own.
     """
+    from hwsim.reports import asked as questions
     from hwsim.reports import html, trials
+    from hwsim.reports.reached import Question
     from hwsim.results import reading
     from hwsim.results.run_folder import RunFolder
 
-    asked = _question(to_accuracy, budget)
+    asked = _question(to_accuracy, to_loss, budget)
     results = reading.read(folder)
     with reading.understood(folder):
         if isinstance(results, RunFolder):
             page = html.of_run(results, asked)
+            if asked != Question():
+                questions.of_run(results, asked, Terminal())
         else:
             page = html.of_study(results, asked)
             if results.progress is not None:
                 say(trials.how_far(results.progress))
-    _put(page, out or folder / "report.html", open_)
+            if asked != Question():
+                questions.of_study(results, asked, Terminal())
+    _put(page, out or questions.page(folder, asked), open_)
 
 
 @app.command()
@@ -181,13 +203,14 @@ def compare(
     open_: Annotated[bool, typer.Option("--open", help="Show that file in the browser.")] = False,
     substrates: Annotated[bool, typer.Option("--substrates", help="Leave references out.")] = False,
     to_accuracy: ToAccuracy = None,
+    to_loss: ToLoss = None,
     budget: Budget = None,
 ) -> None:
     """Compare runs side by side: their configurations and their results; ratios are to the first run."""
     from hwsim.reports import comparison, reached, tables
     from hwsim.results import reading, run_folder
 
-    asked = _question(to_accuracy, budget)
+    asked = _question(to_accuracy, to_loss, budget)
     if open_ and html_ is None:
         raise typer.BadParameter("needs --html, which says where the page goes", param_hint="--open")
     with reading.understood(*folders):
@@ -195,11 +218,11 @@ def compare(
         console = Terminal()
         shown = (tables.systems(compared.systems), tables.energy(compared.systems), tables.memory(compared.systems))
         metrics = comparison.metrics(compared)
-        reach = reached.tables(metrics, compared.systems, asked)
+        reach = reached.tables(metrics, compared.systems, asked, compared.constant)
         for table in (comparison.differences(compared), *reach, *shown):
             if table.rows:
                 tables.put(table, console)
-        notes = reached.remarks(metrics, compared.systems, asked)
+        notes = reached.remarks(metrics, compared.systems, asked, compared.constant)
         for line in (*comparison.remarks(compared), *notes, *tables.remarks(compared.systems)):
             console.print(line)
         _warn(comparison.doubts(compared), console)
@@ -453,11 +476,13 @@ def fetch(
     say(f"{name} is in {TASKS[name].fetch(data)}")
 
 
-def _question(to_accuracy: str | None, budget: str | None) -> Any:
+def _question(to_accuracy: str | None, to_loss: str | None, budget: str | None) -> Any:
     """What is asked of learning curves."""
     from hwsim import quantities
     from hwsim.reports.reached import Question
 
+    if to_accuracy is not None and to_loss is not None:
+        raise typer.BadParameter("one target at a time: --to-accuracy or --to-loss", param_hint="--to-loss")
     joules = None
     if budget is not None:
         try:
@@ -466,7 +491,19 @@ def _question(to_accuracy: str | None, budget: str | None) -> Any:
             raise typer.BadParameter(str(error), param_hint="--budget") from None
         if not 0 < joules < math.inf:
             raise typer.BadParameter(f"{budget} is no energy to spend; such as 1 mJ", param_hint="--budget")
-    return Question(None if to_accuracy is None else _share(to_accuracy), joules)
+    accuracy = None if to_accuracy is None else _share(to_accuracy)
+    return Question(accuracy, joules, None if to_loss is None else _loss(to_loss))
+
+
+def _loss(text: str) -> float:
+    """A loss: a number above 0."""
+    try:
+        loss = float(text)
+    except ValueError:
+        loss = math.nan
+    if not 0 < loss < math.inf:
+        raise typer.BadParameter(f"{text!r} is no loss to reach; such as 0.1", param_hint="--to-loss")
+    return loss
 
 
 def _share(text: str) -> float:

@@ -601,6 +601,16 @@ def test_what_it_takes_to_reach_an_accuracy_is_asked_of_all_that_learns(command:
     for text in ("To reach 25.0% on the test", "of learning reaches: the last test within it", "known at tests only"):
         assert text in " ".join(said.out.split())
     assert said.out.index("To reach 25.0% on") < said.out.index("beside its references")
+    assert command("report", "again").code == 0
+    plain = Path("again/report.html").read_bytes()
+    answered = command("report", "again", *asked)
+    assert answered.code == 0, answered.err
+    assert "BPTT: 25.0% " in answered.out
+    (own,) = Path("again").glob("report_to_25_percent_for_*J.html")
+    assert answered.out.splitlines()[-1] == f"The report is {own}"
+    once = own.read_bytes()
+    assert command("report", "again", *asked).out == answered.out
+    assert (own.read_bytes(), Path("again/report.html").read_bytes()) == (once, plain)
     page = command("report", "again", "--out", "page.html", *asked)
     assert page.code == 0, page.err
     assert "To reach 25.0% on the test" in Path("page.html").read_text()
@@ -618,6 +628,8 @@ def test_what_it_takes_to_reach_an_accuracy_is_asked_of_all_that_learns(command:
         (("--to-accuracy", "much"), "'much' is no accuracy; such as 92% or 0.92"),
         (("--to-accuracy", "92"), "'92' is no accuracy"),
         (("--to-accuracy", "nan"), "'nan' is no accuracy"),
+        (("--to-loss", "0"), "'0' is no loss to reach; such as 0.1"),
+        (("--to-loss", "0.1", "--to-accuracy", "92%"), "one target at a time: --to-accuracy or --to-loss"),
         (("--budget", "1 ms"), "must be in units of joule, as in '1 mJ'"),
         (("--budget", "-1 J"), "-1 J is no energy to spend; such as 1 mJ"),
     ],

@@ -22,6 +22,7 @@ from hwsim.config.experiment import Experiment
 from hwsim.errors import CapabilityError, ConfigError
 from hwsim.experiments import costs as accounting
 from hwsim.experiments import recording
+from hwsim.experiments.constant import constant
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.footprint import Footprint, footprint
 from hwsim.experiments.gradient_check import Gradient
@@ -173,7 +174,8 @@ def simulate(
 def summarised(experiment: Experiment, ledgers: list[Costs]) -> Summary:
     """The summary of finished systems, each by itself and beside the others."""
     systems = {costs.system.name: described(costs) for costs in ledgers}
-    beside = {"differences": list(_differences(ledgers)), **_reached(ledgers, systems)}
+    least = _constant(ledgers)
+    beside = {"differences": list(_differences(ledgers)), **_reached(ledgers, systems, least), **least}
     return Summary.model_validate({**heading(experiment), **beside, "systems": systems})
 
 
@@ -191,14 +193,25 @@ def _differences(ledgers: list[Costs]) -> Iterator[dict[str, Any]]:
             yield {"quantity": quantity, "first": first, "second": second, **found._asdict()}
 
 
-def _reached(ledgers: list[Costs], systems: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+def _constant(ledgers: list[Costs]) -> dict[str, Any]:
+    """The best constant answer to the test, if there was one; all systems have the same test and the same loss."""
+    tested = next((costs.system for costs in ledgers if costs.outcome.score is not None), None)
+    if tested is None:
+        return {}
+    test = tested.dataset.test
+    return {"constant": constant(test, tested.network.loss_for(test))}
+
+
+def _reached(ledgers: list[Costs], systems: Mapping[str, dict[str, Any]], beside: Mapping[str, Any]) -> dict[str, Any]:
     """The target of a training; what it took to reach it is entered at each system."""
     metrics = pd.DataFrame((row for costs in ledgers for row in recording.metrics(costs)), columns=METRICS)
     lost = [name for name, system in systems.items() if system["diverged"]]
-    target = reaching.default_target(reaching.tests(metrics), without=lost)
+    of = reaching.quantity(metrics)
+    least = beside.get("constant", {}).get(of)
+    target = reaching.default_target(reaching.tests(metrics, of), without=lost, of=of, constant=least)
     if target is None:
         return {}
-    for name, found in reaching.reaching(metrics, target.accuracy).items():
+    for name, found in reaching.reaching(metrics, target).items():
         at, before = found.at, found.before
         systems[name]["reached"] = at and {
             "updates": at.updates,
@@ -208,7 +221,7 @@ def _reached(ledgers: list[Costs], systems: Mapping[str, dict[str, Any]]) -> dic
             "writes_per_device": at.writes,
             "chips": sum(chip is not None for chip in found.chips),
         }
-    return {"target": target.accuracy}
+    return {"target": target.value}
 
 
 def heading(experiment: Experiment) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from hwsim.reports.figures.canvas import opening
 from hwsim.reports.reached import Question
 from hwsim.reports.tables import cosine, diverged, left_out, lost, lost_gradients, verdicts
 from hwsim.results import reaching
-from hwsim.results.reaching import Reaching
+from hwsim.results.reaching import Reaching, Target
 from hwsim.results.summary import Summary, SystemSummary
 
 Tone = Literal["good", "unsure", "bad", ""]
@@ -254,10 +254,13 @@ def _architect(run: Results, asked: Question) -> Answer:
         text, tone = f"{step} But it learns nothing: {_why_lost(substrate)}.", "bad"
     elif reference and (reference[1].diverged or lost(reference[1])):
         text, tone = f"{step} But {reference[0]} learns nothing: {_why_lost(reference[1])}.", "unsure"
-    goal = reached.target(run.metrics, run.systems, asked)
-    found = reaching.reaching(run.metrics, goal.accuracy) if goal else {}
+    constant = run.summary.constant
+    goal = reached.target(run.metrics, run.systems, asked, constant)
+    found = reaching.reaching(run.metrics, goal) if goal else {}
     if goal and name in found and not substrate.diverged and not lost(substrate):
-        text, tone = _to_reach(goal.accuracy, name, reference[0] if reference else None, found)
+        text, tone = _to_reach(goal, name, reference[0] if reference else None, found)
+        if constant and reached.constant_reaches(goal, constant) and found[name].at:
+            text, tone = f"{text} But a constant answer does so too: no learning is seen in it.", "bad"
         reasons.insert(0, step)
     mine_shown = substrate.energy.inference_j_per_sequence
     theirs_shown = reference[1].energy.inference_j_per_sequence if reference else None
@@ -297,16 +300,16 @@ def _per_step(substrate: SystemSummary, reference: tuple[str, SystemSummary] | N
     return f"{text}.", "good" if joules < theirs else "bad"
 
 
-def _to_reach(accuracy: float, name: str, other: str | None, found: Mapping[str, Reaching]) -> tuple[str, Tone]:
-    """What it takes to reach an accuracy, beside the reference; both are known from test to test only."""
-    own, theirs = found[name], found.get(other or "")
+def _to_reach(goal: Target, name: str, other: str | None, found: Mapping[str, Reaching]) -> tuple[str, Tone]:
+    """What it takes to reach a target, beside the reference; both are known from test to test only."""
+    own, theirs, aim = found[name], found.get(other or ""), reached.aim(goal)
     if own.at is None:
-        best = f"; its best median is {own.best.accuracy:.1%}"
+        best = f"; its best median is {reached.write(goal.quantity, own.best.value)}"
         beside = f", {other} does" if theirs and theirs.at else ""
-        return f"{opening(name)} does not reach {accuracy:.1%}{best}{beside}.", "bad"
+        return f"{opening(name)} does not reach {aim}{best}{beside}.", "bad"
     if own.at.energy is None:
-        return f"{opening(name)} reaches {accuracy:.1%} after {own.at.updates} updates.", ""
-    text = f"To reach {accuracy:.1%}, learning takes {si(own.at.energy, 'J')}"
+        return f"{opening(name)} reaches {aim} after {own.at.updates} updates.", ""
+    text = f"To reach {aim}, learning takes {si(own.at.energy, 'J')}"
     if theirs is None:
         return f"{text}.", ""
     if theirs.at is None:

@@ -12,7 +12,7 @@ from hwsim import documents
 from hwsim.errors import ResultsError
 from hwsim.reports.tables import NOTHING, Table, TableCell, TableRow
 from hwsim.results.run_folder import RunFolder
-from hwsim.results.summary import SystemSummary
+from hwsim.results.summary import ConstantAnswer, SystemSummary
 
 SAME = ("task", "network")
 """Parts of the configuration that must agree, or numbers answer different questions."""
@@ -37,6 +37,12 @@ class ComparedRuns(NamedTuple):
     systems: dict[str, SystemSummary]
     columns: dict[str, dict[str, str]]
     repeated: dict[str, list[str]]
+
+    @property
+    def constant(self) -> ConstantAnswer | None:
+        """The best constant answer, if it is the same in all runs."""
+        first, *others = (run.summary.constant for run in self.runs.values())
+        return first if all(other == first for other in others) else None
 
 
 def compare(runs: Sequence[RunFolder], *, substrates: bool = False) -> ComparedRuns:

@@ -32,6 +32,7 @@ from hwsim.reports.reached import Question
 from hwsim.reports.tables import Table
 from hwsim.results.run_folder import RunFolder
 from hwsim.results.study_folder import STUDY, StudyFolder
+from hwsim.results.summary import ConstantAnswer
 from hwsim.results.whole import replace
 
 
@@ -76,10 +77,12 @@ def run_sections(run: RunFolder, asked: Question | None = None) -> list[PageSect
     """The tables and figures of a run."""
     systems, asked = run.systems, asked or Question()
     name, first = next(iter(systems.items()))
-    goal = reached.target(run.metrics, systems, asked)
-    learned = learning(scores(run), systems, measured(run), goal and goal.accuracy)
+    goal = reached.target(run.metrics, systems, asked, run.summary.constant)
+    measure = measured(run)
+    line = goal.value if goal and measure == f"test_{goal.quantity}" else None
+    learned = learning(scores(run), systems, measure, line)
     return [
-        _reached(run.metrics, systems, asked),
+        _reached(run.metrics, systems, asked, run.summary.constant),
         PageSection("systems", "Systems side by side", tables=[Sheet(tables.systems(systems), sortable=False)]),
         PageSection(
             "learning-well",
@@ -111,11 +114,13 @@ def run_sections(run: RunFolder, asked: Question | None = None) -> list[PageSect
     ]
 
 
-def _reached(metrics: pd.DataFrame, systems: tables.Systems, asked: Question) -> PageSection:
-    notes = " ".join(reached.remarks(metrics, systems, asked))
-    sheets = [Sheet(table, sortable=False) for table in reached.tables(metrics, systems, asked)]
+def _reached(
+    metrics: pd.DataFrame, systems: tables.Systems, asked: Question, constant: ConstantAnswer | None
+) -> PageSection:
+    notes = " ".join(reached.remarks(metrics, systems, asked, constant))
+    sheets = [Sheet(table, sortable=False) for table in reached.tables(metrics, systems, asked, constant)]
     sheets = [sheet._replace(note="" if number else notes) for number, sheet in enumerate(sheets)]
-    return PageSection("reached", "What it takes to reach an accuracy", tables=sheets)
+    return PageSection("reached", "What it takes to learn as well", tables=sheets)
 
 
 def of_comparison(comparison: ComparedRuns, asked: Question | None = None) -> str:
@@ -131,7 +136,7 @@ def of_comparison(comparison: ComparedRuns, asked: Question | None = None) -> st
     learned = learning(everything, systems, measures.pop()) if len(measures) == 1 else None
     sections = [
         PageSection("different", "What differs", tables=[Sheet(differences(comparison))]),
-        _reached(comparison_metrics(comparison), systems, asked or Question()),
+        _reached(comparison_metrics(comparison), systems, asked or Question(), comparison.constant),
         PageSection("systems", "Side by side", tables=[Sheet(tables.systems(systems), sortable=False)]),
         PageSection("learning-well", "Learning", drawings=_drawn(learned, gradient(systems))),
         PageSection("costs", "Energy", drawings=_drawn(purposes(systems)), more=_filled(tables.energy(systems))),
@@ -175,7 +180,7 @@ def study_sections(study: StudyFolder, taken: Sequence[Table] | None = None) -> 
     """
     taken = study_reached.tables(study, Question()) if taken is None else taken
     return [
-        PageSection("reached", "What it takes to reach an accuracy", tables=_filled(*taken)),
+        PageSection("reached", "What it takes to learn as well", tables=_filled(*taken)),
         PageSection("figures", "Figures", drawings=_figures(study)),
         PageSection(
             "medians",

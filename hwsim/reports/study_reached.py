@@ -1,4 +1,4 @@
-"""What it takes to reach an accuracy at each point of a study, and what an energy reaches there."""
+"""What it takes to reach an accuracy or a loss at each point of a study, and what an energy reaches there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from hwsim.quantities import si
 from hwsim.reports import trials
-from hwsim.reports.reached import NOT_REACHED, Question, bought, why
+from hwsim.reports.reached import NOT_REACHED, Question, aim, bought, tested, why
 from hwsim.reports.tables import NOTHING, Table, TableCell, TableRow
 from hwsim.results import reaching
 from hwsim.results.reaching import Reaching, Target, Tested
@@ -19,19 +19,22 @@ Place = tuple[Any, ...]
 
 
 def target(study: StudyFolder, asked: Question) -> Target | None:
-    """The accuracy that is asked for; else one point below the lowest of the systems' best medians over all points.
+    """What is asked for; else one point below the lowest of the systems' best medians over all points, or 1 % above.
 
-    A system counts at no point where a chip of it is not finite. None without a training that is finite.
+    A system counts at no point where a chip of it is not finite. None without a training that is finite. A system that
+    is nowhere better than the best constant answer sets the target only if none is.
     """
-    if asked.accuracy is not None:
-        return Target(asked.accuracy)
+    if asked.target is not None:
+        return asked.target
     best: dict[str, list[Tested]] = {}
     trials_at = _trials(study)
+    of = _quantity(study)
     for place, metrics in _at_points(study):
         lost = _lost(trials_at[place])
-        for name, points in reaching.tests(metrics).items():
+        for name, points in reaching.tests(metrics, of).items():
             best[name] = best.get(name, []) + (points if name not in lost else [])
-    return reaching.default_target({name: points for name, points in best.items() if points})
+    whole = {name: points for name, points in best.items() if points}
+    return reaching.default_target(whole, of=of, constant=_constant(study, of))
 
 
 def tables(study: StudyFolder, asked: Question) -> list[Table]:
@@ -44,16 +47,16 @@ def tables(study: StudyFolder, asked: Question) -> list[Table]:
     for place, metrics in _at_points(study):
         point = [TableCell(words.value(name, value, bare=True)) for name, value in zip(columns, place, strict=True)]
         lost = _lost(trials_at[place])
-        for name, found in reaching.reaching(metrics, goal.accuracy).items():
+        for name, found in reaching.reaching(metrics, goal).items():
             memory = _memory(trials_at[place], name)
-            reached.append(TableRow(name, (*point, *_row(found, memory, diverged=name in lost))))
+            reached.append(TableRow(name, (*point, *_row(goal, found, memory, diverged=name in lost))))
         if asked.budget is not None:
-            for name, at in reaching.within(metrics, asked.budget).items():
-                affordable.append(TableRow(name, (*point, *_bought(at))))
+            for name, at in reaching.within(metrics, asked.budget, goal.quantity).items():
+                affordable.append(TableRow(name, (*point, *_bought(goal.quantity, at))))
     heads = tuple(words.column(name) for name in columns)
     made = [
         Table(
-            f"To reach {goal.accuracy:.1%} on the test, medians over chips and seeds{why(goal)}",
+            f"To reach {aim(goal)} on the test, medians over chips and seeds{why(goal)}",
             (
                 *heads,
                 "energy",
@@ -71,9 +74,31 @@ def tables(study: StudyFolder, asked: Question) -> list[Table]:
     ]
     if asked.budget is not None:
         made.append(
-            Table(bought(asked.budget), (*heads, "accuracy", "updates", "energy"), tuple(affordable), corner="system")
+            Table(
+                bought(asked.budget), (*heads, goal.quantity, "updates", "energy"), tuple(affordable), corner="system"
+            )
         )
     return [table for table in made if table.rows]
+
+
+def regions(study: StudyFolder, asked: Question) -> list[str]:
+    """A line for each system: where it reaches the target that is asked for, and what that takes there."""
+    goal = asked.target
+    if goal is None:
+        return []
+    found: dict[str, dict[Place, Reaching]] = {}
+    for place, metrics in _at_points(study):
+        for name, each in reaching.reaching(metrics, goal).items():
+            found.setdefault(name, {})[place] = each
+    lines = []
+    for name, at in found.items():
+        where = trials.where(study, {place: each.at is not None for place, each in at.items()})
+        spent = [each.at.energy for each in at.values() if each.at and each.at.energy is not None]
+        ends = list(dict.fromkeys(si(end, "J") for end in (min(spent), max(spent)))) if spent else []
+        took = f"; learning takes {' to '.join(ends)} there" if ends else ""
+        said = "not reached" if where is None else f"reached {where}".rstrip()
+        lines.append(f"{name}: {aim(goal)} {said}{took}.")
+    return lines
 
 
 def _at_points(study: StudyFolder) -> Iterator[tuple[Place, pd.DataFrame]]:
@@ -110,10 +135,22 @@ def _memory(rows: pd.DataFrame, system: str) -> float | None:
     return float(held.median()) if len(held) else None
 
 
-def _row(found: Reaching, memory: float | None, diverged: bool) -> tuple[TableCell, ...]:
+def _quantity(study: StudyFolder) -> str:
+    """What the systems of a study are compared at."""
+    return reaching.quantity(study.curves) if "test_accuracy" in study.curves else reaching.ACCURACY
+
+
+def _constant(study: StudyFolder, of: str) -> float | None:
+    """The constant answer's accuracy or loss, median over trials; None if they do not know it."""
+    column = f"constant_{of}"
+    known = study.table[column].dropna() if column in study.table else pd.Series(dtype=float)
+    return float(known.median()) if len(known) else None
+
+
+def _row(goal: Target, found: Reaching, memory: float | None, diverged: bool) -> tuple[TableCell, ...]:
     at, reached = found.at, sum(chip is not None for chip in found.chips)
     by = TableCell(f"{reached} of {len(found.chips)}", reached, "(not finite later)" if diverged and at else "")
-    best = NOTHING if found.best.highest is None else TableCell(f"{found.best.accuracy:.1%}", found.best.accuracy)
+    best = NOTHING if found.best.highest is None else tested(goal.quantity, found.best)
     more = by, best, _cell(memory, "B")
     if at is None:
         return NOT_REACHED, NOTHING, NOTHING, NOTHING, NOTHING, *more
@@ -123,11 +160,10 @@ def _row(found: Reaching, memory: float | None, diverged: bool) -> tuple[TableCe
     return _cell(at.energy, "J"), _cell(before, "J"), _cell(at.seconds or None, "s"), writes, updates, *more
 
 
-def _bought(at: Tested | None) -> tuple[TableCell, ...]:
+def _bought(of: str, at: Tested | None) -> tuple[TableCell, ...]:
     if at is None:
         return TableCell("no test yet"), NOTHING, NOTHING
-    accuracy = TableCell(f"{at.accuracy:.1%}", at.accuracy) if at.accuracy >= 0 else TableCell("not finite")
-    return accuracy, TableCell(str(at.updates), at.updates), _cell(at.energy, "J")
+    return tested(of, at), TableCell(str(at.updates), at.updates), _cell(at.energy, "J")
 
 
 def _cell(value: float | None, unit: str) -> TableCell:

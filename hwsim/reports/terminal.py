@@ -33,9 +33,9 @@ def show(
         console.print(answer.question)
         console.print(f"  {answer.text}", style="bold")
     if metrics is not None:
-        for table in reached.tables(metrics, systems, asked):
+        for table in reached.tables(metrics, systems, asked, summary.constant):
             put(table, console)
-        for line in reached.remarks(metrics, systems, asked):
+        for line in reached.remarks(metrics, systems, asked, summary.constant):
             console.print(line)
     title = f"{summary.name}: the substrate beside its references (× is the ratio to the substrate)"
     if summary.estimated is not None:

@@ -358,6 +358,14 @@ def _region(study: StudyFolder, judged: Mapping[Point, goodness.Judged], fate: s
     return region(list(grid.values()), {tuple(p[i] for i in places): each.fate == fate for p, each in judged.items()})
 
 
+def where(study: StudyFolder, holds: Mapping[Point, bool]) -> str | None:
+    """Where in a study something holds, in words: empty for everywhere where nothing varies, None for nowhere."""
+    columns, grid = axes(study), _grid(study)
+    places = [columns.index(name) for name in grid]
+    found = region(list(grid.values()), {tuple(point[i] for i in places): each for point, each in holds.items()})
+    return None if found is None else _spoken(found) if grid else ""
+
+
 def _spoken(parts: list[str]) -> str:
     """The parts of a region as one text."""
     return "; ".join(parts) or "at all points"

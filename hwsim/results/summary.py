@@ -85,6 +85,18 @@ class Spread(SummaryPart):
     )
 
 
+class ConstantAnswer(SummaryPart):
+    """The best answer to the test that is always the same: what a network has that has learned nothing of its input.
+
+    It knows the targets of the test, so that it is the highest bar of its kind.
+    """
+
+    accuracy: Number | None = Field(description="Share of the most frequent class; null where there are no classes.")
+    loss: Number = Field(
+        description="Least loss of any constant output: the entropy of the classes, or half the variance of the values."
+    )
+
+
 class ReachedTarget(SummaryPart):
     """What it took to reach the target: the state at the first test in which the median over chips was as high."""
 
@@ -421,8 +433,12 @@ class Summary(SummaryPart):
     )
     target: Number | None = Field(
         None,
-        description="The accuracy that systems are compared at: one point below the lowest of their best medians, "
-        "systems that are not finite left out; absent without training or accuracies.",
+        description="What systems are compared at: one point below the lowest of their best median accuracies; without "
+        "classes, 1 % above the highest of their best median losses. Systems that are not finite are left out, and, "
+        "unless all are such, those that are no better than the constant answer. Absent without training.",
+    )
+    constant: ConstantAnswer | None = Field(
+        None, description="The best constant answer; absent without a test, and from folders of earlier programs."
     )
     differences: list[SystemDifference] = Field(
         [],

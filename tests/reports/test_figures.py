@@ -190,7 +190,7 @@ def test_what_it_takes_to_reach_an_accuracy_is_in_the_summary_the_table_and_the_
     at = metrics[metrics.updates == mine.updates]
     assert (mine.energy_j, mine.time_s) == (at.learning_energy_j.iloc[0], at.learning_time_s.iloc[0])
     assert mine.writes_per_device == at.writes_per_device.median()
-    (table,) = reached.tables(run.metrics, run.systems, Question())
+    (table,) = reached.tables(run.metrics, run.systems, Question(), run.summary.constant)
     assert table.title.startswith(f"To reach {run.summary.target:.1%} on the test, one point below the best median of ")
     rows = {line.label: line.cells for line in table.rows}
     assert rows["energy"][0].value == mine.energy_j

@@ -48,7 +48,7 @@ def learning(tests: pd.DataFrame, names: Iterable[str], measure: str, target: fl
         made: the tests, as `scores` gives them.
         names: the names of all systems, whose order determines their colours.
         measure: `test_accuracy` or `test_loss`.
-        target: an accuracy that gets a line.
+        target: an accuracy or a loss that gets a line.
     """
     if tests.updates.nunique() < 2 or tests["median"].isna().all():
         return None
@@ -77,10 +77,11 @@ def learning(tests: pd.DataFrame, names: Iterable[str], measure: str, target: fl
                 color=colour,
                 label=system,
             )
-        if target is not None and accuracy:
+        if target is not None:
             axes.axhline(target, color=MUTED, linewidth=0.9, dashes=(4, 3), zorder=1)
             axes.annotate(
-                f"{target:.1%}", (1, target), (-2, -4), xycoords=("axes fraction", "data"), textcoords="offset points",
+                _level(target, accuracy), (1, target), (-2, -4), xycoords=("axes fraction", "data"),
+                textcoords="offset points",
                 ha="right", va="top", fontsize=9, color=MUTED,
             )  # fmt: skip
         if wide:
@@ -102,6 +103,10 @@ def learning(tests: pd.DataFrame, names: Iterable[str], measure: str, target: fl
             + (" Energy includes programming, training and tests" if priced else "")
             + ((", on a logarithmic axis." if wide else ".") if priced else ""),
         )
+
+
+def _level(target: float, accuracy: bool) -> str:
+    return f"{target:.1%}" if accuracy else f"{target:.3g}"
 
 
 def _far_apart(shown: pd.DataFrame) -> bool:
