@@ -462,7 +462,7 @@ def docs(
 
 @data_app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="mnist")],
+    name: Annotated[str, typer.Argument(help="mnist or spoken_digits")],
     data: Data = None,
 ) -> None:
     """Download a data set into the data folder."""

@@ -44,6 +44,7 @@ _MODULES = {
     "learning: {name: NAME}": learning.RULES,
     "cell: {name: NAME}": cells.CELLS,
     "task: {name: NAME}": tasks.TASKS,
+    "encoder: {name: NAME}": tasks.encoders.ENCODERS,
     "optimizer: {name: NAME}": optimizers.OPTIMIZERS,
     "update: {name: NAME}": updates.UPDATES,
 }

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwsim.catalogue import choice, members
 from hwsim.free_memory import addressable
+from hwsim.tasks import encoders
 from hwsim.tasks.dataset import Dataset
 
 TASKS = members(__name__, __path__)
@@ -34,9 +35,11 @@ def check(options: Any, folder: Path | None = None) -> None:
     Raises:
         DataError: a file is missing, or does not match its checksum.
     """
-    files = getattr(TASKS[options.name], "files", None)
-    if files is not None:
-        files(folder)
+    task = TASKS[options.name]
+    if hasattr(task, "files"):
+        task.files(folder)
+    if hasattr(task, "check"):  # of files that the options name
+        task.check(options, folder)
 
 
 def outline(options: Any) -> Dataset:
@@ -56,4 +59,4 @@ def numbers(options: Any) -> int:
     return count
 
 
-__all__ = ["TASKS", "AnyOptions", "Dataset", "build", "check", "numbers", "outline"]
+__all__ = ["TASKS", "AnyOptions", "Dataset", "build", "check", "encoders", "numbers", "outline"]

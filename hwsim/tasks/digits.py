@@ -13,7 +13,9 @@ from pydantic import BaseModel, Field
 
 from hwsim import episode as shapes
 from hwsim.episode import Episode
+from hwsim.tasks import encoders
 from hwsim.tasks.dataset import Dataset, split, split_sizes
+from hwsim.tasks.encoders import AnyEncoder
 
 
 class Options(BaseModel, extra="forbid"):
@@ -22,17 +24,22 @@ class Options(BaseModel, extra="forbid"):
     name: Literal["digits"]
     order: Annotated[Literal["rows", "pixels"], Field(description="8 steps of 8 pixels, or 64 steps of one")] = "rows"
     test_share: Annotated[float, Field(gt=0, lt=1, description="share of the images that is kept for testing")] = 0.2
+    encoder: Annotated[AnyEncoder | None, Field(description="how values become spikes; they stay values if absent")] = (
+        None
+    )
 
 
 def numbers(options: Options) -> int:
     """The number of input and target values of all sequences."""
-    return 1797 * 65
+    steps, width = _shape(options)
+    return 1797 * (steps * width + 1)
 
 
 def outline(options: Options) -> Dataset:
     """The shapes of the data that `build` returns."""
-    steps, width = (8, 8) if options.order == "rows" else (64, 1)
-    train, test = (shapes.outline(count, steps, width, classes=10) for count in split_sizes(1797, options.test_share))
+    train, test = (
+        shapes.outline(count, *_shape(options), classes=10) for count in split_sizes(1797, options.test_share)
+    )
     return Dataset(train, test)
 
 
@@ -41,4 +48,10 @@ def build(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     with resources.files(__package__).joinpath("data/digits.npz").open("rb") as file, np.load(file) as archive:
         images, labels = archive["x"] / 16.0, archive["y"].astype(np.int64)
     shape = (len(images), 8, 8) if options.order == "rows" else (len(images), 64, 1)
-    return split(Episode(images.reshape(shape), labels, classes=10), options.test_share, seed)
+    inputs = encoders.encode(options.encoder, images.reshape(shape), seed, "digits")
+    return split(Episode(inputs, labels, classes=10), options.test_share, seed)
+
+
+def _shape(options: Options) -> tuple[int, int]:
+    """Steps and wires of an image."""
+    return encoders.shape(options.encoder, *((8, 8) if options.order == "rows" else (64, 1)))

@@ -19,7 +19,9 @@ from pydantic import BaseModel, Field, model_validator
 from hwsim import episode as shapes
 from hwsim.episode import Episode
 from hwsim.errors import DataError
+from hwsim.tasks import encoders
 from hwsim.tasks.dataset import Dataset
+from hwsim.tasks.encoders import AnyEncoder
 from hwsim.tasks.folder import data_folder
 
 
@@ -36,6 +38,9 @@ class Options(BaseModel, extra="forbid"):
         60_000
     )
     test: Annotated[int, Field(ge=1, le=10_000, description="number of test images, the first of the set")] = 10_000
+    encoder: Annotated[AnyEncoder | None, Field(description="how values become spikes; they stay values if absent")] = (
+        None
+    )
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
@@ -82,14 +87,14 @@ MIRRORS = (
 
 def numbers(options: Options) -> int:
     """The number of input and target values of all sequences."""
-    return (options.train + options.test) * (options.steps * options.width + 785)
+    steps, width = encoders.shape(options.encoder, options.steps, options.width)
+    return (options.train + options.test) * (steps * width + 785)
 
 
 def outline(options: Options) -> Dataset:
     """The shapes of the data that `build` returns."""
-    train, test = (
-        shapes.outline(count, options.steps, options.width, classes=10) for count in (options.train, options.test)
-    )
+    steps, width = encoders.shape(options.encoder, options.steps, options.width)
+    train, test = (shapes.outline(count, steps, width, classes=10) for count in (options.train, options.test))
     return Dataset(train, test)
 
 
@@ -104,7 +109,8 @@ def build(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     def episode(kind: str, count: int) -> Episode:
         images = parts[f"{kind} images"][:count] / 255.0
         steps = images.reshape(count, options.steps, options.width, -1).mean(-1)
-        return Episode(steps, parts[f"{kind} labels"][:count].astype(np.int64), classes=10)
+        inputs = encoders.encode(options.encoder, steps, seed, "mnist", kind)
+        return Episode(inputs, parts[f"{kind} labels"][:count].astype(np.int64), classes=10)
 
     return Dataset(episode("train", options.train), episode("test", options.test))
 

@@ -29,7 +29,10 @@ from hwsim.tasks.folder import data_folder
 
 ONE_IN_A_MILLION = 1e-6
 OPTIONS = TypeAdapter(tasks.AnyOptions)
-GENERATED = ["adding", "copy", "mackey_glass", "random"]
+GENERATED = ["adding", "copy", "mackey_glass", "random", "store_and_recall"]
+
+SHORT = {"copy": {"length": 20}, "store_and_recall": {"duration": 20, "inputs": 20}}
+"""Options with which sequences are short, and hardly ever alike."""
 
 every_generated = pytest.mark.parametrize("name", GENERATED)
 
@@ -55,12 +58,13 @@ def rows(*episodes: Episode) -> list[bytes]:
 
 
 def test_these_are_the_tasks() -> None:
-    assert sorted(tasks.TASKS) == ["adding", "copy", "digits", "mackey_glass", "mnist", "random"]
+    names = ["adding", "copy", "digits", "events", "mackey_glass", "mnist", "pattern_generation", "random"]
+    assert sorted(tasks.TASKS) == [*names, "spoken_digits", "store_and_recall"]
 
 
 @pytest.mark.parametrize("name", [*GENERATED, "digits"])
 def test_a_seed_fixes_everything_and_another_one_changes_it(name: str) -> None:
-    once, again, other = (build(name, seed) for seed in (1, 1, 2))
+    once, again, other = (build(name, seed, **SHORT.get(name, {})) for seed in (1, 1, 2))
     for kind in ("train", "test"):
         assert content(getattr(once, kind)) == content(getattr(again, kind))
         assert content(getattr(once, kind)) != content(getattr(other, kind))
@@ -68,9 +72,8 @@ def test_a_seed_fixes_everything_and_another_one_changes_it(name: str) -> None:
 
 @every_generated
 def test_generated_sequences_are_as_many_as_asked_and_new_in_the_test(name: str) -> None:
-    long = {"length": 20} if name == "copy" else {}
     for train, test in ((300, 40), (300, 300)):
-        found = build(name, train=train, test=test, **long)
+        found = build(name, train=train, test=test, **SHORT.get(name, {}))
         assert (found.train.batch, found.test.batch) == (train, test)
         assert not set(rows(found.train)) & set(rows(found.test))
         assert set(np.intersect1d(found.train.inputs, found.test.inputs)) <= {0, 1}
@@ -78,7 +81,8 @@ def test_generated_sequences_are_as_many_as_asked_and_new_in_the_test(name: str)
 
 @every_generated
 def test_more_training_data_leaves_the_test_as_it_was(name: str) -> None:
-    assert content(build(name, train=10, test=40).test) == content(build(name, train=300, test=40).test)
+    few, many = (build(name, train=train, test=40, **SHORT.get(name, {})) for train in (10, 300))
+    assert content(few.test) == content(many.test)
 
 
 # ---- digits --------------------------------------------------------------------------------------------------
