@@ -305,7 +305,10 @@ def test_data_that_is_truncated_or_broken_is_refused(command: Command, content: 
 
 def test_only_what_is_known_can_be_fetched(command: Command) -> None:
     said = command("data", "fetch", "mnits")
-    assert (said.code, said.err) == (2, "unknown data set 'mnits'; did you mean 'mnist'? allowed: mnist, spoken_digits\n")
+    assert (said.code, said.err) == (
+        2,
+        "unknown data set 'mnits'; did you mean 'mnist'? allowed: mnist, spoken_digits\n",
+    )
 
 
 # ---- places to write -----------------------------------------------------------------------------------------

@@ -17,7 +17,11 @@ OPTIONAL = ("torch",)
 """What a part of a benchmark may need that the tests do not install."""
 
 
-LEFT_OUT = {"lockstep.py": "MNIST is left out", "mutants.py": "are left out"}
+LEFT_OUT = {
+    "lockstep.py": "MNIST is left out",
+    "mutants.py": "are left out",
+    "spoken_digits_baselines.py": "recordings are left out",
+}
 """What a small form does without, and says so."""
 
 
