@@ -29,6 +29,10 @@ def ones(size: int) -> Initial:
     return Initial((size,), lambda: np.ones(size))
 
 
+def constant(size: int, value: float) -> Initial:
+    return Initial((size,), lambda: np.full(size, value))
+
+
 def ones_between(size: int, start: int, stop: int) -> Initial:
     """Zeros, but for ones at these places."""
     places = np.arange(size)

@@ -122,6 +122,7 @@ Conductance = _quantity("siemens", "25 uS", ge=0)
 ConductanceStep = _quantity("siemens", "0.5 uS", gt=0)
 ConductanceError = _quantity("siemens", "0.26 uS")
 Voltage = _quantity("volt", "0.2 V", gt=0)
+VoltageLength = _quantity("volt * meter", "3.36 mV*um", gt=0)
 Current = _quantity("ampere", "150 uA", gt=0)
 Power = _quantity("watt", "2 uW", ge=0)
 Count = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -41,6 +41,7 @@ class Cell(ABC):
         width: wires of the state.
         trainables: its parameters.
         dense: whether the product of Jacobians is a matrix, rather than one number per mode.
+        traced_blocks: how many of these, the first ones, change with parameters; None if all do.
         gained: whether J is diagonal, and the error at the drive is γδ, with a real gain γ per mode: then rules may
             carry γδ in place of δ, see `accumulate_gained`.
         blocks: how many blocks of one wire per unit the state has, one behind the other: 2 for h and c.
@@ -50,6 +51,7 @@ class Cell(ABC):
 
     width: int
     blocks = 1
+    traced_blocks: int | None = None
     gained = False
     forgets: int | None = None
     fraction = 0

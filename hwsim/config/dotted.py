@@ -19,7 +19,7 @@ from hwsim.quantities import same
 VARIED = "varied in a study"
 """The reason of an assumed constant that a study has changed: its source does not hold any more."""
 
-_SHELVES = {"device": "devices", "periphery": "configs/periphery"}
+_SHELVES = {"device": "devices", "periphery": "configs/periphery", "neuron": "configs/neurons"}
 """The folders of shipped files of what is no machine, by the key that names them."""
 _BY_NAME = ("machine", "like", "digital", "references", *_SHELVES)
 

@@ -239,6 +239,7 @@ def compose(document: Document, machine_of: Callable[[Document, str], Any] = har
         document = document.without("references")
         document = document if references is None else document.over(references)
     _make_machines(document, machine_of, messages)
+    _make_neurons(document, messages)
     experiment = documents.collect(messages, lambda: documents.check(Experiment, document, NOT_MODELLED))
     documents.complain(messages)
     assert isinstance(experiment, Experiment)
@@ -269,6 +270,17 @@ def _make_machines(document: Document, machine_of: Callable[[Document, str], Any
         if "machine" in owner:
             make = partial(machine_of, document.part(place), key)
             owner["machine"] = documents.collect(messages, make, partial(hardware.machine, Document("ideal", "ideal")))
+
+
+def _make_neurons(document: Document, messages: list[str]) -> None:
+    """Put the text of each neuron in the place of its name or of its document."""
+    network = document.data.get("network")
+    layers = network.get("layers") if isinstance(network, dict) else None
+    for number, layer in enumerate(layers if isinstance(layers, list) else []):
+        cell = layer.get("cell") if isinstance(layer, dict) else None
+        if isinstance(cell, dict) and cell.get("name") == "circuit" and "neuron" in cell:
+            make = partial(hardware.neuron, document.part(("network", "layers", number, "cell", "neuron")))
+            cell["neuron"] = documents.collect(messages, make, partial(hardware.neuron, Document("lif", "lif")))
 
 
 def restored(resolved: dict[str, Any]) -> Experiment:

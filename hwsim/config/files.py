@@ -15,6 +15,7 @@ CALLED = {
     "configs/hardware": "machine",
     "devices": "device",
     "configs/periphery": "periphery",
+    "configs/neurons": "neuron",
     "configs/references": "set of references",
     "configs/experiments": "experiment",
     "configs/studies": "study",
@@ -25,6 +26,7 @@ _BY_KEY = {
     for kind, keys in {
         "device": ("conductance", "programming", "read_noise", "write"),
         "periphery": ("driver",),
+        "neuron": ("equations",),
         "study": ("experiment", "vary", "sample", "seeds"),
         "experiment": ("task", "network", "learning"),
         "machine": ("kind", "parts", "digital", "device"),
@@ -36,6 +38,7 @@ _BY_KEY = {
 USES = {
     "device": "a machine names it, `device: {file}`",
     "periphery": "a machine names it, `periphery: {file}`",
+    "neuron": "a cell names it, `cell: {{name: circuit, neuron: {file}}}`",
     "machine": "an experiment names it, `machine: {file}`",
     "set of references": "an experiment names it, `references: {file}`",
     "study": "run it with `hwsim study {file}`",

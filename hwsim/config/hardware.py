@@ -1,7 +1,8 @@
-"""Machines, devices and peripheries: documents merged with those that they are `like`, and checked."""
+"""Machines, devices, peripheries and neurons: documents merged with those that they are `like`, and checked."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -16,9 +17,10 @@ from hwsim.documents import Document, Place
 from hwsim.machines import MACHINES
 from hwsim.physics import DataSheet
 from hwsim.quantities import located
+from hwsim.units.neuron_text import NeuronText
 from hwsim.units.periphery import Periphery
 
-__all__ = ["device", "inherited", "kind_of", "machine", "names", "opened", "periphery", "shelf"]
+__all__ = ["device", "inherited", "kind_of", "machine", "names", "neuron", "opened", "periphery", "shelf"]
 
 
 def machine(document: Document, root: str = "") -> Any:
@@ -58,6 +60,24 @@ def periphery(document: Document) -> Periphery:
     """The periphery of a tile. The document is its name, a path, its keys, or its changes to another one."""
     checked: Periphery = _checked(Periphery, inherited(document, "configs/periphery"), [])
     return checked
+
+
+def neuron(document: Document) -> NeuronText:
+    """A neuron as text. The document is its name, a path, its keys, or its changes to another one.
+
+    Raises:
+        ConfigError: each problem with its file, line and column; of equations the line within them.
+    """
+    document = inherited(document, "configs/neurons")
+    text: NeuronText = _checked(NeuronText, document, [])
+    fault = text.fault()
+    if fault is not None:
+        place: Place = fault.place
+        problem = document.problem(place, fault.text)
+        if "\n" in str(document.data.get(place[0], "")):  # lines stand below their key
+            problem = dataclasses.replace(problem, line=problem.line + 1 + fault.line, column=1)
+        raise documents.refuse([problem])
+    return text
 
 
 def _digital(document: Document) -> Any:

@@ -97,13 +97,14 @@ class OwnTraces(Sensitivities):
     def __init__(self, cell: Cell, workspace: Workspace, recurrent: bool = True) -> None:
         super().__init__(cell)
         self.recurrent = recurrent
+        self._blocks = cell.traced_blocks or cell.blocks
         self._registers = {
-            name: [self._register(workspace, name, shape[0], columns(shape), block) for block in range(cell.blocks)]
+            name: [self._register(workspace, name, shape[0], columns(shape), block) for block in range(self._blocks)]
             for name, shape in cell.traced.items()
         }
 
     def advance(self, at: Any) -> None:
-        decay = self.cell.own_decay(at, self.recurrent)
+        decay = [row[: self._blocks] for row in self.cell.own_decay(at, self.recurrent)[: self._blocks]]
         self._now: dict[str, tuple[Factor, list[Signal]]] = {}
         for factor in self.cell.factors(at):
             seen = self._now.get(factor.name)
@@ -114,7 +115,7 @@ class OwnTraces(Sensitivities):
                 parts = [[trace] for trace in seen[1]]
             parts = [
                 each if r is None else [*each, factor.own(block)]
-                for block, (each, r) in enumerate(zip(parts, factor.rows, strict=True))
+                for block, (each, r) in enumerate(zip(parts, factor.rows[: self._blocks], strict=True))
             ]
             self._now[factor.name] = factor, [sum(each[1:], each[0]) for each in parts]
         for name, (_, traces) in self._now.items():

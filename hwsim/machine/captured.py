@@ -254,6 +254,7 @@ def _met(operation: Operation, function: Callable[..., Any], numerics: Any, v: n
 
 _WRITES = {
     moves.store: "settle",
+    moves.hold: "settle",
     moves.push: "append",
     moves.put: "append",
     moves.accumulate: "sum",

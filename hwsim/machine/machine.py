@@ -211,7 +211,7 @@ class Machine:
         if self.aside is not None:
             self.aside.give(constants)
         values = [signal._value for signal in signals]
-        size = None if operation.size is None else operation.size(*(v.shape for v in values))
+        size = None if operation.size is None else operation.size(*(v.shape for v in values), *constants)
         reads = tuple(signal._slot for signal in signals)
         function = self.functions[operation]
         result = solved(self, self.layer, function, *values) if operation is solve else function(*values, *constants)
@@ -275,6 +275,9 @@ class Machine:
     def place_coefficients(self, coefficients: Coefficients) -> Any:
         """The unit that holds coefficients."""
         return Words(self, coefficients)
+
+    def place_circuit(self, circuit: Any) -> None:
+        """Have a unit carry out the neurons of this layer. Here they are arithmetic like all else."""
 
     def held_as(self, kind: str) -> tuple[int, str]:
         """Bits of one number of a class of memory, and the technology that holds it."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from hwsim import formats
 from hwsim.accounts.memories import REGISTERS
-from hwsim.accounts.memory import BUFFERS, MASTER
+from hwsim.accounts.memory import BUFFERS, MASTER, STATE
 from hwsim.machine.machine import Heads, Machine, UnitErrors
 from hwsim.machine.numerics import EXACT, Numerics
 from hwsim.machine.parameters import Coefficients, Matrix
@@ -21,10 +21,12 @@ from hwsim.machines.chip_units import ChipPrices, errors, resolution
 from hwsim.machines.digital import DigitalMachine
 from hwsim.machines.stacked import stacked
 from hwsim.operations import Operation, moves
+from hwsim.operations.circuits import advance
 from hwsim.records import ANALOG, Entry, Head, Shape
 from hwsim.units.converter import Converters, better_digital
 from hwsim.units.function import Circuits, FunctionCircuits, Wiring
 from hwsim.units.multiplier import Multipliers
+from hwsim.units.neurons import NeuronCircuits
 from hwsim.units.ranges import scales
 from hwsim.units.register import AnalogRegister, leak
 from hwsim.units.tile import DeviceArrays, TileArray
@@ -84,6 +86,7 @@ class Chip(DigitalMachine):
         self.circuits, self.wiring = Circuits(self, seed), Wiring(self)
         self.function_circuits = FunctionCircuits(self, parts.functions, self.circuits)
         self.clipped = {kind: defaultdict[str, list[int]](lambda: [0, 0]) for kind in ("dac", "adc", "analog")}
+        self.neurons: dict[str, NeuronCircuits] = {}
         self.effective_bits: dict[str, int] = resolution(options.parts, self.format.bits)
         self._measured: list[np.ndarray] = []
 
@@ -97,6 +100,8 @@ class Chip(DigitalMachine):
             if self.on_host or not holder.unit.wants(operation, x):
                 return None, (self.digital(x),)
             return holder.unit, (self.analog(x),)
+        if operation is advance and self.layer in self.neurons and not self.on_host:
+            return self.neurons[self.layer], tuple(map(self.analog, operands))
         for x in operands:
             if x._analog:
                 break
@@ -118,8 +123,10 @@ class Chip(DigitalMachine):
     def place_storage(self, storage: Storage) -> Port:
         if storage.technology == REGISTERS:
             return Port(self, REGISTERS)
-        if storage.kind in self.parts.registers.classes and not storage.shared:
-            return self.register_type(self, storage, self.parts.registers.noise, self.scales.of_register(storage))
+        of_neurons = storage.kind == STATE and storage.name.removesuffix(" h") in self.neurons
+        if of_neurons or (storage.kind in self.parts.registers.classes and not storage.shared):
+            errors = self.parts.registers.noise, self.scales.of_register(storage)
+            return self.register_type(self, storage, *errors, of_neurons)
         return super().place_storage(storage)
 
     def place_matrix(self, matrix: Matrix) -> Any:
@@ -131,6 +138,10 @@ class Chip(DigitalMachine):
     def place_coefficients(self, coefficients: Coefficients) -> Any:
         options, words = (self.parts.functions, self.parts.diagonals, self.chip.sharing), self.chip.coefficients
         return Multipliers(self, coefficients, self.circuits, options, formats.parse(words))
+
+    def place_circuit(self, circuit: Any) -> None:
+        if self.parts.neurons is not None:
+            self.neurons[self.layer] = NeuronCircuits(self, circuit, self.parts.neurons)
 
     def held_as(self, kind: str) -> tuple[int, str]:
         if kind in self.parts.registers.classes or kind == BUFFERS:

@@ -8,6 +8,7 @@ from hwsim.accounts.energy import Area, Charge, Leak, Occupied
 from hwsim.accounts.passes import ONCE, Occurrence
 from hwsim.machine.machine import UnitErrors
 from hwsim.operations import BY_NAME, Operation, held, moves
+from hwsim.operations.circuits import advance
 from hwsim.records import ANALOG, Record
 from hwsim.units.multiplier import MultiplierPrices
 from hwsim.units.processor import DigitalPrices
@@ -44,6 +45,8 @@ class ChipPrices:
             **{operation.kind: Free() for operation in BY_NAME.values() if operation.wiring},
             moves.load.kind: Free(),
             moves.store.kind: parts.registers,
+            moves.hold.kind: Free(),
+            **({advance.kind: parts.neurons} if parts.neurons is not None else {}),
             moves.dac.kind: parts.dac,
             moves.adc.kind: parts.adc,
             moves.tile_adc.kind: Free(),
@@ -77,7 +80,7 @@ class ChipPrices:
         unit = self._unit(record)
         if unit is self._tiles and record.kind in WRITTEN:
             return 2
-        return int(unit is self._tiles)
+        return int(unit is self._tiles or (record.kind == advance.kind and unit is not None))
 
     def leakage(self) -> list[Leak]:
         return self.digital.leakage()

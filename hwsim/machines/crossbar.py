@@ -20,6 +20,7 @@ from hwsim.quantities import Constant, Energy
 from hwsim.units.converter import Converter
 from hwsim.units.function import Functions
 from hwsim.units.multiplier import Diagonals, Sharing
+from hwsim.units.neurons import Neurons
 from hwsim.units.periphery import Periphery
 from hwsim.units.ranges import Ranges
 from hwsim.units.register import StateRegisters
@@ -36,6 +37,11 @@ class CrossbarParts(BaseModel, extra="forbid"):
     functions: Annotated[Functions, Field(description="circuits for arithmetic on signals")]
     diagonals: Annotated[Diagonals, Field(description="multipliers by λ, λ̄ and 1/λ̄, with errors of their own")]
     registers: Annotated[StateRegisters, Part("registers"), Field(description="analog sample-and-hold registers")]
+    neurons: Annotated[
+        Neurons | None,
+        Part("neurons"),
+        Field(description="analog neurons that cells named `circuit` are; without, a digital unit integrates them"),
+    ] = None
     verify: Annotated[Constant[Energy], Field(description="to read a device once while it is programmed")]
 
     @model_validator(mode="after")

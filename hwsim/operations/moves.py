@@ -8,6 +8,8 @@ from hwsim.operations.operation import Operation, Traffic, Unary, each, macs
 
 load = Operation("load", lambda held: held)
 store = Operation("store", lambda v: v)
+hold = Operation("hold", lambda v: v)
+"""A circuit that has a state keeps it: what a store is where a register and what makes its value are one circuit."""
 push = Operation("push", lambda v: v)
 pop = Operation("pop", lambda held: held)
 put = Operation("put", lambda v: v)

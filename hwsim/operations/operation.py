@@ -112,7 +112,7 @@ class Operation:
         values: from arrays, and constants, to the array of the result, or a tuple of two of them.
         shape: from the shapes of the operands, and constants, to that of the result.
         second: the same for a second result; None if there is none.
-        size: of the work, from the shapes of the operands; None if it is that of the result.
+        size: of the work, from the shapes of the operands, and constants; None if it is that of the result.
         work: counts of elementary operations, from the size.
         circuit: the analog circuit that can carry it out; None if only the digital unit can.
         wiring: whether it only reorders wires, which is exact and free in either domain.

@@ -184,7 +184,7 @@ gather = Operation(
 place = Operation(
     "place",
     _placed,
-    size=lambda bundle, rows, columns: (rows[-1], columns[-1]),
+    size=lambda bundle, rows, columns, *_: (rows[-1], columns[-1]),
     work=macs,
 )
 """A bundle with r_i c_j added to vector (i, j), j fastest, on wire start + i mod n: `place(bundle, r, c, start, n)`.
@@ -193,7 +193,7 @@ It adds the derivative of a state by a matrix, from the slope r of the state by 
 place_each = Operation(
     "place each",
     _placed_each,
-    size=lambda bundle, own: own[2:],
+    size=lambda bundle, own, *_: own[2:],
     work=each(add=1),
 )
 """The same with number i of vector j of a bundle in place of r_i c_j: `place_each(bundle, x, start, n)`."""
@@ -216,7 +216,7 @@ qr = Operation(
 )
 """Q and R for a bundle V of k vectors on n wires, V = R Q with orthonormal vectors in Q and R lower triangular."""
 plus_identity = Operation(
-    "plus identity", _plus_identity, kind="offset", shape=same, size=lambda bundle: bundle[2:-1], work=each(add=1)
+    "plus identity", _plus_identity, kind="offset", shape=same, size=lambda bundle, *_: bundle[2:-1], work=each(add=1)
 )
 """A square bundle with a fixed number added on its diagonal: `plus_identity(bundle, number)`."""
 solve = Operation(

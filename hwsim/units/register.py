@@ -15,6 +15,7 @@ from hwsim.machine.machine import vectors
 from hwsim.machine.port import Port
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Register
+from hwsim.operations import moves
 from hwsim.operations.noise import PerChip
 from hwsim.quantities import Constant, Energy, Time
 from hwsim.records import Record
@@ -60,12 +61,22 @@ class Hold(NamedTuple):
 
 
 class AnalogRegister(Port):
-    """The circuits of one register: as many as it has values."""
+    """The circuits of one register: as many as it has values.
+
+    Attributes:
+        keeps_itself: whether the circuits that make a value keep it, such as neurons: then nothing is stored, and what
+            they lose is what their equations say.
+    """
 
     analog = True
 
-    def __init__(self, machine: AnalogStage, register: Any, noise: PerChip, full_scale: Any) -> None:
+    def __init__(
+        self, machine: AnalogStage, register: Any, noise: PerChip, full_scale: Any, keeps_itself: bool = False
+    ) -> None:
         super().__init__(machine, register.name)
+        self.keeps_itself = keeps_itself
+        if keeps_itself:
+            self.stores = (moves.hold, register.name)
         self._machine, self._full_scale, run = machine, full_scale, machine.numerics.run
         self._bank = run(MAKE_BANK)(machine.seed, f"{register.name} store", machine.numbers, (), 0.0, 0.0, noise)
         self._spoil = run(SPOIL)
@@ -86,6 +97,9 @@ class AnalogRegister(Port):
     def settle(self, register: Register, value: np.ndarray) -> None:
         """Have the register hold what its circuits make of a value."""
         machine = self._machine
+        if self.keeps_itself:
+            super().settle(register, value)
+            return
         if register.watched:
             machine.holdings.watch(register, value)
         value, moment = machine.numerics.copy(value), machine.sequencer.moment(self._bank.source)
@@ -102,7 +116,7 @@ def leak(registers: list[Register], settled: set[str], hold: Hold, retention: Pe
         retention: time constant, one for all chips or one for each.
     """
     for register in registers:
-        if register.port.analog:
+        if register.port.analog and not register.port.keeps_itself:
             held = hold.registers.get(register.name, hold.period) if register.name in settled else hold.period
             left = np.array([exp(-held / each) for each in np.atleast_1d(retention).tolist()], np.float32)
             register.value = register.value * left.reshape(-1, *[1] * (register.value.ndim - 1))
