@@ -42,10 +42,10 @@ class Circuit:
     def __repr__(self) -> str:
         return f"<circuit of {self.units} {self.text.name}>"  # the same in another process
 
-    @cached_property
+    @property
     def _one(self) -> Stepper:
         """A neuron, for its statements."""
-        return Stepper(self.text.model, 1, self.text.numbers)
+        return self.text.one
 
     @cached_property
     def _slopes(self) -> Slopes:

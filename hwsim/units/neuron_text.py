@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import sqrt
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -190,10 +190,15 @@ class NeuronText(BaseModel, extra="forbid"):
 
     # ---- what Brian2 makes of it -----------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def parsed(self) -> Any:
         """The equations as Brian2 reads them."""
-        return brian2().Equations(_XI.sub("noise_\\g<0>", self.equations))
+        return _parsed(_named(self.equations))
+
+    @property
+    def one(self) -> Stepper:
+        """A single neuron, for its statements; its variables are as they were left."""
+        return _one(self.model, tuple(self.numbers.items()))
 
     @property
     def noises(self) -> list[str]:
@@ -223,7 +228,7 @@ class NeuronText(BaseModel, extra="forbid"):
     @cached_property
     def model(self) -> Model:
         """What Brian2 is told."""
-        said = [_XI.sub("noise_\\g<0>", self.equations).rstrip()]
+        said = [_named(self.equations).rstrip()]
         said += [f"{name} : {_unit(_quantity(each.value))} (constant)" for name, each in self.parameters.items()]
         said += [f"{name} : second**-0.5" for name in self.noises]
         said.append(f"{DRIVE} : 1")
@@ -245,14 +250,14 @@ class NeuronText(BaseModel, extra="forbid"):
         return None
 
     def _misread(self) -> Fault | None:
-        for name, each in self.parameters.items():
-            for value in (each.value, *(each.range or ())):
+        for name, parameter in self.parameters.items():
+            for value in (parameter.value, *(parameter.range or ())):
                 if (why := _unreadable(value)) is not None:
                     return Fault(f"parameters.{name}", 0, f"parameters.{name}: {why}")
         for number, line in enumerate(self.equations.splitlines()):
             if line.split("#")[0].strip():
                 try:
-                    brian2().Equations(_XI.sub("noise_\\g<0>", line))
+                    brian2().Equations(_named(line))
                 except Exception as error:
                     return Fault("equations", number, f"equations: {_said(error)}")
         if not self.variables:
@@ -261,8 +266,8 @@ class NeuronText(BaseModel, extra="forbid"):
             )
         for name, each in self.parsed.items():
             if each.type == "parameter":
-                line = self._line("equations", name)
-                return Fault("equations", line, f"equations: give {name} a value under `parameters`, and no line here")
+                place = self._line("equations", name)
+                return Fault("equations", place, f"equations: give {name} a value under `parameters`, and no line here")
         return None
 
     def _unknown_names(self) -> Fault | None:
@@ -321,12 +326,12 @@ class NeuronText(BaseModel, extra="forbid"):
     def _refused(self) -> Fault | None:
         """What Brian2 says of units and statements; parts are added one after the other, to find the one."""
         try:
-            Stepper(self.model, 1, self.numbers)
+            _ = self.one
         except Exception as error:
             whole = error
         else:
             return None
-        model = self.model._replace(threshold=None, reset=None, refractory=None, each=None, arrival=None)
+        model = _bare(self.model)
         parts = ("each", "arrival", "threshold", "reset", "refractory")
         for key in ("equations", *parts):
             if key != "equations":
@@ -353,11 +358,8 @@ class NeuronText(BaseModel, extra="forbid"):
             text = "the threshold is not of the form `a > b`; say u, as `of: (v - theta)/theta`"
             return Fault("surrogate", 0, f"surrogate: {text}")
         said = f"{self.model.equations}\nhow_far_above = {above} : 1"
-        model = self.model._replace(
-            equations=said, threshold=None, reset=None, refractory=None, each=None, arrival=None
-        )
         try:
-            Stepper(model, 1, self.numbers)
+            Stepper(_bare(self.model._replace(equations=said)), 1, self.numbers)
         except Exception as error:
             text = f"`{above}` must be a number without a unit, as `of: (v - theta)/(5*mV)`; {_said(error)}"
             return Fault(key, 0, f"{key}: {text}")
@@ -375,7 +377,8 @@ class NeuronText(BaseModel, extra="forbid"):
 
     def _not_finite(self) -> Fault | None:
         """Whether a step of one neuron gives numbers; equal time constants under `exact` do not."""
-        stepper = Stepper(self.model, 1, self.numbers)
+        stepper = self.one
+        stepper.begin()
         for name, (start, _) in self.wires.items():
             stepper.arrays[name][:] = start
         with np.errstate(all="ignore"):
@@ -397,11 +400,36 @@ class NeuronText(BaseModel, extra="forbid"):
         return 0
 
 
+@lru_cache(16)
+def _parsed(equations: str) -> Any:
+    return brian2().Equations(equations)
+
+
+@lru_cache(16)
+def _one(model: Model, numbers: tuple[tuple[str, float], ...]) -> Stepper:
+    return Stepper(model, 1, dict(numbers))
+
+
+def _named(equations: str) -> str:
+    """Equations with noise under the names of arrays."""
+    return _XI.sub("noise_\\g<0>", equations)
+
+
+def _bare(model: Model) -> Model:
+    """The equations of a model, and nothing else."""
+    equations = model.equations.replace("(unless refractory)", "")
+    return model._replace(
+        equations=equations, threshold=None, reset=None, refractory=None, each=None, arrival=None, method="euler"
+    )
+
+
 def _plain(value: Quantity) -> float:
     """A quantity in SI units."""
     return float(np.asarray(_quantity(value)))
 
 
+_SYMBOLS = {"s": "second", "V": "volt", "A": "amp", "F": "farad", "S": "siemens", "J": "joule", "W": "watt"}
+"""Symbols of units that Brian2 has under their names alone, as words of one letter are left to variables."""
 _WRITTEN = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-z][\w*/^. -]*)?\s*\Z")
 
 
@@ -422,10 +450,11 @@ def _quantity(value: Quantity) -> Any:
     brian2()
     from brian2.core.namespace import DEFAULT_UNITS
 
+    units = {**DEFAULT_UNITS, **{symbol: DEFAULT_UNITS[name] for symbol, name in _SYMBOLS.items()}}
     for name in re.findall(r"[A-Za-z_]\w*", unit):
-        if name not in DEFAULT_UNITS:
+        if name not in units:
             raise ValueError(f"{value!r}: Brian2 knows no unit {name!r}; write '20 ms', '2 pF' or '0.3 nA/mV'")
-    return number * eval(unit.replace("^", "**"), {"__builtins__": {}}, DEFAULT_UNITS)  # names of units alone
+    return number * eval(unit.replace("^", "**"), {"__builtins__": {}}, units)  # names of units alone
 
 
 def _unreadable(value: Quantity) -> str | None:

@@ -2,7 +2,8 @@
 
 Brian2's integrator makes statements of the equations, such as `_v = dt*(I - v)/tau + v`. SymPy differentiates each of
 them; the derivatives are carried from statement to statement and from one Brian2 step to the next by the chain rule
-(forward accumulation; Wengert, Comm. ACM 7:463, 1964). So they are those of the integrator, not of the equations. A threshold counts with its surrogate slope. What a reset does is taken as given: its derivative by the spike is cut
+(forward accumulation; Wengert, Comm. ACM 7:463, 1964). So they are those of the integrator, not of the equations. A
+threshold counts with its surrogate slope. What a reset does is taken as given: its derivative by the spike is cut
 (Bellec et al., Nat. Commun. 11:3625, 2020).
 """
 
@@ -235,7 +236,7 @@ def _known(expression: Any) -> Any:
     import sympy
 
     clip = sympy.Function("clip")
-    return expression.replace(clip, lambda x, low, high: sympy.Min(sympy.Max(x, low), high))
+    return expression.replace(clip, lambda x, low, high: sympy.Piecewise((low, x < low), (high, x > high), (x, True)))
 
 
 _WORK = {"ADD": "add", "SUB": "add", "MUL": "multiply", "DIV": "divide", "EXP": "exp", "LOG": "exp", "TANH": "tanh"}
