@@ -387,6 +387,8 @@ def _valid(file: Path, document: Any) -> tuple[str, list[str]]:
             around = hardware.periphery(document)
             doubts = plausible.located(hardware.inherited(again, "configs/periphery"), around)
             what = f"periphery {around.name}"
+        case "neuron":
+            what, doubts = f"neuron {hardware.neuron(document).name}", []
         case "machine":
             model = hardware.machine(document)
             what, doubts = f"machine {model.name}", plausible.located(hardware.inherited(again), model)

@@ -35,6 +35,7 @@ class Choice(NamedTuple):
 _FILES = {
     "device: NAME": "devices",
     "periphery: NAME": "configs/periphery",
+    "neuron: NAME": "configs/neurons",
     "machine: NAME": "configs/hardware",
     "references: NAME": "configs/references",
     "hwsim run NAME": "configs/experiments",
@@ -75,7 +76,7 @@ def named(name: str) -> list[Choice]:
     """
     if name.endswith((".yaml", ".yml")):
         kind = hardware.kind_of(documents.read(name))
-        where = f"{kind if kind in ('device', 'periphery') else 'machine'}: FILE"
+        where = f"{kind if kind in ('device', 'periphery', 'neuron') else 'machine'}: FILE"
         return [Choice(where, name, _line(opening(Path(name))), Path(name))]
     matches = [choice for choice in choices() if choice.name == name]
     if not matches:

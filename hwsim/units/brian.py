@@ -32,11 +32,13 @@ def brian2() -> Any:
         return known
     main = threading.current_thread() is threading.main_thread()
     hook, shows, interrupt = sys.excepthook, warnings.showwarning, signal.getsignal(signal.SIGINT)
-    import brian2
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of how Brian2 calls the packages that it is made of
+        import brian2
 
+        if warnings.showwarning is not shows:
+            logging.captureWarnings(False)
     sys.excepthook = hook
-    if warnings.showwarning is not shows:
-        logging.captureWarnings(False)
     if main:
         signal.signal(signal.SIGINT, interrupt)
     _forget_files(brian2.BrianLogger)

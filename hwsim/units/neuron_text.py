@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from functools import cached_property, lru_cache
 from math import sqrt
 from typing import Annotated, Any, Literal, NamedTuple, Self
@@ -257,7 +258,7 @@ class NeuronText(BaseModel, extra="forbid"):
         for number, line in enumerate(self.equations.splitlines()):
             if line.split("#")[0].strip():
                 try:
-                    brian2().Equations(_named(line))
+                    _read(_named(line))
                 except Exception as error:
                     return Fault("equations", number, f"equations: {_said(error)}")
         if not self.variables:
@@ -402,7 +403,18 @@ class NeuronText(BaseModel, extra="forbid"):
 
 @lru_cache(16)
 def _parsed(equations: str) -> Any:
-    return brian2().Equations(equations)
+    return _read(equations)
+
+
+def _read(equations: str) -> Any:
+    """Equations as Brian2 reads them.
+
+    Raises:
+        Exception: of Brian2, that they are none.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of how Brian2 calls the packages that it is made of
+        return brian2().Equations(equations)
 
 
 @lru_cache(16)
