@@ -46,6 +46,8 @@ COLUMNS: dict[str, str] = {
     "non_finite": "whether a requested value of this chip is not finite",
     "accuracy": "test accuracy of this chip",
     "loss": "test loss of this chip",
+    "constant_accuracy": "accuracy of the best constant answer to the test of this trial",
+    "constant_loss": "loss of the best constant answer to the test of this trial",
     **{
         f"cosine_{group}": f"cosine of the gradient ({group}) with exact BPTT at the target weights, this chip"
         for group in GROUPS
@@ -85,6 +87,9 @@ COLUMNS: dict[str, str] = {
 TEXTS = ("system", "rule", "machine", "status", "config_sha256", "error")
 WHOLES = ("seed", "chip")
 NUMBERS = tuple(name for name in COLUMNS if name not in (*TEXTS, *WHOLES, "non_finite"))
+
+BESIDE = ("constant_accuracy", "constant_loss")
+"""Numbers that are no results of a system: they have no statistics and no differences."""
 
 REPORTED_AT_TESTS = ("horizon_fresh_steps", "horizon_frozen_steps")
 """Diagnostics that have a column for each test."""

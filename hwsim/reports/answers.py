@@ -17,6 +17,8 @@ from hwsim.reports.efficiency import empty
 from hwsim.reports.figures.canvas import opening
 from hwsim.reports.reached import Question
 from hwsim.reports.tables import cosine, diverged, left_out, lost, lost_gradients, verdicts
+from hwsim.reports.untaught import said as constant_said
+from hwsim.reports.untaught import untaught
 from hwsim.results import reaching
 from hwsim.results.reaching import Reaching, Target
 from hwsim.results.summary import Summary, SystemSummary
@@ -124,6 +126,8 @@ def _physicist(run: Results) -> Answer:
         parts += [f"chips {_span(sure.over_chips)}" if sure.over_chips else ""]
         by = "; by " + ", by ".join(part for part in parts if part) if all(parts) else ""
         reasons.append(f"Its mean accuracy is {sure.mean:.1%}, with 95 % from {_span((sure.low, sure.high))}{by}.")
+    if run.summary.constant:
+        reasons.append(constant_said(run.summary.constant))
     chips = [value for value in (substrate.accuracy.per_chip if substrate.accuracy else []) if value is not None]
     if len(chips) > 1:
         reasons.append(f"Over {len(chips)} chips, accuracy is {min(chips):.1%} to {max(chips):.1%}.")
@@ -152,12 +156,18 @@ def _good_enough(run: Results) -> tuple[str, Tone]:
         return f"No: learning diverged on {len(chips)} of {substrate.chips} chips.", "bad"
     if own is None or not own.trained:
         return f"It was not trained in this run{'; look at the gradient' if substrate.gradient else ''}.", ""
+    bar = untaught(run.summary.constant, own.start, own.is_accuracy)
+    learned = bar.beaten_by(own.end, substrate)
+    if learned is False:
+        return f"No: it reaches {own}, no better than {bar}.", "bad"
+    doubt = "" if learned else f"; that is not surely better than {bar}"
     digital = [name for name, system in run.systems.items() if name in score and not system.analog]
     whole = [name for name in digital if not run.systems[name].diverged and not score[name].lost]
     if not digital:
-        return f"It reaches {own}; there is no digital reference to say what that is worth.", "unsure"
+        return f"It reaches {own}; there is no digital reference to say what that is worth{doubt}.", "unsure"
     if not whole:
-        return f"It reaches {own}; learning diverged on {digital[0]}, so nothing says what that is worth.", "unsure"
+        nothing = f"learning diverged on {digital[0]}, so nothing says what that is worth"
+        return f"It reaches {own}; {nothing}{doubt}.", "unsure"
     other, beside = whole[0], score[whole[0]]
     if own.is_accuracy:
         loss, bounds = difference(run, other, first), (NEAR, FAR)
@@ -166,7 +176,9 @@ def _good_enough(run: Results) -> tuple[str, Tone]:
         loss, bounds = difference(run, first, other), (NEAR * beside.end, 2 * FAR * beside.end)
         apart = f"{beyond(loss, 1, '', 'above', 'below')} {other}, which has {beside.end:.3g}"
     said, tone = verdict(loss, *bounds)
-    return f"{said}: it reaches {own}, {apart}.", tone
+    if doubt and tone != "bad":
+        said, tone = "Undecided", "unsure"
+    return f"{said}: it reaches {own}, {apart}{doubt}.", tone
 
 
 class Difference(NamedTuple):
@@ -370,14 +382,20 @@ def _researcher(run: Results) -> Answer:
         for name, tested in score.items()
         if tested.trained and not tested.lost and not run.systems[name].diverged and isfinite(tested.progress)
     }
+    learned = {
+        name: untaught(run.summary.constant, tested.start, tested.is_accuracy).beaten_by(tested.end, run.systems[name])
+        for name, tested in whole.items()
+    }
+    whole = {name: tested for name, tested in whole.items() if learned[name] is not False}
     best = max(whole, key=lambda name: whole[name].progress, default="")
     fates = {name: _fate(run, best, name, whole) for name in judged}
+    fates |= {name: "undecided" for name in judged if fates[name] == "alive" and learned[name] is None}
     alive, dead, unsure = ([name for name in judged if fates[name] == fate] for fate in ("alive", "dead", "undecided"))
     tone: Tone = "good" if len(alive) == len(judged) else "unsure" if alive or unsure else "bad"
     where = " on these machines" if analog else ""
     reasons.append(
         f"To survive is to make at least {SURVIVES:.0%} of the best system’s progress on the test, with the 95 % "
-        "interval of the difference."
+        "interval of the difference, and to be better than the best constant answer and the untrained network."
     )
     if not alive and not unsure:
         text = f"None{where}: no rule makes {SURVIVES:.0%} of the best system’s progress."

@@ -50,10 +50,12 @@ class Judged(NamedTuple):
     Attributes:
         fate: whether it is good enough.
         loss: how much worse it is than what it is compared with.
+        learned: whether it is better than having learned nothing: good enough if so; empty if that is not known.
     """
 
     fate: str
     loss: Difference
+    learned: str = ""
 
 
 def by_point(table: pd.DataFrame, axes: list[str], quantity: str) -> Values:
@@ -66,6 +68,25 @@ def by_point(table: pd.DataFrame, axes: list[str], quantity: str) -> Values:
         *point, system = key
         values.setdefault(str(system), {})[tuple(point)] = rows.set_index(["seed", "chip"])[quantity].unstack("chip")
     return values
+
+
+def untaught(table: pd.DataFrame, curves: pd.DataFrame, axes: list[str], quantity: str) -> Values:
+    """What has learned nothing, for `judge`: the best constant answer, or the untrained network where it is better.
+
+    Empty for quantities that are not of a test.
+    """
+    column = f"constant_{quantity}"
+    if quantity not in ("accuracy", "loss"):
+        return {}
+    bars = [table[column] if column in table else pd.Series(np.nan, table.index)]
+    if f"test_{quantity}" in curves and len(curves):
+        keys = [*axes, "seed", "system", "chip"]
+        first = curves[curves["updates"] == curves["updates"].min()].drop_duplicates(keys)
+        first = first[[*keys, f"test_{quantity}"]]
+        bars.append(table[keys].merge(first, how="left", on=keys)[f"test_{quantity}"].set_axis(table.index))
+    both = pd.concat(bars, axis=1).astype(float)
+    best = both.min(axis=1) if quantity == "loss" else both.max(axis=1)
+    return by_point(table.assign(untaught=best), axes, "untaught") if best.notna().any() else {}
 
 
 def criterion(values: Values, quantity: str, largest: bool, rules: Mapping[str, str], subject: str) -> Criterion:
@@ -89,9 +110,17 @@ def near_best(values: Values, quantity: str, largest: bool) -> Criterion:
     return Criterion(f"{_margin(quantity)} {whose}", largest, NEAR, quantity == "loss", best=best)
 
 
-def judge(values: Values, system: str, asked: Criterion) -> dict[Point, Judged]:
-    """The judgement of a system at each of its points."""
-    return {point: _judged(values, system, point, asked) for point in values.get(system, {})}
+def judge(values: Values, system: str, asked: Criterion, bar: Values | None = None) -> dict[Point, Judged]:
+    """The judgement of a system at each of its points.
+
+    Args:
+        bar: what has learned nothing; a system that is no better than that is never good enough.
+    """
+    bars = (bar or {}).get(system, {})
+    return {
+        point: _above(_judged(values, system, point, asked), values[system][point], bars.get(point), asked.largest)
+        for point in values.get(system, {})
+    }
 
 
 def grid_axes(table: pd.DataFrame, axes: list[str], words: Vocabulary, x: str | None) -> dict[str, GridAxis]:
@@ -124,6 +153,19 @@ def _judged(values: Values, system: str, point: Point, asked: Criterion) -> Judg
     allowed = asked.allowed * (float(np.nanmean(other)) if asked.relative else 1.0)
     fate = GOOD if loss.high <= allowed else BAD if loss.low > allowed else UNDECIDED
     return Judged(fate, loss)
+
+
+def _above(judged: Judged, own: pd.DataFrame, bar: pd.DataFrame | None, largest: bool) -> Judged:
+    """The judgement of what has to be better than a bar as well."""
+    if bar is None or judged.fate == LOST:
+        return judged
+    sign, (first, second) = 1 if largest else -1, _shared(own, bar)
+    gain = paired_difference(sign * first, sign * second)
+    surely = gain.low if np.isfinite(gain.low) else gain.mean
+    learned = BAD if gain.mean <= 0 else GOOD if surely > 0 else UNDECIDED
+    fates = (judged.fate, learned)
+    fate = BAD if BAD in fates else UNDECIDED if UNDECIDED in fates else GOOD
+    return judged._replace(fate=fate, learned=learned)
 
 
 def _compared_with(values: Values, system: str, point: Point, asked: Criterion) -> pd.DataFrame | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from hwsim.printing import Terminal
-from hwsim.reports import efficiency, reached, tables
+from hwsim.reports import efficiency, reached, tables, untaught
 from hwsim.reports.reached import Question
 from hwsim.reports.tables import put
 from hwsim.results.summary import Summary
@@ -50,5 +50,7 @@ def show(
         shown.append(efficiency.published(brief=True))
     for table in shown:
         put(table, console)
+    if summary.constant is not None:
+        console.print(untaught.said(summary.constant))
     for line in (*tables.remarks(systems), *efficiency.remarks(systems)):
         console.print(line)

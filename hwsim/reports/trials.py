@@ -319,7 +319,8 @@ def _where_good(study: StudyFolder, system: str, measure: tuple[str, bool]) -> t
     name, largest = measure
     values, grid = goodness.by_point(study.table, axes(study), name), _grid(study)
     asked = goodness.criterion(values, name, largest, _rules(study), system)
-    judged = goodness.judge(values, system, asked)
+    bar = goodness.untaught(study.table, study.curves, axes(study), name)
+    judged = goodness.judge(values, system, asked, bar)
     good, unsure = (_region(study, judged, fate) for fate in (goodness.GOOD, goodness.UNDECIDED))
     subject = opening(system)
     if good is None:
@@ -333,7 +334,11 @@ def _where_good(study: StudyFolder, system: str, measure: tuple[str, bool]) -> t
     known = any(each.loss.known for each in judged.values())
     if not known and tone == "good":
         tone = "unsure"
-    reasons = [f"Good enough is {asked.text}" + (RESTS_ON if known else _NO_INTERVAL)]
+    learned = f", and better than {_untaught(study, name)}" if bar.get(system) else ""
+    reasons = [f"Good enough is {asked.text}{learned}" + (RESTS_ON if known else _NO_INTERVAL)]
+    stupid = {point: each._replace(fate=each.learned) for point, each in judged.items()}
+    if (none := _region(study, stupid, goodness.BAD)) is not None:
+        reasons.append(f"It is no better than that {_spoken(none) if grid else ''}".rstrip() + ".")
     if unsure is not None:
         reasons.append(
             f"Undecided {'; '.join(unsure) or 'at all points'}; more seeds or chips would tell.".replace("  ", " ")
@@ -349,6 +354,16 @@ def _where_good(study: StudyFolder, system: str, measure: tuple[str, bool]) -> t
 RESTS_ON = ", with the whole 95 % interval."
 """What a judgement rests on, behind its criterion: paired differences, or means where the criterion is a level."""
 _NO_INTERVAL = "; there is one seed and one chip, so no interval."
+
+
+def _untaught(study: StudyFolder, name: str) -> str:
+    """What has learned nothing, with its range over trials."""
+    column = f"constant_{name}"
+    known = study.table[column].dropna() if column in study.table else pd.Series(dtype=float)
+    if known.empty:
+        return "the untrained network"
+    ends = dict.fromkeys(_number(name, end) for end in (known.min(), known.max()))
+    return f"a constant answer ({' to '.join(ends)}) and the untrained network"
 
 
 def _region(study: StudyFolder, judged: Mapping[Point, goodness.Judged], fate: str) -> list[str] | None:
@@ -434,13 +449,14 @@ def _researcher(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
         return Answer(question, text, "bad", [line for _, _, line in _counted_lost(rows) if line])
     values = goodness.by_point(study.table, axes(study), name)
     asked = goodness.criterion(values, name, largest, _rules(study), str(study.summary.system.iloc[0]))
+    bar = goodness.untaught(study.table, study.curves, axes(study), name)
     parts, fates, reasons = list[str](), list[str](), list[str]()
     for label, part, lost in _counted_lost(rows):
         system = str(part["system"].iloc[0])
         if system == asked.reference:
             continue
         places = set(part[axes(study)].itertuples(index=False, name=None))
-        judged = {point: each for point, each in goodness.judge(values, system, asked).items() if point in places}
+        judged = {point: each for point, each in goodness.judge(values, system, asked, bar).items() if point in places}
         good, unsure = (_region(study, judged, fate) for fate in (goodness.GOOD, goodness.UNDECIDED))
         fates.append("good" if good == [""] else "unsure" if good or unsure else "bad")
         where = "at no point" if good is None else _spoken(good)
@@ -453,7 +469,8 @@ def _researcher(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
         )
         reasons += [lost] if lost else []
     tone: Tone = "bad" if set(fates) == {"bad"} else "good" if set(fates) == {"good"} else "unsure"
-    reasons.append(f"To survive is to have {asked.text}{RESTS_ON}")
+    learned = f", better than {_untaught(study, name)}" if bar else ""
+    reasons.append(f"To survive is to have {asked.text}{learned}{RESTS_ON}")
     return Answer(question, f"{opening('; '.join(parts))}.", tone, reasons)
 
 

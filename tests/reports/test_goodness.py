@@ -83,7 +83,10 @@ def made(loss: Any, quantity: str = "accuracy", spread: float = 0.002, rule: str
 def test_a_study_says_from_where_on_and_where() -> None:
     physicist, _, researcher = trials.answers(made(lambda n, b: 0.0 if b >= 6 and n <= 0.002 else 0.3))
     assert physicist.text == "Chip is good enough from 6 bits on, where noise ≤ 0.2 %."
-    assert physicist.reasons[0] == "Good enough is at most 2 points below digital, with the whole 95 % interval."
+    assert physicist.reasons[0] == (
+        "Good enough is at most 2 points below digital, and better than the untrained network, with the whole 95 % "
+        "interval."
+    )
     assert researcher.text == "Fpe (chip) from 6 bits on, where noise ≤ 0.2 %."
     assert physicist.tone == researcher.tone == "unsure"
 
@@ -140,3 +143,48 @@ def test_each_point_of_a_study_has_what_it_takes_to_reach_an_accuracy() -> None:
     reached, bought = study_reached.tables(study, Question(budget=1.5e-3))
     assert "one point below the best median of" in reached.title
     assert {line.cells[3].text for line in bought.rows} == {"10"}
+
+
+# ---- having learned nothing --------------------------------------------------------------------------------------
+
+
+def with_constant(study: StudyFolder, share: float) -> StudyFolder:
+    return study._replace(table=study.table.assign(constant_accuracy=share, constant_loss=np.nan))
+
+
+def test_what_is_no_better_than_a_constant_answer_is_not_good_enough_though_it_equals_its_reference() -> None:
+    study = made(lambda n, b: 0.0 if b >= 6 else 0.3)
+    physicist, _, researcher = trials.answers(with_constant(study, 0.5))
+    assert (physicist.text, physicist.tone) == ("Chip is good enough from 6 bits on.", "unsure")
+    assert "and better than a constant answer (50.0%) and the untrained network, with" in physicist.reasons[0]
+    for share in (0.99, 1.0):  # 0.9 ± 0.05 at most
+        physicist, _, researcher = trials.answers(with_constant(study, share))
+        assert (physicist.text, physicist.tone) == ("Chip is at no point good enough.", "bad")
+        assert physicist.reasons[1] == "It is no better than that at all points."
+        assert (researcher.text, researcher.tone) == ("Fpe (chip) at no point.", "bad")
+
+
+def test_a_threshold_is_that_of_learning_where_that_is_the_later_one() -> None:
+    """The reference learns nothing at few bits either."""
+    study = made(lambda n, b: 0.0, spread=0.002)
+    few = study.table["bits"] == 4
+    study.table.loc[few, "accuracy"] = 0.11 + 0.001 * study.table["seed"]
+    physicist = trials.answers(with_constant(study, 0.12))[0]
+    assert (physicist.text, physicist.tone) == ("Chip is good enough from 6 bits on.", "unsure")
+    assert physicist.reasons[1] == "It is no better than that at 4 bits."
+    assert trials.answers(with_constant(study, 0.1))[0].text == "Chip is good enough at all points."
+
+
+def test_what_may_be_no_better_than_a_constant_answer_is_undecided() -> None:
+    study = made(lambda n, b: 0.0)
+    physicist = trials.answers(with_constant(study, study.table["accuracy"].mean() - 0.001))[0]
+    assert physicist.text == "Chip is at no point good enough, as far as is decided."
+    assert physicist.tone == "unsure"
+
+
+def test_a_study_of_earlier_programs_has_the_untrained_network_as_its_bar() -> None:
+    study = made(lambda n, b: 0.0)
+    first = study.curves["updates"] == 0
+    study.curves.loc[first, "test_accuracy"] = 1.0  # it became worse
+    physicist = trials.answers(study)[0]
+    assert (physicist.text, physicist.tone) == ("Chip is at no point good enough.", "bad")

@@ -67,6 +67,7 @@ def ended(run: RunFolder, ends: Ends, start: float = 0.5) -> RunFolder:
                 system[quantity]["non_finite"] = list(chips).count(None)
         gone = [chip for chip, value in enumerate(chips) if value is None]
         system["diverged"] = {"updates": 4, "chips": gone} if gone else None
+    said["constant"] = {"accuracy": 0.3 if classes else None, "loss": 0.7}
     said["differences"] = [*differences(ends, "accuracy" if classes else "loss")]
     found = RunFolder(run.path, Summary.model_validate(said), run.config)
     found.metrics = metrics
@@ -322,3 +323,39 @@ def test_differences_say_how_many_seeds_are_lost() -> None:
         ["4", "+10.00", "+5.00 to +15.00", "3 of 3 (2 not finite)"],
         ["8", "not finite", "-", "0 of 0 (5 not finite)"],
     ]
+
+
+# ---- having learned nothing --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["full", "regression"])
+def test_what_is_no_better_than_a_constant_answer_or_than_the_start_is_never_good(folders: Folders, kind: str) -> None:
+    """A constant answer has 0.3 (a loss of 0.7), the untrained network 0.5; all systems end alike."""
+    for end, start, bar in (([0.3, 0.3], 0.1, "a constant answer ("), ([0.4, 0.4], 0.5, "the untrained network (")):
+        run = ended(folders(kind), {"substrate": end, "digital": end[:1], "exact": end[:1]}, start=start)
+        physicist, _, researcher = answers(run)
+        assert re.match(rf"No: it reaches .*, no better than {re.escape(bar)}", physicist.text), physicist.text
+        assert (physicist.tone, researcher.tone) == ("bad", "bad")
+        assert researcher.text.startswith("None on these machines")
+    fine = ended(folders(kind), {"substrate": [0.9, 0.9], "digital": [0.9], "exact": [0.9]})
+    assert answers(fine)[0].tone == "good"
+    assert any(line.startswith("The best constant answer has ") for line in answers(fine)[0].reasons)
+
+
+def test_what_may_be_a_constant_answer_is_undecided(folders: Folders) -> None:
+    sure = {"mean": 0.4, "low": 0.29, "high": 0.5, "over_sequences": None, "over_chips": None}
+    run = ended(folders("full"), {"substrate": [0.4, 0.4], "digital": [0.4], "exact": [0.4]}, start=0.1)
+    unsure = changed(run, lambda systems: systems["substrate"]["accuracy"].update(uncertainty=sure))
+    unsure.metrics = run.metrics
+    physicist, _, researcher = answers(unsure)
+    assert physicist.text.startswith("Undecided: it reaches 40.0%")
+    assert physicist.text.endswith("; that is not surely better than a constant answer (30.0%).")
+    assert physicist.tone == "unsure"
+    assert researcher.text == "Fpe is undecided on these machines." or "undecided" in researcher.text
+
+
+def test_reaching_what_a_constant_answer_has_is_not_green(folders: Folders) -> None:
+    run = ended(folders("full"), {"substrate": [0.2, 0.2], "digital": [0.2], "exact": [0.2]}, start=0.1)
+    architect = answers(run)[1]
+    assert architect.text.endswith("But a constant answer does so too: no learning is seen in it.")
+    assert architect.tone == "bad"

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from hwsim.accounts.memory import LEARNING
-from hwsim.columns import COLUMNS, GROUPS, NUMBERS, OF_A_SEQUENCE, REPORTED, TEXTS, WHOLES, memory_column
+from hwsim.columns import BESIDE, COLUMNS, GROUPS, NUMBERS, OF_A_SEQUENCE, REPORTED, TEXTS, WHOLES, memory_column
 from hwsim.columns import SUMMARY as STATISTICS
 from hwsim.config.grid import Grid
 from hwsim.errors import OutputError
@@ -87,7 +87,7 @@ def frame(grid: Grid, trials: Trials) -> tuple[pd.DataFrame, Asked]:
     for kept in trials.kept():
         point, at = divmod(kept.number, len(grid.seeds))
         for row in rows(kept, {**grid.labels(point), "seed": grid.seeds[at]}):
-            asked |= {(row["system"], name) for name in NUMBERS if name in row}
+            asked |= {(row["system"], name) for name in NUMBERS if name in row and name not in BESIDE}
             for column, values in columns.items():
                 values.append(row.get(column))
     return pd.DataFrame({name: _typed(name, values) for name, values in columns.items()}), asked
@@ -99,8 +99,10 @@ def rows(kept: KeptTrial, labels: Fields) -> Iterator[Fields]:
     if kept.summary is None:
         yield begin
         return
-    for name, system in json.loads(kept.summary)["systems"].items():
-        whole = {**begin, "system": name, **_of_system(system)}
+    summary = json.loads(kept.summary)
+    constant = {f"constant_{name}": value for name, value in (summary.get("constant") or {}).items()}
+    for name, system in summary["systems"].items():
+        whole = {**begin, "system": name, **constant, **_of_system(system)}
         for chip in range(system["chips"]):
             yield {**whole, **_of_chip(system, chip)}
 
