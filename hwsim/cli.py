@@ -159,7 +159,7 @@ def study(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run or of a study.")],
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, of a study, or of limits.")],
     out: Annotated[
         Path | None,
         typer.Option("--out", help="The file; otherwise report.html, or one named after what is asked, in the folder."),
@@ -169,7 +169,7 @@ def report(
     to_loss: ToLoss = None,
     budget: Budget = None,
 ) -> None:
-    """Write one HTML file that shows and explains the results of a run or a study, or its results so far.
+    """Write one HTML file that shows and explains the results of a run, a study or its results so far, or of limits.
 
     It needs no network. What --to-accuracy, --to-loss or --budget asks is answered on the terminal as well, and has a
     page of its own.
@@ -178,6 +178,7 @@ def report(
     from hwsim.reports import html, trials
     from hwsim.reports.reached import Question
     from hwsim.results import reading
+    from hwsim.results.limits_folder import LimitsFolder
     from hwsim.results.run_folder import RunFolder
 
     asked = _question(to_accuracy, to_loss, budget)
@@ -187,6 +188,8 @@ def report(
             page = html.of_run(results, asked)
             if asked != Question():
                 questions.of_run(results, asked, Terminal())
+        elif isinstance(results, LimitsFolder):
+            page = html.of_limits(results)
         else:
             page = html.of_study(results, asked)
             if results.progress is not None:

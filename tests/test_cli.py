@@ -29,8 +29,7 @@ from hwsim import cli, documents, tasks
 from hwsim.config import hardware
 from hwsim.config.experiment import Experiment
 from hwsim.errors import ConfigError
-from hwsim.reports import limits
-from hwsim.results import run_folder
+from hwsim.results import limits_folder, run_folder
 from hwsim.tasks import adding, copy, random
 
 TINY = """\
@@ -575,7 +574,9 @@ def test_limits_are_ranked_and_kept_in_a_folder(command: Command) -> None:
     assert "By the cosine of the gradient" in said.out
     assert "Measured over 2 seeds of 1 chip" in said.out
     assert "Results are in runs/tiny_limits" in said.out
-    assert sorted(path.name for path in Path("runs/tiny_limits").iterdir()) == sorted(limits.FILES)
+    assert sorted(path.name for path in Path("runs/tiny_limits").iterdir()) == sorted(
+        [*limits_folder.FILES, "SHA256SUMS"]
+    )
 
 
 def test_limits_that_cannot_be_found_leave_nothing(command: Command) -> None:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 import hwsim
 from hwsim.errors import OutputError, ResultsError
-from hwsim.reports import answers, efficiency, reached, study_reached, tables, trials
+from hwsim.reports import answers, efficiency, limits, reached, study_reached, tables, trials
 from hwsim.reports.comparison import ComparedRuns, differences, doubts, remarks
 from hwsim.reports.comparison import metrics as comparison_metrics
 from hwsim.reports.exponents import exponents
@@ -30,6 +30,7 @@ from hwsim.reports.figures.purposes import purposes
 from hwsim.reports.figures.timeline import timeline
 from hwsim.reports.reached import Question
 from hwsim.reports.tables import Table
+from hwsim.results.limits_folder import FIGURE, VALUES, LimitsFolder
 from hwsim.results.run_folder import RunFolder
 from hwsim.results.study_folder import STUDY, StudyFolder
 from hwsim.results.summary import ConstantAnswer
@@ -172,6 +173,33 @@ def of_study(study: StudyFolder, asked: Question | None = None) -> str:
     )
 
 
+def of_limits(found: LimitsFolder) -> str:
+    """The report of what limits a machine."""
+    result = found.limits
+    return _page(
+        "what limits a machine",
+        title=result.name,
+        about=f"{result.rule} on {result.machine}",
+        warnings=[],
+        answers=[],
+        sections=limits_sections(found),
+        facts=[("made by", f"report by hwsim {hwsim.__version__}"), ("values", f"{VALUES} in the folder")],
+        config=_text(found.path / "config.yaml"),
+    )
+
+
+def limits_sections(found: LimitsFolder) -> list[PageSection]:
+    """The ranked table and the figure of what limits a machine, and what its sentences say."""
+    return [
+        PageSection(
+            "limits",
+            "What limits the machine",
+            tables=[Sheet(limits.table(found.limits), note=" ".join(limits.sentences(found.limits)))],
+            drawings=[_adopted(FIGURE.removesuffix(".svg"), found.figure, found.path / FIGURE)],
+        )
+    ]
+
+
 def study_sections(study: StudyFolder, taken: Sequence[Table] | None = None) -> list[PageSection]:
     """The tables and figures of a study.
 
@@ -213,12 +241,12 @@ def _identifier(name: str) -> str:
     return f"figure-{re.sub(r'[^A-Za-z0-9_-]', '-', name)}"
 
 
-def _adopted(name: str, svg: str) -> Drawing:
+def _adopted(name: str, svg: str, file: Path | None = None) -> Drawing:
     try:
         return adopted(svg, _identifier(name), name.replace("_", " "))
     except ParseError as error:
         raise ResultsError(
-            f"figures/{name}.svg is not a drawing ({error}); the study's own command makes it again"
+            f"{file or f'figures/{name}.svg'} is not a drawing ({error}); the command that made it makes it again"
         ) from None
 
 

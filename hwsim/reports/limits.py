@@ -11,6 +11,7 @@ from hwsim.config.experiment import Experiment
 from hwsim.printing import Terminal
 from hwsim.reports.plus_minus import plus_minus
 from hwsim.reports.tables import NOTHING, Table, TableCell, TableRow, put
+from hwsim.results import limits_folder
 from hwsim.results.limits import CHANGES, DOUBLED, OFF, Limit, Limits, Measure
 from hwsim.results.paired import CONFIDENCE, PairedDifference
 
@@ -120,9 +121,6 @@ def _many(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-FILES = ("config.yaml", "limits.json", "limits.csv", "values.csv", "limits.svg")
-
-
 def write(result: Limits, experiment: Experiment, folder: Path) -> None:
     """Write into an empty folder: what was asked, what was found in words, the ranked table, all values, a figure."""
     from hwsim.reports.figures.limits import svg
@@ -132,6 +130,7 @@ def write(result: Limits, experiment: Experiment, folder: Path) -> None:
     for name, frame in (("limits.csv", result.table), ("values.csv", result.values)):
         frame.to_csv(folder / name, index=False, lineterminator="\n")
     (folder / "limits.svg").write_text(svg(result), encoding="utf-8")
+    limits_folder.seal(folder)
 
 
 def summary(result: Limits) -> dict[str, object]:

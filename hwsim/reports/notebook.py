@@ -8,6 +8,7 @@ from markupsafe import Markup, escape
 
 from hwsim.reports import answers, html, tables, trials
 from hwsim.reports.figures.canvas import Drawing
+from hwsim.results.limits_folder import LimitsFolder
 from hwsim.results.run_folder import RunFolder
 from hwsim.results.study_folder import StudyFolder
 
@@ -18,12 +19,15 @@ def figures(results: RunFolder | StudyFolder) -> dict[str, Drawing]:
     return {drawing.name: drawing for section in sections for drawing in section.drawings}
 
 
-def shown(results: RunFolder | StudyFolder) -> str:
-    """What a notebook shows of a run or a study: what to beware of, its tables and its figures."""
+def shown(results: RunFolder | StudyFolder | LimitsFolder) -> str:
+    """What a notebook shows of a run, a study or limits: what to beware of, its tables and its figures."""
     if isinstance(results, RunFolder):
         title, sections = results.summary.name, html.run_sections(results)
         warnings = [*results.doubts, *answers.warnings(results.systems)]
         remarks = tables.remarks(results.systems)
+    elif isinstance(results, LimitsFolder):
+        title, sections = results.limits.name, html.limits_sections(results)
+        warnings, remarks = [], []
     else:
         title, sections = f"{results.path.name}: {trials.outline(results)}", html.study_sections(results)
         warnings, remarks = trials.warnings(results), []

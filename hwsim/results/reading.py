@@ -1,4 +1,4 @@
-"""Reading a folder of results, of a run or of a study."""
+"""Reading a folder of results: of a run, of a study, or of what limits a machine."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hwsim.errors import HwsimError, ResultsError
-from hwsim.results import run_folder, study_folder
+from hwsim.results import limits_folder, run_folder, study_folder
+from hwsim.results.limits_folder import LimitsFolder
 from hwsim.results.run_folder import RunFolder
 from hwsim.results.study_folder import StudyFolder
 
 
-def read(path: str | Path) -> RunFolder | StudyFolder:
-    """The folder of a run, or of a study; the study may still be running, or have been stopped.
+def read(path: str | Path) -> RunFolder | StudyFolder | LimitsFolder:
+    """The folder of a run, of a study, or of limits; the study may still be running, or have been stopped.
 
     Raises:
-        ResultsError: the folder is neither, is damaged, is of another version, or cannot be read.
+        ResultsError: the folder is none of them, is damaged, is of another version, or cannot be read.
     """
     folder = Path(path)
-    return study_folder.read(folder) if study_folder.is_study(folder) else run_folder.read(folder)
+    if study_folder.is_study(folder):
+        return study_folder.read(folder)
+    return limits_folder.read(folder) if limits_folder.is_limits(folder) else run_folder.read(folder)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,12 +18,14 @@ from hwsim import tasks
 from hwsim.config import experiment as config
 from hwsim.config.experiment import Experiment
 from hwsim.documents import Document
-from hwsim.errors import ConfigError, MemoryEstimateError
+from hwsim.errors import ConfigError, MemoryEstimateError, ResultsError
 from hwsim.experiments import limits as experiments
 from hwsim.experiments.limits import Lineup, limits
 from hwsim.experiments.rehearsal import rehearse
 from hwsim.imperfection import Found, found
+from hwsim.reports import html
 from hwsim.reports import limits as report
+from hwsim.results import checksums, limits_folder, reading
 from hwsim.results.limits import CHANGES, COSINE, DOUBLED, LOSS, OFF, Limits, Method, limit
 
 SMALL: dict[str, Any] = {
@@ -265,7 +268,7 @@ def test_a_difference_has_as_many_places_as_its_interval() -> None:
 def test_the_folder_has_what_was_found(measured: Limits, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     report.write(measured, small(machine=DOMINANT), tmp_path / "out")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == set(report.FILES)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*limits_folder.FILES, "SHA256SUMS"}
     said = json.loads((tmp_path / "out" / "limits.json").read_text())
     assert said["ranked"]["cosine"]["off"][0] == "output noise of tiles"
     assert said["seeds"] == [5, 6, 7]
@@ -278,3 +281,65 @@ def test_the_folder_has_what_was_found(measured: Limits, tmp_path: Path) -> None
     assert one.set_index("measure")["rank"]["cosine"] == 1
     assert config.load(tmp_path / "out" / "config.yaml").machine.parts.tiles.output_noise == 0.03
     assert "output noise of tiles" in (tmp_path / "out" / "limits.svg").read_text()
+
+
+def test_a_folder_is_read_back_to_the_last_bit(measured: Limits, tmp_path: Path) -> None:
+    report.write(measured, small(machine=DOMINANT), tmp_path)
+    found_ = hwsim.read(tmp_path)
+    assert isinstance(found_, limits_folder.LimitsFolder)
+    assert found_.limits._replace(base={}, limits=[]) == measured._replace(base={}, limits=[])
+    pd.testing.assert_frame_equal(found_.values, measured.values)
+    pd.testing.assert_frame_equal(found_.table, measured.table)
+    assert report.sentences(found_.limits) == found_.says["says"]
+    page = html.of_limits(found_)
+    assert "what limits one_flaw under fpe" in page
+    assert report.sentences(measured)[0] in page
+    assert report.sentences(measured)[0] in found_._repr_html_()
+
+
+def test_lost_chips_and_their_seeds_are_read_back(measured: Limits, tmp_path: Path) -> None:
+    base = {name: values.copy() for name, values in measured.base.items()}
+    base[LOSS.name][1, 0] = np.nan
+    report.write(measured._replace(base=base), small(machine=DOMINANT), tmp_path)
+    again = hwsim.read(tmp_path).limits.base
+    assert {name: values.tobytes() for name, values in again.items()} == {n: v.tobytes() for n, v in base.items()}
+
+
+def test_a_changed_folder_is_refused(measured: Limits, tmp_path: Path) -> None:
+    for name in limits_folder.FILES:
+        folder = tmp_path / name
+        folder.mkdir()
+        report.write(measured, small(machine=DOMINANT), folder)
+        (folder / name).write_bytes((folder / name).read_bytes() + b" ")
+        with pytest.raises(ResultsError, match=f"{name} is not as it was written"):
+            reading.read(folder)
+        (folder / "SHA256SUMS").unlink()
+        with pytest.raises(ResultsError, match="is incomplete: SHA256SUMS is missing"):
+            reading.read(folder)
+
+
+DAMAGE: dict[str, tuple[str, Any]] = {
+    "cut": ("limits.json", lambda text: text[:50]),
+    "another type": ("limits.json", lambda text: "[]"),
+    "chips that are not there": ("limits.json", lambda text: text.replace('"chips": 2', '"chips": 3')),
+    "chips by word": ("limits.json", lambda text: text.replace('"chips": 2', '"chips": "2"')),
+    "names that are none": ("limits.json", lambda text: text.replace('"name": "output noise of tiles"', '"name": 3')),
+    "a row less": ("values.csv", lambda text: text.rpartition("\n")[0].rpartition("\n")[0]),
+    "no numbers": ("values.csv", lambda text: text.replace("0.", "zero")),
+    "no columns": ("values.csv", lambda text: ""),
+    "other columns": ("values.csv", lambda text: text.replace("chip", "chop")),
+    "no mapping": ("config.yaml", lambda text: "3"),
+    "no drawing": ("limits.svg", lambda text: "drawing"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_folder_with_new_checksums_is_refused(measured: Limits, tmp_path: Path, kind: str) -> None:
+    report.write(measured, small(machine=DOMINANT), tmp_path)
+    name, change = DAMAGE[kind]
+    before = (tmp_path / name).read_text()
+    (tmp_path / name).write_text(change(before))
+    assert (tmp_path / name).read_text() != before
+    checksums.write(tmp_path, limits_folder.FILES)
+    with pytest.raises(ResultsError, match=re.escape(str(tmp_path))):
+        html.of_limits(reading.read(tmp_path))  # type: ignore[arg-type]
