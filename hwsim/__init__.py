@@ -8,13 +8,19 @@
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Limits", "Run", "RunFolder", "StudyFolder", "__version__", "limits", "load", "read", "run"]
+__all__ = [
+    "Estimate", "Limits", "LimitsFolder", "Run", "RunFolder", "StudyFolder", "__version__",
+    "estimate", "limits", "load", "read", "run", "study",
+]  # fmt: skip
 
 if TYPE_CHECKING:
-    from hwsim.config.experiment import load
+    from hwsim.config.settings import load
+    from hwsim.experiments.estimate import Estimate, estimate
     from hwsim.experiments.limits import limits
     from hwsim.experiments.run import Run, run
+    from hwsim.experiments.study.from_python import study
     from hwsim.results.limits import Limits
+    from hwsim.results.limits_folder import LimitsFolder
     from hwsim.results.reading import read
     from hwsim.results.run_folder import RunFolder
     from hwsim.results.study_folder import StudyFolder
@@ -34,12 +40,20 @@ def __getattr__(name: str) -> Any:
         from hwsim.experiments import limits as found
 
         return getattr(found, name)
-    if name in ("read", "RunFolder", "StudyFolder"):
+    if name in ("estimate", "Estimate"):
+        from hwsim.experiments import estimate as estimated
+
+        return getattr(estimated, name)
+    if name == "study":
+        from hwsim.experiments.study.from_python import study
+
+        return study
+    if name in ("read", "LimitsFolder", "RunFolder", "StudyFolder"):
         from hwsim.results import reading
 
         return getattr(reading, name)
     if name == "load":
-        from hwsim.config.experiment import load
+        from hwsim.config.settings import load
 
         return load
     raise AttributeError(f"module 'hwsim' has no attribute {name!r}")

@@ -101,10 +101,30 @@ def path_of(source: str | Path, *kinds: str) -> Path:
     beside, what = f"{name}.yaml", CALLED[kinds[0]] if len(kinds) == 1 else "name"
     if documents.is_file(beside):
         raise ConfigError(f"no file {name!r}; did you mean {beside!r}?")
+    _refuse_results(name)
     with suppress(OSError, ValueError):
         if Path(name).parent != Path() or Path(name).is_dir():
             return Path(name)
     raise ConfigError(f"no file {documents.cut(repr(name))}, and {documents.unknown(what, name, list(shipped))}")
+
+
+_OF_RESULTS = {"summary.json": "config.yaml", "limits.json": "config.yaml", "study.yaml": "study.yaml"}
+"""Files that only folders of results have, and the file there that was asked."""
+
+
+def _refuse_results(name: str) -> None:
+    """Refuse a folder of results where a file is asked for.
+
+    Raises:
+        ConfigError: it is one; the message says what reads it.
+    """
+    with suppress(OSError, ValueError):
+        for mark, asked in _OF_RESULTS.items():
+            if Path(name, mark).is_file():
+                raise ConfigError(
+                    f"{name} is a folder of results: `hwsim report {name}` shows it, and in Python "
+                    f"`hwsim.read({name!r})` reads it; what was asked is {Path(name, asked)}"
+                )
 
 
 def opened(document: Document, kind: str) -> Document:

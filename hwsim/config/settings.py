@@ -1,7 +1,8 @@
-"""Settings on the command line: `--set KEY=VALUE` and `--expect KEY=SHARE`."""
+"""Settings beside a file: `--set KEY=VALUE` and `--expect KEY=SHARE` on the command line, `set` in Python."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,25 @@ from hwsim.config.experiment import Experiment
 from hwsim.documents import Document, Mark
 from hwsim.errors import ConfigError
 from hwsim.machine import Expectations
+
+
+def load(source: str | Path | Mapping[str, Any], *, set: Mapping[str, Any] | None = None) -> Experiment:  # noqa: A002
+    """The experiment that a YAML file describes, a mapping with the same keys, or a shipped one by its name.
+
+    Args:
+        set: other values for some of its keys, by dotted key, as `--set` takes them: `{"machine.parts.adc.bits": 6}`.
+
+    Raises:
+        ConfigError: all problems of the file, of the machine and device files that it names, and of the settings, one
+            per line.
+    """
+    if not set:
+        return experiment.load(source)
+    changes = []
+    for key, value in documents.plain(dict(set)).items():
+        mark = Mark(f"set {key}", 0, 0)
+        changes.append(dotted.KeyChange(key, value, mark, mark))
+    return _with(source, changes)
 
 
 def load_with_settings(file: str | Path, settings: list[str]) -> Experiment:
@@ -24,12 +44,20 @@ def load_with_settings(file: str | Path, settings: list[str]) -> Experiment:
     """
     if not settings:
         return experiment.load(file)
-    document = documents.read(files.path_of(file, "configs/experiments"))
     changes = []
     for setting in settings:
         key, value = _pair("--set", setting)
         mark = Mark(f"--set {setting}", 0, 0)
         changes.append(dotted.KeyChange(key, value, mark, mark))
+    return _with(file, changes)
+
+
+def _with(source: str | Path | Mapping[str, Any], changes: list[dotted.KeyChange]) -> Experiment:
+    """The experiment of a file or a mapping, with these changes."""
+    if isinstance(source, Mapping):
+        document = Document("experiment", documents.plain(source))
+    else:
+        document = documents.read(files.path_of(source, "configs/experiments"))
     whole, wrong = dotted.changed(document, changes)
     documents.complain(wrong)
     return experiment.compose(whole)

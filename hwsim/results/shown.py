@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hwsim.reports.answers import Answer
     from hwsim.results.run_folder import RunFolder
 
 
@@ -16,6 +17,17 @@ class Shown(ABC):
     @abstractmethod
     def opened(self) -> AbstractContextManager[RunFolder]:
         """The results as they stand in a folder; it may be gone afterwards."""
+
+    @property
+    def answers(self) -> list[Answer]:
+        """What is answered to the device physicist, the chip architect and the learning researcher.
+
+        Each answer has a `question`, a `text`, and its `reasons`.
+        """
+        from hwsim.reports import answers  # when they are asked for: it loads Matplotlib
+
+        with self.opened() as folder:
+            return answers.answers(folder)
 
     @property
     def figures(self) -> dict[str, Any]:
