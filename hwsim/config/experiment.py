@@ -78,11 +78,20 @@ class SystemOptions(BaseModel, extra="forbid"):
 
 
 class Learner(SystemOptions):
-    """A learning rule on a machine, with an update scheme of its own."""
+    """A learning rule on a machine, with an update scheme and a factor of learning rates of its own."""
 
     update: Annotated[
         updates.AnyOptions | None,
         Field(description="how its gradients become weights; by default as `training.update` says"),
+    ] = None
+    recurrent_factor: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            allow_inf_nan=False,
+            description="learning rate of its recurrent parameters, relative to the others; by default as "
+            "`training.recurrent_factor` says. With 0 they keep their initial values, as a control",
+        ),
     ] = None
 
 
@@ -173,6 +182,13 @@ class Experiment(SystemOptions):
             return None
         return updates.build(system.update or self.training.update)
 
+    def of(self, system: Learner) -> Experiment:
+        """The experiment as a system carries it out, with the system's own factor of learning rates."""
+        if self.training is None or system.recurrent_factor is None:
+            return self
+        training = self.training.model_copy(update={"recurrent_factor": system.recurrent_factor})
+        return self.model_copy(update={"training": training})
+
     def systems(self) -> dict[str, Learner]:
         """All systems by name: the substrate first, then the references."""
         machine = self._limited(self.machine)
@@ -181,6 +197,7 @@ class Experiment(SystemOptions):
             reference.name: Learner.model_construct(
                 learning=reference.learning,
                 update=reference.update,
+                recurrent_factor=reference.recurrent_factor,
                 machine=self._limited(reference.machine),
                 chips=reference.chips or self.chips,
             )

@@ -140,7 +140,7 @@ class System:
     """What the operations of its machines do to values."""
 
     def __init__(self, experiment: Experiment, name: str, options: Learner, dataset: Dataset, target: Gradient) -> None:
-        self.experiment, self.name, self.options = experiment, name, options
+        self.experiment, self.name, self.options = experiment.of(options), name, options
         self.dataset = dataset._replace(
             train=networks.judged(experiment.network, dataset.train),
             test=networks.judged(experiment.network, dataset.test),

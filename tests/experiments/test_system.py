@@ -398,3 +398,15 @@ def test_the_number_of_parameters_is_known_beforehand(network):
     made, options = built(network, learned, episode), networks.Options.model_validate(NETWORKS[network])
     count = sum(trainable.master.value[0].size for trainable in made.trainables)
     assert networks.parameters(options, episode.width, episode.outputs) == count
+
+
+def test_a_reference_with_frozen_recurrent_weights_is_that_experiment_with_them_frozen():
+    """The same losses as of a run whose own factor is 0; other ones than the substrate's, but for the first."""
+    training = {"optimizer": {"name": "sgd", "rate": 0.3}, "batch": 8, "steps": 3}
+    frozen = {"name": "frozen", "machine": "ideal", "learning": {"name": "eprop"}, "recurrent_factor": 0}
+    beside = run(experiment(learner="eprop", network="tanh", training=training, references=[frozen]))
+    alone = run(experiment(learner="eprop", network="tanh", training={**training, "recurrent_factor": 0}))
+    found = beside.metrics.set_index("system").test_loss
+    assert found["frozen"].tolist() == alone.metrics.test_loss.tolist()
+    assert found["frozen"].iloc[0] == found["substrate"].iloc[0]
+    assert found["frozen"].iloc[-1] != found["substrate"].iloc[-1]
