@@ -169,7 +169,7 @@ class Circuit(Cell):
         if text.threshold is not None:
             raise CapabilityError(
                 f"{self.name}: the state of {text.name} has its spikes, which do not go on to the next state, so its "
-                " Jacobian has no inverse; take a rule that needs none, such as bptt, eprop or rtrl, or neurons "
+                "Jacobian has no inverse; take a rule that needs none, such as bptt, eprop or rtrl, or neurons "
                 "without a threshold"
             )
         return super().inverse_transposed(at, v)
