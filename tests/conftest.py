@@ -52,7 +52,22 @@ UNDONE: dict[str, Any] = {
     "layers": [{"cell": {"name": "rev_gru", "units": 3, "forgets": 3}, "readout": {"hidden": [5]}}] * 2
 }
 """Cells whose steps can be undone, with states in fixed point, which coarse formats do not hold."""
-ALL_NETWORKS = {**NETWORKS, "sparse": SPARSE, "undone": UNDONE}
+_LIF: dict[str, Any] = {"units": 5, "decay": 0.9, "threshold": 0.3, "gain": 2.0}
+SPIKING: dict[str, Any] = {
+    "lif": {"layers": [{"cell": {"name": "lif", **_LIF}, "readout": {"hidden": [5]}}] * 2},
+    "alif": {
+        "layers": [
+            {
+                "cell": {"name": "alif", **_LIF, "beta": 0.1, "adaptation_decay": 0.97, "refractory": 2},
+                "readout": {"hidden": [5]},
+            },
+            {"cell": {"name": "alif", **_LIF, "beta": 0.1, "adaptation_decay": 0.97, "readout_decay": 0.8}},
+        ]
+    },
+    "liquid": {"layers": [{"cell": {"name": "liquid", "units": 4, "threshold": 0.1, "gain": 2.0}}]},
+}
+"""Cells whose neurons fire, some of them with a leaky readout."""
+ALL_NETWORKS = {**NETWORKS, **SPIKING, "sparse": SPARSE, "undone": UNDONE}
 MIXED: dict[str, Any] = {
     "layers": [
         {**LRU, "readout": {"project": 7, "norm": True, "hidden": [5, 6], "width": 3}},
@@ -111,6 +126,21 @@ def cases(networks: Iterable[Any], machines: Iterable[Any]) -> list[tuple[str, A
     """Every rule with each of these networks, or with its own one, on the machines that have what they ask for."""
     found = list(machines)
     return [(*pair, on) for pair in pairs(networks) for on in found if fits(*pair, on)]
+
+
+def spiking_cases(machines: Iterable[Any]) -> list[tuple[str, Any, Any]]:
+    """Rules with networks of spiking cells that they take, on the machines that have what they ask for."""
+    learners = ("bptt", "fpe", "fpe_anchored", "eprop random", "rtrl", "fptt", "one_step")
+    refused = {(learner, "liquid") for learner in ("eprop random", "rtrl")}  # its units have no rows of their own
+    return [
+        (learner, network, on)
+        for learner in learners
+        for network in SPIKING
+        for on in machines
+        if (learner, network) not in refused
+        and fits(learner, network, on)
+        and not (network == "liquid" and learner.startswith("fpe") and on != "ideal")  # J is singular once rounded
+    ]
 
 
 def fits(learner: str, network: Any, on: Any) -> bool:

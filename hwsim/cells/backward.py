@@ -56,13 +56,18 @@ class Adjoints:
         return error
 
     def back(self, node: Node, position: int, error: Signal | None) -> Signal | None:
-        """The error at an operand, from the one at the result; wires that one wire fanned out to are summed."""
+        """The error at an operand, from the one at the result; wires that one wire fanned out to are summed.
+
+        None where the derivative is cut.
+        """
         derivative = node.operation.derivative
         if derivative is None:
             raise CapabilityError(
                 f"{node.operation.name} has no derivative, so a cell that uses it writes its own products"
             )
-        part: Signal = derivative.back(node, position, error)
+        part: Signal | None = derivative.back(node, position, error)
+        if part is None:
+            return None
         return total(part) if node.operands[position].width == 1 < part.width else part
 
     def _joined(self, signal: Signal, nodes: list[Node]) -> Signal | None:

@@ -10,6 +10,7 @@ from hwsim.cells.factor import Factor
 from hwsim.errors import CapabilityError
 from hwsim.machine import Accumulator, Machine, Register, Signal, Trainable, Workspace
 from hwsim.operations import identity, project, solve
+from hwsim.operations.derivative import Node
 from hwsim.records import Shape
 
 
@@ -41,6 +42,7 @@ class Cell(ABC):
         width: wires of the state.
         trainables: its parameters.
         dense: whether the product of Jacobians is a matrix, rather than one number per mode.
+        emits: whether the readout sees what `emitted` makes of the state, such as spikes, and not wires of it.
         traced_blocks: how many of these, the first ones, change with parameters; None if all do.
         gained: whether J is diagonal, and the error at the drive is γδ, with a real gain γ per mode: then rules may
             carry γδ in place of δ, see `accumulate_gained`.
@@ -52,6 +54,7 @@ class Cell(ABC):
     width: int
     blocks = 1
     traced_blocks: int | None = None
+    emits = False
     gained = False
     forgets: int | None = None
     fraction = 0
@@ -68,6 +71,14 @@ class Cell(ABC):
     @abstractmethod
     def recall(self, before: Signal, x: Signal, h: Signal) -> Any:
         """The operating point of a step, from the state before it, the input, and the state `h` after it."""
+
+    def emitted(self, h: Signal) -> Node:
+        """What the readout sees of the state of a cell that `emits`, with the operation that made it.
+
+        Raises:
+            CapabilityError: the readout sees wires of the state.
+        """
+        raise CapabilityError(f"{self.name} emits nothing: the readout sees its state")
 
     def forgotten(self, at: Any) -> Signal:
         """What a step that can be undone forgot of the state before it: `forgets` bits on each wire.

@@ -76,7 +76,7 @@ class Derived(Cell):
             for position, operand in enumerate(node.operands):
                 if id(operand) in changes:
                     part = node.operation.derivative.along(node, position, changes[id(operand)])
-                    change = part if change is None else change + part
+                    change = part if change is None else change if part is None else change + part
             if change is not None:
                 changes[id(node.result)] = change
         return changes[id(at.new)]

@@ -12,6 +12,7 @@ from hwsim.errors import CapabilityError
 from hwsim.machine import Signal
 from hwsim.operations import held, join, pad, sparse, take
 from hwsim.operations.derivative import Elementwise, Node
+from hwsim.operations.neurons import BLOCKWISE
 
 PRODUCTS = (held.read, sparse.read)
 """Products with matrices, which mix units."""
@@ -41,6 +42,8 @@ def _keeps_units_apart(node: Node, units: int) -> bool:
         return False
     if operation in PRODUCTS:
         return widths[0] == units
+    if operation in BLOCKWISE:
+        return True
     if operation in (join, take, pad):
         return not any(constant % units for constant in node.constants)
     return len(set(widths)) == 1 and (operation is held.gain or isinstance(operation.derivative, Elementwise))

@@ -339,6 +339,22 @@ PUBLISHED: dict[type[BaseModel], tuple[Published, ...]] = {
                 ("noise", _READ_ERROR, 10.0),
             )
         ),
+        Published("spiking.update", "J", *_NEAREST, margin=100),
+        Published(
+            "spiking.spike",
+            "J",
+            Limit(1.61e-15, "a neuron at 28 nm, Besrour et al., arXiv:2408.07734, 2024"),
+            Limit(3.6e-12, "at 30 Hz, a neuron at 65 nm, IEEE TCAS-II, 2023, doi:10.1109/TCSII.2023.3324584"),
+        ),
+        Published("spiking.time", "s", *_SETTLING, margin=100),
+        Published(
+            "spiking.mismatch",
+            "%",
+            None,
+            Limit(0.2, "of thresholds, Büchel et al., Sci. Rep. 2021, doi:10.1038/s41598-021-02779-x"),
+            3.0,
+        ),
+        Published("spiking.noise", "%", None, _READ_ERROR, 10.0),
         Published(
             "registers.energy",
             "J",

@@ -14,7 +14,6 @@ from hwsim.learning.update import Update
 from hwsim.machine import Matrix, Signal, Workspace
 from hwsim.networks import Layer, Level, Network
 from hwsim.networks.readout import Dense
-from hwsim.operations import pad
 from hwsim.records import WEIGHT_WRITE
 
 Feedback = Annotated[
@@ -47,7 +46,8 @@ class EProp(ForwardRule):
     readout that is one linear map W_out: there B starts at random and gets the gradient of W_outᵀ, by the same
     optimizer, with the same decay, so that both come to agree; layers below have fixed matrices.
 
-    Traces are not filtered as in networks whose readout is leaky (κ in the paper): readouts have no memory here.
+    Readouts have no memory here. Spiking cells may have a leaky one (κ in the paper) as a part of their state, whose
+    trace is the filtered trace of the paper; they have its spikes, surrogate slopes and adapting thresholds.
 
     Source: Bellec, Scherr, Subramoney, Hajek, Salaj, Legenstein and Maass, "A solution to the learning dilemma for
     recurrent networks of spiking neurons", Nature Communications 11:3625, 2020, equations 1 to 4.
@@ -113,8 +113,7 @@ class EProp(ForwardRule):
         matrix = self.to_state[layer]
         if self.options.feedback == "adaptive" and layer not in self.to_output:
             matrix.gradient.add_outer(kept[-1], error)  # of W_outᵀ: its input, and its error
-        signal, hidden = matrix @ error, layer.cell.width - layer.readout.visible
-        return pad(signal, 0, hidden) if hidden else signal
+        return layer.readout.unseen(kept, matrix @ error)
 
 
 def linear(layer: Layer) -> Dense | None:

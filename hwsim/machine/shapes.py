@@ -29,7 +29,8 @@ class Expectations(BaseModel, extra="forbid", frozen=True):
 
     The defaults are assumed, after runs of the shipped machines in the middle of training: the digits and the adding
     task showed inputs of 0.20 to 0.23, states and errors of 0.0003 to 0.015, conductances of 0.11 to 0.17, and wrote
-    1 to 7 % of the devices in an update.
+    1 to 7 % of the devices in an update. Spikes are those of 10 Hz at steps of 1 ms, the rate that Bellec et al. (Nat.
+    Commun. 11:3625, 2020) regularise towards.
     """
 
     input: Annotated[
@@ -38,6 +39,7 @@ class Expectations(BaseModel, extra="forbid", frozen=True):
     signal: Annotated[Fraction, Field(description="the same for all else that tiles read: states and errors")] = 0.004
     conductance: Annotated[Fraction, Field(description="mean conductance of devices, as a share of their range")] = 0.15
     written: Annotated[Fraction, Field(description="share of the devices that an update writes")] = 0.05
+    spikes: Annotated[Fraction, Field(description="share of spiking neurons that fire in a step")] = 0.01
 
 
 _ZERO = bytes(16)

@@ -29,6 +29,7 @@ from hwsim.units.multiplier import Multipliers
 from hwsim.units.neurons import NeuronCircuits
 from hwsim.units.ranges import scales
 from hwsim.units.register import AnalogRegister, leak
+from hwsim.units.spiking import CIRCUIT, SpikingNeurons
 from hwsim.units.tile import DeviceArrays, TileArray
 from hwsim.units.unit import Wire
 
@@ -85,6 +86,7 @@ class Chip(DigitalMachine):
         self.converters = Converters(self, parts.dac.bits, parts.adc.bits)
         self.circuits, self.wiring = Circuits(self, seed), Wiring(self)
         self.function_circuits = FunctionCircuits(self, parts.functions, self.circuits)
+        self.spiking = None if parts.spiking is None else SpikingNeurons(self, parts.spiking, self.circuits)
         self.clipped = {kind: defaultdict[str, list[int]](lambda: [0, 0]) for kind in ("dac", "adc", "analog")}
         self.neurons: dict[str, NeuronCircuits] = {}
         self.effective_bits: dict[str, int] = resolution(options.parts, self.format.bits)
@@ -109,6 +111,8 @@ class Chip(DigitalMachine):
             return None, operands
         if operation.wiring:
             return self.wiring, tuple(map(self.analog, operands))
+        if operation.circuit == CIRCUIT:
+            return self.spiking, tuple(map(self.digital if self.spiking is None else self.analog, operands))
         if operation.circuit is not None and not better_digital(operands):
             return self.function_circuits, tuple(map(self.analog, operands))
         return None, tuple(map(self.digital, operands))

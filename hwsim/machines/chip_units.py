@@ -13,6 +13,7 @@ from hwsim.records import ANALOG, Record
 from hwsim.units.multiplier import MultiplierPrices
 from hwsim.units.processor import DigitalPrices
 from hwsim.units.register import effective_bits
+from hwsim.units.spiking import CIRCUIT, KINDS, SpikingCircuits
 from hwsim.units.tile import TilePrices
 from hwsim.units.unit import Free, Priced
 
@@ -51,6 +52,9 @@ class ChipPrices:
             moves.adc.kind: parts.adc,
             moves.tile_adc.kind: Free(),
         }
+        self._spiking: SpikingCircuits | None = parts.spiking
+        if self._spiking is not None:
+            self.units |= dict.fromkeys(KINDS, self._spiking)
 
     def _unit(self, record: Record) -> Priced | None:
         """The analog unit that a record is of; None for the digital one."""
@@ -80,7 +84,11 @@ class ChipPrices:
         unit = self._unit(record)
         if unit is self._tiles and record.kind in WRITTEN:
             return 2
-        return int(unit is self._tiles or (record.kind == advance.kind and unit is not None))
+        if record.kind == advance.kind and unit is not None:
+            return 1
+        if self._spiking is not None and unit is self._spiking:
+            return int(self._spiking.activities(record))
+        return int(unit is self._tiles)
 
     def leakage(self) -> list[Leak]:
         return self.digital.leakage()
@@ -114,6 +122,11 @@ def errors(chip: Any, operation: Operation, rounding: float, limit: float) -> Un
         return UnitErrors("registers", limit * parts.registers.noise, 0.0, 0.0, rounding)
     if isinstance(operation, held.Held) and operation.multiplier is not None:
         section, name = parts.diagonals, chip.sharing.multiplier(operation)
+    elif operation.circuit == CIRCUIT:
+        spiking = parts.spiking
+        if spiking is None:
+            return UnitErrors("arithmetic", 0.0, 0.0, 0.0, rounding)
+        return UnitErrors("spiking", limit * spiking.noise, 0.0, spiking.mismatch, rounding)
     elif operation.circuit is not None:
         section, name = parts.functions, operation.circuit
     else:

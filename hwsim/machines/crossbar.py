@@ -24,6 +24,7 @@ from hwsim.units.neurons import Neurons
 from hwsim.units.periphery import Periphery
 from hwsim.units.ranges import Ranges
 from hwsim.units.register import StateRegisters
+from hwsim.units.spiking import SpikingCircuits
 from hwsim.units.tile import Tiles
 
 
@@ -41,6 +42,13 @@ class CrossbarParts(BaseModel, extra="forbid"):
         Neurons | None,
         Part("neurons"),
         Field(description="analog neurons that cells named `circuit` are; without, a digital unit integrates them"),
+    ] = None
+    spiking: Annotated[
+        SpikingCircuits | None,
+        Part("spiking"),
+        Field(
+            description="circuits of the cells lif, alif and liquid; without them the digital unit updates membranes"
+        ),
     ] = None
     verify: Annotated[Constant[Energy], Field(description="to read a device once while it is programmed")]
 

@@ -75,7 +75,8 @@ class Layer:
         with machine.part(name):
             self.cell = cells.build(machine, name, options.cell, inputs, uses)
             seen = cells.size(options.cell, inputs)
-            self.readout = Readout(machine, name, options.readout, seen.width, seen.visible, outputs)
+            emitted = self.cell.emitted if self.cell.emits else None
+            self.readout = Readout(machine, name, options.readout, seen.width, seen.visible, outputs, emitted)
         self.trainables = self.cell.trainables + self.readout.trainables
 
     def step(self, before: Signal, x: Signal, state: Register) -> tuple[Signal, Seen]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from hwsim import initial
 from hwsim.cells.factor import Factor
 from hwsim.machine import Accumulator, Bias, Gain, Machine, Matrix, Signal, Trainable
 from hwsim.operations import gate, ones, pad, relu, standardise, standardise_error, take
+from hwsim.operations.derivative import Node
 
 
 class NormOptions(BaseModel, extra="forbid"):
@@ -163,12 +165,50 @@ class Visible(Block):
         return take(change, 0, self._visible)
 
 
-class Readout:
-    """A chain of blocks: what a layer computes from its state without memory."""
+class Emitted(Block):
+    """What a cell emits, such as spikes, wire by wire of its units; errors go back to the state by its derivative."""
 
-    def __init__(self, machine: Machine, name: str, options: Options, state: int, visible: int, outputs: int) -> None:
+    def __init__(self, emitted: Callable[[Signal], Node]) -> None:
+        self._emitted, self.trainables = emitted, []
+
+    def forward(self, x: Signal) -> tuple[Signal, Node]:
+        node = self._emitted(x)
+        return node.result, node
+
+    def back(self, seen: Node, error: Signal, learn: bool, onward: bool) -> Signal | None:
+        if not onward:
+            return None
+        at_state: Signal = seen.operation.derivative.back(seen, 0, error)
+        return at_state
+
+    def along(self, seen: Node, change: Signal) -> Signal:
+        changed: Signal = seen.operation.derivative.along(seen, 0, change)
+        return changed
+
+
+class Readout:
+    """A chain of blocks: what a layer computes from its state without memory.
+
+    Args:
+        emitted: what the cell emits of a state; None if the first wires of the state are visible.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        name: str,
+        options: Options,
+        state: int,
+        visible: int,
+        outputs: int,
+        emitted: Callable[[Signal], Node] | None = None,
+    ) -> None:
         self.visible = visible
-        self.blocks: list[Block] = [] if visible == state else [Visible(state, visible)]
+        self.blocks: list[Block] = []
+        if emitted is not None:
+            self.blocks.append(Emitted(emitted))
+        elif visible != state:
+            self.blocks.append(Visible(state, visible))
         width = visible
         if options.project is not None:
             self.blocks.append(Dense(machine, f"{name} C", width, options.project))
@@ -197,6 +237,15 @@ class Readout:
             assert current is not None
             current = self.blocks[position].back(seen[position], current, learn, onward or position > 0)
         return current
+
+    def unseen(self, seen: list[Any], error: Signal) -> Signal:
+        """The error at the state, from one at what the readout sees of it."""
+        first = self.blocks[0]
+        if not isinstance(first, Visible | Emitted):
+            return error
+        at_state = first.back(seen[0], error, learn=False, onward=True)
+        assert at_state is not None, "it goes on to the state"
+        return at_state
 
     def along(self, seen: list[Any], changes: Changes) -> Changes:
         """The changes of the output with changes of the state, and with the parameters of the readout itself."""

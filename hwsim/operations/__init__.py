@@ -1,6 +1,6 @@
 """Operations: the words in which cells, networks and rules are written, each with what it computes, costs and needs."""
 
-from hwsim.operations import held, moves, sparse
+from hwsim.operations import held, moves, sparse, surrogate
 from hwsim.operations.elementwise import (
     add,
     at_least,
@@ -37,6 +37,7 @@ from hwsim.operations.elementwise import (
 )
 from hwsim.operations.fixed_point import forget, forgotten, remember, round_to
 from hwsim.operations.held import Held
+from hwsim.operations.neurons import Neuron, fire, fire_slope, membrane, quiet
 from hwsim.operations.operation import BY_KIND, BY_NAME, SPARSE, Binary, Operation, Size, Traffic, Unary, Work
 from hwsim.operations.reductions import (
     collect,
@@ -84,6 +85,7 @@ __all__ = [
     "SPARSE",
     "Binary",
     "Held",
+    "Neuron",
     "Operation",
     "Places",
     "Size",
@@ -101,6 +103,8 @@ __all__ = [
     "disperse_modes",
     "divide",
     "exp",
+    "fire",
+    "fire_slope",
     "flat",
     "forget",
     "forgotten",
@@ -115,6 +119,7 @@ __all__ = [
     "larger",
     "largest",
     "lookup",
+    "membrane",
     "moves",
     "multiply",
     "negate",
@@ -132,6 +137,7 @@ __all__ = [
     "project",
     "qr",
     "quantise",
+    "quiet",
     "reciprocal",
     "relu",
     "remember",
@@ -152,6 +158,7 @@ __all__ = [
     "standardise",
     "standardise_error",
     "subtract",
+    "surrogate",
     "take",
     "tanh",
     "tanh_slope",

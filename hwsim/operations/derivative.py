@@ -60,7 +60,7 @@ class Elementwise:
 
 
 class Linear:
-    """The derivative of an operation that is linear in its operands, from what it does and what its transpose does."""
+    """The derivative of an operation by what it does to errors and to changes; None where it is cut, or is zero."""
 
     def __init__(self, back: Callable[[Node, int, Any], Any], along: Callable[[Node, int, Any], Any]) -> None:
         self.back, self.along = back, along

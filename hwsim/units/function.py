@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from math import prod
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -37,6 +37,17 @@ class AnalogUnit(BaseModel, extra="forbid"):
     ] = 0.0
     gain_noise: Annotated[Fraction, Field(description="fresh: standard deviation of its gain from use to use")] = 0.0
     noise: Annotated[Fraction, Field(description="fresh: added to each output, as a share of full scale")] = 0.0
+
+
+class Imperfect(Protocol):
+    """What says how far circuits are off."""
+
+    @property
+    def mismatch(self) -> float: ...
+    @property
+    def gain_noise(self) -> float: ...
+    @property
+    def noise(self) -> float: ...
 
 
 class Functions(BaseModel, extra="forbid"):
@@ -166,7 +177,7 @@ class Circuits:
         self._spoil = machine.numerics.run(SPOIL)
         self.banks: dict[Any, Bank] = {}
 
-    def bank(self, key: Any, name: str, instances: tuple[int, ...], unit: AnalogUnit, apply: bool = True) -> Bank:
+    def bank(self, key: Any, name: str, instances: tuple[int, ...], unit: Imperfect, apply: bool = True) -> Bank:
         """The bank of that key, or a new one with the errors of `unit`."""
         bank: Bank | None = self.banks.get(key)
         if bank is None:

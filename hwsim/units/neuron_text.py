@@ -78,7 +78,7 @@ class Parameter(BaseModel, extra="forbid"):
         return self.spread if self.matching is None else self.matching.spread
 
 
-class Surrogate(BaseModel, extra="forbid"):
+class CircuitSurrogate(BaseModel, extra="forbid"):
     """What learning takes for the slope of a threshold: γ s(u / w), of how far u the neuron is above it."""
 
     name: Annotated[
@@ -140,7 +140,8 @@ class NeuronText(BaseModel, extra="forbid"):
         str | None, Field(description="how long it does not fire again, such as `t_ref`; see `(unless refractory)`")
     ] = None
     surrogate: Annotated[
-        Surrogate | None, Field(description="slope of the threshold for learning; none: no rule can go through it")
+        CircuitSurrogate | None,
+        Field(description="slope of the threshold for learning; none: no rule can go through it"),
     ] = None
     parameters: Annotated[dict[str, Parameter], Field(description="the constants of the equations")] = {}
     start: Annotated[

@@ -53,6 +53,13 @@ ELEMENTARY = {"mac", "multiply", "add", "compare", "divide", "root", "exp", "tan
         ("where", (5,), {"compare": 5}),
         ("spike", (5,), {"compare": 5}),
         ("spike slope", (5,), {"add": 5, "compare": 5, "multiply": 5}),  # 1 - |x|, not below 0, times its height
+        ("fire", (5, 1, 1), {"add": 0, "compare": 5}),  # the membrane against its threshold
+        ("fire", (2, 5, 2, 2), {"add": 10, "compare": 20}),  # a raised one; and the refractory time against zero
+        ("fire slope", (5, 1, 1, 1), {"add": 10, "compare": 5, "multiply": 10}),  # γ/θ max(0, 1 - |v - θ| / (w θ))
+        ("membrane", (5, 1, 1, 1), {"add": 10, "compare": 0, "multiply": 5}),  # α v + x - θ z
+        ("membrane", (5, 1, 1, 2), {"add": 5, "compare": 5, "multiply": 5}),  # α v + x where it did not fire
+        ("membrane", (5, 2, 2, 1), {"add": 25, "compare": 10, "multiply": 10}),  # ρ b + β z; r + z - 1/n in bounds
+        ("quiet", (5,), {"compare": 5}),
         ("sigmoid", (2, 5), {"tanh": 10, "add": 10}),  # half a tanh, and a half
         ("sigmoid slope", (5,), {"multiply": 5, "add": 5}),  # y (1 - y)
         ("signs", (5,), {"add": 5}),
@@ -207,6 +214,7 @@ def test_no_kind_of_work_is_never_done() -> None:
     done = {record.kind for on in MACHINES for stage in learned(on) for record in records(stage)}
     done |= {record.kind for name in optimizers.OPTIMIZERS for record in records(updated("ideal", name))}
     own = {"greater", "where", "look up", "spike", "spike slope", "mask"}
+    own |= {"fire", "fire slope", "membrane", "quiet"}  # by spiking cells
     undone = {"round to", "forget", "forgotten", "remember"}  # by the reversible GRU
     pulsed = {"pulse", "pulse outer", "whole"}  # by other update schemes
     ranged = {"shift", "count octaves", "choose full scale"}  # by chips that choose their full scales

@@ -195,7 +195,7 @@ def test_an_unknown_machine_or_device_is_told_with_its_place_and_the_nearest(
         (
             "name: lru",
             "name: lur",
-            "5:20: unknown network.layers.0.cell 'lur'; did you mean 'lru'? allowed: gru",
+            "5:20: unknown network.layers.0.cell 'lur'; did you mean 'lru'? allowed: alif",
         ),
         (
             "name: sgd",

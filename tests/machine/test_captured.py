@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import AT_HOME, RULES, built, cases, machine_options, random_episode, rule
+from conftest import AT_HOME, RULES, built, cases, machine_options, random_episode, rule, spiking_cases
 
 from hwsim.episode import Episode
 from hwsim.errors import CausalityError, HwsimError, SingularJacobianError
@@ -78,6 +78,7 @@ def state(made: Network) -> dict[str, Any]:
     ("learner", "network", "machine"),
     [
         *cases(["lru stack", "tanh stack", "gru"], MACHINES),
+        *spiking_cases(["ideal", "pcm_crossbar", "spiking_crossbar"]),
         *(
             (learner, *elsewhere)
             for learner in RULES

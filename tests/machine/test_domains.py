@@ -36,6 +36,7 @@ from hwsim.machine import (
 from hwsim.operations import (
     BY_KIND,
     SPARSE,
+    Neuron,
     Places,
     at_least,
     at_most,
@@ -46,6 +47,8 @@ from hwsim.operations import (
     disperse,
     disperse_modes,
     exp,
+    fire,
+    fire_slope,
     flat,
     forget,
     forgotten,
@@ -59,6 +62,7 @@ from hwsim.operations import (
     larger,
     largest,
     lookup,
+    membrane,
     norm,
     ones,
     pad,
@@ -73,6 +77,7 @@ from hwsim.operations import (
     project,
     qr,
     quantise,
+    quiet,
     reciprocal,
     relu,
     remember,
@@ -104,6 +109,7 @@ from hwsim.units import converter as converters
 
 RANGE, BITS = 2.0, {"dac": 5, "adc": 6}
 CHIPS, WIRES = 2, 4
+NEURON = Neuron(0.4, 0.9, slope="triangle", height=0.3)
 TWICE, FIRST = Places([2, 0, 2, 1]), Places([0])
 VECTOR, ONE, BUNDLE, SQUARE, ALL = (WIRES,), (1,), (3, WIRES), (WIRES, WIRES), (WIRES * WIRES,)
 
@@ -288,6 +294,10 @@ CASES = {
     "sigmoid_slope": _on(sigmoid_slope, VECTOR),
     "spike": _on(spike, VECTOR),
     "spike_slope": _on(lambda x: spike_slope(x, 0.3), VECTOR),
+    "fire": _on(lambda x: fire(x, NEURON), VECTOR),
+    "fire_slope": _on(lambda x: fire_slope(x, NEURON), VECTOR),
+    "membrane": _on(lambda h, z, x: membrane(h, z, x, NEURON), VECTOR, VECTOR, VECTOR),
+    "quiet": _on(quiet, VECTOR),
     "square": _on(square, VECTOR),
     "sqrt": _on(sqrt, VECTOR),
     "reciprocal": _on(reciprocal, VECTOR),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import built, cases, gradient_of, machine_options, random_episode, rule
+from conftest import SPIKING, built, cases, gradient_of, machine_options, random_episode, rule, spiking_cases
 
 from hwsim import machines
 from hwsim.learning import optimizers
@@ -44,10 +44,11 @@ def run(network, learner, on):
     return found, snapshots, held
 
 
-@pytest.mark.parametrize("networks", [["lru stack"], ["tanh", "sparse", "undone"]], ids=str)
+@pytest.mark.parametrize("networks", [["lru stack"], ["tanh", "sparse", "undone"], list(SPIKING)], ids=str)
 def test_a_run_goes_on_from_what_the_ledger_lists_in_another_process(networks, tmp_path):
     asked, expected = [], []
-    for learner, network, on in cases(["lru stack", "tanh"], MACHINES):
+    spiking = spiking_cases(["ideal", "digital_45nm_fp16", "spiking_crossbar"])
+    for learner, network, on in cases(["lru stack", "tanh"], MACHINES) + spiking:
         if network not in networks:
             continue
         found, snapshots, _ = run(network, learner, on)

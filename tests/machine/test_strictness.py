@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from conftest import NETWORKS, built, cases, gradient, gradient_of, pairs, random_episode, rule
+from conftest import NETWORKS, built, cases, gradient, gradient_of, pairs, random_episode, rule, spiking_cases
 
 from hwsim import machines
 from hwsim.accounts.memory import OPTIMIZER, WEIGHTS
@@ -414,6 +414,7 @@ FORWARD = [
     for learner, network, on in cases(
         ["lru stack"], ["ideal", "digital_45nm", "pcm_crossbar", "pcm_crossbar_in_the_loop"]
     )
+    + spiking_cases(["ideal", "spiking_crossbar"])
     if not rule(learner).needs_tape
 ]
 

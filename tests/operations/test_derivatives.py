@@ -26,7 +26,7 @@ CONSTANTS = {
     "pick": (Places((3, 1)),),
     "patch": (Places((2, 0, 3, 1)),),
 }
-NO_SLOPE = {"spike", "forget", "round to"}
+NO_SLOPE = {"spike", "forget", "round to", "fire", "membrane"}
 """What declares a surrogate, which is no slope of its values, such as that of a number before it is rounded."""
 
 

@@ -1,0 +1,73 @@
+"""The liquid spiking neuron: input and membrane set how fast the membrane follows its input."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from hwsim import initial
+from hwsim.cells.cell import Size
+from hwsim.cells.derived import Derived
+from hwsim.cells.spiking import FiringOptions, emitted, refuse_inverse
+from hwsim.machine import Bias, Machine, Matrix, Signal
+from hwsim.operations import Neuron, fire, join, membrane, sigmoid, zeros
+from hwsim.operations.derivative import Node
+
+
+class Options(FiringOptions, extra="forbid"):
+    """Spiking neurons with liquid time constants."""
+
+    name: Annotated[Literal["liquid"], Field(description="which cell")]
+    gate: Annotated[
+        float,
+        Field(allow_inf_nan=False, description="initial bias of the gate a = σ(…); -1/ln(1 - a) steps are τ"),
+    ] = 0.0
+
+
+def size(options: Options, inputs: int) -> Size:
+    """N wires of membranes; W, U and b of the drive, and the gate's matrix on drive and membrane, with its bias."""
+    n = options.units
+    return Size(n, n, n * (n + inputs + 1) + n * (2 * n + 1), n)
+
+
+class Liquid(Derived):
+    """u' = m + a (s - m), with s = W z + U x + b, a = σ(G [s; m] + g), z = [u > θ], and m what a spike leaves of u.
+
+    m is u (1 - z) with `reset: zero`, as in the source, or u - θ z. The state is u before the reset, so that spikes
+    follow from it; in derivatives the reset is cut. The threshold is fixed.
+
+    Source: Yin, Corradi and Bohté, "Accurate online training of dynamical spiking neural networks through Forward
+    Propagation Through Time", Nature Machine Intelligence 5:518, 2023, and the authors' code.
+    """
+
+    emits = True
+
+    def __init__(self, machine: Machine, name: str, options: Options, inputs: int, uses: frozenset[str]) -> None:
+        super().__init__(machine, name)
+        refuse_inverse(name, options, uses)
+        n = self.width = options.units
+        slope, height, width = options.slope
+        self.neuron = Neuron(
+            options.threshold, 1.0, subtracts=options.reset == "subtract", slope=slope, height=height, width=width
+        )
+
+        def normal(part: str, columns: int, gain: float = 1.0) -> initial.Initial:
+            return initial.normal(machine.seed, f"{name} {part}", n, columns, gain)
+
+        self.W = Matrix(machine, f"{name} W", "recurrent", normal("W", n, options.gain))
+        self.U = Matrix(machine, f"{name} U", "input", normal("U", inputs, options.gain))
+        self.b = Bias.trained(machine, f"{name} b", "input", initial.zeros(n))
+        self.gate = Matrix(machine, f"{name} G", "recurrent", normal("G", 2 * n))
+        self.gate_bias = Bias.trained(machine, f"{name} g", "recurrent", initial.constant(n, options.gate))
+        self.keep(self.W, self.U, self.b, self.gate, self.gate_bias)
+
+    def next(self, h: Signal, x: Signal) -> Signal:
+        z = fire(h, self.neuron)
+        drive = self.W @ z + self.U @ x + self.b
+        left: Signal = membrane(h, z, zeros(self.machine, self.width), self.neuron)
+        a = sigmoid(self.gate @ join(drive, left) + self.gate_bias)
+        return left + a * (drive - left)
+
+    def emitted(self, h: Signal) -> Node:
+        return emitted(h, self.neuron)
