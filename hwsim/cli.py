@@ -211,6 +211,7 @@ def compare(
 ) -> None:
     """Compare runs side by side: their configurations and their results; ratios are to the first run."""
     from hwsim.reports import comparison, reached, tables
+    from hwsim.reports.fitting import put
     from hwsim.results import reading, run_folder
 
     asked = _question(to_accuracy, to_loss, budget)
@@ -224,7 +225,7 @@ def compare(
         reach = reached.tables(metrics, compared.systems, asked, compared.constant)
         for table in (comparison.differences(compared), *reach, *shown):
             if table.rows:
-                tables.put(table, console)
+                put(table, console)
         notes = reached.remarks(metrics, compared.systems, asked, compared.constant)
         for line in (*comparison.remarks(compared), *notes, *tables.remarks(compared.systems)):
             console.print(line)

@@ -10,7 +10,8 @@ import pandas as pd
 
 from hwsim.printing import Terminal
 from hwsim.quantities import si
-from hwsim.reports import reached, study_reached, tables
+from hwsim.reports import reached, study_reached
+from hwsim.reports.fitting import put
 from hwsim.reports.reached import Question, aim, tested
 from hwsim.reports.tables import Systems
 from hwsim.results import reaching
@@ -54,7 +55,7 @@ def of_run(run: RunFolder, asked: Question, console: Terminal) -> None:
         ):
             console.print(line, style="bold")
     for table in reached.tables(run.metrics, run.systems, asked, constant):
-        tables.put(table, console)
+        put(table, console)
     for line in reached.remarks(run.metrics, run.systems, asked, constant):
         console.print(line)
 
@@ -67,7 +68,7 @@ def of_study(study: StudyFolder, asked: Question, console: Terminal) -> None:
     for line in study_reached.regions(study, asked):
         console.print(line, style="bold")
     for table in made:
-        tables.put(table, console)
+        put(table, console)
 
 
 def lines(metrics: pd.DataFrame, systems: Systems, asked: Question, goal: Target | None) -> list[str]:

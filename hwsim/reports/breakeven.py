@@ -9,7 +9,8 @@ from pathlib import Path
 
 from hwsim.printing import Terminal
 from hwsim.quantities import si
-from hwsim.reports.tables import Table, TableCell, TableRow, put
+from hwsim.reports.fitting import put
+from hwsim.reports.tables import Table, TableCell, TableRow
 from hwsim.results.breakeven import QUANTITIES, Breakeven, Course, FragileConstant, Quantity
 
 MOVES = ("quantity", "constant", "less_as_stated", "less_halved", "less_doubled", "keys", "source")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ import pandas as pd
 
 from hwsim import documents
 from hwsim.errors import ResultsError
+from hwsim.quantities import si
 from hwsim.reports.tables import NOTHING, Table, TableCell, TableRow
 from hwsim.results.run_folder import RunFolder
 from hwsim.results.summary import ConstantAnswer, SystemSummary
@@ -140,13 +142,38 @@ def differences(comparison: ComparedRuns) -> Table:
             if inside[around] > _MOST_INSIDE:
                 continue
             key = owner if last == "value" else key
-        cells = tuple(NOTHING if value is None else TableCell(documents.inline(value)) for value in values)
+        shown = zip(values, _texts(values), strict=True)
+        cells = tuple(NOTHING if value is None else TableCell(text) for value, text in shown)
         rows.append(TableRow(key, cells))
     for part, count in inside.items():
         if count > _MOST_INSIDE:
             more = TableRow(f"{part}: {count - _MOST_INSIDE} more", tuple(NOTHING for _ in flat))
             rows.insert(max(at for at, row in enumerate(rows) if row.label.startswith(f"{part}.")) + 1, more)
     return Table("What differs in what was asked", tuple(flat), tuple(rows), corner="key")
+
+
+_QUANTITY = re.compile(r"([-+]?[0-9.]+(?:e[-+]?[0-9]+)?) ([a-z]+)")
+_SYMBOLS = {
+    "siemens": "S", "second": "s", "volt": "V", "ampere": "A", "joule": "J", "watt": "W", "meter": "m", "farad": "F"
+}  # fmt: skip
+_EXACT = 12
+"""Digits that values are shown with: all that people write."""
+
+
+def _texts(values: Sequence[Any]) -> list[str]:
+    """Values in words, quantities with prefixes; as they stand in a file where those would not show a difference."""
+    written = [documents.inline(value) for value in values]
+    shown = [_prefixed(value) for value in values]
+    return shown if len(set(shown)) == len(set(written)) else written
+
+
+def _prefixed(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_prefixed, value))}]"
+    found = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
+    if found is None or found[2] not in _SYMBOLS:
+        return documents.inline(value)
+    return si(float(found[1]), _SYMBOLS[found[2]], _EXACT)
 
 
 def _comparable(part: str, flat: Mapping[str, Mapping[str, Any]]) -> bool:

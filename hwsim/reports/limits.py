@@ -9,8 +9,9 @@ from pathlib import Path
 from hwsim import documents
 from hwsim.config.experiment import Experiment
 from hwsim.printing import Terminal
+from hwsim.reports.fitting import put
 from hwsim.reports.plus_minus import plus_minus
-from hwsim.reports.tables import NOTHING, Table, TableCell, TableRow, put
+from hwsim.reports.tables import NOTHING, Table, TableCell, TableRow
 from hwsim.results import limits_folder
 from hwsim.results.limits import CHANGES, DOUBLED, OFF, Limit, Limits, Measure
 from hwsim.results.paired import CONFIDENCE, PairedDifference

@@ -13,6 +13,7 @@ from hwsim.printing import Terminal, say
 from hwsim.reports import study_reached, trials
 from hwsim.reports.exponents import exponents
 from hwsim.reports.figures import study as figures
+from hwsim.reports.fitting import put
 from hwsim.reports.reached import Question
 from hwsim.reports.tables import Table
 from hwsim.results import study_folder
@@ -21,8 +22,6 @@ from hwsim.results.study.table import FILES
 
 _LINES = 36
 """Largest number of rows of a table on the screen; `summary.csv` has all."""
-_WORD = 14
-"""Longest word that is not broken, in letters."""
 
 
 def outline(grid: Grid) -> str:
@@ -58,8 +57,7 @@ def show(
     grown = exponents(study, trials.drawn(study))
     further = filter(None, (grown, *trials.differences(study), trials.from_base(study)))
     for table in (*reached, *trials.pivots(study), *further):
-        console.print(table.title, style="bold", highlight=False)
-        console.print(_printable(table))
+        put(table, console, _printable, title=True)
     if ended.failed:
         failed = study.table[study.table["status"] == "failed"]
         console.print(f"{ended.failed} of {ended.total} trials failed:", highlight=False)
@@ -79,7 +77,7 @@ def show(
 
 
 def _printable(table: Table) -> RichTable:
-    """The table for a terminal, as narrow as possible: no broken words, no rules between columns."""
+    """The table for a terminal, as narrow as possible: no rules between columns."""
     drawn = RichTable(
         box=box.SIMPLE_HEAD,
         show_edge=False,
@@ -87,10 +85,8 @@ def _printable(table: Table) -> RichTable:
         padding=(0, 0, 0, 1),
     )
     for number, name in enumerate([table.corner, *table.columns]):
-        longest = max(map(len, name.split()), default=0)
         side: Literal["left", "right"] = "right" if number else "left"
-        overflow: Literal["fold", "ellipsis"] = "ellipsis" if number else "fold"  # labels are never cut
-        drawn.add_column(name, justify=side, min_width=min(longest, _WORD), overflow=overflow)
+        drawn.add_column(name, justify=side, overflow="fold")  # nothing is cut
     for row in table.rows[:_LINES]:
         drawn.add_row(row.label, *(str(cell) for cell in row.cells))
     if len(table.rows) > _LINES:

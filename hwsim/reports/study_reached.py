@@ -43,9 +43,9 @@ def tables(study: StudyFolder, asked: Question) -> list[Table]:
     if goal is None:
         return []
     reached, affordable = list[TableRow](), list[TableRow]()
-    columns, words, trials_at = trials.axes(study), trials.vocabulary(study), _trials(study)
+    varied, words, trials_at = trials.axes(study), trials.vocabulary(study), _trials(study)
     for place, metrics in _at_points(study):
-        point = [TableCell(words.value(name, value, bare=True)) for name, value in zip(columns, place, strict=True)]
+        point = [TableCell(words.value(name, value, bare=True)) for name, value in zip(varied, place, strict=True)]
         lost = _lost(trials_at[place])
         for name, found in reaching.reaching(metrics, goal).items():
             memory = _memory(trials_at[place], name)
@@ -53,7 +53,7 @@ def tables(study: StudyFolder, asked: Question) -> list[Table]:
         if asked.budget is not None:
             for name, at in reaching.within(metrics, asked.budget, goal.quantity).items():
                 affordable.append(TableRow(name, (*point, *_bought(goal.quantity, at))))
-    heads = tuple(words.column(name) for name in columns)
+    heads = tuple(words.column(name) for name in varied)
     made = [
         Table(
             f"To reach {aim(goal)} on the test, medians over chips and seeds{why(goal)}",
@@ -70,14 +70,12 @@ def tables(study: StudyFolder, asked: Question) -> list[Table]:
             ),
             tuple(reached),
             corner="system",
+            keys=len(heads),
         )
     ]
     if asked.budget is not None:
-        made.append(
-            Table(
-                bought(asked.budget), (*heads, goal.quantity, "updates", "energy"), tuple(affordable), corner="system"
-            )
-        )
+        columns = (*heads, goal.quantity, "updates", "energy")
+        made.append(Table(bought(asked.budget), columns, tuple(affordable), corner="system", keys=len(heads)))
     return [table for table in made if table.rows]
 
 

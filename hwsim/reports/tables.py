@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -10,7 +9,6 @@ from rich.table import Table as RichTable
 
 from hwsim.accounts.energy import LEAKAGE
 from hwsim.accounts.memory import CLASSES
-from hwsim.printing import Terminal
 from hwsim.quantities import Origin, si
 from hwsim.records import PURPOSES
 from hwsim.results.summary import (
@@ -52,6 +50,7 @@ class Table(NamedTuple):
     Attributes:
         total: the last row, which is not sorted with the others.
         corner: the heading of the labels.
+        keys: the number of columns, the first ones, that name a row together with its label.
     """
 
     title: str
@@ -59,34 +58,13 @@ class Table(NamedTuple):
     rows: tuple[TableRow, ...]
     total: TableRow | None = None
     corner: str = ""
+    keys: int = 0
 
 
 GROUPS = ("recurrent", "input", "readout")
 
 NOTHING = TableCell("-")
 NOT_FINITE = "not finite"
-
-
-def put(table: Table, console: Terminal) -> None:
-    """Print a table; a table that is too wide continues below with its other columns."""
-    fitting = max(1, (console.width - _LABEL) // _NARROWEST)
-    unbounded = console.options.update(max_width=10_000)
-    blocks = (
-        1
-        if console.measure(printable(table), options=unbounded).maximum <= console.width
-        else math.ceil(len(table.columns) / fitting)
-    )
-    width = math.ceil(len(table.columns) / max(1, blocks))
-    for first in range(0, len(table.columns), max(1, width)):
-        part = slice(first, first + width)
-        rows = tuple(TableRow(row.label, row.cells[part]) for row in table.rows)
-        total = table.total and TableRow(table.total.label, table.total.cells[part])
-        title = f"{table.title}, continued" if first else table.title
-        console.print(printable(table._replace(title=title, columns=table.columns[part], rows=rows, total=total)))
-
-
-_LABEL, _NARROWEST = 16, 15
-"""Least width of labels and of columns, in characters, with the lines between them."""
 
 
 def printable(table: Table) -> RichTable:

@@ -9,8 +9,8 @@ import pandas as pd
 
 from hwsim.printing import Terminal
 from hwsim.reports import efficiency, reached, tables, untaught
+from hwsim.reports.fitting import put
 from hwsim.reports.reached import Question
-from hwsim.reports.tables import put
 from hwsim.results.summary import Summary
 
 if TYPE_CHECKING:

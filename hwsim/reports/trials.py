@@ -133,7 +133,8 @@ def _pivot(study: StudyFolder, quantity: str, figure: FigureOptions | None) -> T
     what = opening(figure.y_label if figure is not None and figure.y_label else words.column(quantity))
     heads = (*map(words.column, varied[1:]), *(words.value(across, name) for name in columns))
     corner = words.column(varied[0]) if varied else ""
-    return Table(f"{what}: {middle} over chips and seeds", heads, tuple(rows), corner=corner)
+    title = f"{what}: {middle} over chips and seeds"
+    return Table(title, heads, tuple(rows), corner=corner, keys=len(varied[1:]))
 
 
 def _across(study: StudyFolder, figure: FigureOptions | None) -> str:
@@ -201,7 +202,7 @@ def _differences(study: StudyFolder, pairs: pd.DataFrame, quantity: str, title: 
         rows.append(TableRow(what, (*point, *statistics, leads)))
     unit = " (points)" if quantity == "accuracy" else ""
     heads = (*map(words.column, varied), f"mean{unit}", f"95 % interval{unit}", "higher in")
-    return Table(title, heads, tuple(rows), corner="difference")
+    return Table(title, heads, tuple(rows), corner="difference", keys=len(varied))
 
 
 _ALONE = ("accuracy", "loss", "cosine_all")
@@ -227,7 +228,7 @@ def from_base(study: StudyFolder) -> Table | None:
     heads = ["system" if name == "first" else words.column(name) for name in others]
     heads += [f"{_said(name)}{' (points)' if name == 'accuracy' else ''}" for name in known]
     title = f"Differences to the base point, with 95 % intervals over {pairs['over'].iloc[0]}"
-    return Table(title, tuple(heads), tuple(rows), corner="varied alone")
+    return Table(title, tuple(heads), tuple(rows), corner="varied alone", keys=len(others))
 
 
 def _alone(study: StudyFolder) -> dict[str, list[str]]:

@@ -19,7 +19,8 @@ from hwsim.experiments.run import run
 from hwsim.printing import Terminal
 from hwsim.quantities import si
 from hwsim.reports import tables, terminal
-from hwsim.reports.tables import Table, TableCell, TableRow, put
+from hwsim.reports.fitting import put
+from hwsim.reports.tables import Table, TableCell, TableRow
 from hwsim.results.summary import Summary
 
 PREFIX = {prefix: 1000.0 ** (power - 6) for power, prefix in enumerate(["a", "f", "p", "n", "µ", "m", "", *"kMGT"])}
