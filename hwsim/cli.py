@@ -454,16 +454,24 @@ def devices(
 @app.command()
 def docs(
     key: Annotated[
-        str, typer.Argument(help="A dotted key, such as machine.parts.ranges, or the end of one, such as ranges.")
+        str,
+        typer.Argument(
+            help="A dotted key, such as machine.parts.ranges, or the end of one, such as ranges; the name of a rule, "
+            "cell, task, machine or device; or a column of a table of results."
+        ),
     ],
 ) -> None:
-    """Print what a key is for, its allowed values and its default, wherever it may stand in a file."""
-    from hwsim.guide.entries import entries
+    """Print what a name stands for: a key with its allowed values and its default, a rule, a machine, a column."""
+    from hwsim.guide.names import meanings
     from hwsim.reports import shelf
 
-    console = Terminal()
-    for found in entries(key):
-        shelf.entry(found, console)
+    console, found = Terminal(), meanings(key)
+    for entry in found.keys:
+        shelf.entry(entry, console)
+    for choice in found.choices:
+        shelf.detail(choice, console)
+    for column in found.columns:
+        shelf.column(column, console)
 
 
 @data_app.command()

@@ -50,6 +50,12 @@ def entries(name: str) -> list[Entry]:
     return list({(entry.section.title, entry.key.name): entry for entry in found}.values())
 
 
+def names() -> list[str]:
+    """The names of all keys."""
+    known = {section.title: section for group in _groups() for section in group}
+    return sorted({entry.key.name for entry in _all([group[0] for group in _groups()], known)})
+
+
 def _groups() -> list[list[Section]]:
     models = (Experiment, Study, *(kind.Options for kind in MACHINES.values()), DataSheet)
     return [group for group in sections(*models).values() if group]

@@ -16,6 +16,7 @@ from hwsim.guide.choices import Choice
 from hwsim.guide.constants import ListedConstant, constants
 from hwsim.guide.entries import Entry
 from hwsim.guide.keys import Section, sections
+from hwsim.guide.names import ColumnOfTable
 from hwsim.printing import Terminal
 
 
@@ -60,6 +61,11 @@ def entry(found: Entry, console: Terminal) -> None:
     elif found.below:
         console.print(f" one of: {', '.join(each.title for each in found.below)}", highlight=False)
     console.print()
+
+
+def column(found: ColumnOfTable, console: Terminal) -> None:
+    """Print what a column of a table of results is."""
+    console.print(Text.assemble((found.name, "bold"), f" (column of {found.tables}): {found.text}"), soft_wrap=True)
 
 
 def _constants(path: Path, console: Terminal) -> None:

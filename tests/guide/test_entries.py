@@ -96,4 +96,11 @@ def test_the_command_prints_an_entry(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "optimizer adam, optimizer adamax, optimizer adamw, optimizer sgd" in out
     code, out, err = docs("chps")
     assert (code, out) == (2, "")
-    assert err.startswith("unknown key 'chps'; did you mean 'chips'?")
+    assert err.startswith("unknown name 'chps'; did you mean 'chips'?")
+    code, out, err = docs("fpe")
+    assert out.startswith("fpe (learning: {name: NAME}): Forward error propagation")
+    code, out, err = docs("energy_j")
+    assert out == (
+        "energy_j (column of metrics.csv of a run, curves.csv of a study): "
+        "energy spent from the start to the end of the test: programming, training and tests\n"
+    )
