@@ -15,7 +15,7 @@ import numpy as np
 from hwsim.errors import CapabilityError
 from hwsim.operations.derivative import Linear, Node
 from hwsim.operations.elementwise import scale
-from hwsim.operations.kernels import compiled
+from hwsim.operations.kernels import above, compiled
 from hwsim.operations.operation import Operation, Size, Unary, Work, each
 from hwsim.operations.surrogate import SHAPES, shaped
 from hwsim.operations.wiring import join, pad, take
@@ -123,6 +123,19 @@ def _stepped(h, z, x, threshold, decay, adapts, rise, recovery, rests, subtracts
 
 
 @compiled
+def _leaked(h, z, x, threshold, decay):  # type: ignore[no-untyped-def]
+    """The same for a membrane alone that spikes take θ off; without branches, so it becomes vector instructions."""
+    if z.shape != x.shape or h.shape != x.shape:
+        raise ValueError("state, spikes and input are of different neurons")
+    out, number = np.empty(h.shape, h.dtype), h.dtype.type
+    a, b, c, o = h.ravel(), z.ravel(), x.ravel(), out.ravel()
+    kept, level = number(decay), number(threshold)
+    for i in range(a.size):
+        o[i] = kept * a[i] + c[i] - level * b[i]
+    return out
+
+
+@compiled
 def _lasting(z):  # type: ignore[no-untyped-def]
     out = np.empty(z.shape, z.dtype)
     a, o = z.ravel(), out.ravel()
@@ -136,6 +149,8 @@ def _resting(neuron: Neuron) -> int:
 
 
 def _fire(h: np.ndarray, neuron: Neuron) -> Any:
+    if neuron.rise is None and neuron.refractory <= 1:
+        return above(h, neuron.threshold)
     return _fired(h, h.shape[-1] // neuron.blocks, neuron.threshold, neuron.adapts, _resting(neuron))
 
 
@@ -147,6 +162,8 @@ def _slope(h: np.ndarray, neuron: Neuron) -> Any:
 
 
 def _step(h: np.ndarray, z: np.ndarray, x: np.ndarray, neuron: Neuron) -> Any:
+    if neuron.rise is None and neuron.refractory <= 1 and neuron.subtracts:
+        return _leaked(h, z, x, neuron.threshold, neuron.decay)
     adaptation = neuron.adapts, neuron.rise or 0.0, neuron.recovery
     return _stepped(h, z, x, neuron.threshold, neuron.decay, *adaptation, _resting(neuron), neuron.subtracts)
 
