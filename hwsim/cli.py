@@ -353,6 +353,32 @@ def limits(
 
 
 @app.command()
+def events(
+    machine: Annotated[str, typer.Argument(help="An event-driven machine in YAML, or the name of a shipped one.")],
+    network: Annotated[Path, typer.Argument(help="A network in YAML: groups of neurons, their cores, and synapses.")],
+    spikes: Annotated[Path, typer.Argument(help="A CSV file with a row for each spike: step, group, neuron.")],
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="Number of steps; by default up to the last spike.")
+    ] = None,
+    links: Annotated[
+        bool,
+        typer.Option("--links/--no-links", help="Whether packets take hops and share links, or cores alone take time."),
+    ] = True,
+) -> None:
+    """Count and price what spikes set off on an event-driven machine, and find how long each step takes."""
+    from hwsim import documents
+    from hwsim.config import event_network, hardware, spike_file
+    from hwsim.documents import Document
+    from hwsim.experiments import event_cost
+    from hwsim.reports import events as report
+
+    model = hardware.event_driven(Document("MACHINE", machine))
+    net, placement = event_network.placed(documents.read(network), model)
+    found = event_cost.cost(model, placement, spike_file.blocks(spikes, net, steps), links=links)
+    report.show(net.name, found, Terminal())
+
+
+@app.command()
 def validate(
     file: Annotated[Path, typer.Argument(help="A file in YAML of any kind, or the name of a shipped one.")],
 ) -> None:
@@ -396,6 +422,8 @@ def _valid(file: Path, document: Any) -> tuple[str, list[str]]:
         case "machine":
             model = hardware.machine(document)
             what, doubts = f"machine {model.name}", plausible.located(hardware.inherited(again), model)
+        case "event-driven machine":
+            what, doubts = f"event-driven machine {hardware.event_driven(document).name}", []
         case "set of references":
             references = config.references(document)
             what, doubts = f"set of {_many(len(references), 'reference')}", []

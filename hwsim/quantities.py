@@ -22,7 +22,9 @@ _LEAST, _MOST = 1e-60, 1e30
 """Sizes of quantities in SI units, so that products and ratios of a few of them are numbers, too."""
 
 _PREFIXES = {"a": -18, "f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12}
-_SI = {"J": "joule", "W": "watt", "s": "second", "V": "volt", "A": "ampere", "S": "siemens", "m": "meter"}
+_SI = {
+    "J": "joule", "W": "watt", "s": "second", "V": "volt", "A": "ampere", "S": "siemens", "m": "meter", "Hz": "hertz",
+}  # fmt: skip
 _USUAL = {
     **{p + symbol: (name, Decimal(10) ** power) for p, power in _PREFIXES.items() for symbol, name in _SI.items()},
     **{f"{prefix}iB": ("bit", Decimal(8 << power)) for prefix, power in {"K": 10, "M": 20, "G": 30}.items()},
@@ -116,6 +118,7 @@ EnergyPerBit = _quantity("joule / bit", "8 pJ/bit", ge=0)
 EnergyPerBitLength = _quantity("joule / bit / meter", "100 fJ/bit/mm", ge=0)
 Information = _quantity("bit", "64 KiB", gt=0)
 Time = _quantity("second", "10 ns", gt=0)
+Frequency = _quantity("hertz", "75 MHz", gt=0)
 Length = _quantity("meter", "45 nm", gt=0)
 Area = _quantity("meter^2", "990 um^2", ge=0)
 Conductance = _quantity("siemens", "25 uS", ge=0)
@@ -290,7 +293,7 @@ def _sources_around(model: Any, place: tuple[str, ...]) -> Mapping[str, str]:
 
 _SYMBOLS = {
     "joule": "J", "watt": "W", "second": "s", "volt": "V", "ampere": "A", "siemens": "S", "meter": "m",
-    "joule / bit": "J/bit", "joule / bit / meter": "J/bit/m",
+    "hertz": "Hz", "joule / bit": "J/bit", "joule / bit / meter": "J/bit/m",
 }  # fmt: skip
 
 

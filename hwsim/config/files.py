@@ -19,6 +19,7 @@ CALLED = {
     "configs/references": "set of references",
     "configs/experiments": "experiment",
     "configs/studies": "study",
+    "configs/hardware/event_driven": "event-driven machine",
 }
 """What the files of each folder describe."""
 _BY_KEY = {
@@ -27,6 +28,7 @@ _BY_KEY = {
         "device": ("conductance", "programming", "read_noise", "write"),
         "periphery": ("driver",),
         "neuron": ("equations",),
+        "event-driven machine": ("events", "core"),
         "study": ("experiment", "vary", "sample", "seeds"),
         "experiment": ("task", "network", "learning"),
         "machine": ("kind", "parts", "digital", "device"),
@@ -40,6 +42,7 @@ USES = {
     "periphery": "a machine names it, `periphery: {file}`",
     "neuron": "a cell names it, `cell: {{name: circuit, neuron: {file}}}`",
     "machine": "an experiment names it, `machine: {file}`",
+    "event-driven machine": "`hwsim events {file} NETWORK SPIKES` takes it",
     "set of references": "an experiment names it, `references: {file}`",
     "study": "run it with `hwsim study {file}`",
     "experiment": "run it with `hwsim run {file}`",
@@ -83,7 +86,7 @@ def _known_kind(document: Document, trail: tuple[str, ...] = ()) -> str | None:
 
 def a(kind: str) -> str:
     """A kind of file with its article."""
-    return f"{'an' if kind == 'experiment' else 'a'} {kind}"
+    return f"{'an' if kind.startswith('e') else 'a'} {kind}"
 
 
 def path_of(source: str | Path, *kinds: str) -> Path:

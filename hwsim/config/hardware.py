@@ -17,10 +17,22 @@ from hwsim.documents import Document, Place
 from hwsim.machines import MACHINES
 from hwsim.physics import DataSheet
 from hwsim.quantities import located
+from hwsim.units.event_cores import EventMachine
 from hwsim.units.neuron_text import NeuronText
 from hwsim.units.periphery import Periphery
 
-__all__ = ["device", "inherited", "kind_of", "machine", "names", "neuron", "opened", "periphery", "shelf"]
+__all__ = [
+    "device",
+    "event_driven",
+    "inherited",
+    "kind_of",
+    "machine",
+    "names",
+    "neuron",
+    "opened",
+    "periphery",
+    "shelf",
+]
 
 
 def machine(document: Document, root: str = "") -> Any:
@@ -78,6 +90,12 @@ def neuron(document: Document) -> NeuronText:
             problem = dataclasses.replace(problem, line=problem.line + 1 + fault.line, column=1)
         raise documents.refuse([problem])
     return text
+
+
+def event_driven(document: Document) -> EventMachine:
+    """An event-driven machine. The document is its name, a path, its keys, or its changes to another one."""
+    checked: EventMachine = _checked(EventMachine, inherited(document, "configs/hardware/event_driven"), [])
+    return checked
 
 
 def _digital(document: Document) -> Any:
