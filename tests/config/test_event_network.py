@@ -1,0 +1,150 @@
+"""Networks on event-driven machines: how they are read, and what is refused, with its file and line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from event_machines import machine
+from typer.testing import CliRunner
+
+from hwsim import documents
+from hwsim.accounts.placement import Placement
+from hwsim.cli import app
+from hwsim.config import event_network, hardware, spike_file
+from hwsim.documents import Document
+from hwsim.errors import ConfigError
+
+NETWORK = """\
+name: two layers
+neurons:
+  in: {count: 3, cores: [0], source: true}
+  out: {count: 5, cores: [1, 2]}
+synapses:
+  - {from: in, to: out}
+  - {from: out, to: out, pairs: pairs.csv}
+"""
+PAIRS = "from,to\n0,1\n0,4\n4,0\n"
+SPIKES = "step,group,neuron\n0,in,2\n0,out,4\n2,out,0\n"
+
+
+def written(folder: Path, network: str = NETWORK, pairs: str = PAIRS, spikes: str = SPIKES) -> Path:
+    (folder / "pairs.csv").write_text(pairs, encoding="utf-8")
+    (folder / "spikes.csv").write_text(spikes, encoding="utf-8")
+    path = folder / "network.yaml"
+    path.write_text(network, encoding="utf-8")
+    return path
+
+
+def placed(path: Path, name: str = "loihi_like", **changes: object) -> tuple[event_network.Network, Placement]:
+    return event_network.placed(documents.read(path), machine(name, **changes))
+
+
+def test_a_network_is_placed(tmp_path: Path) -> None:
+    net, found = placed(written(tmp_path))
+    assert net.first == {"in": 0, "out": 3}
+    assert found.core.tolist() == [0, 0, 0, 1, 1, 1, 2, 2]
+    assert found.source.tolist() == [True] * 3 + [False] * 5
+    dense = np.zeros((128, 8))
+    dense[1, :3], dense[2, :3] = 3, 2
+    dense[1, 3], dense[2, 3], dense[1, 7] = 1, 1, 1
+    np.testing.assert_array_equal(found.synapses().toarray(), dense)
+
+
+def test_spikes_are_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, _ = placed(written(tmp_path))
+    whole = np.zeros((5, 8), bool)
+    whole[[0, 0, 2], [2, 7, 3]] = True
+    read = list(spike_file.blocks(tmp_path / "spikes.csv", net, 5))
+    np.testing.assert_array_equal(np.concatenate(read), whole)
+    monkeypatch.setattr(spike_file, "_ENTRIES", 16)  # two steps of eight neurons
+    parts = list(spike_file.blocks(tmp_path / "spikes.csv", net, 5))
+    assert [len(part) for part in parts] == [2, 2, 1]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    assert sum(map(len, spike_file.blocks(tmp_path / "spikes.csv", net))) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"neurons": 2}, "network.yaml:4:26: core 1 would hold 3 neurons; a core of loihi_like (changed) holds 2"),
+        ({"synapses": 9}, "network.yaml:6:5: core 1 would hold 11 synapses; a core of loihi_like (changed) holds 9"),
+    ],
+)
+def test_more_than_a_core_holds_is_refused(tmp_path: Path, changes: dict[str, int], said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        placed(written(tmp_path), core=changes)
+    assert said in str(error.value)
+    placed(tmp_path / "network.yaml", core=dict.fromkeys(changes, 11))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("cores: [1, 2]", "cores: [1, 128]", "network.yaml:4:30: core 128: loihi_like has the cores 0 to 127"),
+        ("to: out}", "to: on}", "network.yaml:6:20: unknown group 'on'; did you mean 'in'? allowed: in, out"),
+        ("to: out}", "to: out, kind: synapsis}", "unknown kind of synapse 'synapsis'; did you mean 'synapse'?"),
+        ("count: 5", "count: 0", "neurons.out.count (0)"),
+        ("pairs.csv", "pair.csv", "network.yaml:7:33: no file"),
+        ("source", "sources", "unknown key 'sources'; did you mean 'source'?"),
+    ],
+)
+def test_a_network_that_is_wrong_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        placed(written(tmp_path, NETWORK.replace(old, new)))
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        ("from,to\n0,1\n0,5\n", "pairs.csv:3:1: to 5: out has the neurons 0 to 4"),
+        ("from,to\n0,x\n", "pairs.csv:2:1: to 'x': must be a whole number, 0 or more"),
+        ("from,too\n0,1\n", "pairs.csv:1:1: the column 'to' is missing; needed: from, to; there: from, too"),
+        ("", "no CSV table"),
+    ],
+)
+def test_pairs_that_are_wrong_are_refused(tmp_path: Path, pairs: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        placed(written(tmp_path, pairs=pairs))
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("spikes", "said"),
+    [
+        ("1,in,0\n0,in,0\n", "spikes.csv:3:1: step 0 stands behind a later one"),
+        ("0,in,0\n0,inn,0\n", "spikes.csv:3:1: unknown group 'inn'; did you mean 'in'?"),
+        ("0,in,3\n", "spikes.csv:2:1: neuron 3: in has the neurons 0 to 2"),
+        ("0,in,1\n0,out,0\n0,in,1\n", "spikes.csv:4:1: a neuron fires once in a step"),
+        ("9,in,1\n", "spikes.csv:2:1: step 9: there are the steps 0 to 4"),
+        ("0,in,-1\n", "spikes.csv:2:1: neuron '-1': must be a whole number"),
+    ],
+)
+def test_spikes_that_are_wrong_are_refused(tmp_path: Path, spikes: str, said: str) -> None:
+    net, _ = placed(written(tmp_path, spikes="step,group,neuron\n" + spikes))
+    with pytest.raises(ConfigError) as error:
+        list(spike_file.blocks(tmp_path / "spikes.csv", net, 5))
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize("name", hardware.names("configs/hardware/event_driven"))
+def test_shipped_machines_are_valid(name: str) -> None:
+    found = hardware.event_driven(Document("test", name))
+    assert found.name == name
+    assert CliRunner().invoke(app, ["validate", name]).exit_code == 0
+
+
+def test_cycles_need_a_clock() -> None:
+    with pytest.raises(ConfigError, match="received takes cycles, so the machine needs a clock"):
+        machine("odin_like", clock=None)
+
+
+def test_the_command_prints_counts_energy_and_times(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    words = ["events", "loihi_like", str(path), str(tmp_path / "spikes.csv"), "--steps", "4"]
+    said = CliRunner().invoke(app, words).stdout
+    assert "two layers on loihi_like: 4 steps" in said
+    for part in ("input spikes", "membrane updates", "synaptic operations", "static power", "energy:", "latency:"):
+        assert part in said
