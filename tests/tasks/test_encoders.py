@@ -126,9 +126,9 @@ def test_larger_values_spike_earlier_and_small_ones_never() -> None:
 
 
 def test_linear_latency_uses_the_whole_window() -> None:
-    windows = encoded([1.0, 0.5, 0.25, 0.1], "latency", window=9, law="linear", threshold=0.1).reshape(4, 9)
+    windows = encoded([1.0, 0.5, 0.11, 0.1], "latency", window=9, law="linear", threshold=0.1).reshape(4, 9)
     assert windows.sum(1).tolist() == [1, 1, 1, 0]
-    assert windows[:3].argmax(1).tolist() == [0, 4, 6]
+    assert windows[:3].argmax(1).tolist() == [0, 4, 7]
 
 
 # ---- delta ---------------------------------------------------------------------------------------------------
