@@ -265,15 +265,23 @@ def test_unusual_units_are_left_to_pint(text: str) -> None:
     assert quantities._usual(text, "joule") is None
 
 
-def test_shipped_files_are_read_without_what_is_slow_to_import() -> None:
-    says = (
-        "import sys, hwsim; hwsim.load('configs/experiments/quickstart.yaml'); "
-        "print({'pint', 'numba', 'scipy'} & set(sys.modules))"
-    )
-    done = subprocess.run(
+@pytest.mark.parametrize(
+    ("done", "slow"),
+    [
+        ("import hwsim; hwsim.load('quickstart')", {"pint", "numba", "scipy", "pandas", "matplotlib"}),
+        ("import hwsim.cli", {"numpy", "pydantic", "pandas"}),
+        ("from hwsim import cli; cli.validate('quickstart')", {"pint", "numba", "scipy", "pandas", "matplotlib"}),
+        ("from hwsim import cli; cli.devices(None)", {"pint", "numba", "scipy", "pandas", "matplotlib"}),
+        ("import hwsim.experiments.study.trial", {"pint", "scipy.stats", "matplotlib", "distributed"}),
+    ],
+    ids=["load", "--help", "validate", "devices", "a worker"],
+)
+def test_nothing_is_imported_that_is_slow_and_not_needed(done: str, slow: set[str]) -> None:
+    says = f"import sys; {done}; print('\\n', {slow} & set(sys.modules))"
+    said = subprocess.run(
         [sys.executable, "-c", says], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "set()"
+    assert said.stdout.splitlines()[-1].strip() == "set()"
 
 
 @pytest.mark.parametrize(

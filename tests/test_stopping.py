@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import signal
@@ -88,6 +89,33 @@ def test_signals_that_were_to_be_ignored_are(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=SECONDS)
     assert process.returncode == 0
+
+
+def _short_of_memory() -> None:
+    """What Dask logs in a worker, as it pauses, goes on and pauses again; and of what else goes wrong there."""
+    logger = logging.getLogger("distributed.worker.memory")
+    for memory in ("7.5 GiB", "9 GiB"):
+        logger.warning("Worker is at %d%% memory usage. Pausing worker.  Process memory: %s", 81, memory)
+    logging.getLogger("distributed.worker").error("Compute Failed")
+
+
+def test_workers_on_dask_that_lack_memory_say_so_once_and_nothing_else(capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("distributed")
+    from hwsim.experiments.study.cluster import Cluster
+
+    with Cluster(None, 1) as cluster:
+        cluster._client.run(_short_of_memory)
+        cluster._client.restart()  # a worker that is started again says so as well
+        cluster._client.run(_short_of_memory)
+        logging.getLogger("distributed.nanny.memory").warning("Worker tcp://x (pid=3) exceeded 95% memory budget.")
+        logging.getLogger("distributed.nanny.memory").warning("Worker tcp://x (pid=3) is slow to %s", "terminate")
+    said = "a Dask worker is short of memory: Worker "
+    pausing = f"{said}is at 81% memory usage. Pausing worker. Process memory: 7.5 GiB"
+    assert capfd.readouterr().err.splitlines() == [
+        pausing,
+        pausing,
+        f"{said}tcp://x (pid=3) exceeded 95% memory budget.",
+    ]
 
 
 LONG = """\

@@ -12,7 +12,7 @@ from math import inf, isfinite, sqrt
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri
 
 from hwsim.results.paired import CONFIDENCE, Interval, PairedDifference, paired_difference, student
 
@@ -78,7 +78,7 @@ def difference_of_losses(first: np.ndarray, second: np.ndarray) -> Uncertain | N
 
 def wilson(share: float, answers: float, confidence: float = CONFIDENCE) -> Bounds:
     """Wilson's score interval of a share of independent answers."""
-    z = float(stats.norm.isf((1 - confidence) / 2))
+    z = -float(ndtri((1 - confidence) / 2))
     middle = (share + z**2 / (2 * answers)) / (1 + z**2 / answers)
     half = z / (1 + z**2 / answers) * sqrt(share * (1 - share) / answers + z**2 / (4 * answers**2))
     return min(max(middle - half, 0.0), share), max(min(middle + half, 1.0), share)
@@ -90,7 +90,7 @@ def matched(differences: np.ndarray, confidence: float = CONFIDENCE) -> Bounds:
     It has four more pairs of weight one half, one of each kind: right and right, right and wrong, wrong and right,
     wrong and wrong. So it has a width even if no pair differs.
     """
-    count, z = len(differences) + 2, float(stats.norm.isf((1 - confidence) / 2))
+    count, z = len(differences) + 2, -float(ndtri((1 - confidence) / 2))
     middle = float(differences.sum()) / count
     half = z * sqrt((float((differences**2).sum() + 1) / count - middle**2) / count)
     mean = float(differences.mean())

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit  # SciPy's statistics take most of a second to load
 
 CONFIDENCE = 0.95
 """How often an interval contains what it is an interval of."""
@@ -47,7 +47,7 @@ def student(observations: np.ndarray, confidence: float = CONFIDENCE) -> Interva
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         mean = np.where(known, values, 0).sum(-1) / count
         squares = np.where(known, values - mean[..., None], 0) ** 2
-        half = stats.t.isf((1 - confidence) / 2, count - 1) * np.sqrt(squares.sum(-1) / (count - 1) / count)
+        half = -stdtrit(count - 1, (1 - confidence) / 2) * np.sqrt(squares.sum(-1) / (count - 1) / count)
     return Interval(mean, mean - half, mean + half, count)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import hwsim
 from hwsim.errors import HwsimError
+from hwsim.experiments.study import memory_warnings
 from hwsim.experiments.study.trial import Job, carry_out
 from hwsim.results.study.store import TrialResult
 
@@ -47,7 +48,9 @@ class Cluster:
                     threads_per_worker=1,
                     dashboard_address=None,
                     silence_logs=logging.CRITICAL,  # told to stop, workers complain; errors of trials are results
+                    preload=[memory_warnings.__name__],
                 )
+                memory_warnings.let_through(memory_warnings.NANNY)
             self._client = Client(self._local or scheduler, timeout=_PATIENCE)
         except (OSError, ValueError) as error:
             self.__exit__()
