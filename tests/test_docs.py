@@ -33,6 +33,7 @@ from hwsim.config.experiment import Experiment
 from hwsim.config.study import Study
 from hwsim.documents import Document, check
 from hwsim.episode import Episode
+from hwsim.errors import ConfigError
 from hwsim.experiments.estimate import estimate
 from hwsim.guide.constants import constants
 from hwsim.guide.keys import sections
@@ -350,7 +351,7 @@ def test_the_periphery_that_is_shown_is_read_with(tmp_path: Path, monkeypatch: p
 
 def test_every_shipped_crossbar_machine_is_held_against_a_published_chip() -> None:
     crossbars = {n for n in hardware.names("configs/hardware") if machine_options(n).kind == "crossbar"}
-    assert len(crossbars) == 6
+    assert len(crossbars) == 7
     assert crossbars <= set(generate.PEERS)
     table = generate.reads()
     for name in crossbars:
@@ -369,6 +370,22 @@ def test_the_data_sheet_that_is_shown_is_valid(tmp_path: Path) -> None:
     (tmp_path / "d.yaml").write_text(blocks("docs/own_device.md", "yaml")[0])
     sheet = hardware.device(documents.read(tmp_path / "d.yaml"))
     assert sheet.read_error(np.array([10e-6]))[0] == close(0.02 * 10e-6)
+
+
+def test_the_neuron_that_is_shown_learns_and_is_refused_as_shown(tmp_path: Path) -> None:
+    """On a chip; and with the wrong unit that the page gives, in the words of the page."""
+    text, snippet = blocks("docs/own_neuron.md", "yaml")
+    (tmp_path / "mine.yaml").write_text(text)
+    layers = yaml.safe_load(snippet)["network"]["layers"]
+    cell = layers[0]["cell"]
+    cell["neuron"] = hardware.neuron(documents.Document("shown", str(tmp_path / cell["neuron"])))
+    learner, episode = rule("eprop random"), random_episode(steps=8)
+    found = gradient_of(built({"layers": layers}, learner, episode, on="neuron_crossbar"), learner, episode)
+    assert all(np.abs(value).max() > 0 for value in found.values())
+    (tmp_path / "mine.yaml").write_text(text.replace("(v_rest - v) + I", "(v_rest - v) + g"))
+    with pytest.raises(ConfigError) as caught:
+        hardware.neuron(documents.read(tmp_path / "mine.yaml"))
+    assert blocks("docs/own_neuron.md", "console")[0].splitlines()[1] == str(caught.value).replace(f"{tmp_path}/", "")
 
 
 def test_the_machine_that_the_readme_shows_is_valid(tmp_path: Path) -> None:

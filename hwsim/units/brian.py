@@ -124,9 +124,12 @@ class Stepper:
             }
             for name, value in parameters.items():
                 self.arrays[name][:] = value
-            # all objects, since a network holds weak references only to some
             self.network = b.Network(self.group)
-            self.network.run(0 * b.second, namespace={})
+            try:
+                self.network.run(0 * b.second, namespace={})
+            except Exception:
+                self.group._network = ""  # Brian2 warns of groups that go before they are part of a network
+                raise
         self.each, self.arrival = each, arrival
         ordered = [one for one in self.network.sorted_objects if one.active]
         self._first = [one.run for one in ordered]

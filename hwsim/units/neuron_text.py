@@ -442,7 +442,7 @@ def _plain(value: Quantity) -> float:
 
 
 _SYMBOLS = {"s": "second", "V": "volt", "A": "amp", "F": "farad", "S": "siemens", "J": "joule", "W": "watt"}
-"""Symbols of units that Brian2 has under their names alone, as words of one letter are left to variables."""
+"""Symbols that Brian2 has some multiples of alone; the others go by its names, such as `psiemens`."""
 _WRITTEN = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-z][\w*/^. -]*)?\s*\Z")
 
 
@@ -462,9 +462,13 @@ def _quantity(value: Quantity) -> Any:
         return number
     brian2()
     from brian2.core.namespace import DEFAULT_UNITS
+    from brian2.units import allunits
 
-    units = {**DEFAULT_UNITS, **{symbol: DEFAULT_UNITS[name] for symbol, name in _SYMBOLS.items()}}
+    units = dict(DEFAULT_UNITS)
     for name in re.findall(r"[A-Za-z_]\w*", unit):
+        prefix, whole = name[:-1], _SYMBOLS.get(name[-1])
+        if name not in units and whole is not None and hasattr(allunits, f"{prefix}{whole}"):
+            units[name] = getattr(allunits, f"{prefix}{whole}")
         if name not in units:
             raise ValueError(f"{value!r}: Brian2 knows no unit {name!r}; write '20 ms', '2 pF' or '0.3 nA/mV'")
     return number * eval(unit.replace("^", "**"), {"__builtins__": {}}, units)  # names of units alone
