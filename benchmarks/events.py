@@ -98,7 +98,6 @@ def neurons(network: Path, steps: int) -> Iterator[tuple[np.ndarray, np.ndarray]
     of = sanafe.parameters(network, threshold=0.0, reset=0.0, leak_decay=1.0, bias=0.0)
     count = of["bias"].size
     into = sparse.csr_array((weight, (pre, post)), shape=(count, count))
-    fed = sparse.csr_array((np.ones(pre.size), (pre, post)), shape=(count, count))
     del pre, post, weight
     v, current, arrived = np.zeros(count), np.zeros(count), np.zeros(count, bool)
     spikes, updated = (np.zeros((BLOCK, count), bool) for _ in range(2))
@@ -110,7 +109,7 @@ def neurons(network: Path, steps: int) -> Iterator[tuple[np.ndarray, np.ndarray]
         v[fires] = of["reset"][fires]
         rows = into[np.flatnonzero(fires)]
         current = np.bincount(rows.indices, rows.data, count)
-        arrived = np.bincount(fed[np.flatnonzero(fires)].indices, minlength=count) > 0
+        arrived = np.bincount(rows.indices, minlength=count) > 0
         if now == BLOCK - 1 or step == steps - 1:
             yield spikes[: now + 1].copy(), updated[: now + 1].copy()
 

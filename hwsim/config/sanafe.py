@@ -122,7 +122,7 @@ def _placed(
 
 
 def synapses(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The neurons before and behind each synapse of a network file, and its weight.
+    """The neurons before and behind each synapse of a network file, and its weight in single precision.
 
     Raises:
         ConfigError: the file cannot be read.
@@ -218,10 +218,10 @@ def _edges(
                 text = f"{weights.size} weights, and {int(place.max()) + 1} are needed"
                 raise ConfigError(f"{path}: edges: {key}: {text}")
             each = weights[place] if weights.ndim else np.broadcast_to(weights, place.shape)
-            yield pre + one.start, post + other.start, each
+            yield (pre + one.start).astype(np.int32), (post + other.start).astype(np.int32), each.astype(np.float32)
     if single:
         before, behind, weight = zip(*single, strict=True)
-        yield np.array(before), np.array(behind), np.array(weight)
+        yield np.array(before, np.int32), np.array(behind, np.int32), np.array(weight, np.float32)
 
 
 def _hyper(
@@ -261,7 +261,7 @@ def _convolved(
     target = (out * high + y) * wide + x
     whole = (count, high, wide, channels, down, across)
     weight = ((dy * across + dx) * channels + of) * count + out
-    one, other, place = (np.broadcast_to(each, whole).ravel() for each in (source, target, weight))
+    one, other, place = (np.broadcast_to(each.astype(np.int32), whole).ravel() for each in (source, target, weight))
     return one, other, place
 
 
