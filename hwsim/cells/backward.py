@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from hwsim.errors import CapabilityError
 from hwsim.machine import Machine, Signal
 from hwsim.operations import join, take, total, zeros
@@ -37,20 +39,36 @@ class Adjoints:
         self._known: dict[int, Signal | None] = {id(at.new): delta}
 
     def of(self, signal: Signal) -> Signal | None:
-        """The error at a signal; None if the new state does not depend on it."""
-        if id(signal) not in self._known:
-            self._known[id(signal)] = self._found(signal)
+        """The error at a signal; None if the new state does not depend on it.
+
+        A step may be a chain of thousands of operations, so what an error follows from is kept on a list here, rather
+        than found by recursion.
+        """
+        wanted = [] if id(signal) in self._known else [(signal, self._results(signal))]
+        while wanted:
+            latest, results = wanted[-1]
+            behind = next((result for result in results if id(result) not in self._known), None)
+            if behind is not None:
+                wanted.append((behind, self._results(behind)))
+            else:
+                self._known[id(latest)] = self._found(latest)
+                wanted.pop()
         return self._known[id(signal)]
 
+    def _results(self, signal: Signal) -> Iterator[Signal]:
+        """What was made of a signal."""
+        return (node.result for node, _ in self.at.users.get(id(signal), []))
+
     def _found(self, signal: Signal) -> Signal | None:
-        users = [(node, at) for node, at in self.at.users.get(id(signal), []) if self.of(node.result) is not None]
+        users = self.at.users.get(id(signal), [])
+        users = [(node, at) for node, at in users if self._known[id(node.result)] is not None]
         if len(users) > 1 and all(node.operation is take for node, _ in users):
             joined = self._joined(signal, [node for node, _ in users])
             if joined is not None:
                 return joined
         error: Signal | None = None
         for node, position in users:
-            part = self.back(node, position, self.of(node.result))
+            part = self.back(node, position, self._known[id(node.result)])
             if part is not None:
                 error = part if error is None else error + part
         return error
@@ -79,7 +97,7 @@ class Adjoints:
                 return None
             if start > end:
                 parts.append(zeros(self.at.machine, int(start - end)))
-            parts.append(self.of(node.result))
+            parts.append(self._known[id(node.result)])
             end = stop
         if end < signal.width:
             parts.append(zeros(self.at.machine, signal.width - end))
