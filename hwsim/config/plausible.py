@@ -355,6 +355,18 @@ PUBLISHED: dict[type[BaseModel], tuple[Published, ...]] = {
             3.0,
         ),
         Published("spiking.noise", "%", None, _READ_ERROR, 10.0),
+        Published("integrators.energy", "J", *_NEAREST, margin=100),
+        Published(
+            "integrators.time", "s", _SETTLING[0], Limit(270e-9, f"an integration step, {_IN_CIMLOOP}"), margin=100
+        ),
+        Published(
+            "integrators.mismatch",
+            "%",
+            None,
+            Limit(0.0709, f"gain of converters before correction, {_HERMES_CORE}"),
+            3.0,
+        ),
+        Published("integrators.noise", "%", None, _READ_ERROR, 10.0),
         Published(
             "registers.energy",
             "J",

@@ -20,11 +20,12 @@ from hwsim.machine.storage import Storage
 from hwsim.machines.chip_units import ChipPrices, errors, resolution
 from hwsim.machines.digital import DigitalMachine
 from hwsim.machines.stacked import stacked
-from hwsim.operations import Operation, moves
+from hwsim.operations import Operation, integrate, moves
 from hwsim.operations.circuits import advance
 from hwsim.records import ANALOG, Entry, Head, Shape
 from hwsim.units.converter import Converters, better_digital
 from hwsim.units.function import Circuits, FunctionCircuits, Wiring
+from hwsim.units.integrator import IntegratorCircuits
 from hwsim.units.multiplier import Multipliers
 from hwsim.units.neurons import NeuronCircuits
 from hwsim.units.ranges import scales
@@ -87,6 +88,8 @@ class Chip(DigitalMachine):
         self.circuits, self.wiring = Circuits(self, seed), Wiring(self)
         self.function_circuits = FunctionCircuits(self, parts.functions, self.circuits)
         self.spiking = None if parts.spiking is None else SpikingNeurons(self, parts.spiking, self.circuits)
+        made = parts.integrators
+        self.integrators = None if made is None else IntegratorCircuits(self, made, self.circuits)
         self.clipped = {kind: defaultdict[str, list[int]](lambda: [0, 0]) for kind in ("dac", "adc", "analog")}
         self.neurons: dict[str, NeuronCircuits] = {}
         self.effective_bits: dict[str, int] = resolution(options.parts, self.format.bits)
@@ -113,8 +116,9 @@ class Chip(DigitalMachine):
             return self.wiring, tuple(map(self.analog, operands))
         if operation.circuit == CIRCUIT:
             return self.spiking, tuple(map(self.digital if self.spiking is None else self.analog, operands))
-        if operation.circuit is not None and not better_digital(operands):
-            return self.function_circuits, tuple(map(self.analog, operands))
+        unit = self.integrators if operation is integrate else self.function_circuits
+        if operation.circuit is not None and unit is not None and not better_digital(operands):
+            return unit, tuple(map(self.analog, operands))
         return None, tuple(map(self.digital, operands))
 
     def analog(self, x: Signal) -> Signal:

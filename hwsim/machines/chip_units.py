@@ -7,7 +7,7 @@ from typing import Any
 from hwsim.accounts.energy import Area, Charge, Leak, Occupied
 from hwsim.accounts.passes import ONCE, Occurrence
 from hwsim.machine.machine import UnitErrors
-from hwsim.operations import BY_NAME, Operation, held, moves
+from hwsim.operations import BY_NAME, Operation, held, integrate, moves
 from hwsim.operations.circuits import advance
 from hwsim.records import ANALOG, Record
 from hwsim.units.multiplier import MultiplierPrices
@@ -55,6 +55,8 @@ class ChipPrices:
         self._spiking: SpikingCircuits | None = parts.spiking
         if self._spiking is not None:
             self.units |= dict.fromkeys(KINDS, self._spiking)
+        if parts.integrators is not None:
+            self.units[integrate.kind] = parts.integrators
 
     def _unit(self, record: Record) -> Priced | None:
         """The analog unit that a record is of; None for the digital one."""
@@ -120,13 +122,14 @@ def errors(chip: Any, operation: Operation, rounding: float, limit: float) -> Un
         return UnitErrors("tiles", limit * parts.tiles.output_noise, 0.0, 0.0, rounding)
     if operation is moves.store:
         return UnitErrors("registers", limit * parts.registers.noise, 0.0, 0.0, rounding)
+    if operation is integrate or operation.circuit == CIRCUIT:
+        own = "integrators" if operation is integrate else "spiking"
+        made = getattr(parts, own)
+        if made is None:
+            return UnitErrors("arithmetic", 0.0, 0.0, 0.0, rounding)
+        return UnitErrors(own, limit * made.noise, 0.0, made.mismatch, rounding)
     if isinstance(operation, held.Held) and operation.multiplier is not None:
         section, name = parts.diagonals, chip.sharing.multiplier(operation)
-    elif operation.circuit == CIRCUIT:
-        spiking = parts.spiking
-        if spiking is None:
-            return UnitErrors("arithmetic", 0.0, 0.0, 0.0, rounding)
-        return UnitErrors("spiking", limit * spiking.noise, 0.0, spiking.mismatch, rounding)
     elif operation.circuit is not None:
         section, name = parts.functions, operation.circuit
     else:

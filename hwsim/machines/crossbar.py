@@ -19,6 +19,7 @@ from hwsim.physics import DataSheet
 from hwsim.quantities import Constant, Energy
 from hwsim.units.converter import Converter
 from hwsim.units.function import Functions
+from hwsim.units.integrator import Integrators
 from hwsim.units.multiplier import Diagonals, Sharing
 from hwsim.units.neurons import Neurons
 from hwsim.units.periphery import Periphery
@@ -37,6 +38,11 @@ class CrossbarParts(BaseModel, extra="forbid"):
     ranges: Annotated[Ranges, Field(description="full scale of analog signals")] = Ranges()
     functions: Annotated[Functions, Field(description="circuits for arithmetic on signals")]
     diagonals: Annotated[Diagonals, Field(description="multipliers by λ, λ̄ and 1/λ̄, with errors of their own")]
+    integrators: Annotated[
+        Integrators | None,
+        Part("integrators"),
+        Field(description="Euler steps of cells in continuous time; without them the digital unit takes them"),
+    ] = None
     registers: Annotated[StateRegisters, Part("registers"), Field(description="analog sample-and-hold registers")]
     neurons: Annotated[
         Neurons | None,

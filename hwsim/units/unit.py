@@ -33,6 +33,7 @@ class AnalogStage(Stage, Protocol):
     """A machine with analog circuits, as these see it.
 
     Attributes:
+        purpose: what the operations that follow serve.
         full_scale: of the signals that are made now; larger ones saturate.
         scales: full scales of signals, by what makes them; each is a number, or what `+` makes one of.
         reach: where signals saturate, in multiples of their full scale.
@@ -41,6 +42,7 @@ class AnalogStage(Stage, Protocol):
             them: `dac`, `adc`, or saturation of `analog` circuits.
     """
 
+    purpose: str
     full_scale: float
     scales: Any
     reach: Any

@@ -38,6 +38,7 @@ ELEMENTARY = {"mac", "multiply", "add", "compare", "divide", "root", "exp", "tan
         ("scale", (5,), {"multiply": 5}),
         ("square", (5,), {"multiply": 5}),
         ("divide", (5,), {"divide": 5}),
+        ("integrate", (2, 5), {"multiply": 10, "add": 10}),  # x + a dx
         ("reciprocal", (5,), {"divide": 5}),
         ("sqrt", (5,), {"root": 5}),
         ("exp", (5,), {"exp": 5}),

@@ -21,6 +21,7 @@ WIRES, STEP = 4, 1e-6
 CONSTANTS = {
     "scale": (0.7,),
     "offset": (0.3,),
+    "integrate": (0.25,),
     "take": (1, 3),
     "pad": (1, 2),
     "pick": (Places((3, 1)),),
@@ -58,7 +59,17 @@ HELD: dict[str, Callable[[Stage, Any], Any]] = {
     "mode gain": lambda stage, x: stage.gamma * x,
     "diagonal": lambda stage, x: stage.diagonal * x,
 }
-OPERANDS = {"join": 3, "add": 2, "subtract": 2, "multiply": 2, "divide": 2, "larger": 2, "hypot": 2, "patch": 2}
+OPERANDS = {
+    "join": 3,
+    "add": 2,
+    "subtract": 2,
+    "multiply": 2,
+    "divide": 2,
+    "larger": 2,
+    "hypot": 2,
+    "patch": 2,
+    "integrate": 2,
+}
 DECLARED = sorted(name for name, operation in BY_NAME.items() if operation.derivative is not None)
 
 
