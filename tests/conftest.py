@@ -48,6 +48,16 @@ SPARSE: dict[str, Any] = {
     ]
 }
 """Cells with sparse matrices, which no crossbar takes."""
+CONTINUOUS: dict[str, Any] = {
+    "layers": [
+        {
+            "cell": {"name": "continuous_tanh", "units": 5, "tau": "2 ms", "step": "1 ms", "dt": "0.25 ms"},
+            "readout": {"hidden": [5]},
+        }
+    ]
+    * 2
+}
+"""Cells in continuous time, of four Euler steps in each step of the input."""
 UNDONE: dict[str, Any] = {
     "layers": [{"cell": {"name": "rev_gru", "units": 3, "forgets": 3}, "readout": {"hidden": [5]}}] * 2
 }
@@ -67,7 +77,7 @@ SPIKING: dict[str, Any] = {
     "liquid": {"layers": [{"cell": {"name": "liquid", "units": 4, "threshold": 0.1, "gain": 2.0}}]},
 }
 """Cells whose neurons fire, some of them with a leaky readout."""
-ALL_NETWORKS = {**NETWORKS, **SPIKING, "sparse": SPARSE, "undone": UNDONE}
+ALL_NETWORKS = {**NETWORKS, **SPIKING, "sparse": SPARSE, "undone": UNDONE, "continuous": CONTINUOUS}
 MIXED: dict[str, Any] = {
     "layers": [
         {**LRU, "readout": {"project": 7, "norm": True, "hidden": [5, 6], "width": 3}},

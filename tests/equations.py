@@ -32,6 +32,12 @@ def states(cell, p, xs):
             h = (1 - a) * h + a * anp.tanh(p["W"] @ h + p["U"] @ x + p["b"])
             yield h
         return
+    if cell["name"] == "continuous_tanh":
+        h = anp.zeros(cell["units"])
+        for x in xs:
+            h = integrated(cell, p, h, x)
+            yield h
+        return
     if cell["name"] in ("gru", "lstm"):
         width = cell["units"] * (2 if cell["name"] == "lstm" else 1)
         h = anp.zeros(width)
@@ -51,6 +57,14 @@ def states(cell, p, xs):
         drive = p["B"] @ x + p["b"]
         h = eigenvalues * h + anp.exp(p["log gamma"]) * (drive[::2] + 1j * drive[1::2])
         yield anp.ravel(anp.stack([anp.real(h), anp.imag(h)], 1))
+
+
+def integrated(cell, p, h, x):
+    """A step of a continuous tanh cell, by Euler's method."""
+    dt, step, tau = (float(cell[key].removesuffix(" ms")) for key in ("dt", "step", "tau"))
+    for _ in range(round(step / dt)):
+        h = h + dt / tau * (-h + anp.tanh(p["W"] @ h + p["U"] @ x + p["b"]))
+    return h
 
 
 def gated(name, p, h, x):

@@ -30,6 +30,18 @@ class Size(NamedTuple):
     units: int
 
 
+class Euler(NamedTuple):
+    """How a cell in continuous time is integrated.
+
+    Attributes:
+        steps: Euler steps in one step of the input.
+        share: of the cell's time constant that one Euler step takes, dt/τ.
+    """
+
+    steps: int
+    share: float
+
+
 class Cell(ABC):
     """h_t = f(h_{t-1}, x_t), with J = ∂f/∂h and F = ∂f/∂θ at (h_{t-1}, x_t).
 
@@ -49,6 +61,7 @@ class Cell(ABC):
         blocks: how many blocks of one wire per unit the state has, one behind the other: 2 for h and c.
         forgets: the most bits that a wire of the state forgets in a step that can be undone; None if none can.
         fraction: fraction bits of a state in fixed point, where steps can be undone.
+        euler: how it is integrated, for cells in continuous time; None for those in discrete time.
     """
 
     width: int
@@ -58,6 +71,7 @@ class Cell(ABC):
     gained = False
     forgets: int | None = None
     fraction = 0
+    euler: Euler | None = None
     dense: bool
     trainables: list[Trainable]
 

@@ -56,6 +56,9 @@ class Outside(Look):
     ) -> None:
         self.steps, self._network, self._make, self._episode = episode.steps, network, exact, episode
         self._shown = shown or Differences()
+        euler = {layer.name: layer.cell.euler for layer in network.layers}
+        self.euler = {name: each for name, each in euler.items() if each is not None}
+        self.discrete = len(self.euler) < len(euler)
         self.with_modes = frozenset(layer.name for layer in network.layers if not layer.cell.dense)
 
     def forgetting(self) -> float:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
+from hwsim.cells.cell import Euler
 from hwsim.machine import UnitErrors
 from hwsim.operations import Operation
 
@@ -40,10 +42,14 @@ class Look(ABC):
     Attributes:
         steps: the length of a sequence.
         with_modes: the layers whose cells have modes.
+        euler: how the layers whose cells are in continuous time are integrated.
+        discrete: whether there are layers whose cells are not.
     """
 
     steps: int
     with_modes: frozenset[str] = frozenset()
+    euler: Mapping[str, Euler] = MappingProxyType({})
+    discrete: bool = True
 
     @abstractmethod
     def forgetting(self) -> float:

@@ -109,7 +109,7 @@ class Anchored(ForwardErrors):
         finite = precision.fresh < 1 and all(map(usable, rates.values()))
         if not (self.settles and rates and (finite or self.settled is None)):
             return self  # at weights that are no numbers anchors stay where they were
-        aim = Aim(self.options.error, min(max(precision.fresh, precision.frozen), 0.5) if finite else 0.5, look.steps)
+        aim = Aim(self.options.error, min(max(precision), 0.5) if finite else 0.5, look.steps)
         every, asked = self.options.every, self.options.age
         age = {"auto": None, "all": aim.steps}.get(asked, asked)
         by_modes = look.with_modes if every in ("auto", "per_mode") else frozenset()

@@ -181,6 +181,11 @@ class InitialHorizon(SummaryPart):
     fresh: Known = Field(description="Relative fresh error of one step: drawn at each use.")
     frozen: Known = Field(description="Relative frozen error of one step: the same in all steps.")
     tolerance: Number = Field(description="Accepted relative error at the end of a sequence.")
+    drift: Known = Field(
+        0.0,
+        description="Relative frozen error of the rate, of cells in continuous time: mismatch of integrators, and the "
+        "first order of Euler's method.",
+    )
     fresh_error: Known = Field(description="Relative error from fresh errors after `steps` steps.")
     frozen_error: Known = Field(description="Relative error from frozen errors after `steps` steps.")
     fresh_steps: Known = Field(

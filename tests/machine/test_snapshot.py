@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SPIKING, built, cases, gradient_of, machine_options, random_episode, rule, spiking_cases
+from conftest import SPIKING, built, cases, fits, gradient_of, machine_options, random_episode, rule, spiking_cases
 
 from hwsim import machines
 from hwsim.learning import optimizers
@@ -30,6 +30,13 @@ MACHINES = [
     LEAKY,
 ]
 
+CONTINUOUS = [
+    (learner, "continuous", on)
+    for learner in ("bptt", "fpe", "fpe seed", "fpe_lagged")
+    for on in ("ideal", "digital_45nm", "integrating_crossbar")
+    if fits(learner, "continuous", on)
+]
+
 
 def run(network, learner, on):
     """The gradient of an undisturbed run, and a snapshot at the end of every step."""
@@ -44,11 +51,14 @@ def run(network, learner, on):
     return found, snapshots, held
 
 
-@pytest.mark.parametrize("networks", [["lru stack"], ["tanh", "sparse", "undone"], list(SPIKING)], ids=str)
+NETWORKS_TOGETHER = [["lru stack"], ["tanh", "sparse", "undone"], list(SPIKING), ["continuous"]]
+
+
+@pytest.mark.parametrize("networks", NETWORKS_TOGETHER, ids=str)
 def test_a_run_goes_on_from_what_the_ledger_lists_in_another_process(networks, tmp_path):
     asked, expected = [], []
     spiking = spiking_cases(["ideal", "digital_45nm_fp16", "spiking_crossbar"])
-    for learner, network, on in cases(["lru stack", "tanh"], MACHINES) + spiking:
+    for learner, network, on in [*cases(["lru stack", "tanh"], MACHINES), *spiking, *CONTINUOUS]:
         if network not in networks:
             continue
         found, snapshots, _ = run(network, learner, on)

@@ -417,6 +417,9 @@ FORWARD = [
     + spiking_cases(["ideal", "spiking_crossbar"])
     if not rule(learner).needs_tape
 ]
+FORWARD += [
+    (learner, "continuous", on) for learner in ("fpe", "fpe_lagged") for on in ("ideal", "integrating_crossbar")
+]
 
 
 @pytest.mark.parametrize(("learner", "network", "on"), FORWARD)

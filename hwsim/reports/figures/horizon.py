@@ -31,7 +31,7 @@ def horizon(systems: Systems) -> Drawing | None:
         axes = figure.subplots()
         axes.set_xscale("log")
         axes.set_yscale("log")
-        fresh, frozen = _fresh(now, rates), np.full_like(rates, now.frozen_steps)
+        fresh, frozen = _fresh(now, rates), np.array([now._replace(rate=rate).frozen_steps for rate in rates.tolist()])
         limit = np.minimum(fresh, frozen)
         bottom = max(0.5, min(1.0, float(limit.min()) / 2))
         top = 2.5 * max([now.steps, *(value for value in (*fresh[:1], *frozen[:1]) if isfinite(value))])
