@@ -21,8 +21,8 @@ SIZE = 560
 
 def picture(run: RunFolder) -> str:
     """The figure as a file of its own: on white, with the letters that it was measured with."""
-    goal = reached.target(run.metrics, run.systems, reached.Question())
-    drawn = learning(scores(run), run.systems, measured(run), goal and goal.accuracy)
+    goal = reached.target(run.metrics, run.systems, reached.Question(), run.summary.constant)
+    drawn = learning(scores(run), run.systems, measured(run), goal and goal.value)
     if drawn is None:
         raise SystemExit(f"{run.path}: nothing was trained, so there is no learning curve")
     head, _, body = drawn.svg.partition(">")
