@@ -37,8 +37,8 @@ from hwsim.operations.elementwise import (
 )
 from hwsim.operations.fixed_point import forget, forgotten, remember, round_to
 from hwsim.operations.held import Held
-from hwsim.operations.neurons import Neuron, fire, fire_slope, membrane, quiet
 from hwsim.operations.integration import integrate
+from hwsim.operations.neurons import Neuron, fire, fire_slope, membrane, quiet
 from hwsim.operations.operation import BY_KIND, BY_NAME, SPARSE, Binary, Operation, Size, Traffic, Unary, Work
 from hwsim.operations.reductions import (
     collect,
