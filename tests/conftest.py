@@ -114,6 +114,16 @@ RULES = {
     "tbptt block": {"name": "tbptt", "kind": "block", "k": 3},
     "spatial": {"name": "spatial"},
     "reversible": {"name": "reversible"},
+    "stdp": {"name": "stdp", "a_plus": 0.02, "a_minus": 0.01, "decay_plus": 0.8, "decay_minus": 0.7},
+    "stdp triplet": {
+        "name": "stdp",
+        "a_plus": 0.02,
+        "a_minus": 0.01,
+        "decay_plus": 0.8,
+        "decay_minus": 0.7,
+        "triplet": {"a_plus": 0.01, "a_minus": 0.02, "decay_x": 0.9, "decay_y": 0.95},
+        "bounds": {"smallest": -3.0, "largest": 3.0},
+    },
 }
 VARIANTS = {
     "bptt input": {"name": "bptt", "recall": "input"},
@@ -122,7 +132,14 @@ VARIANTS = {
     "bptt 1": {"name": "bptt", "checkpoints": 1, "recall": "input"},
 }
 """Rules that differ in what they cost alone."""
-AT_HOME = {"fpe_hybrid": "lru stack", "rflo": "tanh", "snap 2": "sparse", "reversible": "undone"}
+AT_HOME = {
+    "fpe_hybrid": "lru stack",
+    "rflo": "tanh",
+    "snap 2": "sparse",
+    "reversible": "undone",
+    "stdp": "lif",
+    "stdp triplet": "alif",
+}
 """Where rules run that take few networks, or are like another rule in all others."""
 
 
@@ -140,7 +157,7 @@ def cases(networks: Iterable[Any], machines: Iterable[Any]) -> list[tuple[str, A
 
 def spiking_cases(machines: Iterable[Any]) -> list[tuple[str, Any, Any]]:
     """Rules with networks of spiking cells that they take, on the machines that have what they ask for."""
-    learners = ("bptt", "fpe", "fpe_anchored", "eprop random", "rtrl", "fptt", "one_step")
+    learners = ("bptt", "fpe", "fpe_anchored", "eprop random", "rtrl", "fptt", "one_step", "stdp triplet")
     refused = {(learner, "liquid") for learner in ("eprop random", "rtrl")}  # its units have no rows of their own
     return [
         (learner, network, on)

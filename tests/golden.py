@@ -40,7 +40,7 @@ ELSEWHERE = {
     "fpe_hybrid": "lru stack", "fpe_slowfast": "tanh stack", "rtrl across": "lru stack", "snap": "tanh stack",
     "snap 2": "sparse", "uoro": "tanh stack", "kf_rtrl": "tanh stack", "eprop random": "lru stack", "rflo": "tanh",
     "tbptt window": "lru stack", "tbptt block": "tanh stack", "fptt": "lru stack", "fptt steps": "tanh stack",
-    "reversible": "undone",
+    "reversible": "undone", "stdp": "lif", "stdp triplet": "alif",
 }  # fmt: skip
 """All other rules, each with the one network that it is held to."""
 TWO = ("digital_45nm", "pcm_crossbar_in_the_loop")

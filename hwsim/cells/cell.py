@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from hwsim.accounts.memory import LEARNING
 from hwsim.cells.factor import Factor
 from hwsim.errors import CapabilityError
-from hwsim.machine import Accumulator, Machine, Register, Signal, Trainable, Workspace
+from hwsim.machine import Accumulator, Machine, Matrix, Register, Signal, Trainable, Workspace
 from hwsim.operations import identity, project, solve
 from hwsim.operations.derivative import Node
 from hwsim.records import Shape
@@ -55,6 +55,7 @@ class Cell(ABC):
         trainables: its parameters.
         dense: whether the product of Jacobians is a matrix, rather than one number per mode.
         emits: whether the readout sees what `emitted` makes of the state, such as spikes, and not wires of it.
+        synapses: the matrices by which spikes and inputs arrive at its units, of cells whose units fire.
         traced_blocks: how many of these, the first ones, change with parameters; None if all do.
         gained: whether J is diagonal, and the error at the drive is γδ, with a real gain γ per mode: then rules may
             carry γδ in place of δ, see `accumulate_gained`.
@@ -72,6 +73,7 @@ class Cell(ABC):
     forgets: int | None = None
     fraction = 0
     euler: Euler | None = None
+    synapses: tuple[Matrix, ...] = ()
     dense: bool
     trainables: list[Trainable]
 
@@ -93,6 +95,25 @@ class Cell(ABC):
             CapabilityError: the readout sees wires of the state.
         """
         raise CapabilityError(f"{self.name} emits nothing: the readout sees its state")
+
+    def fired(self, at: Any, emitted: Signal | None) -> Signal:
+        """Which units fired at the end of a step: 1 for each that did, 0 for the others.
+
+        Args:
+            emitted: what the readout saw in this step, of a cell that `emits`.
+
+        Raises:
+            CapabilityError: its units do not fire.
+        """
+        raise CapabilityError(f"{self.name} has units that do not fire")
+
+    def arriving(self, at: Any) -> tuple[Signal, ...]:
+        """What arrived by each of its `synapses` in a step.
+
+        Raises:
+            CapabilityError: its units do not fire.
+        """
+        raise CapabilityError(f"{self.name} has units that do not fire")
 
     def forgotten(self, at: Any) -> Signal:
         """What a step that can be undone forgot of the state before it: `forgets` bits on each wire.

@@ -44,9 +44,14 @@ def size(options: Options, inputs: int) -> Size:
 
 
 class OperatingPoint:
-    """State, input and drive of a step, and the derivatives there, which are worked out when they are first needed."""
+    """State, input and drive of a step, and the derivatives there, which are worked out when they are first needed.
 
-    __slots__ = ("_cell", "_slopes", "drive", "h", "x")
+    Attributes:
+        new: the state behind the step, once it was taken.
+    """
+
+    __slots__ = ("_cell", "_slopes", "drive", "h", "new", "x")
+    new: Signal
 
     def __init__(self, cell: Circuit, h: Signal, x: Signal, drive: Signal) -> None:
         self._cell, self.h, self.x, self.drive = cell, h, x, drive
@@ -84,11 +89,13 @@ class Circuit(Cell):
         )
         self.b = Bias.trained(machine, f"{name} b", "input", initial.constant(n, options.bias))
         self.trainables = [self.W.trainable, self.U.trainable, self.b.trainable]
+        self.synapses = (self.W, self.U) if options.neuron.threshold is not None else ()
         machine.place_circuit(self.circuit)
 
     def step(self, h: Signal, x: Signal) -> tuple[Signal, OperatingPoint]:
         at = self._point(h, x)
-        return advance(h, at.drive, self.circuit), at
+        at.new = advance(h, at.drive, self.circuit)
+        return at.new, at
 
     def recall(self, before: Signal, x: Signal, h: Signal) -> OperatingPoint:
         """The drive again, which is charged; what the neurons made of it is not needed."""
@@ -96,6 +103,12 @@ class Circuit(Cell):
 
     def _point(self, h: Signal, x: Signal) -> OperatingPoint:
         return OperatingPoint(self, h, x, self.W @ self._block(h, 0) + self.U @ x + self.b)
+
+    def fired(self, at: OperatingPoint, emitted: Signal | None) -> Signal:
+        return self._block(at.new, 0) if self.synapses else super().fired(at, emitted)
+
+    def arriving(self, at: OperatingPoint) -> tuple[Signal, ...]:
+        return (self._block(at.h, 0), at.x) if self.synapses else super().arriving(at)
 
     def slopes(self, at: OperatingPoint) -> dict[tuple[str, str], Signal]:
         """The derivatives of a step.

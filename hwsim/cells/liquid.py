@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from hwsim import initial
+from hwsim.cells.backward import OperatingPoint
 from hwsim.cells.cell import Size
 from hwsim.cells.derived import Derived
 from hwsim.cells.spiking import FiringOptions, emitted, refuse_inverse
@@ -61,6 +62,7 @@ class Liquid(Derived):
         self.gate = Matrix(machine, f"{name} G", "recurrent", normal("G", 2 * n))
         self.gate_bias = Bias.trained(machine, f"{name} g", "recurrent", initial.constant(n, options.gate))
         self.keep(self.W, self.U, self.b, self.gate, self.gate_bias)
+        self.synapses = self.W, self.U  # the gate's matrix hears membranes
 
     def next(self, h: Signal, x: Signal) -> Signal:
         z = fire(h, self.neuron)
@@ -71,3 +73,11 @@ class Liquid(Derived):
 
     def emitted(self, h: Signal) -> Node:
         return emitted(h, self.neuron)
+
+    def fired(self, at: OperatingPoint, emitted: Signal | None) -> Signal:
+        assert emitted is not None, "the readout sees spikes"
+        return emitted
+
+    def arriving(self, at: OperatingPoint) -> tuple[Signal, ...]:
+        (heard,) = (node.result for node in at.nodes if node.operation is fire)
+        return heard, at.x

@@ -197,6 +197,7 @@ class Spiking(Derived):
         )
         self.b = Bias.trained(machine, f"{name} b", "input", initial.zeros(n))
         self.keep(self.W, self.U, self.b)
+        self.synapses = self.W, self.U
 
     @property
     def together(self) -> list[list[str]]:
@@ -213,6 +214,14 @@ class Spiking(Derived):
 
     def emitted(self, h: Signal) -> Node:
         return emitted(h, self.neuron)
+
+    def fired(self, at: OperatingPoint, emitted: Signal | None) -> Signal:
+        """What the readout saw, or what was added to the leaky readout."""
+        new: Signal = _fired(at)[-1].result if emitted is None else emitted
+        return new
+
+    def arriving(self, at: OperatingPoint) -> tuple[Signal, ...]:
+        return _fired(at)[0].result, at.x
 
     def factors(self, at: OperatingPoint) -> list[Factor]:
         """An entry of W, U or b reaches the membrane of its own neuron, and through a new spike the readout's trace."""

@@ -42,6 +42,12 @@ class Level:
         """The operating point of the cell."""
         return self.seen.at
 
+    @property
+    def emitted(self) -> Signal | None:
+        """What the readout saw of a cell that emits, such as spikes; None where it sees wires of the state."""
+        emitted: Signal | None = self.seen.readout[0].result if self.cell.emits else None
+        return emitted
+
     def g(self, learn: bool = True) -> Signal | None:
         """g_t, the error at the state that comes back through the readout in this step; None if there is none.
 

@@ -47,9 +47,9 @@ def shortened(episode: Episode) -> list[Episode]:
     return found
 
 
-NOT_SUMS = {"fpe two_minus", "fpe neumann", "fptt", "uoro", "kf_rtrl"}
-"""The first two are no exact gradient of either, the third cuts sequences of another length elsewhere, and the others
-draw signs of its own for each sequence of a batch."""
+NOT_SUMS = {"fpe two_minus", "fpe neumann", "fptt", "uoro", "kf_rtrl", "stdp", "stdp triplet"}
+"""The first two are no exact gradient of either, the third cuts sequences of another length elsewhere, two draw signs
+of their own for each sequence of a batch, and the last two learn from all steps, with a loss or without one."""
 
 
 @pytest.mark.parametrize(
