@@ -224,6 +224,8 @@ def test_it_is_the_sum_over_all_pairs_in_every_spiking_cell(network: str) -> Non
     for layer in made.layers:
         fired = np.array(spikes[layer.name])[:, 0]  # of the only chip: (steps, batch, neurons)
         assert 0 < fired.mean() < 1
+        heard_of_itself = np.array(arriving[f"{layer.name} 0"])[:, 0]
+        np.testing.assert_array_equal(heard_of_itself, np.concatenate([0 * fired[:1], fired[:-1]]))
         for matrix, heard in zip("WU", (0, 1), strict=True):
             came = np.array(arriving[f"{layer.name} {heard}"])[:, 0]
             wanted = sum(by_hand(fired[:, b], came[:, b], DECAYS) for b in range(2))
