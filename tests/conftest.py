@@ -24,6 +24,7 @@ from hwsim.learning.horizon import Horizon
 from hwsim.machine import Machine, UnitErrors
 from hwsim.networks import Network
 from hwsim.operations import Operation
+from hwsim.operations.circuits import COUNTED
 
 _RULE = TypeAdapter(learning.AnyOptions)
 _MACHINES: dict[str, Any] = {}
@@ -227,6 +228,11 @@ def machine_options(name: Any) -> Any:
     if name not in _MACHINES:
         _MACHINES[name] = hardware.machine(documents.Document("test", name))
     return _MACHINES[name]
+
+
+def sized(kind: str, *dimensions: int) -> tuple[int, ...]:
+    """A size of this kind of work; circuits have a time and two of each elementary operation per neuron behind it."""
+    return (*dimensions, 1, *(3 for _ in COUNTED)) if kind in ("advance", "advance slopes") else dimensions
 
 
 def rule(options: dict[str, Any] | str) -> learning.Rule:

@@ -122,7 +122,7 @@ class Circuit(Cell):
                 f"{self.name}: the threshold of {text.name} has no slope, and its file no surrogate for one, so no "
                 "rule can take errors through it; give `surrogate: {name: triangle}` in the neuron"
             )
-        entries = self.circuit.entries
+        entries = self.circuit.slopes_of
         found = advance_slopes(at.h, at.drive, self.circuit)
         if len(entries) == 1:
             return {entries[0]: found}

@@ -219,6 +219,10 @@ _NEAREST = (Limit(0.0368e-12, f"an adder of currents, {_TIMELY}"), Limit(26e-12,
 _SETTLING = (Limit(1e-9, f"an exponential, {_PUMA}"), Limit(100e-9, f"a sigmoid, {_ISAAC}"))
 _READ_ERROR = Limit(0.0194, f"error of whole reads, {_HERMES_CORE}")
 
+_SPIKE = (
+    Limit(1.61e-15, "a neuron at 28 nm, Besrour et al., arXiv:2408.07734, 2024"),
+    Limit(3.6e-12, "at 30 Hz, a neuron at 65 nm, IEEE TCAS-II, 2023, doi:10.1109/TCSII.2023.3324584"),
+)
 PUBLISHED: dict[type[BaseModel], tuple[Published, ...]] = {
     DataSheet: (
         Published("conductance.min", "S", None, Limit(167e-6, f"STT-MRAM of 6 kΩ, {_NVMEXP}")),
@@ -340,11 +344,12 @@ PUBLISHED: dict[type[BaseModel], tuple[Published, ...]] = {
             )
         ),
         Published("spiking.update", "J", *_NEAREST, margin=100),
+        *(Published(f"{neurons}.spike", "J", *_SPIKE) for neurons in ("spiking", "neurons")),
         Published(
-            "spiking.spike",
-            "J",
-            Limit(1.61e-15, "a neuron at 28 nm, Besrour et al., arXiv:2408.07734, 2024"),
-            Limit(3.6e-12, "at 30 Hz, a neuron at 65 nm, IEEE TCAS-II, 2023, doi:10.1109/TCSII.2023.3324584"),
+            "neurons.power",
+            "W",
+            Limit(108e-12, "3.6 pJ at 30 Hz, a neuron at 65 nm, IEEE TCAS-II, 2023, doi:10.1109/TCSII.2023.3324584"),
+            Limit(10.8e-9, "with a homeostatic gain, 180 nm, arXiv:1908.07412, 2019"),
         ),
         Published("spiking.time", "s", *_SETTLING, margin=100),
         Published(
@@ -514,6 +519,10 @@ UNBOUNDED: dict[type[BaseModel], dict[str, str]] = {
         "ranges.*": "choices, in units of the network's numbers",
         "*.bits": "2 to 24, or it is an error",
         "*.shared_by": "a choice",
+        "neurons.speedup": "a choice, from the time of biology to 1000 times as fast and beyond",
+        "neurons.mismatch": "a factor on what the neuron states",
+        "neurons.noise": "a factor on what the neuron states",
+        "neurons.expected_spikes": "what an estimate assumes",
     },
     Periphery: {},
     DigitalParts: {

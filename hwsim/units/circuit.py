@@ -52,13 +52,13 @@ class Circuit:
         return Slopes(self.text, self._one)
 
     @cached_property
-    def entries(self) -> list[tuple[str, str]]:
+    def slopes_of(self) -> list[tuple[str, str]]:
         """The derivatives that may differ from zero: of which block, by which block or `drive`."""
         return self._slopes.pattern
 
     @property
     def derivatives(self) -> int:
-        return len(self.entries)
+        return len(self.slopes_of)
 
     def work(self, derivatives: bool) -> dict[str, int]:
         return self._slopes.work if derivatives else self._work
@@ -139,7 +139,7 @@ class Circuit:
         scales = {name: scale for name, (_, scale) in text.wires.items()}
         parts = [
             (each * (scales.get(by, 1.0) / scales.get(of, 1.0))).reshape(drive.shape)
-            for (of, by), each in zip(self.entries, found, strict=True)
+            for (of, by), each in zip(self.slopes_of, found, strict=True)
         ]
         return np.concatenate(parts, -1).astype(h.dtype)
 

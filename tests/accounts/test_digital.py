@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import built, close, gradient_of, machine_options, random_episode, rule
+from conftest import built, close, gradient_of, machine_options, random_episode, rule, sized
 
 from hwsim import machines
 from hwsim.accounts.blocking import Dataflow
@@ -194,7 +194,7 @@ def test_every_operation_comes_down_to_what_has_a_price(kind: str) -> None:
     keys = ("arithmetic.float32.multiply", "arithmetic.float32.add", "compare")
     arithmetic = {f"parts.{key}" for key in (*keys, "functions.tanh", "functions.exp", "functions.cos")}
     arithmetic.add("parts.register_bit × parts.registers_per_operation")
-    size = (4, 4, 4) if BY_KIND[kind].traffic in SPARSE else (4, 4)
+    size = (4, 4, 4) if BY_KIND[kind].traffic in SPARSE else sized(kind, 4, 4)
     names = {charge.price.name for charge in prices().charges(of(kind, *size, unit=unit))}
     assert {name for name in names if "sram" not in name} <= arithmetic
     assert bool(names & arithmetic) == bool(BY_KIND[kind].work(size))

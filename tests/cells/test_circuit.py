@@ -97,7 +97,7 @@ def test_the_slopes_of_a_spiking_neuron_are_those_of_its_integrator():
     assert expected[0] == 1
     np.testing.assert_allclose(circuit.advance(h, drive.reshape(1, 1, 2))[0, 0, :6], expected, atol=1e-13)
     by_state, by_drive = jacobian(lif, 0)(state, drive), jacobian(lif, 1)(state, drive)
-    found = dict(zip(circuit.entries, circuit.slopes(h, drive.reshape(1, 1, 2)).reshape(-1, 2), strict=True))
+    found = dict(zip(circuit.slopes_of, circuit.slopes(h, drive.reshape(1, 1, 2)).reshape(-1, 2), strict=True))
     for row, of in enumerate(("spikes", "v", "I")):
         rows = slice(2 * row, 2 * row + 2)
         np.testing.assert_allclose(found[of, "drive"], np.diag(by_drive[rows]), atol=1e-12)
@@ -116,7 +116,7 @@ def test_the_slopes_of_what_flows_are_differences_of_the_step(name):
     h[..., places["spikes"]] = 0
     if "refractory" in places:
         h[..., places["refractory"]] = 0
-    found = dict(zip(circuit.entries, circuit.slopes(h, drive).ravel(), strict=True))
+    found = dict(zip(circuit.slopes_of, circuit.slopes(h, drive).ravel(), strict=True))
     for by in (*text.variables, "drive"):
         step, sides = 1e-6, []
         for sign in (-1, 1):
