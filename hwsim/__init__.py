@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 __all__ = [
-    "Estimate", "Limits", "LimitsFolder", "Run", "RunFolder", "StudyFolder", "__version__",
-    "estimate", "limits", "load", "read", "run", "study",
+    "Estimate", "Limits", "LimitsFolder", "NeuroBench", "Run", "RunFolder", "StudyFolder", "__version__",
+    "estimate", "limits", "load", "neurobench", "read", "run", "study",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
     from hwsim.config.settings import load
     from hwsim.experiments.estimate import Estimate, estimate
     from hwsim.experiments.limits import limits
+    from hwsim.experiments.neurobench import neurobench
     from hwsim.experiments.run import Run, run
     from hwsim.experiments.study.from_python import study
     from hwsim.results.limits import Limits
     from hwsim.results.limits_folder import LimitsFolder
+    from hwsim.results.neurobench import NeuroBench
     from hwsim.results.reading import read
     from hwsim.results.run_folder import RunFolder
     from hwsim.results.study_folder import StudyFolder
@@ -44,6 +46,10 @@ def __getattr__(name: str) -> Any:
         from hwsim.experiments import estimate as estimated
 
         return getattr(estimated, name)
+    if name in ("neurobench", "NeuroBench"):
+        from hwsim.experiments import neurobench as counted
+
+        return getattr(counted, name)
     if name == "study":
         from hwsim.experiments.study.from_python import study
 

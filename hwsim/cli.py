@@ -379,6 +379,36 @@ def events(
 
 
 @app.command()
+def neurobench(
+    file: Annotated[Path, typer.Argument(help="An experiment in YAML, or the name of a shipped one.")],
+    untrained: Annotated[bool, typer.Option("--untrained", help="Weights keep their initial values.")] = False,
+    batch: Annotated[
+        int, typer.Option("--batch", min=1, help="Test sequences in one call, whose values decide on MACs or ACs.")
+    ] = 256,
+    element_size: Annotated[
+        int, typer.Option("--element-size", min=1, help="Bytes of one parameter, for the footprint.")
+    ] = 4,
+    settings: Settings = None,
+    data: Data = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print metrics and counts as JSON.")] = False,
+) -> None:
+    """Train the network on the ideal machine, and print NeuroBench's metrics of it at the test inputs."""
+    from hwsim.config import settings as config
+    from hwsim.experiments.neurobench import neurobench as counted
+    from hwsim.reports import neurobench as report
+
+    experiment = config.load_with_settings(file, settings or [])
+    with _reporting(quiet=as_json) as progress:
+        found = counted(
+            experiment, trained=not untrained, batch=batch, element_size=element_size, data=data, progress=progress
+        )
+    if as_json:
+        print(found.text(), end="")
+    else:
+        report.show(found, Terminal())
+
+
+@app.command()
 def validate(
     file: Annotated[Path, typer.Argument(help="A file in YAML of any kind, or the name of a shipped one.")],
 ) -> None:

@@ -1,13 +1,16 @@
-"""Initial values of parameters; each is drawn on demand, from a random stream of its own name."""
+"""Initial values of parameters: drawn on demand, from a random stream of its own name each, or stored in a file."""
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import cache
 from math import prod
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 
 from hwsim import streams
+from hwsim.errors import ConfigError
 
 
 class Initial(NamedTuple):
@@ -117,3 +120,53 @@ def ring(seed: int, name: str, modes: int, r_min: float, r_max: float, max_phase
         Initial(shape, lambda: np.log(draw()[1])),
         Initial(shape, log_gamma),
     )
+
+
+class Stored:
+    """Initial values from a file of NumPy, `.npz`, one array for each parameter, named like it: `"layer 1 W"`.
+
+    Args:
+        file: its path.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+
+    def __init__(self, file: str) -> None:
+        self._file, self._taken = file, set[str]()
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                self._arrays = {name: arrays[name] for name in arrays.files}
+        except (OSError, ValueError, BadZipFile, AttributeError, EOFError) as error:
+            raise ConfigError(f"network.weights: {file} is no .npz of plain arrays ({error})") from None
+
+    def of(self, name: str, drawn: Initial) -> Initial:
+        """The values of a parameter, in place of those that would be drawn.
+
+        Raises:
+            ConfigError: there are none, or they are of another shape, or no finite real numbers.
+        """
+        if name not in self._arrays:
+            near = get_close_matches(name, self._arrays, 1)
+            hint = f"; the nearest it has is {near[0]!r}" if near else ""
+            raise ConfigError(f"network.weights: {self._file} has no array {name!r}{hint}")
+        values = self._arrays[name]
+        if values.shape != drawn.shape:
+            raise ConfigError(
+                f"network.weights: {name!r} in {self._file} has shape {values.shape}, and the network's {drawn.shape}"
+            )
+        if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
+            raise ConfigError(f"network.weights: {name!r} in {self._file} has values that are no finite real numbers")
+        self._taken.add(name)
+        return Initial(drawn.shape, lambda: values.astype(float))
+
+    def require_all_taken(self) -> None:
+        """Refuse a file with arrays that the network has no parameters for.
+
+        Raises:
+            ConfigError: it has some; the message names them.
+        """
+        left = sorted(self._arrays.keys() - self._taken)
+        if left:
+            known = ", ".join(sorted(self._taken))
+            raise ConfigError(f"network.weights: {self._file} has {left[0]!r}, and the network only {known}")

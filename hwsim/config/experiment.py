@@ -257,6 +257,7 @@ def compose(document: Document, machine_of: Callable[[Document, str], Any] = har
         document = document if references is None else document.over(references)
     _make_machines(document, machine_of, messages)
     _make_neurons(document, messages)
+    _find_weights(document, messages)
     experiment = documents.collect(messages, lambda: documents.check(Experiment, document, NOT_MODELLED))
     documents.complain(messages)
     assert isinstance(experiment, Experiment)
@@ -298,6 +299,15 @@ def _make_neurons(document: Document, messages: list[str]) -> None:
         if isinstance(cell, dict) and cell.get("name") == "circuit" and "neuron" in cell:
             make = partial(hardware.neuron, document.part(("network", "layers", number, "cell", "neuron")))
             cell["neuron"] = documents.collect(messages, make, partial(hardware.neuron, Document("lif", "lif")))
+
+
+def _find_weights(document: Document, messages: list[str]) -> None:
+    """Put the path of the file of initial weights, as it is seen from everywhere, in the place of the one given."""
+    network = document.data.get("network")
+    if isinstance(network, dict) and isinstance(network.get("weights"), str):
+        named = document.part(("network", "weights"))
+        found = documents.collect(messages, lambda: files.array_file(named))
+        network["weights"] = found or network["weights"]
 
 
 def restored(resolved: dict[str, Any]) -> Experiment:

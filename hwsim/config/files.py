@@ -167,6 +167,21 @@ def _beside(document: Document, name: str) -> Path | None:
     return next((path for path in seen if documents.is_file(path)), None)
 
 
+def array_file(document: Document) -> str:
+    """The whole path of the .npz file that a document names, seen from the document or else from the working folder.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    name = document.data
+    seen = (Path(document.file).parent / name, Path(name))
+    path = next((path for path in seen if name.endswith(".npz") and documents.is_file(path)), None)
+    if path is None:
+        text = f"no file {documents.cut(repr(name))}; weights are in a .npz, as `numpy.savez` writes it"
+        raise documents.refuse([document.problem((), text)])
+    return str(path.resolve())
+
+
 def _not_there(document: Document, name: str, kind: str) -> str:
     """Why a name or a path leads to no file, and what may be meant."""
     what, path = CALLED[kind], Path(document.file).parent / name

@@ -19,7 +19,7 @@ from hwsim import documents, tasks
 from hwsim.columns import METRICS
 from hwsim.config import experiment as config
 from hwsim.config.experiment import Experiment
-from hwsim.errors import CapabilityError, ConfigError
+from hwsim.errors import CapabilityError, ConfigError, ResultsError
 from hwsim.experiments import costs as accounting
 from hwsim.experiments import recording
 from hwsim.experiments.constant import constant
@@ -76,6 +76,25 @@ class Run(Shown):
         """Write all results into an empty folder."""
         rows, timeline = recording.tables(self.costs), partial(recording.timeline, self.costs)
         run_folder.write(folder, self.experiment.resolved(), self.summary, rows, timeline)
+
+    def weights(self, system: str | None = None, chip: int = 0) -> dict[str, np.ndarray]:
+        """The target value of each parameter after the run, by name, as `network.weights` takes them from a file.
+
+        `numpy.savez("trained.npz", **run.weights())` writes that file.
+
+        Args:
+            system: its name; by default the substrate.
+            chip: its number, counted from 0.
+
+        Raises:
+            ResultsError: there is no such system or chip.
+        """
+        of = next((each.system for each in self.costs if system in (None, each.system.name)), None)
+        if of is None:
+            raise ResultsError(f"no system {system!r}; there are {', '.join(self.systems)}")
+        if not 0 <= chip < of.machine.chips:
+            raise ResultsError(f"no chip {chip}; {of.name} has {of.machine.chips}, which count from 0")
+        return {each.name: each.values[chip].copy() for each in of.network.trainables}
 
     @property
     def systems(self) -> Mapping[str, SystemSummary]:

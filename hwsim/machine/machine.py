@@ -128,6 +128,8 @@ class Machine:
     """Where each signal has a full scale of its own: these; None where they are fixed."""
     effective_bits: dict[str, int] | None = None
     """Bits of ideal quantisers that are as noisy as its analog signals are, by what they come from."""
+    given: Any = None
+    """While a network is made that starts from stored values: these, in place of drawn ones."""
     holds: Mapping[str, Any] = MappingProxyType({})
     """How long registers hold their values in each pass, for those that leak."""
 

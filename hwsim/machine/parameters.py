@@ -71,6 +71,8 @@ class Trainable:
 
     def __init__(self, machine: Stage, name: str, group: str, initial: Initial, kept: bool = True) -> None:
         self.machine, self.name, self.group, self.layer = machine, name, group, machine.layer
+        if machine.given is not None:
+            initial = machine.given.of(name, initial)
         self.shape, numerics = initial.shape, machine.numerics
         start = numerics.drawn(initial)
         self.largest = numerics.largest(start)

@@ -45,6 +45,7 @@ class Stage(Carrier, Protocol):
     finishes: bool
     devices: Any
     ranges: Any
+    given: Any
     input_bits: int | None
     input_full_scale: float | None
 

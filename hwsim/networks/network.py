@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field
 
-from hwsim import cells
+from hwsim import cells, initial
 from hwsim.accounts.memory import DELAY, STATE
 from hwsim.cells import AnyOptions
 from hwsim.episode import Episode
@@ -49,6 +49,14 @@ class Options(BaseModel, extra="forbid"):
         ),
     ] = 1.0
     loss: Annotated[LossOptions, Field(description="what outputs are judged by")] = LossOptions()
+    weights: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="a .npz file with the initial value of each parameter, such as one of `Run.weights`; seen from "
+            "this file, or else from the working folder. Without it they are drawn",
+        ),
+    ] = None
 
 
 class Seen(NamedTuple):
@@ -120,11 +128,16 @@ class Network:
         self.loss_for: Callable[[Episode], Loss] = build_loss(options.loss)
         self.layers: list[Layer] = []
         self._carried: list[Register] = []
+        stored = None if options.weights is None else initial.Stored(options.weights)
+        machine.given = stored
         for number, layer in enumerate(options.layers, 1):
             last = number == len(options.layers)
             width = outputs if last else layer.readout.width or _same_width(layer)
             self.layers.append(Layer(machine, f"layer {number}", layer, inputs, width, uses))
             inputs = width
+        machine.given = None
+        if stored is not None:
+            stored.require_all_taken()
 
     @property
     def trainables(self) -> list[Trainable]:

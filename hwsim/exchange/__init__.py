@@ -1,0 +1,1 @@
+"""Exchange: networks of other tools, in and out."""
