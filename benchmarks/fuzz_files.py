@@ -207,7 +207,8 @@ def main() -> int:
     keep = asked.keep.resolve() if asked.keep else None
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         path, longest = Path("fuzzed.yaml"), 0.0
-        tried(files.shelf("configs/experiments") / "quickstart.yaml")  # imports take their time once
+        for name in ("quickstart.yaml", "neurons.yaml"):  # imports, of Brian2 too, take their time once
+            tried(files.shelf("configs/experiments") / name)
         for number in range(asked.first, asked.first + count):
             path.write_bytes(mutation(known, random.Random(f"{asked.seed} {number}")))
             begun = time.process_time()

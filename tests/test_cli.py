@@ -555,7 +555,7 @@ def test_a_size_that_no_memory_has_is_refused_in_one_line(command: Command) -> N
     [
         ("fpee", "did you mean 'fpe'? allowed: fpe, and "),
         ("FPE", "did you mean 'fpe'? allowed: fpe, fpe_hybrid, fpe_lagged, fpe_anchored, fpe_slowfast, and "),
-        ("PCM-crosbar", "did you mean 'pcm_crossbar'? allowed: pcm_crossbar, rram_crossbar, and "),
+        ("PCM-crosbar", "did you mean 'pcm_crossbar'? allowed: pcm_crossbar, rram_crossbar, spiking_crossbar, and "),
         ("gst", "did you mean 'pcm_gst_90nm'? allowed: pcm_gst_90nm, and "),
         ("moose", "allowed: accumulate, adam, "),
     ],

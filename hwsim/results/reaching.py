@@ -12,7 +12,7 @@ from math import inf, isfinite
 from typing import Any, NamedTuple
 
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit  # SciPy's statistics take most of a second to load
 
 from hwsim.results.paired import CONFIDENCE
 
@@ -179,7 +179,7 @@ def _halves(values: pd.DataFrame) -> pd.Series[float]:
     over = "seed" if "seed" in values and values["seed"].nunique() > 1 else "chip"
     means = values.groupby(["system", "updates", over])["counted"].mean().groupby(["system", "updates"])
     count = means.count()
-    return (stats.t.isf((1 - CONFIDENCE) / 2, count - 1) * means.std(ddof=1) / count**0.5).rename("half")
+    return (-stdtrit(count - 1, (1 - CONFIDENCE) / 2) * means.std(ddof=1) / count**0.5).rename("half")
 
 
 def _known(value: Any) -> float | None:

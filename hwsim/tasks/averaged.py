@@ -7,7 +7,6 @@ in closed form; nothing of them is charged or noisy.
 from __future__ import annotations
 
 import numpy as np
-from scipy import linalg
 
 from hwsim import streams
 from hwsim.episode import Episode
@@ -59,6 +58,8 @@ def _accuracy(data: Dataset, train: np.ndarray, test: np.ndarray) -> float:
     centre = train.mean(0)
     inner = (train - centre).T @ (train - centre) + RIDGE * len(train) * np.eye(train.shape[1])
     one_hot = (labels[:, None] == np.arange(data.train.classes)).astype(float)
+    from scipy import linalg  # slow to import, and no run needs it
+
     weights = linalg.solve(inner, (train - centre).T @ (one_hot - one_hot.mean(0)), assume_a="pos")
     outputs = (test - centre) @ weights + one_hot.mean(0)
     return float((outputs.argmax(1) == wanted).mean())

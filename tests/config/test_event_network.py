@@ -83,7 +83,7 @@ def test_more_than_a_core_holds_is_refused(tmp_path: Path, changes: dict[str, in
     ("old", "new", "said"),
     [
         ("cores: [1, 2]", "cores: [1, 128]", "network.yaml:4:30: core 128: loihi_like has the cores 0 to 127"),
-        ("to: out}", "to: on}", "network.yaml:6:20: unknown group 'on'; did you mean 'in'? allowed: in, out"),
+        ("to: out}", "to: oot}", "network.yaml:6:20: unknown group 'oot'; did you mean 'out'? allowed: in, out"),
         ("to: out}", "to: out, kind: synapsis}", "unknown kind of synapse 'synapsis'; did you mean 'synapse'?"),
         ("count: 5", "count: 0", "neurons.out.count (0)"),
         ("pairs.csv", "pair.csv", "network.yaml:7:33: no file"),

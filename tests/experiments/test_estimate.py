@@ -582,7 +582,7 @@ def test_counts_up_to_the_largest_take_no_time(key):
 def test_sizes_that_no_array_has_are_told():
     vast = {"layers": [{"cell": {"name": "leaky_tanh", "units": 2**53}}]}
     with pytest.raises(
-        MemoryEstimateError, match="substrate: an estimate of it would take arrays larger than any memory"
+        MemoryEstimateError, match="substrate: values of 9007199254740992 by 9007199254740992 are larger"
     ):
         estimate(small(network=vast, machine="digital_45nm"))
     task = {"name": "random", "steps": 2**53, "width": 2**53}
