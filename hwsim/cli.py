@@ -189,6 +189,10 @@ def report(
             if asked != Question():
                 questions.of_run(results, asked, Terminal())
         elif isinstance(results, LimitsFolder):
+            if asked != Question():
+                raise typer.BadParameter(
+                    "limits have no learning curves to ask; give a run or a study", param_hint="RUN"
+                )
             page = html.of_limits(results)
         else:
             page = html.of_study(results, asked)

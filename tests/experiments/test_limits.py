@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 from conftest import close, machine_options
 
 import hwsim
-from hwsim import tasks
+from hwsim import cli, tasks
 from hwsim.config import experiment as config
 from hwsim.config.experiment import Experiment
 from hwsim.documents import Document
@@ -295,6 +296,13 @@ def test_a_folder_is_read_back_to_the_last_bit(measured: Limits, tmp_path: Path)
     assert "what limits one_flaw under fpe" in page
     assert report.sentences(measured)[0] in page
     assert report.sentences(measured)[0] in found_._repr_html_()
+
+
+def test_limits_have_no_learning_curves_to_ask(measured: Limits, tmp_path: Path) -> None:
+    report.write(measured, small(machine=DOMINANT), tmp_path)
+    with pytest.raises(typer.BadParameter, match="no learning curves to ask"):
+        cli.report(tmp_path, to_accuracy="92%")
+    assert not list(tmp_path.glob("*.html"))
 
 
 def test_lost_chips_and_their_seeds_are_read_back(measured: Limits, tmp_path: Path) -> None:

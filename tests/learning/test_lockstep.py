@@ -1,4 +1,4 @@
-"""`fpe` and `bptt` learn in lockstep: the first sixty updates of `benchmarks/lockstep.py`, on images that are shipped.
+"""`fpe` and `bptt` learn in lockstep: the first two dozen updates of `benchmarks/lockstep.py`, on images that are shipped.
 
 Digits of 8 by 8 pixels, blown up to 28 by 28, stand in for MNIST: 98 steps of eight averaged pixels, as in MNIST98.
 """
@@ -17,12 +17,12 @@ def blown_up(episode):
     return Episode(images.reshape(-1, 98, 8).mean(2)[..., None], episode.labels, classes=10)
 
 
-def test_sixty_updates_leave_the_weights_together():
+def test_two_dozen_updates_leave_the_weights_together():
     digits = tasks.build(tasks.TASKS["digits"].Options(name="digits"), 1)
     data = tasks.Dataset(blown_up(digits.train), blown_up(digits.test))
     bptt, fpe = (Learner(rule, seed=1) for rule in ("bptt", "fpe"))
     start, stream = fpe.weights(), batches(data, 1)
-    for _ in range(60):
+    for _ in range(24):
         episode = next(stream)
         bptt.learn(episode)
         fpe.learn(episode)
