@@ -1,4 +1,4 @@
-"""`fpe` and `bptt` learn in lockstep: the first two dozen updates of `benchmarks/lockstep.py`, on images that are shipped.
+"""`fpe` and `bptt` learn in lockstep: the first 24 updates of `benchmarks/lockstep.py`, on images that are shipped.
 
 Digits of 8 by 8 pixels, blown up to 28 by 28, stand in for MNIST: 98 steps of eight averaged pixels, as in MNIST98.
 """
