@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 from hwsim.cells import spiking
 from hwsim.cells.cell import Size
 from hwsim.cells.spiking import Kept, MembraneOptions, Spiking
-from hwsim.machine import Machine
 from hwsim.operations import Neuron
 from hwsim.quantities import Time
 
@@ -34,25 +33,15 @@ class Options(MembraneOptions, extra="forbid"):
         spiking.once(self.time_step, tau, decay, needed=True)
         return self
 
-
-def _neuron(options: Options) -> Neuron:
-    slope, height, width = options.slope
-    return Neuron(
-        threshold=options.threshold,
-        decay=options.alpha,
-        rise=options.beta,
-        recovery=spiking.kept(options.time_step, options.tau_adaptation, options.adaptation_decay),
-        refractory=options.refractory,
-        subtracts=options.reset == "subtract",
-        slope=slope,
-        height=height,
-        width=width,
-    )
+    @property
+    def neuron(self) -> Neuron:
+        recovery = spiking.kept(self.time_step, self.tau_adaptation, self.adaptation_decay)
+        return super().neuron._replace(rise=self.beta, recovery=recovery)
 
 
 def size(options: Options, inputs: int) -> Size:
     """2N wires of membranes and thresholds, and N of each of: the leaky readout, the refractory time; W, U and b."""
-    return spiking.size(options, inputs, _neuron(options))
+    return spiking.size(options, inputs)
 
 
 class ALIF(Spiking):
@@ -64,6 +53,3 @@ class ALIF(Spiking):
     11:3625, 2020, equations 8 to 10, in the form of the authors' code, where neither input nor spikes are divided by a
     time constant.
     """
-
-    def __init__(self, machine: Machine, name: str, options: Options, inputs: int, uses: frozenset[str]) -> None:
-        super().__init__(machine, name, options, _neuron(options), inputs, uses)

@@ -9,8 +9,6 @@ from pydantic import Field
 from hwsim.cells import spiking
 from hwsim.cells.cell import Size
 from hwsim.cells.spiking import MembraneOptions, Spiking
-from hwsim.machine import Machine
-from hwsim.operations import Neuron
 
 
 class Options(MembraneOptions, extra="forbid"):
@@ -19,22 +17,9 @@ class Options(MembraneOptions, extra="forbid"):
     name: Annotated[Literal["lif"], Field(description="which cell")]
 
 
-def _neuron(options: Options) -> Neuron:
-    slope, height, width = options.slope
-    return Neuron(
-        threshold=options.threshold,
-        decay=options.alpha,
-        refractory=options.refractory,
-        subtracts=options.reset == "subtract",
-        slope=slope,
-        height=height,
-        width=width,
-    )
-
-
 def size(options: Options, inputs: int) -> Size:
     """N wires of membranes, and N of each of: the leaky readout, the refractory time; W, U and b."""
-    return spiking.size(options, inputs, _neuron(options))
+    return spiking.size(options, inputs)
 
 
 class LIF(Spiking):
@@ -43,6 +28,3 @@ class LIF(Spiking):
     Source: Bellec et al., Nature Communications 11:3625, 2020, equation 6, with spikes of step t from the membrane of
     step t, which act on that of step t + 1; this is the order of the authors' code.
     """
-
-    def __init__(self, machine: Machine, name: str, options: Options, inputs: int, uses: frozenset[str]) -> None:
-        super().__init__(machine, name, options, _neuron(options), inputs, uses)

@@ -12,7 +12,7 @@ from hwsim.cells.cell import Size
 from hwsim.cells.derived import Derived
 from hwsim.cells.spiking import FiringOptions, emitted, refuse_inverse
 from hwsim.machine import Bias, Machine, Matrix, Signal
-from hwsim.operations import Neuron, fire, join, membrane, sigmoid, zeros
+from hwsim.operations import fire, join, membrane, sigmoid, zeros
 from hwsim.operations.derivative import Node
 
 
@@ -48,10 +48,7 @@ class Liquid(Derived):
         super().__init__(machine, name)
         refuse_inverse(name, options, uses)
         n = self.width = options.units
-        slope, height, width = options.slope
-        self.neuron = Neuron(
-            options.threshold, 1.0, subtracts=options.reset == "subtract", slope=slope, height=height, width=width
-        )
+        self.neuron = options.firing._replace(decay=1.0)
 
         def normal(part: str, columns: int, gain: float = 1.0) -> initial.Initial:
             return initial.normal(machine.seed, f"{name} {part}", n, columns, gain)

@@ -67,6 +67,13 @@ class FiringOptions(BaseModel, extra="forbid"):
             return None, 0.0, 1.0
         return (Surrogate(name=self.surrogate) if isinstance(self.surrogate, str) else self.surrogate).numbers
 
+    @property
+    def firing(self) -> Neuron:
+        """How a neuron fires and restarts; its membrane keeps nothing."""
+        slope, height, width = self.slope
+        subtracts = self.reset == "subtract"
+        return Neuron(self.threshold, subtracts=subtracts, slope=slope, height=height, width=width)
+
 
 class MembraneOptions(FiringOptions, extra="forbid"):
     """Membranes that leak, with a time constant or a factor per step."""
@@ -115,6 +122,11 @@ class MembraneOptions(FiringOptions, extra="forbid"):
             return None
         return kept(self.time_step, self.tau_readout, self.readout_decay)
 
+    @property
+    def neuron(self) -> Neuron:
+        """The numbers of a neuron."""
+        return self.firing._replace(decay=self.alpha, refractory=self.refractory)
+
 
 def once(
     time_step: float | None, tau: tuple[str, float | None], decay: tuple[str, float | None], needed: bool = False
@@ -156,10 +168,10 @@ def refuse_inverse(name: str, options: FiringOptions, uses: frozenset[str]) -> N
         )
 
 
-def size(options: MembraneOptions, inputs: int, neuron: Neuron) -> Size:
+def size(options: MembraneOptions, inputs: int) -> Size:
     """The blocks of the neuron, with those of the readout in front if it leaks; N wires are visible."""
     n = options.units
-    return Size(n * (neuron.blocks + (options.kappa is not None)), n, n * (n + inputs + 1), n)
+    return Size(n * (options.neuron.blocks + (options.kappa is not None)), n, n * (n + inputs + 1), n)
 
 
 class Spiking(Derived):
@@ -175,14 +187,13 @@ class Spiking(Derived):
         machine: Machine,
         name: str,
         options: MembraneOptions,
-        neuron: Neuron,
         inputs: int,
         uses: frozenset[str],
     ) -> None:
         super().__init__(machine, name)
         refuse_inverse(name, options, uses)
-        n = self.n = options.units
-        self.neuron, self.kappa = neuron, options.kappa
+        n, neuron = options.units, options.neuron
+        self.n, self.neuron, self.kappa = n, neuron, options.kappa
         self.emits = self.kappa is None
         self.blocks = neuron.blocks + (self.kappa is not None)
         self.traced_blocks = self.blocks - neuron.rests
