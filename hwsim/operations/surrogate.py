@@ -9,7 +9,9 @@ from __future__ import annotations
 from math import exp, pi, sqrt
 from typing import NamedTuple
 
-from hwsim.operations.kernels import inlined
+import numpy as np
+
+from hwsim.operations.kernels import compiled, inlined
 from hwsim.operations.operation import Work
 
 
@@ -71,3 +73,17 @@ def shaped(number, u, width):  # type: ignore[no-untyped-def]
     else:
         value = exp(-size)
     return value
+
+
+def slopes(name: str, u: np.ndarray) -> np.ndarray:
+    """s(u) of each number, of height and width 1."""
+    return _each(SHAPES[name].number, np.ascontiguousarray(u, float))
+
+
+@compiled
+def _each(number, u):  # type: ignore[no-untyped-def]
+    out = np.empty_like(u)
+    a, o = u.ravel(), out.ravel()
+    for i in range(a.size):
+        o[i] = shaped(number, a[i], 1.0)
+    return out

@@ -10,37 +10,17 @@ threshold counts with its surrogate slope. What a reset does is taken as given: 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from hwsim.operations import surrogate
 from hwsim.units.brian import Stepper
 from hwsim.units.neuron_text import DRIVE, NeuronText
 
 Tangents = dict[str, Any]
 """Derivatives of one variable by the variables of the state and the drive; what is not in it is zero."""
-
-SHAPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "triangle": lambda u: np.maximum(0.0, 1 - np.abs(u)),
-    "fast_sigmoid": lambda u: 1 / (1 + np.abs(u)) ** 2,
-    "atan": lambda u: 1 / (1 + u * u),
-    "sigmoid": lambda u: 4 * np.exp(-np.abs(u)) / (1 + np.exp(-np.abs(u))) ** 2,
-    "exponential": lambda u: np.exp(-np.abs(u)),
-}
-"""Surrogate slopes s(u) of height 1, by name.
-
-`triangle`: Esser et al., PNAS 113:11441, 2016; `fast_sigmoid`: Zenke and Ganguli, Neural Computation 30:1514, 2018;
-`atan`: Fang et al., ICCV 2021, p. 2661; `sigmoid`: the slope of a logistic function.
-"""
-_OF_SHAPES = {
-    "triangle": {"add": 1, "compare": 1},
-    "fast_sigmoid": {"add": 1, "multiply": 1, "divide": 1},
-    "atan": {"add": 1, "multiply": 1, "divide": 1},
-    "sigmoid": {"add": 1, "multiply": 2, "divide": 1, "exp": 1},
-    "exponential": {"exp": 1},
-}
-"""Their elementary operations."""
 
 SPIKES = "spikes"
 """The block of wires that count the spikes of an input step."""
@@ -82,7 +62,7 @@ class Slopes:
             self._fires = self._expression("_cond", text.threshold, differentiated=False)
             assert text.surrogate is not None, "asked for by a cell that has one"
             self._above = self._expression("_above", text.above or "0")
-            self._count(_OF_SHAPES[text.surrogate.name])
+            self._count(surrogate.SHAPES[text.surrogate.name].work)
             self._count({"multiply": 2 * (1 + len(self._variables))})
         self.work = {name: count * text.substeps for name, count in self.work.items()}
         one = {name: np.array([start]) for name, (start, _) in text.wires.items()}
@@ -147,10 +127,10 @@ class Slopes:
         """Add the derivatives of a spike, by its surrogate."""
         assert self._above is not None
         assert self._text.surrogate is not None
-        surrogate, above = self._text.surrogate, dict[str, Tangents]()
+        of, above = self._text.surrogate, dict[str, Tangents]()
         self._run([self._above], values, {**tangents, **above}, into=above)
-        shaped = SHAPES[surrogate.name](np.asarray(values["_above"]) / surrogate.width)
-        slope = surrogate.height * shaped * values["not_refractory"]
+        shaped = surrogate.slopes(of.name, np.asarray(values["_above"]) / of.width)
+        slope = of.height * shaped * values["not_refractory"]
         for by, each in above["_above"].items():
             counted[by] = counted.get(by, 0.0) + slope * each
 
@@ -222,7 +202,7 @@ class Slopes:
         value = sympy.lambdify(symbols, expression, "numpy")
         return Statement(name, value, tuple(symbol.name for symbol in symbols), slopes)
 
-    def _count(self, work: dict[str, int]) -> None:
+    def _count(self, work: Mapping[str, int]) -> None:
         for name, count in work.items():
             self.work[name] = self.work.get(name, 0) + count
 
