@@ -7,19 +7,23 @@ from typing import Any
 from hwsim.accounts.energy import Area, Charge, Leak, Occupied
 from hwsim.accounts.passes import ONCE, Occurrence
 from hwsim.machine.machine import UnitErrors
-from hwsim.operations import BY_NAME, Operation, held, integrate, moves
+from hwsim.operations import BY_NAME, Operation, fire, held, integrate, moves
 from hwsim.operations.circuits import advance
 from hwsim.records import ANALOG, Record
 from hwsim.units.multiplier import MultiplierPrices
 from hwsim.units.processor import DigitalPrices
 from hwsim.units.register import effective_bits
-from hwsim.units.spiking import CIRCUIT, KINDS, SpikingCircuits
+from hwsim.units.spiking import CIRCUIT, KINDS
 from hwsim.units.tile import TilePrices
 from hwsim.units.unit import Free, Priced
 
 WRITES = moves.program, moves.pulse, moves.pulse_outer
 """What writes devices, and measures how many writes there were and what conductances they met."""
-WRITTEN = tuple(operation.kind for operation in WRITES)
+MEASURED = {
+    **dict.fromkeys((operation.kind for operation in WRITES), 2),
+    **dict.fromkeys((operation.kind for operation in (held.read, held.read_transposed, advance, fire)), 1),
+}
+"""How many activities an analog unit measures as it carries out an operation of this kind; of others none."""
 CONVERSIONS = tuple(operation.kind for operation in (moves.dac, moves.adc, moves.tile_adc))
 
 
@@ -52,9 +56,8 @@ class ChipPrices:
             moves.adc.kind: parts.adc,
             moves.tile_adc.kind: Free(),
         }
-        self._spiking: SpikingCircuits | None = parts.spiking
-        if self._spiking is not None:
-            self.units |= dict.fromkeys(KINDS, self._spiking)
+        if parts.spiking is not None:
+            self.units |= dict.fromkeys(KINDS, parts.spiking)
         if parts.integrators is not None:
             self.units[integrate.kind] = parts.integrators
 
@@ -83,14 +86,7 @@ class ChipPrices:
         return Occupied.of(unit.seconds(record))
 
     def activities(self, record: Record) -> int:
-        unit = self._unit(record)
-        if unit is self._tiles and record.kind in WRITTEN:
-            return 2
-        if record.kind == advance.kind and unit is not None:
-            return 1
-        if self._spiking is not None and unit is self._spiking:
-            return int(self._spiking.activities(record))
-        return int(unit is self._tiles)
+        return 0 if self._unit(record) is None else MEASURED.get(record.kind, 0)
 
     def leakage(self) -> list[Leak]:
         return self.digital.leakage()

@@ -53,10 +53,6 @@ class SpikingCircuits(BaseModel, extra="forbid"):
             return [charge("spikes", 1.0, self.spike, activity=0)]
         return [charge("neurons", prod(record.size[:-3]), self.update)]
 
-    def activities(self, record: Record) -> int:
-        """One for what fires: the number of spikes."""
-        return int(record.kind == fire.kind)
-
     def seconds(self, record: Record) -> float:
         """A step takes what it takes, however many fire; comparators settle within it."""
         return self.time.value if record.kind == membrane.kind else 0.0
