@@ -121,10 +121,11 @@ def study(
     from hwsim.config import grid
     from hwsim.experiments.study import study as experiments
     from hwsim.reports import study as report
+    from hwsim.results import study_folder
 
     asked = _question(to_accuracy, to_loss, budget)
     plan = grid.load_study(file)
-    folder = out or Path("studies") / plan.study.name.replace(" ", "_")
+    folder = study_folder.place(out, plan.study.name)
     console = Terminal()
     if dry_run:
         plan.check()

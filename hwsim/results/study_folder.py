@@ -32,6 +32,11 @@ _A_CELL = 16
 """Bytes in memory per entry of the table: a number, or what refers to a word."""
 
 
+def place(out: str | Path | None, name: str) -> Path:
+    """The folder of a study: `out`, or `studies/NAME`."""
+    return Path("studies") / name.replace(" ", "_") if out is None else Path(out)
+
+
 class StudyFolder(NamedTuple):
     """The results of a study, or its results so far.
 

@@ -48,7 +48,7 @@ def study(
         plan = grid.compose(Document("study", documents.plain(study)))
     else:
         plan = grid.load_study(study)
-    folder = Path(out) if out is not None else Path("studies") / plan.study.name.replace(" ", "_")
+    folder = study_folder.place(out, plan.study.name)
     run(plan, folder, workers=workers, scheduler=scheduler, data=data, yes=yes, retry=retry, progress=progress)
     report.draw(plan, folder)
     return study_folder.read(folder)
