@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from hwsim.accounts.placement import Placement
 
@@ -100,8 +101,6 @@ class Routes:
     @cached_property
     def loads(self) -> Any:
         """Sparse `(links, neurons)`: packets that one spike of a neuron sends over a link."""
-        from scipy import sparse  # slow to import, and machines without events do without it
-
         at = {link: place for place, link in enumerate(self.links)}
         rows = [at[link] for route in self.of_pairs for link in route]
         columns = np.repeat(np.arange(len(self.pairs)), [len(route) for route in self.of_pairs])

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 
 class Reach(NamedTuple):
@@ -68,16 +69,12 @@ class Placement:
     @cached_property
     def homes(self) -> Any:
         """Sparse `(cores, neurons)`: 1 where a core updates a neuron."""
-        from scipy import sparse  # slow to import, and machines without events do without it
-
         updated = np.flatnonzero(~self.source)
         ones = np.ones(updated.size)
         return sparse.csr_array((ones, (self.core[updated], updated)), shape=(self.cores, self.neurons))
 
     def synapses(self, kind: str | None = None) -> Any:
         """Sparse `(cores, neurons)`: how many synapses of a kind, or of all, a spike of a neuron meets on a core."""
-        from scipy import sparse  # slow to import, and machines without events do without it
-
         found = [reach for reach in self.reaches if kind in (None, reach.kind)]
         shape = self.cores, self.neurons
         if not found:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from hwsim.accounts.contention import Mesh, Routes
 from hwsim.accounts.placement import Placement
@@ -117,8 +118,6 @@ class Counter:
 
 def _at_home(placement: Placement, each: np.ndarray) -> Any:
     """Sparse `(cores, neurons)`: a number of each neuron, on its own core."""
-    from scipy import sparse  # slow to import, and machines without events do without it
-
     shape = placement.cores, placement.neurons
     return sparse.csr_array((each, (placement.core, np.arange(placement.neurons))), shape=shape)
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -17,9 +17,11 @@ from hwsim.documents import Document, Place
 from hwsim.machines import MACHINES
 from hwsim.physics import DataSheet
 from hwsim.quantities import located
-from hwsim.units.event_cores import EventMachine
 from hwsim.units.neuron_text import NeuronText
 from hwsim.units.periphery import Periphery
+
+if TYPE_CHECKING:
+    from hwsim.units.event_cores import EventMachine
 
 __all__ = [
     "device",
@@ -94,6 +96,8 @@ def neuron(document: Document) -> NeuronText:
 
 def event_driven(document: Document) -> EventMachine:
     """An event-driven machine. The document is its name, a path, its keys, or its changes to another one."""
+    from hwsim.units.event_cores import EventMachine  # it loads SciPy and SimPy, which other files do without
+
     checked: EventMachine = _checked(EventMachine, inherited(document, "configs/hardware/event_driven"), [])
     return checked
 
