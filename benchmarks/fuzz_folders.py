@@ -1,7 +1,7 @@
 """Does a damaged folder of results ever end in a traceback?
 
-The folder of a run, of a finished study and of a stopped one are damaged at random: a file is cut, emptied, made
-longer, swapped with another one, or scrambled; a value in it gets another type or size, a column or key is lost or
+The folders of a run, of limits, of a finished study and of a stopped one are damaged at random: a file is cut, emptied,
+made longer, swapped with another one, or scrambled; a value in it gets another type or size, a column or key is lost or
 comes twice. In three of four cases the folder gets new checksums, as if it had been written so. Then a report is made
 of it, which has to end with a page or with a message.
 
@@ -27,13 +27,17 @@ from typing import Any
 import pandas as pd
 
 import hwsim
+from hwsim.config import experiment as config
 from hwsim.config import grid
 from hwsim.documents import Document
 from hwsim.errors import HwsimError
+from hwsim.experiments.limits import limits
 from hwsim.experiments.study import study as studies
 from hwsim.reports import comparison, html
+from hwsim.reports import limits as limits_report
 from hwsim.reports import study as report
-from hwsim.results import checksums, reading, run_folder, study_folder
+from hwsim.results import checksums, limits_folder, reading, run_folder, study_folder
+from hwsim.results.limits_folder import LimitsFolder
 from hwsim.results.run_folder import RunFolder
 
 EXPERIMENT: dict[str, Any] = {
@@ -83,6 +87,9 @@ class Enough(BaseException):
 def made(root: Path) -> dict[str, Path]:
     """A folder of each kind."""
     hwsim.run(EXPERIMENT, out=root / "run")
+    (root / "limits").mkdir()
+    experiment = config.load(EXPERIMENT)
+    limits_report.write(limits(experiment, seeds=1, chips=2, updates=2), experiment, root / "limits")
     plan = grid.compose(Document("study", STUDY))
     studies.run(plan, root / "study", workers=1)
     report.draw(plan, root / "study")
@@ -93,7 +100,7 @@ def made(root: Path) -> dict[str, Path]:
 
     with suppress(Enough):
         studies.run(plan, root / "stopped", workers=1, progress=stop)
-    return {name: root / name for name in ("run", "study", "stopped")}
+    return {name: root / name for name in ("run", "limits", "study", "stopped")}
 
 
 # ---- damage ------------------------------------------------------------------------------------------------------
@@ -203,17 +210,21 @@ def spoil(folder: Path, draw: random.Random) -> str:
     if draw.random() < 0.75 and (folder / checksums.CHECKSUMS).is_file():
         if (folder / "summary.json").exists():
             checksums.write(folder, [name for name in run_folder.FILES if (folder / name).is_file()])
+        elif limits_folder.is_limits(folder):
+            checksums.write(folder, [name for name in limits_folder.FILES if (folder / name).is_file()])
         else:
             study_folder.seal(folder)
     return f"{path.relative_to(folder)} {how.__name__}"
 
 
 def shown(folder: Path, beside: Path) -> str:
-    """Make a report of a folder, and compare a run with another one; how it ended."""
+    """Make the report of a folder, and compare a run with another one; how it ended."""
     try:
         with reading.understood(folder):
             found = reading.read(folder)
-            if not isinstance(found, RunFolder):
+            if isinstance(found, LimitsFolder):
+                html.of_limits(found)
+            elif not isinstance(found, RunFolder):
                 html.of_study(found)
             else:
                 html.of_run(found)
