@@ -44,6 +44,27 @@ KINDS: dict[str, dict[str, Any]] = {
         "references": [{"name": "exact", "learning": {"name": "fpe"}, "machine": "ideal"}],
     },
     "regression": {"task": {"name": "adding", "steps": 6, "train": 8, "test": 4}},
+    "spiking": {
+        "network": {
+            "layers": [
+                {
+                    "cell": {
+                        "name": "alif",
+                        "units": 20,
+                        "decay": 0.8,
+                        "beta": 0.2,
+                        "adaptation_decay": 0.95,
+                        "gain": 2.0,
+                    }
+                },
+                {"cell": {"name": "lif", "units": 6, "decay": 0.7, "gain": 2.0}},
+            ],
+            "pooling": "cumulative_mean",
+        },
+        "learning": {"name": "eprop"},
+        "machine": "spiking_crossbar",
+        "references": [],
+    },
     "one step": {"learning": {"name": "one_step"}, "references": FULL["references"][:1]},
 }
 

@@ -25,8 +25,10 @@ from hwsim.reports.figures.devices import clipped, conductances, writes
 from hwsim.reports.figures.gradient import gradient
 from hwsim.reports.figures.horizon import horizon
 from hwsim.reports.figures.learning import learning, measured, scores
+from hwsim.reports.figures.membranes import membranes
 from hwsim.reports.figures.memory import memory
 from hwsim.reports.figures.purposes import purposes
+from hwsim.reports.figures.raster import raster
 from hwsim.reports.figures.timeline import timeline
 from hwsim.reports.reached import Question
 from hwsim.reports.tables import Table
@@ -91,6 +93,7 @@ def run_sections(run: RunFolder, asked: Question | None = None) -> list[PageSect
             drawings=_drawn(learned, gradient(systems), horizon(systems)),
             more=_filled(tables.gradients(systems), tables.diagnostics(systems)),
         ),
+        PageSection("spikes", "Spikes", drawings=_drawn(raster(run), membranes(run))),
         PageSection(
             "costs",
             "Energy",
