@@ -1,6 +1,7 @@
-"""The picture at the top of the README: the learning curves of a run, as its report draws them.
+"""A figure of a run as a file of its own, as its report draws it: by default the learning curves, as in the README.
 
 hwsim run quickstart && python docs/picture.py runs/quickstart docs/figures/quickstart.svg
+hwsim run spiking_digits && python docs/picture.py runs/spiking_digits docs/figures/spikes.svg raster
 """
 
 from __future__ import annotations
@@ -11,23 +12,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import hwsim
-from hwsim.reports import reached
-from hwsim.reports.figures.learning import learning, measured, scores
+from hwsim.reports.notebook import figures
 from hwsim.results.run_folder import RunFolder
 
-SIZE = 560
-"""Width in pixels."""
+SIZE, WIDE = 560, 900
+"""Width in pixels, and that of a figure that takes the whole width of a page."""
 
 
-def picture(run: RunFolder) -> str:
-    """The figure as a file of its own: on white, with the letters that it was measured with."""
-    goal = reached.target(run.metrics, run.systems, reached.Question(), run.summary.constant)
-    drawn = learning(scores(run), run.systems, measured(run), goal and goal.value)
-    if drawn is None:
-        raise SystemExit(f"{run.path}: nothing was trained, so there is no learning curve")
+def picture(run: RunFolder, name: str = "learning") -> str:
+    """A figure as a file of its own: on white, with the letters that it was measured with."""
+    there = figures(run)
+    if name not in there:
+        raise SystemExit(f"{run.path} has no figure {name}; it has {', '.join(there)}")
+    drawn = there[name]
     head, _, body = drawn.svg.partition(">")
     head = re.sub(r"fill:var\(--ink[^)]*\)", "fill:#1b2327;font-family:'DejaVu Sans',Verdana,sans-serif", head)
-    return f'{head} width="{SIZE}"><rect width="100%" height="100%" fill="#ffffff"/>{body}\n'
+    return f'{head} width="{WIDE if drawn.wide else SIZE}"><rect width="100%" height="100%" fill="#ffffff"/>{body}\n'
 
 
 SMALL = {
@@ -49,11 +49,11 @@ def main() -> None:
             assert isinstance(run, RunFolder)
             print(f"a picture of {len(picture(run))} letters")
         return
-    folder, file = sys.argv[1:]
+    folder, file, *name = sys.argv[1:]
     found = hwsim.read(folder)
     if not isinstance(found, RunFolder):
         raise SystemExit(f"{folder} is the folder of a study; its figures are in {folder}/figures")
-    Path(file).write_text(picture(found), encoding="utf-8")
+    Path(file).write_text(picture(found, *name), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class Recorded(NamedTuple):
     def where(self) -> str:
         """Which sequence it is, and where it was seen, as part of a sentence."""
         when = "a training step in the middle of training" if self.learned else "the test"
-        return f"the first sequence of {when}, on the first chip of {self.system} ({self.machine})"
+        return f"the first sequence of {when}, on the first chip of {self.system}, machine {self.machine}"
 
     def of(self, layer: str) -> np.ndarray:
         """How often each neuron of a layer fired in each step, `(neurons, steps)`."""
