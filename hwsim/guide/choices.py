@@ -37,6 +37,7 @@ _FILES = {
     "periphery: NAME": "configs/periphery",
     "neuron: NAME": "configs/neurons",
     "machine: NAME": "configs/hardware",
+    "hwsim events NAME NETWORK SPIKES": "configs/hardware/event_driven",
     "references: NAME": "configs/references",
     "hwsim run NAME": "configs/experiments",
     "hwsim study NAME": "configs/studies",

@@ -41,6 +41,8 @@ class Meanings(NamedTuple):
 def meanings(name: str) -> Meanings:
     """What has a name: a key, by its dotted name or its end; a rule, cell, task, machine or device; a column.
 
+    What a file can name may stand behind the key that names it, such as `task.digits`.
+
     Raises:
         ConfigError: nothing has it; the message suggests the nearest name.
     """
@@ -48,7 +50,9 @@ def meanings(name: str) -> Meanings:
     with suppress(ConfigError):
         keys = entries.entries(name)
     every = choices.choices()
-    found = Meanings(keys, [choice for choice in every if choice.name == name], _columns(name))
+    *_, key, last = ["", *name.split(".")]
+    named = [choice for choice in every if choice.name == last and key in ("", choice.where.partition(":")[0])]
+    found = Meanings(keys, named, _columns(name))
     if any(found):
         return found
     if "." in name or name in NOT_MODELLED:
@@ -58,6 +62,11 @@ def meanings(name: str) -> Meanings:
         *(choice.name for choice in every),
         *(each for table in _TABLES.values() for each in table),
     }
+    if not documents.nearest(name, sorted(known)):
+        raise ConfigError(
+            f"nothing is called {documents.cut(repr(name))}; a name is a key, a column of a table, or what a file can "
+            "name, and `hwsim devices` lists the latter"
+        )
     raise ConfigError(documents.unknown("name", name, sorted(known)))
 
 

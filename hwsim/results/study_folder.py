@@ -124,7 +124,8 @@ def seal(folder: Path) -> None:
     try:
         checksums.write(folder, _present(folder))
     except OSError as error:
-        raise OutputError(f"cannot write {folder / CHECKSUMS}: {error.strerror}; all trials are kept") from None
+        where = error.filename or folder / CHECKSUMS
+        raise OutputError(f"cannot write {CHECKSUMS}: {where}: {error.strerror}; all trials are kept") from None
 
 
 def unseal(folder: Path) -> None:

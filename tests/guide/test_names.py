@@ -40,12 +40,28 @@ def test_a_name_may_stand_for_several_things() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        ("task.digits", "task: {name: NAME}"),
+        ("network.layers.0.cell.alif", "cell: {name: NAME}"),
+        ("neuron.alif", "neuron: NAME"),
+        ("machine.pcm_crossbar", "machine: NAME"),
+    ],
+)
+def test_a_name_may_stand_behind_the_key_that_names_it(name: str, where: str) -> None:
+    assert [choice.where for choice in meanings(name).choices] == [where]
+
+
+@pytest.mark.parametrize(
     ("name", "said"),
     [
         ("pcm_crosbar", "^unknown name 'pcm_crosbar'; did you mean 'pcm_crossbar'"),
         ("accurcy", "^unknown name 'accurcy'; did you mean 'accuracy'"),
         ("rangs", "^unknown name 'rangs'; did you mean 'ranges'"),
         ("drift", "^unknown key 'drift'; drift is not modelled"),
+        ("loihi", "^unknown name 'loihi'; did you mean 'loihi_like'"),
+        ("quux", "^nothing is called 'quux'; .* `hwsim devices`"),
+        ("task.alif", "^task.alif: unknown key 'alif'"),
         ("machine.parts.rangs", r"^machine\.parts\.rangs: unknown key 'rangs'"),
     ],
 )
