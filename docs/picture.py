@@ -6,12 +6,12 @@ hwsim run spiking_digits && python docs/picture.py runs/spiking_digits docs/figu
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import hwsim
+from hwsim.reports.figures.canvas import alone
 from hwsim.reports.notebook import figures
 from hwsim.results.run_folder import RunFolder
 
@@ -20,14 +20,11 @@ SIZE, WIDE = 560, 900
 
 
 def picture(run: RunFolder, name: str = "learning") -> str:
-    """A figure as a file of its own: on white, with the letters that it was measured with."""
+    """A figure as a file of its own."""
     there = figures(run)
     if name not in there:
         raise SystemExit(f"{run.path} has no figure {name}; it has {', '.join(there)}")
-    drawn = there[name]
-    head, _, body = drawn.svg.partition(">")
-    head = re.sub(r"fill:var\(--ink[^)]*\)", "fill:#1b2327;font-family:'DejaVu Sans',Verdana,sans-serif", head)
-    return f'{head} width="{WIDE if drawn.wide else SIZE}"><rect width="100%" height="100%" fill="#ffffff"/>{body}\n'
+    return alone(there[name], WIDE if there[name].wide else SIZE)
 
 
 SMALL = {

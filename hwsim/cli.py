@@ -369,6 +369,9 @@ def events(
         bool,
         typer.Option("--links/--no-links", help="Whether packets take hops and share links, or cores alone take time."),
     ] = True,
+    figure: Annotated[
+        Path | None, typer.Option("--figure", help="Draw the spikes of each core, into this SVG file.")
+    ] = None,
 ) -> None:
     """Count and price what spikes set off on an event-driven machine, and find how long each step takes."""
     from hwsim import documents
@@ -381,6 +384,11 @@ def events(
     net, placement = event_network.placed(documents.read(network), model)
     found = event_cost.cost(model, placement, spike_file.blocks(spikes, net, steps), links=links)
     report.show(net.name, found, Terminal())
+    if figure is not None:
+        from hwsim.reports import spikes_by_core
+
+        spikes_by_core.write(net.name, found, figure)
+        say(f"The spikes of each core are in {figure}")
 
 
 @app.command()

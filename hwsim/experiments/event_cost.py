@@ -64,7 +64,8 @@ def _accounted(
     found: EventCost, counter: Counter, blocks: Iterable[Block]
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     """The blocks as `(steps, sequences, neurons)`, counted on their way."""
-    neurons = counter.placement.neurons
+    neurons, homes = counter.placement.neurons, counter.placement.homes
+    found.by_core = dict.fromkeys(np.flatnonzero(homes.sum(1)).tolist(), 0.0)
     for block in blocks:
         activity, updated = block if isinstance(block, tuple) else (block, None)
         for name, each in counter.totals(activity, updated).items():
@@ -72,6 +73,8 @@ def _accounted(
             if name == counted.SPIKE:
                 found.by_step += each.reshape(len(each), -1).sum(1).tolist()
         activity = activity.reshape(len(activity), -1, neurons)
+        fired = homes @ activity.sum((0, 1), dtype=float)
+        found.by_core = {core: spikes + float(fired[core]) for core, spikes in found.by_core.items()}
         found.steps, found.sequences = found.steps + len(activity), activity.shape[1]
         yield activity, None if updated is None else updated.reshape(activity.shape)
 

@@ -54,6 +54,13 @@ def lines(cost: EventCost) -> list[str]:
         found[0] = (
             f"energy: unknown; {', '.join(sorted(spent.unknown))} has no energy. The rest: {si(spent.known, 'J')}"
         )
+    fired = sum(cost.by_core.values())
+    if fired:
+        most = max(cost.by_core, key=lambda core: cost.by_core[core])
+        found.append(
+            f"cores: {len(cost.by_core):,} of {cost.machine.cores:,} have neurons; core {most} fires most, "
+            f"{cost.by_core[most] / fired:.1%} of the spikes"
+        )
     if cost.latency:
         found.append(
             f"latency: {si(cost.latency, 's')}, {si(cost.latency / cost.steps, 's')} per step on average, "

@@ -285,19 +285,22 @@ def _text(path: Path) -> str:
         raise ResultsError(f"{path}: cannot be read: {error}") from None
 
 
-def write(path: str | Path, page: str) -> None:
-    """Write a report atomically; an existing one is replaced.
+def write(path: str | Path, page: str, option: str = "--out") -> None:
+    """Write a report, or a figure, atomically; an existing one is replaced.
+
+    Args:
+        option: the option that names the file.
 
     Raises:
         OutputError: the file cannot be written.
     """
     path = Path(path)
     if path.exists() and not path.is_file():
-        raise OutputError(f"cannot write {path}: it is no regular file; choose another file with --out")
+        raise OutputError(f"cannot write {path}: it is no regular file; choose another file with {option}")
     try:
         replace(path, page.encode("utf-8"))
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}; choose another file with --out") from None
+        raise OutputError(f"cannot write {path}: {error.strerror}; choose another file with {option}") from None
 
 
 def _page(what: str, *, sections: list[PageSection], **content: Any) -> str:

@@ -23,6 +23,7 @@ class EventCost:
         without_links: how long a sequence takes, on average, if packets arrive as soon as they are sent.
         late: steps that took longer than the machine's interval.
         by_step: spikes of each step, over all sequences.
+        by_core: spikes of each core that has neurons, over all steps and sequences.
     """
 
     machine: EventMachine
@@ -33,6 +34,7 @@ class EventCost:
     without_links: float = 0.0
     late: int = 0
     by_step: list[float] = field(default_factory=list)
+    by_core: dict[int, float] = field(default_factory=dict)
 
     @property
     def latency(self) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from hwsim.accounts.placement import Placement
 from hwsim.cli import app
 from hwsim.config import event_network, hardware, spike_file
 from hwsim.documents import Document
-from hwsim.errors import ConfigError
+from hwsim.errors import ConfigError, OutputError
 
 NETWORK = """\
 name: two layers
@@ -148,3 +150,16 @@ def test_the_command_prints_counts_energy_and_times(tmp_path: Path) -> None:
     assert "two layers on loihi_like: 4 steps" in said
     for part in ("input spikes", "membrane updates", "synaptic operations", "static power", "energy:", "latency:"):
         assert part in said
+    assert re.search(r"cores: \d of 128 have neurons; core \d fires most, [\d.]+% of the spikes", said)
+
+
+def test_the_command_draws_the_spikes_of_each_core(tmp_path: Path) -> None:
+    path, figure = written(tmp_path), tmp_path / "cores.svg"
+    words = ["events", "loihi_like", str(path), str(tmp_path / "spikes.csv"), "--figure", str(figure)]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    root = ElementTree.fromstring(figure.read_text())
+    assert (root.get("width"), root.get("role")) == ("560", "img")
+    assert "spikes" in root.get("aria-label", "")
+    refused = CliRunner().invoke(app, [*words[:-1], str(tmp_path / "none" / "cores.svg")])
+    assert isinstance(refused.exception, OutputError)
+    assert "choose another file with --figure" in str(refused.exception)

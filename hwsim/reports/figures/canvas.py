@@ -170,6 +170,13 @@ def written(figure: Figure, name: str) -> str:
     return file.getvalue()
 
 
+def alone(drawn: Drawing, width: int) -> str:
+    """A figure as a file of its own: on white, so wide in pixels, in the letters that it was measured with."""
+    head, _, body = drawn.svg.partition(">")
+    head = re.sub(r"fill:var\(--ink[^)]*\)", f"fill:{INK};font-family:'DejaVu Sans',Verdana,sans-serif", head)
+    return f'{head} width="{width}"><rect width="100%" height="100%" fill="#ffffff"/>{body}\n'
+
+
 def adopted(svg: str, name: str, label: str) -> Drawing:
     """A drawing made elsewhere with Matplotlib; common colours become the colours of the page.
 
