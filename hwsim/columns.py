@@ -109,6 +109,10 @@ CURVES: dict[str, str] = {
 """The columns of learning curves: one row per test."""
 
 METRICS = ("system", "chip", *CURVES)
+SPIKES = "system", "layer", "sequence", "step", "neuron"
+"""The columns of recorded spikes: a row for each."""
+TRACES = "system", "layer", "step", "neuron", "quantity", "value"
+"""The columns of what was recorded of a few neurons, step by step."""
 TRAINING_AXES = ("updates", "energy_j", "learning_energy_j", "learning_time_s")
 """Columns that may be the x axis of learning curves."""
 

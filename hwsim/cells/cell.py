@@ -42,6 +42,25 @@ class Euler(NamedTuple):
     share: float
 
 
+class Membranes(NamedTuple):
+    """Where the state of a cell whose units fire has their membranes, for who looks at it from outside.
+
+    Attributes:
+        first: the first wire; there is one for each unit, side by side.
+        threshold: at which a unit fires, at rest; None where equations say when it does.
+        raised: the first wire of what raises the threshold; None if nothing does.
+        start, scale: the membrane where its wire is 0, and how much of it is 1 on the wire.
+        counts: the first wire of how often units fired in the step; None if the cell says `fired` without an operation.
+    """
+
+    first: int
+    threshold: float | None = None
+    raised: int | None = None
+    start: float = 0.0
+    scale: float = 1.0
+    counts: int | None = None
+
+
 class Cell(ABC):
     """h_t = f(h_{t-1}, x_t), with J = ∂f/∂h and F = ∂f/∂θ at (h_{t-1}, x_t).
 
@@ -56,6 +75,7 @@ class Cell(ABC):
         dense: whether the product of Jacobians is a matrix, rather than one number per mode.
         emits: whether the readout sees what `emitted` makes of the state, such as spikes, and not wires of it.
         synapses: the matrices by which spikes and inputs arrive at its units, of cells whose units fire.
+        membranes: where the state has them, of cells whose units fire.
         traced_blocks: how many of these, the first ones, change with parameters; None if all do.
         gained: whether J is diagonal, and the error at the drive is γδ, with a real gain γ per mode: then rules may
             carry γδ in place of δ, see `accumulate_gained`.
@@ -74,6 +94,7 @@ class Cell(ABC):
     fraction = 0
     euler: Euler | None = None
     synapses: tuple[Matrix, ...] = ()
+    membranes: Membranes | None = None
     dense: bool
     trainables: list[Trainable]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from hwsim import initial
-from hwsim.cells.cell import Cell, Size
+from hwsim.cells.cell import Cell, Membranes, Size
 from hwsim.cells.factor import Factor
 from hwsim.documents import ByName
 from hwsim.errors import CapabilityError
@@ -89,7 +89,12 @@ class Circuit(Cell):
         )
         self.b = Bias.trained(machine, f"{name} b", "input", initial.constant(n, options.bias))
         self.trainables = [self.W.trainable, self.U.trainable, self.b.trainable]
-        self.synapses = (self.W, self.U) if options.neuron.threshold is not None else ()
+        watched = options.neuron.watched
+        if watched is not None:
+            self.synapses = self.W, self.U
+            first = self.circuit.blocks.index(watched) * n
+            start, scale = options.neuron.wires[watched]
+            self.membranes = Membranes(first, start=start, scale=scale, counts=0)
         machine.place_circuit(self.circuit)
 
     def step(self, h: Signal, x: Signal) -> tuple[Signal, OperatingPoint]:

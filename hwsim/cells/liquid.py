@@ -8,7 +8,7 @@ from pydantic import Field
 
 from hwsim import initial
 from hwsim.cells.backward import OperatingPoint
-from hwsim.cells.cell import Size
+from hwsim.cells.cell import Membranes, Size
 from hwsim.cells.derived import Derived
 from hwsim.cells.spiking import FiringOptions, emitted, refuse_inverse
 from hwsim.machine import Bias, Machine, Matrix, Signal
@@ -60,6 +60,7 @@ class Liquid(Derived):
         self.gate_bias = Bias.trained(machine, f"{name} g", "recurrent", initial.constant(n, options.gate))
         self.keep(self.W, self.U, self.b, self.gate, self.gate_bias)
         self.synapses = self.W, self.U  # the gate's matrix hears membranes
+        self.membranes = Membranes(0, self.neuron.threshold)
 
     def next(self, h: Signal, x: Signal) -> Signal:
         z = fire(h, self.neuron)

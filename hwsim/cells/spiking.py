@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from hwsim import initial
 from hwsim.cells.backward import OperatingPoint
-from hwsim.cells.cell import Size
+from hwsim.cells.cell import Membranes, Size
 from hwsim.cells.derived import Derived
 from hwsim.cells.factor import Factor
 from hwsim.errors import CapabilityError
@@ -209,6 +209,8 @@ class Spiking(Derived):
         self.b = Bias.trained(machine, f"{name} b", "input", initial.zeros(n))
         self.keep(self.W, self.U, self.b)
         self.synapses = self.W, self.U
+        first = 0 if self.kappa is None else n
+        self.membranes = Membranes(first, neuron.threshold, first + n if neuron.adapts else None)
 
     @property
     def together(self) -> list[list[str]]:

@@ -18,13 +18,17 @@ from hwsim.results.tables import MemoryRow
 
 def tables(ledgers: Sequence[Costs]) -> Mapping[str, Iterable[Any]]:
     """The rows of each table, by the name of its file; the first system's come first."""
-    return {
+    found: dict[str, Iterable[Any]] = {
         "energy.csv": (row for costs in ledgers for row in costs.rows()),
         "memory.csv": (row for costs in ledgers for row in held(costs)),
         "metrics.csv": (row for costs in ledgers for row in metrics(costs)),
         "histograms.csv": (row for costs in ledgers for row in wear.histograms(costs.system.name, costs.machine)),
         "clipping.csv": (row for costs in ledgers for row in wear.clipping(costs.system.name, costs.machine)),
     }
+    if any(costs.outcome.firing is not None for costs in ledgers):
+        found["spikes.csv"] = (row for costs in ledgers for row in spikes(costs))
+        found["traces.csv"] = (row for costs in ledgers for row in traces(costs))
+    return found
 
 
 def timeline(ledgers: Sequence[Costs], file: TextIO) -> None:
@@ -42,6 +46,18 @@ def metrics(costs: Costs) -> Iterator[list[Any]]:
         for row, writes in zip(chips, spent.writes_per_device, strict=True):
             known = {**row, **spent._asdict(), "writes_per_device": writes}
             yield [known[key] for key in METRICS]
+
+
+def spikes(costs: Costs) -> Iterator[tuple[Any, ...]]:
+    """The rows of `spikes.csv`."""
+    if costs.outcome.firing is not None:
+        yield from ((costs.system.name, *spike) for spike in costs.outcome.firing.spikes())
+
+
+def traces(costs: Costs) -> Iterator[tuple[Any, ...]]:
+    """The rows of `traces.csv`."""
+    if costs.outcome.firing is not None:
+        yield from ((costs.system.name, *traced) for traced in costs.outcome.firing.traces())
 
 
 def held(costs: Costs) -> Iterator[MemoryRow]:

@@ -16,7 +16,7 @@ import pandas as pd
 
 import hwsim
 from hwsim import documents, tasks
-from hwsim.columns import METRICS
+from hwsim.columns import METRICS, SPIKES, TRACES
 from hwsim.config import experiment as config
 from hwsim.config.experiment import Experiment
 from hwsim.errors import CapabilityError, ConfigError, ResultsError
@@ -117,6 +117,16 @@ class Run(Shown):
         """The content of `metrics.csv`."""
         rows = (row for one in self.costs for row in recording.metrics(one))
         return pd.DataFrame(rows, columns=METRICS)
+
+    @property
+    def spikes(self) -> pd.DataFrame:
+        """The content of `spikes.csv`; no rows if nothing spikes."""
+        return pd.DataFrame((row for one in self.costs for row in recording.spikes(one)), columns=SPIKES)
+
+    @property
+    def traces(self) -> pd.DataFrame:
+        """The content of `traces.csv`; no rows if nothing spikes."""
+        return pd.DataFrame((row for one in self.costs for row in recording.traces(one)), columns=TRACES)
 
 
 @one_thread()

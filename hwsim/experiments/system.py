@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import compress, count
@@ -17,9 +17,11 @@ from hwsim.accounts.journal import Batch, Done, Sweep, Totals
 from hwsim.accounts.memory import Change, Holding
 from hwsim.columns import REPORTED_AT_TESTS
 from hwsim.config.experiment import Experiment, Learner, Training
+from hwsim.episode import Episode
 from hwsim.errors import ConfigError, HwsimError
 from hwsim.experiments import gradient_check, vanishing
 from hwsim.experiments.evaluation import Meter, Score, evaluate
+from hwsim.experiments.firing import Firing
 from hwsim.experiments.gradient_check import Gradient
 from hwsim.experiments.length import Length
 from hwsim.experiments.look import Differences, Outside
@@ -103,6 +105,8 @@ class Outcome:
         tests: the work of each test.
         totals: both together.
         detail: one batch, recorded step by step; with training, the batch in the middle.
+        firing: spikes and traces of that batch, or of the first test sequences where nothing learns; None if no unit
+            fires.
         diverged: where learning first reached a value that is not finite; None if it did not.
     """
 
@@ -116,6 +120,7 @@ class Outcome:
     tests: list[Totals] = field(default_factory=list)
     totals: list[Totals] = field(default_factory=list)
     detail: Detail | None = None
+    firing: Firing | None = None
     diverged: dict[str, Any] | None = None
 
     @property
@@ -340,7 +345,12 @@ class System:
                 stage.watchers["answer"] = meter.see
                 stop = partial(self._stop_diverged_chips, done)
                 update = Update(network, optimizer, training, done / updates, stop, scheme)
-                with Watch(stage, wanted=done == updates // 2) as watch, stage.showing(episode, rule.routine):
+                middle = done == updates // 2
+                with (
+                    self._recording(episode, middle),
+                    Watch(stage, middle) as watch,
+                    stage.showing(episode, rule.routine),
+                ):
                     rule.learn(network, update)
                 self._note_divergence(done)
                 self.outcome.detail = watch.detail or self.outcome.detail
@@ -363,7 +373,8 @@ class System:
         if self.experiment.test:
             with self._at_test_weights(learned=updates > 0):
                 before = journal.collect()
-                outcome.score = evaluate(self.network, self.dataset.test, TEST_BATCH)
+                with self._recording(self.dataset.test, self.experiment.training is None):
+                    outcome.score = evaluate(self.network, self.dataset.test, TEST_BATCH)
                 outcome.tests.append(journal.collect())
                 journal.totals = before
             self._note_test(outcome.score, updates, epoch, train_loss)
@@ -388,6 +399,14 @@ class System:
                     **{name: report.value(name) for name in REPORTED_AT_TESTS},
                 }
             )
+
+    def _recording(self, episode: Episode, wanted: bool) -> AbstractContextManager[None]:
+        """Record spikes of what is shown, if there can be some, and values at all."""
+        fires = any(layer.cell.membranes is not None for layer in self.network.layers)
+        if not (wanted and fires and self.machine.numerics.exact):
+            return nullcontext()
+        self.outcome.firing = Firing(self.network, episode)
+        return self.outcome.firing.watching()
 
     @contextmanager
     def _at_test_weights(self, learned: bool) -> Iterator[None]:

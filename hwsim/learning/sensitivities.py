@@ -15,7 +15,7 @@ from hwsim.cells import Cell
 from hwsim.cells.factor import Factor
 from hwsim.learning.rule import Rule
 from hwsim.machine import Register, Signal, Workspace
-from hwsim.networks import Level, Network
+from hwsim.networks import Level, Network, traced
 from hwsim.networks.readout import Changes
 from hwsim.operations import gather, join, ones, place, place_each, plus, project, sqrt, square, take, total
 from hwsim.records import GRADIENT, Shape
@@ -121,6 +121,14 @@ class OwnTraces(Sensitivities):
         for name, (_, traces) in self._now.items():
             for register, trace in zip(self._registers[name], traces, strict=True):
                 register.store(trace)
+        self._show()
+
+    def _show(self) -> None:
+        """Show the traces of recurrent weights to who watches from outside, those of membranes."""
+        where = self.cell.membranes
+        if where is not None:
+            name = self.cell.traced_as(self.cell.synapses[0].trainable)
+            self.cell.machine.probe(traced(self.cell.name), self._now[name][1][where.first // self.units])
 
     def learn(self, g: Signal) -> None:
         for factor, traces in self._now.values():

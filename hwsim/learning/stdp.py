@@ -11,7 +11,7 @@ from hwsim.cells.spiking import Kept, kept, once
 from hwsim.errors import CapabilityError
 from hwsim.learning.rule import Rule
 from hwsim.machine import Matrix, Register, Signal, Workspace
-from hwsim.networks import Layer, Level, Network
+from hwsim.networks import Layer, Level, Network, traced
 from hwsim.operations import greater, singles
 from hwsim.quantities import Time
 from hwsim.records import GRADIENT
@@ -231,7 +231,7 @@ class Traces:
                 lowering = (triplet.a_minus * slow + options.a_minus) * arrived
                 side.slow.after(slow, arrived)
             self._add(matrix, (raising, x), (y, lowering))
-        self.own.fast.after(y, fired)
+        cell.machine.probe(traced(cell.name), self.own.fast.after(y, fired))
         if self.own.slow is not None and own_slow is not None:
             self.own.slow.after(own_slow, fired)
 

@@ -2,7 +2,18 @@
 
 from hwsim.networks.downward import Level
 from hwsim.networks.loss import CrossEntropy, HalfSquare, Loss
-from hwsim.networks.network import Layer, LayerOptions, Network, Options, Seen, States, judged, parameters
+from hwsim.networks.network import (
+    Layer,
+    LayerOptions,
+    Network,
+    Options,
+    Seen,
+    States,
+    judged,
+    parameters,
+    stepped,
+    traced,
+)
 
 __all__ = [
     "CrossEntropy",
@@ -17,4 +28,6 @@ __all__ = [
     "States",
     "judged",
     "parameters",
+    "stepped",
+    "traced",
 ]

@@ -73,6 +73,16 @@ class Seen(NamedTuple):
     x: Signal
 
 
+def stepped(layer: str) -> str:
+    """What a layer whose units fire shows its states under."""
+    return f"{layer} stepped"
+
+
+def traced(layer: str) -> str:
+    """What a rule shows the traces of such a layer under: `(…, N)`, or `(…, columns, N)` for each weight of W."""
+    return f"{layer} traced"
+
+
 class Layer:
     """A recurrent cell, and the readout of its state."""
 
@@ -86,6 +96,18 @@ class Layer:
             emitted = self.cell.emitted if self.cell.emits else None
             self.readout = Readout(machine, name, options.readout, seen.width, seen.visible, outputs, emitted)
         self.trainables = self.cell.trainables + self.readout.trainables
+        self._stepped = stepped(name)
+
+    def show(self, h: Signal, seen: Seen) -> None:
+        """Show the state behind a step to who watches from outside, and what fired, of cells whose units fire."""
+        where = self.cell.membranes
+        if where is None:
+            return
+        if where.counts is not None:
+            self.machine.probe(self._stepped, h)
+        else:
+            emitted = seen.readout[0].result if self.cell.emits else None
+            self.machine.probe(self._stepped, h, self.cell.fired(seen.at, emitted))
 
     def step(self, before: Signal, x: Signal, state: Register) -> tuple[Signal, Seen]:
         """One step from a state, and the readout; the new state goes into a register."""
@@ -239,6 +261,7 @@ class Network:
                     self._carried[number].store(h)
                 out, kept = layer.readout.forward(h)
             seen.append(Seen(at, kept, x))
+            layer.show(h, seen[-1])
             x = out
         if states.pooled is not None:
             mean = checkpoints[-1].pop() if checkpoints else states.pooled.load()

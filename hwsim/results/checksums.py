@@ -35,8 +35,7 @@ def check(folder: Path, names: Iterable[str], again: str) -> None:
     """
     path = folder / CHECKSUMS
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        sums = {name: expected for expected, _, name in (line.partition("  ") for line in lines)}
+        sums = _sums(path)
         for name in names:
             if name not in sums:
                 raise ResultsError(f"{path} lacks the checksum of {name}; copy the folder again, or {again}")
@@ -47,6 +46,20 @@ def check(folder: Path, names: Iterable[str], again: str) -> None:
                 )
     except OSError as error:
         raise ResultsError(f"{error.filename or path}: cannot be read: {error.strerror}") from None
+
+
+def names(folder: Path) -> frozenset[str]:
+    """The files that the checksums of a folder are of; none if they cannot be read."""
+    try:
+        return frozenset(_sums(folder / CHECKSUMS))
+    except OSError:
+        return frozenset()
+
+
+def _sums(path: Path) -> dict[str, str]:
+    """The checksum of each file, by its name."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return {name: expected for expected, _, name in (line.partition("  ") for line in lines)}
 
 
 def _checksum(path: Path) -> str:

@@ -22,7 +22,7 @@ from hwsim.results import checksums, tables
 from hwsim.results.checksums import CHECKSUMS
 from hwsim.results.shown import Shown
 from hwsim.results.summary import SCHEMA_VERSION, Summary, SystemSummary
-from hwsim.results.tables import TABLES
+from hwsim.results.tables import RECORDINGS, TABLES, WORDS
 
 _TABLE, _EVENTS = 2, 7
 """Bytes in memory per byte of a table, and per byte of the timeline."""
@@ -51,16 +51,17 @@ def write(
 
     Args:
         config: the resolved experiment.
-        rows: the rows of each table, by the name of its file.
+        rows: the rows of each table, by the name of its file; there may be recordings among them.
         timeline: writes the events to the file that it is given.
     """
     (folder / "config.yaml").write_text(documents.dump(config), encoding="utf-8")
     (folder / "summary.json").write_text(summary.text(), encoding="utf-8")
-    for name in TABLES:
+    recorded = [name for name in RECORDINGS if name in rows]
+    for name in (*TABLES, *recorded):
         tables.write(folder / name, rows[name])
     with (folder / "timeline.json").open("w", encoding="utf-8") as file:
         timeline(file)
-    checksums.write(folder, FILES)
+    checksums.write(folder, (*FILES, *recorded))
 
 
 class RunFolder(Shown):
@@ -121,6 +122,16 @@ class RunFolder(Shown):
         return self._table("clipping.csv")
 
     @cached_property
+    def spikes(self) -> pd.DataFrame:
+        """`spikes.csv`; no rows if nothing was recorded."""
+        return self._recording("spikes.csv")
+
+    @cached_property
+    def traces(self) -> pd.DataFrame:
+        """`traces.csv`; no rows if nothing was recorded."""
+        return self._recording("traces.csv")
+
+    @cached_property
     def timeline(self) -> list[dict[str, Any]]:
         """The events of `timeline.json`, in the trace-event format."""
         path = self._fitting("timeline.json", _EVENTS)
@@ -131,6 +142,12 @@ class RunFolder(Shown):
         if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
             raise ResultsError(f"{path} is no timeline; {_again(self.path)}")
         return events
+
+    def _recording(self, name: str) -> pd.DataFrame:
+        """A table that a run may lack."""
+        if name in checksums.names(self.path):
+            return self._table(name)
+        return pd.DataFrame({column: pd.Series(dtype=str if column in WORDS else float) for column in RECORDINGS[name]})
 
     def _table(self, name: str) -> pd.DataFrame:
         """A table, whose columns must be there, and be of names or of numbers as they should.
@@ -166,10 +183,12 @@ def read(path: str | Path) -> RunFolder:
     """
     folder = Path(path)
     data = _summary_data(folder)
-    missing = [name for name in (*FILES, CHECKSUMS) if not (folder / name).is_file()]
+    listed = checksums.names(folder)
+    files = (*FILES, *(name for name in RECORDINGS if name in listed))
+    missing = [name for name in (*files, CHECKSUMS) if not (folder / name).is_file()]
     if missing:
         raise ResultsError(f"{folder} is incomplete: {', '.join(missing)} is missing; {_again(folder)}")
-    checksums.check(folder, FILES, _again(folder))
+    checksums.check(folder, files, _again(folder))
     return RunFolder(folder, _typed(folder, data), _config(folder, data["config_sha256"]))
 
 

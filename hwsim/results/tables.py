@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from hwsim.columns import METRICS
+from hwsim.columns import METRICS, SPIKES, TRACES
 
 
 class EnergyRow(NamedTuple):
@@ -86,6 +86,9 @@ TABLES: dict[str, tuple[str, ...]] = {
 }
 """The columns of each table."""
 
+RECORDINGS: dict[str, tuple[str, ...]] = {"spikes.csv": SPIKES, "traces.csv": TRACES}
+"""The columns of tables that a run has only if its network spikes."""
+
 WORDS = (
     "system", "part", "sweep", "layer", "purpose", "unit", "operation", "component", "constant", "holder",
     "memory_class", "technology", "array", "quantity", "kind",
@@ -100,7 +103,7 @@ def write(path: Path, rows: Iterable[Any]) -> None:
     """
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(TABLES[path.name])
+        writer.writerow((TABLES | RECORDINGS)[path.name])
         for row in rows:
             writer.writerow(map(_entry, row))
 
@@ -111,7 +114,7 @@ def read(path: Path) -> pd.DataFrame:
     Raises:
         ValueError: it is not that table: its columns are others, or hold words in place of numbers.
     """
-    columns = TABLES[path.name]
+    columns = (TABLES | RECORDINGS)[path.name]
     names = dict.fromkeys((column for column in columns if column in WORDS), str)
     table = pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
     if tuple(table.columns) != columns:

@@ -217,6 +217,14 @@ class NeuronText(BaseModel, extra="forbid"):
             return [self.output, *names]
         return names
 
+    @property
+    def watched(self) -> str | None:
+        """The variable that makes it fire, the first that the threshold names; None without a threshold."""
+        if self.threshold is None:
+            return None
+        named = re.findall(r"\w+", self.threshold)
+        return next((name for name in named if name in self.variables), self.variables[0])
+
     @cached_property
     def numbers(self) -> dict[str, float]:
         """Values of the parameters, in SI units."""

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 
@@ -64,6 +65,44 @@ def test_what_is_read_is_what_was_found(made: Run) -> None:
         numbers = read.select_dtypes("number").columns
         np.testing.assert_array_equal(written[numbers].astype(float), read[numbers].astype(float))
     assert {"M", "X"} <= {event["ph"] for event in found.timeline}
+
+
+@pytest.fixture(scope="module")
+def spiking(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    layers = [{"cell": {"name": "lif", "units": 5, "decay": 0.8, "gain": 3.0}}]
+    beside = [{"name": "BPTT", "learning": {"name": "bptt"}, "machine": "ideal"}]
+    changes = {"learning": {"name": "eprop"}, "machine": "rram_crossbar", "references": beside}
+    data = {**DATA, "network": {"layers": layers}, **changes}
+    return run(config.compose(Document("test", data)), out=tmp_path_factory.mktemp("spiking") / "run")
+
+
+def test_recordings_are_read_as_they_were_made(spiking: Run) -> None:
+    assert spiking.folder is not None
+    found = run_folder.read(spiking.folder)
+    assert set(found.spikes.system) == {"substrate", "BPTT"}
+    pd.testing.assert_frame_equal(found.spikes, spiking.spikes, check_dtype=False)
+    pd.testing.assert_frame_equal(found.traces, spiking.traces, check_dtype=False)
+    lines = (spiking.folder / "SHA256SUMS").read_text().splitlines()
+    assert [line.split("  ")[1] for line in lines] == [*run_folder.FILES, "spikes.csv", "traces.csv"]
+
+
+def test_a_recording_that_is_missing_or_changed_is_refused(spiking: Run, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(str(spiking.folder), tmp_path / "run"))
+    with (folder / "spikes.csv").open("a") as file:
+        file.write("substrate,layer 1,0,0,0\n")
+    with pytest.raises(ResultsError, match=r"spikes\.csv is not as it was written"):
+        run_folder.read(folder)
+    (folder / "spikes.csv").unlink()
+    with pytest.raises(ResultsError, match=r"incomplete: spikes\.csv is missing"):
+        run_folder.read(folder)
+
+
+def test_a_folder_without_recordings_has_empty_ones(folder: Path, made: Run) -> None:
+    found = run_folder.read(folder)
+    assert not len(found.spikes)
+    assert list(found.spikes) == list(made.spikes)
+    assert not len(found.traces)
+    assert list(found.traces) == list(made.traces)
 
 
 def test_checksums_are_those_of_sha256sum(folder: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwsim.columns import METRICS
+from hwsim.columns import METRICS, SPIKES, TRACES
 from hwsim.results import tables
 from hwsim.results.tables import TABLES, WORDS, ClippingRow, EnergyRow, HistogramRow, MemoryRow
 
@@ -27,12 +27,15 @@ def test_columns_are_the_fields_of_rows() -> None:
     for name, kind in ROWS.items():
         assert TABLES[name] == kind._fields
     assert TABLES["metrics.csv"] == METRICS
+    assert {"spikes.csv": SPIKES, "traces.csv": TRACES} == tables.RECORDINGS
 
 
 def test_columns_of_names_are_those_that_are_said_to_be_text() -> None:
     kinds = {name: str(kind) for row in ROWS.values() for name, kind in get_type_hints(row).items()}
     assert {name for name, kind in kinds.items() if "str" in kind} == set(WORDS)
     assert set(METRICS) & set(WORDS) == {"system"}
+    assert set(SPIKES) & set(WORDS) == {"system", "layer"}
+    assert set(TRACES) & set(WORDS) == {"system", "layer", "quantity"}
 
 
 def test_units_stand_in_the_names_of_columns() -> None:
