@@ -106,8 +106,8 @@ class Layer:
         if where.counts is not None:
             self.machine.probe(self._stepped, h)
         else:
-            emitted = seen.readout[0].result if self.cell.emits else None
-            self.machine.probe(self._stepped, h, self.cell.fired(seen.at, emitted))
+            fired = seen.readout[0].result if self.cell.emits else self.cell.fired(seen.at, None)
+            self.machine.probe(self._stepped, h, fired)
 
     def step(self, before: Signal, x: Signal, state: Register) -> tuple[Signal, Seen]:
         """One step from a state, and the readout; the new state goes into a register."""

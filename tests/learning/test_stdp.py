@@ -240,7 +240,12 @@ def _record(
     machine, fired, came = made.machine, cell.fired, cell.arriving
     seen = spikes.setdefault(cell.name, [])
     lists = [arriving.setdefault(f"{cell.name} {number}", []) for number in range(2)]
-    machine.watchers[f"{cell.name} z"] = lambda value: seen.append(value.copy())
+
+    def see(value: np.ndarray) -> None:
+        if len(seen) == machine.sequencer.step_index:  # the layer asks for them as well as the rule
+            seen.append(value.copy())
+
+    machine.watchers[f"{cell.name} z"] = see
     for number in range(2):
         machine.watchers[f"{cell.name} {number}"] = lambda value, number=number: lists[number].append(value.copy())
 
