@@ -292,9 +292,21 @@ def described(costs: Costs) -> dict[str, Any]:
         result["accuracy"] = _spread(outcome.score.accuracy)
         if outcome.score.right is not None and np.isfinite(outcome.score.right).all():
             result["accuracy"]["uncertainty"] = accuracy.accuracy(outcome.score.right)._asdict()
+    if outcome.activity is not None:
+        result["spiking"] = {**outcome.activity.summary(), **_each(costs, result)}
     if outcome.reports:
         result |= _reported(outcome.reports[0], outcome.reports[-1])
     return result
+
+
+def _each(costs: Costs, found: dict[str, Any]) -> dict[str, Any]:
+    """What an inference and a learning step take on the machine itself."""
+    return {
+        "energy_j": found["energy"]["inference_j_per_sequence"],
+        "latency_s": costs.latency() or None,
+        "learning_step_j": found["energy"]["training_step_j"] if costs.system.experiment.training else None,
+        "learning_step_s": found["time"].get("training_step_s") or None if costs.system.experiment.training else None,
+    }
 
 
 def _reported(first: Report, last: Report) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 import hwsim
 from hwsim.errors import OutputError, ResultsError
-from hwsim.reports import answers, efficiency, limits, reached, study_reached, tables, trials
+from hwsim.reports import answers, efficiency, limits, reached, spiking, study_reached, tables, trials
 from hwsim.reports.comparison import ComparedRuns, differences, doubts, remarks
 from hwsim.reports.comparison import metrics as comparison_metrics
 from hwsim.reports.exponents import exponents
@@ -109,10 +109,20 @@ def run_sections(run: RunFolder, asked: Question | None = None) -> list[PageSect
                 Sheet(efficiency.published()),
             ],
         ),
+        *_spikes(systems),
         PageSection("held", "Memory", drawings=_drawn(memory(run)), more=_filled(tables.memory(systems))),
         PageSection("devices", "Devices and circuits", drawings=_drawn(conductances(run), writes(run), clipped(run))),
         PageSection("time", "Time", drawings=_drawn(timeline(run)), more=_filled(tables.utilisation(systems))),
     ]
+
+
+def _spikes(systems: tables.Systems) -> list[PageSection]:
+    """The table of spikes, of networks that spike."""
+    table = spiking.spiking(systems)
+    if table is None:
+        return []
+    note = " ".join(spiking.remarks(systems))
+    return [PageSection("spiking", "Spikes", tables=[Sheet(table, note=note, sortable=False)])]
 
 
 def _reached(
