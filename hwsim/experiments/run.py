@@ -22,6 +22,7 @@ from hwsim.config.experiment import Experiment
 from hwsim.errors import CapabilityError, ConfigError, ResultsError
 from hwsim.experiments import costs as accounting
 from hwsim.experiments import recording
+from hwsim.experiments.averages import averages
 from hwsim.experiments.constant import constant
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.footprint import Footprint, footprint
@@ -205,6 +206,9 @@ def summarised(experiment: Experiment, ledgers: list[Costs]) -> Summary:
     systems = {costs.system.name: described(costs) for costs in ledgers}
     least = _constant(ledgers)
     beside = {"differences": list(_differences(ledgers)), **_reached(ledgers, systems, least), **least}
+    if least:
+        simple = averages(experiment.task.name, ledgers[0].system.dataset)
+        beside |= {} if simple is None else {"averaged": simple}
     return Summary.model_validate({**heading(experiment), **beside, "systems": systems})
 
 

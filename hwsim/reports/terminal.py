@@ -53,5 +53,7 @@ def show(
         put(table, console)
     if summary.constant is not None:
         console.print(untaught.said(summary.constant))
+    if summary.averaged is not None:
+        console.print(untaught.without_memory(summary.averaged))
     for line in (*spiking.remarks(systems), *tables.remarks(systems), *efficiency.remarks(systems)):
         console.print(line)

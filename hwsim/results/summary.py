@@ -97,6 +97,15 @@ class ConstantAnswer(SummaryPart):
     )
 
 
+class AveragedAnswer(SummaryPart):
+    """What classifiers without memory make of inputs averaged over time, fitted to the training set in closed form."""
+
+    accuracy: Number = Field(description="Accuracy of a linear map of the averages.")
+    features: int = Field(description="Number of random features tanh(A x + a) of the averages.")
+    features_accuracy: Number = Field(description="Accuracy of a linear map of these, the median over `seeds`.")
+    seeds: list[int] = Field(description="Seeds of the random features; that of the experiment has no part in it.")
+
+
 class ReachedTarget(SummaryPart):
     """What it took to reach the target: the state at the first test in which the median over chips was as high."""
 
@@ -483,6 +492,11 @@ class Summary(SummaryPart):
     )
     constant: ConstantAnswer | None = Field(
         None, description="The best constant answer; absent without a test, and from folders of earlier programs."
+    )
+    averaged: AveragedAnswer | None = Field(
+        None,
+        description="What classifiers of inputs averaged over time give; present for tasks of recordings, `events` and "
+        "`spoken_digits`, that have a test.",
     )
     differences: list[SystemDifference] = Field(
         [],
