@@ -88,6 +88,14 @@ class Costs:
             "utilisation": {unit: time / whole for unit, time in sorted(busy.items()) if time} if whole else {},
         }
 
+    def latency(self) -> float | None:
+        """Seconds from the first step of a test sequence to its last; None without a test."""
+        if self.outcome.inference is None:
+            return None
+        of = [batch for batch in self.outcome.inference.batches if any(sweep.kind == PASS for sweep in batch.sweeps)]
+        sweeps = zip(of[0].sweeps, self.scheduler.batch(of[0]), strict=True)
+        return sum(timing.makespan for sweep, timing in sweeps if sweep.kind == PASS) * 1e-12
+
     def _rounds(self, batch: Batch) -> int:
         """Number of times that a pass is carried out until all sequences have had it."""
         return ceil(batch.sequences / self.machine.parallel)

@@ -22,6 +22,7 @@ from hwsim.config.experiment import Experiment
 from hwsim.errors import CapabilityError, ConfigError, ResultsError
 from hwsim.experiments import costs as accounting
 from hwsim.experiments import recording
+from hwsim.experiments.averages import averages
 from hwsim.experiments.constant import constant
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.footprint import Footprint, footprint
@@ -205,6 +206,9 @@ def summarised(experiment: Experiment, ledgers: list[Costs]) -> Summary:
     systems = {costs.system.name: described(costs) for costs in ledgers}
     least = _constant(ledgers)
     beside = {"differences": list(_differences(ledgers)), **_reached(ledgers, systems, least), **least}
+    if least:
+        simple = averages(experiment.task.name, ledgers[0].system.dataset)
+        beside |= {} if simple is None else {"averaged": simple}
     return Summary.model_validate({**heading(experiment), **beside, "systems": systems})
 
 
@@ -292,9 +296,21 @@ def described(costs: Costs) -> dict[str, Any]:
         result["accuracy"] = _spread(outcome.score.accuracy)
         if outcome.score.right is not None and np.isfinite(outcome.score.right).all():
             result["accuracy"]["uncertainty"] = accuracy.accuracy(outcome.score.right)._asdict()
+    if outcome.activity is not None:
+        result["spiking"] = {**outcome.activity.summary(), **_each(costs, result)}
     if outcome.reports:
         result |= _reported(outcome.reports[0], outcome.reports[-1])
     return result
+
+
+def _each(costs: Costs, found: dict[str, Any]) -> dict[str, Any]:
+    """What an inference and a learning step take on the machine itself."""
+    return {
+        "energy_j": found["energy"]["inference_j_per_sequence"],
+        "latency_s": costs.latency() or None,
+        "learning_step_j": found["energy"]["training_step_j"] if costs.system.experiment.training else None,
+        "learning_step_s": found["time"].get("training_step_s") or None if costs.system.experiment.training else None,
+    }
 
 
 def _reported(first: Report, last: Report) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from hwsim.config.experiment import Experiment, Learner, Training
 from hwsim.episode import Episode
 from hwsim.errors import ConfigError, HwsimError
 from hwsim.experiments import gradient_check, vanishing
+from hwsim.experiments.activity import Activity
 from hwsim.experiments.evaluation import Meter, Score, evaluate
 from hwsim.experiments.firing import Firing
 from hwsim.experiments.gradient_check import Gradient
@@ -107,6 +108,7 @@ class Outcome:
         detail: one batch, recorded step by step; with training, the batch in the middle.
         firing: spikes and traces of that batch, or of the first test sequences where nothing learns; None if no unit
             fires.
+        activity: how much the network spikes in the last test; None if no unit fires.
         diverged: where learning first reached a value that is not finite; None if it did not.
     """
 
@@ -121,6 +123,7 @@ class Outcome:
     totals: list[Totals] = field(default_factory=list)
     detail: Detail | None = None
     firing: Firing | None = None
+    activity: Activity | None = None
     diverged: dict[str, Any] | None = None
 
     @property
@@ -373,7 +376,7 @@ class System:
         if self.experiment.test:
             with self._at_test_weights(learned=updates > 0):
                 before = journal.collect()
-                with self._recording(self.dataset.test, self.experiment.training is None):
+                with self._recording(self.dataset.test, self.experiment.training is None), self._counting():
                     outcome.score = evaluate(self.network, self.dataset.test, TEST_BATCH)
                 outcome.tests.append(journal.collect())
                 journal.totals = before
@@ -402,11 +405,23 @@ class System:
 
     def _recording(self, episode: Episode, wanted: bool) -> AbstractContextManager[None]:
         """Record spikes of what is shown, if there can be some, and values at all."""
-        fires = any(layer.cell.membranes is not None for layer in self.network.layers)
-        if not (wanted and fires and self.machine.numerics.exact):
+        if not (wanted and self._fires):
             return nullcontext()
         self.outcome.firing = Firing(self.network, episode)
         return self.outcome.firing.watching()
+
+    def _counting(self) -> AbstractContextManager[None]:
+        """Count spikes of a test, if there can be some, and values at all."""
+        if not self._fires:
+            return nullcontext()
+        self.outcome.activity = Activity(self.network, self.dataset.test)
+        return self.outcome.activity.watching()
+
+    @property
+    def _fires(self) -> bool:
+        """Whether there are values, and units that fire."""
+        fires = any(layer.cell.membranes is not None for layer in self.network.layers)
+        return fires and self.machine.numerics.exact
 
     @contextmanager
     def _at_test_weights(self, learned: bool) -> Iterator[None]:

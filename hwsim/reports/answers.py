@@ -18,7 +18,7 @@ from hwsim.reports.figures.canvas import opening
 from hwsim.reports.reached import Question
 from hwsim.reports.tables import cosine, diverged, left_out, lost, lost_gradients, verdicts
 from hwsim.reports.untaught import said as constant_said
-from hwsim.reports.untaught import untaught
+from hwsim.reports.untaught import untaught, without_memory
 from hwsim.results import reaching
 from hwsim.results.reaching import Reaching, Target
 from hwsim.results.summary import Summary, SystemSummary
@@ -128,6 +128,8 @@ def _physicist(run: Results) -> Answer:
         reasons.append(f"Its mean accuracy is {sure.mean:.1%}, with 95 % from {_span((sure.low, sure.high))}{by}.")
     if run.summary.constant:
         reasons.append(constant_said(run.summary.constant))
+    if run.summary.averaged:
+        reasons.append(without_memory(run.summary.averaged))
     chips = [value for value in (substrate.accuracy.per_chip if substrate.accuracy else []) if value is not None]
     if len(chips) > 1:
         reasons.append(f"Over {len(chips)} chips, accuracy is {min(chips):.1%} to {max(chips):.1%}.")
@@ -156,7 +158,7 @@ def _good_enough(run: Results) -> tuple[str, Tone]:
         return f"No: learning diverged on {len(chips)} of {substrate.chips} chips.", "bad"
     if own is None or not own.trained:
         return f"It was not trained in this run{'; look at the gradient' if substrate.gradient else ''}.", ""
-    bar = untaught(run.summary.constant, own.start, own.is_accuracy)
+    bar = untaught(run.summary.constant, own.start, own.is_accuracy, run.summary.averaged)
     learned = bar.beaten_by(own.end, substrate)
     if learned is False:
         return f"No: it reaches {own}, no better than {bar}.", "bad"

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 import hwsim
 from hwsim.errors import OutputError, ResultsError
-from hwsim.reports import answers, efficiency, limits, reached, study_reached, tables, trials
+from hwsim.reports import answers, efficiency, limits, reached, spiking, study_reached, tables, trials
 from hwsim.reports.comparison import ComparedRuns, differences, doubts, remarks
 from hwsim.reports.comparison import metrics as comparison_metrics
 from hwsim.reports.exponents import exponents
@@ -93,7 +93,6 @@ def run_sections(run: RunFolder, asked: Question | None = None) -> list[PageSect
             drawings=_drawn(learned, gradient(systems), horizon(systems)),
             more=_filled(tables.gradients(systems), tables.diagnostics(systems)),
         ),
-        PageSection("spikes", "Spikes", drawings=_drawn(raster(run), membranes(run))),
         PageSection(
             "costs",
             "Energy",
@@ -112,10 +111,18 @@ def run_sections(run: RunFolder, asked: Question | None = None) -> list[PageSect
                 Sheet(efficiency.published()),
             ],
         ),
+        _spikes(run),
         PageSection("held", "Memory", drawings=_drawn(memory(run)), more=_filled(tables.memory(systems))),
         PageSection("devices", "Devices and circuits", drawings=_drawn(conductances(run), writes(run), clipped(run))),
         PageSection("time", "Time", drawings=_drawn(timeline(run)), more=_filled(tables.utilisation(systems))),
     ]
+
+
+def _spikes(run: RunFolder) -> PageSection:
+    """The table and the figures of spikes, of networks that spike."""
+    table = spiking.spiking(run.systems)
+    sheets = [] if table is None else [Sheet(table, note=" ".join(spiking.remarks(run.systems)), sortable=False)]
+    return PageSection("spiking", "Spikes", tables=sheets, drawings=_drawn(raster(run), membranes(run)))
 
 
 def _reached(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from hwsim.printing import Terminal
-from hwsim.reports import efficiency, reached, tables, untaught
+from hwsim.reports import efficiency, reached, spiking, tables, untaught
 from hwsim.reports.fitting import put
 from hwsim.reports.reached import Question
 from hwsim.results.summary import Summary
@@ -48,9 +48,12 @@ def show(
     ]
     if summary.estimated is not None:  # the report of a run has it
         shown.append(efficiency.published(brief=True))
-    for table in shown:
+    spikes = spiking.spiking(systems)
+    for table in shown if spikes is None else [*shown, spikes]:
         put(table, console)
     if summary.constant is not None:
         console.print(untaught.said(summary.constant))
-    for line in (*tables.remarks(systems), *efficiency.remarks(systems)):
+    if summary.averaged is not None:
+        console.print(untaught.without_memory(summary.averaged))
+    for line in (*spiking.remarks(systems), *tables.remarks(systems), *efficiency.remarks(systems)):
         console.print(line)

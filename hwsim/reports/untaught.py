@@ -1,4 +1,4 @@
-"""What has learned nothing, and whether a system of a run does better: its interval decides."""
+"""What has learned nothing, or needs no memory, and whether a system of a run does better: its interval decides."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwsim.results.paired import student
-from hwsim.results.summary import ConstantAnswer, SystemSummary
+from hwsim.results.summary import AveragedAnswer, ConstantAnswer, SystemSummary
 
 
 class Untaught(NamedTuple):
@@ -18,13 +18,18 @@ class Untaught(NamedTuple):
         constant: the accuracy or the loss of the best constant answer; None if it is not known.
         start: that of the untrained network.
         is_accuracy: whether they are accuracies.
+        averaged: that of a linear map of inputs averaged over time, which needs no dynamics; None if it is not known.
     """
 
     constant: float | None
     start: float
     is_accuracy: bool
+    averaged: float | None = None
 
     def __str__(self) -> str:
+        others = (bar for bar in (self.constant, self.start) if bar is not None and isfinite(bar))
+        if self.averaged is not None and not any(self._worse(self.averaged, bar) for bar in others):
+            return f"a linear map of inputs averaged over time ({self._said(self.averaged)})"
         if self.constant is not None and not self._worse(self.constant, self.start):
             return f"a constant answer ({self._said(self.constant)})"
         return f"the untrained network ({self._said(self.start)})"
@@ -34,7 +39,7 @@ class Untaught(NamedTuple):
 
         The interval is that of its accuracy, by sequences and chips, or that of its losses over chips.
         """
-        bars = [bar for bar in (self.constant, self.start) if bar is not None and isfinite(bar)]
+        bars = [bar for bar in (self.constant, self.start, self.averaged) if bar is not None and isfinite(bar)]
         low, high = _interval(end, system, self.is_accuracy)
         if any(not self._worse(bar, end) for bar in bars):
             return False
@@ -47,10 +52,22 @@ class Untaught(NamedTuple):
         return f"{value:.1%}" if self.is_accuracy else f"{value:.3g}"
 
 
-def untaught(constant: ConstantAnswer | None, start: float, is_accuracy: bool) -> Untaught:
-    """What has learned nothing, in a run."""
+def untaught(
+    constant: ConstantAnswer | None, start: float, is_accuracy: bool, averaged: AveragedAnswer | None = None
+) -> Untaught:
+    """What has learned nothing, or needs no memory, in a run."""
     known = None if constant is None else constant.accuracy if is_accuracy else constant.loss
-    return Untaught(known, start, is_accuracy)
+    return Untaught(known, start, is_accuracy, averaged.accuracy if averaged is not None and is_accuracy else None)
+
+
+def without_memory(averaged: AveragedAnswer) -> str:
+    """What classifiers of averages give, in a sentence."""
+    first, *_, last = averaged.seeds
+    return (
+        f"A linear map of inputs averaged over time has an accuracy of {averaged.accuracy:.1%}, and one of "
+        f"{averaged.features} random features of them {averaged.features_accuracy:.1%} "
+        f"(median of seeds {first} to {last})."
+    )
 
 
 def said(constant: ConstantAnswer) -> str:

@@ -97,6 +97,15 @@ class ConstantAnswer(SummaryPart):
     )
 
 
+class AveragedAnswer(SummaryPart):
+    """What classifiers without memory make of inputs averaged over time, fitted to the training set in closed form."""
+
+    accuracy: Number = Field(description="Accuracy of a linear map of the averages.")
+    features: int = Field(description="Number of random features tanh(A x + a) of the averages.")
+    features_accuracy: Number = Field(description="Accuracy of a linear map of these, the median over `seeds`.")
+    seeds: list[int] = Field(description="Seeds of the random features; that of the experiment has no part in it.")
+
+
 class ReachedTarget(SummaryPart):
     """What it took to reach the target: the state at the first test in which the median over chips was as high."""
 
@@ -389,6 +398,42 @@ class Diverged(SummaryPart):
     chips: list[int] = Field(description="The chips on which learning diverged.")
 
 
+class SpikingLayer(SummaryPart):
+    """Spikes of one layer in an inference: means over test sequences and chips."""
+
+    neurons: int = Field(description="Number of neurons.")
+    spikes: Number = Field(description="Number of spikes.")
+    rate: Number = Field(description="Spikes per neuron and step.")
+    synaptic_operations: Number = Field(description="Synapses that these spikes meet.")
+    membrane_updates: Number = Field(description="Neurons times steps.")
+
+
+class Spiking(SummaryPart):
+    """Spikes in an inference, means over test sequences and chips, and what one takes on the machine itself.
+
+    A synaptic operation is a spike that meets a synapse, of the recurrent weights or of the first map of the readout.
+    Inputs and what readouts give to the next layer are no spikes of neurons, and are not among them.
+    """
+
+    spikes: Number = Field(description="Number of spikes.")
+    synaptic_operations: Number = Field(description="Synapses that these spikes meet.")
+    membrane_updates: Number = Field(description="Neurons times steps.")
+    rate: Number = Field(description="Spikes per neuron and step.")
+    input_values: Number = Field(description="Values of the input that are not zero.")
+    input_operations: Number | None = Field(
+        description="Synapses that these meet in the first layer; null if its units do not fire."
+    )
+    input_spikes: bool = Field(
+        description="Whether inputs are spikes, whole numbers from 0 on; otherwise they are numbers, and their "
+        "operations are multiply-accumulates."
+    )
+    energy_j: Known = Field(description="Energy per inference, that of `energy.inference_j_per_sequence`.")
+    latency_s: Known = Field(description="Seconds from the first step of an inference to its last.")
+    learning_step_j: Known = Field(description="Energy of one training step, for its whole batch; null without.")
+    learning_step_s: Known = Field(description="Its seconds; null without training.")
+    layers: dict[str, SpikingLayer] = Field(description="By layer.")
+
+
 class SystemSummary(SummaryPart):
     """One rule on one machine."""
 
@@ -415,6 +460,9 @@ class SystemSummary(SummaryPart):
     weights: Writes | None = Field(description="Writes of devices; null for machines that have none.")
     signal_health: SignalHealth | None = Field(
         description="Clipping and saturation of analog signals; null for machines without them, and in estimates."
+    )
+    spiking: Spiking | None = Field(
+        None, description="Spikes in an inference; absent without a test, and if no unit fires."
     )
     reached: ReachedTarget | None = Field(
         None, description="What it took to reach the `target`; null if it was not reached, absent without one."
@@ -444,6 +492,11 @@ class Summary(SummaryPart):
     )
     constant: ConstantAnswer | None = Field(
         None, description="The best constant answer; absent without a test, and from folders of earlier programs."
+    )
+    averaged: AveragedAnswer | None = Field(
+        None,
+        description="What classifiers of inputs averaged over time give; present for tasks of recordings, `events` and "
+        "`spoken_digits`, that have a test.",
     )
     differences: list[SystemDifference] = Field(
         [],

@@ -1,0 +1,51 @@
+"""Spikes of a run in a table and in words."""
+
+from __future__ import annotations
+
+from hwsim.quantities import si
+from hwsim.reports.tables import NOTHING, Systems, Table, TableCell, TableRow
+from hwsim.results.summary import Spiking
+
+
+def spiking(systems: Systems) -> Table | None:
+    """What an inference and a learning step take, a column for each system that spikes; None if none does."""
+    found = {name: system.spiking for name, system in systems.items() if system.spiking is not None}
+    if not found:
+        return None
+    columns = [_cells(each) for each in found.values()]
+    rows = tuple(TableRow(label, tuple(cells[label] for cells in columns)) for label in columns[0])
+    return Table("Spikes per inference, mean over test sequences and chips", tuple(found), rows)
+
+
+def remarks(systems: Systems) -> list[str]:
+    """What counts as a spike, in a sentence."""
+    first = next((system.spiking for system in systems.values() if system.spiking is not None), None)
+    if first is None:
+        return []
+    if first.input_operations is None:
+        return []
+    values = f"the {first.input_values:,.0f} input values that are not zero"
+    operations = "synaptic operations" if first.input_spikes else "multiply-accumulates, as inputs are no spikes"
+    return [
+        "Synaptic operations are those of the neurons' spikes. Besides them, "
+        f"{values} take {first.input_operations:,.0f} {operations}."
+    ]
+
+
+def _cells(found: Spiking) -> dict[str, TableCell]:
+    def count(value: float) -> TableCell:
+        return TableCell(f"{value:,.0f}" if value >= 100 else f"{value:.3g}", value)
+
+    def quantity(value: float | None, unit: str) -> TableCell:
+        return NOTHING if value is None else TableCell(si(value, unit), value)
+
+    return {
+        "spikes": count(found.spikes),
+        "per neuron and step": TableCell(f"{found.rate:.3g}", found.rate),
+        "synaptic operations": count(found.synaptic_operations),
+        "membrane updates": count(found.membrane_updates),
+        "energy": quantity(found.energy_j, "J"),
+        "latency": quantity(found.latency_s, "s"),
+        "energy of a learning step": quantity(found.learning_step_j, "J"),
+        "time of a learning step": quantity(found.learning_step_s, "s"),
+    }
