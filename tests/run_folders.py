@@ -63,6 +63,7 @@ KINDS: dict[str, dict[str, Any]] = {
         },
         "learning": {"name": "eprop"},
         "machine": "spiking_crossbar",
+        "event_driven": "loihi_like",
         "references": [],
     },
     "one step": {"learning": {"name": "one_step"}, "references": FULL["references"][:1]},

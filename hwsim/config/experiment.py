@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from hwsim import documents, learning, machines, networks, tasks
-from hwsim.config import files, hardware
+from hwsim.config import event_driven, files, hardware
+from hwsim.config.event_driven import EventDriven
 from hwsim.config.not_modelled import NOT_MODELLED
 from hwsim.documents import ByName, Document, Place
 from hwsim.learning import update, updates
@@ -127,6 +128,14 @@ class Experiment(SystemOptions):
     test: Annotated[
         bool, Field(description="test at the end of training; without training, at the initial weights")
     ] = True
+    event_driven: Annotated[
+        EventDriven | None,
+        ByName(),
+        Field(
+            description="an event-driven machine on which the spikes of the test are priced as well: its name, or "
+            "`machine` and `neurons_per_core`"
+        ),
+    ] = None
     references: Annotated[
         list[Reference],
         ByName(like=False),
@@ -147,6 +156,23 @@ class Experiment(SystemOptions):
         check = self.gradient_check
         if check is not None and self.training is None and (check.at or check.every):
             raise ValueError("gradient_check: `at` and `every` count updates, and there is no training")
+        return self
+
+    @model_validator(mode="after")
+    def _all_spikes(self) -> Self:
+        for number, layer in enumerate(self.network.layers if self.event_driven else [], 1):
+            cell, readout = layer.cell, layer.readout
+            text = getattr(cell, "neuron", None) if cell.name == "circuit" else None
+            if cell.name not in ("lif", "alif") and (text is None or text.threshold is None):
+                raise ValueError(
+                    f"event_driven: layer {number} is of {cell.name}, which does more than spike; take lif, alif or a "
+                    "circuit with a threshold"
+                )
+            if readout.project is not None or readout.norm or readout.hidden:
+                raise ValueError(
+                    f"event_driven: the readout of layer {number} is more than one linear map; leave out project, norm "
+                    "and hidden"
+                )
         return self
 
     @model_validator(mode="after")
@@ -216,6 +242,8 @@ class Experiment(SystemOptions):
     def resolved(self) -> dict[str, Any]:
         """The experiment as plain data with every default written out; loading it gives the same experiment."""
         data: dict[str, Any] = self.model_dump(mode="json")
+        if self.event_driven is None:
+            del data["event_driven"]  # so that other experiments are what they were
         first = ("schema_version", "name", "seed", "task", "network", "called")
         return {key: data[key] for key in (*first, *(key for key in data if key not in first))}
 
@@ -257,6 +285,7 @@ def compose(document: Document, machine_of: Callable[[Document, str], Any] = har
         document = document if references is None else document.over(references)
     _make_machines(document, machine_of, messages)
     _make_neurons(document, messages)
+    _make_event_driven(document, messages)
     _find_weights(document, messages)
     experiment = documents.collect(messages, lambda: documents.check(Experiment, document, NOT_MODELLED))
     documents.complain(messages)
@@ -299,6 +328,14 @@ def _make_neurons(document: Document, messages: list[str]) -> None:
         if isinstance(cell, dict) and cell.get("name") == "circuit" and "neuron" in cell:
             make = partial(hardware.neuron, document.part(("network", "layers", number, "cell", "neuron")))
             cell["neuron"] = documents.collect(messages, make, partial(hardware.neuron, Document("lif", "lif")))
+
+
+def _make_event_driven(document: Document, messages: list[str]) -> None:
+    """Put the event-driven machine in the place of its name or of its document."""
+    given = document.data.get("event_driven")
+    if isinstance(given, str) or (isinstance(given, dict) and ("like" in given or "machine" in given)):
+        part = document.part(("event_driven",))
+        document.data["event_driven"] = documents.collect(messages, lambda: event_driven.written_out(part))
 
 
 def _find_weights(document: Document, messages: list[str]) -> None:

@@ -298,6 +298,13 @@ def described(costs: Costs) -> dict[str, Any]:
             result["accuracy"]["uncertainty"] = accuracy.accuracy(outcome.score.right)._asdict()
     if outcome.activity is not None:
         result["spiking"] = {**outcome.activity.summary(), **_each(costs, result)}
+        if system.experiment.event_driven is not None:
+            from hwsim.experiments.on_event_cores import on_event_cores  # it loads SciPy and SimPy
+
+            found = on_event_cores(
+                system.experiment.event_driven, system.network, outcome.activity, system.dataset.test
+            )
+            result["spiking"]["on_event_cores"] = found
     if outcome.reports:
         result |= _reported(outcome.reports[0], outcome.reports[-1])
     return result

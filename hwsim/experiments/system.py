@@ -259,8 +259,12 @@ class System:
         network.machine.journal.close_batch(1)
 
     def _adopt(self, network: Network) -> None:
-        """Make a network the one that runs."""
+        """Make a network the one that runs; it fits the event-driven machine, if there is one."""
         self.network, self.machine = network, network.machine
+        if self.experiment.event_driven is not None:
+            from hwsim.experiments.on_event_cores import placed  # it loads SciPy and SimPy
+
+            placed(self.experiment.event_driven, network)
 
     # ---- checking --------------------------------------------------------------------------------------------
 

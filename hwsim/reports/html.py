@@ -21,6 +21,7 @@ from hwsim.reports.exponents import exponents
 from hwsim.reports.figures import study as pictures
 from hwsim.reports.figures.canvas import Drawing, adopted
 from hwsim.reports.figures.constants import constants
+from hwsim.reports.figures.cores import event_cores
 from hwsim.reports.figures.devices import clipped, conductances, writes
 from hwsim.reports.figures.gradient import gradient
 from hwsim.reports.figures.horizon import horizon
@@ -122,7 +123,9 @@ def _spikes(run: RunFolder) -> PageSection:
     """The table and the figures of spikes, of networks that spike."""
     table = spiking.spiking(run.systems)
     sheets = [] if table is None else [Sheet(table, note=" ".join(spiking.remarks(run.systems)), sortable=False)]
-    return PageSection("spiking", "Spikes", tables=sheets, drawings=_drawn(raster(run), membranes(run)))
+    return PageSection(
+        "spiking", "Spikes", tables=sheets, drawings=_drawn(raster(run), membranes(run), event_cores(run))
+    )
 
 
 def _reached(

@@ -22,13 +22,21 @@ def remarks(systems: Systems) -> list[str]:
     first = next((system.spiking for system in systems.values() if system.spiking is not None), None)
     if first is None:
         return []
+    told = []
+    on = first.on_event_cores
+    if on is not None:
+        told.append(
+            f"On {on.machine}, each input value that is not zero is an event, and the energy is that of counted events "
+            "and of what is drawn all the time."
+        )
     if first.input_operations is None:
-        return []
+        return told
     values = f"the {first.input_values:,.0f} input values that are not zero"
     operations = "synaptic operations" if first.input_spikes else "multiply-accumulates, as inputs are no spikes"
     return [
+        *told,
         "Synaptic operations are those of the neurons' spikes. Besides them, "
-        f"{values} take {first.input_operations:,.0f} {operations}."
+        f"{values} take {first.input_operations:,.0f} {operations}.",
     ]
 
 
@@ -39,7 +47,8 @@ def _cells(found: Spiking) -> dict[str, TableCell]:
     def quantity(value: float | None, unit: str) -> TableCell:
         return NOTHING if value is None else TableCell(si(value, unit), value)
 
-    return {
+    on = found.on_event_cores
+    cells = {
         "spikes": count(found.spikes),
         "per neuron and step": TableCell(f"{found.rate:.3g}", found.rate),
         "synaptic operations": count(found.synaptic_operations),
@@ -49,3 +58,11 @@ def _cells(found: Spiking) -> dict[str, TableCell]:
         "energy of a learning step": quantity(found.learning_step_j, "J"),
         "time of a learning step": quantity(found.learning_step_s, "s"),
     }
+    if on is not None:
+        where = f"on {on.machine}"
+        cells |= {
+            f"energy {where}": quantity(on.energy_j, "J"),
+            f"latency {where}": quantity(on.latency_s, "s"),
+            f"cores {where}": TableCell(str(on.cores), on.cores),
+        }
+    return cells

@@ -408,6 +408,23 @@ class SpikingLayer(SummaryPart):
     membrane_updates: Number = Field(description="Neurons times steps.")
 
 
+class OnEventCores(SummaryPart):
+    """What an inference with the same spikes would take on an event-driven machine, the mean over the test.
+
+    Each value of the input that is not zero is an event, and so is each output of a readout that goes on to a layer.
+    """
+
+    machine: str = Field(description="The name of the machine.")
+    cores: int = Field(description="Number of cores that the network takes.")
+    counts: dict[str, Number] = Field(description="Number of each event.")
+    energy_j: Known = Field(description="Energy per inference; null if an event that occurs has none.")
+    latency_s: Known = Field(description="Seconds per inference, the mean over the first sequences, of the first chip.")
+    spikes_per_core: list[Number] = Field(
+        description="Spikes of the neurons on each core, with outputs that go on to the next layer."
+    )
+    why_null: str | None = Field(None, description="Why there is no energy; present only then.")
+
+
 class Spiking(SummaryPart):
     """Spikes in an inference, means over test sequences and chips, and what one takes on the machine itself.
 
@@ -432,6 +449,9 @@ class Spiking(SummaryPart):
     learning_step_j: Known = Field(description="Energy of one training step, for its whole batch; null without.")
     learning_step_s: Known = Field(description="Its seconds; null without training.")
     layers: dict[str, SpikingLayer] = Field(description="By layer.")
+    on_event_cores: OnEventCores | None = Field(
+        None, description="The same on the machine that `event_driven` names; absent without one."
+    )
 
 
 class SystemSummary(SummaryPart):

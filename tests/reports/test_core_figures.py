@@ -7,12 +7,13 @@ import re
 import numpy as np
 import pytest
 from event_machines import machine
+from run_folders import Folders
 
 from hwsim.accounts.contention import Mesh
 from hwsim.accounts.placement import Placement
 from hwsim.experiments.event_cost import cost
 from hwsim.reports import spikes_by_core
-from hwsim.reports.figures.cores import BARS, cores
+from hwsim.reports.figures.cores import BARS, _number, cores, event_cores
 
 
 def texts(svg: str) -> list[str]:
@@ -58,3 +59,18 @@ def test_a_large_mesh_is_cut_and_stays_small() -> None:
     assert drawn is not None
     assert "Of 64 × 64 tiles those around the cores with neurons are shown." in drawn.caption
     assert len(drawn.svg) < 200_000
+
+
+def test_a_run_shows_the_spikes_of_each_core_that_its_summary_has(folders: Folders) -> None:
+    run = folders("spiking")
+    spiking = run.systems["substrate"].spiking
+    assert spiking is not None
+    on = spiking.on_event_cores
+    assert on is not None
+    drawn = event_cores(run)
+    assert drawn is not None
+    said = texts(drawn.svg)
+    assert [text for text in said if text.startswith("core")] == [f"core {core}" for core in range(on.cores)]
+    assert {_number(count) for count in on.spikes_per_core} <= set(said)
+    assert "of loihi_like fires most" in drawn.heading
+    assert event_cores(folders("ideal")) is None

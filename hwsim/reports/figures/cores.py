@@ -14,6 +14,8 @@ from matplotlib.transforms import Affine2D
 
 from hwsim.accounts.contention import Mesh
 from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, PAPER, RULE, Drawing, canvas, drawing
+from hwsim.results.run_folder import RunFolder
+from hwsim.units.event_cores import MeshOptions
 
 BARS = 16
 """Largest number of cores that have a bar each."""
@@ -29,6 +31,21 @@ _FRAMED = 400
 """Largest number of tiles that have a frame each."""
 _DARK = 0.55
 """Opacity from which numbers in a core are as light as paper."""
+
+
+def event_cores(run: RunFolder) -> Drawing | None:
+    """Spikes by core of the first system whose spikes were put on an event-driven machine; None if none was."""
+    for system, found in run.systems.items():
+        on = found.spiking and found.spiking.on_event_cores
+        if on:
+            of = MeshOptions.model_validate(run.config["event_driven"]["machine"].get("mesh", {}))
+            mesh = Mesh(of.width, of.height, of.cores_per_tile)
+            what = (
+                f"Spikes of {system} in an inference, on average over test sequences and chips, by the core that the "
+                "neurons would stand on; outputs of a layer that go on to the next one are among them."
+            )
+            return cores(dict(enumerate(on.spikes_per_core)), mesh, on.machine, what)
+    return None
 
 
 def cores(spikes: Mapping[int, float], mesh: Mesh, machine: str, what: str) -> Drawing | None:
