@@ -171,4 +171,6 @@ def _places(axes: Axes, shown: tuple[int, int, int, int]) -> None:
 
 def _number(count: float) -> str:
     """A count of spikes; a mean may be no whole number."""
-    return f"{count:,.0f}" if count >= 100 or count == round(count) else f"{count:.3g}"
+    if count >= 100 or count == round(count):
+        return f"{count:,.0f}"
+    return f"{count:.1f}" if count >= 10 else f"{count:.2f}"
