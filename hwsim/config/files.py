@@ -42,7 +42,7 @@ USES = {
     "periphery": "a machine names it, `periphery: {file}`",
     "neuron": "a cell names it, `cell: {{name: circuit, neuron: {file}}}`",
     "machine": "an experiment names it, `machine: {file}`",
-    "event-driven machine": "an experiment names it, `event_driven: {file}`; `hwsim events {file} NETWORK SPIKES`",
+    "event-driven machine": "`hwsim events {file} NETWORK SPIKES` takes it",
     "set of references": "an experiment names it, `references: {file}`",
     "study": "run it with `hwsim study {file}`",
     "experiment": "run it with `hwsim run {file}`",
