@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import numpy as np
 
 from hwsim.errors import SingularJacobianError
 from hwsim.machine.numerics import meet
+from hwsim.machine.port import Port
 from hwsim.machine.stage import Stage
 from hwsim.machine.step import OfStep
 from hwsim.machine.storage import Register
@@ -60,6 +61,10 @@ class Aside:
     def alike(self) -> tuple[Any, ...]:
         """Equal for steps that can be captured from each other: constants may be the same function of the step."""
         return tuple((slot, _functions(given)) for slot, given in self.given.items()), tuple(self.shown)
+
+
+def _of_step(constant: Any) -> bool:
+    return isinstance(constant, OfStep)
 
 
 def _functions(given: Any) -> Any:
@@ -184,6 +189,8 @@ class Captured:
             register = machine.storages[reads[0]]
             if not isinstance(register, Register):
                 return None
+            if not given and type(register.port).read is Port.read and type(register).front is Register.front:
+                return attrgetter("value"), [self._constant(register)]
             return partial(register.port.read, register, *given or ()), []
         if operation in _TAKES:
             storage = machine.storages[reads[0]]
@@ -196,6 +203,9 @@ class Captured:
         if given is None:  # a unit that says nothing made it
             return None
         function = machine.functions[operation]
+        if operation.lowered is not None and function is operation.values and not any(map(_of_step, given)):
+            function, given = operation.lowered(*given)
+        function = getattr(function, "compiled", function)
         if operation is solve:
             function = partial(solved, machine, self.entries[place][0].layer, function)
         if isinstance(operation, Held):

@@ -15,8 +15,8 @@ import numpy as np
 from hwsim.errors import CapabilityError
 from hwsim.operations.derivative import Linear, Node
 from hwsim.operations.elementwise import scale
-from hwsim.operations.kernels import above, compiled
-from hwsim.operations.operation import Operation, Size, Unary, Work, each
+from hwsim.operations.kernels import above, brief, compiled
+from hwsim.operations.operation import Lowered, Operation, Size, Unary, Work, each
 from hwsim.operations.surrogate import SHAPES, shaped
 from hwsim.operations.wiring import join, pad, take
 from hwsim.records import Shape
@@ -71,7 +71,8 @@ def _may_fire(h, c, t, i, n, adapts, rests):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _fired(h, n, threshold, adapts, rests):  # type: ignore[no-untyped-def]
+def _fired(h, blocks, threshold, adapts, rests):  # type: ignore[no-untyped-def]
+    n = h.shape[2] // blocks
     out = np.empty((h.shape[0], h.shape[1], n), h.dtype)
     level = h.dtype.type(threshold)
     for c in range(h.shape[0]):
@@ -122,16 +123,17 @@ def _stepped(h, z, x, threshold, decay, adapts, rise, recovery, rests, subtracts
     return out
 
 
-@compiled
+@brief
 def _leaked(h, z, x, threshold, decay):  # type: ignore[no-untyped-def]
     """The same for a membrane alone that spikes take θ off; without branches, so it becomes vector instructions."""
     if z.shape != x.shape or h.shape != x.shape:
         raise ValueError("state, spikes and input are of different neurons")
     out, number = np.empty(h.shape, h.dtype), h.dtype.type
-    a, b, c, o = h.ravel(), z.ravel(), x.ravel(), out.ravel()
     kept, level = number(decay), number(threshold)
-    for i in range(a.size):
-        o[i] = kept * a[i] + c[i] - level * b[i]
+    for c in range(h.shape[0]):
+        for t in range(h.shape[1]):
+            for i in range(h.shape[2]):
+                out[c, t, i] = kept * h[c, t, i] + x[c, t, i] - level * z[c, t, i]
     return out
 
 
@@ -148,10 +150,16 @@ def _resting(neuron: Neuron) -> int:
     return neuron.refractory if neuron.rests else 0
 
 
-def _fire(h: np.ndarray, neuron: Neuron) -> Any:
+def _fires_by(neuron: Neuron) -> Lowered:
+    """The kernel that finds what fires in a state, and its numbers behind the state."""
     if neuron.rise is None and neuron.refractory <= 1:
-        return above(h, neuron.threshold)
-    return _fired(h, h.shape[-1] // neuron.blocks, neuron.threshold, neuron.adapts, _resting(neuron))
+        return above, (neuron.threshold,)
+    return _fired, (neuron.blocks, neuron.threshold, neuron.adapts, _resting(neuron))
+
+
+def _fire(h: np.ndarray, neuron: Neuron) -> Any:
+    kernel, numbers = _fires_by(neuron)
+    return kernel(h, *numbers)
 
 
 def _slope(h: np.ndarray, neuron: Neuron) -> Any:
@@ -161,11 +169,17 @@ def _slope(h: np.ndarray, neuron: Neuron) -> Any:
     return _slopes(h, n, neuron.threshold, neuron.adapts, _resting(neuron), *surrogate)
 
 
-def _step(h: np.ndarray, z: np.ndarray, x: np.ndarray, neuron: Neuron) -> Any:
+def _steps_by(neuron: Neuron) -> Lowered:
+    """The kernel of a step of membranes, and its numbers behind state, spikes and input."""
     if neuron.rise is None and neuron.refractory <= 1 and neuron.subtracts:
-        return _leaked(h, z, x, neuron.threshold, neuron.decay)
+        return _leaked, (neuron.threshold, neuron.decay)
     adaptation = neuron.adapts, neuron.rise or 0.0, neuron.recovery
-    return _stepped(h, z, x, neuron.threshold, neuron.decay, *adaptation, _resting(neuron), neuron.subtracts)
+    return _stepped, (neuron.threshold, neuron.decay, *adaptation, _resting(neuron), neuron.subtracts)
+
+
+def _step(h: np.ndarray, z: np.ndarray, x: np.ndarray, neuron: Neuron) -> Any:
+    kernel, numbers = _steps_by(neuron)
+    return kernel(h, z, x, *numbers)
 
 
 # ---- shapes, and work: a size is (vectors, neurons, 1 + what is counted as often as it is there, …) -----------------
@@ -299,6 +313,7 @@ fire = Operation(
     work=_firing,
     circuit="neuron",
     derivative=Linear(_unfired, _fired_along),
+    lowered=_fires_by,
 )
 """1 where a neuron fires, z = [v > θ + b and r = 0], else 0: `fire(state, Neuron(…))`."""
 fire_slope: Operation = Operation("fire slope", _slope, shape=_each, size=_size_of_slope, work=_sloping)
@@ -310,6 +325,7 @@ membrane = Operation(
     work=_stepping,
     circuit="neuron",
     derivative=Linear(_unstepped, _stepped_along),
+    lowered=_steps_by,
 )
 """One step of neurons with an input x and the spikes z of the step before: `membrane(state, z, x, Neuron(…))`.
 

@@ -16,6 +16,9 @@ Size = tuple[int, ...]
 Work = Mapping[str, int]
 """Counts of elementary operations by name: mac (multiply, accumulate), multiply, add, compare, divide, root, exp, …"""
 
+Lowered = tuple[Callable[..., Any], tuple[Any, ...]]
+"""A function of arrays and of plain numbers behind them, with these numbers."""
+
 S = TypeVar("S", bound="Any")
 """A signal of any machine; operations find their machine through it."""
 
@@ -120,11 +123,13 @@ class Operation:
         traffic: what it fetches from memories.
         aligned: whether `values` takes operands of one shape only.
         derivative: what its Jacobian does, in operations; None if it has none that is declared.
+        lowered: from its constants to what `values` calls with them, and the numbers that it calls it with, so that a
+            step which is carried out often calls that itself; None if there is nothing to gain.
     """
 
     __slots__ = (
-        "aligned", "circuit", "derivative", "kind", "name", "product", "second", "shape", "size", "traffic", "values",
-        "wiring", "work",
+        "aligned", "circuit", "derivative", "kind", "lowered", "name", "product", "second", "shape", "size", "traffic",
+        "values", "wiring", "work",
     )  # fmt: skip
 
     def __init__(
@@ -143,11 +148,13 @@ class Operation:
         traffic: Traffic = Traffic.NONE,
         aligned: bool = False,
         derivative: Elementwise | Linear | None = None,
+        lowered: Callable[..., Lowered] | None = None,
     ) -> None:
         self.name, self.kind, self.values = name, kind or name, values
         self.shape, self.second, self.size = shape, second, size
         self.work, self.circuit, self.wiring = work, circuit, wiring
         self.product, self.traffic, self.aligned, self.derivative = product, traffic, aligned, derivative
+        self.lowered = lowered
         if name in BY_NAME:
             raise ValueError(f"there is an operation {name!r} already")
         BY_NAME[name] = self

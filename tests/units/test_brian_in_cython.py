@@ -33,7 +33,7 @@ def advanced(target: str) -> tuple[Circuit, np.ndarray]:
 
 
 def test_compiled_neurons_equal_those_in_numpy() -> None:
-    """Spikes equal, membranes, synapses and refractory times to 1e-9; preferences and NumPy's global draws untouched."""
+    """Spikes equal, all states to 1e-9; Brian2's preferences and NumPy's global draws untouched."""
     b: Any = brian2()
     preferences, drawn = b.prefs.as_file, np.random.get_state()[1].copy()  # noqa: NPY002 (Brian2 would use it)
     circuit, compiled = advanced("cython")
