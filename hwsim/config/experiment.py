@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from hwsim import documents, learning, machines, networks, tasks
+from hwsim.cells import spiking
 from hwsim.config import event_driven, files, hardware
 from hwsim.config.event_driven import EventDriven
 from hwsim.config.not_modelled import NOT_MODELLED
-from hwsim.documents import ByName, Document, Place
+from hwsim.documents import ByName, Document, PartError, Place
 from hwsim.learning import update, updates
 from hwsim.machines import digital
 from hwsim.quantities import located
+from hwsim.units import neuron_text
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$"
 Name = Annotated[str, Field(pattern=NAME, max_length=80)]
@@ -183,6 +185,26 @@ class Experiment(SystemOptions):
                 raise ValueError(
                     f"{system.learning.name} needs a tape, and {system.machine.name}, the machine of {name!r}, has "
                     "none; take a digital machine, or one with `attached: memory` or `attached: host`"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _spikes_have_slopes(self) -> Self:
+        if self.training is None and self.gradient_check is None:
+            return self
+        blind = [name for name, system in self.systems().items() if learning.build(system.learning).takes_errors]
+        for number, layer in enumerate(self.network.layers if blind else ()):
+            cell: Any = layer.cell
+            neuron: Any = getattr(cell, "neuron", cell) if cell.name == "circuit" else cell
+            if getattr(neuron, "threshold", None) is not None and getattr(neuron, "surrogate", True) is None:
+                rule = self.systems()[blind[0]].learning.name
+                key = "neuron" if cell.name == "circuit" else "surrogate"
+                raise PartError(
+                    ("network", "layers", number, "cell", key),
+                    f"a spike of {neuron.name} has no slope, and {rule}, the rule of "
+                    f"{blind[0]!r}, takes errors back through it; give `surrogate: {{name: triangle}}`, one of "
+                    f"{', '.join(get_args(neuron_text.Shape if key == 'neuron' else spiking.Shape))}; or take stdp, "
+                    "which needs no error",
                 )
         return self
 

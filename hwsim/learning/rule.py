@@ -29,6 +29,9 @@ class Rule(ABC):
     needs_tape = False
     """Whether the rule reads past values in another order than they were made in."""
 
+    takes_errors = True
+    """Whether errors go back through cells, for which those that fire need a surrogate slope."""
+
     in_place = False
     """Whether weights may change at the end of each step by what the rule adds to gradients in it: it goes forward
     once, and what it adds is final. The update scheme `in_situ` asks for that."""

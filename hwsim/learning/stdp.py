@@ -134,6 +134,7 @@ class STDP(Rule):
     26:9673, 2006.
     """
 
+    takes_errors = False
     in_place = True
 
     def check(self, network: Network) -> None:
