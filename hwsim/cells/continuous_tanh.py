@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, model_validator
 from hwsim import initial
 from hwsim.cells.cell import Cell, Euler, Size
 from hwsim.cells.factor import Factor
+from hwsim.documents import PartError
 from hwsim.errors import CapabilityError
 from hwsim.machine import Bias, Machine, Matrix, Signal
 from hwsim.operations import integrate, tanh, tanh_slope
@@ -44,10 +45,8 @@ class Options(BaseModel, extra="forbid"):
             near = [
                 self.step / each for each in (ceil(steps), ceil(steps) - 1) if each and self.step / each <= self.tau
             ]
-            raise ValueError(
-                f"dt: {dt} does not divide the step of the input, {step}; "
-                f"{' or '.join(si(each, 's', 6) for each in near)} would"
-            )
+            would = " or ".join(si(each, "s", 6) for each in near)
+            raise PartError(("dt",), f"dt: {dt} does not divide the step of the input, {step}; {would} would")
         return self
 
     @property

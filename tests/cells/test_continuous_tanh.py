@@ -252,7 +252,7 @@ def test_a_wrong_dt_is_shown_where_it_stands() -> None:
     layers = {"layers": [{"cell": {**CELL, "dt": "0.3 ms"}}]}
     data = {"name": "own", "network": layers, "machine": "ideal", "learning": {"name": "fpe"}}
     data["task"] = {"name": "random", "steps": 5, "width": 2, "train": 8, "test": 4}
-    with pytest.raises(ConfigError, match=r"network\.layers\.0\.cell.*dt: 300 µs does not divide the step"):
+    with pytest.raises(ConfigError, match=r"network\.layers\.0\.cell\.dt: .*dt: 300 µs does not divide the step"):
         config.compose(Document("test", data))
 
 
