@@ -1,8 +1,9 @@
 """Brian2, stepped from our own loop: a group of neurons whose equations are a text, advanced one Brian2 step at a time.
 
-Brian2 (Stimberg, Brette and Goodman, eLife 8:e47314, 2019) turns equations into code. `Network.run(0 * second)` makes
-the code objects once; from then on their `run` is called in the order of the network's schedule, and the arrays of the
-clock are advanced here. That is what `Network.run` does, to the last bit, without its 100 ms per call.
+Brian2 (Stimberg, Brette and Goodman, eLife 8:e47314, 2019) turns equations into code. `before_run` of its objects makes
+their code once; from then on their `run` is called in the order of the network's schedule, and the arrays of the
+clock are advanced here. That is what `Network.run` does, to the last bit, without its 100 ms per call, in which it
+collects the garbage of the whole process.
 
 Nothing of Brian2 that is global is used or changed: code objects are chosen for each group and not by a preference,
 noise is not Brian2's `xi`, and no seed is set. Where this module is the first to import Brian2, the log file, the hooks
@@ -125,13 +126,11 @@ class Stepper:
             for name, value in parameters.items():
                 self.arrays[name][:] = value
             self.network = b.Network(self.group)
-            try:
-                self.network.run(0 * b.second, namespace={})
-            except Exception:
-                self.group._network = ""  # Brian2 warns of groups that go before they are part of a network
-                raise
+            ordered = [one for one in self.network.sorted_objects if one.active]
+            for one in ordered:
+                one._network = self.network.id  # Brian2 warns of groups that go before they are part of a network
+                one.before_run({})
         self.each, self.arrival = each, arrival
-        ordered = [one for one in self.network.sorted_objects if one.active]
         self._first = [one.run for one in ordered]
         self._later = [one.run for one in ordered if one is not arrival]
         clock = self._clock.variables

@@ -369,7 +369,7 @@ class NeuronText(BaseModel, extra="forbid"):
             return Fault("surrogate", 0, f"surrogate: {text}")
         said = f"{self.model.equations}\nhow_far_above = {above} : 1"
         try:
-            Stepper(_bare(self.model._replace(equations=said)), 1, self.numbers)
+            _one(_bare(self.model._replace(equations=said)), tuple(self.numbers.items()))
         except Exception as error:
             text = f"`{above}` must be a number without a unit, as `of: (v - theta)/(5*mV)`; {_said(error)}"
             return Fault(key, 0, f"{key}: {text}")
@@ -426,7 +426,7 @@ def _read(equations: str) -> Any:
         return brian2().Equations(equations)
 
 
-@lru_cache(16)
+@lru_cache(32)
 def _one(model: Model, numbers: tuple[tuple[str, float], ...]) -> Stepper:
     return Stepper(model, 1, dict(numbers))
 

@@ -57,7 +57,7 @@ class Slopes:
         self._integrate = self._statements("\n".join(integrate))
         self._each, self._arrival = self._statements(text.each or ""), self._statements(text.arrival or "")
         self._reset = self._statements(text.reset or "")
-        self._fires, self._above = None, None
+        self._fires, self._above, self._rests = None, None, None
         if text.threshold is not None:
             self._fires = self._expression("_cond", text.threshold, differentiated=False)
             assert text.surrogate is not None, "asked for by a cell that has one"
@@ -65,6 +65,8 @@ class Slopes:
             self._count(surrogate.SHAPES[text.surrogate.name].work)
             self._count({"multiply": 2 * (1 + len(self._variables))})
         self.work = {name: count * text.substeps for name, count in self.work.items()}
+        if text.refractory is not None:  # once an input step
+            self._rests = self._expression("_rests", text.refractory, differentiated=False)
         one = {name: np.array([start]) for name, (start, _) in text.wires.items()}
         self.pattern = list(self._carried(one, np.zeros(1), np.zeros(1))[1])
 
@@ -160,10 +162,9 @@ class Slopes:
             (tangents if into is None else into)[name] = change
 
     def _refractory(self, values: dict[str, Any]) -> Any:
-        if self._text.refractory is None:
+        if self._rests is None:
             return 0.0
-        found = self._expression("_rests", self._text.refractory, differentiated=False)
-        return np.asarray(found.value(*(values[name] for name in found.of)), float)
+        return np.asarray(self._rests.value(*(values[name] for name in self._rests.of)), float)
 
     # ---- statements and their derivatives --------------------------------------------------------------------
 

@@ -1,9 +1,11 @@
 """Cells whose equations are a text: their derivatives, what is charged for them, and what is said of wrong texts."""
 
+import json
 import pickle
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import autograd.numpy as anp
@@ -32,7 +34,12 @@ LIF = {"like": "lif", "dt": "0.5 ms"}
 
 
 def text_of(data):
-    return hardware.neuron(documents.Document("test", data))
+    return _text(json.dumps(data))
+
+
+@cache
+def _text(data):
+    return hardware.neuron(documents.Document("test", json.loads(data)))
 
 
 def network(data, units=4, **cell):
