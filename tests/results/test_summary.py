@@ -52,7 +52,8 @@ def test_the_keys_stand_in_the_order_that_they_had(folder: Path) -> None:
     assert list(said) == [key for key in whole if key not in ("target", "constant") or key in said]
     assert ("target" in said) == any("reached" in system for system in said["systems"].values())
     for system in said["systems"].values():
-        assert [key for key in system if key != "reached"] == [
+        assert ("spiking" in system) == (system["rule"] == "eprop")
+        assert [key for key in system if key not in ("reached", "spiking")] == [
             "rule", "machine", "analog", "bound", "chips", "loss", "accuracy", "gradient", "trained",
             "horizon", "energy",
             "memory", "work", "time", "efficiency", "weights", "signal_health", "diverged", "diagnostics",
@@ -66,7 +67,7 @@ def test_a_machine_is_analog_whether_or_not_its_signals_were_computed(folder: Pa
     said = run_folder.read(folder)
     estimated = estimate(config.load(said.config)).summary
     for name, system in said.systems.items():
-        assert system.analog == (system.machine == "pcm_crossbar") == (system.signal_health is not None)
+        assert system.analog == (system.machine in ("pcm_crossbar", "spiking_crossbar")) == (system.signal_health is not None)
         assert estimated.systems[name].analog == system.analog
         assert estimated.systems[name].signal_health is None
 
