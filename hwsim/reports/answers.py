@@ -170,17 +170,20 @@ def _good_enough(run: Results) -> tuple[str, Tone]:
     if not whole:
         nothing = f"learning diverged on {digital[0]}, so nothing says what that is worth"
         return f"It reaches {own}; {nothing}{doubt}.", "unsure"
-    other, beside = whole[0], score[whole[0]]
+    other, beside, reached = whole[0], score[whole[0]], str(own)
     if own.is_accuracy:
         loss, bounds = difference(run, other, first), (NEAR, FAR)
         apart = f"{beyond(loss, 100, ' points', 'below', 'above')} {other}"
+        sure = substrate.accuracy and substrate.accuracy.uncertainty
+        if sure and substrate.chips > 1 and loss.known:
+            reached = f"{sure.mean:.1%} on average over chips"  # of which the difference is, not of medians
     else:
         loss, bounds = difference(run, first, other), (NEAR * beside.end, 2 * FAR * beside.end)
         apart = f"{beyond(loss, 1, '', 'above', 'below')} {other}, which has {beside.end:.3g}"
     said, tone = verdict(loss, *bounds)
     if doubt and tone != "bad":
         said, tone = "Undecided", "unsure"
-    return f"{said}: it reaches {own}, {apart}{doubt}.", tone
+    return f"{said}: it reaches {reached}, {apart}{doubt}.", tone
 
 
 class Difference(NamedTuple):

@@ -359,3 +359,12 @@ def test_reaching_what_a_constant_answer_has_is_not_green(folders: Folders) -> N
     architect = answers(run)[1]
     assert architect.text.endswith("But a constant answer does so too: no learning is seen in it.")
     assert architect.tone == "bad"
+
+
+def test_the_accuracy_of_a_verdict_is_the_mean_that_its_difference_is_of(folders: Folders) -> None:
+    """With chips at 0.8 and 0.8 the median says nothing of a mean that is told to be 0.7."""
+    sure = {"mean": 0.7, "low": 0.6, "high": 0.8, "over_sequences": None, "over_chips": None}
+    run = ended(folders("full"), {"substrate": [0.8, 0.8], "digital": [0.9], "exact": [0.9]})
+    told = changed(run, lambda systems: systems["substrate"]["accuracy"].update(uncertainty=sure))
+    told.metrics = run.metrics
+    assert "it reaches 70.0% on average over chips, 10.0 points (" in answers(told)[0].text
