@@ -53,12 +53,14 @@ class BreakevenAxis(NamedTuple):
         bounds: the default of its first and last value.
         at: gives the experiment and the shapes of its data at a value.
         note: what else changes along the axis.
+        whole_step: whether the update counts, besides the gradient.
     """
 
     what: str
     bounds: tuple[float, float]
     at: Callable[[Experiment, Dataset, int], tuple[Experiment, Dataset]]
     note: str = ""
+    whole_step: bool = False
 
 
 def breakeven(
@@ -102,11 +104,9 @@ def breakeven(
         )
         for name, _ in QUANTITIES
     }
-    notes = [AXES[over].note] if AXES[over].note else []
-    substrate, bounds = curves.substrate, curves.bounds
-    return Search(
-        experiment.name, over, AXES[over].what, substrate, bounds, costs, verdicts, notes, curves=curves, exact=exact
-    )
+    axis, notes = AXES[over], [AXES[over].note] if AXES[over].note else []
+    names = experiment.name, over, axis.what, "a training step" if axis.whole_step else "the gradient"
+    return Search(*names, curves.substrate, curves.bounds, costs, verdicts, notes, curves=curves, exact=exact)
 
 
 def spaced(bounds: tuple[float, float], lowest: float | None, highest: float | None, points: int) -> Iterator[int]:
@@ -177,12 +177,13 @@ class CostCurves:
         return self.cost_of(name, sketched(experiment, name, options, dataset, self.expected))
 
     def cost_of(self, name: str, costs: Costs) -> SystemCost:
-        """The costs of a gradient, from the ledgers of a system.
+        """The costs of a gradient, or of a whole training step, per sequence; from the ledgers of a system.
 
         Raises:
             ConfigError: there is no energy.
         """
-        spent, memory, time = costs.gradient(), costs.memory()["peak_bytes"], costs.time()["sequence_s"]
+        spent = costs.training_step() if self.axis.whole_step else costs.gradient()
+        memory, time = costs.memory()["peak_bytes"], costs.time()["sequence_s"]
         if spent.range is None:
             raise ConfigError(f"{name}: {costs.energy()['why_null']}, so there is no break-even")
         assert costs.outcome.detail is not None
@@ -368,7 +369,13 @@ AXES = {
         _width,
         "All cells and readouts grow in proportion, and the substrate has as many tiles as it needs.",
     ),
-    "batch": BreakevenAxis("sequences for each update", (1, 1024), _batch),
+    "batch": BreakevenAxis(
+        "sequences for each update",
+        (1, 1024),
+        _batch,
+        "Energy is that of the whole training step, over its sequences: they share one update.",
+        whole_step=True,
+    ),
     "node": BreakevenAxis(
         "technology node of all that is digital, nm",
         (1, 1000),

@@ -155,6 +155,11 @@ class Costs:
         detail = self.outcome.detail
         return Spent() if detail is None else total(self.of_totals(detail.totals(_learns)))
 
+    def training_step(self) -> Spent:
+        """The energy of the training step that was recorded in detail: gradient, update and writes."""
+        detail = self.outcome.detail
+        return Spent() if detail is None else total(self.of_totals(detail.totals()))
+
     def energy(self) -> dict[str, Any]:
         """Energy of inference and of the gradient per sequence, of a training step, and of the whole run."""
         detail, inference = self.outcome.detail, self.outcome.inference

@@ -69,7 +69,7 @@ def _key(constant: FragileConstant) -> str:
 
 
 def table(result: Breakeven) -> Table:
-    """The energy of a gradient at each value, and the ratio of the substrate to the best reference."""
+    """The energy at each value, and the ratio of the substrate to the best reference."""
     names = list(next(iter(result.costs.values())))
     rows = []
     for value, costs in result.costs.items():
@@ -80,7 +80,7 @@ def table(result: Breakeven) -> Table:
             cells.append(TableCell(si(cost.energy[0], "J"), cost.energy[0], ratio))
         rows.append(TableRow(_whole(value), tuple(cells)))
     title = (
-        f"{result.name}: energy of the gradient per sequence (× is the ratio to the best digital reference); "
+        f"{result.name}: energy of {result.energy_of} per sequence (× is the ratio to the best digital reference); "
         "estimated from shapes, nothing was simulated"
     )
     return Table(title, tuple(names), tuple(rows), corner=result.axis)

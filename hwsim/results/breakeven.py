@@ -35,7 +35,7 @@ class RangedConstant(NamedTuple):
 
 
 class SystemCost(NamedTuple):
-    """The costs of the gradient of one sequence, for one system at one value of the axis.
+    """The costs of one sequence when it is learned from, for one system at one value of the axis.
 
     Attributes:
         energy, memory, time: as the sources state it, the lowest and the highest value that their ranges allow.
@@ -93,6 +93,7 @@ class Breakeven:
         name: the name of the experiment.
         over: the key of the axis.
         axis: the axis in words.
+        energy_of: what energies are of, each per sequence: "the gradient", or "a training step" with its update.
         substrate: the name of the substrate.
         bounds: references whose costs are only bounds, and what they bound; they count in `Verdict.bound` only.
         costs: the costs of each system at each value of the axis; the substrate comes first.
@@ -103,6 +104,7 @@ class Breakeven:
     name: str
     over: str
     axis: str
+    energy_of: str
     substrate: str
     bounds: dict[str, str]
     costs: dict[float, dict[str, SystemCost]]

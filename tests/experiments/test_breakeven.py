@@ -189,6 +189,21 @@ def test_other_axes_change_what_they_say(over, values):
     assert set(breakeven(experiment, over, *values, 2).costs) == set(values)
 
 
+def test_along_batches_energy_has_the_update_that_sequences_share():
+    experiment = small()
+    found = breakeven(experiment, "batch", 1, 4, 2)
+    assert found.energy_of == "a training step"
+    assert "energy of a training step per sequence" in report.table(found).title
+    for batch, costs in found.costs.items():
+        asked = experiment.model_copy(
+            update={"training": experiment.training.model_copy(update={"batch": int(batch), "test_every": 10})}
+        )
+        for name, system in estimate(asked).summary.systems.items():
+            if name in costs:
+                assert costs[name].energy[0] == close(system.energy.training_step_j / batch), (batch, name)
+    assert breakeven(experiment, "steps", 2, 30, 2).energy_of == "the gradient"
+
+
 def test_nodes_are_those_of_the_shipped_machines():
     found = breakeven(small(references="strong"), "node", None, None, 5)
     assert list(found.costs) == experiments.nodes()

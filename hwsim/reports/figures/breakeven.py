@@ -9,7 +9,7 @@ import matplotlib as mpl
 from hwsim.reports.figures.canvas import DASHES, INK, SERIES, canvas, legend, quantities
 from hwsim.results.breakeven import QUANTITIES, Breakeven
 
-_LABELS = {"energy": "energy of a gradient", "memory": "memory at its peak", "time": "time of a sequence"}
+_LABELS = {"memory": "memory at its peak", "time": "time of a sequence"}
 
 
 def svg(result: Breakeven) -> str:
@@ -34,7 +34,7 @@ def svg(result: Breakeven) -> str:
             quantities(axes.xaxis, "", log=True)
             axes.grid()
             quantities(axes.yaxis, quantity.unit, log=True)
-            axes.set_title(_LABELS[quantity.name])
+            axes.set_title(_LABELS.get(quantity.name, f"energy of {result.energy_of}"))
             axes.set_xlabel(result.axis)
         legend(figure, panels[0], columns=len(names))
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
