@@ -52,7 +52,8 @@ class Vocabulary(NamedTuple):
         plain = name
         for ending in ("_bytes", "_j", "_s"):
             plain = plain.removesuffix(ending)
-        return self.names.get(name) or _NAMES.get(name) or plain.replace("_", " ")
+        words = name if "." in name else plain.replace("_", " ")  # a dotted key is to be copied
+        return self.names.get(name) or _NAMES.get(name) or words
 
     def unit(self, column: str) -> str:
         """The unit of a column's values; empty if they are plain numbers."""

@@ -420,6 +420,10 @@ def test_values_are_said_in_words(column: str, value: Any, said: str) -> None:
     assert words.level(column, value) == said
 
 
+def test_a_dotted_key_stays_as_it_is_written() -> None:
+    assert Vocabulary().column("machine.device.read_noise.deviation_of_g") == "machine.device.read_noise.deviation_of_g"
+
+
 def test_the_columns_that_the_documentation_lists_are_those_of_the_table() -> None:
     page = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
     begin = page.index("| `seed` | seed of the trial |")
