@@ -113,6 +113,9 @@ def _problems(
                 message = f"takes a value alone, such as {_shown(value['value'])}"
             elif kind.endswith("_type") and (percent := _percentage(value)):
                 message = f"must be a number alone; {percent.group(0)} is {float(percent.group(1)) / 100:g}"
+            elif kind in ("int_type", "int_parsing", "int_from_float"):
+                number = _whole(value)
+                message = f"must be a whole number{number and f' alone, such as {number}'}"
             elif kind == "too_short":
                 message = f"needs {item['ctx']['min_length']} or more"
             message = f"{message[0].lower()}{message[1:]}"
@@ -125,6 +128,12 @@ def _problems(
 def _percentage(value: Any) -> re.Match[str] | None:
     """A text such as `3 %`, with its number as the first group."""
     return re.fullmatch(r"([-+]?\d+(?:\.\d*)?|\.\d+) ?%", value, re.ASCII) if isinstance(value, str) else None
+
+
+def _whole(value: Any) -> str:
+    """The whole number that `64 rows` or `8.0` begins with, as text; empty if there is none."""
+    found = re.match(r"[-+]?\d{1,15}(?=$|\.0*$| |[^\d.eE])", value if isinstance(value, str) else str(value), re.ASCII)
+    return found.group(0) if found else ""
 
 
 def _is_constant(value: Any) -> bool:
@@ -269,8 +278,10 @@ def _name(where: Place) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value) if value is None or isinstance(value, (str, bool)) else str(value)
-    return cut(text)
+    """A value as it is written in a file; what cannot be printed is escaped."""
+    if isinstance(value, str):
+        return cut('"' + "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in value) + '"')
+    return cut(json.dumps(value) if value is None or isinstance(value, bool) else str(value))
 
 
 def cut(text: str) -> str:
