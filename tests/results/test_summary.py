@@ -123,7 +123,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (lambda s: s["systems"]["substrate"].pop("energy"), "summary.json: systems.substrate.energy: field required"),
         (
             lambda s: s["systems"]["substrate"]["memory"].update(peak_bytes="much", more=1),
-            "systems.substrate.memory.peak_bytes: must be a whole number",
+            "systems.substrate.memory.peak_bytes: input should be a valid integer",
         ),
         (lambda s: s.update(schema_version=2), "was made by an older hwsim"),
         (lambda s: s.update(schema_version=summary.SCHEMA_VERSION + 1), "was made by a newer hwsim"),
