@@ -67,7 +67,11 @@ def test_a_machine_is_analog_whether_or_not_its_signals_were_computed(folder: Pa
     said = run_folder.read(folder)
     estimated = estimate(config.load(said.config)).summary
     for name, system in said.systems.items():
-        assert system.analog == (system.machine in ("pcm_crossbar", "spiking_crossbar")) == (system.signal_health is not None)
+        assert (
+            system.analog
+            == (system.machine in ("pcm_crossbar", "spiking_crossbar"))
+            == (system.signal_health is not None)
+        )
         assert estimated.systems[name].analog == system.analog
         assert estimated.systems[name].signal_health is None
 
