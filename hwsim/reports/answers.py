@@ -176,7 +176,7 @@ def _good_enough(run: Results) -> tuple[str, Tone]:
         apart = f"{beyond(loss, 100, ' points', 'below', 'above')} {other}"
         sure = substrate.accuracy and substrate.accuracy.uncertainty
         if sure and substrate.chips > 1 and loss.known:
-            reached = f"{sure.mean:.1%} on average over chips"  # of which the difference is, not of medians
+            reached = f"{sure.mean:.1%} on average"  # of which the difference is, not of medians
     else:
         loss, bounds = difference(run, first, other), (NEAR * beside.end, 2 * FAR * beside.end)
         apart = f"{beyond(loss, 1, '', 'above', 'below')} {other}, which has {beside.end:.3g}"

@@ -367,4 +367,4 @@ def test_the_accuracy_of_a_verdict_is_the_mean_that_its_difference_is_of(folders
     run = ended(folders("full"), {"substrate": [0.8, 0.8], "digital": [0.9], "exact": [0.9]})
     told = changed(run, lambda systems: systems["substrate"]["accuracy"].update(uncertainty=sure))
     told.metrics = run.metrics
-    assert "it reaches 70.0% on average over chips, 10.0 points (" in answers(told)[0].text
+    assert "it reaches 70.0% on average, 10.0 points (" in answers(told)[0].text
