@@ -15,16 +15,13 @@ from hwsim.reports.figures.canvas import alone
 from hwsim.reports.notebook import figures
 from hwsim.results.run_folder import RunFolder
 
-SIZE, WIDE = 560, 900
-"""Width in pixels, and that of a figure that takes the whole width of a page."""
-
 
 def picture(run: RunFolder, name: str = "learning") -> str:
     """A figure as a file of its own."""
     there = figures(run)
     if name not in there:
         raise SystemExit(f"{run.path} has no figure {name}; it has {', '.join(there)}")
-    return alone(there[name], WIDE if there[name].wide else SIZE)
+    return alone(there[name])
 
 
 SMALL = {

@@ -57,11 +57,7 @@ class Activity:
             machine.watchers.update(before)
 
     def _see(self, sequencer: Sequencer, layer: Layer, h: np.ndarray, fired: np.ndarray | None = None) -> None:
-        where, step = layer.cell.membranes, sequencer.step_index
-        assert where is not None, "its units fire"
-        if fired is None:
-            assert where.counts is not None, "the state counts spikes"
-            fired = h[..., where.counts : where.counts + neurons(layer)]
+        step, fired = sequencer.step_index, spikes(layer, h) if fired is None else fired
         sums, firsts = self._sums[layer.name], self.firsts[layer.name]
         firsts.setdefault(step, fired[0, : self.FEW].astype(float))
         sums[step] = sums.get(step, 0.0) + fired.sum((0, 1), dtype=float)
@@ -104,6 +100,14 @@ class Activity:
 def neurons(layer: Layer) -> int:
     """How many units it has."""
     return layer.cell.synapses[0].shape[0]
+
+
+def spikes(layer: Layer, h: np.ndarray) -> np.ndarray:
+    """How often each unit fired in a step, `(…, N)`, from a state `(…, wires)` that counts it."""
+    where = layer.cell.membranes
+    assert where is not None, "its units fire"
+    assert where.counts is not None, "the state counts spikes"
+    return h[..., where.counts : where.counts + neurons(layer)]
 
 
 def fan_out(layer: Layer) -> int:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwsim.episode import Episode
+from hwsim.experiments.activity import neurons, spikes
 from hwsim.machine.sequencer import Sequencer
 from hwsim.networks import Layer, Network, stepped, traced
 
@@ -54,8 +55,8 @@ class Firing:
     def __init__(self, network: Network, episode: Episode) -> None:
         self._network = network
         layers = [layer for layer in network.layers if layer.cell.membranes is not None]
-        neurons = sum(_units(layer) for layer in layers)
-        sequences = min(SEQUENCES, episode.batch, max(1, _ROOM // max(1, neurons * episode.steps)))
+        size = sum(map(neurons, layers)) * episode.steps
+        sequences = min(SEQUENCES, episode.batch, max(1, _ROOM // max(1, size)))
         self._layers = [_Layer(layer, sequences) for layer in layers]
 
     @contextmanager
@@ -90,8 +91,8 @@ class _Layer:
     def __init__(self, layer: Layer, sequences: int) -> None:
         where = layer.cell.membranes
         assert where is not None, "its units fire"
-        self.name, self._where, self._sequences = layer.name, where, sequences
-        self._n = _units(layer)
+        self.name, self._layer, self._where, self._sequences = layer.name, layer, where, sequences
+        self._n = neurons(layer)
         count = min(CANDIDATES, self._n)
         self._candidates = np.arange(count) * self._n // count
         self._spikes: dict[int, np.ndarray] = {}  # by step: (sequences, N)
@@ -104,9 +105,7 @@ class _Layer:
         step, where = sequencer.step_index, self._where
         if step in self._spikes:  # shown again
             return
-        if fired is None:
-            assert where.counts is not None, "the state counts spikes"
-            fired = self._block(h, where.counts)
+        fired = spikes(self._layer, h) if fired is None else fired
         self._spikes[step] = fired[0, : self._sequences].astype(np.int16)
         wires = self._block(h, where.first)[0, 0, self._candidates]
         self._membranes[step] = where.start + where.scale * wires.astype(float)
@@ -142,7 +141,3 @@ class _Layer:
 
     def _block(self, h: np.ndarray, first: int) -> np.ndarray:
         return h[..., first : first + self._n]
-
-
-def _units(layer: Layer) -> int:
-    return layer.cell.synapses[0].shape[0]

@@ -57,17 +57,14 @@ def meanings(name: str) -> Meanings:
         return found
     if "." in name or name in NOT_MODELLED:
         entries.entries(name)  # which says where a dotted name goes wrong
-    known = {
-        *entries.names(),
-        *(choice.name for choice in every),
-        *(each for table in _TABLES.values() for each in table),
-    }
-    if not documents.nearest(name, sorted(known)):
+    of_tables = (each for table in _TABLES.values() for each in table)
+    known = sorted({*entries.names(), *(choice.name for choice in every), *of_tables})
+    if not documents.nearest(name, known):
         raise ConfigError(
             f"nothing is called {documents.cut(repr(name))}; a name is a key, a column of a table, or what a file can "
             "name, and `hwsim devices` lists the latter"
         )
-    raise ConfigError(documents.unknown("name", name, sorted(known)))
+    raise ConfigError(documents.unknown("name", name, known))
 
 
 def _columns(name: str) -> list[ColumnOfTable]:

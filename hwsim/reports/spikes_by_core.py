@@ -10,9 +10,6 @@ from hwsim.reports.figures.canvas import Drawing, alone
 from hwsim.reports.figures.cores import cores
 from hwsim.results.event_cost import EventCost
 
-_WIDTH, _WIDE = 560, 900
-"""Width of the file in pixels, and that of a map."""
-
 
 def drawn(name: str, cost: EventCost) -> Drawing | None:
     """The spikes of each core, as bars or as a map; None if no core has neurons."""
@@ -30,4 +27,4 @@ def write(name: str, cost: EventCost, path: Path) -> None:
     figure = drawn(name, cost)
     if figure is None:
         raise OutputError(f"cannot draw {path}: no core has neurons, since all groups are sources")
-    html.write(path, alone(figure, _WIDE if figure.wide else _WIDTH), "--figure")
+    html.write(path, alone(figure), "--figure")

@@ -170,8 +170,13 @@ def written(figure: Figure, name: str) -> str:
     return file.getvalue()
 
 
-def alone(drawn: Drawing, width: int) -> str:
-    """A figure as a file of its own: on white, so wide in pixels, in the letters that it was measured with."""
+_ALONE, _ALONE_WIDE = 560, 900
+"""Width in pixels of a figure in a file of its own, and that of one that takes the whole width of a page."""
+
+
+def alone(drawn: Drawing) -> str:
+    """A figure as a file of its own: on white, in the letters that it was measured with."""
+    width = _ALONE_WIDE if drawn.wide else _ALONE
     head, _, body = drawn.svg.partition(">")
     head = re.sub(r"fill:var\(--ink[^)]*\)", f"fill:{INK};font-family:'DejaVu Sans',Verdana,sans-serif", head)
     return f'{head} width="{width}"><rect width="100%" height="100%" fill="#ffffff"/>{body}\n'
