@@ -478,7 +478,7 @@ def test_the_reference_shows_commands_and_keys_as_they_are_typed() -> None:
     assert "fixed&lt;bits" in machines
 
 
-@pytest.mark.parametrize("page", ["tutorial.md"])
+@pytest.mark.parametrize("page", ["spiking.md", "tutorial.md"])
 def test_commands_print_what_the_page_shows(page: str, tmp_path: Path) -> None:
     for said in transcript.carried_out(ROOT / "docs" / page, tmp_path):
         if said.printed is not None:
