@@ -26,6 +26,11 @@ def visible(text: str) -> str:
     return _INVISIBLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
+def opening(text: str) -> str:
+    """A sentence with a capital letter at its start."""
+    return text[:1].upper() + text[1:]
+
+
 class Terminal(Console):
     """A console that prints strings as they are: without markup such as `[bold]` or `:smile:`, and visible.
 

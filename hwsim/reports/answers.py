@@ -11,10 +11,10 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import pandas as pd
 
+from hwsim.printing import opening
 from hwsim.quantities import si
 from hwsim.reports import reached
 from hwsim.reports.efficiency import empty
-from hwsim.reports.figures.canvas import opening
 from hwsim.reports.reached import Question
 from hwsim.reports.tables import cosine, diverged, left_out, lost, lost_gradients, verdicts
 from hwsim.reports.untaught import said as constant_said

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from hwsim.columns import error_column
 from hwsim.config.grid import ALONE
 from hwsim.config.study import FigureOptions
+from hwsim.printing import opening
 from hwsim.quantities import si
 from hwsim.reports import goodness
 from hwsim.reports.answers import Answer, Tone
-from hwsim.reports.figures.canvas import opening
 from hwsim.reports.plus_minus import plus_minus
 from hwsim.reports.region import GridAxis, Point, region
 from hwsim.reports.tables import NOT_FINITE, NOTHING, Table, TableCell, TableRow

@@ -23,6 +23,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullLocator
 
+from hwsim.printing import opening
 from hwsim.quantities import si
 
 WIDTH = 350
@@ -298,8 +299,3 @@ def legend(figure: Figure, axes: Axes, columns: int | None = None) -> None:
 def shortened(name: str, most: int = 26) -> str:
     """A name that fits into a figure."""
     return name if len(name) <= most else f"{name[: most - 1]}…"
-
-
-def opening(text: str) -> str:
-    """A sentence with a capital letter at its start."""
-    return text[:1].upper() + text[1:]
