@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 from hwsim import documents
@@ -56,6 +57,7 @@ def names() -> list[str]:
     return sorted({entry.key.name for entry in _all([group[0] for group in _groups()], known)})
 
 
+@cache
 def _groups() -> list[list[Section]]:
     models = (Experiment, Study, *(kind.Options for kind in MACHINES.values()), DataSheet)
     return [group for group in sections(*models).values() if group]
