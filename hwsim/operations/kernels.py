@@ -5,6 +5,7 @@ ones round as the plain expressions would, operation by operation, since nothing
 a vector (softmax, standardise) are kept in float64.
 """
 
+import os
 from collections.abc import Callable
 from functools import cached_property, update_wrapper
 from math import exp, sqrt
@@ -28,13 +29,17 @@ class Kernel:
 
     @cached_property
     def compiled(self) -> Callable[..., Any]:
-        """The compiled function, which calls other kernels compiled as well, and is kept beside the source."""
+        """The compiled function, which calls other kernels compiled as well, and is kept beside the source.
+
+        The source is the file itself, also for one that finds it by a link.
+        """
         import numba
 
         function = self._function
-        names = {name: function.__globals__.get(name) for name in function.__code__.co_names}
+        code = function.__code__.replace(co_filename=os.path.realpath(function.__code__.co_filename))
+        names = {name: function.__globals__.get(name) for name in code.co_names}
         kernels = {name: kernel.compiled for name, kernel in names.items() if isinstance(kernel, Kernel)}
-        calling = FunctionType(function.__code__, {**function.__globals__, **kernels}, function.__name__)
+        calling = FunctionType(code, {**function.__globals__, **kernels}, function.__name__)
         options = {"nogil": True, "error_model": "numpy", **self._options}
         compiled: Callable[..., Any] = numba.njit(**options)(calling)
         return compiled

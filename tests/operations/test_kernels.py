@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -341,3 +343,22 @@ def test_connections_that_do_not_match_a_signal_are_refused(rows: int, columns: 
         kernels.sparse_product(matrix, x if columns == 5 else np.ones((2, 1, 6)))
     with pytest.raises(ValueError, match="do not match"):
         kernels.sparse_transposed_product(matrix, np.ones((1, 1, 6)))
+
+
+# ---- what is compiled is kept ----------------------------------------------------------------------------------------
+
+
+def test_a_kernel_that_is_found_by_a_link_is_kept_with_its_file(tmp_path: Path) -> None:
+    """So that copies of the program made of links compile nothing again."""
+    file, link = tmp_path / "file" / "doubling.py", tmp_path / "link" / "doubling.py"
+    for path in (file, link):
+        path.parent.mkdir()
+    file.write_text("from hwsim.operations.kernels import compiled\n\n\n@compiled\ndef double(x):\n    return 2 * x\n")
+    link.symlink_to(file)
+    found = importlib.util.spec_from_file_location("doubling", link)
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    assert Path(module.__file__) == link
+    assert Path(module.double.compiled.py_func.__code__.co_filename) == file.resolve()
