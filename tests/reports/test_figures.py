@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import run_folders
 from conftest import close
+from matplotlib.figure import Figure
 from run_folders import Folders
 
 from hwsim.quantities import si
 from hwsim.reports import reached
 from hwsim.reports.answers import answers, compared
+from hwsim.reports.figures import canvas
 from hwsim.reports.figures.canvas import PALETTE
 from hwsim.reports.figures.constants import _reach, constants
 from hwsim.reports.figures.horizon import _fresh, _point
@@ -49,6 +51,25 @@ def lab(colour: str, vision: np.ndarray) -> np.ndarray:
 def test_colours_can_be_told_apart(vision: str) -> None:
     for one, other in itertools.combinations(PALETTE.values(), 2):
         assert np.linalg.norm(lab(one, _VISION[vision]) - lab(other, _VISION[vision])) > 20, (one, other)
+
+
+def test_a_figure_that_is_drawn_once_is_the_one_that_is_drawn_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Matplotlib draws a figure unseen to lay it out; its letters and legends stand where they would."""
+
+    def written() -> str:
+        with canvas.canvas(180) as figure:
+            axes = figure.subplots()
+            for name, steepness in (("one", 1), ("the other of them", 3)):
+                axes.plot([1, 2, 4], [10.0**-9, 10.0 ** (steepness - 9), 2e-6], label=name)
+            canvas.quantities(axes.yaxis, "J", log=True)
+            axes.set_xlabel("updates")
+            canvas.legend(figure, axes)
+            return canvas.written(figure, "drawn")
+
+    once = written()
+    monkeypatch.setattr(canvas, "_DrawnOnce", Figure)
+    assert written() == once
+    assert "the other of them" in once
 
 
 def test_energy_until_the_last_test_is_that_of_the_run(folders: Folders) -> None:

@@ -21,6 +21,7 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullLocator
 
 from hwsim.printing import opening
@@ -154,7 +155,19 @@ def canvas(height: float, width: float = WIDTH) -> Iterator[Figure]:
     """A figure to draw in; sizes are in the units of `WIDTH`."""
     with style.context(["default", _STYLE]), warnings.catch_warnings():  # whatever the reader's own matplotlibrc says
         warnings.filterwarnings("ignore", "Glyph")  # the reader's fonts draw the text, not these
-        yield Figure(figsize=(width / 72, height / 72))
+        yield _DrawnOnce(figsize=(width / 72, height / 72))
+
+
+class _DrawnOnce(Figure):
+    """A figure that is laid out without being drawn: `savefig` draws it unseen for that."""
+
+    def draw(self, renderer: Any) -> None:
+        """Draw it; before it has been laid out, lay it out alone."""
+        engine = self.get_layout_engine()
+        if isinstance(engine, ConstrainedLayoutEngine) and self.axes:
+            engine.execute(self)
+        else:
+            super().draw(renderer)
 
 
 def drawing(figure: Figure, name: str, heading: str, caption: str, *, wide: bool = False) -> Drawing:
