@@ -148,37 +148,50 @@ SUSTAINED = 1.1
 """The drive of neurons with synapses: some 20 spikes a second of each."""
 
 
+SPREAD = 1.02, 1.5
+"""Drives of neurons that do not fire together: so many rise evenly from the first of these to the second."""
+
+
 class Connected:
     """Neurons that hear 100 others each, here.
 
+    Args:
+        drives: of the first and the last neuron; those between rise evenly.
+
     Attributes:
-        bytes: of the synapses: weights and places.
-        run: goes through so many steps, and gives the number of spikes.
+        bytes: of the synapses: weights and places, by row and by column.
+        spikes: how many there are, once it ran.
+        run: goes through so many steps.
     """
 
-    def __init__(self, neurons: int, steps: int) -> None:
+    def __init__(self, neurons: int, steps: int, drives: tuple[float, float] = (SUSTAINED, SUSTAINED)) -> None:
         self._machine = machine = IdealMachine(Options(kind="ideal", name="ideal"))
         weights = initial.normal(1, "W", neurons, FAN_IN, WEIGHT * FAN_IN**0.5)
         self._matrix = SparseMatrix(
-            machine, "W", "recurrent", weights, initial.connections(1, "W", neurons, neurons, FAN_IN), neurons
-        )
-        self._bias = Bias.trained(machine, "b", "input", initial.constant(neurons, SUSTAINED * (1 - FINELY.decay)))
+            machine, "W", "recurrent", weights, initial.connections(1, "W", neurons, neurons, FAN_IN), neurons,
+            of_spikes=True,
+        )  # fmt: skip
+        charges = np.linspace(*drives, neurons) * (1 - FINELY.decay)
+        self._bias = Bias.trained(machine, "b", "input", initial.Initial((neurons,), lambda: charges))
         for _ in machine.phase("programming"):
             for each in (self._matrix, self._bias):
                 each.program()
         self.places = np.array(self._matrix.connections).reshape(neurons, FAN_IN)
         self.weights = np.array(self._matrix.weights).reshape(neurons, FAN_IN)
-        self.bytes = self._matrix.weights.nbytes + np.asarray(self._matrix.connections).nbytes
-        self._neurons, self.spikes = neurons, 0
+        by_row, by_column = self._matrix.fetched, self._matrix.by_column
+        self.bytes = 2 * by_row.weights.nbytes + by_row.places.nbytes + sum(each.nbytes for each in by_column)
+        self._neurons, self.spikes, self._ran = neurons, 0, False
         self._episode = Episode(np.zeros((1, steps, 1)), values=np.zeros((1, 1)), loss_from=steps - 1)
 
+    def _fired(self, z: np.ndarray) -> None:
+        self.spikes += int(z.sum())
+
     def run(self) -> None:
-        machine, self.spikes = self._machine, 0
-
-        def fired(value: np.ndarray) -> None:
-            self.spikes += int(value.sum())
-
-        machine.watchers["z"] = fired
+        machine = self._machine
+        machine.watchers.clear()
+        if not self._ran:
+            machine.watchers["z"] = self._fired
+        self._ran = True
         with machine.showing(self._episode, "connected"), machine.workspace() as workspace:
             state = workspace.register("v", self._neurons)
             for _ in machine.forward_pass("connected"):
@@ -298,15 +311,17 @@ def connected(neurons: int, steps: int, repeats: int) -> None:
 
 
 def growing(sizes: list[int], steps: int) -> None:
-    """How time and memory grow with the number of neurons."""
+    """How time and memory grow with the number of neurons: the least of some runs, with and without spikes."""
     print(f"{FAN_IN} synapses each, {steps} steps of {FINE} ms")
     for neurons in sizes:
-        ours = Connected(neurons, steps)
-        (seconds,) = timed({"hwsim": ours.run}, 1)["hwsim"]
-        each = 1e9 * seconds / steps / (neurons * FAN_IN)
+        silent, ours = Connected(neurons, steps, (0.0, 0.9)), Connected(neurons, steps, SPREAD)
+        times = timed({"silent": silent.run, "firing": ours.run}, 5)
+        events = FAN_IN * ours.spikes
+        alone, more = (min(each) for each in (times["silent"], times["firing"]))
         print(
-            f"  {neurons:7} neurons {1e3 * seconds:10.1f} ms, {each:.2f} ns a synapse and step; "
-            f"{FAN_IN * ours.spikes} synaptic events, {ours.bytes / (neurons * FAN_IN):.1f} bytes a synapse"
+            f"  {neurons:7} neurons {1e3 * more:10.1f} ms, {1e3 * alone:.1f} ms without spikes; "
+            f"{events} synaptic events of {1e9 * (more - alone) / max(events, 1):.2f} ns, "
+            f"{ours.bytes / (neurons * FAN_IN):.1f} bytes a synapse"
         )
 
 
@@ -317,7 +332,7 @@ def main() -> None:
         passes_, kernels = passes(10, 20), kernel(10, 20)
         shown(timed({**passes_, "kernel": kernels, "Brian2 numpy": brian(10, 20)}, 1), 20)
         print("left out with --small: compiled code, NEST, snnTorch, and more than 200 neurons with synapses")
-        growing([200], 20)
+        growing([200], 400)
         return
     alone(1000, 1000, 21)
     connected(1000, 10_000, 3)

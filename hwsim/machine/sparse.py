@@ -9,12 +9,14 @@ import numpy as np
 from hwsim.accounts.memory import WEIGHTS
 from hwsim.errors import CapabilityError
 from hwsim.initial import Initial
+from hwsim.machine.numerics import Primitive
 from hwsim.machine.parameters import Matrix, Trainable
+from hwsim.machine.shapes import blank
 from hwsim.machine.signal import Signal
 from hwsim.machine.stage import Stage
 from hwsim.machine.storage import Accumulator, Storage
 from hwsim.operations import Held, Places, pick, sparse
-from hwsim.operations.sparse import Connected
+from hwsim.operations.sparse import Connected, Outgoing
 
 
 class SparseMatrix(Matrix):
@@ -29,7 +31,10 @@ class SparseMatrix(Matrix):
     Args:
         columns: number of columns of the matrix.
         weights: initial weights, `(rows, fan-in)`.
-        places: columns of the connections, `(rows, fan-in)`, from `initial.connections`.
+        places: columns of the connections, `(rows, fan-in)`, rising in each row, as from `initial.connections`.
+        of_spikes: whether what it is multiplied with is mostly zeros. Connections are then listed by column as well,
+            and a product goes through those of the columns that fired, for the same result, to the last bit. It is a
+            matter of this computer's time and memory: records and costs are the same.
 
     Attributes:
         shape: rows, fan-in and columns.
@@ -42,7 +47,16 @@ class SparseMatrix(Matrix):
     read, read_transposed = sparse.read, sparse.read_transposed
     fetch_columns, fetch_diagonal = sparse.columns, sparse.main_diagonal
 
-    def __init__(self, machine: Stage, name: str, group: str, weights: Initial, places: Initial, columns: int) -> None:
+    def __init__(
+        self,
+        machine: Stage,
+        name: str,
+        group: str,
+        weights: Initial,
+        places: Initial,
+        columns: int,
+        of_spikes: bool = False,
+    ) -> None:
         if not machine.sparse:
             raise CapabilityError(
                 f"{name} is sparse, and this machine multiplies by crossbar tiles, which have a device at every "
@@ -50,7 +64,8 @@ class SparseMatrix(Matrix):
             )
         index, bits = machine.numerics.drawn(places)[None], (columns - 1).bit_length() or 1
         self._places = Storage(machine, f"{name} columns", WEIGHTS, places.shape, index, shared=True, bits=bits)
-        self._drawn = places
+        self._drawn, self._of_spikes = places, of_spikes
+        self._outgoing: Outgoing | None = None
         trainable = SparseTrainable(machine, name, group, weights, self._places, columns)
         self._hold(trainable, (*weights.shape, columns))
 
@@ -71,19 +86,33 @@ class SparseMatrix(Matrix):
 
     def holds(self, operation: Held) -> Connected:
         """What a product multiplies by."""
-        return self._connected(self.weights)
+        return self._connected(self.weights, self._outgoing)
 
     def take(self, values: np.ndarray) -> None:
         """Read these weights from now on."""
         self.weights = values
+        if self._of_spikes:
+            self._outgoing = self.machine.numerics.run(OUTGOING)(values, *self.by_column)
+
+    @cached_property
+    def by_column(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The order of connections by column, where columns start in it, and the row of each."""
+        order: tuple[np.ndarray, np.ndarray, np.ndarray] = self.machine.numerics.run(BY_COLUMN)(
+            self._places.value, self.shape[-1]
+        )
+        return order
+
+    def release(self) -> None:
+        super().release()
+        self._outgoing = None
 
     @property
     def fetched(self) -> Connected:
         """The target weights and their places, as digital memory holds them."""
         return self._connected(self.trainable.values)
 
-    def _connected(self, weights: np.ndarray) -> Connected:
-        return Connected(weights, self._places.value, self.shape[-1])
+    def _connected(self, weights: np.ndarray, outgoing: Outgoing | None = None) -> Connected:
+        return Connected(weights, self._places.value, self.shape[-1], outgoing)
 
 
 class SparseTrainable(Trainable):
@@ -112,3 +141,17 @@ class SparseSums(Accumulator):
     def add_outer(self, error: Signal, signal: Signal) -> None:
         """Add the outer product of `error` (rows) and `signal` (columns) at the connections, summed over the batch."""
         self.port.add_sparse_outer(self, error, signal)
+
+
+def _blank_outgoing(
+    expected: object, weights: np.ndarray, order: np.ndarray, starts: np.ndarray, rows: np.ndarray
+) -> Outgoing:
+    return Outgoing(starts, rows, blank((len(weights), order.size), weights.dtype))
+
+
+def _blank_by_column(expected: object, places: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return blank((places.size,), np.uint32), blank((columns + 1,), np.int64), blank((places.size,), np.uint32)
+
+
+BY_COLUMN = Primitive(sparse.by_column, _blank_by_column, lasting=True)
+OUTGOING = Primitive(sparse.outgoing, _blank_outgoing, lasting=True)

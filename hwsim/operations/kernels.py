@@ -363,16 +363,17 @@ def add_rows(sums: np.ndarray, x: np.ndarray) -> None:
 
 
 def sparse_product(held: Any, x: np.ndarray) -> np.ndarray:
-    """W x."""
-    weights, places, columns = held
+    """W x; where connections are listed by column, only those of columns whose x is not zero are gone through."""
+    weights, places, columns, outgoing = held
     _connect(weights, places, x, columns)
-    out: np.ndarray = _gather(weights, places[0], x)
+    by_row = weights, places[0], x
+    out: np.ndarray = _gather(*by_row) if outgoing is None else _deliver(*by_row, *outgoing)
     return out
 
 
 def sparse_transposed_product(held: Any, e: np.ndarray) -> np.ndarray:
     """Wᵀ e."""
-    weights, places, columns = held
+    weights, places, columns, _ = held
     _connect(weights, places, e, weights.shape[1])
     out: np.ndarray = _scatter(weights, places[0], e, columns)
     return out
@@ -399,6 +400,53 @@ def _gather(weights: np.ndarray, places: np.ndarray, x: np.ndarray) -> np.ndarra
             for i in range(rows):
                 for k in range(fan_in):
                     out[c, v, i] += weights[c, i, k] * x[c, v, places[i, k]]
+    return out
+
+
+@compiled
+def sort_by_column(places: np.ndarray, columns: int, order: np.ndarray, of_row: np.ndarray) -> np.ndarray:
+    """Fill in the order of connections by column, and by row within it, and the row of each; where columns start."""
+    rows, fan_in = places.shape
+    starts = np.zeros(columns + 1, np.int64)
+    for i in range(rows):
+        for k in range(fan_in):
+            starts[places[i, k] + 1] += 1
+    starts = np.cumsum(starts)
+    free = starts.copy()
+    for i in range(rows):
+        for k in range(fan_in):
+            at = free[places[i, k]]
+            free[places[i, k]] += 1
+            order[at] = i * fan_in + k
+            of_row[at] = i
+    return starts
+
+
+@compiled
+def _deliver(weights, places, x, starts, rows, of_column):  # type: ignore[no-untyped-def]
+    """The same, vector by vector, from the connections of each column `(chips, connections)`, if few have anything.
+
+    A row's sum is over rising columns either way, and begins at zero, to which a product with zero adds nothing: both
+    ways give the same bits.
+    """
+    chips, _, fan_in = weights.shape
+    columns = x.shape[2]
+    out = np.zeros((chips, x.shape[1], weights.shape[1]), x.dtype)
+    for c in range(chips):
+        for v in range(x.shape[1]):
+            active = 0
+            for j in range(columns):
+                active += x[c, v, j] != 0
+            if 2 * active > columns:  # then to go through all of them, in order, is faster
+                for i in range(weights.shape[1]):
+                    for k in range(fan_in):
+                        out[c, v, i] += weights[c, i, k] * x[c, v, places[i, k]]
+                continue
+            for j in range(columns):
+                arriving = x[c, v, j]
+                if arriving != 0:
+                    for s in range(starts[j], starts[j + 1]):
+                        out[c, v, rows[s]] += of_column[c, s] * arriving
     return out
 
 

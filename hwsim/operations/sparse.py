@@ -18,6 +18,20 @@ from hwsim.operations.held import Held, vectorwise
 from hwsim.operations.operation import Operation, Size, Traffic, Work, macs
 
 
+class Outgoing(NamedTuple):
+    """The connections of a sparse matrix by the column that they come from, for products with vectors of few spikes.
+
+    Attributes:
+        starts: where the connections of each column begin, and where the last ones end, `(columns + 1,)`.
+        rows: the row that each leads to, rising within a column, `(connections,)`; the same on all chips.
+        weights: of each, `(chips, connections)`.
+    """
+
+    starts: np.ndarray
+    rows: np.ndarray
+    weights: np.ndarray
+
+
 class Connected(NamedTuple):
     """What a sparse matrix holds.
 
@@ -25,16 +39,41 @@ class Connected(NamedTuple):
         weights: of the connections of each row, `(chips, rows, fan-in)`.
         places: the column that each connection comes from, `(1, rows, fan-in)`; the same on all chips.
         columns: of the matrix.
+        outgoing: the same connections by column; None where products go by row, whatever a vector holds.
     """
 
     weights: np.ndarray
     places: np.ndarray
     columns: int
+    outgoing: Outgoing | None = None
 
     @property
     def dtype(self) -> np.dtype:
         """Of the weights."""
         return self.weights.dtype
+
+
+def by_column(places: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Connections in the order of the columns that they come from.
+
+    Args:
+        places: the column of each connection, `(1, rows, fan-in)`.
+        columns: of the matrix.
+
+    Returns:
+        The order, `(connections,)`, and `starts` and `rows` of `Outgoing`.
+    """
+    index = np.uint32 if places.size < 2**32 else np.uint64  # without a sign, so that kernels index faster
+    order, rows = np.empty(places.size, index), np.empty(places.size, index)
+    starts: np.ndarray = kernels.sort_by_column(places[0], columns, order, rows)
+    return order, starts, rows
+
+
+def outgoing(weights: np.ndarray, order: np.ndarray, starts: np.ndarray, rows: np.ndarray) -> Outgoing | None:
+    """Weights `(chips, rows, fan-in)` by column; None if one is no finite number, whose product with zero is none."""
+    if not np.isfinite(weights).all():
+        return None
+    return Outgoing(starts, rows, weights.reshape(len(weights), -1)[:, order])
 
 
 def connections(size: Size) -> Work:
