@@ -92,13 +92,13 @@ mappings:
 """
 
 
-def neurons(network: Path, steps: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def neurons(network: sanafe.Where, steps: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Spikes of a network of SANA-FE's leaky integrate-and-fire neurons, and which membranes were updated."""
     pre, post, weight = sanafe.synapses(network)
     of = sanafe.parameters(network, threshold=0.0, reset=0.0, leak_decay=1.0, bias=0.0)
     count = of["bias"].size
     into = sparse.csr_array((weight, (pre, post)), shape=(count, count))
-    del pre, post, weight
+    del pre, post, weight, network
     v, current, arrived = np.zeros(count), np.zeros(count), np.zeros(count, bool)
     spikes, updated = (np.zeros((BLOCK, count), bool) for _ in range(2))
     for step in range(steps):
@@ -118,9 +118,11 @@ def ours(architecture: Path, network: Path, steps: int, timing: str) -> dict[str
     """Counts, energy and times of the package."""
     began = time.perf_counter()
     machine = sanafe.architecture(architecture)
-    _, placement = sanafe.network(network, machine)
+    file = sanafe.File(network)
+    _, placement = sanafe.network(file, machine)
     machine = sanafe.architecture(architecture, sanafe.tiles_used(placement, machine))
-    stream = neurons(network, steps)
+    stream = neurons(file, steps)
+    del file
     first = next(stream)
     ready = time.perf_counter()
     blocks = (block for each in ([first], stream) for block in each)

@@ -11,8 +11,10 @@ in while it sends its own, as in SANA-FE's `simple` timing. The barrier is looke
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,27 @@ SOURCE = "sanafe"
 _RANGE = re.compile(r"(.*)\[(\d+)\.\.(\d+)\]$|(.*)")
 
 
-def architecture(path: str | Path, tiles_used: int = 1, soma: str | None = None) -> EventMachine:
+class File:
+    """A file of SANA-FE, read once for all that is asked of it; what takes a path takes it as well.
+
+    Args:
+        path: where it is.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path, self.data = path, _loaded(path)
+
+    def __str__(self) -> str:
+        return str(self._path)
+
+
+Where = str | Path | File
+
+
+def architecture(path: Where, tiles_used: int = 1, soma: str | None = None) -> EventMachine:
     """The machine of an architecture file.
 
     Args:
@@ -53,8 +75,8 @@ def architecture(path: str | Path, tiles_used: int = 1, soma: str | None = None)
         raise ConfigError(f"{path}: {documents.unknown('soma', str(soma), [_name(each)[0] for each in somas])}")
     hop = _keys(tile.get("attributes"))
     data = {
-        "name": str(top.get("name", Path(path).stem)),
-        "what": f"from {Path(path).name}, an architecture of SANA-FE",
+        "name": str(top.get("name", Path(str(path)).stem)),
+        "what": f"from {Path(str(path)).name}, an architecture of SANA-FE",
         "sources": {SOURCE: f"{path}, as read"},
         "mesh": {"width": width, "height": height, "cores_per_tile": cores},
         "core": {"receives_while_sending": True, **_held(core)},
@@ -75,7 +97,7 @@ def architecture(path: str | Path, tiles_used: int = 1, soma: str | None = None)
     return hardware.event_driven(Document(str(path), data))
 
 
-def network(path: str | Path, machine: EventMachine) -> tuple[dict[str, int], Placement]:
+def network(path: Where, machine: EventMachine) -> tuple[dict[str, int], Placement]:
     """The groups of a network file, with the number of the first neuron of each, and where all stand.
 
     Raises:
@@ -96,7 +118,7 @@ def network(path: str | Path, machine: EventMachine) -> tuple[dict[str, int], Pl
 
 
 def _placed(
-    path: str | Path,
+    path: Where,
     edges: Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]],
     core: np.ndarray,
     kind: np.ndarray,
@@ -121,7 +143,7 @@ def _placed(
     return found
 
 
-def synapses(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def synapses(path: Where) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The neurons before and behind each synapse of a network file, and its weight in single precision.
 
     Raises:
@@ -133,7 +155,7 @@ def synapses(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return pre, post, weight
 
 
-def parameters(path: str | Path, **defaults: float) -> dict[str, np.ndarray]:
+def parameters(path: Where, **defaults: float) -> dict[str, np.ndarray]:
     """Parameters of all neurons of a network file by name, as of a group or of its neurons.
 
     Args:
@@ -147,7 +169,7 @@ def parameters(path: str | Path, **defaults: float) -> dict[str, np.ndarray]:
     return {name: _parameter(path, top, name, each, *of).astype(float) for name, each in defaults.items()}
 
 
-def _counted(path: str | Path, top: dict[str, Any]) -> tuple[dict[str, int], dict[str, int]]:
+def _counted(path: Where, top: dict[str, Any]) -> tuple[dict[str, int], dict[str, int]]:
     """The number of the first neuron of each group, and how many it has."""
     first: dict[str, int] = {}
     counts: dict[str, int] = {}
@@ -160,7 +182,7 @@ def _counted(path: str | Path, top: dict[str, Any]) -> tuple[dict[str, int], dic
 
 
 def _parameter(
-    path: str | Path, top: dict[str, Any], key: str, default: Any, first: dict[str, int], counts: dict[str, int]
+    path: Where, top: dict[str, Any], key: str, default: Any, first: dict[str, int], counts: dict[str, int]
 ) -> np.ndarray:
     """One attribute of all neurons: of the neuron, or else of its group, or else the default."""
     found = np.empty(sum(counts.values()), dtype=object)
@@ -181,7 +203,7 @@ def _own(about: Any, key: str, default: Any) -> Any:
 
 
 def _mapped(
-    path: str | Path, where: slice, about: dict[str, Any], core: np.ndarray, kind: np.ndarray, machine: EventMachine
+    path: Where, where: slice, about: dict[str, Any], core: np.ndarray, kind: np.ndarray, machine: EventMachine
 ) -> None:
     if "core" in about:
         text = str(about["core"])
@@ -199,7 +221,7 @@ def _mapped(
 
 
 def _edges(
-    path: str | Path, top: dict[str, Any], first: dict[str, int], counts: dict[str, int]
+    path: Where, top: dict[str, Any], first: dict[str, int], counts: dict[str, int]
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Neurons before and behind the synapses of each edge, and weights; single edges come together."""
     single: list[tuple[int, int, float]] = []
@@ -225,7 +247,7 @@ def _edges(
 
 
 def _hyper(
-    path: str | Path, key: str, about: dict[str, Any], pre: int, post: int
+    path: Where, key: str, about: dict[str, Any], pre: int, post: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Synapses between two groups, as numbers within them, and which of the listed weights each has."""
     kind = about.get("type")
@@ -242,7 +264,7 @@ def _hyper(
 
 
 def _convolved(
-    path: str | Path, key: str, about: dict[str, Any], pre: int, post: int
+    path: Where, key: str, about: dict[str, Any], pre: int, post: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Synapses of a convolution without padding; neurons are numbered by channel, then y, then x."""
     width, height, channels, across, down, count = (
@@ -265,7 +287,7 @@ def _convolved(
     return one, other, place
 
 
-def _selected(path: str | Path, text: str, first: dict[str, int], counts: dict[str, int]) -> slice:
+def _selected(path: Where, text: str, first: dict[str, int], counts: dict[str, int]) -> slice:
     """The neurons that `group`, `group.3` or `group.3..7` names."""
     if text in first:
         return slice(first[text], first[text] + counts[text])
@@ -278,21 +300,24 @@ def _selected(path: str | Path, text: str, first: dict[str, int], counts: dict[s
     return slice(first[group] + low, first[group] + high + 1)
 
 
-def _bounds(path: str | Path, text: str) -> tuple[int, int]:
+def _bounds(path: Where, text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", text)
     if match is None:
         raise ConfigError(f"{path}: {documents.cut(repr(text))}: must be a number, or a range such as 0..7")
     return int(match[1]), int(match[2] or match[1])
 
 
-def _loaded(path: str | Path) -> dict[str, Any]:
+def _loaded(path: Where) -> dict[str, Any]:
     """The mappings of a file. SANA-FE takes files that the package's own strict reader refuses as too long."""
+    if isinstance(path, File):
+        return path.data
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
     try:
-        data = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # numbers are converted below
+        with _uncollected():
+            data = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # numbers are converted below
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
@@ -300,14 +325,26 @@ def _loaded(path: str | Path) -> dict[str, Any]:
     return data
 
 
-def _part(path: str | Path, data: dict[str, Any], key: str) -> dict[str, Any]:
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Garbage is not looked for: among so many new objects, all in use, that takes longer than to make them."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _part(path: Where, data: dict[str, Any], key: str) -> dict[str, Any]:
     part = data.get(key)
     if not isinstance(part, dict):
         raise ConfigError(f"{path}: {key} is missing: is this a file of SANA-FE?")
     return part
 
 
-def _listed(path: str | Path, part: dict[str, Any], key: str) -> list[dict[str, Any]]:
+def _listed(path: Where, part: dict[str, Any], key: str) -> list[dict[str, Any]]:
     found = part.get(key)
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         raise ConfigError(f"{path}: {key} is missing, or is no list")
@@ -337,7 +374,7 @@ def _name(part: dict[str, Any]) -> tuple[str, int]:
     return (match[4], 1) if match[1] is None else (match[1], int(match[3]) - int(match[2]) + 1)
 
 
-def _only(path: str | Path, parts: list[dict[str, Any]], what: str) -> tuple[dict[str, Any], int]:
+def _only(path: Where, parts: list[dict[str, Any]], what: str) -> tuple[dict[str, Any], int]:
     """A part that stands for all of its kind, and their number."""
     if any({**each, "name": ""} != {**parts[0], "name": ""} for each in parts):
         raise ConfigError(f"{path}: {what}: they differ; a machine here has one kind of {what}")
@@ -349,7 +386,7 @@ def _held(core: dict[str, Any]) -> dict[str, Any]:
     return {} if most is None else {"neurons": int(most)}
 
 
-def _number(path: str | Path, part: dict[str, Any], key: str, where: str) -> float:
+def _number(path: Where, part: dict[str, Any], key: str, where: str) -> float:
     try:
         return float(part[key])
     except KeyError:
@@ -363,14 +400,14 @@ def _constant(value: float, unit: str) -> dict[str, Any]:
     return {"value": f"{value!r} {unit}", "source": SOURCE} if value or unit == "J" else {}
 
 
-def _event(path: str | Path, part: dict[str, Any], *names: str) -> dict[str, Any]:
+def _event(path: Where, part: dict[str, Any], *names: str) -> dict[str, Any]:
     """Energies and times of what happens together."""
     energy = sum(_number(path, part, f"energy_{name}", "attributes") for name in names)
     time = sum(_number(path, part, f"latency_{name}", "attributes") for name in names)
     return {"energy": _constant(energy, "J"), **({"time": _constant(time, "s")} if time else {})}
 
 
-def _neuron(path: str | Path, part: dict[str, Any]) -> dict[str, Any]:
+def _neuron(path: Where, part: dict[str, Any]) -> dict[str, Any]:
     return {
         "idle": _event(path, part, "access_neuron"),
         "update": _event(path, part, "access_neuron", "update_neuron"),
@@ -378,18 +415,18 @@ def _neuron(path: str | Path, part: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _unit(path: str | Path, core: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
+def _unit(path: Where, core: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
     return _event(path, _keys(_listed(path, core, kind)[0].get("attributes")), name)
 
 
-def _hop(path: str | Path, part: dict[str, Any], one: str, other: str) -> dict[str, Any]:
+def _hop(path: Where, part: dict[str, Any], one: str, other: str) -> dict[str, Any]:
     found = [_event(path, part, f"{way}_hop") for way in (one, other)]
     if found[0] != found[1]:
         raise ConfigError(f"{path}: attributes: hops to the {one} and to the {other} differ; here they cost the same")
     return found[0]
 
 
-def _barrier(path: str | Path, noc: dict[str, Any], tiles: int) -> float:
+def _barrier(path: Where, noc: dict[str, Any], tiles: int) -> float:
     """The barrier for so many tiles: that of the largest number in the table which is no more."""
     table = noc.get("latency_sync", 0.0)
     if not isinstance(table, dict):

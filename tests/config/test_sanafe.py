@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import events as benchmark
@@ -57,6 +58,22 @@ def test_a_network_is_read(files: tuple[Path, Path]) -> None:
     of = sanafe.parameters(files[1], threshold=1.0, leak_decay=1.0, absent=7.0)
     assert of["leak_decay"][[0, 36, 68]].tolist() == [0.9, 0.75, 1.0]
     assert set(of["absent"]) == {7.0}
+
+
+def test_a_file_is_read_once_for_all_that_is_asked_of_it(files: tuple[Path, Path]) -> None:
+    read = sanafe.File(files[1])
+    machine, expected = sanafe.architecture(sanafe.File(files[0])), sanafe.synapses(files[1])
+    first, placement = sanafe.network(files[1], machine)
+    files[1].unlink()
+    for mine, theirs in zip(sanafe.synapses(read), expected, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert sanafe.parameters(read, leak_decay=1.0)["leak_decay"][0] == 0.9
+    again, placed = sanafe.network(read, machine)
+    assert again == first
+    np.testing.assert_array_equal(placed.core, placement.core)
+    read.data["network"]["groups"] = None
+    with pytest.raises(ConfigError, match=f"^{re.escape(str(files[1]))}: groups is missing"):
+        sanafe.synapses(read)
 
 
 def test_a_convolution_is_that_of_a_loop(files: tuple[Path, Path]) -> None:
