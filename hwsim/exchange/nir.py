@@ -145,6 +145,11 @@ def _require_said(layer: Any, key: str) -> None:
             f"{key}.cell.reset: NIR puts the membrane of a neuron that fires to v_reset, and has no word for "
             f"`{cell.reset}`; `reset: zero` can be written"
         )
+    if cell.fan_in is not None or cell.input_fan_in is not None:
+        raise CapabilityError(
+            f"{key}.cell: weights of sparse synapses do not say which neurons they come from; leave out fan_in and "
+            "input_fan_in to write a network"
+        )
     if cell.refractory > 1:
         raise CapabilityError(f"{key}.cell.refractory: NIR has no refractory time")
     for name in ("project", "norm", "hidden"):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.episode import Episode
-from hwsim.machine import Matrix
+from hwsim.machine import Matrix, SparseMatrix
 from hwsim.machine.sequencer import Sequencer
 from hwsim.networks import Layer, Network, stepped
 from hwsim.networks.readout import Dense
@@ -19,10 +19,10 @@ from hwsim.networks.readout import Dense
 class Activity:
     """Spikes of each layer whose units fire, at each step of a test.
 
-    A synaptic operation is a spike that meets a synapse: each spike meets the recurrent weights of its layer and the
-    first map of its readout, zero or not. A leaky readout counts as the map of spikes that it is equal to. The spikes
-    of the last step count as well. What is no spike is no synaptic operation: values of the input, and what a readout
-    gives to the next layer.
+    A synaptic operation is a spike that meets a synapse: each spike meets the recurrent weights of its layer, where
+    they are sparse those from its neuron, and the first map of its readout, zero or not. A leaky readout counts as the
+    map of spikes that it is equal to. The spikes of the last step count as well. What is no spike is no synaptic
+    operation: values of the input, and what a readout gives to the next layer.
 
     Attributes:
         firsts: spikes of the first chip in a few sequences, by layer and step: `(sequences, N)`.
@@ -80,19 +80,33 @@ class Activity:
             **found,
             "rate": found["spikes"] / whole,
             "input_values": nonzero,
-            "input_operations": None if first.cell.membranes is None else nonzero * neurons(first),
+            "input_operations": None if first.cell.membranes is None else self._input_operations(first),
             "input_spikes": bool(((self._inputs >= 0) & (self._inputs == np.round(self._inputs))).all()),
             "layers": layers,
         }
 
+    def _input_operations(self, first: Layer) -> float:
+        """Synapses that the values of an inference which are not zero meet."""
+        heard = fan_out(first.cell.synapses[1])
+        if isinstance(heard, np.ndarray):
+            return float(np.count_nonzero(self._inputs, (0, 1)) @ heard) / len(self._inputs)
+        return np.count_nonzero(self._inputs) / len(self._inputs) * heard
+
     def _of(self, layer: Layer) -> dict[str, Any]:
         n = neurons(layer)
-        spikes = float(sum(each.sum() for each in self._sums[layer.name].values())) / self._sequences
+        by_step = list(self._sums[layer.name].values())
+        spikes = float(sum(each.sum() for each in by_step)) / self._sequences
+        heard = fan_out(layer.cell.synapses[0])
+        if isinstance(heard, np.ndarray):
+            recurrent = float(sum(each @ heard for each in by_step)) / self._sequences
+            operations = recurrent + spikes * first_map(layer)
+        else:
+            operations = spikes * (heard + first_map(layer))
         return {
             "neurons": n,
             "spikes": spikes,
             "rate": spikes / (n * self._steps),
-            "synaptic_operations": spikes * fan_out(layer),
+            "synaptic_operations": operations,
             "membrane_updates": n * self._steps,
         }
 
@@ -110,11 +124,17 @@ def spikes(layer: Layer, h: np.ndarray) -> np.ndarray:
     return h[..., where.counts : where.counts + neurons(layer)]
 
 
-def fan_out(layer: Layer) -> int:
-    """Synapses that a spike meets: those of its own layer, and those to what its readout makes first."""
-    recurrent: Matrix = layer.cell.synapses[0]
+def fan_out(synapses: Matrix) -> int | np.ndarray:
+    """Synapses that a spike meets: the same on every wire, or those of each wire where they are sparse, `(wires,)`."""
+    if isinstance(synapses, SparseMatrix):
+        return np.bincount(np.ravel(synapses.connections), minlength=synapses.shape[-1])
+    return synapses.shape[0]
+
+
+def first_map(layer: Layer) -> int:
+    """Synapses that a spike meets behind its layer: those to what the readout makes first."""
     first = next(block for block in layer.readout.blocks if isinstance(block, Dense))
-    return recurrent.shape[0] + first.W.shape[0]
+    return first.W.shape[0]
 
 
 def _both(first: Callable[..., None], second: Callable[..., None], *values: np.ndarray) -> None:

@@ -114,9 +114,15 @@ class _Layer:
             self._thresholds[step] = np.broadcast_to(where.threshold + raised, wires.shape)
 
     def see_trace(self, sequencer: Sequencer, trace: np.ndarray) -> None:
-        """Take the trace of each unit, or of each weight of W `(chips, batch, N, N)`: then of those to themselves."""
+        """Take the trace of each unit, or of each weight of W: then of those to themselves.
+
+        W has `(chips, batch, N, N)`, and with few synapses per neuron `(chips, batch, synapses, N)`: then the trace of
+        the first one is taken.
+        """
         if sequencer.step_index not in self._traces:
-            own = trace[0, 0] if trace.ndim == 3 else trace[0, 0].diagonal()
+            own = trace[0, 0]
+            if trace.ndim > 3:
+                own = own.diagonal() if len(own) == self._n else own[0]
             self._traces[sequencer.step_index] = own[self._candidates].astype(float)
 
     def spikes(self) -> Iterator[Spike]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.accounts import placement as places
-from hwsim.accounts.placement import Placement
+from hwsim.accounts.placement import Placement, Reach
 from hwsim.accounts.spikes import SPIKE
 from hwsim.config import hardware
 from hwsim.config.event_driven import EventDriven
@@ -17,6 +17,7 @@ from hwsim.episode import Episode
 from hwsim.errors import CapabilityError
 from hwsim.experiments.activity import Activity, neurons
 from hwsim.experiments.event_cost import cost
+from hwsim.machine import Matrix, SparseMatrix
 from hwsim.networks import Network
 from hwsim.results.event_cost import EventCost
 from hwsim.units.event_cores import EventMachine
@@ -27,7 +28,7 @@ class Placed:
 
     Each layer, and the outputs of each, begin on a new core, and are spread evenly over as few as hold them. Where a
     machine has too few cores for that, they fill cores one after the other. The inputs enter at the first core. All
-    weights are synapses, zero or not.
+    weights are synapses, zero or not; of sparse matrices, those that are there.
 
     Attributes:
         groups: the first neuron and the number of neurons, by name.
@@ -66,8 +67,13 @@ class Placed:
         source[: self.groups["input"][1]] = True
         for layer in network.layers:
             outputs = f"{layer.name} outputs"
-            for origin, to in ((before, layer.name), (layer.name, layer.name), (layer.name, outputs)):
-                reaches.append(places.dense(machine.default_synapse, self._of(origin), self._of(to), core))
+            recurrent, driven = layer.cell.synapses
+            for origin, to, by in (
+                (before, layer.name, driven),
+                (layer.name, layer.name, recurrent),
+                (layer.name, outputs, None),
+            ):
+                reaches.append(_reach(machine, self._of(origin), self._of(to), by, core))
             before = outputs
         return Placement(core, source, tuple(reaches), machine.cores)
 
@@ -86,6 +92,16 @@ class Placed:
         for name in list(self.groups)[2:-1:2]:
             found[..., self._of(name)] = 1
         return found
+
+
+def _reach(machine: EventMachine, origin: np.ndarray, to: np.ndarray, by: Matrix | None, core: np.ndarray) -> Reach:
+    """The synapses of a matrix from some neurons to others: of all with all, but where it is sparse."""
+    if not isinstance(by, SparseMatrix):
+        return places.dense(machine.default_synapse, origin, to, core)
+    heard = np.array(by.connections)
+    return places.reach(
+        machine.default_synapse, origin[heard.ravel()], np.repeat(to, heard.shape[1]), core, machine.cores
+    )
 
 
 def _apart(counts: list[int], each: int | None) -> np.ndarray:

@@ -144,6 +144,11 @@ class STDP(Rule):
                     f"learning: stdp goes by the times of spikes, and units of {layer.name} do not fire; take the cell "
                     "lif, alif or liquid, a circuit whose neuron has a threshold, or another rule, such as eprop"
                 )
+            if self.options.bounds is not None and any(len(each.shape) > 2 for each in layer.cell.synapses):
+                raise CapabilityError(
+                    f"learning.bounds: they take the weights as those of a dense matrix, and {layer.name} has sparse "
+                    "synapses; leave out bounds, or fan_in and input_fan_in"
+                )
             if self.options.bounds is not None and not layer.cell.synapses[0].trainable.kept:
                 raise CapabilityError(
                     f"learning.bounds: they take the weights as numbers, and devices alone hold those of {layer.name}; "
@@ -200,10 +205,10 @@ class Traces:
 
     def __init__(self, layer: Layer, workspace: Workspace, options: Options) -> None:
         self._options, self._cell = options, layer.cell
-        rows, _ = layer.cell.synapses[0].shape
+        rows = layer.cell.synapses[0].shape[0]
         self.own = self._side(workspace, f"{layer.name} spikes", rows, "minus", "y")
         self.arriving = [
-            self._side(workspace, f"{matrix.name} arrivals", matrix.shape[1], "plus", "x")
+            self._side(workspace, f"{matrix.name} arrivals", matrix.shape[-1], "plus", "x")
             for matrix in layer.cell.synapses
         ]
 

@@ -71,8 +71,9 @@ class SparseMatrix(Matrix):
 
     @cached_property
     def connections(self) -> list[list[int]]:
-        """The columns that each row is connected to, which the design fixes."""
-        places: list[list[int]] = self._drawn.draw().tolist()
+        """The columns that each row is connected to, which the design fixes; from shapes alone, drawn anew."""
+        held = self._places.value[0] if self.machine.numerics.exact else self._drawn.draw()
+        places: list[list[int]] = held.tolist()
         return places
 
     @cached_property

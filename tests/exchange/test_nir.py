@@ -212,6 +212,7 @@ def test_scalars_are_spread_over_the_neurons() -> None:
         ({"cell": {"name": "leaky_tanh", "units": 3}}, "cell: NIR has no node for leaky_tanh"),
         ({"cell": {"name": "liquid", "units": 3}}, "cell: NIR has no node for liquid"),
         ({"cell": {**CELL, "reset": "subtract"}}, "cell.reset: .* has no word for `subtract`"),
+        ({"cell": {**CELL, "fan_in": 2}}, "cell: weights of sparse synapses do not say"),
         ({"cell": {**CELL, "refractory": 3}}, "cell.refractory: NIR has no refractory time"),
         ({"cell": CELL, "readout": {"hidden": [3]}}, "readout.hidden: NIR has no node for it"),
         ({"cell": CELL, "readout": {"norm": True}}, "readout.norm: NIR has no node for it"),

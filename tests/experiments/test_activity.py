@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from conftest import close
 
+from hwsim import initial
 from hwsim.config import experiment as config
 from hwsim.documents import Document
 from hwsim.experiments import firing, system
@@ -65,10 +66,28 @@ def test_counts_are_those_of_all_recorded_spikes(monkeypatch: pytest.MonkeyPatch
     assert counted.energy_j is counted.latency_s is counted.learning_step_j is None
 
 
-def all_recorded(monkeypatch: pytest.MonkeyPatch) -> Any:
+def all_recorded(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Any:
     with monkeypatch.context() as patched:
         patched.setattr(firing, "SEQUENCES", TEST)
-        return ran().spikes
+        return ran(**changes).spikes
+
+
+def test_where_synapses_are_few_a_spike_meets_those_of_its_neuron(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawn anew by seed and name; of a wire of the input, too. Event-driven cores count the same, and inputs."""
+    cell = {"name": "lif", "units": 9, "decay": 0.8, "gain": 3.0, "fan_in": 4, "input_fan_in": 2}
+    changes: dict[str, Any] = {"network": {"layers": [{"cell": cell}]}, "event_driven": "loihi_like"}
+    spikes, run = all_recorded(monkeypatch, **changes), ran(**changes)
+    counted, outputs = found(run), run.costs[0].system.dataset.train.outputs
+    heard = np.bincount(initial.connections(0, "layer 1 W", 9, 9, 4).draw().ravel(), minlength=9)
+    assert heard.min() < heard.max()
+    fired = np.bincount(spikes.neuron, minlength=9)
+    assert fired.sum() > 10
+    assert counted.synaptic_operations == close(fired @ (heard + outputs) / TEST)
+    assert counted.input_operations == STEPS * 9 * 2  # all values of the input are above zero
+    on = counted.on_event_cores
+    assert on is not None
+    met = sum(count for name, count in on.counts.items() if name.startswith("synaptic operations"))
+    assert met == close(counted.synaptic_operations + counted.input_operations)
 
 
 def test_it_is_the_mean_over_chips() -> None:
