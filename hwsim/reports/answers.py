@@ -324,7 +324,7 @@ def _to_reach(goal: Target, name: str, other: str | None, found: Mapping[str, Re
         best = f"; its best median is {reached.write(goal.quantity, own.best.value)}"
         beside = f", {other} does" if theirs and theirs.at else ""
         return f"{opening(name)} does not reach {aim}{best}{beside}.", "bad"
-    if own.at.energy is None:
+    if not own.at.energy:  # unknown, or reached before anything was learnt
         return f"{opening(name)} reaches {aim} after {own.at.updates} updates.", ""
     text = f"To reach {aim}, learning takes {si(own.at.energy, 'J')}"
     if theirs is None:

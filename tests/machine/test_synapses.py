@@ -11,7 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hwsim import initial, machines
-from hwsim.machine import SparseMatrix
+from hwsim.machine import Counted, SparseMatrix
+from hwsim.machine.counted import HEADER
+from hwsim.machine.counted import WEIGHTS as OF_WEIGHTS
 from hwsim.operations import sparse
 from hwsim.operations.sparse import Connected, by_column, outgoing
 
@@ -111,3 +113,16 @@ def test_a_machine_holds_and_charges_the_same_and_new_weights_are_read_at_once(o
     assert {name: held.values for name, held in ledgers[0].items()} == {
         name: held.values for name, held in ledgers[1].items()
     }
+
+
+def test_the_weight_of_a_run_has_the_lists_by_column() -> None:
+    """Of each connection its weight once more on each chip, and two indices of 4 bytes; where each column starts."""
+    bytes_ = []
+    for of_spikes in (False, True):
+        numerics = Counted()
+        stage = machines.build(machine_options("ideal"), seed=1, chips=2, numerics=numerics)
+        weights, places = initial.normal(1, "W", 8, 3), initial.connections(1, "W", 8, 9, 3)
+        W = SparseMatrix(stage, "W", "recurrent", weights, places, 9, of_spikes)
+        W.take(W.trainable.values)  # another time: what was held before is given back
+        bytes_.append(numerics.gauge.live[OF_WEIGHTS])
+    assert bytes_[1] - bytes_[0] == 2 * 24 * 8 + 2 * 24 * 4 + 10 * 8 + 4 * HEADER

@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 
 from hwsim.reports import study_reached, trials
-from hwsim.reports.answers import Difference, beyond, verdict
+from hwsim.reports.answers import Difference, _to_reach, beyond, verdict
 from hwsim.reports.reached import Question
+from hwsim.results import reaching
+from hwsim.results.reaching import Reaching, Target
 from hwsim.results.study_folder import StudyFolder
 
 
@@ -28,6 +30,14 @@ from hwsim.results.study_folder import StudyFolder
 )
 def test_a_verdict_is_as_sure_as_its_interval(low: float, high: float, said: str, tone: str) -> None:
     assert verdict(Difference((low + high) / 2, low, high), 0.02, 0.05) == (said, tone)
+
+
+def test_what_is_reached_before_learning_takes_no_energy_to_compare() -> None:
+    first, later = (reaching.Tested(n, 0.5, 0.5, 0.5, 1e-6 * n, 1.0 * n, None) for n in (0, 7))
+    found = {"substrate": Reaching(first, None, first, []), "b": Reaching(later, first, later, [])}
+    text, tone = _to_reach(Target(0.4), "substrate", "b", found)
+    assert text == "Substrate reaches 40.0% after 0 updates."
+    assert tone == ""
 
 
 def test_without_an_interval_nothing_is_good() -> None:
