@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from hwsim import initial
 from hwsim.cells.cell import Cell, Membranes, Size
 from hwsim.cells.factor import Factor
+from hwsim.cells.synapses import FanIn, InputFanIn, factors, per_neuron, require_neurons_to_hear, synapses, together
 from hwsim.documents import ByName
 from hwsim.errors import CapabilityError
-from hwsim.machine import Bias, Machine, Matrix, Signal
+from hwsim.machine import Bias, Machine, Signal
 from hwsim.operations import join, pad, take, zeros
 from hwsim.operations.circuits import advance, advance_slopes
 from hwsim.units.circuit import Circuit as Neurons
@@ -34,13 +35,24 @@ class Options(BaseModel, extra="forbid"):
     gain: Annotated[Gain, Field(description="approximate spectral radius of the initial W")] = 1.0
     input_gain: Annotated[Gain, Field(description="factor on the initial U")] = 1.0
     bias: Annotated[float, Field(allow_inf_nan=False, description="initial b: the drive of a neuron at rest")] = 0.0
+    fan_in: FanIn = None
+    input_fan_in: InputFanIn = None
+
+    @model_validator(mode="after")
+    def _has_neurons_to_hear(self) -> Self:
+        require_neurons_to_hear(self)
+        return self
 
 
 def size(options: Options, inputs: int) -> Size:
-    """A wire for each variable of each neuron, its spikes and its refractory time; what goes on is visible."""
+    """A wire for each variable of each neuron, its spikes and its refractory time; what goes on is visible.
+
+    Raises:
+        CapabilityError: neurons have more synapses from the input than it has wires.
+    """
     n, text = options.units, options.neuron
     blocks = len(text.variables) + (text.threshold is not None) + (text.refractory is not None)
-    return Size(blocks * n, n, n * (n + inputs + 1), n)
+    return Size(blocks * n, n, n * (per_neuron(options, inputs) + 1), n)
 
 
 class OperatingPoint:
@@ -81,15 +93,11 @@ class Circuit(Cell):
         self.blocks, self.width = len(self.circuit.blocks), len(self.circuit.blocks) * n
         if options.neuron.refractory is not None:
             self.traced_blocks = self.blocks - 1  # when a neuron fired last is taken as given
-        self.W = Matrix(
-            machine, f"{name} W", "recurrent", initial.normal(machine.seed, f"{name} W", n, n, options.gain)
-        )
-        self.U = Matrix(
-            machine, f"{name} U", "input", initial.normal(machine.seed, f"{name} U", n, inputs, options.input_gain)
-        )
+        watched = options.neuron.watched
+        gains = options.gain, options.input_gain
+        self.W, self.U = synapses(machine, name, options, inputs, *gains, of_spikes=watched is not None)
         self.b = Bias.trained(machine, f"{name} b", "input", initial.constant(n, options.bias))
         self.trainables = [self.W.trainable, self.U.trainable, self.b.trainable]
-        watched = options.neuron.watched
         if watched is not None:
             self.synapses = self.W, self.U
             first = self.circuit.blocks.index(watched) * n
@@ -203,11 +211,11 @@ class Circuit(Cell):
     def factors(self, at: OperatingPoint) -> list[Factor]:
         rows = tuple(at.slopes.get((block, DRIVE)) for block in self.circuit.blocks)
         entries = ("W", self.W, self._block(at.h, 0)), ("U", self.U, at.x), ("b", self.b, None)
-        return [Factor(name, rows, column, unit.gradient) for name, unit, column in entries]
+        return factors(entries, rows)
 
     @property
     def together(self) -> list[list[str]]:
-        return [["W", "U", "b"]]
+        return together(self.W, self.U)
 
     def own_decay(self, at: OperatingPoint, recurrent: bool = True) -> list[list[Signal | None]]:
         rows = [[at.slopes.get((block, by)) for by in self.circuit.blocks] for block in self.circuit.blocks]

@@ -11,6 +11,7 @@ from hwsim.cells.backward import OperatingPoint
 from hwsim.cells.cell import Membranes, Size
 from hwsim.cells.derived import Derived
 from hwsim.cells.spiking import FiringOptions, emitted, refuse_inverse
+from hwsim.cells.synapses import per_neuron, synapses
 from hwsim.machine import Bias, Machine, Matrix, Signal
 from hwsim.operations import fire, join, membrane, sigmoid, zeros
 from hwsim.operations.derivative import Node
@@ -27,9 +28,13 @@ class Options(FiringOptions, extra="forbid"):
 
 
 def size(options: Options, inputs: int) -> Size:
-    """N wires of membranes; W, U and b of the drive, and the gate's matrix on drive and membrane, with its bias."""
+    """N wires of membranes; W, U and b of the drive, and the gate's matrix on drive and membrane, with its bias.
+
+    Raises:
+        CapabilityError: neurons have more synapses from the input than it has wires.
+    """
     n = options.units
-    return Size(n, n, n * (n + inputs + 1) + n * (2 * n + 1), n)
+    return Size(n, n, n * (per_neuron(options, inputs) + 1) + n * (2 * n + 1), n)
 
 
 class Liquid(Derived):
@@ -50,13 +55,10 @@ class Liquid(Derived):
         n = self.width = options.units
         self.neuron = options.firing._replace(decay=1.0)
 
-        def normal(part: str, columns: int, gain: float = 1.0) -> initial.Initial:
-            return initial.normal(machine.seed, f"{name} {part}", n, columns, gain)
-
-        self.W = Matrix(machine, f"{name} W", "recurrent", normal("W", n, options.gain))
-        self.U = Matrix(machine, f"{name} U", "input", normal("U", inputs, options.gain))
+        self.W, self.U = synapses(machine, name, options, inputs, options.gain, options.gain)
         self.b = Bias.trained(machine, f"{name} b", "input", initial.zeros(n))
-        self.gate = Matrix(machine, f"{name} G", "recurrent", normal("G", 2 * n))
+        gate = initial.normal(machine.seed, f"{name} G", n, 2 * n)
+        self.gate = Matrix(machine, f"{name} G", "recurrent", gate)
         self.gate_bias = Bias.trained(machine, f"{name} g", "recurrent", initial.constant(n, options.gate))
         self.keep(self.W, self.U, self.b, self.gate, self.gate_bias)
         self.synapses = self.W, self.U  # the gate's matrix hears membranes

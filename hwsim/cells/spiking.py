@@ -12,8 +12,9 @@ from hwsim.cells.backward import OperatingPoint
 from hwsim.cells.cell import Membranes, Size
 from hwsim.cells.derived import Derived
 from hwsim.cells.factor import Factor
+from hwsim.cells.synapses import FanIn, InputFanIn, factors, per_neuron, require_neurons_to_hear, synapses, together
 from hwsim.errors import CapabilityError
-from hwsim.machine import Bias, Machine, Matrix, Signal, SparseMatrix
+from hwsim.machine import Bias, Machine, Signal
 from hwsim.operations import Neuron, fire, join, membrane, ones, quiet, take
 from hwsim.operations import surrogate as surrogates
 from hwsim.operations.derivative import Node
@@ -59,6 +60,13 @@ class FiringOptions(BaseModel, extra="forbid"):
         ),
     ] = "subtract"
     gain: Annotated[float, Field(ge=0, allow_inf_nan=False, description="gain of the initial weights W and U")] = 1.0
+    fan_in: FanIn = None
+    input_fan_in: InputFanIn = None
+
+    @model_validator(mode="after")
+    def _has_neurons_to_hear(self) -> Self:
+        require_neurons_to_hear(self)
+        return self
 
     @property
     def slope(self) -> tuple[str | None, float, float]:
@@ -103,25 +111,6 @@ class MembraneOptions(FiringOptions, extra="forbid"):
     readout_decay: Annotated[
         Kept | None, Field(description="κ: what a leaky readout keeps from step to step, in place of tau_readout")
     ] = None
-
-    fan_in: Annotated[
-        int | None,
-        Field(
-            ge=1,
-            description="synapses per neuron from neurons of the layer, itself among them, drawn once: W is sparse, "
-            "which crossbars cannot hold; by default all N",
-        ),
-    ] = None
-    input_fan_in: Annotated[
-        int | None,
-        Field(ge=1, description="synapses per neuron from the input, drawn once: U is sparse; by default all of them"),
-    ] = None
-
-    @model_validator(mode="after")
-    def _has_neurons_to_hear(self) -> Self:
-        if self.fan_in is not None and self.fan_in > self.units:
-            raise ValueError(f"fan_in: {self.fan_in} synapses per neuron, but there are {self.units} neurons")
-        return self
 
     @model_validator(mode="after")
     def _decays_once(self) -> Self:
@@ -194,20 +183,8 @@ def size(options: MembraneOptions, inputs: int) -> Size:
         CapabilityError: neurons have more synapses from the input than it has wires.
     """
     n = options.units
-    synapses = (options.fan_in or n) + _of_input(options, inputs)
-    return Size(n * (options.neuron.blocks + (options.kappa is not None)), n, n * (synapses + 1), n)
-
-
-def _of_input(options: MembraneOptions, inputs: int) -> int:
-    """Synapses of a neuron from the input.
-
-    Raises:
-        CapabilityError: they are more than it has wires.
-    """
-    synapses = options.input_fan_in or inputs
-    if synapses > inputs:
-        raise CapabilityError(f"input_fan_in: {synapses} synapses per neuron, but the input has {inputs} wires")
-    return synapses
+    parameters = n * (per_neuron(options, inputs) + 1)
+    return Size(n * (options.neuron.blocks + (options.kappa is not None)), n, parameters, n)
 
 
 class Spiking(Derived):
@@ -228,7 +205,6 @@ class Spiking(Derived):
     ) -> None:
         super().__init__(machine, name)
         refuse_inverse(name, options, uses)
-        _of_input(options, inputs)
         n, neuron = options.units, options.neuron
         self.n, self.neuron, self.kappa = n, neuron, options.kappa
         self.emits = self.kappa is None
@@ -237,8 +213,7 @@ class Spiking(Derived):
         self.width = self.blocks * n
         if "inverse" in uses and 0 in (neuron.decay, self.kappa, neuron.recovery if neuron.adapts else 1):
             raise CapabilityError(f"{name}: what keeps nothing from step to step has a Jacobian without an inverse")
-        self.W = _synapses(machine, f"{name} W", "recurrent", options, n, options.fan_in)
-        self.U = _synapses(machine, f"{name} U", "input", options, inputs, options.input_fan_in)
+        self.W, self.U = synapses(machine, name, options, inputs, options.gain, options.gain)
         self.b = Bias.trained(machine, f"{name} b", "input", initial.zeros(n))
         self.keep(self.W, self.U, self.b)
         self.synapses = self.W, self.U
@@ -247,9 +222,7 @@ class Spiking(Derived):
 
     @property
     def together(self) -> list[list[str]]:
-        sparse = [[name] for name, unit in (("W", self.W), ("U", self.U)) if isinstance(unit, SparseMatrix)]
-        dense = [name for name in ("W", "U", "b") if [name] not in sparse]
-        return [*sparse, dense]
+        return together(self.W, self.U)
 
     def next(self, h: Signal, x: Signal) -> Signal:
         inner = h if self.kappa is None else take(h, self.n, self.width)
@@ -277,15 +250,7 @@ class Spiking(Derived):
         inner = [one] + [None] * (self.neuron.blocks - 1)
         rows = tuple(inner) if self.kappa is None else (_slope(at, -1), *inner)
         entries = ("W", self.W, _fired(at)[0].result), ("U", self.U, at.x), ("b", self.b, None)
-        factors = []
-        for name, unit, column in entries:
-            if isinstance(unit, SparseMatrix) and column is not None:
-                heard = unit.sources(column)
-                through = tuple(r if r is None else heard if r is one else r * heard for r in rows)
-                factors.append(Factor(name, through, None, unit.gradient))
-            else:
-                factors.append(Factor(name, rows, column, unit.gradient))
-        return factors
+        return factors(entries, rows, one)
 
     def own_decay(self, at: OperatingPoint, recurrent: bool = True) -> list[list[Any]]:
         rows = self._inner_decay(at, recurrent)
@@ -309,17 +274,6 @@ class Spiking(Derived):
         if neuron.rests:
             rows = [[*row, None] for row in rows] + [[None] * (neuron.blocks - 1) + [1.0]]
         return rows
-
-
-def _synapses(
-    machine: Machine, name: str, group: str, options: MembraneOptions, columns: int, fan_in: int | None
-) -> Matrix:
-    """Weights with standard deviation gain / √(synapses per neuron): all of them, or so many per neuron."""
-    n, seed, gain = options.units, machine.seed, options.gain
-    if fan_in is None:
-        return Matrix(machine, name, group, initial.normal(seed, name, n, columns, gain))
-    weights, places = initial.normal(seed, name, n, fan_in, gain), initial.connections(seed, name, n, columns, fan_in)
-    return SparseMatrix(machine, name, group, weights, places, columns, of_spikes=True)
 
 
 def _fired(at: OperatingPoint) -> list[Node]:

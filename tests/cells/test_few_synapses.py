@@ -9,9 +9,10 @@ import pytest
 from conftest import built, gradient_of, machine_options, perturb, random_episode, rule
 from pydantic import ValidationError
 
-from hwsim import cells, machines, networks
+from hwsim import cells, documents, machines, networks
 from hwsim.accounts.memory import LEARNING
 from hwsim.cells import alif, lif
+from hwsim.config import hardware
 from hwsim.errors import CapabilityError
 from hwsim.learning import Rule
 from hwsim.machine import SparseMatrix, resume, snapshot
@@ -26,6 +27,12 @@ FEW: dict[str, Any] = {"fan_in": 3, "input_fan_in": 2}
 
 def network(cell: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {"layers": [{"cell": {**cell, **changes}, "readout": {"hidden": [5]}}]}
+
+
+def told(neuron: dict[str, Any]) -> dict[str, Any]:
+    """Neurons of equations that fire often from the start."""
+    text = hardware.neuron(documents.Document("test", neuron))
+    return {"name": "circuit", "units": 6, "neuron": text, "bias": 0.4, "input_gain": 3.0}
 
 
 def pair(cell: dict[str, Any], few: dict[str, Any], learners: list[Rule]) -> tuple[Network, Network]:
@@ -52,16 +59,29 @@ def pair(cell: dict[str, Any], few: dict[str, Any], learners: list[Rule]) -> tup
 def test_rules_find_what_they_find_in_the_dense_cell_at_the_connections(
     learner: str, cell: str, few: dict[str, Any]
 ) -> None:
+    compare(CELLS[cell], few, learner, 1e-9 if learner == "fpe" else 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("cell", "learner"),
+    [("liquid", "bptt"), ("liquid", "stdp"), ("lif", "bptt"), ("lif", "eprop random"), ("lif", "rtrl")],
+)
+def test_liquid_neurons_and_neurons_of_equations_have_them_too(cell: str, learner: str) -> None:
+    liquid = {"name": "liquid", "units": 6, "threshold": 0.1, "gain": 2.0}
+    compare(liquid if cell == "liquid" else told({"like": "lif", "dt": "0.5 ms"}), FEW, learner, 1e-12)
+
+
+def compare(cell: dict[str, Any], few: dict[str, Any], learner: str, bound: float) -> None:
+    """Gradients of a cell with few synapses against those of the dense one, at the connections."""
     episode = random_episode(1, steps=12, width=INPUTS)
     learners = [rule(learner), rule(learner)]
-    made, full = pair(CELLS[cell], few, learners)
+    made, full = pair(cell, few, learners)
     found, expected = (gradient_of(*each, episode) for each in zip((made, full), learners, strict=True))
     for trainable in made.trainables:
         if isinstance(trainable.holder, SparseMatrix):
             places = trainable.holder.fetched.places
             expected[trainable.name] = np.take_along_axis(expected[trainable.name], places, 2)
     assert np.abs(expected["layer 1 W"]).max() > 0
-    bound = 1e-9 if learner == "fpe" else 1e-12
     for name, value in found.items():
         np.testing.assert_allclose(value, expected[name], rtol=0, atol=bound * np.abs(expected[name]).max())
 
