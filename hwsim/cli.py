@@ -467,6 +467,10 @@ def _valid(file: Path, document: Any) -> tuple[str, list[str]]:
             what, doubts = f"machine {model.name}", plausible.located(hardware.inherited(again), model)
         case "event-driven machine":
             what, doubts = f"event-driven machine {hardware.event_driven(document).name}", []
+        case "network on cores":
+            from hwsim.config import event_network  # it loads SciPy, which other files do without
+
+            what, doubts = f"network on cores {event_network.network(document).name}", []
         case "set of references":
             references = config.references(document)
             what, doubts = f"set of {_many(len(references), 'reference')}", []
@@ -492,7 +496,9 @@ def schema() -> None:
 @app.command()
 def new(
     name: Annotated[str | None, typer.Argument(help="Its name; by default `my_KIND`.")] = None,
-    kind: Annotated[str, typer.Option("--kind", help="experiment, study, device, periphery, machine.")] = "experiment",
+    kind: Annotated[
+        str, typer.Option("--kind", help="experiment, study, device, periphery, machine, network.")
+    ] = "experiment",
     out: Annotated[Path | None, typer.Option("--out", help="The file to write; by default NAME.yaml.")] = None,
 ) -> None:
     """Write a file to start from: valid, quick to run, and with a comment on each key."""
@@ -525,24 +531,24 @@ def devices(
 @app.command()
 def docs(
     key: Annotated[
-        str,
+        list[str] | None,
         typer.Argument(
-            help="A dotted key, such as machine.parts.ranges, or the end of one, such as ranges; the name of a rule, "
-            "cell, task, machine or device; or a column of a table of results."
+            metavar="[NAME]",
+            help="A dotted key, such as machine.parts.ranges, or the end of one, such as ranges; a kind of file, such "
+            "as study; a section or a law, such as read_noise or flicker; the name of a rule, cell, task, machine or "
+            "device; or a column of a table of results. Without it, all that can be asked.",
         ),
-    ],
+    ] = None,
 ) -> None:
-    """Print what a name stands for: a key with its allowed values and its default, a rule, a machine, a column."""
+    """Print what a name stands for: a key, a kind of file, a law with its mathematics, a rule, a machine, a column."""
+    from hwsim.guide.choices import choices
     from hwsim.guide.names import meanings
     from hwsim.reports import shelf
 
-    console, found = Terminal(), meanings(key)
-    for entry in found.keys:
-        shelf.entry(entry, console)
-    for choice in found.choices:
-        shelf.detail(choice, console)
-    for column in found.columns:
-        shelf.column(column, console)
+    if key is None:
+        shelf.overview(choices(), Terminal())
+    else:
+        shelf.meanings(meanings(" ".join(key)), Terminal())
 
 
 @data_app.command()

@@ -104,11 +104,15 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+DESCRIBED = "a quantity in units of"
+"""How the description of a quantity begins in a schema, where its key has none of its own."""
+
+
 def _quantity(unit: str, example: str, **bounds: Any) -> Any:
     def read(text: Any) -> float:
         return parse(text, unit, example)
 
-    schema = {"type": "string", "examples": [example], "description": f"a quantity in units of {unit}"}
+    schema = {"type": "string", "examples": [example], "description": f"{DESCRIBED} {unit}"}
     written = PlainSerializer(lambda value: f"{value!r} {unit}", when_used="json")
     return Annotated[float, Field(**bounds), BeforeValidator(read), written, WithJsonSchema(schema)]
 

@@ -18,7 +18,7 @@ from hwsim.documents import Document, Problem
 from hwsim.units.event_cores import EventMachine
 
 
-class Group(BaseModel, extra="forbid"):
+class Group(BaseModel, extra="forbid", title="Group of neurons"):
     """Neurons that are alike."""
 
     count: Annotated[int, Field(ge=1, description="number of neurons")]
@@ -45,8 +45,8 @@ class Connections(BaseModel, extra="forbid", validate_by_name=True):
     )
 
 
-class Network(BaseModel, extra="forbid"):
-    """A network that is placed on cores."""
+class Network(BaseModel, extra="forbid", title="Network on cores"):
+    """A network that is placed on the cores of an event-driven machine, for `hwsim events`."""
 
     name: Annotated[str, Field(description="what tables call it")] = "network"
     neurons: Annotated[dict[str, Group], Field(min_length=1, description="groups by name")]
@@ -59,13 +59,27 @@ class Network(BaseModel, extra="forbid"):
         return dict(zip(self.neurons, np.cumsum([0, *counts[:-1]]).tolist(), strict=True))
 
 
+_SENDER = "the group whose spikes are sent is `from`"
+_RECEIVER = "the group that receives them is `to`"
+_FOREIGN = {
+    **dict.fromkeys(("source", "src", "pre", "presynaptic", "origin"), _SENDER),
+    **dict.fromkeys(("target", "dest", "destination", "dst", "post", "postsynaptic"), _RECEIVER),
+    **dict.fromkeys(("size", "n", "neurons"), "the number of neurons of a group is `count`"),
+    **dict.fromkeys(("core", "tile"), "the cores of a group are a list, `cores: [0]`"),
+    **dict.fromkeys(("weight", "weights"), "weights are not needed: what a spike costs does not depend on them"),
+    **dict.fromkeys(("connections", "edges", "projections"), "who reaches whom is `synapses`"),
+    **dict.fromkeys(("groups", "populations", "layers"), "groups of neurons are below `neurons`"),
+}
+"""What a message says of keys that files of other tools have."""
+
+
 def network(document: Document) -> Network:
     """The network of a document.
 
     Raises:
         ConfigError: each problem with its file, line and column.
     """
-    checked: Network = documents.check(Network, document)
+    checked: Network = documents.check(Network, document, _FOREIGN)
     problems = []
     for number, each in enumerate(checked.synapses):
         for key, name in (("from", each.origin), ("to", each.to)):

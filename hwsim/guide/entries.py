@@ -1,4 +1,4 @@
-"""The entry of a key in words: what it is for, its allowed values and its default, found by its dotted name."""
+"""Keys and sections in words: what each is for, its allowed values and its default, found by its name."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from functools import cache
 from typing import NamedTuple
 
 from hwsim import documents
-from hwsim.config.experiment import Experiment
 from hwsim.config.not_modelled import NOT_MODELLED
-from hwsim.config.study import Study
 from hwsim.errors import ConfigError
 from hwsim.guide.keys import ANY, Key, Section, sections
-from hwsim.machines import MACHINES
-from hwsim.physics import DataSheet
+from hwsim.guide.kinds import FILE_KINDS
+from hwsim.guide.law_sources import law_of
 
 _DEEPEST = 8
 """Largest number of keys in a dotted name that is searched for."""
@@ -33,6 +31,18 @@ class Entry(NamedTuple):
     section: Section
     key: Key
     below: tuple[Section, ...]
+
+
+class Described(NamedTuple):
+    """A section, and where it may stand.
+
+    Attributes:
+        section: the mapping.
+        places: the dotted names of the keys that may have it as their value; none for a whole file.
+    """
+
+    section: Section
+    places: tuple[str, ...]
 
 
 def entries(name: str) -> list[Entry]:
@@ -57,9 +67,48 @@ def names() -> list[str]:
     return sorted({entry.key.name for entry in _all([group[0] for group in _groups()], known)})
 
 
+def described(name: str) -> list[Described]:
+    """The sections with a title, such as `current pulses`, or with that name of their law or kind, such as `current`.
+
+    Capitals, and what joins words, do not count.
+    """
+    meant = _folded(name)
+    return [_placed(each) for group in _groups() for each in group if meant in (_folded(each.title), law_of(each))]
+
+
+def akin(word: str) -> list[Described]:
+    """The sections with a word in their title, in the singular or in the plural."""
+    meant = {_folded(each) for each in (word, *numbers(word))}
+    return [_placed(each) for group in _groups() for each in group if meant & {*_folded(each.title).split("_")}]
+
+
+def numbers(name: str) -> list[str]:
+    """A name with its last word in the plural, and in the singular.
+
+    >>> numbers("write.pulse")
+    ['write.pulses']
+    """
+    return [name.removesuffix("s")] if name.endswith("s") else [f"{name}s"] if name else []
+
+
+def titles() -> list[str]:
+    """The titles of all sections."""
+    return sorted(section.title for group in _groups() for section in group)
+
+
+def _placed(section: Section) -> Described:
+    known = {each.title: each for group in _groups() for each in group}
+    every = _all([group[0] for group in _groups()], known)
+    return Described(section, tuple(entry.place for entry in every if section.title in entry.key.sections))
+
+
+def _folded(name: str) -> str:
+    return "_".join(name.casefold().replace("-", " ").replace("_", " ").split())
+
+
 @cache
 def _groups() -> list[list[Section]]:
-    models = (Experiment, Study, *(kind.Options for kind in MACHINES.values()), DataSheet)
+    models = (model for kind in FILE_KINDS for model in kind.models())
     return [group for group in sections(*models).values() if group]
 
 

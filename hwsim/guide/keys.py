@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from hwsim.quantities import DESCRIBED as QUANTITY
+
 Schema = dict[str, Any]
 
 ANY = "…"
@@ -96,7 +98,8 @@ def _section(name: str, definitions: Schema, titles: dict[str, str]) -> Section:
     for key, value in _described(schema).items():
         default = None if key in needed else _written(value.get("default"))
         below = tuple(titles[target] for target in _targets(value) if not _is_constant(definitions[target]))
-        about = "under any other name" if key == ANY else "" if _is_quantity(value) else value.get("description", "")
+        text = value.get("description", "")
+        about = "under any other name" if key == ANY else "" if text.startswith(QUANTITY) else text
         keys.append(Key(key, _kind(value, definitions), default, about, below))
     return Section(titles[name], schema.get("description", ""), tuple(keys))
 
@@ -183,4 +186,5 @@ def _is_constant(schema: Schema) -> bool:
 
 
 def _is_quantity(schema: Schema) -> bool:
-    return str(schema.get("description", "")).startswith("a quantity in units of")
+    """Whether a schema is of a quantity; its key may have a description of its own."""
+    return schema.get("type") == "string" and bool(schema.get("examples"))

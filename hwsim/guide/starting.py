@@ -114,7 +114,9 @@ def device(name: str) -> Start:
     return Start(
         DataSheet,
         "A data sheet of a conductance device. Its numbers are there to be replaced by yours: list your sources, and "
-        "let constants have `source: KEY` instead of `assumed: REASON`.",
+        "let constants have `source: KEY` instead of `assumed: REASON`. A measurement can make one as well: "
+        "examples/data_sheet.py fits a table of what conductances were programmed to and read as, and writes the "
+        "sheet; docs/own_device.md explains it.",
         {
             "name": name,
             "what": "an example",
@@ -174,7 +176,35 @@ def study(name: str) -> Start:
     )
 
 
-KINDS = {"experiment": experiment, "study": study, "device": device, "periphery": periphery, "machine": machine}
+def network(name: str) -> Start:
+    from hwsim.config.event_network import Network  # it loads SciPy, which other files do without
+
+    return Start(
+        Network,
+        "A network on the cores of an event-driven machine, whose spikes `hwsim events` prices: groups of neurons, the "
+        "cores that each is spread over, and who reaches whom. The spikes are a CSV file with the columns step, group "
+        "and neuron: a row for each spike, in the order of steps. `hwsim devices` lists the machines.",
+        {
+            "name": name,
+            "neurons": {
+                "input": {"count": 64, "cores": [0], "source": True},
+                "hidden": {"count": 256, "cores": [0, 1, 4, 8]},
+            },
+            "synapses": [{"from": "input", "to": "hidden"}, {"from": "hidden", "to": "hidden"}],
+        },
+        {},
+        ("hwsim validate {file}", "hwsim events loihi_like {file} spikes.csv"),
+    )
+
+
+KINDS = {
+    "experiment": experiment,
+    "study": study,
+    "device": device,
+    "periphery": periphery,
+    "machine": machine,
+    "network": network,
+}
 """The kinds of files that `hwsim new` writes."""
 
 

@@ -32,7 +32,10 @@ class Conductances(BaseModel, extra="forbid"):
 
 
 class Polynomial(BaseModel, extra="forbid"):
-    """A standard deviation as a polynomial of g / g_max; nowhere in the range of conductance may it be negative."""
+    """A standard deviation as a polynomial: σ(g) = c₀ + c₁ r + c₂ r² + …, with r = g / g_max.
+
+    Nowhere in the range of conductance may it be negative.
+    """
 
     coefficients: Annotated[
         list[ConductanceError], Field(min_length=1, description="of 1, r, r², … with r = g / g_max")
@@ -82,7 +85,7 @@ class Flicker(BaseModel, extra="forbid"):
 
 
 class Relative(BaseModel, extra="forbid"):
-    """White noise in proportion to the conductance."""
+    """White noise in proportion to the conductance: σ(g) = deviation_of_g × g."""
 
     law: Literal["relative"]
     deviation_of_g: Annotated[Amount, Field(description="σ / g")]
@@ -97,7 +100,7 @@ class Relative(BaseModel, extra="forbid"):
 
 
 class Additive(BaseModel, extra="forbid"):
-    """White noise of one size, whatever the conductance."""
+    """White noise of one size, whatever the conductance: σ = deviation_of_g_max × g_max."""
 
     law: Literal["additive"]
     deviation_of_g_max: Annotated[Amount, Field(description="σ / g_max")]

@@ -112,7 +112,7 @@ class Clock(BaseModel, extra="forbid"):
     energy: Annotated[Constant[Energy] | None, Field(description="of a cycle, busy or not")] = None
 
 
-class EventMachine(BaseModel, extra="forbid"):
+class EventMachine(BaseModel, extra="forbid", title="Event-driven machine"):
     """A machine whose cores work when spikes come, and whose costs are counts of events times constants.
 
     Attributes:

@@ -50,7 +50,7 @@ class Imperfect(Protocol):
     def noise(self) -> float: ...
 
 
-class Functions(BaseModel, extra="forbid"):
+class Functions(BaseModel, extra="forbid", title="Function circuits"):
     """Analog circuits for arithmetic on signals."""
 
     add: Annotated[AnalogUnit, Part("adders"), Field(description="sums, differences and biases")]

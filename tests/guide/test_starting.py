@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hwsim import documents
-from hwsim.config import experiment, grid, hardware, settings
+from hwsim.config import event_network, experiment, grid, hardware, settings, spike_file
 from hwsim.config.study import Study
 from hwsim.documents import Document
 from hwsim.errors import ConfigError, OutputError
@@ -31,6 +31,7 @@ LOADERS = {
     "machine": hardware.machine,
     "device": hardware.device,
     "periphery": hardware.periphery,
+    "network": event_network.network,
 }
 
 
@@ -50,7 +51,9 @@ def test_a_key_that_is_left_out_may_be_put_in_as_it_stands(kind: str) -> None:
     """One after another, each commented key with a value that is not to be filled in first."""
     lines = text_of(kind).splitlines()
     left_out = [number for number, line in enumerate(lines) if re.match(r" *# \w+: (?!.*…)", line[:30])]
-    assert len(left_out) > {"device": -1, "periphery": 3, "machine": 10, "experiment": 15, "study": 10}[kind]
+    assert (
+        len(left_out) > {"device": -1, "periphery": 3, "machine": 10, "experiment": 15, "study": 10, "network": 0}[kind]
+    )
     for number in left_out:
         if lines[number].lstrip("# ").startswith(("steps", "epochs", "keys", "zip")):
             continue  # one of them, not both
@@ -67,6 +70,7 @@ def test_every_key_has_a_comment_the_first_time_that_its_section_comes(kind: str
         if re.match(r" *(- )?\w+:", line) and " # " not in line and not before.strip().startswith("#")
     ]
     allowed = {"device": ["example"], "periphery": ["example"], "machine": ["mine", "bits", "time"], "experiment": []}
+    allowed["network"] = ["cores", "count", "input", "to"]
     allowed["study"] = ["training", "test", "references", "chips", "bits", "key", "values"]
     assert sorted({*bare}) == sorted(allowed[kind])
     assert max(len(line) for line in lines if "{value:" not in line) <= 120  # a constant stays on one line
@@ -112,6 +116,22 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(UnicodeEncodeError):
         starting.write("device", "mine", tmp_path / "mine.yaml")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_device_to_start_from_says_that_a_measurement_can_make_one() -> None:
+    head = " ".join(line.removeprefix("# ") for line in text_of("device").splitlines() if line.startswith("# "))
+    assert "examples/data_sheet.py fits a table" in head
+    root = Path(__file__).parents[2]
+    assert all((root / named).exists() for named in ("examples/data_sheet.py", "docs/own_device.md"))
+
+
+def test_a_network_to_start_from_takes_spikes_as_its_comment_says(tmp_path: Path) -> None:
+    (tmp_path / "spikes.csv").write_text("step,group,neuron\n0,input,3\n1,hidden,7\n", encoding="utf-8")
+    machine = hardware.event_driven(Document("machine", "loihi_like"))
+    net, found = event_network.placed(documents.parse(text_of("network"), "n.yaml"), machine)
+    (block,) = spike_file.blocks(tmp_path / "spikes.csv", net)
+    assert block.sum() == 2
+    assert found.core.size == 64 + 256
 
 
 @pytest.mark.parametrize("kind", ["experiment", "study"])
