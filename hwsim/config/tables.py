@@ -13,6 +13,14 @@ from hwsim.errors import ConfigError
 
 BLOCK = 200_000
 """Rows that are read at once."""
+_FOREIGN = {
+    **dict.fromkeys(("source", "src", "pre", "presynaptic"), "from"),
+    **dict.fromkeys(("target", "dest", "destination", "dst", "post", "postsynaptic"), "to"),
+    **dict.fromkeys(("t", "time", "timestep", "time_step"), "step"),
+    **dict.fromkeys(("population", "layer"), "group"),
+    **dict.fromkeys(("id", "index", "unit", "neuron_id", "sender", "senders"), "neuron"),
+}
+"""The column that is meant, by its name in tables of other tools."""
 
 
 def table(path: Path, columns: dict[str, str]) -> pd.DataFrame:
@@ -50,7 +58,9 @@ def _typed(path: Path, block: pd.DataFrame, columns: dict[str, str]) -> pd.DataF
     lacks = [name for name in columns if name not in block]
     if lacks:
         text = f"the column {lacks[0]!r} is missing; needed: {', '.join(columns)}; there: {', '.join(map(str, block))}"
-        raise documents.refuse([Problem(str(path), 1, 1, text)])
+        other = next((str(each) for each in block if _FOREIGN.get(str(each).strip().lower()) == lacks[0]), None)
+        hint = "" if other is None else f"; is it {other!r}? Call it {lacks[0]!r}"
+        raise documents.refuse([Problem(str(path), 1, 1, text + hint)])
     for name in (name for name, kind in columns.items() if kind == "int64"):
         wrong = block.index[~block[name].str.fullmatch(r" *[0-9]{1,15} *")]
         if len(wrong):

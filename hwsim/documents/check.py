@@ -80,7 +80,7 @@ def _problems(
     model: type[BaseModel], document: Document, error: ValidationError, absent: Mapping[str, str]
 ) -> list[Problem]:
     problems = []
-    meant = _meant(model, error)
+    meant = _meant(model, error, absent)
     for where, owner, item in _said(model, error):
         kind, value = item["type"], item.get("input")
         if kind == "extra_forbidden":
@@ -141,10 +141,12 @@ def _is_constant(value: Any) -> bool:
     return isinstance(value, dict) and "value" in value
 
 
-def _meant(model: type[BaseModel], error: ValidationError) -> set[Place]:
-    """The keys that were misspelt: they are not reported as missing as well."""
-    misspelt = ((where, owner) for where, owner, item in _said(model, error) if item["type"] == "extra_forbidden")
-    return {(*where[:-1], *nearest(str(where[-1]), _allowed(owner))) for where, owner in misspelt}
+def _meant(model: type[BaseModel], error: ValidationError, absent: Mapping[str, str]) -> set[Place]:
+    """The keys that were misspelt, or that a message names for another: they are not reported as missing as well."""
+    extra = [(where, owner) for where, owner, item in _said(model, error) if item["type"] == "extra_forbidden"]
+    misspelt = {(*where[:-1], *nearest(str(where[-1]), _allowed(owner))) for where, owner in extra}
+    named = {(*where[:-1], key) for where, _ in extra for key in re.findall("`(\\w+)`", absent.get(str(where[-1]), ""))}
+    return misspelt | named
 
 
 def _said(model: type[BaseModel], error: ValidationError) -> list[tuple[Place, type[BaseModel] | None, Any]]:

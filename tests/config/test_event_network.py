@@ -99,8 +99,41 @@ def test_a_network_that_is_wrong_is_refused(tmp_path: Path, old: str, new: str, 
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "{from: in, to: out}",
+            "{source: in, target: out}",
+            [
+                "6:6: unknown key 'source'; the group whose spikes are sent is `from`; allowed here: ",
+                "6:18: unknown key 'target'; the group that receives them is `to`; allowed here: ",
+            ],
+        ),
+        ("count: 5", "size: 5", ["4:9: unknown key 'size'; the number of neurons of a group is `count`; allowed "]),
+        ("to: out}", "to: out, weight: 1}", ["6:25: unknown key 'weight'; weights are not needed: "]),
+    ],
+)
+def test_keys_of_other_tools_are_told_what_they_are_here_and_nothing_is_missing_besides(
+    tmp_path: Path, old: str, new: str, said: list[str]
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        placed(written(tmp_path, NETWORK.replace(old, new, 1)))
+    lines = str(error.value).splitlines()
+    assert len(lines) == len(said)
+    assert all(text in line for text, line in zip(said, lines, strict=True))
+
+
+def test_validate_knows_a_network_by_its_keys(tmp_path: Path) -> None:
+    said = CliRunner().invoke(app, ["validate", str(written(tmp_path))])
+    assert (said.exit_code, said.stdout.rpartition(": ")[2]) == (0, "a valid network on cores two layers\n")
+    other = CliRunner().invoke(app, ["run", str(tmp_path / "network.yaml")])
+    assert "this is a network on cores, not an experiment; `hwsim events MACHINE" in str(other.exception)
+
+
+@pytest.mark.parametrize(
     ("pairs", "said"),
     [
+        ("source,target\n0,1\n", "is it 'source'? Call it 'from'"),
         ("from,to\n0,1\n0,5\n", "pairs.csv:3:1: to 5: out has the neurons 0 to 4"),
         ("from,to\n0,x\n", "pairs.csv:2:1: to 'x': must be a whole number, 0 or more"),
         ("from,too\n0,1\n", "pairs.csv:1:1: the column 'to' is missing; needed: from, to; there: from, too"),
