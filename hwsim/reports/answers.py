@@ -173,14 +173,16 @@ def _good_enough(run: Results) -> tuple[str, Tone]:
     other, beside, reached = whole[0], score[whole[0]], str(own)
     if own.is_accuracy:
         loss, bounds = difference(run, other, first), (NEAR, FAR)
+        words = f"{100 * NEAR:.0f} points below", f"{100 * FAR:.0f} points below"
         apart = f"{beyond(loss, 100, ' points', 'below', 'above')} {other}"
         sure = substrate.accuracy and substrate.accuracy.uncertainty
         if sure and substrate.chips > 1 and loss.known:
             reached = f"{sure.mean:.1%} on average"  # of which the difference is, not of medians
     else:
         loss, bounds = difference(run, first, other), (NEAR * beside.end, 2 * FAR * beside.end)
+        words = f"{NEAR:.0%} above", f"{2 * FAR:.0%} above"
         apart = f"{beyond(loss, 1, '', 'above', 'below')} {other}, which has {beside.end:.3g}"
-    said, tone = verdict(loss, *bounds)
+    said, tone = verdict(loss, *bounds, words)
     if doubt and tone != "bad":
         said, tone = "Undecided", "unsure"
     return f"{said}: it reaches {reached}, {apart}{doubt}.", tone
@@ -211,15 +213,23 @@ def difference(run: Results, first: str, second: str) -> Difference:
     return Difference(apart, apart, apart, known=False)
 
 
-def verdict(loss: Difference, near: float, far: float) -> tuple[str, Tone]:
-    """Whether a loss is small enough, as far as its interval decides: at most `near`, or at most `far`."""
+def verdict(loss: Difference, near: float, far: float, words: tuple[str, str]) -> tuple[str, Tone]:
+    """Whether a loss is small enough, as far as its interval decides: at most `near`, or at most `far`.
+
+    Args:
+        words: both bounds, for the sentence, such as `2 points below`.
+
+    >>> verdict(Difference(0.03, 0.01, 0.06), 0.02, 0.05, ("2 points below", "5 points below"))[0]
+    'Undecided between yes (at most 2 points below) and no (more than 5 points below)'
+    """
     names = ["Yes, on this task", "Nearly", "Not as it is"]
+    ranges = [f"(at most {words[0]})", f"(at most {words[1]})", f"(more than {words[1]})"]
     first, last = (0 if end <= near else 1 if end <= far else 2 for end in (loss.low, loss.high))
     if first == last:
         tones: tuple[Tone, ...] = ("good" if loss.known else "unsure", "unsure", "bad")
-        return names[first], tones[first]
-    between = {(0, 1): "yes and nearly", (1, 2): "nearly and no", (0, 2): "yes and no"}
-    return f"Undecided between {between[first, last]}", "unsure"
+        return f"{names[first]} {ranges[first]}", tones[first]
+    one, other = (f"{['yes', 'nearly', 'no'][each]} {ranges[each]}" for each in (first, last))
+    return f"Undecided between {one} and {other}", "unsure"
 
 
 def beyond(loss: Difference, scale: float, unit: str, more: str, less: str) -> str:
@@ -405,16 +415,29 @@ def _researcher(run: Results) -> Answer:
     if not alive and not unsure:
         text = f"None{where}: no rule makes {SURVIVES:.0%} of the best system’s progress."
         return Answer(question, text, tone, reasons)
-    parts = []
-    for names, one, several in (
-        (alive, f"survives{where}", f"survive{where}"),
-        (dead, "does not", "do not"),
-        (unsure, "is undecided", "are undecided"),
-    ):
-        if names:
-            parts.append(f"{_listed(_rule(judged, name) for name in names)} {one if len(names) == 1 else several}")
+    return Answer(question, _survivors(judged, alive, dead, unsure, where), tone, reasons)
+
+
+def _survivors(
+    judged: Mapping[str, SystemSummary], alive: list[str], dead: list[str], unsure: list[str], where: str
+) -> str:
+    """Which rules survive, which do not, and of which it is undecided: a sentence that says what surviving is."""
+    share = f"at least {SURVIVES:.0%} of the best system’s progress on the test"
+
+    def of(names: list[str], one: str, several: str) -> str:
+        return f"{_listed(_rule(judged, name) for name in names)} {one if len(names) == 1 else several}"
+
+    parts, here = [], where
+    if alive:
+        parts.append(of(alive, f"survives{where}: it makes {share}", f"survive{where}: each makes {share}"))
+        here = ""
+    if unsure:
+        may = "" if alive else f", and so {'makes' if len(unsure) == 1 else 'make'} {share},"
+        parts.append(f"whether {of(unsure, 'survives', 'survive')}{here}{may} is undecided")
+    if dead:
+        parts.append(of(dead, "does not", "do not"))
     text = "; ".join(parts)
-    return Answer(question, f"{text if alive else opening(text)}.", tone, reasons)
+    return f"{text if alive else opening(text)}."
 
 
 def _fate(

@@ -326,7 +326,9 @@ def _where_good(study: StudyFolder, system: str, measure: tuple[str, bool]) -> t
     subject = opening(system)
     if good is None:
         text = f"{subject} is at no point good enough"
-        text += ", as far as is decided" if unsure else ""
+        if unsure is not None:
+            where = f" {_spoken(unsure)}" if grid else ""
+            text = f"{subject} is at no point surely good enough; that is undecided{where}"
     elif good == [""]:
         text = f"{subject} is good enough" + (" at all points" if grid else "")
     else:
@@ -336,7 +338,7 @@ def _where_good(study: StudyFolder, system: str, measure: tuple[str, bool]) -> t
     if not known and tone == "good":
         tone = "unsure"
     learned = f", and better than {_untaught(study, name)}" if bar.get(system) else ""
-    reasons = [f"Good enough is {asked.text}{learned}" + (RESTS_ON if known else _NO_INTERVAL)]
+    reasons = [f"Good enough is {_needed(asked, name)}{learned}" + (RESTS_ON if known else _NO_INTERVAL)]
     stupid = {point: each._replace(fate=each.learned) for point, each in judged.items()}
     if (none := _region(study, stupid, goodness.BAD)) is not None:
         reasons.append(f"It is no better than that {_spoken(none) if grid else ''}".rstrip() + ".")
@@ -355,6 +357,13 @@ def _where_good(study: StudyFolder, system: str, measure: tuple[str, bool]) -> t
 RESTS_ON = ", with the whole 95 % interval."
 """What a judgement rests on, behind its criterion: paired differences, or means where the criterion is a level."""
 _NO_INTERVAL = "; there is one seed and one chip, so no interval."
+
+
+def _needed(asked: goodness.Criterion, name: str) -> str:
+    """What is good enough, with its article, such as `an accuracy at most 2 points below digital`."""
+    if asked.text.startswith("a "):
+        return asked.text
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {_said(name)} {asked.text}"
 
 
 def _untaught(study: StudyFolder, name: str) -> str:
@@ -460,10 +469,7 @@ def _researcher(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
         judged = {point: each for point, each in goodness.judge(values, system, asked, bar).items() if point in places}
         good, unsure = (_region(study, judged, fate) for fate in (goodness.GOOD, goodness.UNDECIDED))
         fates.append("good" if good == [""] else "unsure" if good or unsure else "bad")
-        where = "at no point" if good is None else _spoken(good)
-        if good is None and unsure is not None:
-            where = f"undecided {_spoken(unsure)}"
-        parts.append(f"{label} {where}")
+        parts.append(_survives(label, *(None if each is None else _spoken(each) for each in (good, unsure))))
         middles = part[_lost(part) == 0]["median"].dropna()
         reasons += (
             [f"{label}: {_number(name, middles.min())} to {_number(name, middles.max())}."] if len(middles) else []
@@ -471,8 +477,19 @@ def _researcher(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
         reasons += [lost] if lost else []
     tone: Tone = "bad" if set(fates) == {"bad"} else "good" if set(fates) == {"good"} else "unsure"
     learned = f", better than {_untaught(study, name)}" if bar else ""
-    reasons.append(f"To survive is to have {asked.text}{learned}{RESTS_ON}")
+    reasons.append(f"To survive is to have {_needed(asked, name)}{learned}{RESTS_ON}")
     return Answer(question, f"{opening('; '.join(parts))}.", tone, reasons)
+
+
+def _survives(label: str, good: str | None, unsure: str | None) -> str:
+    """Where a rule survives, and where that is undecided; None for nowhere.
+
+    >>> _survives("fpe (chip)", None, "up to 6 bits")
+    'whether fpe (chip) survives is undecided up to 6 bits'
+    """
+    if good is None:
+        return f"{label} survives at no point" if unsure is None else f"whether {label} survives is undecided {unsure}"
+    return f"{label} survives {good}" + ("" if unsure is None else f", which is undecided {unsure}")
 
 
 def _counted_lost(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:

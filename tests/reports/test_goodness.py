@@ -16,20 +16,22 @@ from hwsim.results import reaching
 from hwsim.results.reaching import Reaching, Target
 from hwsim.results.study_folder import StudyFolder
 
+POINTS = ("2 points", "5 points")
+
 
 @pytest.mark.parametrize(
     ("low", "high", "said", "tone"),
     [
-        (-0.01, 0.019, "Yes, on this task", "good"),
-        (0.021, 0.049, "Nearly", "unsure"),
-        (0.051, 0.2, "Not as it is", "bad"),
-        (0.01, 0.03, "Undecided between yes and nearly", "unsure"),
-        (0.03, 0.06, "Undecided between nearly and no", "unsure"),
-        (0.0, 0.06, "Undecided between yes and no", "unsure"),
+        (-0.01, 0.019, "Yes, on this task (at most 2 points)", "good"),
+        (0.021, 0.049, "Nearly (at most 5 points)", "unsure"),
+        (0.051, 0.2, "Not as it is (more than 5 points)", "bad"),
+        (0.01, 0.03, "Undecided between yes (at most 2 points) and nearly (at most 5 points)", "unsure"),
+        (0.03, 0.06, "Undecided between nearly (at most 5 points) and no (more than 5 points)", "unsure"),
+        (0.0, 0.06, "Undecided between yes (at most 2 points) and no (more than 5 points)", "unsure"),
     ],
 )
 def test_a_verdict_is_as_sure_as_its_interval(low: float, high: float, said: str, tone: str) -> None:
-    assert verdict(Difference((low + high) / 2, low, high), 0.02, 0.05) == (said, tone)
+    assert verdict(Difference((low + high) / 2, low, high), 0.02, 0.05, POINTS) == (said, tone)
 
 
 def test_what_is_reached_before_learning_takes_no_energy_to_compare() -> None:
@@ -41,8 +43,8 @@ def test_what_is_reached_before_learning_takes_no_energy_to_compare() -> None:
 
 
 def test_without_an_interval_nothing_is_good() -> None:
-    assert verdict(Difference(0.0, 0.0, 0.0, known=False), 0.02, 0.05)[1] == "unsure"
-    assert verdict(Difference(0.5, 0.5, 0.5, known=False), 0.02, 0.05)[1] == "bad"
+    assert verdict(Difference(0.0, 0.0, 0.0, known=False), 0.02, 0.05, POINTS)[1] == "unsure"
+    assert verdict(Difference(0.5, 0.5, 0.5, known=False), 0.02, 0.05, POINTS)[1] == "bad"
 
 
 def test_a_difference_stands_with_its_interval() -> None:
@@ -94,10 +96,10 @@ def test_a_study_says_from_where_on_and_where() -> None:
     physicist, _, researcher = trials.answers(made(lambda n, b: 0.0 if b >= 6 and n <= 0.002 else 0.3))
     assert physicist.text == "Chip is good enough from 6 bits on, where noise ≤ 0.2 %."
     assert physicist.reasons[0] == (
-        "Good enough is at most 2 points below digital, and better than the untrained network, with the whole 95 % "
-        "interval."
+        "Good enough is an accuracy at most 2 points below digital, and better than the untrained network, with the "
+        "whole 95 % interval."
     )
-    assert researcher.text == "Fpe (chip) from 6 bits on, where noise ≤ 0.2 %."
+    assert researcher.text == "Fpe (chip) survives from 6 bits on, where noise ≤ 0.2 %."
     assert physicist.tone == researcher.tone == "unsure"
 
 
@@ -113,7 +115,7 @@ def test_what_is_good_or_bad_at_all_points_is_coloured_so() -> None:
 def test_seeds_that_differ_much_leave_a_point_undecided() -> None:
     """The difference of means is below two points at 8 bits, its interval is not."""
     found = trials.answers(made(lambda n, b: 0.015 if b == 8 else 0.3, spread=0.02))[0]
-    assert found.text == "Chip is at no point good enough, as far as is decided."
+    assert found.text == "Chip is at no point surely good enough; that is undecided at 8 bits."
     assert found.tone == "unsure"
     assert any(line.startswith("Undecided at 8 bits") for line in found.reasons)
 
@@ -171,7 +173,7 @@ def test_what_is_no_better_than_a_constant_answer_is_not_good_enough_though_it_e
         physicist, _, researcher = trials.answers(with_constant(study, share))
         assert (physicist.text, physicist.tone) == ("Chip is at no point good enough.", "bad")
         assert physicist.reasons[1] == "It is no better than that at all points."
-        assert (researcher.text, researcher.tone) == ("Fpe (chip) at no point.", "bad")
+        assert (researcher.text, researcher.tone) == ("Fpe (chip) survives at no point.", "bad")
 
 
 def test_a_threshold_is_that_of_learning_where_that_is_the_later_one() -> None:
@@ -188,7 +190,7 @@ def test_a_threshold_is_that_of_learning_where_that_is_the_later_one() -> None:
 def test_what_may_be_no_better_than_a_constant_answer_is_undecided() -> None:
     study = made(lambda n, b: 0.0)
     physicist = trials.answers(with_constant(study, study.table["accuracy"].mean() - 0.001))[0]
-    assert physicist.text == "Chip is at no point good enough, as far as is decided."
+    assert physicist.text.startswith("Chip is at no point surely good enough; that is undecided at 4 bits, where ")
     assert physicist.tone == "unsure"
 
 
