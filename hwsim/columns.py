@@ -67,6 +67,7 @@ COLUMNS: dict[str, str] = {
             (f"energy_{part}_high_j", "its highest value, with all constants at the ends of their ranges"),
         )
     },
+    "training_step_sequences": "sequences of that training step",
     "assumed_fraction": "share of the training step's energy that depends on assumed constants",
     "peak_memory_bytes": "peak memory for one sequence",
     **{memory_column(kind): f"part of the peak: {kind}" for kind in CLASSES},
@@ -88,7 +89,7 @@ TEXTS = ("system", "rule", "machine", "status", "config_sha256", "error")
 WHOLES = ("seed", "chip")
 NUMBERS = tuple(name for name in COLUMNS if name not in (*TEXTS, *WHOLES, "non_finite"))
 
-BESIDE = ("constant_accuracy", "constant_loss")
+BESIDE = ("constant_accuracy", "constant_loss", "training_step_sequences")
 """Numbers that are no results of a system: they have no statistics and no differences."""
 
 REPORTED_AT_TESTS = ("horizon_fresh_steps", "horizon_frozen_steps")

@@ -174,6 +174,7 @@ class Costs:
             "inference_j_per_sequence": _per(shown, tested),
             "gradient_j_per_sequence": _per(learning, sequences) if detail else None,
             "training_step_j": step.energy if detail else None,
+            "sequences": sequences if detail else None,
             "run_j": run.energy,
             "inference_range_j_per_sequence": _range_per(shown, tested),
             "gradient_range_j_per_sequence": _range_per(learning, sequences) if detail else None,

@@ -15,6 +15,7 @@ from hwsim.printing import opening
 from hwsim.quantities import si
 from hwsim.reports import reached
 from hwsim.reports.efficiency import empty
+from hwsim.reports.per_step import step_of
 from hwsim.reports.reached import Question
 from hwsim.reports.tables import cosine, diverged, left_out, lost, lost_gradients, verdicts
 from hwsim.reports.untaught import said as constant_said
@@ -317,7 +318,7 @@ def _why_lost(system: SystemSummary) -> str:
 def _per_step(substrate: SystemSummary, reference: tuple[str, SystemSummary] | None) -> tuple[str, Tone]:
     """The energy of a training step, and the time of a sequence, beside the reference's."""
     joules, seconds = substrate.energy.training_step_j or 0.0, substrate.time.sequence_s
-    text = f"A training step takes {si(joules, 'J')}"
+    text = f"A {step_of(substrate.energy.sequences)} takes {si(joules, 'J')}"
     theirs = reference[1].energy.training_step_j if reference else None
     if reference is None or not theirs:
         return f"{text}.", ""

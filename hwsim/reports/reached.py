@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from hwsim.quantities import si
+from hwsim.reports.per_step import training_step
 from hwsim.reports.tables import NOTHING, Systems, Table, TableCell, TableRow
 from hwsim.results import reaching
 from hwsim.results.reaching import Reaching, Target, Tested
@@ -152,7 +153,8 @@ def _to_target(goal: Target, found: Mapping[str, Reaching], systems: Systems) ->
     rows.append(TableRow("peak memory", tuple(_spent(held, lambda value: si(value, "B"), None) for held in memory)))
     steps = [systems[name].energy.training_step_j for name in shown]
     rows.append(TableRow("energy / training step", tuple(_spent(step, lambda v: si(v, "J"), None) for step in steps)))
-    return Table(f"To reach {aim(goal)} on the test{why(goal)}", tuple(shown), tuple(rows), corner="it takes")
+    per = f"; its last row is per {training_step(systems)}"
+    return Table(f"To reach {aim(goal)} on the test{why(goal)}{per}", tuple(shown), tuple(rows), corner="it takes")
 
 
 def _for_budget(joules: float, of: str, found: Mapping[str, Tested | None], systems: Systems) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hwsim.quantities import si
+from hwsim.reports.per_step import training_step
 from hwsim.reports.tables import NOTHING, Systems, Table, TableCell, TableRow
 from hwsim.results.summary import Spiking
 
@@ -14,7 +15,9 @@ def spiking(systems: Systems) -> Table | None:
         return None
     columns = [_cells(each) for each in found.values()]
     rows = tuple(TableRow(label, tuple(cells[label] for cells in columns)) for label in columns[0])
-    return Table("Spikes per inference, mean over test sequences and chips", tuple(found), rows)
+    step = training_step({name: systems[name] for name in found})
+    title = f"Spikes per inference of one sequence, mean over test sequences and chips; a learning step is a {step}"
+    return Table(title, tuple(found), rows)
 
 
 def remarks(systems: Systems) -> list[str]:

@@ -11,6 +11,7 @@ from hwsim.accounts.energy import LEAKAGE
 from hwsim.accounts.memory import CLASSES
 from hwsim.quantities import Origin, si
 from hwsim.records import PURPOSES
+from hwsim.reports.per_step import per_what, step_of, training_step
 from hwsim.results.summary import (
     Against,
     Alignment,
@@ -82,7 +83,11 @@ def printable(table: Table) -> RichTable:
 
 
 def systems(systems: Systems, title: str = "Systems side by side (× is the ratio to the first)") -> Table:
-    """The systems side by side, a row per quantity; ratios to the first system are in parentheses."""
+    """The systems side by side, a row per quantity; ratios to the first system are in parentheses.
+
+    Args:
+        title: to it is added what energies are per.
+    """
     first = next(iter(systems.values()))
     rows: list[TableRow] = []
 
@@ -141,19 +146,26 @@ def systems(systems: Systems, title: str = "Systems side by side (× is the rati
     row("time / sequence", lambda s: s.time.sequence_s or None, lambda v: si(v, "s"), ratio=True)
     row("writes / device", lambda s: s.weights and s.weights.writes_per_device, lambda v: f"{v:.3g}")
     row("saturated", lambda s: s.signal_health and s.signal_health.saturation_rate, lambda v: f"{v:.2%}")
-    return Table(title, tuple(systems), tuple(rows))
+    return Table(f"{title}; {per_what(systems)}", tuple(systems), tuple(rows))
 
 
 def energy(systems: Systems) -> Table:
     """Energy of one training step, or of one gradient if there is no training, by purpose."""
     parts = {name: system.energy.by_purpose for name, system in systems.items()}
-    return _breakdown("Energy of a training step, by purpose", "purpose", (*PURPOSES, LEAKAGE), parts, "J")
+    title = f"Energy of a {training_step(systems)}, by purpose"
+    return _breakdown(title, "purpose", (*PURPOSES, LEAKAGE), parts, "J", {each: _total(parts[each]) for each in parts})
 
 
 def memory(systems: Systems) -> Table:
-    """Memory at its peak, by class."""
+    """Memory at its peak, by class.
+
+    Each class is rounded up to whole bytes, and so is the peak. The last row is the peak, which a sum of the rounded
+    classes would miss by some bytes.
+    """
     parts = {name: system.memory.peak_by_class for name, system in systems.items()}
-    return _breakdown("Memory at its peak, by class", "class", CLASSES, parts, "B")
+    peaks = {name: system.memory.peak_bytes for name, system in systems.items()}
+    title = "Memory at its peak, by class; each number is rounded"
+    return _breakdown(title, "class", CLASSES, parts, "B", peaks)
 
 
 def constants(name: str, system: SystemSummary) -> Table:
@@ -167,7 +179,7 @@ def constants(name: str, system: SystemSummary) -> Table:
     known = [any(row.cells[column] != NOTHING for row in rows) for column in range(5)]
     columns = ("energy", "share", "lowest", "highest", "value")
     return Table(
-        f"Constants of {name}, by what they contribute to a training step",
+        f"Constants of {name}, by what they contribute to a {step_of(system.energy.sequences)}",
         tuple(column for column, filled in zip(columns, known, strict=True) if filled),
         tuple(
             TableRow(row.label, tuple(cell for cell, filled in zip(row.cells, known, strict=True) if filled))
@@ -371,9 +383,13 @@ def _reported(value: float | None, start: float | None) -> TableCell:
 
 
 def _breakdown(
-    title: str, corner: str, order: Iterable[str], breakdowns: Mapping[str, Mapping[str, float | None]], unit: str
+    title: str,
+    corner: str,
+    order: Iterable[str],
+    breakdowns: Mapping[str, Mapping[str, float | None]],
+    unit: str,
+    totals: Mapping[str, float | None],
 ) -> Table:
-    totals = {name: _total(parts) for name, parts in breakdowns.items()}
     rows = []
     for key in order:
         if any(key in parts for parts in breakdowns.values()):

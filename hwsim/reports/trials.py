@@ -17,6 +17,7 @@ from hwsim.printing import opening
 from hwsim.quantities import si
 from hwsim.reports import goodness
 from hwsim.reports.answers import Answer, Tone
+from hwsim.reports.per_step import step_of
 from hwsim.reports.plus_minus import plus_minus
 from hwsim.reports.region import GridAxis, Point, region
 from hwsim.reports.tables import NOT_FINITE, NOTHING, Table, TableCell, TableRow
@@ -112,6 +113,13 @@ def drawn(study: StudyFolder) -> list[FigureOptions]:
     return figures
 
 
+def training_step(study: StudyFolder) -> str:
+    """The training step of a study's trials, with its sequences if they are as many in all trials."""
+    column = "training_step_sequences"
+    known = set[float]() if column not in study.table else {*study.table[column].dropna()}
+    return step_of(int(known.pop()) if len(known) == 1 else None)
+
+
 def _pivot(study: StudyFolder, quantity: str, figure: FigureOptions | None) -> Table:
     words = Vocabulary() if figure is None else Vocabulary(figure.names, figure.units)
     mean = figure is not None and figure.center == "mean" and "mean" in study.summary
@@ -133,7 +141,8 @@ def _pivot(study: StudyFolder, quantity: str, figure: FigureOptions | None) -> T
     what = opening(figure.y_label if figure is not None and figure.y_label else words.column(quantity))
     heads = (*map(words.column, varied[1:]), *(words.value(across, name) for name in columns))
     corner = words.column(varied[0]) if varied else ""
-    title = f"{what}: {middle} over chips and seeds"
+    per = f", per {training_step(study)}" if quantity.startswith("energy_training_step") else ""
+    title = f"{what}{per}: {middle} over chips and seeds".replace(" per training step, per ", " per ")
     return Table(title, heads, tuple(rows), corner=corner, keys=len(varied[1:]))
 
 
@@ -262,7 +271,8 @@ def medians(study: StudyFolder) -> Table:
         cells = (_cell(name, values["median"].get(name), _lost(values).get(name, 0)) for name in shown)
         rows.append(TableRow(system, (*point, *cells)))
     columns = (*varied, *(_said(name) for name in shown))
-    return Table("Medians over chips and seeds", columns, tuple(rows), corner="system")
+    title = f"Medians over chips and seeds; inference and gradient are of one sequence, a {training_step(study)}"
+    return Table(title, columns, tuple(rows), corner="system")
 
 
 def spreads(study: StudyFolder) -> Iterator[Table]:
@@ -327,8 +337,8 @@ def _where_good(study: StudyFolder, system: str, measure: tuple[str, bool]) -> t
     if good is None:
         text = f"{subject} is at no point good enough"
         if unsure is not None:
-            where = f" {_spoken(unsure)}" if grid else ""
-            text = f"{subject} is at no point surely good enough; that is undecided{where}"
+            place = f" {_spoken(unsure)}" if grid else ""
+            text = f"{subject} is at no point surely good enough; that is undecided{place}"
     elif good == [""]:
         text = f"{subject} is good enough" + (" at all points" if grid else "")
     else:
@@ -431,7 +441,7 @@ def _architect(study: StudyFolder, reached: Table | None) -> Answer:
         f"The least is that of {least['system']}{_where(study, least)}.",
         f"The most is that of {most['system']}{_where(study, most)}.",
     ]
-    text = f"A training step takes {si(least['median'], 'J')} to {si(most['median'], 'J')}."
+    text = f"A {training_step(study)} takes {si(least['median'], 'J')} to {si(most['median'], 'J')}."
     for quantity, what, unit in (("peak_memory_bytes", "Memory", "B"), ("time_sequence_s", "A sequence", "s")):
         values = study.summary[study.summary.quantity == quantity]["median"].dropna()
         if len(values) and values.max() > 0:

@@ -275,6 +275,10 @@ class Energy(SummaryPart):
     inference_j_per_sequence: Known = Field(description="Inference, per sequence of the last test.")
     gradient_j_per_sequence: Known = Field(description="The gradient, per sequence.")
     training_step_j: Known = Field(description="One training step, for its whole batch.")
+    sequences: int | None = Field(
+        None,
+        description="Sequences of that step; null if no step was recorded, absent from folders of earlier programs.",
+    )
     run_j: Known = Field(description="The whole run, with tests and the first programming.")
     inference_range_j_per_sequence: EnergyRange
     gradient_range_j_per_sequence: EnergyRange

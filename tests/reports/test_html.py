@@ -373,7 +373,7 @@ def test_a_study_has_a_page(study: Path) -> None:
         "2 of 5 rows contain something that is not finite",
         "Substrate is good enough at bits 8.",
         "It does best at bits 8: 80.0%.",
-        "A training step takes 1 nJ to 2 nJ.",
+        "A training step of a whole batch takes 1 nJ to 2 nJ.",
     ):
         assert said in page, said
 

@@ -205,7 +205,8 @@ def test_energy_is_broken_down_by_purpose() -> None:
 
 
 def test_memory_is_broken_down_by_class() -> None:
-    rows = cells(tables.memory(summary(system(), system(memory={"peak_by_class": {"tape": 1000000}})).systems))
+    other = system(memory={"peak_bytes": 1000000, "peak_by_class": {"tape": 1000000}})
+    rows = cells(tables.memory(summary(system(), other).systems))
     assert rows == {
         "weights": ["30 kB  87%", "-"],
         "state": ["4.57 kB  13%", "-"],

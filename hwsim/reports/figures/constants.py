@@ -8,6 +8,7 @@ from typing import Any
 from hwsim.accounts.energy import TIMES
 from hwsim.quantities import si
 from hwsim.reports.figures.canvas import INK, PALETTE, PAPER, Drawing, canvas, drawing, quantities, shortened
+from hwsim.reports.per_step import step_of
 from hwsim.reports.tables import KnownContribution, contributions
 from hwsim.results.summary import SystemSummary
 
@@ -65,7 +66,8 @@ def constants(name: str, system: SystemSummary) -> Drawing | None:
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x")
         quantities(axes.xaxis, "J")
-        axes.set_xlabel("energy of a training step" if ranged else "part of a training step’s energy", color=INK)
+        step = step_of(system.energy.sequences)
+        axes.set_xlabel(f"energy of a {step}" if ranged else f"part of the energy of a {step}", color=INK)
         _legend(figure, axes)
         return drawing(figure, "constants", _heading(name, system, parts, total, ranged), _caption(ranged))
 

@@ -18,6 +18,7 @@ from hwsim.reports.figures.canvas import (
     legend,
     quantities,
 )
+from hwsim.reports.per_step import training_step
 from hwsim.reports.tables import Systems
 
 
@@ -54,18 +55,18 @@ def purposes(systems: Systems) -> Drawing | None:
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.grid(axis="x")
         quantities(axes.xaxis, "J", log=True)
-        axes.set_xlabel("energy of one training step")
+        axes.set_xlabel(f"energy of a {training_step(systems)}")
         legend(figure, axes)
         return drawing(
             figure,
             "purposes",
-            _heading(breakdowns),
+            _heading(breakdowns, training_step(systems)),
             "Each mark is a system; the axis is logarithmic, so one division is ten times the energy. "
             "What a system does not do has no mark.",
         )
 
 
-def _heading(breakdowns: Mapping[str, Mapping[str, float | None]]) -> str:
+def _heading(breakdowns: Mapping[str, Mapping[str, float | None]], step: str) -> str:
     """The purpose that takes most, for the first system whose energies are all known."""
     for name, parts in breakdowns.items():
         known = {key: value for key, value in parts.items() if value is not None}
@@ -73,5 +74,5 @@ def _heading(breakdowns: Mapping[str, Mapping[str, float | None]]) -> str:
             most = max(known, key=lambda key: known[key])
             whole = sum(known.values())
             share = f"{known[most] / whole:.0%} of the {si(whole, 'J')}"
-            return f"{most[0].upper()}{most[1:]} takes {share} that {name} spends on a training step"
-    return "Energy of a training step, by purpose, as far as it is known"
+            return f"{most[0].upper()}{most[1:]} takes {share} that {name} spends on a {step}"
+    return f"Energy of a {step}, by purpose, as far as it is known"

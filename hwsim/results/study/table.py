@@ -115,6 +115,7 @@ def _of_system(system: Fields) -> Fields:
         "machine": system["machine"],
         **{each["name"]: _worst(each["value"]) for each in system["diagnostics"] if each["name"] in REPORTED},
         **_energies(energy),
+        "training_step_sequences": energy.get("sequences"),
         "assumed_fraction": energy["assumed_fraction"],
         "peak_memory_bytes": memory["peak_bytes"],
         "most_learning_state_bytes": memory.get("most_by_class", {}).get(LEARNING),
