@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from hwsim import cells, documents, learning, tasks
 from hwsim.config import hardware
+from hwsim.documents import Document
 from hwsim.errors import ConfigError
 from hwsim.learning import optimizers, updates
 
@@ -76,13 +77,19 @@ def named(name: str) -> list[Choice]:
         ConfigError: nothing has that name; the message suggests the nearest one.
     """
     if name.endswith((".yaml", ".yml")):
-        kind = hardware.kind_of(documents.read(name))
-        where = f"{kind if kind in ('device', 'periphery', 'neuron') else 'machine'}: FILE"
-        return [Choice(where, name, _line(opening(Path(name))), Path(name))]
+        document = documents.read(name)
+        text = _line(opening(Path(name))) or description(document)
+        return [Choice(f"{hardware.kind_of(document)}: FILE", name, text, Path(name))]
     matches = [choice for choice in choices() if choice.name == name]
     if not matches:
         raise ConfigError(documents.unknown("name", name, sorted({choice.name for choice in choices()})))
     return matches
+
+
+def description(document: Document) -> str:
+    """What a data sheet, a periphery, a neuron or a machine says that it is; empty if it does not say it."""
+    what = document.data.get("what") if isinstance(document.data, dict) else None
+    return what if isinstance(what, str) else ""
 
 
 def opening(path: Path) -> str:

@@ -47,7 +47,8 @@ def _rows(document: Document, place: Place, sources: dict[str, str]) -> Iterator
         data = data[step]
     if isinstance(data, dict) and "value" in data:
         yield _row(place, data["value"], data, sources)
-    elif isinstance(data, dict) and ("source" in data or "because" in data):  # one origin for several numbers
+    elif isinstance(data, dict) and any(isinstance(data.get(key), str) for key in ("source", "because")):
+        # one origin for several numbers
         for key, value in data.items():
             if isinstance(value, dict):
                 yield from _rows(document, (*place, key), sources)

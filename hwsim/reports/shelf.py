@@ -13,7 +13,7 @@ from rich.text import Text
 
 from hwsim import documents
 from hwsim.config import hardware
-from hwsim.guide.choices import Choice
+from hwsim.guide.choices import Choice, description
 from hwsim.guide.constants import ListedConstant, constants
 from hwsim.guide.entries import Entry
 from hwsim.guide.keys import Section, sections
@@ -50,7 +50,7 @@ def detail(choice: Choice, console: Terminal) -> None:
     elif not choice.where.startswith(("device", "machine")):
         console.print(choice.origin.read_text(encoding="utf-8"), end="", highlight=False, soft_wrap=True)
     else:
-        _constants(choice.origin, console)
+        _constants(choice, choice.origin, console)
 
 
 def meanings(found: Meanings, console: Terminal) -> None:
@@ -210,8 +210,12 @@ def column(found: ColumnOfTable, console: Terminal) -> None:
     console.print(Text.assemble((found.name, "bold"), f" (column of {found.tables}): {found.text}"), soft_wrap=True)
 
 
-def _constants(path: Path, console: Terminal) -> None:
-    document = hardware.inherited(documents.read(path))
+def _constants(choice: Choice, path: Path, console: Terminal) -> None:
+    folder = "devices" if choice.where.startswith("device") else "configs/hardware"
+    document = hardware.inherited(documents.read(path), folder)
+    what = description(document)
+    if what and what != choice.text:
+        console.print(Padding(what, (0, 0, 0, 1)))
     rows = constants(document, document.data.get("sources", {}))
     table = Table(Column("constant", overflow="fold"), "value", "source")
     for row in rows:

@@ -185,7 +185,7 @@ def constants(name: str, system: SystemSummary) -> Table:
             TableRow(row.label, tuple(cell for cell, filled in zip(row.cells, known, strict=True) if filled))
             for row in rows
         ),
-        corner="constant",
+        corner="constant, or product of constants",
     )
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from hwsim.cli import app
 from hwsim.config import hardware
 from hwsim.guide import entries, kinds
 from hwsim.guide.law_sources import law_of, shipped_laws
@@ -109,3 +112,37 @@ def test_titles_are_unique_and_every_law_of_a_shipped_sheet_has_its_sources() ->
         sheets = [shipped for section in found.below for shipped in shipped_laws(section, place)]
         assert sorted(shipped.sheet for shipped in sheets) == hardware.names("devices")
         assert all(shipped.sources for shipped in sheets)
+
+
+SHEET = """\
+name: mine
+what: hafnium oxide, 100 nm
+sources: {x: a notebook}
+conductance: {min: {value: 1 uS, source: x}, max: {value: 2 uS, source: x}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "then"),
+    [
+        (SHEET, "d.yaml (device: FILE): hafnium oxide, 100 nm", "conductance.min"),
+        (f"# A device of ours.\n{SHEET}", "d.yaml (device: FILE): A device of ours", "hafnium oxide, 100 nm"),
+        ("like: pcm_hermes_14nm\nwhat: ours\n", "d.yaml (device: FILE): ours", "conductance.min"),
+        (
+            "neurons: {a: {count: 1, cores: [0], source: true}}\nsynapses: []\n",
+            "d.yaml (network on cores: FILE)",
+            "count",
+        ),
+    ],
+)
+def test_a_file_of_ones_own_is_shown_with_its_description(
+    text: str, first: str, then: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    Path("d.yaml").write_text(text, encoding="utf-8")
+    shown = CliRunner().invoke(app, ["devices", "d.yaml"])
+    assert shown.exit_code == 0
+    line, rest = shown.stdout.split("\n", 1)
+    assert line.startswith(first)
+    assert then in rest

@@ -7,7 +7,7 @@ from typing import Any
 
 from hwsim.accounts.energy import TIMES
 from hwsim.quantities import si
-from hwsim.reports.figures.canvas import INK, PALETTE, PAPER, Drawing, canvas, drawing, quantities, shortened
+from hwsim.reports.figures.canvas import INK, PALETTE, PAPER, Drawing, canvas, drawing, opening, quantities, shortened
 from hwsim.reports.per_step import step_of
 from hwsim.reports.tables import KnownContribution, contributions
 from hwsim.results.summary import SystemSummary
@@ -77,6 +77,16 @@ def _behind_the_machine(name: str) -> str:
     return TIMES.join(key.rpartition("machine.")[2] for key in name.split(TIMES))
 
 
+def named(name: str) -> str:
+    """A constant, or a product of several, in words; keys as they stand in their machine.
+
+    >>> named("machine.periphery.output × machine.parts.tiles.time × machine.parts.tiles.scale.power")
+    'the product of the constants periphery.output, parts.tiles.time and parts.tiles.scale.power'
+    """
+    *most, last = _behind_the_machine(name).split(TIMES)
+    return f"the product of the constants {', '.join(most)} and {last}" if most else f"the constant {last}"
+
+
 def _reach(part: KnownContribution, total: float) -> tuple[float, float]:
     low = part.energy if part.low is None else part.low
     high = part.energy if part.high is None else part.high
@@ -98,9 +108,9 @@ def _heading(
     if ranged:
         most = max(parts, key=lambda constant: parts[constant].swing)
         low, high = _reach(parts[most], total)
-        return f"Most hangs on the constant {most}: {si(low, 'J')} to {si(high, 'J')}{rests}"
+        return f"Most hangs on {named(most)}: {si(low, 'J')} to {si(high, 'J')}{rests}"
     most = next(iter(parts))
-    return f"The constant {most} makes {parts[most].energy / total:.0%} of the total{rests}"
+    return f"{opening(named(most))} makes {parts[most].energy / total:.0%} of the total{rests}"
 
 
 def _caption(ranged: bool) -> str:
