@@ -30,6 +30,7 @@ from hwsim.reports.figures.membranes import membranes
 from hwsim.reports.figures.memory import memory
 from hwsim.reports.figures.purposes import purposes
 from hwsim.reports.figures.raster import raster
+from hwsim.reports.figures.recorded import spiking as fired
 from hwsim.reports.figures.timeline import timeline
 from hwsim.reports.reached import Question
 from hwsim.reports.tables import Table
@@ -123,9 +124,8 @@ def _spikes(run: RunFolder) -> PageSection:
     """The table and the figures of spikes, of networks that spike."""
     table = spiking.spiking(run.systems)
     sheets = [] if table is None else [Sheet(table, note=" ".join(spiking.remarks(run.systems)), sortable=False)]
-    return PageSection(
-        "spiking", "Spikes", tables=sheets, drawings=_drawn(raster(run), membranes(run), event_cores(run))
-    )
+    each = (draw(run, system) for system in fired(run) for draw in (raster, membranes))
+    return PageSection("spiking", "Spikes", tables=sheets, drawings=[*_drawn(*each), *event_cores(run)])
 
 
 def _reached(

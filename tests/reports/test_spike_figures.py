@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,11 +16,12 @@ from conftest import close
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
-from run_folders import Folders
+from run_folders import Folders, changed
 
 from hwsim.quantities import si
+from hwsim.reports import html
 from hwsim.reports.figures import canvas, membranes, raster
-from hwsim.reports.figures.recorded import recorded
+from hwsim.reports.figures.recorded import recorded, spiking
 from hwsim.results.run_folder import RunFolder
 
 
@@ -181,6 +183,27 @@ def test_what_does_not_spike_has_no_such_figures(folders: Folders) -> None:
     assert recorded(run) is None
     assert raster.raster(run) is None
     assert membranes.membranes(run) is None
+
+
+def test_each_of_several_systems_that_spike_has_figures_of_its_own(folders: Folders, figures: list[Figure]) -> None:
+    run = folders("spiking")
+    other = "exact <e-prop>"
+    two = changed(run, lambda systems: systems.update({other: copy.deepcopy(systems["substrate"])}))
+    silent = run.spikes[run.spikes.step > 2].assign(system=other)  # it fires less
+    two.__dict__["spikes"] = pd.concat([run.spikes, silent])
+    two.__dict__["traces"] = pd.concat([run.traces, run.traces.assign(system=other)])
+    assert spiking(two) == ["substrate", other]
+    drawn = {drawing.name: drawing for section in html.run_sections(two) for drawing in section.drawings}
+    for name in ("raster", "membranes", "cores"):
+        first, second = drawn[name], drawn[f"{name}-exact-e-prop-"]
+        assert first.caption.replace("substrate", other) == second.caption or name == "raster"
+        assert f"of {other}" in (second.heading if name == "raster" else second.caption)
+        assert "substrate" not in second.heading + second.caption
+    rasters = [figure for figure in figures if figure.axes[0].get_title("left").startswith("layer 1: ")]
+    counted = [heights(figure.axes[2]).sum() for figure in rasters]
+    first_sequence = run.spikes.sequence == run.spikes.sequence.min()
+    assert counted == [first_sequence.sum(), (first_sequence & (run.spikes.step > 2)).sum()]
+    assert counted[1] < counted[0]
 
 
 def test_the_page_of_a_run_shows_them(page: Callable[[str], str]) -> None:

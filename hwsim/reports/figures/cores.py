@@ -14,6 +14,7 @@ from matplotlib.transforms import Affine2D
 
 from hwsim.accounts.contention import Mesh
 from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, PAPER, RULE, Drawing, canvas, drawing
+from hwsim.reports.figures.recorded import named
 from hwsim.results.run_folder import RunFolder
 from hwsim.units.event_cores import MeshOptions
 
@@ -33,22 +34,24 @@ _DARK = 0.55
 """Opacity from which numbers in a core are as light as paper."""
 
 
-def event_cores(run: RunFolder) -> Drawing | None:
-    """Spikes by core of the first system whose spikes were put on an event-driven machine; None if none was."""
-    for system, found in run.systems.items():
-        on = found.spiking and found.spiking.on_event_cores
-        if on:
-            of = MeshOptions.model_validate(run.config["event_driven"]["machine"].get("mesh", {}))
-            mesh = Mesh(of.width, of.height, of.cores_per_tile)
-            what = (
-                f"Spikes of {system} in an inference, on average over test sequences and chips, by the core that the "
-                "neurons would stand on; outputs of a layer that go on to the next one are among them."
-            )
-            return cores(dict(enumerate(on.spikes_per_core)), mesh, on.machine, what)
-    return None
+def event_cores(run: RunFolder) -> list[Drawing]:
+    """Spikes by core of each system whose spikes were put on an event-driven machine."""
+    found = {name: each.spiking.on_event_cores for name, each in run.systems.items() if each.spiking is not None}
+    placed, drawings = {name: on for name, on in found.items() if on is not None}, []
+    for system, on in placed.items():
+        of = MeshOptions.model_validate(run.config["event_driven"]["machine"].get("mesh", {}))
+        mesh = Mesh(of.width, of.height, of.cores_per_tile)
+        what = (
+            f"Spikes of {system} in an inference, on average over test sequences and chips, by the core that the "
+            "neurons would stand on; outputs of a layer that go on to the next one are among them."
+        )
+        name = named("cores", system, list(placed))
+        drawn = cores(dict(enumerate(on.spikes_per_core)), mesh, on.machine, what, name)
+        drawings += [] if drawn is None else [drawn]
+    return drawings
 
 
-def cores(spikes: Mapping[int, float], mesh: Mesh, machine: str, what: str) -> Drawing | None:
+def cores(spikes: Mapping[int, float], mesh: Mesh, machine: str, what: str, name: str = "cores") -> Drawing | None:
     """Spikes by the core that the neurons which fired stand on.
 
     Args:
@@ -56,6 +59,7 @@ def cores(spikes: Mapping[int, float], mesh: Mesh, machine: str, what: str) -> D
         mesh: the tiles of the machine.
         machine: its name.
         what: which spikes they are, as a sentence.
+        name: that of the figure.
 
     Returns:
         The figure; None if no core has neurons.
@@ -66,7 +70,7 @@ def cores(spikes: Mapping[int, float], mesh: Mesh, machine: str, what: str) -> D
     if len(spikes) <= BARS:
         with canvas(50 + _BAR * len(spikes), _NARROW) as figure:
             _bars(figure.subplots(), spikes)
-            return drawing(figure, "cores", heading, f"{what} Cores without neurons are left out.")
+            return drawing(figure, name, heading, f"{what} Cores without neurons are left out.")
     shown = _part(spikes, mesh)
     across, down = shown[1] - shown[0], shown[3] - shown[2]
     columns = ceil(sqrt(mesh.cores_per_tile))
@@ -78,7 +82,7 @@ def cores(spikes: Mapping[int, float], mesh: Mesh, machine: str, what: str) -> D
         said += f"{_number(max(spikes.values()))}, an empty one none."
         if across * down < mesh.width * mesh.height:
             said += f" Of {mesh.width} × {mesh.height} tiles those around the cores with neurons are shown."
-        return drawing(figure, "cores", heading, said, wide=not narrow)
+        return drawing(figure, name, heading, said, wide=not narrow)
 
 
 def _heading(spikes: Mapping[int, float], machine: str) -> str:

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from hwsim.reports.figures.canvas import INK, PALETTE, Drawing, canvas, drawing, quantities
-from hwsim.reports.figures.recorded import Recorded, recorded
+from hwsim.reports.figures.recorded import Recorded, named, recorded, spiking
 from hwsim.results.run_folder import RunFolder
 
 MEMBRANE, THRESHOLD, TRACE = "membrane", "threshold", "trace"
@@ -29,9 +29,13 @@ _SYMBOLS = {"volt": "V", "amp": "A", "ampere": "A"}
 _COLOURS = {MEMBRANE: PALETTE["blue"], THRESHOLD: PALETTE["orange"], TRACE: PALETTE["green"]}
 
 
-def membranes(run: RunFolder) -> Drawing | None:
-    """Membranes of the neurons that fire most, in the sequence of the raster; None if none was recorded."""
-    seen = recorded(run)
+def membranes(run: RunFolder, system: str | None = None) -> Drawing | None:
+    """Membranes of the neurons that fire most, in the sequence of the raster; None if none was recorded.
+
+    Args:
+        system: by default the first that spikes.
+    """
+    seen = recorded(run, system)
     if seen is None or seen.traces.empty:
         return None
     chosen, traced = _chosen(seen), bool((seen.traces.quantity == TRACE).any())
@@ -55,7 +59,8 @@ def membranes(run: RunFolder) -> Drawing | None:
             axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
             axes.set_xlabel("step of the sequence")
         _legend(figure, seen)
-        return drawing(figure, "membranes", _heading(seen, chosen), _caption(seen, chosen, traced), wide=True)
+        name = named("membranes", seen.system, spiking(run))
+        return drawing(figure, name, _heading(seen, chosen), _caption(seen, chosen, traced), wide=True)
 
 
 def _units(config: Mapping[str, Any]) -> dict[str, str]:

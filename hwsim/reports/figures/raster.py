@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from hwsim.quantities import si
 from hwsim.records import INFERENCE
 from hwsim.reports.figures.canvas import INK, MUTED, PALETTE, Drawing, canvas, drawing, quantities
-from hwsim.reports.figures.recorded import Recorded, StepEnergy, recorded, step_energy
+from hwsim.reports.figures.recorded import Recorded, StepEnergy, named, recorded, spiking, step_energy
 from hwsim.reports.figures.timeline import COLOURS
 from hwsim.results.run_folder import RunFolder
 
@@ -45,9 +45,13 @@ class Panel(NamedTuple):
     every: int
 
 
-def raster(run: RunFolder) -> Drawing | None:
-    """Spikes of one sequence, layer above layer, with spikes and energy of each step; None if no unit fires."""
-    seen = recorded(run)
+def raster(run: RunFolder, system: str | None = None) -> Drawing | None:
+    """Spikes of one sequence, layer above layer, with spikes and energy of each step; None if no unit fires.
+
+    Args:
+        system: by default the first that spikes.
+    """
+    seen = recorded(run, system)
     if seen is None:
         return None
     spent = step_energy(run, seen)
@@ -61,7 +65,8 @@ def raster(run: RunFolder) -> Drawing | None:
         for (title, joules), each in zip(below.items(), axes[len(layers) + 1 :], strict=True):
             _energies(each, title, joules)
         _steps(figure, axes, seen)
-        return drawing(figure, "raster", _heading(seen), _caption(run, seen, spent, layers), wide=True)
+        name = named("raster", seen.system, spiking(run))
+        return drawing(figure, name, _heading(seen), _caption(run, seen, spent, layers), wide=True)
 
 
 def _panels(seen: Recorded) -> dict[str, Panel]:

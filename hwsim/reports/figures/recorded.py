@@ -1,7 +1,8 @@
-"""What a run recorded of the spikes of one sequence: of the first system whose units fire, on its first chip."""
+"""What a run recorded of the spikes of one sequence: of each system whose units fire, on its first chip."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -58,13 +59,32 @@ class Recorded(NamedTuple):
         return [(float(step - 0.5 + (place + 0.5) * share), float(share)) for step, share, place in parts]
 
 
-def recorded(run: RunFolder) -> Recorded | None:
-    """The first sequence of the first system whose spikes were recorded; None if no unit fires."""
-    spikes, traces = run.spikes, run.traces
-    named = {*traces.system, *spikes.system}  # a network that is silent has membranes all the same
-    system = next((name for name in run.systems if name in named), None)
-    if system is None:
+def spiking(run: RunFolder) -> list[str]:
+    """The systems whose spikes were recorded, in the order of the run."""
+    named = {*run.traces.system, *run.spikes.system}  # a network that is silent has membranes all the same
+    return [name for name in run.systems if name in named]
+
+
+def named(figure: str, system: str, systems: list[str]) -> str:
+    """The name of a system's figure: that of the first has the plain name.
+
+    >>> named("raster", "exact BPTT", ["substrate", "exact BPTT"])
+    'raster-exact-BPTT'
+    """
+    if system == systems[0]:
+        return figure
+    names = [re.sub(r"[^A-Za-z0-9_-]+", "-", each) for each in systems]
+    own = names[systems.index(system)]
+    return f"{figure}-{own if names.count(own) == 1 else systems.index(system) + 1}"
+
+
+def recorded(run: RunFolder, system: str | None = None) -> Recorded | None:
+    """The first sequence of a system, by default the first whose spikes were recorded; None if no unit fires."""
+    known = spiking(run)
+    if not known:
         return None
+    system = known[0] if system is None else system
+    spikes, traces = run.spikes, run.traces
     spikes, traces = spikes[spikes.system == system], traces[traces.system == system]
     sequence = 0 if spikes.empty else int(spikes.sequence.min())
     spikes = spikes[spikes.sequence == sequence]
