@@ -309,7 +309,7 @@ def breakeven(
     experiment = config.load_with_settings(file, settings or [])
     expected = config.expectations(expect or [])
     with written_whole([out]) if out is not None else nullcontext() as unfinished:
-        result = experiments.breakeven(experiment, over, lowest, highest, points, expected)
+        result = experiments.breakeven(experiment, over, lowest, highest, points, expected, str(file))
         moved = None
         if robust:
             with _counting("constants halved and doubled") as progress:

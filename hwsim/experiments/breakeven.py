@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 from hwsim import cells, machines, tasks
 from hwsim.config import hardware
 from hwsim.config.experiment import Experiment, Learner, Reference, SystemOptions
-from hwsim.documents import Document, unknown
+from hwsim.documents import Document, nearest, unknown
 from hwsim.episode import Episode
 from hwsim.errors import ConfigError
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.estimate import sketched
+from hwsim.experiments.study_instead import study_instead
 from hwsim.machine import Expectations
 from hwsim.machines import digital
 from hwsim.quantities import Constant
@@ -70,6 +71,7 @@ def breakeven(
     highest: float | None = None,
     points: int = 13,
     expected: Expectations | None = None,
+    file: str | None = None,
 ) -> Search:
     """Where the substrate of an experiment meets the best of its digital references.
 
@@ -78,12 +80,13 @@ def breakeven(
         lowest: where the axis begins.
         highest: where it ends.
         points: the number of values, evenly spaced on a log scale.
+        file: the name of the experiment's file, for a message; by default that of the experiment.
 
     Raises:
         ConfigError: there is no such axis, no digital reference, no gradient, or nothing between the ends.
     """
     if over not in AXES:
-        raise ConfigError(f"--over: {unknown('axis', over, list(AXES))}")
+        raise ConfigError(_no_axis(experiment, over, file or experiment.name))
     if experiment.training is None and experiment.gradient_check is None:
         raise ConfigError(f"{experiment.name}: break-even is about gradients; it needs training or gradient_check")
     values = nodes() if over == "node" else list(spaced(AXES[over].bounds, lowest, highest, points))
@@ -107,6 +110,20 @@ def breakeven(
     axis, notes = AXES[over], [AXES[over].note] if AXES[over].note else []
     names = experiment.name, over, axis.what, "a training step" if axis.whole_step else "the gradient"
     return Search(*names, curves.substrate, curves.bounds, costs, verdicts, notes, curves=curves, exact=exact)
+
+
+def _no_axis(experiment: Experiment, over: str, file: str) -> str:
+    """The message for an axis that there is not: a study of estimates varies any key."""
+    text = f"--over: {unknown('axis', over, list(AXES))}"
+    if nearest(over, list(AXES)):
+        return text
+    lines = study_instead(experiment, over, file)
+    if lines is None:
+        return f"{text}; a study with `estimate: true` varies any key of the experiment, and `hwsim docs` lists them"
+    return (
+        f"{text}. A study of estimates varies any key. Save these lines as study.yaml, and run `hwsim study "
+        f"study.yaml`:\n\n{lines}\n\nIts tables have the energy, memory and time of each system at each value."
+    )
 
 
 def spaced(bounds: tuple[float, float], lowest: float | None, highest: float | None, points: int) -> Iterator[int]:
