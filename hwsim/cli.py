@@ -360,8 +360,14 @@ def limits(
 @app.command()
 def events(
     machine: Annotated[str, typer.Argument(help="An event-driven machine in YAML, or the name of a shipped one.")],
-    network: Annotated[Path, typer.Argument(help="A network in YAML: groups of neurons, their cores, and synapses.")],
-    spikes: Annotated[Path, typer.Argument(help="A CSV file with a row for each spike: step, group, neuron.")],
+    network: Annotated[
+        Path | None,
+        typer.Argument(metavar="NETWORK", help="Required: a network in YAML: groups of neurons, cores, synapses."),
+    ] = None,
+    spikes: Annotated[
+        Path | None,
+        typer.Argument(metavar="SPIKES", help="Required: a CSV file with a row for each spike: step, group, neuron."),
+    ] = None,
     steps: Annotated[
         int | None, typer.Option("--steps", min=1, help="Number of steps; by default up to the last spike.")
     ] = None,
@@ -380,6 +386,14 @@ def events(
     from hwsim.experiments import event_cost
     from hwsim.reports import events as report
 
+    spike_file.refuse_run(*(each for each in (machine, network, spikes) if each is not None))
+    if network is None or spikes is None:
+        lacks = "NETWORK" if network is None else "SPIKES"
+        raise typer.BadParameter(
+            "is missing; `hwsim new --kind network` writes a network, and SPIKES is a CSV file with the columns step, "
+            "group and neuron",
+            param_hint=lacks,
+        )
     model = hardware.event_driven(Document("MACHINE", machine))
     net, placement = event_network.placed(documents.read(network), model)
     found = event_cost.cost(model, placement, spike_file.blocks(spikes, net, steps), links=links)

@@ -12,10 +12,35 @@ from hwsim import documents
 from hwsim.config.event_network import Network
 from hwsim.config.tables import blocks_of
 from hwsim.documents import Problem
+from hwsim.errors import ConfigError
 
 COLUMNS = {"step": "int64", "group": "str", "neuron": "int64"}
 _ENTRIES = 1 << 22
 """Of an activity that is held at once."""
+
+
+_OF_RUNS = ("spikes.csv", "traces.csv", "config.yaml", "summary.json")
+"""Files in the folder of a run."""
+
+
+def refuse_run(*places: str | Path) -> None:
+    """Refuse the folder of a run, or a file in one, where a machine, a network or spikes are asked for.
+
+    A run has no input spikes in its `spikes.csv`, and no cores; an experiment that names a machine has both.
+
+    Raises:
+        ConfigError: one of the places is such; the message says what prices the spikes of a run.
+    """
+    for place in map(Path, places):
+        folder = place.parent if place.name in _OF_RUNS else place
+        if documents.is_file(folder / "summary.json"):
+            raise ConfigError(
+                f"{place} is of a run. To price the spikes of an experiment on event-driven cores, let it name the "
+                "machine, and run it again: `hwsim run FILE --set event_driven=loihi_like`; the tables and the report "
+                "of that run have energy and latency on these cores, and the spikes of each. `hwsim events MACHINE "
+                "NETWORK SPIKES` takes a network with its cores, which `hwsim new --kind network` begins, and a CSV file with "
+                "the columns step, group and neuron"
+            )
 
 
 def blocks(path: Path, net: Network, steps: int | None = None) -> Iterator[np.ndarray]:

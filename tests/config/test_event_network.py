@@ -176,6 +176,35 @@ def test_cycles_need_a_clock() -> None:
         machine("odin_like", clock=None)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("run",), ("loihi_like", "run"), ("loihi_like", "network.yaml", "run"),
+     ("loihi_like", "network.yaml", "run/spikes.csv")],
+)  # fmt: skip
+def test_the_folder_of_a_run_is_told_what_prices_its_spikes(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "summary.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "run" / "spikes.csv").write_text("system,layer,sequence,step,neuron\n", encoding="utf-8")
+    said = CliRunner().invoke(app, ["events", *words])
+    assert isinstance(said.exception, ConfigError)
+    assert str(said.exception).startswith(f"{words[-1]} is of a run.")
+    assert "`hwsim run FILE --set event_driven=loihi_like`" in str(said.exception)
+
+
+@pytest.mark.parametrize(("words", "lacks"), [((), "NETWORK"), (("network.yaml",), "SPIKES")])
+def test_what_is_missing_is_told_with_how_to_begin_it(
+    words: tuple[str, ...], lacks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    said = CliRunner().invoke(app, ["events", "loihi_like", *words])
+    assert said.exit_code == 2
+    assert f"{lacks}: is missing; `hwsim new --kind network` writes a network" in said.output
+
+
 def test_the_command_prints_counts_energy_and_times(tmp_path: Path) -> None:
     path = written(tmp_path)
     words = ["events", "loihi_like", str(path), str(tmp_path / "spikes.csv"), "--steps", "4"]
