@@ -38,8 +38,8 @@ def refuse_run(*places: str | Path) -> None:
                 f"{place} is of a run. To price the spikes of an experiment on event-driven cores, let it name the "
                 "machine, and run it again: `hwsim run FILE --set event_driven=loihi_like`; the tables and the report "
                 "of that run have energy and latency on these cores, and the spikes of each. `hwsim events MACHINE "
-                "NETWORK SPIKES` takes a network with its cores, which `hwsim new --kind network` begins, and a CSV file with "
-                "the columns step, group and neuron"
+                "NETWORK SPIKES` takes a network with its cores, which `hwsim new --kind network` begins, and a "
+                "CSV file with the columns step, group and neuron"
             )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from rich.table import Table
-
 from hwsim.accounts import spikes
-from hwsim.accounts.energy import grouped
+from hwsim.accounts.energy import Spent, grouped
 from hwsim.printing import Terminal
 from hwsim.quantities import si
+from hwsim.reports.fitting import put
+from hwsim.reports.tables import NOTHING, Table, TableCell, TableRow
 from hwsim.results.event_cost import EventCost
 
 _ORDER = (
@@ -24,29 +24,47 @@ _ORDER = (
 
 def show(name: str, cost: EventCost, console: Terminal) -> None:
     """Print counts, energy by event, and times."""
-    events = Table(title=f"{name} on {cost.machine.name}: {cost.steps:,} steps", title_justify="left")
-    for column in ("event", "count", "energy", "share"):
-        events.add_column(column, justify="left" if column == "event" else "right")
-    spent, by_event = cost.spent, grouped(cost.ledger, "operation")
-    for event in sorted(cost.counts, key=lambda each: _ORDER.index(each) if each in _ORDER else len(_ORDER)):
-        of = by_event.get(event)
-        energy = "" if of is None else "unknown" if of.energy is None else si(of.energy, "J")
-        share = f"{of.energy / spent.known:.1%}" if of is not None and of.energy and spent.known else ""
-        if event != spikes.RECEIVED:
-            events.add_row(event, f"{cost.counts[event]:,.0f}", energy, share)
-    for component, of in grouped(cost.ledger, "component").items():
-        if component in ("static power", "clock"):
-            share = f"{of.known / spent.known:.1%}" if spent.known else ""
-            events.add_row(component, "", si(of.known, "J"), share)
-    console.print(events)
+    put(table(name, cost), console)
     for line in lines(cost):
         console.print(line)
+
+
+def table(name: str, cost: EventCost) -> Table:
+    """A row for each kind of event, and for what is drawn all the time: counts and energies of all steps together."""
+    rows = []
+    spent, by_event = cost.spent, grouped(cost.ledger, "operation")
+    for event in sorted(cost.counts, key=lambda each: _ORDER.index(each) if each in _ORDER else len(_ORDER)):
+        if event != spikes.RECEIVED:
+            rows.append(TableRow(event, (_count(cost.counts[event]), *_energy(by_event.get(event), spent.known))))
+    for component, of in grouped(cost.ledger, "component").items():
+        if component in ("static power", "clock"):
+            rows.append(TableRow(component, (NOTHING, *_energy(of, spent.known))))
+    sequences = f" in each of {cost.sequences:,} sequences" if cost.sequences > 1 else ""
+    title = f"{name} on {cost.machine.name}: {cost.steps:,} steps{sequences}, counts and energies of all together"
+    return Table(title, ("count", "energy", "share"), tuple(rows), corner="event")
+
+
+def _count(count: float) -> TableCell:
+    return TableCell(f"{count:,.0f}", count)
+
+
+def _energy(of: Spent | None, whole: float) -> tuple[TableCell, TableCell]:
+    """The energy of one kind of event, and its share of all that is known."""
+    if of is None:
+        return NOTHING, NOTHING
+    if of.energy is None:
+        return TableCell("unknown"), NOTHING
+    share = TableCell(f"{of.energy / whole:.1%}", of.energy / whole) if of.energy and whole else NOTHING
+    return TableCell(si(of.energy, "J"), of.energy), share
 
 
 def lines(cost: EventCost) -> list[str]:
     """Totals in words."""
     spent = cost.spent
-    per = "" if cost.sequences == 1 else f", {si(spent.known / cost.sequences, 'J')} per sequence"
+    of = f"{cost.steps:,} steps" if cost.steps != 1 else "one step"
+    per = f" for {of}"
+    if cost.sequences > 1:
+        per = f" for {cost.sequences:,} sequences of {of}, {si(spent.known / cost.sequences, 'J')} per sequence"
     found = [f"energy: {si(spent.known, 'J')}{per}"]
     if spent.assumed:
         found[0] += f", of which {si(spent.assumed, 'J')} rest on assumed constants"

@@ -2,51 +2,49 @@
 
 from __future__ import annotations
 
-from rich.table import Table
-
 from hwsim.printing import Terminal
+from hwsim.reports.fitting import put
+from hwsim.reports.tables import Table, TableCell, TableRow
 from hwsim.results.neurobench import NeuroBench
 
 
 def show(found: NeuroBench, console: Terminal) -> None:
     """Print the metrics, then what each matrix and each layer has its share in them by."""
-    console.print(_metrics(found))
-    console.print(_connections(found))
-    console.print(_activations(found))
+    for table in (_metrics(found), _connections(found), _activations(found)):
+        put(table, console)
     for line in lines(found):
         console.print(line, highlight=False)
 
 
 def _metrics(found: NeuroBench) -> Table:
-    metrics = Table(title=f"{found.name}: NeuroBench's metrics", title_justify="left")
-    metrics.add_column("metric")
-    metrics.add_column("value", justify="right")
+    rows = []
     for name, value in found.metrics.items():
         if isinstance(value, dict):
-            for part, number in value.items():
-                metrics.add_row(f"{name} {part}", f"{number:,.10g}")
+            rows += [_row(f"{name} {part}", f"{number:,.10g}") for part, number in value.items()]
         else:
-            metrics.add_row(name, f"{value:,.10g}" + (" B" if name == "Footprint" else ""))
-    return metrics
+            rows.append(_row(name, f"{value:,.10g}" + (" B" if name == "Footprint" else "")))
+    return Table(f"{found.name}: NeuroBench's metrics", ("value",), tuple(rows), corner="metric")
 
 
 def _connections(found: NeuroBench) -> Table:
-    table = Table(title="synaptic operations per sample", title_justify="left")
-    for column in ("matrix", "of", "weights", "zeros", "effective MACs", "effective ACs", "dense"):
-        table.add_column(column, justify="left" if column in ("matrix", "of") else "right")
+    rows = []
     for each in found.connections:
         shares = (f"{count / found.samples:,.6g}" for count in (each.macs, each.acs, each.dense))
-        table.add_row(each.name, each.group, f"{each.weights:,}", f"{each.zeros:,}", *shares)
-    return table
+        rows.append(_row(each.name, each.group, f"{each.weights:,}", f"{each.zeros:,}", *shares))
+    columns = ("of", "weights", "zeros", "effective MACs", "effective ACs", "dense")
+    return Table("synaptic operations per sample", columns, tuple(rows), corner="matrix")
 
 
 def _activations(found: NeuroBench) -> Table:
-    table = Table(title="outputs of neurons", title_justify="left")
-    for column in ("layer", "values per sample", "of them zero"):
-        table.add_column(column, justify="left" if column == "layer" else "right")
-    for each in found.activations:
-        table.add_row(each.name, f"{each.values / found.samples:,.6g}", f"{each.zeros / each.values:.2%}")
-    return table
+    rows = (
+        _row(each.name, f"{each.values / found.samples:,.6g}", f"{each.zeros / each.values:.2%}")
+        for each in found.activations
+    )
+    return Table("outputs of neurons", ("values per sample", "of them zero"), tuple(rows), corner="layer")
+
+
+def _row(label: str, *cells: str) -> TableRow:
+    return TableRow(label, tuple(map(TableCell, cells)))
 
 
 def lines(found: NeuroBench) -> list[str]:

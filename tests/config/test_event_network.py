@@ -212,6 +212,11 @@ def test_the_command_prints_counts_energy_and_times(tmp_path: Path) -> None:
     assert "two layers on loihi_like: 4 steps" in said
     for part in ("input spikes", "membrane updates", "synaptic operations", "static power", "energy:", "latency:"):
         assert part in said
+    assert re.search(r"^energy: \S+ [µn]J for 4 steps", said, re.MULTILINE)
+    assert "counts and energies of all together" in " ".join(said.split())
+    narrow = CliRunner().invoke(app, words, env={"COLUMNS": "40"}).stdout
+    assert all(len(line) <= 40 for line in narrow.splitlines())
+    assert narrow.count("membrane updates") > 1  # columns that do not fit stand below, with their labels
     assert re.search(r"cores: \d of 128 have neurons; core \d fires most, [\d.]+% of the spikes", said)
 
 

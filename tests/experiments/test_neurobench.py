@@ -227,6 +227,9 @@ def test_the_command_prints_the_same_numbers(tmp_path: Any) -> None:
     table = CliRunner().invoke(app, ["neurobench", str(file), "--untrained"]).stdout
     for name in ("ParameterCount", "SynapticOperations Effective_MACs", "layer 1 U", "at its initial weights"):
         assert name in table
+    narrow = CliRunner().invoke(app, ["neurobench", str(file), "--untrained"], env={"COLUMNS": "44"}).stdout
+    assert all(len(line) <= 44 for line in narrow.splitlines())
+    assert narrow.count("layer 1 U") > 1  # columns that do not fit stand below, with their labels
 
 
 # ---- errors are no numbers -----------------------------------------------------------------------------------------
