@@ -14,18 +14,17 @@ Without a measurement at hand, let a shipped device stand in for yours, twice as
 """
 
 import argparse
+import sys
+import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hwsim import documents
-from hwsim.config import hardware
+from hwsim.config import hardware, measured
 from hwsim.documents import Document
-
-DEGREE = 2
-"""Of the polynomial for the error of programming; three numbers are as much as ten targets can tell."""
+from hwsim.errors import HwsimError
 
 
 def pretend(name: str, targets: int = 12, devices: int = 40, reads: int = 20, factor: float = 2.0) -> pd.DataFrame:
@@ -44,58 +43,14 @@ def pretend(name: str, targets: int = 12, devices: int = 40, reads: int = 20, fa
     )
 
 
-def scatter(measured: pd.DataFrame) -> pd.DataFrame:
-    """For each target the standard deviations of programming and of reading, in microsiemens."""
-    devices = measured.groupby(["target_us", "device"]).read_us.agg(["mean", "var", "count"]).reset_index()
-    devices["error"] = devices["mean"] - devices.target_us
-    at = devices.groupby("target_us")
-    noise = at["var"].mean()
-    between = at.error.apply(lambda error: float(np.mean(error**2))) - noise / at["count"].first()
-    return pd.DataFrame({"programming": np.sqrt(between.clip(lower=0)), "reading": np.sqrt(noise)}).reset_index()
-
-
-def data_sheet(found: pd.DataFrame, name: str, source: str) -> dict[str, Any]:
-    """The data sheet that fits the scatter best."""
-    target, largest = found.target_us.to_numpy(), float(found.target_us.max())
-    coefficients = np.polynomial.polynomial.polyfit(target / largest, found.programming.to_numpy(), DEGREE)
-    guess = "a guess, as this measurement does not tell"
-    return {
-        "name": name,
-        "what": f"fitted to {source}",
-        "sources": {"measurement": source},
-        "conductance": {
-            "min": {"value": f"{target.min():.4g} uS", "source": "measurement, the lowest target"},
-            "max": {"value": f"{largest:.4g} uS", "source": "measurement, the highest target"},
-        },
-        "programming": {
-            "error": {
-                "coefficients": [f"{value:.4g} uS" for value in coefficients],
-                "source": "measurement, a fit over the targets",
-            },
-            "step": {
-                "value": f"{found.programming.median() / 2:.2g} uS",
-                "assumed": "half the usual programming error; finer writes would drown in it",
-            },
-        },
-        "read_noise": _read_noise(target, found.reading.to_numpy(), largest),
-        "write": {
-            "law": "voltage",
-            "voltage": {"value": "2 V", "assumed": guess},
-            "time": {"value": "1 us", "assumed": guess},
-        },
-    }
-
-
-def _read_noise(target: np.ndarray, reading: np.ndarray, largest: float) -> dict[str, Any]:
-    """The law of noise that leaves the smaller squares: in proportion to the conductance, or of one size."""
-    slope, size = float(target @ reading / (target @ target)), float(reading.mean())
-    if np.sum((reading - slope * target) ** 2) < np.sum((reading - size) ** 2):
-        return {"law": "relative", "deviation_of_g": round(slope, 5), "source": "measurement, reads of one device"}
-    return {
-        "law": "additive",
-        "deviation_of_g_max": round(size / largest, 5),
-        "source": "measurement, reads of one device",
-    }
+def shown(found: pd.DataFrame) -> str:
+    """The scatter at each target as a table in microsiemens; behind ± is half of the 95 % interval."""
+    table = found[["target", "devices", "reads"]].copy()
+    table["target"] = (table["target"] * 1e6).map("{:.4g}".format)
+    for name in ("programming", "reading"):
+        sigma, half = (found[column] * 1e6 for column in (name, f"{name}_half"))
+        table[name] = sigma.map("{:.3f} ± ".format) + half.map("{:.3f}".format)
+    return "target, and σ of programming and of reading, in uS:\n" + table.to_string(index=False)
 
 
 def main() -> None:
@@ -110,15 +65,21 @@ def main() -> None:
     if asked.measurement is None and not asked.small:
         parser.error("needs a measurement")
     if asked.pretend and not asked.small:
-        pretend(asked.pretend).to_csv(asked.measurement, index=False)
+        with asked.measurement.open("x", encoding="utf-8") as new:  # never over a measurement
+            pretend(asked.pretend).to_csv(new, index=False)
         print(f"{asked.measurement}: made up from {asked.pretend}, with twice its errors")
         return
-    if asked.small:
-        found = scatter(pretend("pcm_gst_90nm", targets=4, devices=20, reads=5))
-    else:
-        found = scatter(pd.read_csv(asked.measurement))
-    print(found.round(3).to_string(index=False))
-    sheet = documents.dump(data_sheet(found, asked.name, asked.source))
+    with tempfile.TemporaryDirectory() as folder:
+        if asked.small:
+            asked.measurement = Path(folder) / "small.csv"
+            pretend("pcm_gst_90nm", targets=4, devices=20, reads=5).to_csv(asked.measurement, index=False)
+
+        # Reading, fitting and checking are part of the package; the table is refused with the line of what is wrong.
+        fitted = measured.data_sheet(asked.measurement, asked.name, asked.source)
+    print(shown(fitted.found))
+    for doubt in fitted.doubts:
+        print(f"warning: {doubt}")
+    sheet = documents.dump(fitted.written)
     if asked.out is None:
         print(sheet)
     else:
@@ -127,4 +88,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except HwsimError as error:
+        sys.exit(str(error))
+    except OSError as error:
+        sys.exit(f"{error.filename or 'output'}: {error.strerror}")

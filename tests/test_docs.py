@@ -28,7 +28,7 @@ from hwsim.accounts.work import work
 from hwsim.catalogue import implementation
 from hwsim.cells import CELLS
 from hwsim.cells.derived import Derived
-from hwsim.config import grid, hardware, plausible
+from hwsim.config import grid, hardware, measured, plausible
 from hwsim.config.experiment import Experiment
 from hwsim.config.study import Study
 from hwsim.documents import Document, check
@@ -519,10 +519,11 @@ def test_every_key_says_what_it_is_for() -> None:
             assert not silent, section.title
 
 
-def test_the_scatter_of_a_measurement_is_told_apart() -> None:
+def test_the_scatter_of_a_measurement_is_told_apart(tmp_path: Path) -> None:
     """What is made up from known laws comes back: 480 devices, so σ is known to 10 % a target (3 of its errors)."""
     sheet = hardware.device(Document("device", "pcm_gst_90nm"))
-    found = data_sheet.scatter(data_sheet.pretend("pcm_gst_90nm", devices=400, factor=1.0))
-    target = found.target_us.to_numpy() * 1e-6
-    assert found.programming.to_numpy() == close(sheet.programming_error(target) * 1e6, rel=0.15)
-    assert found.reading.to_numpy() == close(sheet.read_error(target) * 1e6, rel=0.05)
+    data_sheet.pretend("pcm_gst_90nm", devices=400, factor=1.0).to_csv(tmp_path / "m.csv")
+    found = measured.data_sheet(tmp_path / "m.csv", "mine", "pretended").found
+    target = found["target"].to_numpy()
+    assert found["programming"].to_numpy() == close(sheet.programming_error(target), rel=0.15)
+    assert found["reading"].to_numpy() == close(sheet.read_error(target), rel=0.05)

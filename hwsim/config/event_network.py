@@ -13,8 +13,8 @@ from pydantic import BaseModel, Field
 from hwsim import documents
 from hwsim.accounts import placement as places
 from hwsim.accounts.placement import Placement, Reach
-from hwsim.config.tables import table
 from hwsim.documents import Document, Problem
+from hwsim.documents.table import table
 from hwsim.units.event_cores import EventMachine
 
 
@@ -150,8 +150,8 @@ def _pairs(document: Document, number: int, each: Connections, origins: int, tar
         wrong = found.index[(found[column] < 0) | (found[column] >= count)]
         if len(wrong):
             at = int(wrong[0])
-            text = f"{column} {found[column].iloc[at]}: {group} has the neurons 0 to {count - 1}"
-            raise documents.refuse([Problem(str(path), at + 2, 1, text)])
+            text = f"{column} {found[column][at]}: {group} has the neurons 0 to {count - 1}"
+            raise documents.refuse([Problem(str(path), at, 1, text)])
     return found
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from hwsim import documents
 from hwsim.config.event_network import Network
-from hwsim.config.tables import blocks_of
 from hwsim.documents import Problem
+from hwsim.documents.table import blocks_of
 from hwsim.errors import ConfigError
 
 COLUMNS = {"step": "int64", "group": "str", "neuron": "int64"}
@@ -80,13 +80,13 @@ def _numbered(path: Path, rows: pd.DataFrame, net: Network) -> np.ndarray:
     wrong = rows.index[first.isna()]
     if len(wrong):
         text = documents.unknown("group", str(rows["group"][wrong[0]]), list(net.neurons))
-        raise documents.refuse([Problem(str(path), int(wrong[0]) + 2, 1, text)])
+        raise documents.refuse([Problem(str(path), int(wrong[0]), 1, text)])
     counts = rows["group"].map({name: group.count for name, group in net.neurons.items()})
     wrong = rows.index[rows["neuron"] >= counts]
     if len(wrong):
         group, neuron = rows["group"][wrong[0]], rows["neuron"][wrong[0]]
         text = f"neuron {neuron}: {group} has the neurons 0 to {net.neurons[group].count - 1}"
-        raise documents.refuse([Problem(str(path), int(wrong[0]) + 2, 1, text)])
+        raise documents.refuse([Problem(str(path), int(wrong[0]), 1, text)])
     numbered: np.ndarray = (first + rows["neuron"]).to_numpy(dtype=np.int64)
     return numbered
 
@@ -96,11 +96,11 @@ def _ordered(path: Path, rows: pd.DataFrame, step: np.ndarray, last: int, steps:
     back = np.flatnonzero(np.diff(step, prepend=last) < 0)
     if back.size:
         text = f"step {step[back[0]]} stands behind a later one; rows are in the order of steps"
-        raise documents.refuse([Problem(str(path), int(rows.index[back[0]]) + 2, 1, text)])
+        raise documents.refuse([Problem(str(path), int(rows.index[back[0]]), 1, text)])
     behind = np.flatnonzero(step >= steps) if steps is not None else back
     if behind.size:
         text = f"step {step[behind[0]]}: there are the steps 0 to {(steps or 0) - 1}"
-        raise documents.refuse([Problem(str(path), int(rows.index[behind[0]]) + 2, 1, text)])
+        raise documents.refuse([Problem(str(path), int(rows.index[behind[0]]), 1, text)])
 
 
 def _fill(path: Path, rows: pd.DataFrame, block: np.ndarray, step: np.ndarray, neuron: np.ndarray) -> None:
@@ -111,5 +111,5 @@ def _fill(path: Path, rows: pd.DataFrame, block: np.ndarray, step: np.ndarray, n
     wrong = [int(order[twice[0] + 1])] if twice.size else already[:1].tolist()
     if wrong:
         text = f"a neuron fires once in a step; this spike stands twice: step {rows['step'].iloc[wrong[0]]}"
-        raise documents.refuse([Problem(str(path), int(rows.index[wrong[0]]) + 2, 1, text)])
+        raise documents.refuse([Problem(str(path), int(rows.index[wrong[0]]), 1, text)])
     block[step, neuron] = True

@@ -17,15 +17,16 @@ and `labels`. Times are of 16 bits there, whose steps are 0.5 ms below 1 s and 1
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwsim.errors import DataError
+from hwsim.documents.table import blocks_of, header
+from hwsim.errors import ConfigError, DataError
 
 UNITS = {"time_s": 1.0, "time_ms": 1e-3, "time_us": 1e-6, "time_ns": 1e-9}
 BLOCK = 65_536
@@ -55,8 +56,8 @@ def check(path: Path) -> None:
         DataError: it is not.
     """
     if path.suffix == ".csv":
-        with _opened(path) as stream:
-            _columns(path, csv.reader(stream))
+        with _table(path):
+            _columns(path)
     else:
         with _hdf5(path):
             pass
@@ -72,16 +73,12 @@ def blocks(path: Path, allowed: Range) -> Iterator[Block]:
 
 
 def _of_csv(path: Path, allowed: Range) -> Iterator[Block]:
-    with _opened(path) as stream:
-        lines = csv.reader(stream)
-        columns, scale = _columns(path, lines)
+    with _table(path):
+        columns, scale = _columns(path)
         sample, seen, name, label, last = -1, set[str](), "", -1, 0.0
         times, channels = list[float](), list[int]()
-        for row in _rows(path, lines):
-            where = f"{path}, line {lines.line_num}"
-            if len(row) <= max(columns):
-                raise DataError(f"{where}: {len(row)} values, and the first line names at least {max(columns) + 1}")
-            this, its_label, time, channel = (row[column].strip() for column in columns)
+        for line, this, its_label, time, channel in _rows(path, columns):
+            where = f"{path}, line {line}"
             number = _whole(where, "label", its_label, allowed.classes)
             if sample < 0 or this != name:
                 if this in seen:
@@ -104,34 +101,32 @@ def _of_csv(path: Path, allowed: Range) -> Iterator[Block]:
             yield Block(sample, label, np.array(times) * scale, np.array(channels, np.int64))
 
 
-def _opened(path: Path) -> Any:
+@contextmanager
+def _table(path: Path) -> Iterator[None]:
+    """What is wrong with a table is wrong with data."""
     try:
-        return path.open(newline="", encoding="utf-8-sig", errors="replace")  # so that the line is found
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror})") from None
+        yield
+    except ConfigError as error:
+        raise DataError(str(error)) from None
 
 
-def _rows(path: Path, lines: Any) -> Iterator[list[str]]:
-    """The lines of a file that are not empty."""
-    try:
-        for row in lines:
-            if row:
-                yield row
-    except csv.Error as error:
-        raise DataError(f"{path}, line {lines.line_num}: no line of CSV ({error})") from None
+def _rows(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
+    """The numbers of lines, and their values in some columns."""
+    for block in blocks_of(path, dict.fromkeys(columns, "str"), BLOCK):
+        yield from zip(block.index.tolist(), *(block[name].tolist() for name in columns), strict=True)
 
 
-def _columns(path: Path, lines: Any) -> tuple[list[int], float]:
-    """Where sample, label, time and channel stand, and the unit of time in seconds."""
-    header = [name.strip() for name in next(_rows(path, lines), [])]
-    times = [name for name in header if name in UNITS]
-    missing = [name for name in ("sample", "label", "channel") if header.count(name) != 1]
+def _columns(path: Path) -> tuple[list[str], float]:
+    """The columns of sample, label, time and channel, and the unit of time in seconds."""
+    names = header(path)
+    times = [name for name in names if name in UNITS]
+    missing = [name for name in ("sample", "label", "channel") if names.count(name) != 1]
     if missing or len(times) != 1:
         raise DataError(
             f"{path}, line 1: columns are named there, each once: sample, label, channel, and one of "
-            f"{', '.join(UNITS)}; found {', '.join(header) or 'nothing'}"
+            f"{', '.join(UNITS)}; found {', '.join(names)}"
         )
-    return [header.index(name) for name in ("sample", "label", times[0], "channel")], UNITS[times[0]]
+    return ["sample", "label", times[0], "channel"], UNITS[times[0]]
 
 
 def _whole(where: str, what: str, text: str, count: int) -> int:

@@ -136,7 +136,10 @@ def test_validate_knows_a_network_by_its_keys(tmp_path: Path) -> None:
         ("source,target\n0,1\n", "is it 'source'? Call it 'from'"),
         ("from,to\n0,1\n0,5\n", "pairs.csv:3:1: to 5: out has the neurons 0 to 4"),
         ("from,to\n0,x\n", "pairs.csv:2:1: to 'x': must be a whole number, 0 or more"),
-        ("from,too\n0,1\n", "pairs.csv:1:1: the column 'to' is missing; needed: from, to; there: from, too"),
+        (
+            "from,too\n0,1\n",
+            "pairs.csv:1:1: the column 'to' is missing; did you mean 'too'? needed: from, to; there: from, too",
+        ),
         ("", "no CSV table"),
     ],
 )

@@ -19,8 +19,8 @@ from pydantic import BaseModel
 from typer.testing import CliRunner
 
 import hwsim
-from hwsim import cli, documents
-from hwsim.config import grid, hardware
+from hwsim import cli
+from hwsim.config import grid, hardware, measured
 from hwsim.config.plausible import PUBLISHED, UNBOUNDED, Limit, Published, doubts
 from hwsim.documents import Document
 from hwsim.guide import starting
@@ -223,12 +223,12 @@ def test_no_shipped_study_is_warned_of(name: str) -> None:
     assert grid.load_study(hardware.shelf("configs/studies") / f"{name}.yaml").doubts() == []
 
 
-def test_no_example_is_warned_of() -> None:
+def test_no_example_is_warned_of(tmp_path: Path) -> None:
     for asked in (converter_bits.experiment(max(converter_bits.BITS)), frozen_against_fresh.experiment(8, 0)):
         assert doubts(hwsim.load(asked)) == []
     for name in ("pcm_gst_90nm", "rram_hfox_130nm"):
-        measured = data_sheet.data_sheet(data_sheet.scatter(data_sheet.pretend(name)), "mine", "pretended")
-        assert doubts(hardware.device(Document("test", documents.plain(measured)))) == []
+        data_sheet.pretend(name).to_csv(tmp_path / "m.csv")
+        assert measured.data_sheet(tmp_path / "m.csv", "mine", "pretended").doubts == []
 
 
 @pytest.mark.parametrize("kind", starting.KINDS)
