@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any, Generic, NamedTuple, Self, TypeVar
@@ -108,24 +109,68 @@ DESCRIBED = "a quantity in units of"
 """How the description of a quantity begins in a schema, where its key has none of its own."""
 
 
-def _quantity(unit: str, example: str, **bounds: Any) -> Any:
-    def read(text: Any) -> float:
-        return parse(text, unit, example)
+class Wanted(NamedTuple):
+    """What a key takes, as its annotation knows it.
+
+    Attributes:
+        unit: of the quantity.
+        example: how one is written.
+        inverse: whether its inverse is as usual: a resistance for a conductance, a time for a frequency.
+    """
+
+    unit: str
+    example: str
+    inverse: bool
+
+    def read(self, text: Any) -> float:
+        """The quantity in SI units.
+
+        Raises:
+            ValueError: as for `parse`; an inverse is told with what it is.
+        """
+        try:
+            return parse(text, self.unit, self.example)
+        except ValueError as error:
+            inverted = self.inverted(text)
+            raise ValueError(f"{error}{inverted and f'; {text} is {inverted}'}") from None
+
+    def inverted(self, text: Any) -> str:
+        """A resistance as the conductance that it is, and so on; empty if the text is no such thing."""
+        if not self.inverse or not isinstance(text, str) or not _is_written(text):
+            return ""
+        try:
+            value = float((1 / _registry().Quantity(text.replace("Ohm", "ohm"))).to(self.unit).magnitude)
+        except Exception:  # as in `parse`
+            return ""
+        return si(value, _SYMBOLS[self.unit]).replace("µ", "u") if _LEAST <= value <= _MOST else ""
+
+    def suggestion(self, value: Any) -> str:
+        """A value as it would be written for this key: with the unit of the example where it lacks one."""
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return f"{value} {self.example.partition(' ')[2]}"
+        with suppress(ValueError):
+            parse(value, self.unit, self.example)
+            return str(value)
+        return self.inverted(value) or self.example
+
+
+def _quantity(unit: str, example: str, inverse: bool = False, **bounds: Any) -> Any:
+    wanted = Wanted(unit, example, inverse)
 
     schema = {"type": "string", "examples": [example], "description": f"{DESCRIBED} {unit}"}
     written = PlainSerializer(lambda value: f"{value!r} {unit}", when_used="json")
-    return Annotated[float, Field(**bounds), BeforeValidator(read), written, WithJsonSchema(schema)]
+    return Annotated[float, Field(**bounds), BeforeValidator(wanted.read), wanted, written, WithJsonSchema(schema)]
 
 
 Energy = _quantity("joule", "1.2 pJ", ge=0)
 EnergyPerBit = _quantity("joule / bit", "8 pJ/bit", ge=0)
 EnergyPerBitLength = _quantity("joule / bit / meter", "100 fJ/bit/mm", ge=0)
 Information = _quantity("bit", "64 KiB", gt=0)
-Time = _quantity("second", "10 ns", gt=0)
-Frequency = _quantity("hertz", "75 MHz", gt=0)
+Time = _quantity("second", "10 ns", inverse=True, gt=0)
+Frequency = _quantity("hertz", "75 MHz", inverse=True, gt=0)
 Length = _quantity("meter", "45 nm", gt=0)
 Area = _quantity("meter^2", "990 um^2", ge=0)
-Conductance = _quantity("siemens", "25 uS", ge=0)
+Conductance = _quantity("siemens", "25 uS", inverse=True, ge=0)
 ConductanceStep = _quantity("siemens", "0.5 uS", gt=0)
 ConductanceError = _quantity("siemens", "0.26 uS")
 Voltage = _quantity("volt", "0.2 V", gt=0)
@@ -208,6 +253,16 @@ class Constant(BaseModel, Generic[T], extra="forbid", frozen=True):
             if not self.value:
                 raise ValueError("range: a value of zero cannot have one")
         return self
+
+    @classmethod
+    def suggestion(cls, value: Any) -> str:
+        """What to write for a value that was given without its origin."""
+        kinds = cls.model_fields["value"].metadata
+        wanted = next((kind for kind in kinds if isinstance(kind, Wanted)), None)
+        written = wanted.suggestion(value) if wanted else value
+        inverted = wanted.inverted(value) if wanted else ""
+        forms = f"{{value: {written}, source: KEY}}, or {{value: {written}, assumed: REASON}}"
+        return f"{forms}{inverted and f'; {value} is {inverted}'}"
 
     @property
     def bounds(self) -> tuple[float, float]:

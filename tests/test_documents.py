@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,11 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, create_model
+from pydantic_core._pydantic_core import list_all_errors
 
 from hwsim import documents
 from hwsim.documents import Document
 from hwsim.errors import ConfigError
-from hwsim.quantities import Constant, Energy, Time
+from hwsim.quantities import Conductance, Constant, Energy, Time
 
 
 def read(text: str) -> Any:
@@ -380,14 +382,19 @@ KEYS_OF_PICTURE = "colour, count, frame, shapes, sizes, title, version, weight"
             "title: b\nshapes: [{name: squre}]",
             "2:17: unknown shapes.0 'squre'; did you mean 'square'? allowed: circle, ",
         ),
-        ("title: b\nshapes: [{side: 1}]", "2:10: shapes.0 needs a 'name'"),
-        ("title: b\nshapes: [square]", '2:10: shapes.0 ("square"): must be a mapping of keys'),
-        ("title: b\nshapes: {name: square}", "2:9: shapes: input should be a valid list"),
-        ("title: b\nframe: 3", "2:8: frame (3): must be a mapping of keys"),
+        ("title: b\nshapes: [{side: 1}]", "2:10: shapes.0 needs a 'name': one of circle, square"),
+        ("title: b\nshapes: [square]", '2:10: shapes.0 ("square"): must be a mapping of keys, such as {name: square}'),
+        ("title: b\nshapes: {name: square}", "2:9: shapes: must be a list"),
+        ("title: b\nshapes: [3]", "2:10: shapes.0 (3): must be a mapping of keys; its name is one of circle, square"),
+        ("title: b\nweight: 3 kg", '2:9: weight ("3 kg"): must be a number alone, without a unit'),
+        ("title: b\nweight: 3 %", '2:9: weight ("3 %"): must be a number alone; 3 % is 0.03'),
+        ("title: b\nweight: much", '2:9: weight ("much"): must be a number'),
+        ("title: b\ncount: 3 %", '2:8: count ("3 %"): must be a whole number'),
+        ("title: b\nframe: 3", "2:8: frame (3): must be a mapping of keys: width"),
         ("title: b\nsizes: [1]", "2:8: sizes: must be a mapping of keys"),
         ("title: b\ncolour: gren", "2:9: unknown colour 'gren'; did you mean 'green'? allowed: blue, green, red"),
         ("title: b\nversion: 2", "2:10: unknown version '2'; allowed: 1"),
-        ("title: 3", "1:8: title (3): input should be a valid string"),
+        ("title: 3", '1:8: title (3): must be text, such as "3"'),
         ("title: b\ncount: '3'", '2:8: count ("3"): must be a whole number alone, such as 3'),
         ("title: b\ncount: 64 rows", '2:8: count ("64 rows"): must be a whole number alone, such as 64'),
         ("title: b\ncount: 8.0", "2:8: count (8.0): must be a whole number alone, such as 8"),
@@ -398,7 +405,7 @@ KEYS_OF_PICTURE = "colour, count, frame, shapes, sizes, title, version, weight"
         ("title: b\ncount:", "2:7: count (null): must be a whole number"),
         ("title: b\nweight: .inf", "2:9: weight (inf): must be a finite number"),
         ("title: b\nweight: -1e999", "2:9: weight (-inf): must be a finite number"),
-        ("title: b\nshapes: [{name: circle, radius: -1}]", "2:33: shapes.0.radius (-1): input should be greater"),
+        ("title: b\nshapes: [{name: circle, radius: -1}]", "2:33: shapes.0.radius (-1): must be greater than 0"),
         ("title: b\nshapes: [{name: circle, radius: .nan}]", "2:33: shapes.0.radius (nan): "),
         ("title: b\nweight: 1e101", "2:9: weight (1e+101): must be 0, or from 1e-100 to 1e+100 in size"),
         ("title: b\nweight: -1e-320", "2:9: weight (-1e-320): must be 0, or from 1e-100 to 1e+100 in size"),
@@ -415,7 +422,7 @@ KEYS_OF_PICTURE = "colour, count, frame, shapes, sizes, title, version, weight"
         ('title: "a\\x1b[31mb"', '1:8: title ("a\\u001b[31mb"): has a control character'),
         ('title: "a\\0"', '1:8: title ("a\\u0000"): has a control character'),
         ('title: b\nsizes: {"a\\x07": {width: 1}}', '2:8: sizes ("a\\u0007"): a key has a control character'),
-        ("- title", "1:1: the document: must be a mapping of keys"),
+        ("- title", "1:1: the document: must be a mapping of keys: title, colour, "),
         ("title", '1:1: the document ("title"): must be a mapping of keys'),
     ],
 )
@@ -446,9 +453,19 @@ def test_a_constant_is_told_from_a_plain_value() -> None:
         energy: Constant[Energy] | None = None
         bits: int = 0
         time: Time = 1.0
+        g: Constant[Conductance] | None = None
+        share: Constant[float] | None = None
 
     for text, said in (
         ("energy: 5 pJ", "needs its origin: {value: 5 pJ, source: KEY}, or {value: 5 pJ, assumed: REASON}"),
+        ("energy: 5", "needs its origin: {value: 5 pJ, source: KEY}, or {value: 5 pJ, assumed: REASON}"),
+        ("energy: 5 V", "needs its origin: {value: 1.2 pJ, source: KEY}, or {value: 1.2 pJ, assumed: REASON}"),
+        ("g: 20 kOhm", "{value: 50 uS, source: KEY}, or {value: 50 uS, assumed: REASON}; 20 kOhm is 50 uS"),
+        ("g: {value: 20 kΩ, source: a}", "must be in units of siemens, as in '25 uS'; 20 kΩ is 50 uS"),
+        ("g: {value: 0 ohm, source: a}", "must be in units of siemens, as in '25 uS'"),
+        ("g: {value: -1 uS, source: a}", 'g.value ("-1 uS"): must be at least 0'),
+        ("share: 3", "needs its origin: {value: 3, source: KEY}, or {value: 3, assumed: REASON}"),
+        ("time: 1 MHz", "must be in units of second, as in '10 ns'; 1 MHz is 1 us"),
         ("bits: {value: 5, source: a}", "takes a value alone, such as 5"),
         ("time: {value: 5 ns, source: a}", 'takes a value alone, such as "5 ns"'),
         ("energy: {value: 5 pJ}", "a constant has either a source or a reason for which it is assumed"),
@@ -456,6 +473,34 @@ def test_a_constant_is_told_from_a_plain_value() -> None:
         with pytest.raises(ConfigError) as caught:
             documents.check(Part, documents.parse(text, "f.yaml"))
         assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("seeds: x", 'f.yaml:1:8: seeds ("x"): must be a whole number'),
+        ("seeds: [x]", 'f.yaml:1:9: seeds.0 ("x"): must be a whole number'),
+        ("seeds: [1, -1]", "f.yaml:1:12: seeds.1 (-1): must be at least 0"),
+        ("seeds: {a: 1}", "f.yaml:1:8: seeds: must be a whole number"),
+        ("rate: x", 'f.yaml:1:7: rate ("x"): must be a number'),
+        ("rate: [1, x]", 'f.yaml:1:11: rate.1 ("x"): must be a number'),
+    ],
+)
+def test_a_key_of_several_types_has_one_problem_in_its_own_place(text: str, said: str) -> None:
+    class Several(BaseModel, extra="forbid"):
+        seeds: int | list[Annotated[int, Field(ge=0)]] = 0
+        rate: float | list[float] | None = None
+
+    with pytest.raises(ConfigError) as caught:
+        documents.check(Several, documents.parse(text, "f.yaml"))
+    assert str(caught.value) == said
+
+
+def test_no_message_is_in_the_words_of_pydantic() -> None:
+    for error in list_all_errors():
+        item = {"type": error["type"], "msg": error["message_template_python"], "ctx": error["example_context"] or {}}
+        said = documents.in_words(item)
+        assert not re.search(r"[Ii]nput should|String should|valid (integer|number|string|list|bool)|Field req", said)
 
 
 def test_everything_that_is_wrong_is_told_at_once_in_the_order_of_the_document() -> None:

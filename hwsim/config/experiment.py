@@ -294,7 +294,7 @@ def _references(document: Document) -> Document:
 def compose(document: Document, machine_of: Callable[[Document, str], Any] = hardware.machine) -> Experiment:
     """The experiment that a document describes; `machine_of` gives the options of each machine, by its dotted key."""
     if not isinstance(document.data, dict):
-        raise documents.refuse([document.problem((), "an experiment is a mapping of keys; see `hwsim schema`")])
+        raise documents.refuse([document.problem((), documents.must_be_keys("an experiment", Experiment))])
     kind = files.kind_of(document)
     if kind != "experiment":
         text = f"this is {files.a(kind)}, not an experiment; {files.USES[kind].format(file=document.file)}"

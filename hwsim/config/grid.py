@@ -387,7 +387,7 @@ def load_study(path: str | Path) -> Grid:
 def compose(document: Document) -> Grid:
     """The trials of the study that a document describes."""
     if not isinstance(document.data, dict):
-        raise documents.refuse([document.problem((), "a study is a mapping of keys")])
+        raise documents.refuse([document.problem((), documents.must_be_keys("a study", Study))])
     if {"task", "network", "learning"} & set(document.data):
         text = f"this is an experiment, not a study; run it with `hwsim run {document.file}`"
         raise documents.refuse([document.problem((), text)])
@@ -405,7 +405,7 @@ def _base(document: Document) -> Document:
     part = document.part(("experiment",))
     part = files.opened(part, "configs/experiments")
     if not isinstance(part.data, dict):
-        raise documents.refuse([part.problem((), "an experiment is a mapping of keys; see `hwsim schema`")])
+        raise documents.refuse([part.problem((), documents.must_be_keys("an experiment", Experiment))])
     return part
 
 

@@ -1,6 +1,6 @@
 """YAML documents with the position of every key and value: read, checked against a model, written."""
 
-from hwsim.documents.check import MOST, check, cut, nearest, unknown
+from hwsim.documents.check import MOST, check, cut, must_be_keys, nearest, unknown
 from hwsim.documents.document import (
     ByName,
     Document,
@@ -14,9 +14,11 @@ from hwsim.documents.document import (
     refuse,
 )
 from hwsim.documents.reader import is_file, parse, read
+from hwsim.documents.words import in_words
 from hwsim.documents.writer import dump, fingerprint, inline, plain
 
 __all__ = [
     "MOST", "ByName", "Document", "Mark", "PartError", "Place", "Problem", "anywhere", "check", "collect", "complain",
-    "cut", "dump", "fingerprint", "inline", "is_file", "nearest", "parse", "plain", "read", "refuse", "unknown",
+    "cut", "dump", "fingerprint", "in_words", "inline", "is_file", "must_be_keys", "nearest", "parse", "plain", "read",
+    "refuse", "unknown",
 ]  # fmt: skip

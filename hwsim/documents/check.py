@@ -8,11 +8,13 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from typing import Any, get_type_hints
+from types import UnionType
+from typing import Any, Union, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
-from hwsim.documents.document import Document, Place, Problem, refuse
+from hwsim.documents.document import Document, Place, Problem, at, refuse
+from hwsim.documents.words import in_words
 
 MOST = 2**53
 """Largest whole number, for counts as for seeds: tables, JSON and arithmetic hold larger ones inexactly."""
@@ -24,6 +26,8 @@ _ALIKE = 0.65
 """Least share of letters that two names have in common in the same order, for one to be a slip of the other."""
 _A_PART = 3
 """Least number of letters by which a part of a name stands for it."""
+_TAGS = ("name", "kind", "law")
+"""Keys that say which of several models a mapping is."""
 _LONG = 60
 """Largest number of characters of a value that a message repeats in full."""
 
@@ -95,45 +99,97 @@ def _problems(
             continue
         elif kind in ("union_tag_invalid", "union_tag_not_found"):
             names = re.findall(r"'([^']*)'", str(item["ctx"].get("expected_tags", "")))
-            tag = value.get(item["ctx"]["discriminator"].strip("'")) if isinstance(value, dict) else None
             key = item["ctx"]["discriminator"].strip("'")
-            text = f"{_name(where)} needs a {key!r}" if tag is None else unknown(_name(where), str(tag), names)
+            tag = value.get(key) if isinstance(value, dict) else None
+            told = _told_apart(_models(_resolve(model, item["loc"])[2]))[1]
+            text = f"{_name(where)} needs a {key!r}{told and f': one of {_some(told)}'}"
+            if tag is not None:
+                text = unknown(_name(where), str(tag), names)
             problems.append(document.problem((*where, key) if tag is not None else where, text))
         elif kind == "literal_error" and not _is_constant(value):
             names = [name.strip("'") for name in re.split(", | or ", item["ctx"]["expected"])]
             problems.append(document.problem(where, unknown(_name(where), str(value), names)))
         else:
-            shown = "" if isinstance(value, (dict, list)) else f" ({_shown(value)})"
-            message = item["msg"].removeprefix("Value error, ")
-            if str(item.get("ctx", {}).get("class_name")).startswith("Constant["):
-                message = f"needs its origin: {{value: {value}, source: KEY}}, or {{value: {value}, assumed: REASON}}"
-            elif kind in ("model_type", "model_attributes_type", "dict_type"):
-                message = "must be a mapping of keys"
-            elif _is_constant(value) and (kind.endswith(("_type", "literal_error")) or "a quantity" in message):
-                message = f"takes a value alone, such as {_shown(value['value'])}"
-            elif kind.endswith("_type") and (percent := _percentage(value)):
-                message = f"must be a number alone; {percent.group(0)} is {float(percent.group(1)) / 100:g}"
-            elif kind in ("int_type", "int_parsing", "int_from_float"):
-                number = _whole(value)
-                message = f"must be a whole number{number and f' alone, such as {number}'}"
-            elif kind == "too_short":
-                message = f"needs {item['ctx']['min_length']} or more"
-            message = f"{message[0].lower()}{message[1:]}"
+            message = _message(model, item)
             where = (*where, *getattr(item.get("ctx", {}).get("error"), "place", ()))
+            shown = f" ({_shown(_written(document, where, value))})" if _is_scalar(value) else ""
             whole = kind == "value_error" and not where  # parts that do not fit together
             problems.append(document.problem(where, message if whole else f"{_name(where)}{shown}: {message}"))
     return problems
 
 
-def _percentage(value: Any) -> re.Match[str] | None:
-    """A text such as `3 %`, with its number as the first group."""
-    return re.fullmatch(r"([-+]?\d+(?:\.\d*)?|\.\d+) ?%", value, re.ASCII) if isinstance(value, str) else None
+def _message(model: type[BaseModel], item: Any) -> str:
+    """What a value must be."""
+    kind, value, message = item["type"], item.get("input"), in_words(item)
+    wanted = _resolve(model, item["loc"])[2]
+    if str(item.get("ctx", {}).get("class_name")).startswith("Constant["):
+        constant = next((each for each in _models(wanted) if hasattr(each, "suggestion")), None)
+        origin = constant.suggestion(value) if constant else f"{{value: {value}, source: KEY}}"
+        return f"needs its origin: {origin}"
+    if message == "must be a mapping of keys":
+        return f"{message}{_keys_of(wanted, value)}"
+    if _is_constant(value) and (kind.endswith(("_type", "literal_error")) or "a quantity" in message):
+        return f"takes a value alone, such as {_shown(value['value'])}"
+    return message
 
 
-def _whole(value: Any) -> str:
-    """The whole number that `64 rows` or `8.0` begins with, as text; empty if there is none."""
-    found = re.match(r"[-+]?\d{1,15}(?=$|\.0*$| |[^\d.eE])", value if isinstance(value, str) else str(value), re.ASCII)
-    return found.group(0) if found else ""
+def _written(document: Document, where: Place, value: Any) -> Any:
+    """A value as the document has it: what pydantic saw may be the number that a quantity was read as."""
+    try:
+        written = at(document.data, where)
+    except (KeyError, IndexError, TypeError):
+        return value
+    return written if _is_scalar(written) else value
+
+
+def _is_scalar(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float)
+
+
+def _keys_of(wanted: Any, value: Any) -> str:
+    """The keys that a mapping takes, to go behind `must be a mapping of keys`; empty if it takes any."""
+    models = _models(wanted)
+    if len(models) == 1:
+        return f": {_some(_needed_first(models[0]))}" if models[0].model_fields else ""
+    tag, names = _told_apart(models)
+    if value in names:
+        return f", such as {{{tag}: {value}}}"
+    return f"; its {tag} is one of {_some(names)}" if names else ""
+
+
+def _told_apart(models: list[Any]) -> tuple[str, list[str]]:
+    """The key that says which of several models a mapping is, and its values; none if there is no such key."""
+    for tag in _TAGS:
+        fields = [model.model_fields[tag].annotation for model in models if tag in model.model_fields]
+        if names := sorted({str(name) for field in fields for name in getattr(field, "__args__", ())}):
+            return tag, names
+    return "", []
+
+
+def must_be_keys(what: str, model: type[BaseModel]) -> str:
+    """The message about a document that is no mapping."""
+    return f"{what} is a mapping of keys: {_some(_needed_first(model))}"
+
+
+def _needed_first(model: type[BaseModel]) -> list[str]:
+    """The keys of a mapping, those that it must have before the others."""
+    needed = [field.is_required() for field in model.model_fields.values()]
+    named = zip(_allowed(model), needed, strict=True)
+    return [name for name, _ in sorted(named, key=lambda each: not each[1])]
+
+
+def _some(names: list[str]) -> str:
+    """Names in a row; of very many the first."""
+    return ", ".join(names if len(names) <= _LISTED else [*names[:_LISTED], f"and {len(names) - _LISTED} more"])
+
+
+def _models(annotation: Any) -> list[Any]:
+    """The models that a type allows itself, not in its lists."""
+    if hasattr(annotation, "model_fields"):
+        return [annotation]
+    if getattr(annotation, "__origin__", None) in (list, dict, tuple):
+        return []
+    return [model for argument in getattr(annotation, "__args__", ()) for model in _models(argument)]
 
 
 def _is_constant(value: Any) -> bool:
@@ -156,7 +212,7 @@ def _said(model: type[BaseModel], error: ValidationError) -> list[tuple[Place, t
     of the other type; if it is of neither, the first is kept.
     """
     said: list[tuple[Place, type[BaseModel] | None, Any]] = []
-    items = [(*_resolve(model, item["loc"]), item) for item in error.errors(include_url=False)]
+    items = [(*_resolve(model, item["loc"])[:2], item) for item in error.errors(include_url=False)]
     for number, (where, owner, item) in enumerate(items):
         others = [other for at, other in enumerate(items) if at != number and other[0][: len(where)] == where]
         typed = _of_another_type(item)
@@ -177,25 +233,34 @@ def _allowed(owner: type[BaseModel] | None) -> list[str]:
     return [field.alias or name for name, field in owner.model_fields.items()] if owner else []
 
 
-def _resolve(model: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[Place, type[BaseModel] | None]:
-    """The place for a location of pydantic, which also names the members of unions; and the model of the last key."""
+def _resolve(model: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[Place, type[BaseModel] | None, Any]:
+    """The place for a location of pydantic, which also names the members of unions.
+
+    Returns:
+        The place, the model of the last key, and the type that the last key takes.
+    """
     place: list[str | int] = []
     owner: Any = model
-    loc = tuple(part for part in loc if not str(part).startswith("literal["))  # a member of a union
-    for position, part in enumerate(loc):
-        last = position == len(loc) - 1
-        owner = _only_model(owner)
-        fields = getattr(owner, "model_fields", None)
-        if fields is not None:
-            place.append(part)
-            if not last:
-                owner = fields[part].annotation if part in fields else _of_others(owner)
+    taken: Any = model
+    for part in loc:
+        if str(part).startswith("literal["):  # a member of a union
             continue
-        chosen, kept = _step_into(owner, part)
+        around = _only_model(taken)
+        if hasattr(around, "model_fields"):
+            place.append(part)
+            owner, taken = around, _type_of(around, part)
+            continue
+        taken, kept = _step_into(around, part)
+        owner = taken
         if kept:
             place.append(part)
-        owner = chosen
-    return tuple(place), owner if hasattr(owner, "model_fields") else None
+    return tuple(place), owner if hasattr(owner, "model_fields") else None, taken
+
+
+def _type_of(model: type[BaseModel], key: str | int) -> Any:
+    """What a key of a model takes."""
+    known = (field.annotation for name, field in model.model_fields.items() if key in (name, field.alias))
+    return next(known, None) or _of_others(model)
 
 
 def _of_others(model: type[BaseModel]) -> Any:
@@ -228,8 +293,11 @@ def _step_into(annotation: Any, part: str | int) -> tuple[Any, bool]:
             inner, kept = _step_into(argument, part)
             if inner is not None:
                 return inner, kept
-    if getattr(annotation, "__origin__", None) is dict:
+    origin = getattr(annotation, "__origin__", None)
+    if origin is dict:
         return arguments[-1], True
+    if not models and (origin is Union or isinstance(annotation, UnionType)):  # the part names one of them
+        return next((each for each in arguments if part.startswith(getattr(each, "__name__", "?"))), None), False
     for model in models:
         if part in model.model_fields:
             return model.model_fields[part].annotation, True

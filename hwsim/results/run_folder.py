@@ -245,9 +245,8 @@ def _typed(folder: Path, data: dict[str, Any]) -> Summary:
         first, *others = error.errors()
         more = f", and {len(others)} more like this" if others else ""
         place = ".".join(map(str, first["loc"]))
-        raise ResultsError(
-            f"{folder / 'summary.json'}: {place}: {first['msg'].lower()}{more}; {_again(folder)}"
-        ) from None
+        text = f"{place}: {documents.in_words(first)}{more}"
+        raise ResultsError(f"{folder / 'summary.json'}: {text}; {_again(folder)}") from None
 
 
 def _again(folder: Path) -> str:

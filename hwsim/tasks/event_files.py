@@ -25,7 +25,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwsim.documents.table import blocks_of, header
 from hwsim.errors import ConfigError, DataError
 
 UNITS = {"time_s": 1.0, "time_ms": 1e-3, "time_us": 1e-6, "time_ns": 1e-9}
@@ -112,12 +111,16 @@ def _table(path: Path) -> Iterator[None]:
 
 def _rows(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
     """The numbers of lines, and their values in some columns."""
+    from hwsim.documents.table import blocks_of  # it loads pandas, which other tasks do without
+
     for block in blocks_of(path, dict.fromkeys(columns, "str"), BLOCK):
         yield from zip(block.index.tolist(), *(block[name].tolist() for name in columns), strict=True)
 
 
 def _columns(path: Path) -> tuple[list[str], float]:
     """The columns of sample, label, time and channel, and the unit of time in seconds."""
+    from hwsim.documents.table import header  # as above
+
     names = header(path)
     times = [name for name in names if name in UNITS]
     missing = [name for name in ("sample", "label", "channel") if names.count(name) != 1]

@@ -163,7 +163,7 @@ def test_a_chip_may_have_its_digital_unit_at_another_node() -> None:
     [
         ({"measured_at": None}, "measured_at has to say which node and voltage the numbers are of"),
         ({"scaled_to": node(90, 2.0)}, "is not known at 2 V"),
-        ({"scaled_to": node(5, 0.7)}, r"scaled_to.node \(\"5 nm\"\): input should be greater"),
+        ({"scaled_to": node(5, 0.7)}, r"scaled_to.node \(\"5 nm\"\): must be at least 7e-09"),
     ],
 )
 def test_what_cannot_be_scaled_is_refused(changes: dict[str, Any], said: str) -> None:

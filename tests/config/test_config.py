@@ -204,7 +204,7 @@ def test_an_unknown_machine_or_device_is_told_with_its_place_and_the_nearest(
         ),
         ("modes: 4", "modes: 4, r_mim: 1", "5:35: unknown key 'r_mim'; did you mean 'r_min'? allowed: max_phase, mode"),
         ("steps: 3", "steps: 3, clp: 1", "8:58: unknown key 'clp'; did you mean 'clip'? allowed: batch, clip, epochs"),
-        ("name: tiny", "name: ../tiny", '1:7: name ("../tiny"): string should match pattern'),
+        ("name: tiny", "name: ../tiny", '1:7: name ("../tiny"): must match the pattern ^[A-Za-z0-9]'),
         ("steps: 3", "steps: 3, epochs: 3", "8:11: training: epochs and steps both say how long to train; leave one"),
         ("steps: 3", "steps: null", "8:11: training: say how long to train, by epochs or by steps"),
         ("steps: 3", "steps: 3, clip: 3 %", '8:64: training.clip ("3 %"): must be a number alone; 3 % is 0.03'),

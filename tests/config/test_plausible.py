@@ -418,4 +418,4 @@ def test_a_run_of_what_is_refused_today_says_so_in_its_report(command: Any) -> N
     found.config["machine"]["device"]["programming"]["step"]["value"] = "0 S"
     (line,) = found.doubts
     assert line.startswith("the configuration is no longer valid")
-    assert "programming.step.value (0.0): input should be greater than 0" in line
+    assert 'programming.step.value ("0 S"): must be greater than 0' in line
