@@ -284,6 +284,12 @@ PUBLISHED: dict[type[BaseModel], tuple[Published, ...]] = {
             Limit(500e-6, "PCM, Singh et al., 2025, a review"),
         ),
         Published(
+            "write.energy",
+            "J",
+            Limit(0.252e-12, f"a write of STT-MRAM, {_NVMEXP}"),
+            Limit(4.8e-9, f"AlOx/HfO2, 0.9 V across 16.9 kΩ for 100 µs, {_NEUROSIM}"),
+        ),
+        Published(
             "write.time",
             "s",
             Limit(0.5e-9, f"a capacitor, {_NEUROSIM}"),

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from math import log
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
 from hwsim.documents import PartError
 from hwsim.imperfection import Imperfection
-from hwsim.quantities import Conductance, ConductanceError, ConductanceStep, Constant, Current, Time, Voltage, si
+from hwsim.quantities import (
+    Conductance,
+    ConductanceError,
+    ConductanceStep,
+    Constant,
+    Current,
+    Energy,
+    Time,
+    Voltage,
+    si,
+)
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -124,6 +134,57 @@ class CurrentPulses(BaseModel, extra="forbid"):
     pulses: Annotated[Constant[Annotated[float, Field(gt=0)]], Field(description="of one write, on average")]
 
     @property
+    def pulse(self) -> tuple[Constant[Any], ...]:
+        """Constants whose product is the energy of a pulse."""
+        return self.voltage, self.current, self.time
+
+    @property
+    def rounds(self) -> tuple[Constant[Any], ...]:
+        """How many pulses a write has, where the energy is that of one of them."""
+        return (self.pulses,)
+
+    @property
+    def by_conductance(self) -> bool:
+        """Whether the energy goes with the conductance that a pulse meets, as well."""
+        return False
+
+    @property
+    def duration(self) -> float:
+        return self.time.value * self.pulses.value
+
+    @property
+    def reads(self) -> float:
+        """Verifying reads of a write: one behind each pulse."""
+        return self.pulses.value
+
+
+class MeasuredPulses(BaseModel, extra="forbid"):
+    """Writing takes what was measured: E = pulses × energy, whatever the conductance.
+
+    For a measured energy of whole writes, `pulses` is 1, and `time` is that of the whole write.
+    """
+
+    law: Literal["energy"]
+    energy: Annotated[Constant[Energy], Field(description="of a pulse, as measured")]
+    time: Annotated[Constant[Time], Field(description="of a pulse")]
+    pulses: Annotated[Constant[Annotated[float, Field(gt=0)]], Field(description="of one write, on average")]
+
+    @property
+    def pulse(self) -> tuple[Constant[Any], ...]:
+        """As for a fixed current."""
+        return (self.energy,)
+
+    @property
+    def rounds(self) -> tuple[Constant[Any], ...]:
+        """As for a fixed current."""
+        return (self.pulses,)
+
+    @property
+    def by_conductance(self) -> bool:
+        """The energy that was measured is that of any conductance."""
+        return False
+
+    @property
     def duration(self) -> float:
         return self.time.value * self.pulses.value
 
@@ -139,6 +200,21 @@ class VoltagePulses(BaseModel, extra="forbid"):
     law: Literal["voltage"]
     voltage: Annotated[Constant[Voltage], Field(description="across the device")]
     time: Annotated[Constant[Time], Field(description="of all pulses of a write together")]
+
+    @property
+    def pulse(self) -> tuple[Constant[Any], ...]:
+        """Constants whose product is the energy of a write, or of a pulse, per conductance."""
+        return self.voltage, self.voltage, self.time
+
+    @property
+    def rounds(self) -> tuple[Constant[Any], ...]:
+        """None: the time is that of all pulses."""
+        return ()
+
+    @property
+    def by_conductance(self) -> bool:
+        """As E = V² g t says."""
+        return True
 
     @property
     def duration(self) -> float:
@@ -197,7 +273,9 @@ class DataSheet(BaseModel, extra="forbid"):
         _scaled("read noise"),
         Field(discriminator="law", description="fresh noise of each read"),
     ]
-    write: Annotated[CurrentPulses | VoltagePulses, Field(discriminator="law", description="what a write costs")]
+    write: Annotated[
+        CurrentPulses | VoltagePulses | MeasuredPulses, Field(discriminator="law", description="what a write costs")
+    ]
 
     @property
     def window(self) -> float:

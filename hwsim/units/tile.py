@@ -25,7 +25,6 @@ from hwsim.operations import Held, Operation, add, held, moves, quantise, unequa
 from hwsim.operations.kernels import compiled
 from hwsim.operations.noise import NO_GAIN, Moment, PerChip, Source, perturb, perturb_each
 from hwsim.physics import DataSheet
-from hwsim.physics.device import CurrentPulses
 from hwsim.quantities import Constant, Count, Energy, Time, Voltage
 from hwsim.records import Record
 from hwsim.units import devices as physical
@@ -168,22 +167,14 @@ class TilePrices:
     def _pulses(self) -> list[Charge]:
         """Pulses that devices get in training, without verifying reads."""
         write = self.sheet.write
-        if isinstance(write, CurrentPulses):
-            return [charge("pulses", 1.0, write.voltage, write.current, write.time, activity=0)]
-        return [charge("pulses", 1.0, write.voltage, write.voltage, write.time, activity=1)]
+        return [charge("pulses", 1.0, *write.pulse, activity=int(write.by_conductance))]
 
     def _programming(self) -> list[Charge]:
         """Pulses and verifying reads of the devices written, whose number and conductance are measured."""
         write = self.sheet.write
-        component, rounds = "programming", []
-        if isinstance(write, CurrentPulses):
-            rounds = [write.pulses]  # each is followed by a verifying read
-            factors, written = [write.voltage, write.current, write.time, write.pulses], 0
-        else:
-            factors, written = [write.voltage, write.voltage, write.time], 1
         return [
-            charge(component, 1.0, *factors, activity=written),
-            charge(component, 1.0, self._verify, *rounds, activity=0),
+            charge("programming", 1.0, *write.pulse, *write.rounds, activity=int(write.by_conductance)),
+            charge("programming", 1.0, self._verify, *write.rounds, activity=0),  # each pulse has a verifying read
         ]
 
 

@@ -100,6 +100,13 @@ def test_a_programming_error_is_looked_at_beside_the_range(error: list[str], wro
     assert ("programming.error" in keys(made)) == wrong
 
 
+@pytest.mark.parametrize(("energy", "wrong"), [("50 pJ", False), ("50 nJ", True), ("5 fJ", True), ("0 J", False)])
+def test_a_measured_energy_of_writing_is_looked_at(energy: str, wrong: bool) -> None:
+    values = {"energy": energy, "time": "100 ns", "pulses": 1}
+    law = {"law": "energy", **{key: {"value": value, "assumed": "x"} for key, value in values.items()}}
+    assert ("write.energy" in keys(sheet("write", law))) == wrong
+
+
 def test_read_noise_of_three_hundred_percent_is_warned_of() -> None:
     law = {"law": "relative", "deviation_of_g": 3, "source": "nandakumar2019"}
     (doubt,) = doubts(sheet("read_noise", law))

@@ -30,8 +30,20 @@ from hwsim.networks import Network
 
 TANH: dict[str, Any] = {"layers": [{"cell": {"name": "leaky_tanh", "units": 4, "leak": 0.3}}]}
 LRU: dict[str, Any] = {"layers": [{"cell": {"name": "lru", "modes": 3}}]}
-SHEETS = {"pcm_crossbar": 2.0 * 150e-6 * 150e-9, "rram_crossbar": None}
+SHEETS = {"pcm_crossbar": 2.0 * 150e-6 * 150e-9, "rram_crossbar": None, "measured": 50e-12}
 """The energy of a pulse, in joules; None where it depends on the conductance."""
+MEASURED = {
+    "like": "pcm_crossbar",
+    "device": {
+        "like": "pcm_gst_90nm",
+        "write": {
+            "law": "energy",
+            "energy": {"value": "50 pJ", "assumed": "for this test"},
+            "time": {"value": "100 ns", "assumed": "for this test"},
+            "pulses": {"value": 3, "assumed": "for this test"},
+        },
+    },
+}
 
 
 class Learner(NamedTuple):
@@ -263,7 +275,7 @@ def test_the_long_run_of_mixed_precision_is_gradient_descent(on: str) -> None:
 @pytest.mark.parametrize("on", SHEETS)
 @pytest.mark.parametrize("update", ["in_situ", "mixed_precision"])
 def test_pulses_cost_what_the_data_sheet_says_of_each(update: str, on: str) -> None:
-    found = learner({"name": update, "longest": 3}, on=on, rate=2.0)
+    found = learner({"name": update, "longest": 3}, on=MEASURED if on == "measured" else on, rate=2.0)
     machine, arrays = found.made.machine, found.made.machine.devices.arrays
     machine.journal.collect()
     before = sum(int(array.writes.sum()) for array in arrays.values())

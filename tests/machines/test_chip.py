@@ -162,6 +162,32 @@ def test_only_devices_that_moved_are_written_and_paid_for():
     assert grouped(ledger, "component")["programming"].energy == close(each * expected.mean(), rel=1e-12)
 
 
+def test_a_measured_energy_of_a_pulse_is_charged_as_the_same_energy_by_current_is():
+    """PCM takes 8 pulses of 2 V × 150 µA for 150 ns, which are 45 pJ; a write of 360 pJ has one verifying read."""
+
+    def programming(write):
+        sheet = {"like": "pcm_gst_90nm", "write": write} if write else "pcm_gst_90nm"
+        on = {"like": "pcm_crossbar", "device": sheet}
+        made = built("lru", rule("one_step"), random_episode(), on=on)
+        stage = made.machine
+        ledger = Tariff(stage.journal.traces, stage.prices()).of_totals(stage.journal.totals, 0.0)
+        record = next(each for trace in stage.journal.traces for each in trace if each.kind == "program")
+        devices = float(stage.devices.written[0])
+        return grouped(ledger, "component")["programming"].energy, devices, stage.prices().occupied(record).duration
+
+    def law(energy, time, pulses):
+        values = {"energy": energy, "time": time, "pulses": pulses}
+        return {"law": "energy", **{key: {"value": value, "assumed": "x"} for key, value in values.items()}}
+
+    verify = machine_options("pcm_crossbar").parts.verify.value
+    joules, devices, duration = programming(None)
+    assert joules == close(devices * 8 * (45e-12 + verify))
+    assert programming(law("45 pJ", "150 ns", 8)) == (close(joules), devices, duration)
+    whole, _, shorter = programming(law("360 pJ", "1.2 us", 1))
+    assert whole == close(devices * (360e-12 + verify))
+    assert shorter < duration
+
+
 @pytest.mark.parametrize("nudge", [-1e-6, 0.0, 1e-6])
 @pytest.mark.parametrize(
     ("device", "weight_range", "step", "w_max"),
