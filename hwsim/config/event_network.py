@@ -144,7 +144,7 @@ def _pairs(document: Document, number: int, each: Connections, origins: int, tar
     assert each.pairs is not None
     path = Path(document.file).parent / each.pairs
     if not documents.is_file(path):
-        raise documents.refuse([document.problem(("synapses", number, "pairs"), f"no file {str(path)!r}")])
+        raise documents.refuse([document.problem(("synapses", number, "pairs"), documents.missing(path))])
     found = table(path, {"from": "int64", "to": "int64"})
     for column, group, count in (("from", each.origin, origins), ("to", each.to, targets)):
         wrong = found.index[(found[column] < 0) | (found[column] >= count)]

@@ -98,9 +98,14 @@ def path_of(source: str | Path, *kinds: str) -> Path:
         ConfigError: there is neither; the message suggests the nearest name.
     """
     name = str(source)
-    if documents.is_file(name) or name.endswith((".yaml", ".yml")):
-        return Path(name)
     shipped = {each: kind for kind in reversed(kinds) for each in names(kind)}
+    _refuse_tables(name)
+    if documents.is_file(name) or name.endswith((".yaml", ".yml")):
+        stem = Path(name).stem
+        if not documents.is_file(name) and stem in shipped and not documents.did_you_mean(name):
+            what = CALLED[shipped[stem]]
+            raise ConfigError(f"{name}: no such file; did you mean {stem!r}, {a(what)} that is shipped?")
+        return Path(name)
     if name in shipped:
         return shelf(shipped[name]) / f"{name}.yaml"
     beside, what = f"{name}.yaml", CALLED[kinds[0]] if len(kinds) == 1 else "name"
@@ -111,6 +116,33 @@ def path_of(source: str | Path, *kinds: str) -> Path:
         if Path(name).parent != Path() or Path(name).is_dir():
             return Path(name)
     raise ConfigError(f"no file {documents.cut(repr(name))}, and {documents.unknown(what, name, list(shipped))}")
+
+
+TABLES = {
+    ("step", "group", "neuron"): "spikes, for `hwsim events MACHINE NETWORK {file}`",
+    ("sample", "label", "channel"): "events, for an experiment with `task: {{name: events, train_file: {file}, …}}`",
+    ("from", "to"): "synapses, for the network of `hwsim events`, `synapses: [{{pairs: {file}, …}}]`",
+    ("device",): "reads of devices, for `examples/data_sheet.py {file}`, which makes a data sheet of them",
+}
+"""What tables hold, and what reads them, by columns that they have."""
+
+
+def _refuse_tables(name: str) -> None:
+    """Refuse a table where YAML is asked for.
+
+    Raises:
+        ConfigError: it is one, or would be; the message says what reads it.
+    """
+    if not name.endswith((".csv", ".tsv")):
+        return
+    if not documents.is_file(name):
+        raise ConfigError(documents.missing(name))
+    from hwsim.documents.table import header  # it loads pandas
+
+    columns = header(Path(name))
+    fitting = [use for needed, use in TABLES.items() if set(needed) <= set(columns)]
+    holds = f"by its columns it holds {fitting[0]}" if fitting else f"tables hold {'; or '.join(TABLES.values())}"
+    raise ConfigError(f"{name} is a table, and not a file in YAML; {holds.format(file=name)}")
 
 
 _OF_RESULTS = {"summary.json": "config.yaml", "limits.json": "config.yaml", "study.yaml": "study.yaml"}
@@ -179,7 +211,8 @@ def array_file(document: Document) -> str:
     seen = (Path(document.file).parent / name, Path(name))
     path = next((path for path in seen if name.endswith(".npz") and documents.is_file(path)), None)
     if path is None:
-        text = f"no file {documents.cut(repr(name))}; weights are in a .npz, as `numpy.savez` writes it"
+        near = documents.did_you_mean(seen[0])
+        text = f"no file {documents.cut(repr(name))}{near or '; weights are in a .npz, as `numpy.savez` writes it'}"
         raise documents.refuse([document.problem((), text)])
     return str(path.resolve())
 
@@ -197,7 +230,5 @@ def _not_there(document: Document, name: str, kind: str) -> str:
     with suppress(OSError, ValueError):
         if path.exists():
             return f"{str(path)!r} is no regular file"
-        beside = [file.name for file in path.parent.glob("*.yaml")]
-        close = documents.nearest(path.name, beside)
-        return f"no file {str(path)!r}" + "".join(f"; did you mean {str(path.with_name(near))!r}?" for near in close)
+        return documents.missing(path)
     return f"no file has a name like {documents.cut(repr(name))}"

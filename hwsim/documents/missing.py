@@ -10,15 +10,21 @@ from hwsim.documents.check import cut, nearest
 
 _LONGEST = 300
 """Letters of a path that a message repeats in full."""
+_YAML = (".yaml", ".yml")
 _MOST = 10_000
 """Names in a folder that are looked at."""
 
 
 def missing(path: str | Path) -> str:
     """The message about a file that is not there, with the nearest one of its kind."""
-    close, shown = near_file(path), repr(str(path))
-    hint = f"; did you mean {str(close)!r}?" if close else ""
-    return f"no file {shown if len(shown) <= _LONGEST else cut(shown)}{hint}"
+    shown = repr(str(path))
+    return f"no file {shown if len(shown) <= _LONGEST else cut(shown)}{did_you_mean(path)}"
+
+
+def did_you_mean(path: str | Path) -> str:
+    """The end of such a message; empty if no file is near."""
+    close = near_file(path)
+    return f"; did you mean {str(close)!r}?" if close else ""
 
 
 def near_file(path: str | Path) -> Path | None:
@@ -46,4 +52,5 @@ def _beside(folder: Path, suffix: str | None) -> list[str]:
     each = islice(folder.iterdir(), _MOST)
     if suffix is None:
         return [entry.name for entry in each if entry.is_dir()]
-    return [entry.name for entry in each if entry.suffix == suffix and entry.is_file()]
+    endings = _YAML if suffix in _YAML else (suffix,)
+    return [entry.name for entry in each if entry.suffix in endings and entry.is_file()]

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from hwsim.documents.document import Document, Mark, Place, Problem, refuse
+from hwsim.documents.missing import did_you_mean
 from hwsim.errors import ConfigError
 
 _LARGEST_FILE = 4 << 20
@@ -45,7 +46,7 @@ def read(path: str | Path) -> Document:
             raise ConfigError(f"{path}: larger than {_LARGEST_FILE >> 20} MiB, so not a configuration")
         text = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file") from None
+        raise ConfigError(f"{path}: no such file{did_you_mean(path)}") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hwsim.documents import missing
 from hwsim.errors import ConfigError, DataError
 
 UNITS = {"time_s": 1.0, "time_ms": 1e-3, "time_us": 1e-6, "time_ns": 1e-9}
@@ -184,6 +185,8 @@ def _hdf5(path: Path) -> Any:
         import h5py
     except ImportError:
         raise DataError(f"{path}: to read HDF5, install hwsim with it: pip install 'hwsim[events]'") from None
+    if not path.exists():
+        raise DataError(missing(path))
     try:
         return h5py.File(path, "r")
     except OSError as error:

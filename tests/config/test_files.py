@@ -10,7 +10,7 @@ import pytest
 
 from hwsim import documents
 from hwsim.config import experiment as config
-from hwsim.config import files, grid
+from hwsim.config import files, grid, spike_file
 from hwsim.config.settings import load_with_settings
 from hwsim.errors import ConfigError
 
@@ -203,3 +203,40 @@ def test_a_part_that_is_like_something_only_where_machines_and_devices_are() -> 
 )
 def test_a_document_says_what_it_describes(text: str, kind: str) -> None:
     assert files.kind_of(documents.read(write("loop.yaml", text))) == kind
+
+
+# ---- paths that lead nowhere, and files that are no YAML ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("experimnts/mine.yaml", "experimnts/mine.yaml: no such file; did you mean 'experiments/mine.yaml'?"),
+        ("experiments/mein.yml", "experiments/mein.yml: no such file; did you mean 'experiments/mine.yaml'?"),
+        ("configs/quickstart.yaml", "did you mean 'quickstart', an experiment that is shipped?"),
+        ("nothing/like/it.yaml", "nothing/like/it.yaml: no such file"),
+        ("spike.csv", "no file 'spike.csv'; did you mean 'spikes.csv'?"),
+        (
+            "spikes.csv",
+            "is a table, and not a file in YAML; by its columns it holds spikes, for `hwsim events MACHINE ",
+        ),
+        ("reads.csv", "by its columns it holds reads of devices, for `examples/data_sheet.py reads.csv`"),
+        ("other.csv", "tables hold spikes, for `hwsim events MACHINE NETWORK other.csv`; or events, for an experiment"),
+    ],
+)
+def test_a_path_is_told_from_those_near_it_and_a_table_from_yaml(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "mine.yaml").write_text("name: mine")
+    for name, columns in (("spikes", "step,group,neuron"), ("reads", "device;target_us;read_us"), ("other", "a,b")):
+        (tmp_path / f"{name}.csv").write_text(columns)
+    with pytest.raises(ConfigError) as caught:
+        documents.read(files.path_of(asked, *files.CALLED))
+    assert said in str(caught.value)
+
+
+def test_tables_are_told_by_columns_that_their_readers_take() -> None:
+    assert tuple(spike_file.COLUMNS) in files.TABLES
+    assert len(files.TABLES) == len({use.split(",")[0] for use in files.TABLES.values()}) == 4
