@@ -1,4 +1,6 @@
-"""Effects that a user may look for and that are not modelled, and what to do instead."""
+"""Effects that a user may look for and that are not modelled, and what to do instead; and keys of other tools."""
+
+from hwsim.config import other_tools
 
 _WIRES = (
     "the resistance of wires is not modelled; smaller `parts.tiles.rows` and `columns` have less of it, and "
@@ -12,7 +14,7 @@ _UPDATE = (
     "`mixed_precision` pulses devices step by step"
 )
 
-NOT_MODELLED = {
+_EFFECTS = {
     "drift": "drift is not modelled; add its spread between devices to `programming.error` of the device, and for a "
     "common loss of conductance run again with a smaller `conductance.max`",
     "retention": "the retention of devices is not modelled, and they keep what they are programmed to; analog "
@@ -28,5 +30,10 @@ NOT_MODELLED = {
     "ir_drop": _WIRES,
     "noc": _NETWORK,
     "network_on_chip": _NETWORK,
+}
+NOT_MODELLED = {
+    **_EFFECTS,
+    **{key: _EFFECTS[effect] for key, effect in other_tools.EFFECTS.items() if effect in _EFFECTS},
+    **other_tools.KEYS,
 }
 """What a message says of an unknown key."""

@@ -91,7 +91,8 @@ def _problems(
             key, allowed = str(where[-1]), sorted(_allowed(owner))
             text = unknown("key", key, allowed)
             if key in absent:
-                text = f"unknown key {key!r}; {absent[key]}; allowed here: {', '.join(allowed)}"
+                close = [f"did you mean {each!r}? " for each in nearest(key, allowed) if each.startswith(key)]
+                text = f"unknown key {key!r}; {''.join(close)}{absent[key]}; allowed here: {', '.join(allowed)}"
             problems.append(document.problem(where, text, at_key=True))
         elif kind == "missing" and where not in meant:
             problems.append(document.problem(where[:-1], f"{_name(where)} is missing"))

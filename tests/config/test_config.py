@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ import yaml
 
 from hwsim import documents
 from hwsim.config import experiment as config
-from hwsim.config import hardware
+from hwsim.config import hardware, other_tools
 from hwsim.config.experiment import Experiment
 from hwsim.config.not_modelled import NOT_MODELLED
 from hwsim.config.settings import load_with_settings
 from hwsim.documents import Document
 from hwsim.errors import ConfigError
+from hwsim.guide.names import meanings
 from hwsim.learning import RULES
 from hwsim.learning.updates import UPDATES
 from hwsim.quantities import replaced
@@ -270,6 +272,41 @@ def test_what_is_said_to_be_an_option_is_one() -> None:
     assert "area" in type(base.periphery).model_fields
     assert "area" in type(base.digital.parts).model_fields
     assert {"in_situ", "mixed_precision"} <= set(UPDATES)
+
+
+def test_keys_of_other_tools_lead_to_keys_that_there_are() -> None:
+    """Each key in backticks is one of hwsim; and each name stands for an effect, or has a text of its own."""
+    assert set(NOT_MODELLED) >= {*other_tools.KEYS, *other_tools.EFFECTS}
+    for text in other_tools.KEYS.values():
+        named = [key for key in re.findall(r"`([^`]+)`", text) if ": " not in key]
+        assert named, text
+        for key in named:
+            assert key in UPDATES or meanings(key).keys, key
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        (
+            "dw_min",
+            "the change by one pulse follows from its number: `levels` of `training.update`, with `name: in_situ`",
+        ),
+        ("NL_LTP", "a law of updates is not modelled"),
+        ("maxConductance", "`conductance.max` of the device is what it has when it is on; 10 kOhm is 100 uS"),
+        ("yield", "stuck devices are not modelled"),
+        ("drift_nu", "drift is not modelled"),
+    ],
+)
+def test_keys_of_other_tools_are_told_what_says_the_same(tmp_path: Path, key: str, said: str) -> None:
+    device = f"{{like: pcm_crossbar, device: {{like: pcm_gst_90nm, {key}: 1}}}}"
+    (found,) = refused(written(tmp_path, e=changed(("machine: ideal", f"machine: {device}"))))
+    assert found.startswith(f"e.yaml:7:60: unknown key '{key}'; {said}")
+
+
+def test_a_key_that_is_near_is_told_beside_what_another_tool_calls_so(tmp_path: Path) -> None:
+    text = changed(("{name: sgd, rate: 0.01}", "{name: adam, rate: 0.01, beta: .9}"))
+    (found,) = refused(written(tmp_path, e=text))
+    assert "unknown key 'beta'; did you mean 'beta1'? `decay` of the cells lif and alif is what" in found
 
 
 def test_a_key_that_is_misspelt_is_not_missing_too(tmp_path: Path) -> None:
