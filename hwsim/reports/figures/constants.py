@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from hwsim.accounts.energy import TIMES
+from hwsim.printing import opening
 from hwsim.quantities import si
-from hwsim.reports.figures.canvas import INK, PALETTE, PAPER, Drawing, canvas, drawing, opening, quantities, shortened
+from hwsim.reports.figures.canvas import INK, PALETTE, PAPER, Drawing, canvas, drawing, quantities, shortened
 from hwsim.reports.per_step import step_of
 from hwsim.reports.tables import KnownContribution, contributions
 from hwsim.results.summary import SystemSummary
