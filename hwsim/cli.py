@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hwsim.loading import loading
 from hwsim.printing import Terminal, failure, prepare, say
 
 app = typer.Typer(
@@ -71,11 +72,12 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")] = False,
 ) -> None:
     """Run an experiment: check the gradient, train and test, on the substrate and on each reference."""
-    from hwsim.config import plausible
-    from hwsim.config import settings as config
-    from hwsim.experiments import run as experiments
-    from hwsim.reports import terminal
-    from hwsim.results.run_folder import places
+    with loading():
+        from hwsim.config import plausible
+        from hwsim.config import settings as config
+        from hwsim.experiments import run as experiments
+        from hwsim.reports import answers, terminal
+        from hwsim.results.run_folder import places
 
     asked = _question(to_accuracy, to_loss, budget)
     experiment = config.load_with_settings(file, settings or [])
@@ -83,8 +85,6 @@ def run(
         result = experiments.run(experiment, out=places(out, experiment.name), seed=seed, data=data, progress=progress)
     _when_stopped[:] = [lambda: f"stopped; the results are in {result.folder}"]
     if not quiet:
-        from hwsim.reports import answers  # it loads Matplotlib
-
         console = Terminal()
         terminal.show(result.summary, console, result.metrics, asked, answers.answers(result, asked))
         _warn(plausible.doubts(experiment), console)
@@ -118,10 +118,11 @@ def study(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")] = False,
 ) -> None:
     """Run a grid of experiments, or go on with one that was stopped; then write its table and draw its figures."""
-    from hwsim.config import grid
-    from hwsim.experiments.study import study as experiments
-    from hwsim.reports import study as report
-    from hwsim.results import study_folder
+    with loading():
+        from hwsim.config import grid
+        from hwsim.experiments.study import study as experiments
+        from hwsim.reports import study as report
+        from hwsim.results import study_folder
 
     asked = _question(to_accuracy, to_loss, budget)
     plan = grid.load_study(file)

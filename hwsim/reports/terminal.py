@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from hwsim.printing import Terminal
 from hwsim.reports import efficiency, reached, spiking, tables, untaught
+from hwsim.reports.answers import Answer
 from hwsim.reports.fitting import put
 from hwsim.reports.reached import Question
 from hwsim.results.summary import Summary
-
-if TYPE_CHECKING:
-    from hwsim.reports.answers import Answer  # it loads Matplotlib, which an estimate does without
 
 
 def show(

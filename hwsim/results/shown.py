@@ -24,7 +24,7 @@ class Shown(ABC):
 
         Each answer has a `question`, a `text`, and its `reasons`.
         """
-        from hwsim.reports import answers  # when they are asked for: it loads Matplotlib
+        from hwsim.reports import answers  # when they are asked for
 
         with self.opened() as folder:
             return answers.answers(folder)

@@ -9,6 +9,8 @@ import signal
 import sys
 import threading
 
+from hwsim.loading import loading
+
 ENVIRONMENT = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
@@ -23,7 +25,8 @@ def main() -> None:
     asked: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(asked,), daemon=True).start()
 
-    from hwsim.experiments.study.trial import carry_out
+    with loading():
+        from hwsim.experiments.study.trial import carry_out
 
     print("ready", file=answers)
     while True:
