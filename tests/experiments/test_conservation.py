@@ -64,8 +64,14 @@ def composed(data):
 
 @MODEST
 @given(experiment())
-def test_the_lines_of_the_energy_table_add_up_to_the_summary(data):
+def test_energy_adds_up_memory_balances_and_the_schedule_of_a_real_run_is_possible(data):
     result = experiments.run(composed(data))
+    assert_energy_adds_up(result)
+    assert_memory_balances_and_the_schedule_is_possible(result)
+
+
+def assert_energy_adds_up(result):
+    """The lines of the energy table add up to the summary."""
     table = result.energy
     for name, system in result.summary.plain()["systems"].items():
         mine = table[table.system == name]
@@ -106,10 +112,7 @@ def test_the_lines_of_the_energy_table_add_up_to_the_summary(data):
         assert (mine.assumed_j <= mine.energy_j * (1 + 1e-12)).all()
 
 
-@MODEST
-@given(experiment())
-def test_memory_balances_and_the_schedule_of_a_real_run_is_possible(data):
-    result = experiments.run(composed(data))
+def assert_memory_balances_and_the_schedule_is_possible(result):
     for costs in result.costs:
         stage, detail = costs.machine, costs.outcome.detail
         table = result.memory[result.memory.system == costs.system.name]
