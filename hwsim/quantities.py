@@ -136,7 +136,7 @@ class Wanted(NamedTuple):
 
     def inverted(self, text: Any) -> str:
         """A resistance as the conductance that it is, and so on; empty if the text is no such thing."""
-        if not self.inverse or not isinstance(text, str) or not _is_written(text):
+        if not self.inverse or not isinstance(text, str) or not _is_written(text) or _BITS.search(text):
             return ""
         try:
             value = float((1 / _registry().Quantity(text.replace("Ohm", "ohm"))).to(self.unit).magnitude)

@@ -389,6 +389,7 @@ KEYS_OF_PICTURE = "colour, count, frame, shapes, sizes, title, version, weight"
         ("title: b\nweight: 3 kg", '2:9: weight ("3 kg"): must be a number alone, without a unit'),
         ("title: b\nweight: 3 %", '2:9: weight ("3 %"): must be a number alone; 3 % is 0.03'),
         ("title: b\nweight: much", '2:9: weight ("much"): must be a number'),
+        (f"title: b\nweight: {'3' * 400} %", '2:9: weight ("' + "3" * 55 + "… (404 characters)): must be a number"),
         ("title: b\ncount: 3 %", '2:8: count ("3 %"): must be a whole number'),
         ("title: b\nframe: 3", "2:8: frame (3): must be a mapping of keys: width"),
         ("title: b\nsizes: [1]", "2:8: sizes: must be a mapping of keys"),

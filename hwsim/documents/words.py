@@ -13,6 +13,8 @@ _BOUNDS = {
 }
 """For each kind of error the key of its bound, and how it is said."""
 _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)"
+_SHORT = 30
+"""Letters of a value that a suggestion repeats."""
 
 
 def in_words(item: Any) -> str:
@@ -20,11 +22,8 @@ def in_words(item: Any) -> str:
     kind, value, context = str(item["type"]), item.get("input"), item.get("ctx", {})
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
-        return (
-            f"must be {words} {context[key]:g}"
-            if isinstance(context[key], float)
-            else f"must be {words} {context[key]}"
-        )
+        bound = context[key]
+        return f"must be {words} {f'{bound:g}' if isinstance(bound, float) else bound}"
     match kind:
         case "missing":
             return "is missing"
@@ -36,12 +35,12 @@ def in_words(item: Any) -> str:
         case "float_type" | "float_parsing":
             return _number(value)
         case "string_type":
-            scalar = isinstance(value, int | float) and not isinstance(value, bool)
+            scalar = isinstance(value, int | float) and not isinstance(value, bool) and len(str(value)) <= _SHORT
             return "must be text" + (f', such as "{value}"' if scalar else "")
         case "bool_type" | "bool_parsing":
             return "must be true or false"
         case "list_type":
-            scalar = value is not None and not isinstance(value, dict) and len(str(value)) <= 30
+            scalar = value is not None and not isinstance(value, dict) and len(str(value)) <= _SHORT
             return f"must be a list{f', such as [{value}]' if scalar else ''}"
         case "too_short":
             return f"needs {context['min_length']} or more"
@@ -49,8 +48,8 @@ def in_words(item: Any) -> str:
             return f"takes {context['max_length']} at most"
         case "model_type" | "model_attributes_type" | "dict_type":
             return "must be a mapping of keys"
-    if kind == "string_pattern_mismatch":
-        return f"must match the pattern {context['pattern']}"
+        case "string_pattern_mismatch":
+            return f"must match the pattern {context['pattern']}"
     said = re.sub(r"^[\w ]+ should ", "must ", item["msg"])
     said = said.removeprefix("Value error, ").replace("must be a valid ", "must be a ")
     return f"{said[0].lower()}{said[1:]}"
@@ -58,7 +57,7 @@ def in_words(item: Any) -> str:
 
 def _number(value: Any) -> str:
     """What is wrong with a value that is no number; a share in percent is told as a number."""
-    if isinstance(value, str):
+    if isinstance(value, str) and len(value) <= _SHORT:
         if percent := re.fullmatch(rf"({_NUMBER}) ?%", value, re.ASCII):
             return f"must be a number alone; {value} is {float(percent.group(1)) / 100:g}"
         if re.match(_NUMBER, value, re.ASCII):
