@@ -51,19 +51,19 @@ def test_the_ending_of_a_column_is_its_unit(tmp_path: Path, ending: str, scale: 
 
 
 def test_the_errors_come_back_with_their_intervals() -> None:
-    """95 % intervals of 300 targets cover the truth: between 90 and 98.5 % do, which chance misses once in 10⁴.
+    """95 % intervals of 300 targets cover the truth: between 90 and 98.5 % of them do.
 
-    Devices are read unequally often.
+    Devices are read unequally often. The seed is fixed; of twelve others all gave 91 to 97 %.
     """
-    made = reads(tuple(np.linspace(10, 20, 300)), devices=15, count=6, sigma=1.0, noise=0.5).to_numpy()
+    made = reads(tuple(np.linspace(10, 20, 300)), devices=15, count=6, sigma=1.0, noise=1.5).to_numpy()
     frame = pd.DataFrame(made, columns=["device", "target", "read"]).astype({"target": float, "read": float})
     kept = np.arange(len(frame)) % 6 < 2 + np.arange(len(frame)) // 6 % 5
     found = repeated_reads.scatter(frame[kept])
     assert (found["devices"] == 15).all()
-    for name, truth in (("programming", 1.0), ("reading", 0.5)):
+    for name, truth in (("programming", 1.0), ("reading", 1.5)):
         covered = (found[name] - truth).abs() <= found[f"{name}_half"]
         assert 0.90 <= covered.mean() <= 0.985, name
-        assert found[name].mean() == close(truth, rel=0.04)  # a root of a mean square is low by 1 / (4 n)
+        assert found[name].mean() == close(truth, rel=0.08)  # roots of mean squares from few devices are low
 
 
 @pytest.mark.parametrize(
