@@ -153,7 +153,7 @@ def _to_target(goal: Target, found: Mapping[str, Reaching], systems: Systems) ->
     rows.append(TableRow("peak memory", tuple(_spent(held, lambda value: si(value, "B"), None) for held in memory)))
     steps = [systems[name].energy.training_step_j for name in shown]
     rows.append(TableRow("energy / training step", tuple(_spent(step, lambda v: si(v, "J"), None) for step in steps)))
-    per = f"; its last row is per {training_step(systems)}"
+    per = f"; the last row is per {training_step(systems)}"
     return Table(f"To reach {aim(goal)} on the test{why(goal)}{per}", tuple(shown), tuple(rows), corner="it takes")
 
 

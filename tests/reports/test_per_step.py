@@ -32,7 +32,7 @@ def test_every_table_with_an_energy_says_per_what_it_is(folders: Folders) -> Non
     for text in (
         f"energies are per inference or gradient of one sequence, and per {step}",
         f"Energy of a {step}, by purpose",
-        f"its last row is per {step}",
+        f"the last row is per {step}",
     ):
         assert text in printed
     assert not re.findall(r"(?:of a|per|to a|A) training step(?! of \d+ sequences)", printed)
