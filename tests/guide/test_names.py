@@ -21,7 +21,9 @@ def test_everything_that_a_file_can_name_and_every_column_is_found() -> None:
         *hardware.names("devices"),
     }
     assert names <= {choice.name for choice in choices.choices()}
-    files = [hardware.names(folder) for folder in ("configs/hardware", "devices", "configs/neurons")]
+    files = [
+        hardware.names(folder) for folder in ("configs/hardware", "devices", "configs/neurons", "configs/experiments")
+    ]
     for name in sorted(names)[::4]:
         count = sum(name in of for of in (learning.RULES, cells.CELLS, tasks.TASKS, *files))
         assert [choice.name for choice in meanings(name).choices] == [name] * count, name
