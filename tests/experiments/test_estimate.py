@@ -639,7 +639,7 @@ def test_the_command_prints_tables_and_json():
         (["--set", "task.ordr=rows"], "did you mean 'order'"),
         (["--set", "task.order"], "must be KEY=VALUE"),
         (["--expect", "writen=0.1"], "did you mean 'written'"),
-        (["--expect", "written=2"], "less than or equal to 1"),
+        (["--expect", "written=2"], "must be at most 1"),
     ],
 )
 def test_mistakes_are_told(arguments, said):
