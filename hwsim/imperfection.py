@@ -72,6 +72,13 @@ def scaled(name: str) -> Imperfection:
     return Imperfection(name, lambda value: 0.0, lambda value: 2 * value, "off: 0; doubled: times 2", True)
 
 
+def scaled_law(name: str) -> Imperfection:
+    """The imperfection of a law that gives standard deviations."""
+    return Imperfection(
+        name, lambda law: law.times(0.0), lambda law: law.times(2.0), "off: 0; doubled: times 2", side_by_side=True
+    )
+
+
 def found(machine: BaseModel) -> Iterator[Found]:
     """All imperfections that the options of a machine declare, in the order of the options."""
     for place, names, declared, value in _declared(machine, (), ()):

@@ -1,5 +1,5 @@
 """Physics of conductance devices, as their data sheets describe them."""
 
-from hwsim.physics.device import DataSheet
+from hwsim.physics.sheet import DataSheet
 
 __all__ = ["DataSheet"]

@@ -17,7 +17,8 @@ from hwsim.config import hardware
 from hwsim.documents import Document
 from hwsim.errors import ConfigError
 from hwsim.physics import DataSheet
-from hwsim.physics.device import Additive, CurrentPulses, Flicker, Relative, VoltagePulses
+from hwsim.physics.read_noise import Additive, Flicker, Relative
+from hwsim.physics.write import CurrentPulses, VoltagePulses
 from hwsim.units.mapping import levels
 
 MICRO = 1e-6

@@ -1,0 +1,77 @@
+"""Read noise: how much the conductance of a device changes from one read to the next."""
+
+from __future__ import annotations
+
+from math import log
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, Field, model_validator
+
+from hwsim.quantities import Constant, Time
+
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Flicker(BaseModel, extra="forbid"):
+    """1/f noise: σ = g Q √ln((t + t_read) / (2 t_read)) with Q = min(factor / (g / g_max)^exponent, cap).
+
+    (Nandakumar et al., "Phase-change memory models for deep learning training and inference", ICECS 2019.)
+    """
+
+    law: Literal["flicker"]
+    factor: Annotated[Amount, Field(description="of Q")]
+    exponent: Annotated[Amount, Field(description="of g / g_max in Q")]
+    cap: Annotated[Amount, Field(description="largest Q")]
+    read_time: Annotated[Time, Field(description="t_read, how long a read takes")]
+    age: Annotated[Constant[Time], Field(description="t, the time between programming and reading")]
+    source: Annotated[str, Field(description="a key of `sources`, perhaps with a remark after a comma")]
+
+    @model_validator(mode="after")
+    def _read_once_programmed(self) -> Self:
+        if self.age.value < self.read_time:
+            raise ValueError("age must be at least read_time, or the law has no value")
+        return self
+
+    def times(self, factor: float) -> Flicker:
+        """The same, so many times as large."""
+        return self.model_copy(update={"factor": factor * self.factor, "cap": factor * self.cap})
+
+    def deviation(self, g: np.ndarray, g_max: float) -> np.ndarray:
+        relative = np.maximum(g / g_max, 1e-7)
+        q = np.minimum(self.factor / relative**self.exponent, self.cap)
+        return np.asarray(g * q * np.sqrt(log((self.age.value + self.read_time) / (2 * self.read_time))))
+
+
+class Relative(BaseModel, extra="forbid"):
+    """White noise in proportion to the conductance: σ(g) = deviation_of_g × g."""
+
+    law: Literal["relative"]
+    deviation_of_g: Annotated[Amount, Field(description="σ / g")]
+    source: Annotated[str, Field(description="a key of `sources`, perhaps with a remark after a comma")]
+
+    def times(self, factor: float) -> Relative:
+        """The same, so many times as large."""
+        return self.model_copy(update={"deviation_of_g": factor * self.deviation_of_g})
+
+    def deviation(self, g: np.ndarray, g_max: float) -> np.ndarray:
+        return np.asarray(self.deviation_of_g * g)
+
+
+class Additive(BaseModel, extra="forbid"):
+    """White noise of one size, whatever the conductance: σ = deviation_of_g_max × g_max."""
+
+    law: Literal["additive"]
+    deviation_of_g_max: Annotated[Amount, Field(description="σ / g_max")]
+    source: Annotated[str, Field(description="a key of `sources`, perhaps with a remark after a comma")]
+
+    def times(self, factor: float) -> Additive:
+        """The same, so many times as large."""
+        return self.model_copy(update={"deviation_of_g_max": factor * self.deviation_of_g_max})
+
+    def deviation(self, g: np.ndarray, g_max: float) -> np.ndarray:
+        return np.full_like(g, self.deviation_of_g_max * g_max)
+
+
+ReadNoise = Annotated[Flicker | Relative | Additive, Field(discriminator="law")]
+"""The laws that a data sheet may have."""

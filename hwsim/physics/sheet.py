@@ -1,0 +1,79 @@
+"""A data sheet: what is known of one conductance device, every number with its source."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+import numpy as np
+from pydantic import BaseModel, Field, model_validator
+
+from hwsim.documents import PartError
+from hwsim.imperfection import scaled_law
+from hwsim.physics.programming import Programming
+from hwsim.physics.read_noise import ReadNoise
+from hwsim.physics.write import Write
+from hwsim.quantities import Conductance, Constant, si
+
+_ROUNDING = 1e-9
+"""What is within so much of a bound, as a share of the largest value, may be on it."""
+
+
+class Conductances(BaseModel, extra="forbid"):
+    """The range of conductance that a device is used in."""
+
+    min: Annotated[Constant[Conductance], Field(description="of a device that is off")]
+    max: Annotated[Constant[Conductance], Field(description="of a device that is on")]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min.value >= self.max.value:
+            raise ValueError("min must be below max")
+        return self
+
+
+class DataSheet(BaseModel, extra="forbid"):
+    """A conductance device."""
+
+    name: Annotated[str, Field(description="what it is called in tables")]
+    what: Annotated[str, Field(description="one line on the device: material, size, process")]
+    sources: Annotated[dict[str, str], Field(description="citations, by the keys that constants name")]
+    conductance: Annotated[Conductances, Field(description="the range that the device is used in")]
+    programming: Annotated[Programming, Field(description="how it is brought to a conductance")]
+    read_noise: Annotated[ReadNoise, scaled_law("read noise"), Field(description="fresh noise of each read")]
+    write: Annotated[Write, Field(description="what a write costs")]
+
+    @property
+    def window(self) -> float:
+        """The width of the range of conductance, in siemens."""
+        return self.conductance.max.value - self.conductance.min.value
+
+    @model_validator(mode="after")
+    def _programmable(self) -> Self:
+        step, (low, high) = self.programming.step.value, (self.conductance.min.value, self.conductance.max.value)
+        if step > self.window * (1 + _ROUNDING):
+            raise PartError(
+                ("programming", "step"),
+                f"{si(step, 'S')} is wider than the range of conductance, {si(low, 'S')} to {si(high, 'S')}, so that "
+                "the device would have one state only",
+            )
+        (at, least), (_, most) = self.programming.error.extremes(low / high, 1.0)
+        if least < -_ROUNDING * abs(most):
+            raise PartError(
+                ("programming", "error", "coefficients"),
+                f"σ is negative at {si(at * high, 'S')}: {si(least, 'S')}; a standard deviation is at least 0 "
+                f"everywhere from {si(low, 'S')} to {si(high, 'S')}",
+            )
+        return self
+
+    def programming_error(self, g: np.ndarray) -> np.ndarray:
+        """Standard deviation of the conductance after programming to `g`, both in siemens.
+
+        Args:
+            g: within the range of conductance; there it is positive but for rounding.
+        """
+        relative = np.asarray(g) / self.conductance.max.value
+        return np.maximum(np.polynomial.polynomial.polyval(relative, self.programming.error.coefficients), 0.0)
+
+    def read_error(self, g: np.ndarray) -> np.ndarray:
+        """Standard deviation of the conductance from one read to the next, both in siemens."""
+        return self.read_noise.deviation(np.asarray(g), self.conductance.max.value)
