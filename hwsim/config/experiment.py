@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_va
 from hwsim import documents, learning, machines, networks, tasks
 from hwsim.cells import spiking
 from hwsim.config import event_driven, files, hardware
+from hwsim.config.deploy import Deploy
 from hwsim.config.event_driven import EventDriven
 from hwsim.config.not_modelled import NOT_MODELLED
 from hwsim.documents import ByName, Document, PartError, Place
@@ -130,6 +131,10 @@ class Experiment(SystemOptions):
     test: Annotated[
         bool, Field(description="test at the end of training; without training, at the initial weights")
     ] = True
+    deploy: Annotated[
+        Deploy | None,
+        Field(description="test again after waits, in which devices drift; `null`: they are tested fresh only"),
+    ] = None
     event_driven: Annotated[
         EventDriven | None,
         ByName(),
@@ -174,6 +179,27 @@ class Experiment(SystemOptions):
                 raise ValueError(
                     f"event_driven: the readout of layer {number} is more than one linear map; leave out project, norm "
                     "and hidden"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _devices_drift(self) -> Self:
+        if self.deploy is None:
+            return self
+        if not self.test:
+            raise PartError(("deploy",), "needs a test, and `test` is false")
+        if self.deploy.repair is not None and self.training is None:
+            raise PartError(("deploy", "repair"), "needs `training`, which says how it learns")
+        sheets = {name: getattr(system.machine, "device", None) for name, system in self.systems().items()}
+        held = {name: sheet for name, sheet in sheets.items() if sheet is not None}
+        if not held:
+            raise PartError(("deploy",), "needs devices, which no machine here has; take pcm_crossbar, for instance")
+        for name, sheet in held.items():
+            if sheet.drift is None:
+                raise PartError(
+                    ("deploy",),
+                    f"the devices of {name!r}, {sheet.name}, have no `drift`, so that it is not known how they age; "
+                    "give their data sheet one, or take pcm_gst_90nm, which has it",
                 )
         return self
 
@@ -264,8 +290,9 @@ class Experiment(SystemOptions):
     def resolved(self) -> dict[str, Any]:
         """The experiment as plain data with every default written out; loading it gives the same experiment."""
         data: dict[str, Any] = self.model_dump(mode="json")
-        if self.event_driven is None:
-            del data["event_driven"]  # so that other experiments are what they were
+        for key in ("event_driven", "deploy"):
+            if data[key] is None:
+                del data[key]  # so that other experiments are what they were
         first = ("schema_version", "name", "seed", "task", "network", "called")
         return {key: data[key] for key in (*first, *(key for key in data if key not in first))}
 

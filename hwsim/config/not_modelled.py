@@ -15,9 +15,9 @@ _UPDATE = (
 )
 
 _EFFECTS = {
-    "drift": "drift is not modelled; add its spread between devices to `programming.error` of the device, and for a "
-    "common loss of conductance run again with a smaller `conductance.max`",
-    "retention": "the retention of devices is not modelled, and they keep what they are programmed to; analog "
+    "drift": "`drift` of the device is the law by which its conductance falls, and `deploy` of the experiment tests "
+    "after waits; devices do not drift during training",
+    "retention": "the retention of devices is not modelled but for `drift` of the device, a power of time; analog "
     "registers leak by `parts.registers.retention`",
     "endurance": "endurance is not modelled, and devices do not wear out; compare what a data sheet promises with "
     "`writes / device` of a run",

@@ -25,9 +25,12 @@ from hwsim.experiments import recording
 from hwsim.experiments.averages import averages
 from hwsim.experiments.constant import constant
 from hwsim.experiments.costs import Costs
+from hwsim.experiments.deployment import Aged
+from hwsim.experiments.evaluation import Score
 from hwsim.experiments.footprint import Footprint, footprint
 from hwsim.experiments.gradient_check import Gradient
 from hwsim.experiments.one_thread import one_thread
+from hwsim.experiments.repair import Repair, repaired
 from hwsim.experiments.room import lacking
 from hwsim.experiments.system import Report, System
 from hwsim.learning.horizon import Horizon
@@ -197,6 +200,7 @@ def simulate(
     for name, options in experiment.systems().items():
         system = System(experiment, name, options, dataset, target)
         system.run(lambda what, done, total, name=name: progress(name, what, done, total))  # type: ignore[misc]
+        system.outcome.repairs = repaired(system)
         ledgers.append(Costs(system))
     return Run(experiment, summarised(experiment, ledgers), ledgers)
 
@@ -292,10 +296,11 @@ def described(costs: Costs) -> dict[str, Any]:
         "diverged": outcome.diverged,
         "diagnostics": [],
     }
-    if outcome.score is not None and outcome.score.accuracy is not None:
-        result["accuracy"] = _spread(outcome.score.accuracy)
-        if outcome.score.right is not None and np.isfinite(outcome.score.right).all():
-            result["accuracy"]["uncertainty"] = accuracy.accuracy(outcome.score.right)._asdict()
+    if outcome.score is not None:
+        result["accuracy"] = _accuracy(outcome.score)
+    if outcome.aged:
+        repairs = outcome.repairs or [None] * len(outcome.aged)
+        result["aged"] = [_age(*each) for each in zip(outcome.aged, repairs, strict=True)]
     if outcome.activity is not None:
         result["spiking"] = {**outcome.activity.summary(), **_each(costs, result)}
         if system.experiment.event_driven is not None:
@@ -308,6 +313,34 @@ def described(costs: Costs) -> dict[str, Any]:
     if outcome.reports:
         result |= _reported(outcome.reports[0], outcome.reports[-1])
     return result
+
+
+def _accuracy(score: Score) -> dict[str, Any] | None:
+    """The accuracy of a test, with its uncertainty if all chips are finite; None without classes."""
+    if score.accuracy is None:
+        return None
+    found = _spread(score.accuracy)
+    if score.right is not None and np.isfinite(score.right).all():
+        found["uncertainty"] = accuracy.accuracy(score.right)._asdict()
+    return found
+
+
+def _age(aged: Aged, repair: Repair | None) -> dict[str, Any]:
+    """A system at one age of its devices."""
+    found: dict[str, Any] = {
+        "after_s": aged.after,
+        "conductance": float(np.median(aged.conductance)),
+        "drifted": _tested(aged.plain),
+    }
+    if aged.compensated is not None:
+        found["compensated"] = _tested(aged.compensated)
+    if repair is not None:
+        found["repaired"] = {**_tested(repair.score), "energy_j": repair.energy, "time_s": repair.seconds}
+    return found
+
+
+def _tested(score: Score) -> dict[str, Any]:
+    return {"loss": _spread(score.loss), "accuracy": _accuracy(score)}
 
 
 def _each(costs: Costs, found: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from hwsim.episode import Episode
 from hwsim.errors import ConfigError, HwsimError
 from hwsim.experiments import gradient_check, vanishing
 from hwsim.experiments.activity import Activity
+from hwsim.experiments.deployment import Aged, deployed
 from hwsim.experiments.evaluation import Meter, Score, evaluate
 from hwsim.experiments.firing import Firing
 from hwsim.experiments.gradient_check import Gradient
@@ -109,6 +110,8 @@ class Outcome:
         firing: spikes and traces of that batch, or of the first test sequences where nothing learns; None if no unit
             fires.
         activity: how much the network spikes in the last test; None if no unit fires.
+        aged: tests after waits, at the end of the run.
+        repairs: what learning made of devices at these ages, where it is asked for.
         diverged: where learning first reached a value that is not finite; None if it did not.
     """
 
@@ -124,6 +127,8 @@ class Outcome:
     detail: Detail | None = None
     firing: Firing | None = None
     activity: Activity | None = None
+    aged: list[Aged] = field(default_factory=list)
+    repairs: list[Any] = field(default_factory=list)
     diverged: dict[str, Any] | None = None
 
     @property
@@ -196,6 +201,7 @@ class System:
                 self._adopt(self._built(self.chips, holds, learns=False))
                 self._calibrate(None, 0)
             self._test(0, 0, None)
+        self._deploy(progress)
 
     # ---- building --------------------------------------------------------------------------------------------
 
@@ -387,6 +393,15 @@ class System:
             self._note_test(outcome.score, updates, epoch, train_loss)
         outcome.learned.append(journal.collect())
         outcome.totals.append(outcome.learned[-1] + (outcome.tests[-1] if self.experiment.test else Totals()))
+
+    def _deploy(self, progress: SystemProgress) -> None:
+        """Test again after waits, if there are devices that can wait."""
+        options = self.experiment.deploy
+        if options is None or not self.machine.devices or not self.machine.numerics.exact:
+            return
+        progress("ageing", 0, 1)
+        with self._at_test_weights(learned=self.experiment.training is not None):
+            self.outcome.aged = deployed(self.network, options, self.dataset.test, TEST_BATCH)
 
     def _note_test(self, score: Score, updates: int, epoch: int, train_loss: np.ndarray | None) -> None:
         lost = [int(chip) for chip in np.flatnonzero(~np.isfinite(score.loss))]

@@ -14,7 +14,9 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Flicker(BaseModel, extra="forbid"):
-    """1/f noise: σ = g Q √ln((t + t_read) / (2 t_read)) with Q = min(factor / (g / g_max)^exponent, cap).
+    """1/f noise: σ = g Q √ln((t + t_read) / (2 t_read)) with Q = min(factor / (g₀ / g_max)^exponent, cap).
+
+    g is the conductance now, and g₀ what it was after programming.
 
     (Nandakumar et al., "Phase-change memory models for deep learning training and inference", ICECS 2019.)
     """
@@ -37,10 +39,14 @@ class Flicker(BaseModel, extra="forbid"):
         """The same, so many times as large."""
         return self.model_copy(update={"factor": factor * self.factor, "cap": factor * self.cap})
 
-    def deviation(self, g: np.ndarray, g_max: float) -> np.ndarray:
-        relative = np.maximum(g / g_max, 1e-7)
+    def deviation(
+        self, g: np.ndarray, g_max: float, programmed: np.ndarray | None = None, waited: float | np.ndarray = 0.0
+    ) -> np.ndarray:
+        """σ of conductances `g`, in siemens, a while after they were `programmed`: t is `age` and what was waited."""
+        relative = np.maximum((g if programmed is None else programmed) / g_max, 1e-7)
         q = np.minimum(self.factor / relative**self.exponent, self.cap)
-        return np.asarray(g * q * np.sqrt(log((self.age.value + self.read_time) / (2 * self.read_time))))
+        ratio = (self.age.value + waited + self.read_time) / (2 * self.read_time)
+        return np.asarray(g * q * np.sqrt(np.log(ratio) if isinstance(ratio, np.ndarray) else log(ratio)))
 
 
 class Relative(BaseModel, extra="forbid"):
@@ -54,7 +60,10 @@ class Relative(BaseModel, extra="forbid"):
         """The same, so many times as large."""
         return self.model_copy(update={"deviation_of_g": factor * self.deviation_of_g})
 
-    def deviation(self, g: np.ndarray, g_max: float) -> np.ndarray:
+    def deviation(
+        self, g: np.ndarray, g_max: float, programmed: np.ndarray | None = None, waited: float | np.ndarray = 0.0
+    ) -> np.ndarray:
+        """σ of conductances `g`, in siemens; their age makes no difference."""
         return np.asarray(self.deviation_of_g * g)
 
 
@@ -69,7 +78,10 @@ class Additive(BaseModel, extra="forbid"):
         """The same, so many times as large."""
         return self.model_copy(update={"deviation_of_g_max": factor * self.deviation_of_g_max})
 
-    def deviation(self, g: np.ndarray, g_max: float) -> np.ndarray:
+    def deviation(
+        self, g: np.ndarray, g_max: float, programmed: np.ndarray | None = None, waited: float | np.ndarray = 0.0
+    ) -> np.ndarray:
+        """σ of conductances `g`, in siemens; their age makes no difference."""
         return np.full_like(g, self.deviation_of_g_max * g_max)
 
 

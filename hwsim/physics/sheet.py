@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from hwsim.documents import PartError
 from hwsim.imperfection import scaled_law
+from hwsim.physics.drift import Drift, left
 from hwsim.physics.programming import Programming
 from hwsim.physics.read_noise import ReadNoise
 from hwsim.physics.write import Write
@@ -41,6 +42,17 @@ class DataSheet(BaseModel, extra="forbid"):
     programming: Annotated[Programming, Field(description="how it is brought to a conductance")]
     read_noise: Annotated[ReadNoise, scaled_law("read noise"), Field(description="fresh noise of each read")]
     write: Annotated[Write, Field(description="what a write costs")]
+    drift: Annotated[
+        Drift | None, Field(description="how its conductance falls after programming; without it, it stays")
+    ] = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_absent(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A sheet without drift is what it was before there was such a key."""
+        data: dict[str, Any] = written(self)
+        if self.drift is None:
+            data.pop("drift", None)
+        return data
 
     @property
     def window(self) -> float:
@@ -74,6 +86,29 @@ class DataSheet(BaseModel, extra="forbid"):
         relative = np.asarray(g) / self.conductance.max.value
         return np.maximum(np.polynomial.polynomial.polyval(relative, self.programming.error.coefficients), 0.0)
 
-    def read_error(self, g: np.ndarray) -> np.ndarray:
-        """Standard deviation of the conductance from one read to the next, both in siemens."""
-        return self.read_noise.deviation(np.asarray(g), self.conductance.max.value)
+    def read_error(
+        self, g: np.ndarray, programmed: np.ndarray | None = None, waited: float | np.ndarray = 0.0
+    ) -> np.ndarray:
+        """Standard deviation of the conductance from one read to the next, in siemens.
+
+        Args:
+            g: the conductance now.
+            programmed: the conductance after programming; by default it is still the same.
+            waited: seconds since then.
+        """
+        g, g_max = np.asarray(g), self.conductance.max.value
+        if programmed is None:
+            return self.read_noise.deviation(g, g_max)
+        return self.read_noise.deviation(g, g_max, programmed, waited)
+
+    def drifted(self, programmed: np.ndarray, normal: np.ndarray, waited: float) -> np.ndarray:
+        """Conductances after a wait, in siemens.
+
+        Args:
+            programmed: the conductance after programming.
+            normal: a standard normal number of each device.
+            waited: seconds since programming.
+        """
+        if self.drift is None:
+            return programmed
+        return programmed * left(self.drift, programmed / self.conductance.max.value, normal, waited)

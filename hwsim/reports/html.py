@@ -14,11 +14,12 @@ from markupsafe import Markup
 
 import hwsim
 from hwsim.errors import OutputError, ResultsError
-from hwsim.reports import answers, efficiency, limits, reached, spiking, study_reached, tables, trials
+from hwsim.reports import ageing, answers, efficiency, limits, reached, spiking, study_reached, tables, trials
 from hwsim.reports.comparison import ComparedRuns, differences, doubts, remarks
 from hwsim.reports.comparison import metrics as comparison_metrics
 from hwsim.reports.exponents import exponents
 from hwsim.reports.figures import study as pictures
+from hwsim.reports.figures.ageing import ageing as aged_figure
 from hwsim.reports.figures.canvas import Drawing, adopted
 from hwsim.reports.figures.constants import constants
 from hwsim.reports.figures.cores import event_cores
@@ -114,6 +115,7 @@ def run_sections(run: RunFolder, asked: Question | None = None) -> list[PageSect
             ],
         ),
         _spikes(run),
+        _aged(systems),
         PageSection("held", "Memory", drawings=_drawn(memory(run)), more=_filled(tables.memory(systems))),
         PageSection("devices", "Devices and circuits", drawings=_drawn(conductances(run), writes(run), clipped(run))),
         PageSection("time", "Time", drawings=_drawn(timeline(run)), more=_filled(tables.utilisation(systems))),
@@ -126,6 +128,13 @@ def _spikes(run: RunFolder) -> PageSection:
     sheets = [] if table is None else [Sheet(table, note=" ".join(spiking.remarks(run.systems)), sortable=False)]
     each = (draw(run, system) for system in fired(run) for draw in (raster, membranes))
     return PageSection("spiking", "Spikes", tables=sheets, drawings=[*_drawn(*each), *event_cores(run)])
+
+
+def _aged(systems: tables.Systems) -> PageSection:
+    """The table and the figure of accuracy over the age of devices, where they aged."""
+    table = ageing.ageing(systems)
+    sheets = [] if table is None else [Sheet(table, note=" ".join(ageing.remarks(systems)), sortable=False)]
+    return PageSection("aged", "Age of the devices", tables=sheets, drawings=_drawn(aged_figure(systems)))
 
 
 def _reached(

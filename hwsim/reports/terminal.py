@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from hwsim.printing import Terminal
-from hwsim.reports import efficiency, reached, spiking, tables, untaught
+from hwsim.reports import ageing, efficiency, reached, spiking, tables, untaught
 from hwsim.reports.answers import Answer
 from hwsim.reports.fitting import put
 from hwsim.reports.reached import Question
@@ -46,11 +46,16 @@ def show(
     if summary.estimated is not None:  # the report of a run has it
         shown.append(efficiency.published(brief=True))
     spikes = spiking.spiking(systems)
-    for table in shown if spikes is None else [*shown, spikes]:
+    for table in [*shown, *(extra for extra in (spikes, ageing.ageing(systems)) if extra is not None)]:
         put(table, console)
     if summary.constant is not None:
         console.print(untaught.said(summary.constant))
     if summary.averaged is not None:
         console.print(untaught.without_memory(summary.averaged))
-    for line in (*spiking.remarks(systems), *tables.remarks(systems), *efficiency.remarks(systems)):
+    for line in (
+        *ageing.remarks(systems),
+        *spiking.remarks(systems),
+        *tables.remarks(systems),
+        *efficiency.remarks(systems),
+    ):
         console.print(line)

@@ -458,6 +458,36 @@ class Spiking(SummaryPart):
     )
 
 
+class AgedTest(SummaryPart):
+    """A test of chips whose devices have drifted."""
+
+    loss: Spread = Field(description="Loss on the test set.")
+    accuracy: Spread | None = Field(description="Accuracy on the test set; null without classes.")
+
+
+class RepairedTest(AgedTest):
+    """A test after learning has gone on, on devices that have drifted."""
+
+    energy_j: Known = Field(description="Energy of its updates, without tests; null if it is unknown.")
+    time_s: Known = Field(description="Hardware time of its updates.")
+
+
+class Age(SummaryPart):
+    """A system at one age of its devices."""
+
+    after_s: Number = Field(description="Seconds since the devices were written.")
+    conductance: Number = Field(
+        description="What is left of the conductance of all devices together, as a share; the median over chips."
+    )
+    drifted: AgedTest = Field(description="With the devices as they are.")
+    compensated: AgedTest | None = Field(
+        None, description="With outputs multiplied by one factor for each matrix; absent unless `deploy` asks for it."
+    )
+    repaired: RepairedTest | None = Field(
+        None, description="After some more updates, without these factors; absent unless `deploy` asks for it."
+    )
+
+
 class SystemSummary(SummaryPart):
     """One rule on one machine."""
 
@@ -490,6 +520,9 @@ class SystemSummary(SummaryPart):
     )
     reached: ReachedTarget | None = Field(
         None, description="What it took to reach the `target`; null if it was not reached, absent without one."
+    )
+    aged: list[Age] = Field(
+        [], description="Tests after waits, in which devices drift; absent without `deploy`, and without devices."
     )
     diverged: Diverged | None = Field(description="Where learning diverged; null if it did not.")
     diagnostics: list[DiagnosticSummary] = Field(

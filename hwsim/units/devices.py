@@ -29,6 +29,20 @@ class Cut(NamedTuple):
     conductance: np.ndarray
 
 
+class Written(NamedTuple):
+    """Devices as they were before a wait, and what tells how old each of them is.
+
+    Attributes:
+        conductance: after the last write of each device, in siemens, `(chips, 2, rows, columns)`.
+        before: the same when the wait began.
+        waited: seconds since the last write.
+    """
+
+    conductance: np.ndarray
+    before: np.ndarray
+    waited: np.ndarray
+
+
 class Devices:
     """The devices of one matrix on every chip, in pairs: those of positive weights and those of negative ones.
 
@@ -54,12 +68,55 @@ class Devices:
         self.plus, self.minus = conductance[:, 0], conductance[:, 1]
         self.writes = np.zeros(conductance.shape, np.uint16)
         self._programmed = 0
+        self._written: Written | None = None
         self.refresh()
 
     @property
     def count(self) -> int:
         """Devices on one chip."""
         return int(self.conductance[0].size)
+
+    def wait(self, seconds: float, draws: Sequence[np.random.Generator]) -> None:
+        """Let the devices drift for a while after the last write of each, until `unwait`.
+
+        Each of them has an exponent of its own, drawn once for each write, since a write leaves another volume of
+        amorphous material. Until devices are written again it is the same, however long the wait is: the stream is
+        that of the devices as they stand.
+
+        Args:
+            seconds: since they were written; what training takes is short beside the start of drift.
+            draws: one stream per chip, from its start.
+        """
+        self.unwait()
+        fresh = self.conductance.copy()
+        self._written = Written(fresh.copy(), fresh, np.full(fresh.shape, seconds))
+        for chip, (sheet, draw) in enumerate(zip(self._sheets, draws, strict=True)):
+            normal = draw.standard_normal(fresh[chip].shape)
+            self.conductance[chip] = sheet.drifted(fresh[chip], normal, seconds)
+        self.refresh()
+
+    def unwait(self) -> None:
+        """Have the devices as they were before the wait; what was written since is lost."""
+        if self._written is not None:
+            self.conductance[:] = self._written.before
+            self._written = None
+            self.refresh()
+
+    def current(self, draws: Sequence[np.random.Generator]) -> np.ndarray:
+        """For each chip, what all devices conduct together in one read of them, in siemens, with the noise of reading.
+
+        Args:
+            draws: one stream per chip.
+        """
+        noise = np.sqrt(self.spread.sum((1, 2), dtype=float)) / self.mapping.scale
+        total = self.conductance.sum((1, 2, 3), dtype=float)
+        return np.asarray(total + noise * [draw.standard_normal() for draw in draws])
+
+    def _rewritten(self, which: tuple[Any, ...] | np.ndarray) -> None:
+        """Devices that were written just now: they are as they are, and young."""
+        if self._written is not None:
+            self._written.conductance[which] = self.conductance[which]
+            self._written.waited[which] = 0
 
     def program(
         self, wanted: np.ndarray, before: np.ndarray, moved: np.ndarray, draws: list[np.random.Generator]
@@ -88,6 +145,7 @@ class Devices:
                 goal = self.mapping.goal(np.maximum(sign * wanted[chip][where], 0) / self.mapping.unit)
                 error = self._sheets[chip].programming_error(goal) * draws[chip].standard_normal(goal.size)
                 self.conductance[chip, side][where] = np.maximum(goal + error, 0)
+                self._rewritten((chip, side, where))
                 written[chip] += goal.size
                 conductance[chip] += goal.sum()
         self.refresh()
@@ -127,6 +185,7 @@ class Devices:
         changes, counts = self.split(change, pulses)
         changed, most = changes != 0, np.maximum(self.mapping.most, self.conductance)
         self.conductance[changed] = np.clip(self.conductance + changes, 0, most)[changed]
+        self._rewritten(changed)
         self._count_writes(counts)
         self.refresh()
         return self.weights
@@ -146,11 +205,18 @@ class Devices:
         first = 0
         for sheet, group in groupby(self._sheets):
             chips = slice(first, first := first + len(list(group)))
-            variance = sheet.read_error(self.plus[chips]) ** 2 + sheet.read_error(self.minus[chips]) ** 2
+            variance = self._read_error(sheet, chips, 0) ** 2 + self._read_error(sheet, chips, 1) ** 2
             self.spread[chips] = variance * scale**2
         self.noisy = bool(self.spread.any())
         total = self.plus + self.minus
         self._lines = {False: total.sum(1).astype(np.float32), True: total.sum(2).astype(np.float32)}
+
+    def _read_error(self, sheet: DataSheet, chips: slice, side: int) -> np.ndarray:
+        """σ of the devices of either sign from one read to the next, in siemens, at their age."""
+        g, written = self.conductance[chips, side], self._written
+        if written is None:
+            return sheet.read_error(g)
+        return sheet.read_error(g, written.conductance[chips, side], written.waited[chips, side])
 
     def cut(self, transposed: bool, lines: slice) -> Cut:
         """What the tiles on some input lines of the matrix read with, forward or transposed."""

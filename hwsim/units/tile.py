@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from math import ceil, prod
 from typing import Annotated, Any, Literal
@@ -283,6 +284,31 @@ class TileArray(Weights):
         self.devices: Devices = run(physical.MAKE)(self.mapping, self._conductance.value, sheets)
         self._kept = run(physical.KEPT)(self.devices)
         self._cuts: dict[bool, list[Cut]] = {}
+        self._factor: np.ndarray | None = None
+
+    def wait(self, name: str, seconds: float, compensated: bool = False) -> None:
+        """Let the devices drift for so long, and read on with them, until `unwait`.
+
+        Args:
+            name: of the matrix.
+            compensated: whether outputs are multiplied by what all devices conducted together before the wait, over
+                what they conduct after it: one factor for the matrix, from one read before and one after.
+        """
+        machine = self._machine
+        draws = partial(machine.numerics.generators, machine.seed, machine.numbers, name)
+        self.unwait()
+        before = self.devices.current(draws("current before a wait"))
+        self.devices.wait(seconds, draws("drift"))
+        if compensated:
+            after = self.devices.current(draws("current after a wait"))
+            self._factor = before / np.maximum(after, np.finfo(float).tiny)
+        self._cuts.clear()
+
+    def unwait(self) -> None:
+        """Have the devices as they were before the wait."""
+        self.devices.unwait()
+        self._factor = None
+        self._cuts.clear()
 
     def programmed(self, matrix: Matrix) -> np.ndarray:
         """The weights that the devices really hold."""
@@ -390,6 +416,8 @@ class TileArray(Weights):
         y, drawn, beyond = self._read(self.devices.noisy, cut, v, scale, noise, end, self._source, moment)
         machine.measure(drawn)
         tally(machine, "analog", self.name, y.size, beyond)
+        if self._factor is not None:
+            y *= self._factor.astype(y.dtype)[:, None, None]
         outputs: np.ndarray = y.reshape(*x.shape[:-1], -1)
         return outputs
 
@@ -436,6 +464,17 @@ class DeviceArrays(dict[str, TileArray]):
     def arrays(self) -> dict[str, Devices]:
         """The devices of each matrix."""
         return {name: tiles.devices for name, tiles in self.items()}
+
+    @contextmanager
+    def aged(self, seconds: float, compensated: bool = False) -> Iterator[None]:
+        """All devices have drifted for so long in here; see `TileArray.wait`."""
+        for name, array in self.items():
+            array.wait(name, seconds, compensated)
+        try:
+            yield
+        finally:
+            for array in self.values():
+                array.unwait()
 
     @property
     def count(self) -> int:

@@ -252,7 +252,7 @@ def test_mistakes_in_a_machine_are_told_beside_those_in_its_device(tmp_path: Pat
     ]
 
 
-@pytest.mark.parametrize("key", ["drift", "update", "retention", "endurance", "wire_resistance", "area", "noc"])
+@pytest.mark.parametrize("key", ["update", "retention", "endurance", "wire_resistance", "area", "noc"])
 def test_what_is_not_modelled_is_told_with_what_to_do_instead(tmp_path: Path, key: str) -> None:
     device = f"{{like: pcm_crossbar, device: {{like: pcm_gst_90nm, {key}: 1}}}}"
     for text, place in (
@@ -294,7 +294,7 @@ def test_keys_of_other_tools_lead_to_keys_that_there_are() -> None:
         ("NL_LTP", "a law of updates is not modelled"),
         ("maxConductance", "`conductance.max` of the device is what it has when it is on; 10 kOhm is 100 uS"),
         ("yield", "stuck devices are not modelled"),
-        ("drift_nu", "drift is not modelled"),
+        ("drift_nu", "`drift` of the device is the law"),
     ],
 )
 def test_keys_of_other_tools_are_told_what_says_the_same(tmp_path: Path, key: str, said: str) -> None:

@@ -62,7 +62,7 @@ def test_every_key_is_found_by_the_name_under_which_it_is_listed() -> None:
         ("chps", r"^unknown key 'chps'; did you mean 'chips'\?"),
         ("seed.x", r"^seed\.x: there is nothing below seed, which is whole number ≥ 0$"),
         ("parts.rangs", r"^parts\.rangs: unknown key 'rangs'; did you mean 'ranges'\? allowed: "),
-        ("drift", r"^unknown key 'drift'; drift is not modelled; "),
+        ("endurance", r"^unknown key 'endurance'; endurance is not modelled, "),
         (
             "machine.device.retention",
             r"^machine\.device\.retention: unknown key 'retention'; the retention of devices ",
