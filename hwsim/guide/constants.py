@@ -47,12 +47,12 @@ def _rows(document: Document, place: Place, sources: dict[str, str]) -> Iterator
         data = data[step]
     if isinstance(data, dict) and "value" in data:
         yield _row(place, data["value"], data, sources)
-    elif isinstance(data, dict) and any(isinstance(data.get(key), str) for key in ("source", "because")):
+    elif isinstance(data, dict) and any(isinstance(data.get(key), str) for key in ("source", "because", "assumed")):
         # one origin for several numbers
         for key, value in data.items():
             if isinstance(value, dict):
                 yield from _rows(document, (*place, key), sources)
-            elif key not in ("source", "because", "law"):
+            elif key not in ("source", "because", "assumed", "law"):
                 yield _row((*place, key), value, data, sources)
     elif isinstance(data, dict):
         for key in data:

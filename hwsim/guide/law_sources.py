@@ -39,10 +39,11 @@ def shipped_laws(section: Section, place: str) -> list[ShippedLaw]:
 
 def follows(section: Section, law: str | None) -> bool:
     """Whether a mapping with such a `law`, or with none, is described by a section."""
-    return law_of(section) == law
+    unsaid = {key.default for key in section.keys if key.name == "law"}
+    return law_of(section) == law or (law is None and law_of(section) in unsaid)
 
 
 def law_of(section: Section) -> str | None:
     """The value of `law` or `kind` that chooses a section among several; None if it is the only one."""
-    kinds = (key.kind for key in section.keys if key.name in ("law", "kind") and key.default is None)
+    kinds = (key.kind for key in section.keys if key.name in ("law", "kind") and key.default in (None, key.kind))
     return next((kind for kind in kinds if kind.isidentifier()), None)

@@ -123,7 +123,7 @@ def device(name: str) -> Start:
             "sources": {"example": _GUESS},
             "conductance": {"min": _guessed("1 uS"), "max": _guessed("25 uS")},
             "programming": {
-                "error": {"coefficients": ["0.3 uS", "1 uS"], "source": "example"},
+                "error": {"law": "polynomial", "coefficients": ["0.3 uS", "1 uS"], "source": "example"},
                 "step": _guessed("0.5 uS"),
             },
             "read_noise": {"law": "relative", "deviation_of_g": 0.02, "source": "example"},

@@ -68,11 +68,11 @@ class DataSheet(BaseModel, extra="forbid"):
                 f"{si(step, 'S')} is wider than the range of conductance, {si(low, 'S')} to {si(high, 'S')}, so that "
                 "the device would have one state only",
             )
-        (at, least), (_, most) = self.programming.error.extremes(low / high, 1.0)
+        (at, least), (_, most) = self.programming.error.extremes(low, high)
         if least < -_ROUNDING * abs(most):
             raise PartError(
                 ("programming", "error", "coefficients"),
-                f"σ is negative at {si(at * high, 'S')}: {si(least, 'S')}; a standard deviation is at least 0 "
+                f"σ is negative at {si(at, 'S')}: {si(least, 'S')}; a standard deviation is at least 0 "
                 f"everywhere from {si(low, 'S')} to {si(high, 'S')}",
             )
         return self
@@ -83,8 +83,7 @@ class DataSheet(BaseModel, extra="forbid"):
         Args:
             g: within the range of conductance; there it is positive but for rounding.
         """
-        relative = np.asarray(g) / self.conductance.max.value
-        return np.maximum(np.polynomial.polynomial.polyval(relative, self.programming.error.coefficients), 0.0)
+        return self.programming.error.deviation(np.asarray(g), self.conductance.max.value)
 
     def read_error(
         self, g: np.ndarray, programmed: np.ndarray | None = None, waited: float | np.ndarray = 0.0

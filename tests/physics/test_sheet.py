@@ -22,7 +22,17 @@ from hwsim.physics.write import CurrentPulses, VoltagePulses
 from hwsim.units.mapping import levels
 
 MICRO = 1e-6
-SHEETS = ["ideal", "pcm_gst_90nm", "pcm_hermes_14nm", "rram_hfox_130nm"]
+SHEETS = [
+    "fefet_hzo",
+    "ideal",
+    "pcm_gst_90nm",
+    "pcm_hermes_14nm",
+    "rram_cmo_hfox",
+    "rram_hfox_130nm",
+    "rram_hfox_sky130",
+    "rram_milo",
+    "sonos_40nm",
+]
 PCM, RRAM = "pcm_gst_90nm", "rram_hfox_130nm"
 
 every_sheet = pytest.mark.parametrize("name", SHEETS)
@@ -170,6 +180,7 @@ def test_a_programming_step_is_about_half_the_usual_error(name: str) -> None:
 
 
 @every_sheet
+@settings(deadline=None)
 @given(st.floats(0, 2))
 def test_deviations_are_finite_and_not_negative(name: str, share: float) -> None:
     made = sheet(name)
