@@ -17,9 +17,10 @@ from pydantic import BaseModel
 
 from hwsim.config import dotted
 from hwsim.documents import Document, Place, Problem
-from hwsim.machines import digital
+from hwsim.machines import crossbar, digital
 from hwsim.machines.crossbar import CrossbarParts
 from hwsim.physics import DataSheet
+from hwsim.physics.law import Law
 from hwsim.quantities import Constant, si
 from hwsim.units.periphery import Periphery
 from hwsim.units.processor import DigitalParts
@@ -87,6 +88,8 @@ def written(value: float, unit: str) -> str:
 NODES: tuple[int, ...] = get_args(StaticMemory.model_fields["node_nm"].annotation)
 """Technology nodes, in nm, that have tables of static memories."""
 
+_HERE: Place = ()
+
 _IMPLAUSIBLE = "; are its unit and exponent right?"
 
 
@@ -104,9 +107,27 @@ def doubts(model: BaseModel) -> list[Doubt]:
                     what = " reaches" if ends else f" {row.what} is" if row.what else " is"
                     text_of_doubt = f"{owner}: {key}{what} {written(value, row.unit)}, {text}{_IMPLAUSIBLE}"
                     by_text.setdefault(text_of_doubt, Doubt((*place, *where), text_of_doubt))
+        for where, text in _unmeasured(part):
+            text_of_doubt = f"{owner}: {'.'.join(map(str, (*own, *where)))} {text}"
+            by_text.setdefault(text_of_doubt, Doubt((*place, *where), text_of_doubt))
         if isinstance(part, digital.Options) and (half := _half_scaled(part)):
             by_text.setdefault(half, Doubt((*place, "parts", "sram", "node_nm"), half))
     return list(by_text.values())
+
+
+def _unmeasured(part: BaseModel) -> Iterator[tuple[Place, str]]:
+    """The laws of a data sheet, or of the device of a chip with more reach, that are used beyond where they hold."""
+    if isinstance(part, DataSheet):
+        sheet, reach, place = part, 1.0, _HERE
+    elif isinstance(part, crossbar.Options) and part.parts.tiles.reach > 1:
+        sheet, reach, place = part.device, part.parts.tiles.reach, ("device",)
+    else:
+        return
+    low = sheet.conductance.min.value
+    most = sheet.conductance.max.value if reach == 1 else low + reach * sheet.window
+    for where, _, _, law in _models(sheet, place, "", ()):
+        if isinstance(law, Law) and (text := law.beyond(low, most)) is not None:
+            yield where, text
 
 
 def _half_scaled(machine: digital.Options) -> str | None:
@@ -189,7 +210,7 @@ def numbers(data: Any, place: Place = ()) -> Iterator[tuple[Place, float, bool]]
 def _error(sheet: DataSheet) -> float:
     """The largest programming error, as a share of the range of conductance."""
     low, high = sheet.conductance.min.value, sheet.conductance.max.value
-    return sheet.programming.error.extremes(low / high, 1.0)[1][1] / sheet.window
+    return sheet.programming.error.extremes(low, high)[1][1] / sheet.window
 
 
 def _step(sheet: DataSheet) -> float | None:
@@ -204,6 +225,7 @@ _HERMES = "PCM of the HERMES chip, Le Gallo et al., Nat. Electron. 6, 2023"
 _HERMES_CORE = "HERMES core, Khaddam-Aljameh et al., IEEE JSSC 57(4), 2022"
 _PCM = "PCM, Nandakumar et al., ICECS 2019"
 _CMO = "CMO/HfOx RRAM, Falcone et al., 2025, in aihwkit"
+_SONOS = "SONOS at 40 nm, Agrawal et al., IEDM 2022, in CrossSim"
 _NEURRAM = "NeuRRAM, Wan et al., Nature 608, 2022"
 _IN_CIMLOOP = f"{_NEURRAM}, in CiMLoop's model"
 _ISAAC = "ISAAC, Shafiee et al., ISCA 2016"
@@ -261,6 +283,13 @@ PUBLISHED: dict[type[BaseModel], tuple[Published, ...]] = {
         Published(
             "read_noise.factor", "", Limit(0.00094, f"at 50 µS, {_CMO}"), Limit(0.0123, f"{_HERMES}, when it is on")
         ),
+        Published("read_noise.amplitude", "A", Limit(12.58e-9, _SONOS), Limit(12.58e-9, _SONOS)),
+        Published("read_noise.scale", "A", Limit(215.4e-9, _SONOS), Limit(215.4e-9, _SONOS)),
+        *(
+            Published(f"{law}.voltage", "V", Limit(0.1, "CrossSim's default"), Limit(0.5, _IN_CIMLOOP), margin=4)
+            for law in ("programming.error", "read_noise")
+        ),
+        Published("read_noise.slope", "S", None, Limit(0.0277e-6, _CMO)),
         Published("read_noise.exponent", "", None, Limit(0.65, _PCM), margin=3),
         Published("read_noise.cap", "", Limit(0.04, _HERMES), Limit(0.2, _PCM), margin=4),
         Published("read_noise.read_time", "s", Limit(10e-9, _IN_CIMLOOP), Limit(1e-6, _CMO)),
@@ -513,6 +542,10 @@ PUBLISHED: dict[type[BaseModel], tuple[Published, ...]] = {
 UNBOUNDED: dict[type[BaseModel], dict[str, str]] = {
     DataSheet: {
         "programming.error.coefficients.*": "the error that they make is looked at as a whole",
+        "programming.error.amplitude": "the error that it makes is looked at as a whole",
+        "programming.error.scale": "the error that it makes is looked at as a whole",
+        "programming.error.valid.*": "where the law was measured",
+        "read_noise.valid.*": "where the law was measured",
     },
     CrossbarParts: {
         "tiles.rows": "a choice",
