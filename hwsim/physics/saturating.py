@@ -34,7 +34,7 @@ class Saturating(Law):
     def deviation(
         self, g: np.ndarray, g_max: float, programmed: np.ndarray | None = None, waited: float | np.ndarray = 0.0
     ) -> np.ndarray:
-        """σ of the conductances `g`, both in siemens, whatever the largest one and their age; negative ones have none."""
+        """σ of the conductances `g`, both in siemens, at any age; negative ones have none."""
         currents = self.voltage * np.maximum(g, 0.0)
         return np.asarray(-np.expm1(-currents / self.scale) * (self.amplitude / self.voltage))
 
