@@ -300,6 +300,13 @@ PUBLISHED: dict[type[BaseModel], tuple[Published, ...]] = {
             Limit(3.2e7, f"a year, {_PCM}"),
         ),
         Published(
+            "drift.start",
+            "s",
+            Limit(20.0, _PCM),
+            Limit(300.0, f"{_HERMES}, in aihwkit"),
+            margin=100,
+        ),
+        Published(
             "write.voltage",
             "V",
             Limit(0.7, f"PCM, Kuzum et al., 2011, in {_NEUROSIM}"),
@@ -546,6 +553,8 @@ UNBOUNDED: dict[type[BaseModel], dict[str, str]] = {
         "programming.error.scale": "the error that it makes is looked at as a whole",
         "programming.error.valid.*": "where the law was measured",
         "read_noise.valid.*": "where the law was measured",
+        "drift.mean": "an exponent, without a unit to be wrong",
+        "drift.deviation": "an exponent, without a unit to be wrong",
     },
     CrossbarParts: {
         "tiles.rows": "a choice",

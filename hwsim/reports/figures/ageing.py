@@ -56,7 +56,9 @@ def ageing(systems: Systems) -> Drawing | None:
 
 
 def _heading(line: Line, accuracy: bool) -> str:
-    """What drift does to a line, which is the first: that of devices as they are."""
+    """What drift does to the first line: that of devices as they are."""
     first, last = measured(line.system).median, measured(line.tests[-1]).median
-    told = [f"{value:.1%}" if accuracy else f"a loss of {value:.3g}" for value in (first, last) if value is not None]
-    return f"Left alone for {span(line.ages[-1])}, devices lead from {told[0]} to {told[-1]}"
+    told = [f"{value:.1%}" if accuracy else f"{value:.3g}" for value in (first, last) if value is not None]
+    return (
+        f"{line.name}, {'accuracy' if accuracy else 'loss'} goes from {told[0]} to {told[-1]} in {span(line.ages[-1])}"
+    )
