@@ -1,0 +1,98 @@
+"""Deployment: ages, compensation and repair change nothing else of a run; equal exponents are made up for exactly."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import close
+
+from hwsim.config import experiment as config
+from hwsim.errors import ConfigError
+from hwsim.experiments.run import run
+
+DRIFT = {"law": "constant", "mean": 0.05, "deviation": 0.0, "start": "20 s", "source": "measurement"}
+
+
+def tiny(mean: float = 0.05, deviation: float = 0.0, **keys: Any) -> dict[str, Any]:
+    """A few updates on exact devices that drift."""
+    device = {
+        "name": "drifting",
+        "what": "a device for tests",
+        "sources": {"measurement": "none"},
+        "conductance": {
+            "min": {"value": "0 uS", "source": "measurement"},
+            "max": {"value": "25 uS", "source": "measurement"},
+        },
+        "programming": {
+            "error": {"coefficients": ["0 uS"], "source": "measurement"},
+            "step": {"value": "0.01 uS", "source": "measurement"},
+        },
+        "read_noise": {"law": "relative", "deviation_of_g": 0, "source": "measurement"},
+        "write": {
+            "law": "voltage",
+            "voltage": {"value": "1 V", "source": "measurement"},
+            "time": {"value": "1 us", "source": "measurement"},
+        },
+        "drift": {**DRIFT, "mean": mean, "deviation": deviation},
+    }
+    return {
+        "name": "tiny",
+        "task": {"name": "digits", "order": "rows"},
+        "network": {"layers": [{"cell": {"name": "leaky_tanh", "units": 8, "leak": 0.3}}]},
+        "learning": {"name": "eprop"},
+        "machine": {"like": "ideal_crossbar", "device": device},
+        "chips": 2,
+        "training": {"optimizer": {"name": "adam", "rate": 0.01}, "batch": 32, "steps": 4},
+        **keys,
+    }
+
+
+def told(content: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run(content).summary.text())
+    return found
+
+
+def test_equal_exponents_are_compensated_exactly_and_nothing_else_changes() -> None:
+    plain = told(tiny())["systems"]["substrate"]
+    deploy = {"after": ["1 h", "1 year"], "compensation": "global", "repair": {"steps": 2}}
+    aged = told(tiny(deploy=deploy))["systems"]["substrate"]
+    ages = aged.pop("aged")
+    assert aged == plain
+    for age, waited in zip(ages, (3600, 31557600), strict=True):
+        assert age["conductance"] == close(((waited + 20) / 20) ** -0.05, rel=1e-9)
+        assert age["compensated"]["loss"]["per_chip"] == close(plain["loss"]["per_chip"], rel=1e-4)
+        assert age["drifted"]["loss"]["per_chip"] != close(plain["loss"]["per_chip"], rel=1e-3)
+        assert age["repaired"]["energy_j"] > 0
+        assert age["repaired"]["time_s"] > 0
+
+
+def test_a_repair_goes_on_from_the_end_of_the_training() -> None:
+    """Devices that do not drift, and updates that change next to nothing: the test is that of the end."""
+    deploy = {"after": ["1 h"], "repair": {"steps": 1, "rate": 1e-9}}
+    found = told(tiny(mean=0.0, deploy=deploy))["systems"]["substrate"]
+    (age,) = found["aged"]
+    for name in ("drifted", "repaired"):
+        assert age[name]["loss"]["per_chip"] == close(found["loss"]["per_chip"], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"deploy": {"after": ["1 day", "1 h"]}}, "rising order"),
+        ({"deploy": {"after": ["1 h"]}, "machine": "ideal"}, "needs devices"),
+        ({"deploy": {"after": ["1 h"]}, "machine": "rram_crossbar"}, "have no `drift`"),
+        ({"deploy": {"after": ["1 h"]}, "test": False}, "needs a test"),
+        ({"deploy": {"after": ["1 h"], "repair": {"steps": 1}}, "training": None}, "needs `training`"),
+    ],
+)
+def test_a_deployment_that_cannot_be_is_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        config.load(tiny(**change))
+
+
+def test_ages_fall_as_waits_grow() -> None:
+    found = told(tiny(deviation=0.01, deploy={"after": ["1 h", "1 day", "1 year"]}))["systems"]["substrate"]["aged"]
+    assert (np.diff([age["conductance"] for age in found]) < 0).all()
