@@ -530,6 +530,9 @@ def devices(
     name: Annotated[
         str | None, typer.Argument(help="The name of one of them, or the file of a device, periphery or machine.")
     ] = None,
+    figure: Annotated[
+        Path | None, typer.Option("--figure", help="Draw the data sheet NAME, into this SVG file.")
+    ] = None,
 ) -> None:
     """List the available parts, machines, references, experiments, studies, rules, cells and tasks; or show one."""
     from hwsim.guide.choices import choices, named
@@ -541,6 +544,11 @@ def devices(
     else:
         for choice in named(name):
             shelf.detail(choice, console)
+    if figure is not None:
+        from hwsim.reports import sheet_figure
+
+        sheet_figure.write(name, figure)
+        say(f"The data sheet of {name} is drawn in {figure}")
 
 
 @app.command()
