@@ -264,10 +264,12 @@ class NeuronText(BaseModel, extra="forbid"):
             for value in (parameter.value, *(parameter.range or ())):
                 if (why := _unreadable(value)) is not None:
                     return Fault(f"parameters.{name}", 0, f"parameters.{name}: {why}")
-        for number, line in enumerate(self.equations.splitlines()):
+        lines = self.equations.splitlines()
+        for number, line in enumerate(lines):
             if line.split("#")[0].strip():
                 try:
                     _read(_named(line))
+                    _read(_named("\n".join(lines[: number + 1])))  # it may define again what a line above does
                 except Exception as error:
                     return Fault("equations", number, f"equations: {_said(error)}")
         if not self.variables:

@@ -11,6 +11,7 @@ from conftest import close, machine_options
 
 from hwsim import documents, machines
 from hwsim.config import hardware
+from hwsim.errors import ConfigError
 from hwsim.operations.noise import Source
 from hwsim.units.brian import Model, Stepper, brian2
 from hwsim.units.circuit import Circuit
@@ -81,6 +82,7 @@ files = set(os.listdir(tempfile.gettempdir()))
 
 from hwsim import documents
 from hwsim.config import hardware
+from hwsim.errors import ConfigError
 from hwsim.units.circuit import Circuit
 
 circuit = Circuit(hardware.neuron(documents.Document("test", "dpi")), 3)
@@ -222,3 +224,13 @@ def test_neurons_of_a_chip_are_the_same_alone_and_beside_others():
         found[len(numbers)] = circuit.run(h, drive + 1, parameters, lambda n, s=source: s.draw(n, (0, 0, 0)))
     assert found[2][1].tobytes() == found[1][0].tobytes()
     assert found[2][0].tobytes() != found[1][0].tobytes()
+
+
+def test_a_variable_that_is_defined_twice_is_refused_at_its_second_line() -> None:
+    twice = "dv/dt = -v/tau : 1\ndI/dt = -I/tau_s : 1\ndv/dt = -v/tau : 1\n"
+    with pytest.raises(ConfigError, match="equations: duplicate definition of variable 'v'"):
+        hardware.neuron(documents.Document("test", {"like": "lif", "equations": twice}))
+    text = hardware.neuron(documents.Document("test", "lif")).model_copy(update={"equations": twice})
+    fault = text.fault()
+    assert fault is not None
+    assert fault.line == 2
