@@ -554,3 +554,7 @@ def test_a_fingerprint_is_of_the_content_and_not_of_its_order() -> None:
     assert first == documents.fingerprint({"b": [1, 2], "a": 1})
     assert first != documents.fingerprint({"a": 1, "b": [2, 1]})
     assert first != documents.fingerprint({"a": 1.5, "b": [1, 2]})
+
+
+def test_the_example_of_a_list_is_on_the_line_of_the_message() -> None:
+    assert wrong('title: b\nshapes: "\\n"') == ['f.yaml:2:9: shapes ("\\n"): must be a list']

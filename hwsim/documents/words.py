@@ -41,6 +41,7 @@ def in_words(item: Any) -> str:
             return "must be true or false"
         case "list_type":
             scalar = value is not None and not isinstance(value, dict) and len(str(value)) <= _SHORT
+            scalar = scalar and str(value).isprintable()  # a message is a line
             return f"must be a list{f', such as [{value}]' if scalar else ''}"
         case "too_short":
             return f"needs {context['min_length']} or more"
