@@ -65,8 +65,9 @@ def main() -> None:
     if asked.measurement is None and not asked.small:
         parser.error("needs a measurement")
     if asked.pretend and not asked.small:
+        made_up = pretend(asked.pretend)  # first, so that an unknown device leaves no file
         with asked.measurement.open("x", encoding="utf-8") as new:  # never over a measurement
-            pretend(asked.pretend).to_csv(new, index=False)
+            made_up.to_csv(new, index=False)
         print(f"{asked.measurement}: made up from {asked.pretend}, with twice its errors")
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -23,6 +23,7 @@ from hwsim import cli
 from hwsim.config import grid, hardware, measured
 from hwsim.config.plausible import PUBLISHED, UNBOUNDED, Limit, Published, doubts
 from hwsim.documents import Document
+from hwsim.errors import ConfigError
 from hwsim.guide import starting
 from hwsim.machines.crossbar import CrossbarParts
 from hwsim.physics import DataSheet
@@ -236,6 +237,13 @@ def test_no_example_is_warned_of(tmp_path: Path) -> None:
     for name in ("pcm_gst_90nm", "rram_hfox_130nm"):
         data_sheet.pretend(name).to_csv(tmp_path / "m.csv")
         assert measured.data_sheet(tmp_path / "m.csv", "mine", "pretended").doubts == []
+
+
+def test_an_unknown_device_to_pretend_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["data_sheet.py", str(tmp_path / "m.csv"), "--pretend", "nope"])
+    with pytest.raises(ConfigError, match="unknown device 'nope'"):
+        data_sheet.main()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("kind", starting.KINDS)
