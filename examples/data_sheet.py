@@ -1,12 +1,6 @@
-"""A data sheet from a measurement: how far from its target a device ends, and how much it changes from read to read.
+"""A data sheet from measurements in Python: what `hwsim fit` does, with the numbers at hand.
 
-The measurement is a table, `device,target_us,read_us`, with one row for each read of each device, in microsiemens:
-program many devices to each of some targets, and read each of them several times. For each target, the scatter of the
-devices' mean reads is the error of programming, and the scatter of the reads of one device is the noise of reading. A
-polynomial is fitted to the first, and to the second the law that fits better, `relative` or `additive`. How devices are
-written, which this measurement cannot tell, is left as an assumption, and says so.
-
-    python examples/data_sheet.py measurement.csv --name my_device --source "our wafer 7, May 2026" --out my_device.yaml
+    python examples/data_sheet.py reads.csv drift.csv --name my_device --out my_device.yaml
 
 Without a measurement at hand, let a shipped device stand in for yours, twice as noisy:
 
@@ -21,14 +15,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hwsim import documents
 from hwsim.config import hardware, measured
 from hwsim.documents import Document
 from hwsim.errors import HwsimError
 
 
 def pretend(name: str, targets: int = 12, devices: int = 40, reads: int = 20, factor: float = 2.0) -> pd.DataFrame:
-    """What such a measurement would be for a shipped device, with all its errors times `factor`."""
+    """What program and verify with repeated reads would find of a shipped device with all its errors times `factor`."""
     sheet, draw = hardware.device(Document("device", name)), np.random.default_rng(1)
     target = np.repeat(np.linspace(sheet.conductance.min.value, sheet.conductance.max.value, targets), devices)
     programmed = target + factor * sheet.programming_error(target) * draw.normal(size=target.size)
@@ -43,48 +36,42 @@ def pretend(name: str, targets: int = 12, devices: int = 40, reads: int = 20, fa
     )
 
 
-def shown(found: pd.DataFrame) -> str:
-    """The scatter at each target as a table in microsiemens; behind ± is half of the 95 % interval."""
-    table = found[["target", "devices", "reads"]].copy()
-    table["target"] = (table["target"] * 1e6).map("{:.4g}".format)
-    for name in ("programming", "reading"):
-        sigma, half = (found[column] * 1e6 for column in (name, f"{name}_half"))
-        table[name] = sigma.map("{:.3f} ± ".format) + half.map("{:.3f}".format)
-    return "target, and σ of programming and of reading, in uS:\n" + table.to_string(index=False)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Fit a data sheet to a measurement.")
-    parser.add_argument("measurement", type=Path, nargs="?", help="a table with the columns device, target_us, read_us")
+    parser = argparse.ArgumentParser(description="Fit a data sheet to measurements.")
+    parser.add_argument("measurements", type=Path, nargs="*", help="tables, as `hwsim fit` takes them")
     parser.add_argument("--name", default="my_device")
     parser.add_argument("--source", default="our measurement", help="what was measured, where and when")
     parser.add_argument("--out", type=Path, help="the data sheet to write")
     parser.add_argument("--pretend", metavar="DEVICE", help="make up a measurement of a shipped device, twice as noisy")
     parser.add_argument("--small", action="store_true", help="fit a few made-up devices: to see that it works")
     asked = parser.parse_args()
-    if asked.measurement is None and not asked.small:
+    if not asked.measurements and not asked.small:
         parser.error("needs a measurement")
     if asked.pretend and not asked.small:
-        made_up = pretend(asked.pretend)  # first, so that an unknown device leaves no file
-        with asked.measurement.open("x", encoding="utf-8") as new:  # never over a measurement
-            made_up.to_csv(new, index=False)
-        print(f"{asked.measurement}: made up from {asked.pretend}, with twice its errors")
+        made, *_ = asked.measurements
+        reads = pretend(asked.pretend)  # first, so that an unknown device leaves no file
+        with made.open("x", encoding="utf-8") as new:  # never over a measurement
+            reads.to_csv(new, index=False)
+        print(f"{made}: made up from {asked.pretend}, with twice its errors")
         return
     with tempfile.TemporaryDirectory() as folder:
         if asked.small:
-            asked.measurement = Path(folder) / "small.csv"
-            pretend("pcm_gst_90nm", targets=4, devices=20, reads=5).to_csv(asked.measurement, index=False)
+            asked.measurements = [Path(folder) / "small.csv"]
+            pretend("pcm_gst_90nm", targets=4, devices=20, reads=5).to_csv(asked.measurements[0], index=False)
 
-        # Reading, fitting and checking are part of the package; the table is refused with the line of what is wrong.
-        fitted = measured.data_sheet(asked.measurement, asked.name, asked.source)
-    print(shown(fitted.found))
+        # Each file is read, its kind told by its columns, and fitted; together they make one sheet, which is checked.
+        fitted = measured.data_sheet(asked.measurements, asked.name, asked.source)
+    for fit in fitted.fits:
+        for each in fit.parameters:
+            print(f"{each.name}: {each.value:.4g} {each.unit} ({each.low:.4g} to {each.high:.4g})")
+        for device, why in fit.aside:
+            print(f"left out: {device}, {why}")
     for doubt in fitted.doubts:
         print(f"warning: {doubt}")
-    sheet = documents.dump(fitted.written)
     if asked.out is None:
-        print(sheet)
+        print(measured.text(fitted))
     else:
-        asked.out.write_text(sheet, encoding="utf-8")
+        measured.write(fitted, asked.out)
         print(f"{asked.out}: written; check it with `hwsim validate {asked.out}`")
 
 

@@ -359,6 +359,42 @@ def limits(
 
 
 @app.command()
+def fit(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Measurements of one device, tables in CSV.")],
+    out: Annotated[Path | None, typer.Option("--out", help="The data sheet to write; it must not exist yet.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Of the device; by default the name of the file to write.")
+    ] = None,
+    source: Annotated[
+        str, typer.Option("--source", help="What was measured, where and when; the sheet says so.")
+    ] = "our measurement",
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--columns", help="Columns that are not recognised, as target=Soll,read='Ist (uS)'."),
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="reads, drift or pulses; by default the columns tell.")
+    ] = None,
+) -> None:
+    """Fit the data sheet of a device to measurements: program and verify with repeated reads."""
+    with loading():
+        from hwsim.config import measured
+        from hwsim.reports import fit as report
+
+    fits = [measured.fit(file, measured.columns(columns or []), kind) for file in files]
+    console = Terminal()
+    for each in fits:
+        report.show(each, console)
+    made = measured.sheet_of(fits, name or (out.stem if out else "my_device"), source)
+    _warn(list(made.doubts), console)
+    if out is None:
+        print(measured.text(made), end="")
+    else:
+        measured.write(made, out)
+        say(f"{out} is written; check it with `hwsim validate {out}`")
+
+
+@app.command()
 def events(
     machine: Annotated[str, typer.Argument(help="An event-driven machine in YAML, or the name of a shipped one.")],
     network: Annotated[

@@ -523,7 +523,7 @@ def test_the_scatter_of_a_measurement_is_told_apart(tmp_path: Path) -> None:
     """What is made up from known laws comes back: 480 devices, so σ is known to 10 % a target (3 of its errors)."""
     sheet = hardware.device(Document("device", "pcm_gst_90nm"))
     data_sheet.pretend("pcm_gst_90nm", devices=400, factor=1.0).to_csv(tmp_path / "m.csv")
-    found = measured.data_sheet(tmp_path / "m.csv", "mine", "pretended").found
+    found = measured.fit(tmp_path / "m.csv").table
     target = found["target"].to_numpy()
     assert found["programming"].to_numpy() == close(sheet.programming_error(target), rel=0.15)
     assert found["reading"].to_numpy() == close(sheet.read_error(target), rel=0.05)

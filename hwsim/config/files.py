@@ -122,7 +122,7 @@ TABLES = {
     ("step", "group", "neuron"): "spikes, for `hwsim events MACHINE NETWORK {file}`",
     ("sample", "label", "channel"): "events, for an experiment with `task: {{name: events, train_file: {file}, …}}`",
     ("from", "to"): "synapses, for the network of `hwsim events`, `synapses: [{{pairs: {file}, …}}]`",
-    ("device",): "reads of devices, for `examples/data_sheet.py {file}`, which makes a data sheet of them",
+    ("device",): "a measurement of devices, for `hwsim fit {file}`, which makes a data sheet of it",
 }
 """What tables hold, and what reads them, by columns that they have."""
 

@@ -1,60 +1,163 @@
-"""A data sheet from a file of measurements: fitted, checked as any other, and compared with published devices."""
+"""A data sheet from files of measurements: fitted, checked as any other, and compared with published devices."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from hwsim.config import hardware, plausible
-from hwsim.documents import Document, Problem, refuse
-from hwsim.errors import ConfigError
-from hwsim.physics import DataSheet, repeated_reads
+from hwsim.documents import Document, Problem, dump, refuse, unknown
+from hwsim.errors import ConfigError, OutputError
+from hwsim.physics import DataSheet
+from hwsim.physics.fits import columns as tables
+from hwsim.physics.fits import reads
+from hwsim.physics.fits.found import Fit
 from hwsim.quantities import si
+
+FITS: dict[str, Callable[[Path, pd.DataFrame], Fit]] = {"reads": reads.fit}
+"""How each kind of measurement is fitted."""
+GUESS = "a guess, as this measurement does not tell"
 
 
 class Fitted(NamedTuple):
-    """What follows from a measurement.
+    """What follows from measurements.
 
     Attributes:
-        found: the scatter at each target, as `hwsim.physics.repeated_reads.scatter` gives it.
+        fits: what was found in each file.
         written: the data sheet as plain data, to be dumped.
         sheet: the same, checked.
-        doubts: what a reader should know: few devices, an offset, values beyond those of published devices.
+        doubts: what a reader should know: few devices, a bias, dead devices, values beyond those of published devices.
     """
 
-    found: pd.DataFrame
+    fits: list[Fit]
     written: dict[str, Any]
     sheet: DataSheet
     doubts: list[str]
 
 
-def data_sheet(path: Path, name: str, source: str) -> Fitted:
-    """The data sheet of devices that were programmed, and read repeatedly.
-
-    Args:
-        path: a table in CSV, as `hwsim.physics.repeated_reads.read` takes it.
-        name: of the device.
-        source: what was measured, where and when.
+def columns(words: Sequence[str]) -> dict[str, str]:
+    """Headers by what they are, from words such as `target=Soll,read=Ist (uS)`.
 
     Raises:
-        ConfigError: the table is not as it should be, tells too little, or no device has such conductances.
+        ConfigError: one is not written so.
     """
-    found = repeated_reads.scatter(repeated_reads.read(path))
-    _possible(path, float(found["target"].max()))
-    written = repeated_reads.data_sheet(found, name, source)
+    found = {}
+    for word in [one.strip() for each in words for one in each.split(",")]:
+        name, equals, header = word.partition("=")
+        if not equals or not header.strip():
+            raise ConfigError(f"--columns {word!r}: write it as target=Soll or 'read=Ist (uS)'")
+        found[name.strip()] = header.strip()
+    return found
+
+
+def fit(path: Path, columns: Mapping[str, str] | None = None, kind: str | None = None) -> Fit:
+    """What one file tells of devices.
+
+    Args:
+        path: a table in CSV, as `hwsim.physics.fits.columns.read` takes it.
+        columns: headers by what they are, where they are not recognised.
+        kind: of measurement; by default the one that the columns tell.
+
+    Raises:
+        ConfigError: the table is not as it should be, or tells too little, or no device has such conductances.
+    """
+    if kind is not None and kind not in FITS:
+        raise ConfigError(unknown("kind of measurement", kind, list(FITS)))
+    known = {name for each in tables.KINDS.values() for name in each}
+    for name in columns or {}:
+        if name not in known:
+            raise ConfigError(f"--columns: {unknown('column', name, sorted(known))}")
+    kind, measured = tables.read(path, columns or {}, kind)
+    _possible(path, measured)
+    return FITS[kind](path, measured)
+
+
+def data_sheet(
+    paths: Path | Sequence[Path],
+    name: str = "my_device",
+    source: str = "our measurement",
+    columns: Mapping[str, str] | None = None,
+    kind: str | None = None,
+) -> Fitted:
+    """The data sheet of devices that were measured, in one file or in several.
+
+    Args:
+        paths: tables in CSV.
+        name: of the device.
+        source: what was measured, where and when.
+        columns, kind: as for `fit`.
+
+    Raises:
+        ConfigError: as for `fit`, or the fit makes no data sheet.
+    """
+    fits = [fit(path, columns, kind) for path in ([paths] if isinstance(paths, Path) else paths)]
+    return sheet_of(fits, name, source)
+
+
+def sheet_of(fits: Sequence[Fit], name: str, source: str) -> Fitted:
+    """The data sheet that fits of several files make; what none of them tells is assumed, and says so.
+
+    Raises:
+        ConfigError: the fit makes no data sheet.
+    """
+    path = ", ".join(str(each.path) for each in fits)
+    written = _written(fits, name, source)
     try:
-        sheet = hardware.device(Document(str(path), written))
+        sheet = hardware.device(Document(path, written))
     except ConfigError as error:
         raise ConfigError(f"the fit makes no data sheet; {error}") from None
-    known = [doubt.text for doubt in plausible.doubts(sheet)]
-    return Fitted(found, written, sheet, [*repeated_reads.doubts(found), *known])
+    doubts = [text for each in fits for text in each.remarks]
+    return Fitted(list(fits), written, sheet, [*doubts, *(doubt.text for doubt in plausible.doubts(sheet))])
 
 
-def _possible(path: Path, largest: float) -> None:
+def text(fitted: Fitted) -> str:
+    """The data sheet in YAML."""
+    return dump(fitted.written)
+
+
+def write(fitted: Fitted, path: Path) -> None:
+    """Write the data sheet in YAML; never over another file.
+
+    Raises:
+        OutputError: the file is there, or cannot be written.
+    """
+    try:
+        with path.open("x", encoding="utf-8") as new:
+            new.write(text(fitted))
+    except FileExistsError:
+        raise OutputError(f"{path} is there already; choose another file with --out") from None
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}; choose another file with --out") from None
+
+
+def _written(fits: Sequence[Fit], name: str, source: str) -> dict[str, Any]:
+    """The data sheet as plain data."""
+    keys: dict[str, Any] = {}
+    for each in fits:
+        for key, value in each.sheet.items():
+            keys.setdefault(key, value)
+    return {
+        "name": name,
+        "what": f"fitted to {source}",
+        "sources": {"measurement": source},
+        **keys,
+        "write": {
+            "law": "voltage",
+            "voltage": {"value": "2 V", "assumed": GUESS},
+            "time": {"value": "1 us", "assumed": GUESS},
+        },
+    }
+
+
+def _possible(path: Path, measured: Any) -> None:
     """Refuse conductances far from those of all published devices: a wrong unit, not a new device."""
     row = next(each for each in plausible.PUBLISHED[DataSheet] if each.key == "conductance.max")
+    name = next(each for each in ("target", "conductance") if each in measured)
+    largest = float(measured[name].max() if name == "target" else measured[name].quantile(0.99))
     if text := row.doubt(largest):
-        said = f"the highest target is {si(largest, 'S')}, {text}; the ending of a column is its unit: target_s and "
-        raise refuse([Problem(str(path), 1, 1, f"{said}read_s are in siemens, target_us and read_us in microsiemens")])
+        what = "highest target" if name == "target" else "largest conductance"
+        said = f"the {what} is {si(largest, 'S')}, {text}; a header has its unit: target_s and read_s are in siemens, "
+        raise refuse([Problem(str(path), 1, 1, f"{said}target_us, read_us or conductance (uS) in microsiemens")])

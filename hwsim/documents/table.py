@@ -1,9 +1,10 @@
 """Tables in CSV files that a user gives: read in blocks of rows, and refused with the line of what should not be there.
 
-The first line names the columns, in any order; others may stand beside those that are asked for. Commas, semicolons or
-tabs separate values, whichever of them the first line has. Numbers have decimal points; where commas do not separate
-values, they may have decimal commas instead, in the whole table. The text is UTF-8, or UTF-16 that begins with its
-mark, as spreadsheets write it. Empty lines, and spaces around values, do not count.
+The first line names the columns, in any order; others may stand beside those that are asked for. Commas, semicolons,
+tabs or bars separate values, whichever of them the first line has, or spaces if it has none of these. Numbers have
+decimal points; where commas do not separate values, they may have decimal commas instead, in the whole table. The text
+is UTF-8, or UTF-16 that begins with its mark, as spreadsheets write it. Empty lines, and spaces around values, do not
+count.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from hwsim.errors import ConfigError
 BLOCK = 200_000
 """Rows that are read at once."""
 _SAVE = "save the table as UTF-8, which spreadsheets call `CSV UTF-8`"
-_SEPARATORS = ",;\t"
+_SEPARATORS = ",;\t|"
 _WHOLE = r"[0-9]{1,15}"
 _NUMBER = r"[-+]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][-+]?[0-9]{1,3})?"
 _ELSEWHERE = {
@@ -136,7 +137,12 @@ def _started(path: Path) -> _Start:
     with path.open(encoding=encoding) as stream:
         line, first = next(((line, text) for line, text in enumerate(stream, 1) if text.strip()), (1, ""))
     separator = max(_SEPARATORS, key=first.count)
-    names = [name.strip() for name in next(csv.reader([first.strip("\n")], delimiter=separator), [])]
+    if separator not in first and " " in first.strip() and "(" not in first:
+        separator = " "
+    line_of_names = first.strip("\n")
+    if separator == " ":
+        line_of_names = " ".join(first.split())
+    names = [name.strip() for name in next(csv.reader([line_of_names], delimiter=separator), [])]
     if not names:
         raise ConfigError(f"{path}: no CSV table: the file is empty; its first line names the columns")
     if "\0" in first:
@@ -152,7 +158,7 @@ def _texts(start: _Start, rows: int) -> Iterator[pd.DataFrame]:
     try:
         with pd.read_csv(
             start.path,
-            sep=start.separator,
+            sep=start.separator if start.separator != " " else r"\s+",
             encoding=start.encoding,
             header=None,
             names=range(count + 1),  # the last is empty, unless a line has more values than there are names

@@ -60,7 +60,7 @@ FILE_KINDS = (
         lambda: (DataSheet,),
         ("data sheet", "sheet"),
         "device",
-        "A measurement can make one: examples/data_sheet.py fits a table of programmed and read conductances.",
+        "A measurement can make one: `hwsim fit` fits tables of programmed and read conductances.",
     ),
     FileKind("periphery", lambda: (Periphery,), new="periphery"),
     FileKind("neuron", lambda: (NeuronText,), ("neuron circuit",)),

@@ -115,8 +115,8 @@ def device(name: str) -> Start:
         DataSheet,
         "A data sheet of a conductance device. Its numbers are there to be replaced by yours: list your sources, and "
         "let constants have `source: KEY` instead of `assumed: REASON`. A measurement can make one as well: "
-        "examples/data_sheet.py fits a table of what conductances were programmed to and read as, and writes the "
-        "sheet; docs/own_device.md explains it.",
+        "`hwsim fit` fits tables of what conductances were programmed to and read as, and writes the sheet; "
+        "docs/own_device.md explains it.",
         {
             "name": name,
             "what": "an example",

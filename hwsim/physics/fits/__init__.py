@@ -1,0 +1,1 @@
+"""Laws of devices fitted to measurements, one kind of measurement a file."""

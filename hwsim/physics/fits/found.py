@@ -1,0 +1,102 @@
+"""What a fit to a measurement found, in the same words for all kinds of measurements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+Z = 1.959964
+"""Standard errors in half of a 95 % interval."""
+FALSE_ALARM = 0.02
+"""Chance that a rule for outliers names any device of a file in which all devices are of one normal kind."""
+
+
+class Parameter(NamedTuple):
+    """A number that was fitted.
+
+    Attributes:
+        name: what it is.
+        value: in SI units.
+        low, high: its 95 % interval.
+        unit: its SI symbol; empty for a plain number.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    unit: str = ""
+
+
+class Aside(NamedTuple):
+    """A device that was left out of the fit, and why."""
+
+    device: str
+    why: str
+
+
+class Panel(NamedTuple):
+    """One drawing of data and fit.
+
+    Attributes:
+        title: what it shows.
+        across, up: what the axes show.
+        units: of the two axes, as SI symbols.
+        points: columns `x`, `y`, and perhaps `half` (of the 95 % interval of y) and `aside` (left out of the fit).
+        curves: columns `x`, `y` and `curve` (the name of a curve).
+        log: whether both axes are logarithmic, or the first alone.
+    """
+
+    title: str
+    across: str
+    up: str
+    units: tuple[str, str]
+    points: pd.DataFrame
+    curves: pd.DataFrame
+    log: tuple[bool, bool] = (False, False)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What follows from one file.
+
+    Attributes:
+        kind: of measurement.
+        path: of the file.
+        counted: what was measured, in words.
+        laws: which laws were chosen, and how well they fit, a sentence each.
+        parameters: what was fitted.
+        aside: the devices that were left out.
+        remarks: what a reader should know.
+        sheet: keys of a data sheet, as plain data.
+        panels: data and fit, to be drawn.
+        table: numbers in between, such as the scatter at each target.
+    """
+
+    kind: str
+    path: Path
+    counted: str
+    laws: list[str]
+    parameters: list[Parameter]
+    aside: list[Aside]
+    remarks: list[str]
+    sheet: dict[str, Any]
+    panels: list[Panel] = field(default_factory=list)
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+def simplest(losses: list[np.ndarray]) -> int:
+    """The law to take, from the losses of each held-out device under laws that go from simple to rich.
+
+    A richer law is taken where held-out devices prefer it by more than one standard error of the difference.
+    """
+    best = 0
+    for richer in range(1, len(losses)):
+        gain = losses[best] - losses[richer]
+        if gain.mean() > gain.std(ddof=1) / gain.size**0.5:
+            best = richer
+    return best
