@@ -13,11 +13,11 @@ from hwsim.documents import Document, Problem, dump, refuse, unknown
 from hwsim.errors import ConfigError, OutputError
 from hwsim.physics import DataSheet
 from hwsim.physics.fits import columns as tables
-from hwsim.physics.fits import reads
+from hwsim.physics.fits import drift, reads
 from hwsim.physics.fits.found import Fit
 from hwsim.quantities import si
 
-FITS: dict[str, Callable[[Path, pd.DataFrame], Fit]] = {"reads": reads.fit}
+FITS: dict[str, Callable[[Path, pd.DataFrame], Fit]] = {"reads": reads.fit, "drift": drift.fit}
 """How each kind of measurement is fitted."""
 GUESS = "a guess, as this measurement does not tell"
 
@@ -71,6 +71,9 @@ def fit(path: Path, columns: Mapping[str, str] | None = None, kind: str | None =
         if name not in known:
             raise ConfigError(f"--columns: {unknown('column', name, sorted(known))}")
     kind, measured = tables.read(path, columns or {}, kind)
+    if kind not in FITS:
+        text = f"by its columns this is a measurement of {kind}, which cannot be fitted yet; known: {', '.join(FITS)}"
+        raise refuse([Problem(str(path), 1, 1, text)])
     _possible(path, measured)
     return FITS[kind](path, measured)
 
@@ -104,12 +107,19 @@ def sheet_of(fits: Sequence[Fit], name: str, source: str) -> Fitted:
         ConfigError: the fit makes no data sheet.
     """
     path = ", ".join(str(each.path) for each in fits)
+    if not any("programming" in each.sheet for each in fits):
+        raise ConfigError(
+            f"{path}: a data sheet needs the error of programming and the noise of reading; give program and verify as "
+            "well (device, target_us, read_us), with several reads of each device"
+        )
     written = _written(fits, name, source)
     try:
         sheet = hardware.device(Document(path, written))
     except ConfigError as error:
         raise ConfigError(f"the fit makes no data sheet; {error}") from None
     doubts = [text for each in fits for text in each.remarks]
+    lost = sorted({key for each in fits for key in each.sheet if key not in DataSheet.model_fields})
+    doubts += [f"a data sheet cannot hold {key} yet; the fit is printed only" for key in lost]
     return Fitted(list(fits), written, sheet, [*doubts, *(doubt.text for doubt in plausible.doubts(sheet))])
 
 
@@ -138,7 +148,8 @@ def _written(fits: Sequence[Fit], name: str, source: str) -> dict[str, Any]:
     keys: dict[str, Any] = {}
     for each in fits:
         for key, value in each.sheet.items():
-            keys.setdefault(key, value)
+            if key in DataSheet.model_fields:
+                keys.setdefault(key, value)
     return {
         "name": name,
         "what": f"fitted to {source}",
