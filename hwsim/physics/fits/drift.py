@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import stats
 
 from hwsim.documents import Problem, refuse
-from hwsim.physics.fits.found import FALSE_ALARM, Aside, Fit, Panel, Parameter, Z
+from hwsim.physics.fits.found import FALSE_ALARM, Aside, Fit, Parameter, Z
 from hwsim.physics.fits.population import population
 from hwsim.quantities import si
 
@@ -95,7 +95,6 @@ def fit(path: Path, measured: pd.DataFrame) -> Fit:
         aside,
         remarks,
         {"drift": _sheet(mean[0], spread[0], start)},
-        [_drawn(kept, lines, start, mean[0])],
     )
 
 
@@ -174,11 +173,3 @@ def _bend(kept: pd.DataFrame, lines: _Lines, start: float) -> tuple[float, float
     if weight <= 0:
         return 0.0, 0.0
     return float((square * lines.residual).sum()) / weight, lines.noise / weight**0.5
-
-
-def _drawn(kept: pd.DataFrame, lines: _Lines, start: float, mean: float) -> Panel:
-    level = dict(zip(lines.devices, np.exp(lines.level), strict=True))
-    points = pd.DataFrame({"x": kept["time"], "y": kept["conductance"] / kept["device"].map(level)})
-    x = np.geomspace(start, float(kept["time"].max()), 40)
-    middle = pd.DataFrame({"x": x, "y": (x / start) ** -mean, "curve": "mean ν"})
-    return Panel("Drift of each device", "time", "g / g₀", ("s", ""), points, middle, log=(True, False))

@@ -39,27 +39,6 @@ class Aside(NamedTuple):
     why: str
 
 
-class Panel(NamedTuple):
-    """One drawing of data and fit.
-
-    Attributes:
-        title: what it shows.
-        across, up: what the axes show.
-        units: of the two axes, as SI symbols.
-        points: columns `x`, `y`, and perhaps `half` (of the 95 % interval of y) and `aside` (left out of the fit).
-        curves: columns `x`, `y` and `curve` (the name of a curve).
-        log: whether both axes are logarithmic, or the first alone.
-    """
-
-    title: str
-    across: str
-    up: str
-    units: tuple[str, str]
-    points: pd.DataFrame
-    curves: pd.DataFrame
-    log: tuple[bool, bool] = (False, False)
-
-
 @dataclass(frozen=True)
 class Fit:
     """What follows from one file.
@@ -73,7 +52,6 @@ class Fit:
         aside: the devices that were left out.
         remarks: what a reader should know.
         sheet: keys of a data sheet, as plain data.
-        panels: data and fit, to be drawn.
         table: numbers in between, such as the scatter at each target.
     """
 
@@ -85,7 +63,6 @@ class Fit:
     aside: list[Aside]
     remarks: list[str]
     sheet: dict[str, Any]
-    panels: list[Panel] = field(default_factory=list)
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 

@@ -16,7 +16,7 @@ from scipy import optimize, stats
 
 from hwsim.documents import Problem, refuse
 from hwsim.physics.fits import read_noise
-from hwsim.physics.fits.found import FALSE_ALARM, Aside, Fit, Panel, Parameter, Z, simplest
+from hwsim.physics.fits.found import FALSE_ALARM, Aside, Fit, Parameter, Z, simplest
 from hwsim.quantities import si
 
 DEGREES = 3
@@ -75,7 +75,6 @@ def fit(path: Path, measured: pd.DataFrame) -> Fit:
             },
             "read_noise": noise.sheet(largest, float(found["target"].min())),
         },
-        [_errors_drawn(every, aside, biased), _scatter_drawn(found, programming.coefficients, noise)],
         found,
     )
 
@@ -359,32 +358,6 @@ def _doubts(found: pd.DataFrame) -> list[str]:
     if len(found) <= DEGREES:
         said.append(f"{len(found)} targets are met exactly by the richest polynomial; more of them would test it")
     return said
-
-
-def _errors_drawn(every: pd.DataFrame, aside: dict[Any, str], biased: _Bias) -> Panel:
-    points = pd.DataFrame(
-        {"x": every["target"], "y": every["mean"] - every["target"], "aside": every.index.isin(list(aside))}
-    )
-    x = np.linspace(every["target"].min(), every["target"].max(), 60)
-    curves = pd.DataFrame({"x": x, "y": biased.coefficients[0] + biased.coefficients[1] * x, "curve": "bias"})
-    return Panel("Devices beside their targets", "target", "mean read − target", ("S", "S"), points, curves)
-
-
-def _scatter_drawn(found: pd.DataFrame, coefficients: np.ndarray, noise: read_noise.NoiseFit) -> Panel:
-    parts, curves = [], []
-    x = np.linspace(found["target"].min(), found["target"].max(), 60)
-    read_at = np.interp(x, found["target"], found["target"] + found["bias"])
-    laws = {
-        "programming": np.polynomial.polynomial.polyval(x / found["target"].max(), coefficients),
-        "reading": np.sqrt(noise.variance(read_at)),
-    }
-    for name, law in laws.items():
-        half = found[f"{name}_half"]
-        parts.append(pd.DataFrame({"x": found["target"], "y": found[name], "half": half, "curve": name}))
-        curves.append(pd.DataFrame({"x": x, "y": law, "curve": name}))
-    return Panel(
-        "Scatter at each target", "target", "standard deviation", ("S", "S"), pd.concat(parts), pd.concat(curves)
-    )
 
 
 def _us(value: float, digits: int = 4) -> str:
