@@ -241,6 +241,10 @@ _NEAREST = (Limit(0.0368e-12, f"an adder of currents, {_TIMELY}"), Limit(26e-12,
 _SETTLING = (Limit(1e-9, f"an exponential, {_PUMA}"), Limit(100e-9, f"a sigmoid, {_ISAAC}"))
 _READ_ERROR = Limit(0.0194, f"error of whole reads, {_HERMES_CORE}")
 
+_SO = ", in aihwkit"
+_GONG = f"ReRAM, Gong et al., Nat. Commun. 9, 2018{_SO}"
+_HFO2, _OM = (f"{stack} arrays, Gong et al., IEDM 2022{_SO}" for stack in ("HfO2", "optimised ReRAM"))
+
 _SPIKE = (
     Limit(1.61e-15, "a neuron at 28 nm, Besrour et al., arXiv:2408.07734, 2024"),
     Limit(3.6e-12, "at 30 Hz, a neuron at 65 nm, IEEE TCAS-II, 2023, doi:10.1109/TCSII.2023.3324584"),
@@ -337,6 +341,13 @@ PUBLISHED: dict[type[BaseModel], tuple[Published, ...]] = {
             Limit(1, "a write"),
             Limit(400, "a capacitor, Li et al., VLSI Technology 2018"),
         ),
+        Published("update.step", "", Limit(2.8214e-4, f"ECRAM, Kim et al., IEDM 2019{_SO}"), Limit(0.4622, _HFO2)),
+        Published("update.step_spread", "", None, Limit(0.7829, _OM), margin=3),
+        Published("update.low_spread", "", None, Limit(0.599, _HFO2), margin=3),
+        Published("update.high_spread", "", None, Limit(0.4295, _HFO2), margin=3),
+        Published("update.up_down_spread", "", None, Limit(0.06, f"a capacitor, Li et al., VLSI Technology 2018{_SO}")),
+        Published("update.noise", "", None, Limit(5.0, _GONG)),
+        Published("update.write_noise", "", None, Limit(75.0, _GONG)),
     ),
     CrossbarParts: (
         Published("tiles.voltage", "V", Limit(0.1, "CrossSim's default"), Limit(0.5, _IN_CIMLOOP), margin=4),
@@ -555,6 +566,17 @@ UNBOUNDED: dict[type[BaseModel], dict[str, str]] = {
         "read_noise.valid.*": "where the law was measured",
         "drift.mean": "an exponent, without a unit to be wrong",
         "drift.deviation": "an exponent, without a unit to be wrong",
+        "update.low": "x has the unit that its source chose",
+        "update.high": "x has the unit that its source chose",
+        "update.up_down": "between -1 and 1, or it is an error",
+        "update.bend_*": "the shape of a law",
+        "update.amplitude_*": "the shape of a law",
+        "update.rate_*": "the shape of a law",
+        "update.slope": "the shape of a law",
+        "update.offset": "the shape of a law",
+        "update.exponent_*": "the shape of a law",
+        "update.up.*": "the shape of a law",
+        "update.down.*": "the shape of a law",
     },
     CrossbarParts: {
         "tiles.rows": "a choice",

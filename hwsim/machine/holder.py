@@ -25,6 +25,9 @@ class Weights:
     Pulses change the master values where they are: each is read, and written once a step.
     """
 
+    whole = False
+    """Whether what holds the weights takes whole pulses only."""
+
     def __init__(self, matrix: Matrix, rounding: Rounding | None) -> None:
         self._rounding = rounding
         self.take(matrix)

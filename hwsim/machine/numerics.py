@@ -43,10 +43,12 @@ class Pulses(NamedTuple):
     Attributes:
         step: what a pulse changes a weight by.
         most: pulses that a weight gets at most in one train.
+        random: whether an outer product is made of random trains on the lines, rather than rounded.
     """
 
     step: float
     most: int
+    random: bool = False
 
 
 class Functions(dict[Operation, Callable[..., Any]]):

@@ -11,6 +11,7 @@ from hwsim.documents import PartError
 from hwsim.imperfection import scaled_law
 from hwsim.physics.drift import Drift, left
 from hwsim.physics.programming import Programming
+from hwsim.physics.pulses import UpdateLaw
 from hwsim.physics.read_noise import ReadNoise
 from hwsim.physics.write import Write
 from hwsim.quantities import Conductance, Constant, si
@@ -45,13 +46,21 @@ class DataSheet(BaseModel, extra="forbid"):
     drift: Annotated[
         Drift | None, Field(description="how its conductance falls after programming; without it, it stays")
     ] = None
+    update: Annotated[
+        UpdateLaw | None,
+        Field(
+            description="how it answers to pulses, up and down; with it, a weight is one device beside a reference. "
+            "Without it, a weight is a pair of devices, which answer linearly and exactly"
+        ),
+    ] = None
 
     @model_serializer(mode="wrap")
     def _without_what_is_absent(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A sheet without drift is what it was before there was such a key."""
+        """A sheet without drift, or without a law of updates, is what it was before there were such keys."""
         data: dict[str, Any] = written(self)
-        if self.drift is None:
-            data.pop("drift", None)
+        for name in ("drift", "update"):
+            if getattr(self, name) is None:
+                data.pop(name, None)
         return data
 
     @property

@@ -63,9 +63,53 @@ class Mapping:
         return self.w_max / self.sheet.window
 
 
+@dataclass(frozen=True)
+class Referenced(Mapping):
+    """How weights are conductances of devices that answer to pulses by a law, up and down: sheets with an `update`.
+
+    A weight is what one device has beyond a reference beside it, w = (g - g_ref) s, with s such that `w_max` takes half
+    of the window. The reference is at the conductance of x = 0, or at the symmetry point of its device; it is
+    programmed once, and pulses never reach it. Where x = 0 is not the middle of the window, weights of one sign reach
+    further than those of the other. With a `reach`, the window is as many times as wide, and steps stay.
+    """
+
+    @property
+    def per_x(self) -> float:
+        """Conductance per unit of x, in siemens."""
+        assert self.sheet.update is not None
+        return self.sheet.window / (self.sheet.update.high - self.sheet.update.low)
+
+    @property
+    def zero(self) -> float:
+        """The conductance of x = 0, in siemens."""
+        assert self.sheet.update is not None
+        return self.sheet.conductance.min.value - self.reach * self.sheet.update.low * self.per_x
+
+    def goal(self, part: np.ndarray) -> np.ndarray:
+        """The target conductance of a device at so many steps of either sign from x = 0, in siemens."""
+        return np.asarray(self.zero + part * (self.sheet.window / 2 / self.levels))
+
+    @property
+    def scale(self) -> float:
+        """Weight per siemens."""
+        return 2 * self.w_max / self.sheet.window
+
+    @property
+    def pulse(self) -> float:
+        """Change of a weight by one pulse at x = 0."""
+        assert self.sheet.update is not None
+        return self.sheet.update.step * self.per_x * self.scale
+
+
+def mapping(sheet: DataSheet, w_max: float, reach: float) -> Mapping:
+    """How devices of a data sheet hold weights."""
+    return (Mapping if sheet.update is None else Referenced)(sheet, w_max, reach)
+
+
 def levels(sheet: DataSheet) -> int:
     """Programming steps from zero to the largest weight."""
-    return max(1, round(sheet.window / sheet.programming.step.value))
+    span = sheet.window if sheet.update is None else sheet.window / 2
+    return max(1, round(span / sheet.programming.step.value))
 
 
 def headroom(sheet: DataSheet, weight_range: float) -> float:

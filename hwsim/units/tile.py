@@ -13,11 +13,11 @@ from pydantic import BaseModel, Field
 
 from hwsim.accounts.energy import Charge, charge
 from hwsim.accounts.memory import MASTER, WEIGHTS
-from hwsim.errors import CapabilityError
+from hwsim.errors import CapabilityError, ConfigError
 from hwsim.imperfection import Imperfection
 from hwsim.machine.holder import Weights, summed
 from hwsim.machine.machine import vectors
-from hwsim.machine.numerics import Primitive, Rounding
+from hwsim.machine.numerics import Primitive, Pulses, Rounding
 from hwsim.machine.parameters import NOTHING, Matrix
 from hwsim.machine.shapes import Shown, blank
 from hwsim.machine.signal import Signal
@@ -28,10 +28,12 @@ from hwsim.operations.noise import NO_GAIN, Moment, PerChip, Source, perturb, pe
 from hwsim.physics import DataSheet
 from hwsim.quantities import Constant, Count, Energy, Time, Voltage
 from hwsim.records import Record
+from hwsim.streams import generator, numbered
 from hwsim.units import devices as physical
+from hwsim.units import pulsed, trains
 from hwsim.units.converter import Bits, Converters
 from hwsim.units.devices import Cut, Devices
-from hwsim.units.mapping import Mapping, headroom, levels, splits, tiles
+from hwsim.units.mapping import Referenced, headroom, levels, mapping, splits, tiles
 from hwsim.units.periphery import Periphery
 from hwsim.units.unit import AnalogStage, Fraction, Positive, tally
 
@@ -94,6 +96,8 @@ class Tiles(BaseModel, extra="forbid"):
 
 
 PULSES = (moves.pulse.kind, moves.pulse_outer.kind)
+_STREAMS = "row trains", "column trains", "noise of pulses", "noise of writing"
+"""Of fresh draws while devices are pulsed."""
 
 
 class TilePrices:
@@ -257,11 +261,13 @@ class TileArray(Weights):
         self._machine, self._options, self._converters = machine, options, converters
         self._own_converters = periphery.converter is not None
         self.name = f"{matrix.name} tiles"
+        self._streams = [Source(machine.seed, f"{matrix.name} {what}", machine.numbers) for what in _STREAMS]
         self._source = Source(machine.seed, f"{matrix.name} read", machine.numbers)
-        run = machine.numerics.run
-        self._read, self._cut, self._program = run(READ), run(physical.CUT), run(physical.PROGRAM)
-        self._count, self._apply = run(physical.COUNT), run(physical.PULSE)
-        sheet = sheets[0]  # chips differ in errors alone
+        run, sheet = machine.numerics.run, sheets[0]  # chips differ in errors alone
+        self.whole = sheet.update is not None
+        does: Any = pulsed if self.whole else physical
+        self._read, self._cut, self._program = run(READ), run(physical.CUT), run(does.PROGRAM)
+        self._count, self._apply = run(does.COUNT), run(does.PULSE)
         bits = (2 * levels(sheet)).bit_length()
         chips, (rows, columns) = machine.chips, matrix.shape
         self._conductance = Storage(
@@ -280,8 +286,8 @@ class TileArray(Weights):
         size = None if matrix.trainable.kept else NOTHING
         self._steps = Register(machine, f"{matrix.name} steps", MASTER, unknown, shared=True, bits=bits, size=size)
         w_max = headroom(sheet, options.weight_range) * matrix.largest or 1.0
-        self.mapping = Mapping(sheet, w_max, options.reach)
-        self.devices: Devices = run(physical.MAKE)(self.mapping, self._conductance.value, sheets)
+        self.mapping = mapping(sheet, w_max, options.reach)
+        self.devices: Devices = self._made(matrix, sheets)
         self._kept = run(physical.KEPT)(self.devices)
         self._cuts: dict[bool, list[Cut]] = {}
         self._factor: np.ndarray | None = None
@@ -309,6 +315,21 @@ class TileArray(Weights):
         self.devices.unwait()
         self._factor = None
         self._cuts.clear()
+
+    def _made(self, matrix: Matrix, sheets: Sequence[DataSheet]) -> Any:
+        """The devices; those with a law of updates have their states apart from what conducts."""
+        machine, name = self._machine, matrix.name
+        run = machine.numerics.run
+        if not isinstance(self.mapping, Referenced):
+            return run(physical.MAKE)(self.mapping, self._conductance.value, sheets)
+        zeros = machine.numerics.zeros((machine.chips, *matrix.shape), np.dtype(float))
+        self._states = Storage(machine, f"{name} states", WEIGHTS, NOTHING, zeros, shared=True)  # of the same devices
+        return run(pulsed.MAKE)(self.mapping, self._conductance.value, sheets, self._states.value, self._drawn(name))
+
+    def _drawn(self, name: str) -> pulsed.Draws:
+        """Streams of the numbers of each device."""
+        seed, numbers = self._machine.seed, numbered(self._machine.numbers)
+        return lambda chip, purpose: generator(seed, f"chip {numbers[chip]}", name, "answer to pulses", purpose)
 
     def programmed(self, matrix: Matrix) -> np.ndarray:
         """The weights that the devices really hold."""
@@ -353,7 +374,10 @@ class TileArray(Weights):
 
     def _pulse_devices(self, matrix: Matrix, operation: Operation, operands: tuple[Signal, ...], factor: float) -> None:
         machine, pulses = self._machine, matrix.trainable.pulses
-        change = machine.numerics.change(summed(machine, matrix.shape, *operands), factor, pulses)
+        if pulses is not None and pulses.random and operation is moves.pulse_outer:
+            change = self._met(matrix, operands, factor, pulses)
+        else:
+            change = machine.numerics.change(summed(machine, matrix.shape, *operands), factor, pulses)
         machine.holdings.watch(matrix.trainable.master, change)
         counted, conductance = self._count(self.devices, change, pulses)
         machine.devices.written += counted
@@ -361,12 +385,24 @@ class TileArray(Weights):
         size = (1 if pulses is None else pulses.most, *matrix.shape)
         head, reads = machine.analog_heads[operation, self.name], tuple(each._slot for each in operands)
         machine.note(head, (0, 0, *size), reads, self._conductance.name)
-        machine.holdings.change_later(partial(self._change_devices, matrix, change))
+        noise: tuple[Any, ...] = ()
+        if isinstance(self.mapping, Referenced):
+            streams = self._streams[2:]
+            noise = tuple(map(machine.sequencer.moment, streams)), tuple(each.keys for each in streams)
+        machine.holdings.change_later(partial(self._change_devices, matrix, change, noise))
 
-    def _change_devices(self, matrix: Matrix, change: np.ndarray) -> None:
+    def _met(self, matrix: Matrix, operands: tuple[Signal, ...], factor: float, pulses: Pulses) -> np.ndarray:
+        """What an outer product changes the weights by where its signals are trains of pulses on the lines."""
+        machine, streams = self._machine, self._streams[:2]
+        moments = [machine.sequencer.moment(each) for each in streams]
+        values, keys = map(machine.see, operands), tuple(each.keys for each in streams)
+        met: np.ndarray = machine.numerics.run(trains.MEET)(*values, factor, pulses, keys, moments[0])
+        return met
+
+    def _change_devices(self, matrix: Matrix, change: np.ndarray, noise: tuple[Any, ...]) -> None:
         """Let pulses reach the devices; where nothing else holds the weights, the master values are what they hold."""
         machine, trainable = self._machine, matrix.trainable
-        weights = self._apply(self.devices, change, trainable.pulses)
+        weights = self._apply(self.devices, change, trainable.pulses, *noise)
         self._cuts.clear()
         if not trainable.kept:
             trainable.master.value = weights.reshape(trainable.master.value.shape).astype(machine.dtype)
@@ -374,8 +410,25 @@ class TileArray(Weights):
             self.take(matrix)
 
     def pulse_of(self, levels: int | None, matrix: Matrix) -> float:
-        """What one of so many pulses from zero to the largest weight changes a weight by; by default one step."""
-        return self.mapping.w_max / (levels or self.mapping.levels)
+        """What one of so many pulses from zero to the largest weight changes a weight by; by default one step.
+
+        Raises:
+            ConfigError: `levels` is given, and the data sheet says how large a pulse is.
+            CapabilityError: devices answer to pulses by a law, and a host keeps the weights as numbers.
+        """
+        if not isinstance(self.mapping, Referenced):
+            return self.mapping.w_max / (levels or self.mapping.levels)
+        sheet = self.mapping.sheet
+        if levels is not None:
+            raise ConfigError(
+                f"training.update: `update.step` of {sheet.name} says how large a pulse is; leave out `levels`"
+            )
+        if matrix.trainable.kept:
+            raise CapabilityError(
+                f"{matrix.name}: devices of {sheet.name} answer to pulses by a law, and the host would keep weights "
+                "that answer linearly; take `attached: nothing`, or training.update: {name: accumulate}"
+            )
+        return self.mapping.pulse
 
     def wants(self, operation: Held, x: Signal) -> bool:
         """Whether it carries out the product: always, whatever the signal's domain."""

@@ -27,6 +27,7 @@ SHEETS = [
     "ideal",
     "pcm_gst_90nm",
     "pcm_hermes_14nm",
+    "reram_sb",
     "rram_cmo_hfox",
     "rram_hfox_130nm",
     "rram_hfox_sky130",

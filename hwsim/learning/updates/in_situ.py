@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from hwsim.errors import CapabilityError
 from hwsim.learning.optimizers import Optimizer
 from hwsim.learning.updates.scheme import Rate, Scheme, plain, refuse, size_of_pulses
-from hwsim.machine import Machine, Matrix, Signal, Trainable
+from hwsim.machine import Machine, Matrix, Pulses, Signal, Trainable
 from hwsim.machine.sparse import SparseMatrix
 from hwsim.networks import Network
+
+LONGEST = 31
+"""Slots of random trains, as in aihwkit (Rasch et al., AICAS 2021)."""
+MOST = 64
+"""Slots that random trains can have."""
 
 
 class Options(BaseModel, extra="forbid"):
@@ -22,13 +27,33 @@ class Options(BaseModel, extra="forbid"):
         int | None,
         Field(
             ge=1,
-            description="pulses from zero to the largest weight; each change is rounded to whole pulses. By default "
-            "pulses are graded: one for each change, as large as it is",
+            description="pulses from zero to the largest weight, for devices whose data sheet has no `update`",
+        ),
+    ] = None
+    trains: Annotated[
+        Literal["graded", "deterministic", "stochastic"] | None,
+        Field(
+            description="graded: one pulse for each change, as large as it is; deterministic: changes are rounded to "
+            "whole pulses; stochastic: rows and columns have random trains, and devices are pulsed where these meet. "
+            "By default graded; deterministic with `levels`; stochastic where the data sheet has an `update`"
         ),
     ] = None
     longest: Annotated[
-        int, Field(ge=1, description="pulses that a weight gets at most in one step, if they are not graded")
-    ] = 1
+        int | None,
+        Field(
+            ge=1,
+            description="pulses that a weight gets at most in one step, if they are not graded; by default 1, and "
+            f"{LONGEST} of random trains, which have at most {MOST} slots",
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _trains_fit(self) -> Self:
+        if self.trains == "graded" and self.levels is not None:
+            raise ValueError("trains: graded pulses are of any size; leave out `levels`, or take `deterministic`")
+        if self.trains == "stochastic" and self.longest is not None and self.longest > MOST:
+            raise ValueError(f"longest: random trains have at most {MOST} slots")
+        return self
 
 
 class InPlace:
@@ -106,8 +131,37 @@ class InSitu(Scheme):
                     "`update: {name: accumulate}`"
                 )
             trainable.gradient = InPlace(trainable)
-            if isinstance(trainable.holder, Matrix) and self.options.levels is not None:
-                trainable.pulses = size_of_pulses(trainable, self.options.levels, self.options.longest)
+            if isinstance(trainable.holder, Matrix):
+                trainable.pulses = self._pulses(trainable, trainable.holder)
+
+    def _pulses(self, trainable: Trainable, matrix: Matrix) -> Pulses | None:
+        """The pulses of a matrix; None if they are graded.
+
+        Raises:
+            HwsimError: the trains that were asked for do not go with what holds it.
+        """
+        options, whole = self.options, matrix.unit.whole
+        by_default = "stochastic" if whole else "graded" if options.levels is None else "deterministic"
+        trains = options.trains or by_default
+        if trains == "graded":
+            if whole:
+                refuse("the data sheet has an `update`, so pulses are not graded; take `trains: stochastic`")
+            return None
+        random = trains == "stochastic"
+        if random and (trainable.machine.devices is None or trainable.kept):
+            refuse(
+                "trains: stochastic ones meet at devices, and on this machine numbers hold the weights; take "
+                "`deterministic` with `levels`, or a chip without a host"
+            )
+        longest = options.longest or (LONGEST if random else 1)
+        if random and longest > MOST:
+            refuse(f"longest: random trains have at most {MOST} slots, not {longest}")
+        pulses = size_of_pulses(trainable, options.levels, longest)
+        if pulses is None:
+            refuse(
+                "nothing says how large a pulse is; give `levels`, the number of pulses from zero to the largest one"
+            )
+        return pulses._replace(random=random)
 
     def begin(self, network: Network, rate: Rate) -> None:
         for trainable in network.trainables:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from hwsim.errors import ConfigError
 from hwsim.learning.optimizers import Optimizer
@@ -107,6 +107,6 @@ def size_of_pulses(trainable: Trainable, levels: int | None, most: int) -> Pulse
     return None if step is None else Pulses(step, most)
 
 
-def refuse(what: str) -> None:
+def refuse(what: str) -> NoReturn:
     """Raise a `ConfigError` on the key `training.update`."""
     raise ConfigError(f"training.update: {what}")
