@@ -22,7 +22,7 @@ class Upper(BaseModel, extra="forbid"):
     coefficients: Annotated[list[Finite], Field(min_length=1, description="of 1, r, r², … with r = g / g_max")]
 
 
-class Logarithmic(BaseModel, extra="forbid"):
+class Logarithmic(BaseModel, extra="forbid", title="Clipped logarithm"):
     """A number that depends on the conductance: clip(slope × ln r + offset, low, high), with r = g / g_max ≥ 10⁻⁷."""
 
     slope: Annotated[Finite, Field(description="of ln r, with r = g / g_max")]
