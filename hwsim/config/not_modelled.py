@@ -10,8 +10,8 @@ _NETWORK = (
     "a network on chip is not modelled, and moving values between units costs nothing; `parts` has no part for it"
 )
 _UPDATE = (
-    "a law of updates is not modelled, neither curved nor asymmetric ones; `training: {update: {name: in_situ}}` or "
-    "`mixed_precision` pulses devices step by step"
+    "`update` of a data sheet is the law by which devices answer to pulses, and `training.update` how gradients become "
+    "weights"
 )
 
 _EFFECTS = {

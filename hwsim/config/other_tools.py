@@ -5,7 +5,7 @@ from __future__ import annotations
 EFFECTS = {
     **dict.fromkeys(("drift_nu", "drift_nu_dtod", "drift_nu_std", "drift_scale", "nu"), "drift"),
     **dict.fromkeys(("lifetime", "lifetime_dtod", "decay_rate"), "retention"),
-    **dict.fromkeys(("up_down", "up_down_dtod", "NL_LTP", "NL_LTD", "asymmetry", "symmetry_point"), "update"),
+    **dict.fromkeys(("NL_LTP", "NL_LTD", "asymmetry", "symmetry_point"), "update"),
     **dict.fromkeys(("Rp_row", "Rp_col", "parasitics"), "wire_resistance"),
 }
 """Other names of effects that are not modelled, with the names that `NOT_MODELLED` has."""
@@ -14,15 +14,9 @@ _PULSES = (
     "`levels` of `training.update`, with `name: in_situ` or `mixed_precision`, is the number of pulses from zero to "
     "the largest weight"
 )
-_SPREAD = (
-    "pulses have no spread: they change a device by what they should; each write of a target draws `programming.error` "
-    "of the device anew"
-)
-_BOUNDS = "bounds have no spread: all devices have `conductance.min` and `conductance.max` of the data sheet"
-_WEIGHTS = (
-    "pairs of devices hold weights of either sign, and `parts.tiles.weight_range` is the largest, in multiples of the "
-    "largest initial one"
-)
+_SPREAD = "`update.step_spread` of the device is the spread of its steps over devices"
+_NOISE = "`update.noise` of the device is the spread of a pulse from one to the next"
+_WEIGHTS = "where its pulses have a law; else `parts.tiles.weight_range` is the largest weight"
 _FAULTS = (
     "stuck devices are not modelled, and every device works; `programming.error` of the device may hold their spread"
 )
@@ -39,15 +33,16 @@ _SLOPE = "`surrogate` of a spiking cell is what learning takes for the slope of 
 
 KEYS = {
     # aihwkit
-    "dw_min": f"the change by one pulse follows from its number: {_PULSES}, w_max / dw_min",
+    "dw_min": "`update.step` of the device is the change by one pulse",
+    "up_down": "`update.up_down` of the device is the asymmetry of pulses up and down",
+    "up_down_dtod": "`update.up_down_spread` of the device is the spread of that asymmetry over devices",
     "dw_min_dtod": _SPREAD,
-    "dw_min_std": _SPREAD,
-    "w_max": _WEIGHTS,
-    "w_min": _WEIGHTS,
-    "w_max_dtod": _BOUNDS,
-    "w_min_dtod": _BOUNDS,
-    "write_noise_std": "`read_noise` of the device is fresh in each read; a spread that stays until the next pulse is "
-    "not modelled",
+    "dw_min_std": _NOISE,
+    "w_max": f"`update.high` of the device is its upper bound, {_WEIGHTS}",
+    "w_min": f"`update.low` of the device is its lower bound, {_WEIGHTS}",
+    "w_max_dtod": "`update.high_spread` of the device is the spread of its upper bound",
+    "w_min_dtod": "`update.low_spread` of the device is the spread of its lower bound",
+    "write_noise_std": "`update.write_noise` of the device is a spread that stays until the next pulse",
     "desired_bl": "`longest` of `training.update` is the largest number of pulses for a weight",
     "inp_res": _DAC,
     "out_res": _ADC,
@@ -68,7 +63,7 @@ KEYS = {
     # NeuroSim
     "maxConductance": _ON,
     "minConductance": _OFF,
-    "sigmaCtoC": _SPREAD,
+    "sigmaCtoC": _NOISE,
     "sigmaDtoD": _SPREAD,
     "maxNumLevelLTP": _PULSES,
     "maxNumLevelLTD": _PULSES,
@@ -95,7 +90,7 @@ KEYS = {
     "r_off": _OFF,
     "variability": "`programming.error` of the device is the spread of what is programmed, `read_noise` that of reads",
     "d2d": _SPREAD,
-    "c2c": _SPREAD,
+    "c2c": _NOISE,
     "yield": _FAULTS,
     "stuck": _FAULTS,
     "stuck_at": _FAULTS,

@@ -220,7 +220,7 @@ def test_a_document_says_what_it_describes(text: str, kind: str) -> None:
             "spikes.csv",
             "is a table, and not a file in YAML; by its columns it holds spikes, for `hwsim events MACHINE ",
         ),
-        ("reads.csv", "by its columns it holds reads of devices, for `examples/data_sheet.py reads.csv`"),
+        ("reads.csv", "by its columns it holds a measurement of devices, for `hwsim fit reads.csv`"),
         ("other.csv", "tables hold spikes, for `hwsim events MACHINE NETWORK other.csv`; or events, for an experiment"),
     ],
 )

@@ -69,7 +69,7 @@ def test_a_law_is_printed_with_its_mathematics_its_keys_and_the_sources_of_shipp
         ("fpe", "fpe (learning: {name: NAME}): Forward error propagation", "δ_t = J_{t-1}⁻ᵀ (δ_{t-1} - g_{t-1})"),
         ("lif", "lif (neuron: NAME)", "equations: |"),
         ("task", "task (experiment)", "│ task copy │"),
-        ("device", "machine.device (machine crossbar)", "examples/data_sheet.py"),
+        ("device", "machine.device (machine crossbar)", "`hwsim fit` fits tables"),
         ("network", "network (experiment)", "network on cores (a kind of file): `hwsim events MACHINE FILE SPIKES`"),
         ("events", "events (event-driven machine)", "step, group and neuron"),
     ],
