@@ -472,7 +472,12 @@ def test_the_site_has_generated_parts_once() -> None:
 
 def test_the_reference_shows_commands_and_keys_as_they_are_typed() -> None:
     commands, machines = generate.commands(), generate.keys("machine")
-    for usage in ("hwsim compare RUN RUN... [OPTIONS]", "hwsim validate FILE", "hwsim devices [NAME] [OPTIONS]", "hwsim schema"):
+    for usage in (
+        "hwsim compare RUN RUN... [OPTIONS]",
+        "hwsim validate FILE",
+        "hwsim devices [NAME] [OPTIONS]",
+        "hwsim schema",
+    ):
         assert f"\n{usage}\n" in commands
     assert "`fixed<16,12>`" in machines
     assert "fixed&lt;bits" in machines
