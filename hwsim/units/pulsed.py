@@ -79,6 +79,7 @@ class PulsedDevices(Devices):
                 goal = goal[where]
                 error = self._sheets[chip].programming_error(goal) * draws[chip].standard_normal(goal.size)
                 self.conductance[chip, side][where] = np.maximum(goal + error, 0)
+                self._rewritten((chip, side, where))
                 written[chip] += goal.size
                 conductance[chip] += goal.sum()
             self.state[chip] = np.where(
@@ -129,6 +130,7 @@ class PulsedDevices(Devices):
                 apparent = apparent + law.write_noise * law.step * fresh
             g = np.maximum(mapping.zero + mapping.per_x * apparent, 0)
             self.conductance[chip, 0].reshape(-1)[reached] = g
+            self._rewritten((chip, 0, counts[chip] != 0))
         counts = np.abs(counts)
         self._count_writes(np.stack([counts, np.zeros_like(counts)], 1))
         self.refresh()

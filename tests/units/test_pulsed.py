@@ -178,6 +178,26 @@ def test_what_is_written_is_noisy_and_the_state_is_not() -> None:
     assert found.std() == close(10, rel=0, abs=5 * 10 / np.sqrt(2 * count))
 
 
+def test_a_device_that_is_pulsed_after_a_wait_is_read_as_a_young_one() -> None:
+    """Flicker noise grows with the time since a device was written, which a pulse does."""
+    flicker = {"law": "flicker", "factor": 0.01, "exponent": 0, "cap": 1, "read_time": "1 us", "source": "aihwkit"}
+    on = crossbar(EXACT, **QUIET)
+    on["device"] |= {
+        "read_noise": flicker | {"age": {"value": "1 s", "assumed": "a test"}},
+        "drift": {"law": "constant", "mean": 0, "deviation": 0, "start": "1 s", "source": "aihwkit"},
+    }
+    made, *_ = learner(on, {"name": "in_situ"})
+    devices = made.machine.devices.arrays["layer 1 W"]
+    devices.wait(1e6, [np.random.default_rng(1)])
+    old = devices.spread.copy()
+    change = np.zeros_like(devices.weights)
+    change[0, 0] = devices.mapping.pulse
+    devices.pulse(change, Pulses(devices.mapping.pulse, 1))
+    young = devices.spread[0] < 0.95 * old[0]
+    assert young[0].all()
+    assert not young[1:].any()
+
+
 @pytest.mark.parametrize("scheme", [{"name": "in_situ"}, {"name": "mixed_precision"}, {"name": "accumulate"}])
 def test_a_chip_learns_alike_alone_and_beside_others(scheme: dict[str, Any]) -> None:
     alone, beside = (taught(crossbar(), scheme, 1.0, chips, 3) for chips in ([2], [0, 2, 5]))
