@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
 from hwsim.quantities import Constant, Current, Energy, Time, Voltage
 
 
-class CurrentPulses(BaseModel, extra="forbid"):
-    """Writing drives a fixed current: E = pulses × voltage × current × time."""
+class PulseByPulse:
+    """What laws have in common whose energy and time are those of one pulse: `pulses` of them make a write."""
 
-    law: Literal["current"]
-    voltage: Annotated[Constant[Voltage], Field(description="across device and driver")]
-    current: Annotated[Constant[Current], Field(description="of a pulse")]
-    time: Annotated[Constant[Time], Field(description="of a pulse")]
-    pulses: Annotated[Constant[Annotated[float, Field(gt=0)]], Field(description="of one write, on average")]
-
-    @property
-    def pulse(self) -> tuple[Constant[Any], ...]:
-        """Constants whose product is the energy of a pulse."""
-        return self.voltage, self.current, self.time
+    if TYPE_CHECKING:  # keys of the laws themselves, which have them in the order of a data sheet
+        time: Constant[Any]
+        pulses: Constant[Any]
 
     @property
     def rounds(self) -> tuple[Constant[Any], ...]:
@@ -35,12 +28,28 @@ class CurrentPulses(BaseModel, extra="forbid"):
 
     @property
     def duration(self) -> float:
+        """Of a write, in seconds."""
         return self.time.value * self.pulses.value
 
     @property
     def reads(self) -> float:
         """Verifying reads of a write: one behind each pulse."""
         return self.pulses.value
+
+
+class CurrentPulses(PulseByPulse, BaseModel, extra="forbid"):
+    """Writing drives a fixed current: E = pulses × voltage × current × time."""
+
+    law: Literal["current"]
+    voltage: Annotated[Constant[Voltage], Field(description="across device and driver")]
+    current: Annotated[Constant[Current], Field(description="of a pulse")]
+    time: Annotated[Constant[Time], Field(description="of a pulse")]
+    pulses: Annotated[Constant[Annotated[float, Field(gt=0)]], Field(description="of one write, on average")]
+
+    @property
+    def pulse(self) -> tuple[Constant[Any], ...]:
+        """Constants whose product is the energy of a pulse."""
+        return self.voltage, self.current, self.time
 
 
 class VoltagePulses(BaseModel, extra="forbid"):
@@ -75,7 +84,7 @@ class VoltagePulses(BaseModel, extra="forbid"):
         return 1.0
 
 
-class MeasuredPulses(BaseModel, extra="forbid"):
+class MeasuredPulses(PulseByPulse, BaseModel, extra="forbid"):
     """Writing takes what was measured: E = pulses × energy, whatever the conductance.
 
     For a measured energy of whole writes, `pulses` is 1, and `time` is that of the whole write.
@@ -88,27 +97,8 @@ class MeasuredPulses(BaseModel, extra="forbid"):
 
     @property
     def pulse(self) -> tuple[Constant[Any], ...]:
-        """As for a fixed current."""
+        """The constant that is the energy of a pulse."""
         return (self.energy,)
-
-    @property
-    def rounds(self) -> tuple[Constant[Any], ...]:
-        """As for a fixed current."""
-        return (self.pulses,)
-
-    @property
-    def by_conductance(self) -> bool:
-        """The energy that was measured is that of any conductance."""
-        return False
-
-    @property
-    def duration(self) -> float:
-        return self.time.value * self.pulses.value
-
-    @property
-    def reads(self) -> float:
-        """Verifying reads of a write: one behind each pulse."""
-        return self.pulses.value
 
 
 Write = Annotated[CurrentPulses | VoltagePulses | MeasuredPulses, Field(discriminator="law")]
