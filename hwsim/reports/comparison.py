@@ -21,8 +21,8 @@ SAME = ("task", "network")
 
 _MOST_INSIDE = 12
 """Largest number of rows on the differences inside a machine."""
-_ORIGIN = ("source", "assumed", "range")
-"""Keys of a constant beside its value."""
+_ORIGIN = ("source", "assumed", "range", "valid")
+"""Keys of a constant, or of a law, beside its values."""
 
 
 class ComparedRuns(NamedTuple):

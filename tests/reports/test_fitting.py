@@ -75,7 +75,7 @@ def test_a_comparison_breaks_keys_at_dots_and_shows_prefixes_in_80_columns(folde
     found = comparison.compare([first, run_folder.read(tmp_path / "other")])
     said = printed(comparison.differences(found), 80)
     assert "continued" not in said  # both runs stand side by side
-    for text in ("250 nS", "25 µS", "40 µS", "[263.48 nS,", "machine.device.", "read_noise.factor"):
+    for text in ("250 nS", "25 µS", "40 µS", "1.75 V", "[263.48 nS,", "machine.device.", "read_noise.factor"):
         assert text in said, text
     assert "siemens" not in said
     assert "conducta " not in said
