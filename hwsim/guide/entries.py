@@ -16,6 +16,9 @@ from hwsim.guide.law_sources import law_of
 _DEEPEST = 8
 """Largest number of keys in a dotted name that is searched for."""
 
+_CHOOSING = ("name", "law", "kind")
+"""Keys whose value says which keys stand beside them."""
+
 
 class Entry(NamedTuple):
     """A key where it stands.
@@ -121,6 +124,10 @@ def _found(words: list[str], starts: list[Section], known: dict[str, Section]) -
     found = [entry for entry in _all(starts, known) if entry.key.name == first]
     if not rest:
         return found
+    chosen = _chosen(first, list(known.values())) if not found else []
+    if chosen:
+        shortest = [min(_placed(each).places, key=len, default="") for each in chosen]
+        return [entry for place in shortest for entry in _below([*place.split("."), *words], starts, known, "")]
     places = dict.fromkeys(entry.place for entry in found)
     return [entry for place in places for entry in _below([*place.split("."), *rest], starts, known, "")]
 
@@ -129,6 +136,9 @@ def _below(words: list[str], among: list[Section], known: dict[str, Section], pl
     """The entries of the words behind a place, in the mappings that may stand there."""
     first, *rest = words
     found: list[Entry] = []
+    chosen = _chosen(first, among)
+    if chosen and rest and not any(key.name == first for section in among for key in section.keys):
+        return _below(rest, chosen, known, place)
     for section in among:
         own = {key.name for key in section.keys}
         for key in section.keys:
@@ -143,6 +153,12 @@ def _below(words: list[str], among: list[Section], known: dict[str, Section], pl
                 if not found and _has_items(key) and rest[1:]:
                     found += _below(rest[1:], below, known, f"{at}.{rest[0]}")
     return found
+
+
+def _chosen(name: str, among: list[Section]) -> list[Section]:
+    """The sections that a value of `name`, `law` or `kind` chooses: `alif` among those of cells."""
+    chosen = (section for section in among if section.title.split()[-1] == name)
+    return [each for each in chosen if any(key.kind == name for key in each.keys if key.name in _CHOOSING)]
 
 
 def _has_items(key: Key) -> bool:
@@ -179,6 +195,9 @@ def _unknown(name: str, starts: list[Section], known: dict[str, Section]) -> str
             if not keys:
                 return f"{name}: there is nothing below {place}, which is {before[0].key.kind}"
             return f"{name}: {_not_a_key(words[end], keys)}"
+    for section in _chosen(words[0], list(known.values())):
+        keys = sorted(key.name for key in section.keys)
+        return f"{name}: {_not_a_key(words[1], keys)}" if words[1:] else _not_a_key(words[0], keys)
     names = sorted({entry.key.name for entry in _all(starts, known)})
     return _not_a_key(words[0], names)
 

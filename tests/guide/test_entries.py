@@ -22,6 +22,8 @@ def found(name: str) -> list[str]:
         ("machine.parts.ranges", ["machine.parts.ranges (crossbar parts)"]),
         ("network.layers.0.cell.r_min", ["network.layers.0.cell.r_min (cell lru)"]),
         ("network.layers.*.cell.r_min", ["network.layers.*.cell.r_min (cell lru)"]),
+        ("cell.alif.threshold", ["network.layers.*.cell.threshold (cell alif)"]),
+        ("alif.threshold", ["network.layers.*.cell.threshold (cell alif)"]),
         ("references.digital BPTT.learning", ["references.digital BPTT.learning (reference)"]),
         ("vary.bits.key", ["vary.bits.key (axis)"]),
     ],
@@ -61,6 +63,7 @@ def test_every_key_is_found_by_the_name_under_which_it_is_listed() -> None:
         ("machine.parts.rangs", r"^machine\.parts\.rangs: unknown key 'rangs'; did you mean 'ranges'\? allowed: "),
         ("chps", r"^unknown key 'chps'; did you mean 'chips'\?"),
         ("seed.x", r"^seed\.x: there is nothing below seed, which is whole number ≥ 0$"),
+        ("eprop.foo", r"^eprop\.foo: unknown key 'foo'; allowed: feedback, name$"),
         ("parts.rangs", r"^parts\.rangs: unknown key 'rangs'; did you mean 'ranges'\? allowed: "),
         ("endurance", r"^unknown key 'endurance'; endurance is not modelled, "),
         (
