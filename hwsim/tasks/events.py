@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -72,7 +74,8 @@ def check(options: Options, folder: Path | None = None) -> None:
         DataError: one of them is not.
     """
     for name in (options.train_file, options.test_file):
-        event_files.check(data_folder(folder) / name)
+        with _opened(name, folder) as place:
+            event_files.check(place)
 
 
 def build(options: Options, seed: int, folder: Path | None = None) -> Dataset:
@@ -81,9 +84,26 @@ def build(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     Raises:
         DataError: a file is missing, has fewer samples than asked for, or is not as it should be; with its line.
     """
-    places = (data_folder(folder) / name for name in (options.train_file, options.test_file))
-    train, test = (_episode(options, place, key) for place, key in zip(places, ("train", "test"), strict=True))
-    return Dataset(train, test)
+    episodes = []
+    for name, key in ((options.train_file, "train"), (options.test_file, "test")):
+        with _opened(name, folder) as place:
+            episodes.append(_episode(options, place, key))
+    return Dataset(*episodes)
+
+
+@contextmanager
+def _opened(name: str, folder: Path | None) -> Iterator[Path]:
+    """Where a file of events is; while it is read, the message that there is none says how to name the folder."""
+    data = data_folder(folder)
+    try:
+        yield data / name
+    except DataError as error:
+        if Path(name).is_absolute() or (data / name).exists() or not str(error).startswith("no file"):
+            raise
+        raise DataError(
+            f"{error}; the data folder is {data}: say where it is with --data FOLDER or the environment variable "
+            "HWSIM_DATA, or give an absolute path"
+        ) from None
 
 
 def _episode(options: Options, path: Path, key: str) -> Episode:

@@ -142,7 +142,10 @@ def test_a_file_that_is_no_table_or_not_there_is_refused(tmp_path: Path) -> None
     with pytest.raises(DataError, match=r"train\.csv:10:5: not UTF-8 \(byte 0xff\)"):
         built(tmp_path, train=4)
     assert refusal(tmp_path, CSV + '"' + "x" * 200_000).startswith("train.csv:10:1: a quotation mark that")
-    with pytest.raises(DataError, match=r"no file '.*none\.csv'"):
+    with pytest.raises(
+        DataError,
+        match=r"no file '.*none\.csv'; the data folder is .* --data FOLDER or .*HWSIM_DATA",
+    ):
         built(tmp_path, CSV, test_file="none.csv")
     with pytest.raises(DataError, match=r"no file '.*none\.csv'"):
         tasks.check(made(test_file="none.csv"), tmp_path)
