@@ -215,6 +215,19 @@ class Experiment(SystemOptions):
         return self
 
     @model_validator(mode="after")
+    def _connections_fit_machines(self) -> Self:
+        dense = [name for name, system in self.systems().items() if not machines.kind_of(system.machine).sparse]
+        for number, layer in enumerate(self.network.layers if dense else ()):
+            for key in ("fan_in", "input_fan_in"):
+                if getattr(layer.cell, key, None) is not None:
+                    raise PartError(
+                        ("network", "layers", number, "cell", key),
+                        f"{self.systems()[dense[0]].machine.name}, the machine of {dense[0]!r}, multiplies by crossbar "
+                        f"tiles, which have a device at every crossing; leave out {key}, or take a digital machine",
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _spikes_have_slopes(self) -> Self:
         if self.training is None and self.gradient_check is None:
             return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from conftest import SPARSE, built, gradient_of, machine_options, random_episode
 
 from hwsim import initial, machines
 from hwsim.accounts.memory import WEIGHTS
-from hwsim.errors import CapabilityError, CausalityError
+from hwsim.config import experiment as config
+from hwsim.errors import CapabilityError, CausalityError, ConfigError
 from hwsim.machine import SparseMatrix, resume, snapshot
 from hwsim.records import GRADIENT, INFERENCE
 
@@ -66,6 +68,17 @@ def test_gradient_optimizer_and_copies_have_a_number_per_connection() -> None:
     for name in ("layer 1 W", "layer 1 W copy", "layer 1 W gradient"):
         assert live[name].values == 12
     assert network.layers[0].cell.W.trainable.slot("moment", "optimizer slots").size == (12,)
+
+
+@pytest.mark.parametrize(("cell", "key"), [("leaky_tanh", "fan_in"), ("lif, decay: 0.9", "input_fan_in")])
+def test_a_file_with_connections_for_a_crossbar_is_refused_with_its_line(cell: str, key: str, tmp_path: Path) -> None:
+    file = tmp_path / "few.yaml"
+    file.write_text(
+        "name: few\ntask: {name: digits}\nnetwork:\n  layers:\n"
+        f"    - cell: {{name: {cell}, units: 8, {key}: 2}}\nlearning: {{name: one_step}}\nmachine: rram_crossbar\n"
+    )
+    with pytest.raises(ConfigError, match=rf"few.yaml:5:\d+: network.layers.0.cell.{key}: rram_crossbar, the machine"):
+        config.load(file)
 
 
 @pytest.mark.parametrize("on", ["pcm_crossbar", "hermes_14nm", "pcm_crossbar_in_the_loop"])
