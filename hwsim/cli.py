@@ -549,7 +549,8 @@ def schema() -> None:
 def new(
     name: Annotated[str | None, typer.Argument(help="Its name; by default `my_KIND`.")] = None,
     kind: Annotated[
-        str, typer.Option("--kind", help="experiment, study, device, periphery, machine, network.")
+        str,
+        typer.Option("--kind", help="experiment, study, device, periphery, machine, neuron, event_driven, network."),
     ] = "experiment",
     out: Annotated[Path | None, typer.Option("--out", help="The file to write; by default NAME.yaml.")] = None,
 ) -> None:

@@ -63,8 +63,8 @@ FILE_KINDS = (
         "A measurement can make one: `hwsim fit` fits tables of programmed and read conductances.",
     ),
     FileKind("periphery", lambda: (Periphery,), new="periphery"),
-    FileKind("neuron", lambda: (NeuronText,), ("neuron circuit",)),
-    FileKind("event-driven machine", _event_machine, ("event driven machine", "event machine")),
+    FileKind("neuron", lambda: (NeuronText,), ("neuron circuit",), "neuron"),
+    FileKind("event-driven machine", _event_machine, ("event driven machine", "event machine"), "event_driven"),
     FileKind(
         "network on cores",
         _event_network,

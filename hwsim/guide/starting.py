@@ -19,6 +19,7 @@ from hwsim.errors import ConfigError, OutputError
 from hwsim.guide.keys import ANY, Key, Section, sections
 from hwsim.machines import MACHINES
 from hwsim.physics import DataSheet
+from hwsim.units.neuron_text import NeuronText
 from hwsim.units.periphery import Periphery
 
 _COLUMN = 42
@@ -106,7 +107,7 @@ def machine(name: str) -> Start:
 _GUESS = "a number to start from, measured nowhere"
 
 
-def _guessed(value: str) -> dict[str, Any]:
+def _guessed(value: str | float) -> dict[str, Any]:
     return {"value": value, "assumed": _GUESS}
 
 
@@ -197,12 +198,77 @@ def network(name: str) -> Start:
     )
 
 
+def neuron(name: str) -> Start:
+    return Start(
+        NeuronText,
+        "A neuron told by equations, which Brian2 integrates: the language is Brian2's. This one leaks, and has a "
+        "synapse that decays. A parameter with a `spread` differs from neuron to neuron of a chip by so much. Its "
+        "numbers are there to be replaced by yours: list your sources, and let parameters have `source: KEY` instead "
+        "of `assumed: REASON`.",
+        {
+            "name": name,
+            "what": "an example",
+            "sources": {"example": _GUESS},
+            "equations": "dv/dt = (I - v)/tau : 1\ndI/dt = -I/tau_s : 1\n",
+            "arrival": "I += drive",
+            "threshold": "v > theta",
+            "reset": "v -= theta",
+            "refractory": "t_ref",
+            "surrogate": {"name": "triangle", "of": "(v - theta)/theta", "height": 0.3},
+            "parameters": {
+                "tau": {**_guessed("20 ms"), "spread": 0.1},
+                "tau_s": _guessed("5 ms"),
+                "theta": {**_guessed(0.6), "spread": 0.1},
+                "t_ref": _guessed("2 ms"),
+            },
+            "dt": "0.1 ms",
+            "step": "1 ms",
+        },
+        {},
+        ("hwsim validate {file}", "in an experiment, `cell: {{name: circuit, units: 32, neuron: {file}}}`"),
+    )
+
+
+def event_driven(name: str) -> Start:
+    from hwsim.units.event_cores import EventMachine  # it loads SciPy and SimPy, which other files do without
+
+    return Start(
+        EventMachine,
+        "An event-driven machine: cores on a mesh, which work when spikes come. What a spike, a synapse and a hop cost "
+        "are numbers to be replaced by yours: list your sources, and let constants have `source: KEY` instead of "
+        "`assumed: REASON`.",
+        {
+            "name": name,
+            "what": "an example",
+            "sources": {"example": _GUESS},
+            "mesh": {"width": 4, "height": 4, "cores_per_tile": 1},
+            "core": {"neurons": 256},
+            "leakage": _guessed("10 mW"),
+            "events": {
+                "update": {"energy": _guessed("50 pJ"), "time": _guessed("5 ns")},
+                "spike": {"energy": _guessed("20 pJ")},
+                "hop_x": {"energy": _guessed("3 pJ"), "time": _guessed("4 ns")},
+                "hop_y": {"energy": _guessed("3 pJ"), "time": _guessed("4 ns")},
+                "synapses": {"synapse": {"energy": _guessed("20 pJ"), "time": _guessed("3 ns")}},
+            },
+        },
+        {},
+        (
+            "hwsim validate {file}",
+            "hwsim events {file} network.yaml spikes.csv",
+            "in an experiment, `event_driven: {file}`",
+        ),
+    )
+
+
 KINDS = {
     "experiment": experiment,
     "study": study,
     "device": device,
     "periphery": periphery,
     "machine": machine,
+    "neuron": neuron,
+    "event_driven": event_driven,
     "network": network,
 }
 """The kinds of files that `hwsim new` writes."""
@@ -287,6 +353,9 @@ def _mapping(
             yield f"{name}:", comment
             for item in value:
                 yield from _indented(_item(_mapping(item, {}, _below(key, item, known), known, said)))
+        elif isinstance(value, str) and "\n" in value:
+            yield f"{name}: |", comment
+            yield from _indented((line, "") for line in value.splitlines())
         else:
             yield f"{name}: {documents.inline(value)}", comment
     for name, key in keys.items():
@@ -374,7 +443,8 @@ def _commented(line: str, comment: str) -> str:
     if not comment:
         return line
     column = max(_COLUMN, len(line) + 2)
-    if column > _COLUMN and column + 2 + len(comment) > _WIDTH:
+    above = column > _COLUMN or line.endswith(": |")  # below it, a comment would be a line of the text
+    if above and column + 2 + len(comment) > _WIDTH:
         indent = " " * (len(line) - len(line.lstrip()))
         return "\n".join([*(f"{indent}# {part}" for part in _wrapped(comment, len(indent))), line])
     first, *rest = _wrapped(comment, column)

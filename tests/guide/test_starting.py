@@ -32,6 +32,8 @@ LOADERS = {
     "device": hardware.device,
     "periphery": hardware.periphery,
     "network": event_network.network,
+    "neuron": hardware.neuron,
+    "event_driven": hardware.event_driven,
 }
 
 
@@ -44,6 +46,7 @@ def test_what_is_written_is_valid_and_says_the_same_as_its_data(kind: str) -> No
     document = documents.parse(text_of(kind), "e.yaml")
     assert document.data == KINDS[kind]("mine").data
     assert LOADERS[kind](document).name == "mine"
+    assert "mine.yaml" in " ".join(line.format(file="mine.yaml") for line in KINDS[kind]("mine").following)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -51,9 +54,8 @@ def test_a_key_that_is_left_out_may_be_put_in_as_it_stands(kind: str) -> None:
     """One after another, each commented key with a value that is not to be filled in first."""
     lines = text_of(kind).splitlines()
     left_out = [number for number, line in enumerate(lines) if re.match(r" *# \w+: (?!.*…)", line[:30])]
-    assert (
-        len(left_out) > {"device": -1, "periphery": 3, "machine": 10, "experiment": 15, "study": 10, "network": 0}[kind]
-    )
+    least = {"device": -1, "periphery": 3, "machine": 10, "experiment": 15, "study": 10, "network": 0, "neuron": 4}
+    assert len(left_out) > {**least, "event_driven": 3}[kind]
     for number in left_out:
         if lines[number].lstrip("# ").startswith(("steps", "epochs", "keys", "zip")):
             continue  # one of them, not both
@@ -70,6 +72,8 @@ def test_every_key_has_a_comment_the_first_time_that_its_section_comes(kind: str
         if re.match(r" *(- )?\w+:", line) and " # " not in line and not before.strip().startswith("#")
     ]
     allowed = {"device": ["example"], "periphery": ["example"], "machine": ["mine", "bits", "time"], "experiment": []}
+    allowed["neuron"] = ["example", "t_ref", "tau", "tau_s", "theta"]
+    allowed["event_driven"] = ["energy", "example", "synapse", "time"]
     allowed["network"] = ["cores", "count", "input", "to"]
     allowed["study"] = ["training", "test", "references", "chips", "bits", "key", "values"]
     assert sorted({*bare}) == sorted(allowed[kind])
