@@ -25,6 +25,7 @@ _LEAST, _MOST = 1e-60, 1e30
 _PREFIXES = {"a": -18, "f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12}
 _SI = {
     "J": "joule", "W": "watt", "s": "second", "V": "volt", "A": "ampere", "S": "siemens", "m": "meter", "Hz": "hertz",
+    "ohm": "ohm", "K": "kelvin",
 }  # fmt: skip
 _USUAL = {
     **{p + symbol: (name, Decimal(10) ** power) for p, power in _PREFIXES.items() for symbol, name in _SI.items()},
@@ -171,12 +172,14 @@ Frequency = _quantity("hertz", "75 MHz", inverse=True, gt=0)
 Length = _quantity("meter", "45 nm", gt=0)
 Area = _quantity("meter^2", "990 um^2", ge=0)
 Conductance = _quantity("siemens", "25 uS", inverse=True, ge=0)
+Resistance = _quantity("ohm", "0.35 ohm", inverse=True, ge=0)
 ConductanceStep = _quantity("siemens", "0.5 uS", gt=0)
 ConductanceError = _quantity("siemens", "0.26 uS")
 ConductanceSpread = _quantity("siemens", "0.26 uS", ge=0)
 Voltage = _quantity("volt", "0.2 V", gt=0)
 VoltageLength = _quantity("volt * meter", "3.36 mV*um", gt=0)
 Current = _quantity("ampere", "150 uA", gt=0)
+Temperature = _quantity("kelvin", "300 K", gt=0)
 Power = _quantity("watt", "2 uW", ge=0)
 Count = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -353,7 +356,7 @@ def _sources_around(model: Any, place: tuple[str, ...]) -> Mapping[str, str]:
 
 _SYMBOLS = {
     "joule": "J", "watt": "W", "second": "s", "volt": "V", "ampere": "A", "siemens": "S", "meter": "m",
-    "hertz": "Hz", "joule / bit": "J/bit", "joule / bit / meter": "J/bit/m",
+    "hertz": "Hz", "joule / bit": "J/bit", "joule / bit / meter": "J/bit/m", "ohm": "ohm", "kelvin": "K",
 }  # fmt: skip
 
 

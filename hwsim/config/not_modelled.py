@@ -2,10 +2,7 @@
 
 from hwsim.config import other_tools
 
-_WIRES = (
-    "the resistance of wires is not modelled; smaller `parts.tiles.rows` and `columns` have less of it, and "
-    "`parts.tiles.output_noise` may stand for its error"
-)
+_WIRES = "`parts.tiles.wires` is the resistance of the lines of a tile; that of wires between units is not modelled"
 _NETWORK = (
     "a network on chip is not modelled, and moving values between units costs nothing; `parts` has no part for it"
 )

@@ -220,6 +220,7 @@ def _step(sheet: DataSheet) -> float | None:
 
 _NVMEXP = "NVMExplorer, Pentecost et al., HPCA 2022"
 _NEUROSIM = "NeuroSim+, Chen et al., IEEE TCAD 37(12), 2018, table II"
+_WIRES = "in the table of wires of NeuroSim"
 _MARINELLA = "TaOx RRAM, Marinella et al., IEEE JETCAS 8(1), 2018"
 _HERMES = "PCM of the HERMES chip, Le Gallo et al., Nat. Electron. 6, 2023"
 _HERMES_CORE = "HERMES core, Khaddam-Aljameh et al., IEEE JSSC 57(4), 2022"
@@ -361,6 +362,18 @@ PUBLISHED: dict[type[BaseModel], tuple[Published, ...]] = {
             for time in ("tiles.time", "tiles.time_per_bits.*")
         ),
         Published("tiles.output_noise", "%", None, _READ_ERROR),
+        Published(
+            "tiles.wires.resistance",
+            "ohm",
+            Limit(0.15, "a tile with drops in time, aihwkit"),
+            Limit(5.1, f"28 nm of a line of 14 nm, {_WIRES}"),
+        ),
+        Published(
+            "tiles.wires.length",
+            "m",
+            Limit(28e-9, f"two widths of the finest line, {_WIRES}"),
+            Limit(4e-6, f"a converter for each column, {_HERMES_CORE}"),
+        ),
         *(
             Published(
                 f"dac.{energy}",
@@ -586,6 +599,9 @@ UNBOUNDED: dict[type[BaseModel], dict[str, str]] = {
         "tiles.scale.*": "factors from one node to another",
         "tiles.weight_range": "a choice, in units of the network's numbers",
         "tiles.reach": "a choice: what if?",
+        "tiles.wires.width_nm": "one of those in NeuroSim's table, or it is an error",
+        "tiles.wires.temperature": "a choice",
+        "tiles.wires.times": "a choice: what if?",
         "ranges.*": "choices, in units of the network's numbers",
         "*.bits": "2 to 24, or it is an error",
         "*.shared_by": "a choice",

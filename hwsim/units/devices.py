@@ -12,6 +12,7 @@ from hwsim.machine.numerics import Primitive, Pulses
 from hwsim.machine.shapes import Expectations, blank
 from hwsim.physics import DataSheet
 from hwsim.units.mapping import Mapping
+from hwsim.units.wires import Wires
 
 
 class Cut(NamedTuple):
@@ -60,7 +61,10 @@ class Devices:
         weights: what a read multiplies with, `(chips, rows, columns)`.
         spread: variance of a weight from one read to the next.
         writes: how often each device was written, `(chips, 2, rows, columns)`.
+        through: the wires that they are read through, and the size of a tile; None where wires have no resistance.
     """
+
+    through: tuple[Wires, int, int] | None = None
 
     def __init__(self, mapping: Mapping, conductance: np.ndarray, sheets: Sequence[DataSheet] = ()) -> None:
         self.mapping, self.conductance = mapping, conductance
@@ -208,6 +212,7 @@ class Devices:
             variance = self._read_error(sheet, chips, 0) ** 2 + self._read_error(sheet, chips, 1) ** 2
             self.spread[chips] = variance * scale**2
         self.noisy = bool(self.spread.any())
+        self._seen: np.ndarray | None = None
         total = self.plus + self.minus
         self._lines = {False: total.sum(1).astype(np.float32), True: total.sum(2).astype(np.float32)}
 
@@ -218,9 +223,20 @@ class Devices:
             return sheet.read_error(g)
         return sheet.read_error(g, written.conductance[chips, side], written.waited[chips, side])
 
+    @property
+    def seen(self) -> np.ndarray:
+        """What a read multiplies with behind the wires, `(chips, rows, columns)`; worked out once for each write."""
+        if self.through is None:
+            return self.weights
+        if self._seen is None:
+            wires, rows, columns = self.through
+            plus, minus = wires.seen(self.conductance, rows, columns).swapaxes(0, 1)
+            self._seen = ((plus - minus) * self.mapping.scale).astype(np.float32)
+        return self._seen
+
     def cut(self, transposed: bool, lines: slice) -> Cut:
         """What the tiles on some input lines of the matrix read with, forward or transposed."""
-        weights, spread = self.weights, self.spread
+        weights, spread = self.seen, self.spread
         if not transposed:
             weights, spread = weights.swapaxes(1, 2), spread.swapaxes(1, 2)
         parts = weights, spread, self._lines[transposed]  # copied, since a product with a turned view takes longer
@@ -231,6 +247,7 @@ class BlankDevices:
     """Devices of which only the number is known, and what is expected of their conductance."""
 
     noisy = False
+    through: tuple[Wires, int, int] | None = None
 
     def __init__(
         self, expected: Expectations, mapping: Mapping, conductance: np.ndarray, sheets: Sequence[DataSheet] = ()
@@ -249,8 +266,9 @@ class BlankDevices:
 
     @property
     def kept(self) -> tuple[np.ndarray, ...]:
-        """As large as counts of writes, weights, and their variances."""
-        return blank(self.conductance.shape, np.uint16), blank(self.shape), blank(self.shape)
+        """As large as counts of writes, weights, their variances, and the weights behind wires."""
+        behind = () if self.through is None else (blank(self.shape),)
+        return blank(self.conductance.shape, np.uint16), blank(self.shape), blank(self.shape), *behind
 
     def program(self, *words: Any) -> tuple[np.ndarray, np.ndarray]:
         """As for real devices; the first time all of them are written."""

@@ -9,7 +9,7 @@ from math import ceil, prod
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
 
 from hwsim.accounts.energy import Charge, charge
 from hwsim.accounts.memory import MASTER, WEIGHTS
@@ -36,6 +36,7 @@ from hwsim.units.devices import Cut, Devices
 from hwsim.units.mapping import Referenced, headroom, levels, mapping, splits, tiles
 from hwsim.units.periphery import Periphery
 from hwsim.units.unit import AnalogStage, Fraction, Positive, tally
+from hwsim.units.wires import IR_DROP, Wires
 
 # ---- options, and what a read and a write cost -------------------------------------------------------------------
 
@@ -89,6 +90,19 @@ class Tiles(BaseModel, extra="forbid"):
         Imperfection("weight saturation", lambda _: FAR, lambda reach: reach / 2, SATURATION),
         Field(description="where weights saturate, in multiples of `weight_range`; steps and noise stay as they are"),
     ] = 1.0
+    wires: Annotated[
+        Wires | None,
+        Imperfection("IR drop", Wires.without, Wires.doubled, IR_DROP),
+        Field(description="resistance of the lines of a tile; without this key they have none"),
+    ] = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_absent(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Tiles without wires are what they were before there was such a key."""
+        data: dict[str, Any] = written(self)
+        if self.wires is None:
+            data.pop("wires", None)
+        return data
 
     def phase(self, bits: int) -> Constant[Time]:
         """How long one phase of a read takes, with inputs of so many bits."""
@@ -288,6 +302,8 @@ class TileArray(Weights):
         w_max = headroom(sheet, options.weight_range) * matrix.largest or 1.0
         self.mapping = mapping(sheet, w_max, options.reach)
         self.devices: Devices = self._made(matrix, sheets)
+        if options.wires is not None and options.wires.solution != "off" and options.wires.ohms:
+            self.devices.through = options.wires, options.rows, options.columns
         self._kept = run(physical.KEPT)(self.devices)
         self._cuts: dict[bool, list[Cut]] = {}
         self._factor: np.ndarray | None = None
