@@ -18,7 +18,7 @@ from hwsim.config.not_modelled import NOT_MODELLED
 from hwsim.documents import ByName, Document, PartError, Place
 from hwsim.learning import update, updates
 from hwsim.machines import digital
-from hwsim.quantities import located
+from hwsim.quantities import Frequency, located
 from hwsim.units import neuron_text
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$"
@@ -52,6 +52,13 @@ class Training(update.Options):
     test_every: Annotated[Whole | None, Field(description="updates between tests; by default one test per epoch")] = (
         None
     )
+    update_rate: Annotated[
+        Frequency | None,
+        Field(
+            description="updates per second in use, for how long devices last; by default one after another, as fast "
+            "as the hardware makes them"
+        ),
+    ] = None
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
@@ -306,6 +313,8 @@ class Experiment(SystemOptions):
         for key in ("event_driven", "deploy"):
             if data[key] is None:
                 del data[key]  # so that other experiments are what they were
+        if data["training"] and data["training"]["update_rate"] is None:
+            del data["training"]["update_rate"]
         first = ("schema_version", "name", "seed", "task", "network", "called")
         return {key: data[key] for key in (*first, *(key for key in data if key not in first))}
 

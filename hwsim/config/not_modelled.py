@@ -16,8 +16,9 @@ _EFFECTS = {
     "after waits; devices do not drift during training",
     "retention": "the retention of devices is not modelled but for `drift` of the device, a power of time; analog "
     "registers leak by `parts.registers.retention`",
-    "endurance": "endurance is not modelled, and devices do not wear out; compare what a data sheet promises with "
-    "`writes / device` of a run",
+    "endurance": "`endurance` of the device says how many writes it survives, and `training.update_rate` how many "
+    "updates per second there are in use",
+    "faults": "`faults` of the device says which shares of devices are stuck",
     "temperature": "temperature is not modelled; give the constants of the data sheet at yours",
     "area": "area as a whole is a result and not an option; `area` of a periphery and `parts.area` of a "
     "digital machine are options",

@@ -18,7 +18,8 @@ _SPREAD = "`update.step_spread` of the device is the spread of its steps over de
 _NOISE = "`update.noise` of the device is the spread of a pulse from one to the next"
 _WEIGHTS = "where its pulses have a law; else `parts.tiles.weight_range` is the largest weight"
 _FAULTS = (
-    "stuck devices are not modelled, and every device works; `programming.error` of the device may hold their spread"
+    "`faults` of the device says which shares are stuck: `low` at the least conductance, `high` at the largest, "
+    "`unformed` at none"
 )
 _ON = "`conductance.max` of the device is what it has when it is on; 10 kOhm is 100 uS"
 _OFF = "`conductance.min` of the device is what it has when it is off; 1 MOhm is 1 uS"

@@ -342,6 +342,9 @@ PUBLISHED: dict[type[BaseModel], tuple[Published, ...]] = {
             Limit(1, "a write"),
             Limit(400, "a capacitor, Li et al., VLSI Technology 2018"),
         ),
+        Published(
+            "endurance.cycles", "", Limit(1e4, f"the least of RRAM, {_NVMEXP}"), Limit(1e15, f"STT-MRAM, {_NVMEXP}")
+        ),
         Published("update.step", "", Limit(2.8214e-4, f"ECRAM, Kim et al., IEDM 2019{_SO}"), Limit(0.4622, _HFO2)),
         Published("update.step_spread", "", None, Limit(0.7829, _OM), margin=3),
         Published("update.low_spread", "", None, Limit(0.599, _HFO2), margin=3),
@@ -579,6 +582,9 @@ UNBOUNDED: dict[type[BaseModel], dict[str, str]] = {
         "read_noise.valid.*": "where the law was measured",
         "drift.mean": "an exponent, without a unit to be wrong",
         "drift.deviation": "an exponent, without a unit to be wrong",
+        "faults.*": "shares from 0 to 1, or it is an error",
+        "endurance.spread": "of a logarithm, without a unit to be wrong",
+        "endurance.narrows": "a share from 0 to 1, or it is an error",
         "update.low": "x has the unit that its source chose",
         "update.high": "x has the unit that its source chose",
         "update.up_down": "between -1 and 1, or it is an error",

@@ -271,6 +271,14 @@ class Costs:
                 first += count
         return written
 
+    def writes_per_update(self) -> float:
+        """Writes of devices in an update, the mean over all of them, or those of the one recorded; the median chip."""
+        later, updates = self.outcome.learned[1:], self.system.updates
+        if later and updates:
+            return float(np.median(sum(map(self._written, later), np.zeros(self.machine.chips)) / updates))
+        detail = self.outcome.detail
+        return 0.0 if detail is None else float(np.median(self._written(detail.totals())))
+
     def writes(self) -> dict[str, Any] | None:
         """Writes of devices on the median chip; None for machines without devices."""
         devices = self.machine.devices

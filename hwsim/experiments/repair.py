@@ -71,6 +71,7 @@ def take_over(network: Network, ended: Network) -> None:
     """Have a network hold what another one holds, which is the same on a machine of the same kind."""
     machine, other = network.machine, ended.machine
     devices = [array.devices.conductance for array in machine.devices.values()]
+    devices += [array.devices.state for array in machine.devices.values() if hasattr(array.devices, "state")]
     for name, storage in machine.holdings.storages.items():
         old = other.holdings.storages.get(name)
         if old is not None and old.shared and old.value.shape == storage.value.shape:
@@ -78,6 +79,8 @@ def take_over(network: Network, ended: Network) -> None:
                 storage.value[:] = old.value  # devices have views of it
             else:
                 storage.value = old.value.copy()
+    for name, array in machine.devices.items():
+        array.devices.wear_as(other.devices[name].devices)
     _look_again(machine)
 
 

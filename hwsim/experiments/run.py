@@ -29,6 +29,7 @@ from hwsim.experiments.deployment import Aged
 from hwsim.experiments.evaluation import Score
 from hwsim.experiments.footprint import Footprint, footprint
 from hwsim.experiments.gradient_check import Gradient
+from hwsim.experiments.lifetime import lifetime
 from hwsim.experiments.one_thread import one_thread
 from hwsim.experiments.repair import Repair, repaired
 from hwsim.experiments.room import lacking
@@ -291,7 +292,7 @@ def described(costs: Costs) -> dict[str, Any]:
         "work": costs.work(),
         "time": costs.time(),
         "efficiency": costs.efficiency(),
-        "weights": costs.writes(),
+        "weights": _worn(costs),
         "signal_health": accounting.health(system.machine, outcome.saturation),
         "diverged": outcome.diverged,
         "diagnostics": [],
@@ -313,6 +314,12 @@ def described(costs: Costs) -> dict[str, Any]:
     if outcome.reports:
         result |= _reported(outcome.reports[0], outcome.reports[-1])
     return result
+
+
+def _worn(costs: Costs) -> dict[str, Any] | None:
+    """Writes of devices, those that do not work, and how long the others last; None for machines without devices."""
+    writes = costs.writes()
+    return None if writes is None else {**writes, **lifetime(costs)}
 
 
 def _accuracy(score: Score) -> dict[str, Any] | None:

@@ -33,8 +33,8 @@ Measured = Annotated[
 ]
 
 
-class Law(BaseModel, extra="forbid"):
-    """A law with one origin for all its numbers; each declares `source`, `assumed` and `valid` as its last keys."""
+class Sourced(BaseModel, extra="forbid"):
+    """Numbers with one origin for all of them; each model declares `source` and `assumed` as its last keys."""
 
     @model_validator(mode="after")
     def _accounted_for(self) -> Self:
@@ -42,6 +42,10 @@ class Law(BaseModel, extra="forbid"):
         if (said["source"] is None) == (said["assumed"] is None):
             raise ValueError("a law has either a source or a reason for which it is assumed")
         return self
+
+
+class Law(Sourced):
+    """A law over conductance, which declares `valid` behind its origin: the range in which it was measured."""
 
     def beyond(self, low: float, high: float) -> str | None:
         """Says that conductances from `low` to `high`, in siemens, leave the range in which the law was measured.

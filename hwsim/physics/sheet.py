@@ -10,6 +10,8 @@ from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_seri
 from hwsim.documents import PartError
 from hwsim.imperfection import scaled_law
 from hwsim.physics.drift import Drift, left
+from hwsim.physics.endurance import Endurance
+from hwsim.physics.faults import Faults
 from hwsim.physics.programming import Programming
 from hwsim.physics.pulses import UpdateLaw
 from hwsim.physics.read_noise import ReadNoise
@@ -53,12 +55,20 @@ class DataSheet(BaseModel, extra="forbid"):
             "Without it, a weight is a pair of devices, which answer linearly and exactly"
         ),
     ] = None
+    faults: Annotated[
+        Faults | None,
+        scaled_law("faulty devices"),
+        Field(description="devices that do not work from the start; without it, all do"),
+    ] = None
+    endurance: Annotated[
+        Endurance | None, Field(description="how many writes devices survive; without it, they do not wear out")
+    ] = None
 
     @model_serializer(mode="wrap")
     def _without_what_is_absent(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A sheet without drift, or without a law of updates, is what it was before there were such keys."""
+        """A sheet without drift, a law of updates, or faults, is what it was before there were such keys."""
         data: dict[str, Any] = written(self)
-        for name in ("drift", "update"):
+        for name in ("drift", "update", "faults", "endurance"):
             if getattr(self, name) is None:
                 data.pop(name, None)
         return data

@@ -17,12 +17,12 @@ from hwsim.reports import reached
 from hwsim.reports.efficiency import empty
 from hwsim.reports.per_step import step_of
 from hwsim.reports.reached import Question
-from hwsim.reports.tables import cosine, diverged, left_out, lost, lost_gradients, verdicts
+from hwsim.reports.tables import cosine, diverged, left_out, lost, lost_gradients, verdicts, years
 from hwsim.reports.untaught import said as constant_said
 from hwsim.reports.untaught import untaught, without_memory
 from hwsim.results import reaching
 from hwsim.results.reaching import Reaching, Target
-from hwsim.results.summary import Summary, SystemSummary
+from hwsim.results.summary import Lifetime, Summary, SystemSummary
 
 Tone = Literal["good", "unsure", "bad", ""]
 
@@ -143,10 +143,31 @@ def _physicist(run: Results) -> Answer:
         )
     if substrate.weights and substrate.weights.writes_per_device:
         reasons.append(
-            f"A device was written {substrate.weights.writes_per_device:.3g} times on average; endurance is not "
-            "modelled."
+            f"A device was written {substrate.weights.writes_per_device:.3g} times on average{_lasting(substrate)}."
         )
     return Answer(question, *_good_enough(run), reasons)
+
+
+def _lasting(system: SystemSummary) -> str:
+    """How long devices last, and how many do not work, behind what is said of their writes."""
+    weights = system.weights
+    assert weights is not None
+    lasts = weights.endurance
+    if lasts is None:
+        said = "; its data sheet says nothing of endurance" if not weights.worn else ""
+    elif lasts.years is None:
+        said = ""
+    else:
+        rate = "" if lasts.updates_per_s is None else f" at {lasts.updates_per_s:.3g} updates per second"
+        said = f"; of {lasts.cycles:.3g} writes, {_shortest(lasts)}{rate}"
+    dead = f"; {weights.worn:.0f} devices are worn out" if weights.worn else ""
+    return said + dead + (f"; {weights.faulty:.0f} devices do not work" if weights.faulty else "")
+
+
+def _shortest(lasts: Lifetime) -> str:
+    assert lasts.years is not None
+    least = "" if lasts.least_years is None else f", the one written most {years(lasts.least_years)}"
+    return f"the usual device lasts {years(lasts.years)}{least}"
 
 
 def _good_enough(run: Results) -> tuple[str, Tone]:

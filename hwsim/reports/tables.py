@@ -9,6 +9,7 @@ from rich.table import Table as RichTable
 
 from hwsim.accounts.energy import LEAKAGE
 from hwsim.accounts.memory import CLASSES
+from hwsim.physics.endurance import YEAR
 from hwsim.quantities import Origin, si
 from hwsim.records import PURPOSES
 from hwsim.reports.per_step import per_what, step_of, training_step
@@ -145,8 +146,16 @@ def systems(systems: Systems, title: str = "Systems side by side (× is the rati
     row("passes", lambda s: s.time.passes, lambda v: f"{v:.3g}")
     row("time / sequence", lambda s: s.time.sequence_s or None, lambda v: si(v, "s"), ratio=True)
     row("writes / device", lambda s: s.weights and s.weights.writes_per_device, lambda v: f"{v:.3g}")
+    row("faulty devices", lambda s: (s.weights and s.weights.faulty) or None, lambda v: f"{v:.0f}")
+    row("worn-out devices", lambda s: (s.weights and s.weights.worn) or None, lambda v: f"{v:.0f}")
+    row("devices last", lambda s: s.weights and s.weights.endurance and s.weights.endurance.years, years)
     row("saturated", lambda s: s.signal_health and s.signal_health.saturation_rate, lambda v: f"{v:.2%}")
     return Table(f"{title}; {per_what(systems)}", tuple(systems), tuple(rows))
+
+
+def years(value: float) -> str:
+    """A time that is given in years, in words: in smaller units where it is less than one."""
+    return f"{value:.3g} years" if value >= 1 else si(value * YEAR, "s")
 
 
 def energy(systems: Systems) -> Table:

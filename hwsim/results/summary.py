@@ -357,6 +357,21 @@ class Efficiency(SummaryPart):
     area_why_null: str | None = Field(description="Why the whole area is unknown.")
 
 
+class Lifetime(SummaryPart):
+    """How long devices last: endurance / (writes per device and update × updates per second)."""
+
+    cycles: Number = Field(description="Writes after which half of the devices are dead, by the data sheet.")
+    updates_per_s: Known = Field(
+        description="Updates per second: `training.update_rate`, or as fast as the hardware makes them."
+    )
+    writes_per_update: Number = Field(description="Writes per device in an update, the mean over devices and updates.")
+    years: Known = Field(description="How long a device with that many writes lasts, in years of 365.25 days.")
+    most_writes_per_update: Number = Field(
+        0.0, description="The same of the device that was written most; absent from estimates."
+    )
+    least_years: Known = Field(None, description="How long that device lasts; absent from estimates.")
+
+
 class Writes(SummaryPart):
     """Writes of devices on the median chip, with the first programming."""
 
@@ -366,6 +381,13 @@ class Writes(SummaryPart):
         {},
         description="Share of each matrix's target weights beyond the largest that devices hold, at the end; absent "
         "from folders of earlier programs.",
+    )
+    faulty: Number = Field(
+        0.0, description="Devices that do not work from the start; absent unless the data sheet has `faults`."
+    )
+    worn: Number = Field(0.0, description="Devices that died; absent unless the data sheet has `endurance`.")
+    endurance: Lifetime | None = Field(
+        None, description="How long devices last; absent unless the data sheet has `endurance`, and without training."
     )
 
 

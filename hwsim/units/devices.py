@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from hwsim.machine.numerics import Primitive, Pulses
 from hwsim.machine.shapes import Expectations, blank
 from hwsim.physics import DataSheet
 from hwsim.units.mapping import Mapping
+from hwsim.units.stuck import Stuck, kept
 from hwsim.units.wires import Wires
 
 
@@ -62,6 +64,7 @@ class Devices:
         spread: variance of a weight from one read to the next.
         writes: how often each device was written, `(chips, 2, rows, columns)`.
         through: the wires that they are read through, and the size of a tile; None where wires have no resistance.
+        stuck: what is faulty or worn out; None where data sheets have neither.
     """
 
     through: tuple[Wires, int, int] | None = None
@@ -73,6 +76,7 @@ class Devices:
         self.writes = np.zeros(conductance.shape, np.uint16)
         self._programmed = 0
         self._written: Written | None = None
+        self.stuck: Stuck | None = None
         self.refresh()
 
     @property
@@ -201,8 +205,14 @@ class Devices:
             self.writes = self.writes.astype(np.uint64)
         self.writes += counts.astype(self.writes.dtype)
 
+    def wear_as(self, other: Devices) -> None:
+        """Be written as often as the same devices elsewhere, and as dead."""
+        self.writes, self._programmed, self.stuck = other.writes.copy(), other._programmed, deepcopy(other.stuck)
+
     def refresh(self) -> None:
-        """Work out what a read needs, from the conductances."""
+        """Work out what a read needs, from the conductances, once those of stuck devices are what they stay at."""
+        if self.stuck is not None:
+            self.stuck.hold(self.conductance, self.writes)
         scale = self.mapping.scale
         self.weights = ((self.plus - self.minus) * scale).astype(np.float32)
         self.spread = np.empty(self.weights.shape, np.float32)
@@ -266,9 +276,11 @@ class BlankDevices:
 
     @property
     def kept(self) -> tuple[np.ndarray, ...]:
-        """As large as counts of writes, weights, their variances, and the weights behind wires."""
+        """As large as counts of writes, weights, their variances, the weights behind wires, and what is stuck."""
+        shape = self.conductance.shape
         behind = () if self.through is None else (blank(self.shape),)
-        return blank(self.conductance.shape, np.uint16), blank(self.shape), blank(self.shape), *behind
+        stuck = kept(self.mapping.sheet, shape)
+        return blank(shape, np.uint16), blank(self.shape), blank(self.shape), *behind, *stuck
 
     def program(self, *words: Any) -> tuple[np.ndarray, np.ndarray]:
         """As for real devices; the first time all of them are written."""

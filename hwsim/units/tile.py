@@ -30,7 +30,7 @@ from hwsim.quantities import Constant, Count, Energy, Time, Voltage
 from hwsim.records import Record
 from hwsim.streams import generator, numbered
 from hwsim.units import devices as physical
-from hwsim.units import pulsed, trains
+from hwsim.units import pulsed, stuck, trains
 from hwsim.units.converter import Bits, Converters
 from hwsim.units.devices import Cut, Devices
 from hwsim.units.mapping import Referenced, headroom, levels, mapping, splits, tiles
@@ -304,6 +304,7 @@ class TileArray(Weights):
         self.devices: Devices = self._made(matrix, sheets)
         if options.wires is not None and options.wires.solution != "off" and options.wires.ohms:
             self.devices.through = options.wires, options.rows, options.columns
+        run(stuck.BESET)(self.devices, sheets, self._drawn(matrix.name, "devices"))
         self._kept = run(physical.KEPT)(self.devices)
         self._cuts: dict[bool, list[Cut]] = {}
         self._factor: np.ndarray | None = None
@@ -339,13 +340,14 @@ class TileArray(Weights):
         if not isinstance(self.mapping, Referenced):
             return run(physical.MAKE)(self.mapping, self._conductance.value, sheets)
         zeros = machine.numerics.zeros((machine.chips, *matrix.shape), np.dtype(float))
+        drawn = self._drawn(name, "answer to pulses")
         self._states = Storage(machine, f"{name} states", WEIGHTS, NOTHING, zeros, shared=True)  # of the same devices
-        return run(pulsed.MAKE)(self.mapping, self._conductance.value, sheets, self._states.value, self._drawn(name))
+        return run(pulsed.MAKE)(self.mapping, self._conductance.value, sheets, self._states.value, drawn)
 
-    def _drawn(self, name: str) -> pulsed.Draws:
+    def _drawn(self, name: str, of: str) -> pulsed.Draws:
         """Streams of the numbers of each device."""
         seed, numbers = self._machine.seed, numbered(self._machine.numbers)
-        return lambda chip, purpose: generator(seed, f"chip {numbers[chip]}", name, "answer to pulses", purpose)
+        return lambda chip, purpose: generator(seed, f"chip {numbers[chip]}", name, of, purpose)
 
     def programmed(self, matrix: Matrix) -> np.ndarray:
         """The weights that the devices really hold."""

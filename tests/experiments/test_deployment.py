@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from conftest import close
 
+from hwsim import tasks
 from hwsim.config import experiment as config
 from hwsim.errors import ConfigError
+from hwsim.experiments.repair import Resumed
 from hwsim.experiments.run import run
+from hwsim.experiments.system import System
 
 DRIFT = {"law": "constant", "mean": 0.05, "deviation": 0.0, "start": "20 s", "source": "measurement"}
 
@@ -67,6 +70,27 @@ def test_equal_exponents_are_compensated_exactly_and_nothing_else_changes() -> N
         assert age["drifted"]["loss"]["per_chip"] != close(plain["loss"]["per_chip"], rel=1e-3)
         assert age["repaired"]["energy_j"] > 0
         assert age["repaired"]["time_s"] > 0
+
+
+def test_a_repair_in_place_goes_on_from_the_states_and_the_wear_of_devices() -> None:
+    content = tiny(deploy={"after": ["1 s"], "repair": {"steps": 1}})
+    still = {**DRIFT, "mean": 0.0, "source": "aihwkit"}
+    wears = {"cycles": {"value": 2, "assumed": "for this test"}}
+    device = {"like": "reram_sb", "name": "mortal", "drift": still, "endurance": wears}
+    content["machine"] = {"like": "rram_crossbar", "device": device}
+    content["training"] |= {"update": {"name": "in_situ"}, "optimizer": {"name": "sgd", "rate": 0.3}, "batch": 1}
+    options = config.load(content)
+    made = (options, "x", options.systems()["substrate"], tasks.build(options.task, 0), {})
+    ended = System(*made)
+    ended.run(lambda *_: None)
+    resumed = Resumed(ended, 1.0)
+    resumed._adopt(resumed._built(resumed.chips, {}, learns=True, scheme=options.scheme(resumed.options)))
+    for name, devices in resumed.machine.devices.arrays.items():
+        before = ended.machine.devices.arrays[name]
+        for found, old in ((devices.state, before.state), (devices.writes, before.writes)):
+            assert np.array_equal(found, old)
+        assert devices.stuck.worn.sum() == before.stuck.worn.sum() > 0
+        assert before.state.any()
 
 
 def test_a_repair_goes_on_from_the_end_of_the_training() -> None:

@@ -53,7 +53,7 @@ def writes(run: RunFolder) -> Drawing | None:
         "",
         f"No device of {name} was written more than {times}; the average is {mean:.3g}",
         "Devices of all chips by how often they were written, the first programming included, on a logarithmic axis. "
-        "Endurance is not modelled: compare the right end with what your device endures.",
+        "Compare the right end with what your device endures.",
     )
 
 
