@@ -307,10 +307,13 @@ PUBLISHED: dict[type[BaseModel], tuple[Published, ...]] = {
         Published(
             "drift.start",
             "s",
-            Limit(20.0, _PCM),
+            Limit(1.0, _CMO),
             Limit(300.0, f"{_HERMES}, in aihwkit"),
             margin=100,
         ),
+        Published("drift.shift", "S", None, Limit(0.089e-6, f"fall per e-fold of time, {_CMO}")),
+        Published("drift.spread", "S", Limit(0.412e-6, f"after 1 s, {_CMO}"), Limit(0.412e-6, f"after 1 s, {_CMO}")),
+        Published("drift.growth", "S", Limit(0.042e-6, f"per e-fold, {_CMO}"), Limit(0.042e-6, f"per e-fold, {_CMO}")),
         Published(
             "write.voltage",
             "V",

@@ -50,16 +50,31 @@ def _rows(document: Document, place: Place, sources: dict[str, str]) -> Iterator
     elif isinstance(data, dict) and any(isinstance(data.get(key), str) for key in ("source", "because", "assumed")):
         # one origin for several numbers
         for key, value in data.items():
-            if isinstance(value, dict):
+            if isinstance(value, dict) and _of_its_own(value):
                 yield from _rows(document, (*place, key), sources)
             elif key not in ("source", "because", "assumed", "law"):
-                yield _row((*place, key), value, data, sources)
+                yield from _of_origin((*place, key), value, data, sources)
     elif isinstance(data, dict):
         for key in data:
             if (*place, key) not in (("sources",), ("digital",)):
                 yield from _rows(document, (*place, key), sources)
     elif isinstance(data, (int, float)) and not isinstance(data, bool):
         yield ListedConstant(_name(place), _written(data), "", "", "", _comment(document, place), "choice")
+
+
+def _of_its_own(data: dict[str, Any]) -> bool:
+    """Whether a part of a law, or one in it, says itself where its numbers come from."""
+    own = any(isinstance(data.get(key), str) for key in ("source", "because", "assumed"))
+    return own or any(isinstance(value, dict) and _of_its_own(value) for value in data.values())
+
+
+def _of_origin(place: Place, value: Any, origin: dict[str, Any], sources: dict[str, str]) -> Iterator[ListedConstant]:
+    """A number, or all of a part of a law, whose origin is that of the law."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _of_origin((*place, key), part, origin, sources)
+    else:
+        yield _row(place, value, origin, sources)
 
 
 def _row(place: Place, value: Any, origin: dict[str, Any], sources: dict[str, str]) -> ListedConstant:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
+from hwsim.physics.relaxation import Relaxation
 from hwsim.quantities import Time
 
 LEAST = 1e-7
@@ -85,7 +86,7 @@ class ConstantExponent(BaseModel, extra="forbid"):
         return np.full_like(r, self.mean), np.full_like(r, self.deviation)
 
 
-Drift = Annotated[ByConductance | ConstantExponent, Field(discriminator="law")]
+Drift = Annotated[ByConductance | ConstantExponent | Relaxation, Field(discriminator="law")]
 """The laws that a data sheet may have."""
 
 

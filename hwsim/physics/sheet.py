@@ -15,6 +15,7 @@ from hwsim.physics.faults import Faults
 from hwsim.physics.programming import Programming
 from hwsim.physics.pulses import UpdateLaw
 from hwsim.physics.read_noise import ReadNoise
+from hwsim.physics.relaxation import Relaxation
 from hwsim.physics.write import Write
 from hwsim.quantities import Conductance, Constant, si
 
@@ -129,4 +130,7 @@ class DataSheet(BaseModel, extra="forbid"):
         """
         if self.drift is None:
             return programmed
+        if isinstance(self.drift, Relaxation):
+            low, high = self.conductance.min.value, self.conductance.max.value
+            return self.drift.relaxed(programmed, normal, waited, low, high)
         return programmed * left(self.drift, programmed / self.conductance.max.value, normal, waited)
