@@ -591,6 +591,8 @@ UNBOUNDED: dict[type[BaseModel], dict[str, str]] = {
         "update.low": "x has the unit that its source chose",
         "update.high": "x has the unit that its source chose",
         "update.up_down": "between -1 and 1, or it is an error",
+        "update.corrupt": "0 to 1, or it is an error",
+        "update.corrupt_range": "x has the unit that its source chose",
         "update.bend_*": "the shape of a law",
         "update.amplitude_*": "the shape of a law",
         "update.rate_*": "the shape of a law",

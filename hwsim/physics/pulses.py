@@ -14,6 +14,9 @@ Each device has numbers of its own, drawn once. With ξ standard normal, a fresh
     gain = 1 + step_spread ξ, or exp(step_spread ξ) if `log_normal`;  r = up_down_spread ξ
     s⁺ = |gain + min(up_down, 0) + r| step,  s⁻ = |gain - max(up_down, 0) - r| step
 
+A share `corrupt` of all devices answers to no pulse, and stays where it is: anywhere within `corrupt_range` of 0 and
+the bounds of the device, each place as probable as the others.
+
 A pulse moves x by f⁺(x) up or by f⁻(x) down, as the law says, plus a fresh normal error of `noise` times that change or
 times s, and x stays within the device's own bounds. What conducts then differs from x by `write_noise` steps of a fresh
 normal error, drawn whenever a device is pulsed; x itself does not.
@@ -29,6 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import exp
+from statistics import NormalDist
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
@@ -89,6 +93,8 @@ class Law(BaseModel, extra="forbid"):
         scaled("noise of what is written"),
         Field(description="σ of what conducts, around x, in steps; drawn with each train of pulses"),
     ] = 0.0
+    corrupt: Annotated[Amount, Field(le=1, description="share of devices that answer to no pulse")] = 0.0
+    corrupt_range: Annotated[Amount, Field(description="how far from x = 0 these are, at most")] = 0.1
     reference: Annotated[
         Literal["zero", "symmetry"],
         Field(
@@ -132,8 +138,23 @@ class Law(BaseModel, extra="forbid"):
             np.zeros(devices),
             np.zeros(devices),
         )
+        if self.corrupt:
+            drawn = self._corrupted(drawn, normal)
         up, down = self.bends(drawn, normal)
         return drawn._replace(bend_up=up, bend_down=down)
+
+    def _corrupted(self, drawn: Responses, normal: Normal) -> Responses:
+        """The same, with those devices that answer to no pulse."""
+        stuck = normal("corrupt") < NormalDist().inv_cdf(self.corrupt) if self.corrupt < 1 else np.True_
+        low, high = np.maximum(drawn.low, -self.corrupt_range), np.minimum(drawn.high, self.corrupt_range)
+        share = np.exp(-(normal("corrupt place") ** 2 + normal("corrupt place too") ** 2) / 2)  # uniform
+        place = low + (high - low) * share
+        return drawn._replace(
+            up=np.where(stuck, 0.0, drawn.up),
+            down=np.where(stuck, 0.0, drawn.down),
+            low=np.where(stuck, place, drawn.low),
+            high=np.where(stuck, place, drawn.high),
+        )
 
     def change(self, x: np.ndarray, upward: bool, drawn: Responses) -> np.ndarray:
         """f⁺(x) or f⁻(x), without noise; at least 0."""

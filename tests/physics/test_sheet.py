@@ -23,10 +23,18 @@ from hwsim.units.mapping import levels
 
 MICRO = 1e-6
 SHEETS = [
+    "capacitor",
+    "ecram_li",
+    "ecram_mo",
     "fefet_hzo",
+    "gokmen_vlasov",
     "ideal",
+    "idealized",
     "pcm_gst_90nm",
     "pcm_hermes_14nm",
+    "reram_array_hfo2",
+    "reram_array_om",
+    "reram_es",
     "reram_sb",
     "rram_cmo_hfox",
     "rram_hfox_130nm",

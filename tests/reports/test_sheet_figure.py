@@ -65,6 +65,9 @@ def test_the_command_writes_it_and_refuses_what_is_no_sheet(tmp_path: Path) -> N
     own.write_text("like: rram_milo\nname: mine\n", encoding="utf-8")
     sheet_figure.write(str(own), tmp_path / "mine.svg")
     assert "mine" in (tmp_path / "mine.svg").read_text(encoding="utf-8")
-    for name, said in ((None, "needs the NAME"), ("fpe", "'fpe' is no data sheet; --figure draws these: fefet_hzo")):
+    for name, said in (
+        (None, "needs the NAME"),
+        ("fpe", "'fpe' is no data sheet; --figure draws these: capacitor, ecram_li"),
+    ):
         with pytest.raises(ConfigError, match=said):
             sheet_figure.write(name, tmp_path / "none.svg")

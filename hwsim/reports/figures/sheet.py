@@ -1,14 +1,16 @@
-"""A data sheet, drawn: how far programming misses, how much reads scatter, and where devices end."""
+"""A data sheet, drawn: how far programming misses, how much reads scatter, where devices end, and what pulses do."""
 
 from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.typing import HashableList
 
 from hwsim import streams
 from hwsim.physics import DataSheet
 from hwsim.physics.law import Law
 from hwsim.quantities import si
+from hwsim.reports.figures import pulses
 from hwsim.reports.figures.canvas import MUTED, PALETTE, SERIES, WIDTH, Drawing, canvas, drawing, quantities
 
 DEVICES = 4000
@@ -20,15 +22,18 @@ _ROUNDING = 1e-9
 
 
 def sheet(device: DataSheet) -> Drawing:
-    """Programming error and read noise over conductance, and a histogram of devices that were programmed."""
+    """Programming error and read noise over conductance, a histogram of devices that were programmed, and pulses."""
     low, high = device.conductance.min.value, device.conductance.max.value
     g = np.linspace(low, high, _POINTS)
     programmed, read = device.programming_error(g), device.read_error(g)
-    with canvas(390, 2 * WIDTH) as figure:
-        axes = figure.subplot_mosaic([["programming", "reads"], ["devices", "devices"]])
+    with canvas(390 if device.update is None else 580, 2 * WIDTH) as figure:
+        rows: list[HashableList[str]] = [["programming", "reads"], ["devices", "devices"]]
+        axes = figure.subplot_mosaic([*rows, ["pulses", "pulses"]] if device.update else rows)
         _law(axes["programming"], g, programmed, device.programming.error, "target", "σ of programming")
         _law(axes["reads"], g, read, device.read_noise, "conductance", "σ of a read")
         _devices(axes["devices"], device)
+        if device.update is not None:
+            pulses.draw(axes["pulses"], device, device.update)
         return drawing(figure, "sheet", _heading(device, programmed, read), _caption(device), wide=True)
 
 
@@ -45,6 +50,10 @@ def _caption(device: DataSheet) -> str:
         "Above, standard deviations over the range that the device is used in; dotted where the law was not measured. "
         f"Below, {DEVICES:,} devices at each of {_TARGETS} targets (vertical lines), each programmed once, as a chip "
         "draws them."
+    ) + (
+        f" Last, {pulses.DEVICES} devices that get pulses: their median, the band of 80 % of them, and three of them."
+        if device.update
+        else ""
     )
 
 
