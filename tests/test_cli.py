@@ -134,7 +134,7 @@ WRONG = {
     "infinite tolerance": (("name: fpe", "name: fpe, tolerance: .inf"), r"8:34: learning.tolerance \(inf\): must be "),
     "unknown device": (
         ("machine: pcm_crossbar", "machine: {like: pcm_crossbar, device: pcm_gst}"),
-        r"9:39: unknown device 'pcm_gst'; did you mean 'pcm_gst_90nm'\? allowed: capacitor, ecram_li, ecram_mo, fefet_hzo",
+        r"9:39: unknown device 'pcm_gst'; did you mean 'pcm_gst_90nm'\? allowed: capacitor, ecram_li",
     ),
     "unknown machine": (("pcm_crossbar", "pcm_crosbar"), r"9:10: unknown machine 'pcm_crosbar'; did you mean 'pcm_cro"),
     "unknown reference": (("digital_45nm", "digital_44nm"), r"14:51: unknown machine 'digital_44nm'; did you mean 'd"),

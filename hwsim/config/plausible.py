@@ -355,6 +355,14 @@ PUBLISHED: dict[type[BaseModel], tuple[Published, ...]] = {
         Published("update.up_down_spread", "", None, Limit(0.06, f"a capacitor, Li et al., VLSI Technology 2018{_SO}")),
         Published("update.noise", "", None, Limit(5.0, _GONG)),
         Published("update.write_noise", "", None, Limit(75.0, _GONG)),
+        Published(
+            "leak.time_constant",
+            "s",
+            Limit(5e-3, "a gain cell, Leroux et al., Nat. Comput. Sci. 2025"),
+            Limit(0.5, "10⁶ updates of a capacitor, Li et al., VLSI Technology 2018, each of 500 ns, in aihwkit"),
+            margin=100,
+        ),
+        Published("leak.spread", "", None, Limit(0.3, f"a capacitor, Li et al., VLSI Technology 2018{_SO}"), margin=3),
     ),
     CrossbarParts: (
         Published("tiles.voltage", "V", Limit(0.1, "CrossSim's default"), Limit(0.5, _IN_CIMLOOP), margin=4),
@@ -593,6 +601,8 @@ UNBOUNDED: dict[type[BaseModel], dict[str, str]] = {
         "update.up_down": "between -1 and 1, or it is an error",
         "update.corrupt": "0 to 1, or it is an error",
         "update.corrupt_range": "x has the unit that its source chose",
+        "update.noise_added": "x has the unit that its source chose",
+        "update.noise_slope": "the shape of a law",
         "update.bend_*": "the shape of a law",
         "update.amplitude_*": "the shape of a law",
         "update.rate_*": "the shape of a law",

@@ -34,6 +34,9 @@ from hwsim.units.spiking import CIRCUIT, SpikingNeurons
 from hwsim.units.tile import DeviceArrays, TileArray
 from hwsim.units.unit import Wire
 
+TESTS = "inference"
+"""The pass in which devices do not leak: tests take no time of training. `deploy` has waits."""
+
 
 class Chip(DigitalMachine):
     """Matrices are read on tiles, and elementwise arithmetic happens in analog circuits where operands are analog.
@@ -216,6 +219,8 @@ class Chip(DigitalMachine):
         hold, retention = self.holds.get(self.sequencer.sweep_name), self.parts.registers.retention
         if hold and retention is not None:
             leak(self.holdings.registers(), {register.name for register in settled}, hold, retention.value)
+        if hold and self.sequencer.sweep_name != TESTS:  # sequences of a batch come one after another
+            self.devices.leak(hold.period * self.episode.batch)
 
     def release(self) -> None:
         super().release()

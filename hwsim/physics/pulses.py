@@ -231,12 +231,14 @@ class Exponential(Law):
     rate_down: Annotated[Number, Field(description="γ⁻")]
     slope: Annotated[Number, Field(description="a, of z over x")]
     offset: Annotated[Number, Field(description="b, z at x = 0")]
+    noise_added: Annotated[Amount, Field(description="of x; `noise` is of what it names, and of this")] = 0.0
+    noise_slope: Annotated[Amount, Field(description="`noise` is of so many times |x|, as well")] = 0.0
     form: ClassVar[int] = 1
 
     @property
     def shape(self) -> np.ndarray:
         up, down = (self.amplitude_up, self.rate_up), (self.amplitude_down, self.rate_down)
-        return np.array([*up, *down, self.slope, self.offset])
+        return np.array([*up, *down, self.slope, self.offset, self.noise_added, self.noise_slope])
 
 
 class Power(Law):
@@ -339,7 +341,10 @@ def pulse(form, x, counts, up, down, low, high, bend_up, bend_down, shape, noise
         for _ in range(abs(n)):
             y = _change(form, v, upward, s, lower, upper, bend, shape)
             if noise > 0:
-                y += noise * (s if of_step else y) * normal[at]
+                of = s if of_step else y
+                if form == 1:
+                    of += shape[6] + shape[7] * abs(v)
+                y += noise * of * normal[at]
                 at += 1
             v = min(max(v + y if upward else v - y, lower), upper)
         x[i] = v

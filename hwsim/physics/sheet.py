@@ -12,6 +12,7 @@ from hwsim.imperfection import scaled_law
 from hwsim.physics.drift import Drift, left
 from hwsim.physics.endurance import Endurance
 from hwsim.physics.faults import Faults
+from hwsim.physics.leak import Leak
 from hwsim.physics.programming import Programming
 from hwsim.physics.pulses import UpdateLaw
 from hwsim.physics.read_noise import ReadNoise
@@ -64,12 +65,16 @@ class DataSheet(BaseModel, extra="forbid"):
     endurance: Annotated[
         Endurance | None, Field(description="how many writes devices survive; without it, they do not wear out")
     ] = None
+    leak: Annotated[
+        Leak | None,
+        Field(description="how x goes back to 0 by itself; for devices with an `update`; without it, it stays"),
+    ] = None
 
     @model_serializer(mode="wrap")
     def _without_what_is_absent(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A sheet without drift, a law of updates, or faults, is what it was before there were such keys."""
+        """A sheet without one of these keys is what it was before there were such keys."""
         data: dict[str, Any] = written(self)
-        for name in ("drift", "update", "faults", "endurance"):
+        for name in ("drift", "update", "faults", "endurance", "leak"):
             if getattr(self, name) is None:
                 data.pop(name, None)
         return data
@@ -78,6 +83,12 @@ class DataSheet(BaseModel, extra="forbid"):
     def window(self) -> float:
         """The width of the range of conductance, in siemens."""
         return self.conductance.max.value - self.conductance.min.value
+
+    @model_validator(mode="after")
+    def _leaks_from_x(self) -> Self:
+        if self.leak is not None and self.update is None:
+            raise PartError(("leak",), "it is x that leaks, which devices without an `update` do not have")
+        return self
 
     @model_validator(mode="after")
     def _programmable(self) -> Self:

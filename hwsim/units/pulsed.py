@@ -10,6 +10,7 @@ from hwsim.machine.numerics import Primitive, Pulses
 from hwsim.machine.shapes import Expectations, blank
 from hwsim.operations.noise import Moment, normals
 from hwsim.physics import DataSheet, pulses
+from hwsim.physics.leak import left
 from hwsim.physics.pulses import Law, Responses
 from hwsim.units.devices import COUNT, PROGRAM, PULSE, BlankDevices, Devices
 from hwsim.units.mapping import Referenced
@@ -29,6 +30,7 @@ class PulsedDevices(Devices):
     Attributes:
         responses: of the devices of each chip.
         reference: x of each reference, `(chips, rows, columns)`.
+        leaks: 1 / τ of each device, in 1/s, of the chips whose devices leak; references do not.
     """
 
     mapping: Referenced
@@ -47,6 +49,7 @@ class PulsedDevices(Devices):
         self.responses: list[Responses] = []
         self.reference = np.zeros(state.shape)
         count = state[0].size
+        self.leaks: dict[int, np.ndarray] = {}
         for chip, law in enumerate(self.laws):
 
             def normal(purpose: str, chip: int = chip) -> np.ndarray:
@@ -57,6 +60,9 @@ class PulsedDevices(Devices):
             self.responses.append(drawn._replace(low=np.maximum(drawn.low, bottom)))
             if law.reference == "symmetry":
                 self.reference[chip] = law.symmetry(self.responses[chip]).reshape(state.shape[1:])
+            leak = self._sheets[chip].leak
+            if leak is not None:
+                self.leaks[chip] = leak.rates(normal("leak")).reshape(state.shape[1:])
 
     def program(
         self, wanted: np.ndarray, before: np.ndarray, moved: np.ndarray, draws: list[np.random.Generator]
@@ -88,6 +94,27 @@ class PulsedDevices(Devices):
         self._count_writes(np.stack([moved != 0, first], 1))
         self.refresh()
         return written, conductance
+
+    def wait(self, seconds: float, draws: Sequence[np.random.Generator]) -> None:
+        """As for other devices; those that leak lose x meanwhile, and have it again after the wait."""
+        super().wait(seconds, draws)
+        if self.leaks and self._written is not None:
+            self._lose(seconds)
+            self.refresh()
+
+    def leak(self, seconds: float) -> np.ndarray:
+        """Let x go back towards 0 for so long; gives the weights."""
+        for chip in self.leaks:
+            self.state[chip] *= left(self.leaks[chip], seconds)
+        self._lose(seconds)
+        self.refresh()
+        return self.weights
+
+    def _lose(self, seconds: float) -> None:
+        """What conducts goes back towards the conductance of x = 0."""
+        for chip, rates in self.leaks.items():
+            zero = self.mapping.zero
+            self.conductance[chip, 0] = zero + (self.conductance[chip, 0] - zero) * left(rates, seconds)
 
     def _wanted(self, change: np.ndarray, pulses: Pulses | None) -> np.ndarray:
         """Whole pulses for changes of weights, down if negative; none where learning has diverged."""
@@ -171,3 +198,4 @@ MAKE = Primitive(PulsedDevices, BlankPulsedDevices)
 PROGRAM = PROGRAM._replace(values=PulsedDevices.program)
 COUNT = COUNT._replace(values=PulsedDevices.count_pulses)
 PULSE = PULSE._replace(values=PulsedDevices.pulse)
+LEAK = Primitive(PulsedDevices.leak, lambda expected, devices, seconds: devices.weights)

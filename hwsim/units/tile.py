@@ -279,6 +279,7 @@ class TileArray(Weights):
         self._source = Source(machine.seed, f"{matrix.name} read", machine.numbers)
         run, sheet = machine.numerics.run, sheets[0]  # chips differ in errors alone
         self.whole = sheet.update is not None
+        self._matrix, self._leaks = matrix, any(each.leak is not None for each in sheets)
         does: Any = pulsed if self.whole else physical
         self._read, self._cut, self._program = run(READ), run(physical.CUT), run(does.PROGRAM)
         self._count, self._apply = run(does.COUNT), run(does.PULSE)
@@ -418,9 +419,17 @@ class TileArray(Weights):
         return met
 
     def _change_devices(self, matrix: Matrix, change: np.ndarray, noise: tuple[Any, ...]) -> None:
-        """Let pulses reach the devices; where nothing else holds the weights, the master values are what they hold."""
+        """Let pulses reach the devices."""
+        self._follow(matrix, self._apply(self.devices, change, matrix.trainable.pulses, *noise))
+
+    def leak(self, seconds: float) -> None:
+        """Let devices that leak do so for so long."""
+        if self._leaks:
+            self._follow(self._matrix, self._machine.numerics.run(pulsed.LEAK)(self.devices, seconds))
+
+    def _follow(self, matrix: Matrix, weights: np.ndarray) -> None:
+        """Read on with other weights; where nothing else holds them, they are the master values."""
         machine, trainable = self._machine, matrix.trainable
-        weights = self._apply(self.devices, change, trainable.pulses, *noise)
         self._cuts.clear()
         if not trainable.kept:
             trainable.master.value = weights.reshape(trainable.master.value.shape).astype(machine.dtype)
@@ -546,6 +555,11 @@ class DeviceArrays(dict[str, TileArray]):
         finally:
             for array in self.values():
                 array.unwait()
+
+    def leak(self, seconds: float) -> None:
+        """So long has passed: devices that leak do so."""
+        for array in self.values():
+            array.leak(seconds)
 
     @property
     def count(self) -> int:

@@ -27,6 +27,7 @@ SHEETS = [
     "ecram_li",
     "ecram_mo",
     "fefet_hzo",
+    "gain_cell",
     "gokmen_vlasov",
     "ideal",
     "idealized",

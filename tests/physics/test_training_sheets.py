@@ -43,6 +43,7 @@ def trajectory(name: str, *counts: int) -> list[float]:
         ("gokmen_vlasov", 0.16, 0.0),
         ("idealized", 0.02, 0.0),
         ("capacitor", 0.493863, -0.012195),
+        ("gain_cell", 0.493863, -0.012195),
         ("ecram_li", 0.198065, -0.013160),
         ("ecram_mo", 0.028075, -0.000486),
         ("reram_es", 0.146008, -0.064061),
