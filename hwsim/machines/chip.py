@@ -219,8 +219,8 @@ class Chip(DigitalMachine):
         hold, retention = self.holds.get(self.sequencer.sweep_name), self.parts.registers.retention
         if hold and retention is not None:
             leak(self.holdings.registers(), {register.name for register in settled}, hold, retention.value)
-        if hold and self.sequencer.sweep_name != TESTS:  # sequences of a batch come one after another
-            self.devices.leak(hold.period * self.episode.batch)
+        if hold and self.devices.leaks and self.sequencer.in_pass and self.sequencer.sweep_name != TESTS:
+            self.devices.leak(hold.period * self.episode.batch)  # sequences of a batch come one after another
 
     def release(self) -> None:
         super().release()

@@ -259,6 +259,7 @@ class TileArray(Weights):
     Attributes:
         devices: of the matrix.
         name: of the unit in records.
+        leaks: whether devices leak.
     """
 
     def __init__(
@@ -279,7 +280,7 @@ class TileArray(Weights):
         self._source = Source(machine.seed, f"{matrix.name} read", machine.numbers)
         run, sheet = machine.numerics.run, sheets[0]  # chips differ in errors alone
         self.whole = sheet.update is not None
-        self._matrix, self._leaks = matrix, any(each.leak is not None for each in sheets)
+        self._matrix, self.leaks = matrix, any(each.leak is not None for each in sheets)
         does: Any = pulsed if self.whole else physical
         self._read, self._cut, self._program = run(READ), run(physical.CUT), run(does.PROGRAM)
         self._count, self._apply = run(does.COUNT), run(does.PULSE)
@@ -424,7 +425,7 @@ class TileArray(Weights):
 
     def leak(self, seconds: float) -> None:
         """Let devices that leak do so for so long."""
-        if self._leaks:
+        if self.leaks:
             self._follow(self._matrix, self._machine.numerics.run(pulsed.LEAK)(self.devices, seconds))
 
     def _follow(self, matrix: Matrix, weights: np.ndarray) -> None:
@@ -555,6 +556,11 @@ class DeviceArrays(dict[str, TileArray]):
         finally:
             for array in self.values():
                 array.unwait()
+
+    @property
+    def leaks(self) -> bool:
+        """Whether any devices leak."""
+        return any(array.leaks for array in self.values())
 
     def leak(self, seconds: float) -> None:
         """So long has passed: devices that leak do so."""

@@ -68,7 +68,7 @@ def test_every_key_is_found_by_the_name_under_which_it_is_listed() -> None:
         ("ir_drop", r"^unknown key 'ir_drop'; the resistance of wires is not modelled"),
         (
             "machine.device.retention",
-            r"^machine\.device\.retention: unknown key 'retention'; the retention of devices ",
+            r"^machine\.device\.retention: unknown key 'retention'; devices lose what ",
         ),
         ("", r"^unknown key ''; "),
         ("..", r"^unknown key ''; "),
