@@ -290,7 +290,9 @@ UpdateLaw = Annotated[
 
 @inlined
 def _change(form, x, upward, s, low, high, bend, shape):  # type: ignore[no-untyped-def]
-    """What one pulse changes x by, without noise and without its sign."""
+    """What one pulse changes x by, without noise and without its sign; nothing where a device has no range."""
+    if high <= low:
+        return 0.0
     if form == 0:
         y = s + bend * x
     elif form == 1:

@@ -154,6 +154,15 @@ def test_devices_stop_at_their_own_bounds() -> None:
     assert drawn.high.min() >= 0 >= drawn.low.max()
 
 
+@pytest.mark.parametrize("name", list(LAWS))
+def test_a_device_without_a_range_stays_where_it_is(name: str) -> None:
+    """Both of its bounds may be drawn beyond 0, where each of them then is."""
+    sheet = law(name, noise=1)
+    drawn = sheet.draw(1, normal)._replace(low=ZERO, high=ZERO)
+    for count in (5, -5):
+        assert given(sheet, ZERO, count, drawn, np.random.default_rng(1))[0] == 0
+
+
 # ---- symmetry points -----------------------------------------------------------------------------------------
 
 
