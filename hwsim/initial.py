@@ -24,8 +24,8 @@ class Initial(NamedTuple):
         return prod(self.shape)
 
 
-def zeros(size: int) -> Initial:
-    return Initial((size,), lambda: np.zeros(size))
+def zeros(*shape: int) -> Initial:
+    return Initial(shape, lambda: np.zeros(shape))
 
 
 def ones(size: int) -> Initial:

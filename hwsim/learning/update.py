@@ -123,6 +123,7 @@ class Update:
         summed = [*own, *beside]
         if not summed:
             optimizer.iteration += 1
+            scheme.finish(network)
             return
         for _ in machine.phase("update"):
             with machine.part(purpose=UPDATE):
@@ -145,6 +146,7 @@ class Update:
             with machine.part(purpose=UPDATE):
                 network.clear_gradients()
         optimizer.iteration += 1
+        scheme.finish(network)
         network.program()
 
     def _rate(self, trainable: Trainable) -> float:

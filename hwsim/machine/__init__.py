@@ -10,7 +10,7 @@ from hwsim.machine.signal import Signal
 from hwsim.machine.snapshot import Snapshot, resume, snapshot
 from hwsim.machine.sparse import SparseMatrix
 from hwsim.machine.step import Step
-from hwsim.machine.storage import Accumulator, Carried, DelayLine, Queue, Register, Storage, Tape, Workspace
+from hwsim.machine.storage import Accumulator, Carried, DelayLine, Queue, Register, Ring, Storage, Tape, Workspace
 
 __all__ = [
     "EXACT",
@@ -31,6 +31,7 @@ __all__ = [
     "Pulses",
     "Queue",
     "Register",
+    "Ring",
     "Shapes",
     "Signal",
     "Snapshot",

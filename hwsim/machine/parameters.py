@@ -206,6 +206,14 @@ class Matrix:
         with self.machine.part(purpose=WEIGHT_WRITE):
             self.unit.pulse_outer(self, error, x, factor)
 
+    def pulse_column(self, change: Signal, place: Signal, factor: float) -> None:
+        """At the end of the step: change the column that a one-hot signal names by `factor` times a vector.
+
+        All devices of the column are pulsed at once. Only a matrix on devices has columns that can be chosen.
+        """
+        with self.machine.part(purpose=WEIGHT_WRITE):
+            self.unit.pulse_column(self, change, place, factor)
+
     @property
     def programmed(self) -> np.ndarray:
         """The weights that the unit really holds, `(chips, rows, columns)`."""

@@ -193,6 +193,21 @@ class DelayLine(Register):
         return self.machine.numerics.shifted(self.value, stored)
 
 
+class Ring(Register):
+    """Vectors that are visited in turn: `load` gives the one at the head, `store` replaces it and goes on to the next.
+
+    A load or a store moves one vector. `value` is `(chips, 1, vectors, width)`, the one at the head in front.
+    """
+
+    @property
+    def front(self) -> np.ndarray:
+        head: np.ndarray = self.value[:, :, 0]
+        return head
+
+    def after(self, stored: np.ndarray) -> np.ndarray:
+        return self.machine.numerics.shifted(self.value, stored)
+
+
 class Accumulator(Storage):
     """Sums over steps and sequences: written in any step, read only in a phase.
 

@@ -12,7 +12,7 @@ from hwsim.accounts.memory import DELAY, STATE
 from hwsim.cells import AnyOptions
 from hwsim.episode import Episode
 from hwsim.errors import CausalityError
-from hwsim.machine import Carried, DelayLine, Machine, Register, Signal, Step, Tape, Trainable, Workspace
+from hwsim.machine import Carried, DelayLine, Machine, Matrix, Register, Signal, Step, Tape, Trainable, Workspace
 from hwsim.networks.downward import Level, downward
 from hwsim.networks.loss import Loss
 from hwsim.networks.loss import Options as LossOptions
@@ -142,6 +142,7 @@ class Network:
 
     Attributes:
         loss_for: gives the loss for an episode.
+        beside: matrices that an update scheme keeps beside its parameters; they are programmed with them.
     """
 
     def __init__(self, machine: Machine, options: Options, inputs: int, outputs: int, uses: frozenset[str]) -> None:
@@ -149,6 +150,7 @@ class Network:
         self.scale = options.output_scale
         self.loss_for: Callable[[Episode], Loss] = build_loss(options.loss)
         self.layers: list[Layer] = []
+        self.beside: list[Matrix] = []
         self._carried: list[Register] = []
         stored = None if options.weights is None else initial.Stored(options.weights)
         machine.given = stored
@@ -361,6 +363,9 @@ class Network:
             with self.machine.part(purpose=WEIGHT_WRITE):
                 for layer in self.layers:
                     layer.program()
+                for matrix in self.beside:
+                    with self.machine.part(matrix.trainable.layer):
+                        matrix.program()
 
     def begin_training(self) -> None:
         """Allocate the gradients of all parameters."""

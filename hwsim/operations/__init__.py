@@ -60,6 +60,7 @@ from hwsim.operations.reductions import (
     total,
 )
 from hwsim.operations.sources import (
+    flips,
     identity,
     ones,
     signs,
@@ -107,6 +108,7 @@ __all__ = [
     "fire",
     "fire_slope",
     "flat",
+    "flips",
     "forget",
     "forgotten",
     "gate",

@@ -31,8 +31,8 @@ class Random(Operation):
 
     __slots__ = ()
 
-    def __call__(self, machine: Any, name: str, width: int) -> Any:
-        return machine.make(self, width, machine.sequencer.draws(name))
+    def __call__(self, machine: Any, name: str, width: int, *constants: Any) -> Any:
+        return machine.make(self, width, machine.sequencer.draws(name), *constants)
 
 
 def _identity(like: np.ndarray, n: int, start: int = 0, stop: int | None = None) -> np.ndarray:
@@ -43,6 +43,14 @@ def _identity(like: np.ndarray, n: int, start: int = 0, stop: int | None = None)
 def _signs(like: np.ndarray, n: int, draw: Callable[[int], np.ndarray]) -> np.ndarray:
     chips, batch, _ = like.shape
     return np.where(draw(batch * n) < 0, -1, 1).astype(like.dtype).reshape(chips, batch, n)
+
+
+def _flips(like: np.ndarray, n: int, draw: Callable[[int], np.ndarray], share: float) -> np.ndarray:
+    from statistics import NormalDist  # slow to import, and needed by some update schemes only
+
+    chips, batch, _ = like.shape
+    below = NormalDist().inv_cdf(share) if share < 1 else np.inf
+    return np.where(draw(batch * n) < below, -1, 1).astype(like.dtype).reshape(chips, batch, n)
 
 
 zeros = Source(
@@ -69,3 +77,5 @@ identity = Source(
 stop)`."""
 signs = Random("signs", _signs, shape=lambda like, n, draw: (*like[:2], n), work=each(add=1))
 """n wires of +1 or -1 with equal probability; a shift of a register with feedback each."""
+flips = Random("flips", _flips, shape=lambda like, n, draw, share: (*like[:2], n), work=each(add=1, compare=1))
+"""n wires of -1 with a probability, else +1: `flips(machine, name, n, probability)`; a random word is compared."""

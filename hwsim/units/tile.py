@@ -392,7 +392,24 @@ class TileArray(Weights):
         if matrix.trainable.kept:
             super().pulse_outer(matrix, error, x, factor)
 
-    def _pulse_devices(self, matrix: Matrix, operation: Operation, operands: tuple[Signal, ...], factor: float) -> None:
+    def pulse_column(self, matrix: Matrix, change: Signal, place: Signal, factor: float) -> None:
+        """Give the devices of one column their trains at once.
+
+        Random trains come from the voltages on the lines; whole numbers of pulses come from the digital unit.
+        """
+        machine, pulses = self._machine, matrix.trainable.pulses
+        on_lines = machine.analog if pulses is not None and pulses.random else machine.digital
+        operands = on_lines(change), on_lines(place)
+        self._pulse_devices(matrix, moves.pulse_outer, operands, factor, 1 / matrix.shape[1])
+
+    def _pulse_devices(
+        self, matrix: Matrix, operation: Operation, operands: tuple[Signal, ...], factor: float, share: float = 1.0
+    ) -> None:
+        """Pulse devices at the end of the step.
+
+        Args:
+            share: of them that can get a pulse at all, which an estimate cannot see.
+        """
         machine, pulses = self._machine, matrix.trainable.pulses
         if pulses is not None and pulses.random and operation is moves.pulse_outer:
             change = self._met(matrix, operands, factor, pulses)
@@ -400,6 +417,8 @@ class TileArray(Weights):
             change = machine.numerics.change(summed(machine, matrix.shape, *operands), factor, pulses)
         machine.holdings.watch(matrix.trainable.master, change)
         counted, conductance = self._count(self.devices, change, pulses)
+        if not machine.numerics.exact:
+            counted, conductance = share * counted, share * conductance
         machine.devices.written += counted
         machine.measure(counted, conductance)
         size = (1 if pulses is None else pulses.most, *matrix.shape)

@@ -376,7 +376,7 @@ def test_estimates_and_the_footprint_follow(update: dict[str, Any], on: str) -> 
         ("in_situ", {"optimizer": {"name": "adamw", "rate": 0.1}}, "in_situ takes plain gradient descent"),
         ("in_situ", {"optimizer": {"name": "sgd", "rate": 0.1, "momentum": 0.9}}, "without momentum"),
         ("mixed_precision", {"optimizer": {"name": "adamw", "rate": 0.1}}, "mixed_precision takes plain"),
-        ("tiki_taka", {}, "tiki_taka"),
+        ("tiki_tak", {}, "tiki_tak"),
     ],
 )
 def test_options_that_do_not_go_together(update: str, training: dict[str, Any], text: str) -> None:

@@ -21,7 +21,7 @@ class Scheme(ABC):
 
     A scheme is made for each network that learns. It is asked, in this order: `check`, `place` before the network is
     made, `prepare` before gradients are allocated, `begin` at each batch, and `change` in the phase of each update, for
-    each parameter whose gradient is summed.
+    each parameter whose gradient is summed; then `finish`.
 
     Attributes:
         options: those of the scheme.
@@ -67,6 +67,9 @@ class Scheme(ABC):
     def losses(self, losses: int) -> int:
         """What summed gradients are divided by: by default the number of losses that they are of."""
         return losses
+
+    def finish(self, network: Network) -> None:
+        """Do, in phases of its own, what an update takes besides; summed gradients have changed parameters by now."""
 
     @abstractmethod
     def change(self, trainable: Trainable, gradient: Signal, rate: float, optimizer: Optimizer) -> None:
