@@ -26,7 +26,8 @@ from hwsim.config import hardware
 from hwsim.config.experiment import Experiment
 from hwsim.episode import Episode
 from hwsim.experiments.estimate import estimate
-from hwsim.machine import Matrix
+from hwsim.machine import Matrix, Pulses
+from hwsim.units import trains
 
 FLOAT32 = {"kind": "ideal", "name": "float32", "format": "float32"}
 REPEATED = 20
@@ -264,6 +265,56 @@ def estimates(size: Size) -> Iterator[Row]:
         yield Row(f"an estimate of fpe_anchored, {name}, against fpe", times[name] / times["fpe"], bound, "", detail)
 
 
+def pulses(size: Size) -> Iterator[Row]:
+    """(j) A pulsed update with random trains, per device and sequence, against a standard normal number."""
+    n, batch = max(size.matrices[:2]), size.vectors[0]
+    draws = np.random.default_rng(1)
+    x = draws.uniform(-1, 1, (1, batch, n)).astype(np.float32)
+    keys = np.array([[1, 2]], np.uint32), np.array([[3, 4]], np.uint32)
+    step, rate = 0.002, 0.01
+    work: dict[str, Callable[[], object]] = {
+        "trains": lambda: trains.met(x, x, -rate, Pulses(step, 31, True), keys, (0, 0, 0)),
+        "normal": lambda: draws.standard_normal((n, n)),
+    }
+    for sequences in (batch, 1):
+        work[f"update {sequences}"] = partial(_update(n, sequences), rate)
+    times, cells = seconds(work, size.repeats), n * n
+    normal = times["normal"] / cells
+    for name, sequences, bound in (
+        ("trains", batch, 0.1),
+        (f"update {batch}", batch, 0.4),
+        ("update 1", 1, None),
+    ):
+        each = times[name] / cells / sequences / (1 if name == "trains" else REPEATED)
+        what = "random trains and where they meet" if name == "trains" else "a pulsed update on reram_sb"
+        detail = f"{each * 1e9:.2f} ns; a normal number {normal * 1e9:.2f} ns"
+        yield Row(f"{what}, {n} × {n}, batch {sequences}, against a normal number", each / normal, bound, "", detail)
+
+
+def _update(n: int, batch: int) -> Callable[[float], None]:
+    """Outer products that a crossbar of devices with a law of pulses carries out, one after another."""
+    tiles = {"rows": n, "columns": n}
+    options = {"like": "ideal_crossbar", "name": "tile", "device": "reram_sb", "parts": {"tiles": tiles}}
+    stage = machines.build(hardware.machine(documents.Document("benchmark", options)), seed=1)
+    stage.pulsed = True
+    matrix = Matrix(stage, "layer 1 W", "readout", initial.normal(1, "layer 1 W", n, n))
+    for _ in stage.phase("programming"):
+        matrix.program()
+    stage.journal.close_batch(1)
+    matrix.trainable.pulsed = True
+    matrix.trainable.pulses = Pulses(matrix.unit.pulse_of(None, matrix), 31, True)
+    rate = matrix.unit.mapping.w_max  # so that it is the rate of x
+    x = np.random.default_rng(1).uniform(-1, 1, (batch, n)).astype(np.float32)
+    episode = Episode(np.repeat(x[:, None], REPEATED, 1), np.zeros(batch, int), classes=2)
+
+    def update(of_x: float) -> None:
+        with stage.showing(episode), stage.workspace():
+            for step in stage.forward_pass("updates"):
+                matrix.pulse_outer(step.input, step.input, -of_x * rate)
+
+    return update
+
+
 class MissingError(Exception):
     """Something is not measured, since what it needs is not there."""
 
@@ -278,6 +329,7 @@ MEASURES = {
     "g": misses,
     "h": rules,
     "i": estimates,
+    "j": pulses,
 }
 
 

@@ -198,12 +198,12 @@ class Devices:
         self.refresh()
         return self.weights
 
-    def _count_writes(self, counts: np.ndarray) -> None:
-        """Every pulse is a write."""
+    def _count_writes(self, counts: np.ndarray, side: Any = slice(None)) -> None:
+        """Every pulse is a write; of both devices of each weight, or of one of them."""
         self._programmed += int(counts.max(initial=0))
         if self._programmed >= np.iinfo(self.writes.dtype).max:  # from here on a count might not fit
             self.writes = self.writes.astype(np.uint64)
-        self.writes += counts.astype(self.writes.dtype)
+        self.writes[:, side] += counts.astype(self.writes.dtype)
 
     def wear_as(self, other: Devices) -> None:
         """Be written as often as the same devices elsewhere, and as dead."""

@@ -158,8 +158,7 @@ class PulsedDevices(Devices):
             g = np.maximum(mapping.zero + mapping.per_x * apparent, 0)
             self.conductance[chip, 0].reshape(-1)[reached] = g
             self._rewritten((chip, 0, counts[chip] != 0))
-        counts = np.abs(counts)
-        self._count_writes(np.stack([counts, np.zeros_like(counts)], 1))
+        self._count_writes(np.abs(counts), 0)
         self.refresh()
         return self.weights
 
