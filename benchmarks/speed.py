@@ -271,9 +271,10 @@ def pulses(size: Size) -> Iterator[Row]:
     draws = np.random.default_rng(1)
     x = draws.uniform(-1, 1, (1, batch, n)).astype(np.float32)
     keys = np.array([[1, 2]], np.uint32), np.array([[3, 4]], np.uint32)
+    largest = (np.abs(x).max(2),) * 2
     step, rate = 0.002, 0.01
     work: dict[str, Callable[[], object]] = {
-        "trains": lambda: trains.met(x, x, -rate, Pulses(step, 31, True), keys, (0, 0, 0)),
+        "trains": lambda: trains.met(x, x, -rate, Pulses(step, 31, True), largest, keys, (0, 0, 0)),
         "normal": lambda: draws.standard_normal((n, n)),
     }
     for sequences in (batch, 1):

@@ -51,6 +51,15 @@ total = Unary("sum", lambda v: v.sum(-1, keepdims=True), shape=one_wire, size=_v
 """The sum over wires."""
 largest = Unary("largest", lambda v: np.abs(v).max(-1, keepdims=True), shape=one_wire, size=_vectors, work=_largest)
 """The largest absolute value of all wires."""
+peak = Operation(
+    "peak",
+    lambda v: np.abs(v).max(-1),
+    shape=lambda v: v[:-1],
+    size=_vectors,
+    work=_largest,
+    circuit="compare",
+)
+"""The largest absolute value of all wires, found by comparators on the lines of a tile that is to be pulsed."""
 norm = Unary(
     "norm",
     lambda v, share: share * np.sqrt(np.square(v).sum(-1, keepdims=True)),

@@ -22,7 +22,7 @@ from hwsim.machine.parameters import NOTHING, Matrix
 from hwsim.machine.shapes import Shown, blank
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Register, Storage
-from hwsim.operations import Held, Operation, add, held, moves, quantise, unequal
+from hwsim.operations import Held, Operation, add, held, moves, peak, quantise, unequal
 from hwsim.operations.kernels import compiled
 from hwsim.operations.noise import NO_GAIN, Moment, PerChip, Source, perturb, perturb_each
 from hwsim.physics import DataSheet
@@ -410,9 +410,9 @@ class TileArray(Weights):
         Args:
             share: of them that can get a pulse at all, which an estimate cannot see.
         """
-        machine, pulses = self._machine, matrix.trainable.pulses
+        machine, pulses, known = self._machine, matrix.trainable.pulses, operands
         if pulses is not None and pulses.random and operation is moves.pulse_outer:
-            change = self._met(matrix, operands, factor, pulses)
+            change, known = self._met(operands, factor, pulses)
         else:
             change = machine.numerics.change(summed(machine, matrix.shape, *operands), factor, pulses)
         machine.holdings.watch(matrix.trainable.master, change)
@@ -422,7 +422,7 @@ class TileArray(Weights):
         machine.devices.written += counted
         machine.measure(counted, conductance)
         size = (1 if pulses is None else pulses.most, *matrix.shape)
-        head, reads = machine.analog_heads[operation, self.name], tuple(each._slot for each in operands)
+        head, reads = machine.analog_heads[operation, self.name], tuple(each._slot for each in known)
         machine.note(head, (0, 0, *size), reads, self._conductance.name)
         noise: tuple[Any, ...] = ()
         if isinstance(self.mapping, Referenced):
@@ -430,13 +430,30 @@ class TileArray(Weights):
             noise = tuple(map(machine.sequencer.moment, streams)), tuple(each.keys for each in streams)
         machine.holdings.change_later(partial(self._change_devices, matrix, change, noise))
 
-    def _met(self, matrix: Matrix, operands: tuple[Signal, ...], factor: float, pulses: Pulses) -> np.ndarray:
-        """What an outer product changes the weights by where its signals are trains of pulses on the lines."""
+    def _met(
+        self, operands: tuple[Signal, ...], factor: float, pulses: Pulses
+    ) -> tuple[np.ndarray, tuple[Signal, ...]]:
+        """What an outer product changes the weights by where its signals are trains of pulses on the lines.
+
+        Trains are chosen by the largest size of each signal, which comparators on its lines find.
+
+        Returns:
+            Changes, and the signals with their largest sizes.
+        """
         machine, streams = self._machine, self._streams[:2]
         moments = [machine.sequencer.moment(each) for each in streams]
-        values, keys = map(machine.see, operands), tuple(each.keys for each in streams)
-        met: np.ndarray = machine.numerics.run(trains.MEET)(*values, factor, pulses, keys, moments[0])
-        return met
+        peaks = [self._peak(x, side) for x, side in zip(operands, ("rows", "columns"), strict=True)]
+        values, largest = map(machine.see, operands), tuple(machine.see(each) for each in peaks)
+        keys = tuple(each.keys for each in streams)
+        met: np.ndarray = machine.numerics.run(trains.MEET)(*values, factor, pulses, largest, keys, moments[0])
+        return met, (*operands, *peaks)
+
+    def _peak(self, x: Signal, side: str) -> Signal:
+        """The largest size of a signal on the lines of one side."""
+        machine = self._machine
+        value = machine.compute(machine.functions[peak], (x,))
+        head = machine.analog_heads[peak, f"{self.name}, {side}"]
+        return machine.emit_analog(head, value, (x._slot,), x._full_scale, x._value.shape[2:])
 
     def _change_devices(self, matrix: Matrix, change: np.ndarray, noise: tuple[Any, ...]) -> None:
         """Let pulses reach the devices."""

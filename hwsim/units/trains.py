@@ -8,7 +8,7 @@ pulses is binomial, of L slots with p = A B |x| |d|, and
 
 for a learning rate η and a step ε. Devices on one line share its train, so their pulses are not independent. (Gokmen
 and Vlasov, Front. Neurosci. 10:333, 2016. L, A and B are chosen for the largest signals of a sequence, as in aihwkit,
-Rasch et al., AICAS 2021. Finding these takes neither energy nor time here.)
+Rasch et al., AICAS 2021. Comparators on the lines find these: see `TileArray`.)
 """
 
 from __future__ import annotations
@@ -133,6 +133,7 @@ def met(
     columns: np.ndarray,
     factor: float,
     pulses: Pulses,
+    largest: tuple[np.ndarray, np.ndarray],
     keys: tuple[np.ndarray, np.ndarray],
     moment: Moment,
 ) -> np.ndarray:
@@ -141,14 +142,15 @@ def met(
     Args:
         rows, columns: signals `(chips, batch, n)`; those that are no numbers have no pulses.
         factor: the learning rate, with the sign of the change.
+        largest: absolute values of signals, `(chips, batch)` each.
         keys: of the streams of rows and of columns, `(chips, 2)` each.
         moment: the point in both.
     """
     change = np.zeros((len(rows), rows.shape[2], columns.shape[2]))
     rows, columns = (np.ascontiguousarray(np.where(np.isfinite(each), each, 0)) for each in (rows, columns))
-    largest = np.abs(rows).max(2).astype(float), np.abs(columns).max(2).astype(float)
+    of_rows, of_columns = (np.where(np.isfinite(each), each, 0).astype(float) for each in largest)
     for chip in range(len(rows)):
-        of_each = zip(largest[0][chip], largest[1][chip], strict=True)
+        of_each = zip(of_rows[chip], of_columns[chip], strict=True)
         trains = [managed(abs(factor), pulses.step, row, column, pulses.most) for row, column in of_each]
         own = keys[0][chip % len(keys[0])], keys[1][chip % len(keys[1])]
         change[chip] = meetings(rows[chip], columns[chip], factor, trains, own, moment)

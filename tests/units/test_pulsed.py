@@ -224,6 +224,22 @@ def test_in_situ_moves_weights_by_the_gradient_in_the_mean() -> None:
     assert (np.abs(found.mean(0) - wanted) <= 5 * spread + 0.02 * np.abs(wanted).max()).all()
 
 
+def test_comparators_find_the_largest_signals_that_trains_are_chosen_by() -> None:
+    """One for each line but the first, in 10 ns, before pulses begin; numbers of pulses are those of these sizes."""
+    made = taught(crossbar(), {"name": "in_situ"})
+    prices, traces = made.machine.prices(), made.machine.journal.traces
+    found = {record.unit: (record, trace) for trace in traces for record in trace if record.kind == "peak"}
+    sizes = {"W": (4, 4), "U": (4, 2), "V1": (3, 4)}
+    assert set(found) == {f"layer 1 {name} tiles, {side}" for name in sizes for side in ("rows", "columns")}
+    for name, lines in sizes.items():
+        for side, n in zip(("rows", "columns"), lines, strict=True):
+            record, trace = found[f"layer 1 {name} tiles, {side}"]
+            assert sum(each.energy for each in prices.charges(record)) == close((n - 1) * 0.0417e-12)
+            assert prices.occupied(record).duration == 10_000  # picoseconds
+            (pulses,) = (each for each in trace if each.writes == f"layer 1 {name} devices")
+            assert record.writes in pulses.reads
+
+
 # ---- what is refused -----------------------------------------------------------------------------------------
 
 
