@@ -61,6 +61,7 @@ from hwsim.operations.reductions import (
     total,
 )
 from hwsim.operations.sources import (
+    dithered,
     flips,
     identity,
     ones,
@@ -104,6 +105,7 @@ __all__ = [
     "cos",
     "disperse",
     "disperse_modes",
+    "dithered",
     "divide",
     "exp",
     "fire",

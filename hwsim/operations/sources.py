@@ -35,6 +35,15 @@ class Random(Operation):
         return machine.make(self, width, machine.sequencer.draws(name), *constants)
 
 
+class Dither(Operation):
+    """An operation on a signal that draws from a stream besides: `dithered(x, name, step)`."""
+
+    __slots__ = ()
+
+    def __call__(self, x: Any, name: str, *constants: Any) -> Any:
+        return x._machine.carry_out(self, x, x._machine.sequencer.draws(name), *constants)
+
+
 def _identity(like: np.ndarray, n: int, start: int = 0, stop: int | None = None) -> np.ndarray:
     rows = np.eye(n, dtype=like.dtype)[start:stop]
     return np.broadcast_to(rows, (*like.shape[:2], *rows.shape)).copy()
@@ -51,6 +60,14 @@ def _flips(like: np.ndarray, n: int, draw: Callable[[int], np.ndarray], share: f
     chips, batch, _ = like.shape
     below = NormalDist().inv_cdf(share) if share < 1 else np.inf
     return np.where(draw(batch * n) < below, -1, 1).astype(like.dtype).reshape(chips, batch, n)
+
+
+def _dithered(v: np.ndarray, draw: Callable[[int], np.ndarray], step: float) -> np.ndarray:
+    from scipy.special import ndtr  # slow to import, and needed by some update schemes only
+
+    words = ndtr(draw(v[0].size)).reshape(v.shape)
+    whole: np.ndarray = (np.floor(v / step + words) * step).astype(v.dtype)
+    return whole
 
 
 zeros = Source(
@@ -77,5 +94,9 @@ identity = Source(
 stop)`."""
 signs = Random("signs", _signs, shape=lambda like, n, draw: (*like[:2], n), work=each(add=1))
 """n wires of +1 or -1 with equal probability; a shift of a register with feedback each."""
+dithered = Dither("dither", _dithered, shape=lambda v, *_: v, work=each(multiply=2, add=2))
+"""Whole steps, whose mean is x: `x` over the step is rounded up or down by chance, as a random word says.
+
+`dithered(x, name, step)` has them as their number times the step; draws are named as for `signs`."""
 flips = Random("flips", _flips, shape=lambda like, n, draw, share: (*like[:2], n), work=each(add=1, compare=1))
 """n wires of -1 with a probability, else +1: `flips(machine, name, n, probability)`; a random word is compared."""

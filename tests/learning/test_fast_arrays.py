@@ -436,6 +436,8 @@ def test_a_fast_array_changes_no_other_draw() -> None:
             assert np.array_equal(devices[name].conductance, array.conductance)
             assert all(map(np.array_equal, devices[name].responses[0], array.responses[0]))
             fast = devices[f"{name} fast"]
+            assert (fast.writes == 1).all()
+            assert np.abs(fast.weights).max() < 0.2  # programming errors of 0.35 uS, 1 is 15 uS
             assert not np.array_equal(fast.responses[0].up, array.responses[0].up)
 
 
@@ -463,11 +465,13 @@ def test_nothing_depends_on_how_the_steps_are_carried_out(scheme: str) -> None:
 
 # ---- with which rules, and what is refused --------------------------------------------------------------------------
 
+NUMBERS = [{"name": "eprop", "feedback": "random"}, "rtrl"]
+"""Rules that add a number for each weight."""
 RULES = ["one_step", "spatial", {"name": "tbptt", "k": 3}, {"name": "fpe_lagged", "lag": 3, "every": 1}, "fpe"]
 
 
-@pytest.mark.parametrize("learns", RULES, ids=str)
-def test_rules_that_end_in_outer_products_learn(learns: Any) -> None:
+@pytest.mark.parametrize("learns", [*RULES, *NUMBERS], ids=str)
+def test_rules_learn(learns: Any) -> None:
     """`fpe` on an LRU too, which needs weights to be constant until its passes are over: they are."""
     network = {"layers": [{"cell": {"name": "lru", "modes": 3}}]} if learns == "fpe" else TANH
     found = learner(SCHEMES["v2"], learns=learns, network=network, rate=0.5)
@@ -481,6 +485,28 @@ def test_rules_that_end_in_outer_products_learn(learns: Any) -> None:
     rehearsed(experiment(SCHEMES["v2"], learning=asked, network=network))
 
 
+def test_numbers_of_each_weight_are_pulsed_in_the_mean() -> None:
+    """A of 400 chips beside -fast_rate times the gradient, which is far below a pulse; to five standard errors."""
+    on, rate = crossbar("ideal_crossbar", EXACT, **QUIET), 2e-3
+    exact_one = learner({"name": "accumulate"}, "ideal", learns="rtrl")
+    with exact_one.made.machine.showing(one()):
+        exact_one.rule.gradients(exact_one.made)
+    found = learner({"name": "tiki_taka_v2", "fast_rate": rate}, on, learns="rtrl", chips=400)
+    found.learn(one())
+    for name in ("W", "U"):
+        wanted = -rate * exact_one.held(f"{name} gradient")[0]
+        x = found.devices[f"layer 1 {name} fast"].state
+        spread = np.maximum(x.std(0), np.sqrt(0.002 * np.abs(wanted))) / np.sqrt(400)
+        assert 5 * np.median(spread) < np.abs(wanted).max() < 0.002
+        assert (np.abs(x.mean(0) - wanted) <= 5 * spread + 0.02 * np.abs(wanted)).all()
+
+
+@pytest.mark.parametrize("scheme", ["chopped", "agad"])
+def test_choppers_need_lines(scheme: str) -> None:
+    with pytest.raises(CapabilityError, match="choppers turn the signals of lines"):
+        rehearsed(experiment(SCHEMES[scheme], learning={"name": "rtrl"}))
+
+
 def rehearsed(asked: Any) -> None:
     (options,) = asked.systems().values()
     rehearse(asked, "substrate", options, *tasks.outline(asked.task))
@@ -492,7 +518,6 @@ def rehearsed(asked: Any) -> None:
         ({"machine": "digital_45nm"}, "keeps gradients in devices that answer to pulses, and this machine has none"),
         ({"machine": "pcm_crossbar"}, "has no `update`; take one that has, such as `device: reram_sb`"),
         ({"training": {"batch": 4}}, r"set training\.batch to 1"),
-        ({"learning": {"name": "rtrl"}}, "adds a number for each weight, and a fast array takes outer products"),
         ({"machine": {"like": "pcm_crossbar_in_the_loop", "device": "reram_sb"}}, "the host would keep weights"),
         ({"network": SPARSE}, "layer 1 W is sparse"),
         ({"learning": {"name": "fptt", "tested_at": "weights"}}, "tiki_taka has changed the weights already"),

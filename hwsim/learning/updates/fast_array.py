@@ -40,7 +40,7 @@ from hwsim.learning.updates.scheme import Rate, Scheme, plain, refuse, size_of_p
 from hwsim.machine import Machine, Matrix, Register, Ring, Signal, Trainable
 from hwsim.machine.sparse import SparseMatrix
 from hwsim.networks import Network
-from hwsim.operations import join, take, total
+from hwsim.operations import dithered, join, take, total
 from hwsim.records import UPDATE
 
 
@@ -105,16 +105,15 @@ class Fast:
         return Ring(machine, f"{self.name} {what}", OPTIMIZER, zeros, shared=True)
 
     def add(self, signal: Signal) -> None:
-        """Refuse a number for each weight.
+        """Change A by -rate times a number for each weight, in whole pulses that the digital unit counts.
 
-        Raises:
-            CapabilityError: always; trains on lines make outer products.
+        No lines make these. Each device gets a train of its own, row after row; what is left of a pulse is one or none
+        by chance, so that the mean is right.
         """
-        raise CapabilityError(
-            f"{self.name}: the rule adds a number for each weight, and a fast array takes outer products, which trains "
-            "on its lines make; take a rule that ends in outer products, such as one_step, or training.update: {name: "
-            "mixed_precision}"
-        )
+        pulses = self.array.trainable.pulses
+        assert pulses is not None
+        wanted = -self.rate * self.machine.digital(signal)
+        self.array.pulse(dithered(wanted, f"{self.name} fast, parts of pulses", pulses.step), 1.0)
 
     def add_outer(self, error: Signal, signal: Signal) -> None:
         """Change A by -rate times an outer product."""
@@ -143,6 +142,17 @@ class Chopped(Fast):
     def __init__(self, trainable: Trainable) -> None:
         super().__init__(trainable)
         self.signs = self.bits("choppers", (1.0,))
+
+    def add(self, signal: Signal) -> None:
+        """Refuse a number for each weight.
+
+        Raises:
+            CapabilityError: always; choppers are on lines.
+        """
+        raise CapabilityError(
+            f"{self.name}: the rule adds a number for each weight, and choppers turn the signals of lines; take a rule "
+            "that ends in outer products, such as one_step, or training.update: {name: tiki_taka_v2} without `chop`"
+        )
 
     def add_outer(self, error: Signal, signal: Signal) -> None:
         super().add_outer(error, signal * self.signs.load())
