@@ -71,7 +71,7 @@ def take_over(network: Network, ended: Network) -> None:
     """Have a network hold what another one holds, which is the same on a machine of the same kind."""
     machine, other = network.machine, ended.machine
     devices = [array.devices.conductance for array in machine.devices.values()]
-    devices += [array.devices.state for array in machine.devices.values() if hasattr(array.devices, "state")]
+    devices += [array.devices.state for array in machine.devices.values() if array.whole]
     for name, storage in machine.holdings.storages.items():
         old = other.holdings.storages.get(name)
         if old is not None and old.shared and old.value.shape == storage.value.shape:

@@ -206,6 +206,11 @@ class Matrix:
         with self.machine.part(purpose=WEIGHT_WRITE):
             self.unit.pulse_outer(self, error, x, factor)
 
+    def chopped(self, x: Signal, signs: Register) -> Signal:
+        """The signal on the columns of a matrix on devices, with the signs that a register of bits says."""
+        signal: Signal = self.unit.chopped(x, signs)
+        return signal
+
     def pulse_column(self, change: Signal, place: Signal, factor: float) -> None:
         """At the end of the step: change the column that a one-hot signal names by `factor` times a vector.
 

@@ -70,6 +70,7 @@ from hwsim.operations.sources import (
 )
 from hwsim.operations.wiring import (
     Places,
+    chop,
     disperse,
     disperse_modes,
     flat,
@@ -99,6 +100,7 @@ __all__ = [
     "add",
     "at_least",
     "at_most",
+    "chop",
     "collect",
     "complex_product",
     "conjugate_product",

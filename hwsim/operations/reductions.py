@@ -53,8 +53,8 @@ largest = Unary("largest", lambda v: np.abs(v).max(-1, keepdims=True), shape=one
 """The largest absolute value of all wires."""
 peak = Operation(
     "peak",
-    lambda v: np.abs(v).max(-1),
-    shape=lambda v: v[:-1],
+    lambda v: np.abs(v).max(-1, keepdims=True),
+    shape=one_wire,
     size=_vectors,
     work=_largest,
     circuit="compare",

@@ -134,6 +134,8 @@ def _patched_along(node: Node, position: int, change: Any) -> Any:
 
 wire = Operation("wire", lambda v: v, wiring=True)
 """A second result of an operation, on wires of its own."""
+chop = Operation("chop", lambda v, signs: np.where(signs < 0, -v, v), shape=lambda v, signs: v, wiring=True)
+"""A signal whose differential pairs are swapped where a bit says so, the same ones for every sequence."""
 interleave = Operation("interleave", _interleave, kind="wire", shape=lambda v, w: (*v[:-1], 2 * v[-1]), wiring=True)
 """The wires of a complex signal, from those of its real and its imaginary part."""
 join = Operation(

@@ -22,7 +22,7 @@ from hwsim.machine.parameters import NOTHING, Matrix
 from hwsim.machine.shapes import Shown, blank
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Register, Storage
-from hwsim.operations import Held, Operation, add, held, moves, peak, quantise, unequal
+from hwsim.operations import Held, Operation, add, chop, held, moves, peak, quantise, unequal
 from hwsim.operations.kernels import compiled
 from hwsim.operations.noise import NO_GAIN, Moment, PerChip, Source, perturb, perturb_each
 from hwsim.physics import DataSheet
@@ -392,6 +392,14 @@ class TileArray(Weights):
         if matrix.trainable.kept:
             super().pulse_outer(matrix, error, x, factor)
 
+    def chopped(self, x: Signal, signs: Register) -> Signal:
+        """A signal behind the choppers of the drivers, which swap the two lines of a pair where a bit says so."""
+        machine = self._machine
+        x, bits = machine.analog(x), signs.load()
+        value = machine.compute(machine.functions[chop], (x, bits))
+        head = machine.analog_heads[chop, f"{self.name}, choppers"]
+        return machine.emit_analog(head, value, (x._slot, bits._slot), x._full_scale)
+
     def pulse_column(self, matrix: Matrix, change: Signal, place: Signal, factor: float) -> None:
         """Give the devices of one column their trains at once.
 
@@ -443,7 +451,7 @@ class TileArray(Weights):
         machine, streams = self._machine, self._streams[:2]
         moments = [machine.sequencer.moment(each) for each in streams]
         peaks = [self._peak(x, side) for x, side in zip(operands, ("rows", "columns"), strict=True)]
-        values, largest = map(machine.see, operands), tuple(machine.see(each) for each in peaks)
+        values, largest = map(machine.see, operands), tuple(machine.see(each)[..., 0] for each in peaks)
         keys = tuple(each.keys for each in streams)
         met: np.ndarray = machine.numerics.run(trains.MEET)(*values, factor, pulses, largest, keys, moments[0])
         return met, (*operands, *peaks)
@@ -453,7 +461,7 @@ class TileArray(Weights):
         machine = self._machine
         value = machine.compute(machine.functions[peak], (x,))
         head = machine.analog_heads[peak, f"{self.name}, {side}"]
-        return machine.emit_analog(head, value, (x._slot,), x._full_scale, x._value.shape[2:])
+        return machine.emit_analog(head, value, (x._slot,), 0.0, x._value.shape[2:])  # no converter ever meets it
 
     def _change_devices(self, matrix: Matrix, change: np.ndarray, noise: tuple[Any, ...]) -> None:
         """Let pulses reach the devices."""

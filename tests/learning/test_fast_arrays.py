@@ -20,7 +20,9 @@ from hwsim.episode import Episode
 from hwsim.errors import CapabilityError, ConfigError
 from hwsim.experiments.estimate import estimate
 from hwsim.experiments.footprint import footprint
+from hwsim.experiments.ranging import calibrate
 from hwsim.experiments.rehearsal import rehearse
+from hwsim.experiments.repair import take_over
 from hwsim.experiments.run import run
 from hwsim.learning import Rule, optimizers, updates
 from hwsim.learning.update import Options, Update
@@ -461,6 +463,31 @@ def test_nothing_depends_on_how_the_steps_are_carried_out(scheme: str) -> None:
             way.learn(one(seed), routine=number == 0)
     for name, array in ways[0].devices.items():
         assert all(array.weights.tobytes() == other.devices[name].weights.tobytes() for other in ways[1:])
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_calibration_changes_nothing_that_was_learned(scheme: str) -> None:
+    """It shows several sequences side by side, which get the signs of choppers all alike."""
+    found = learner(SCHEMES[scheme], {**crossbar(), "parts": {"ranges": "auto"}}, rate=1.0)
+    for seed in range(3):
+        found.learn(one(seed))
+    kept = {name: storage.saved.copy() for name, storage in found.made.machine.storages.items() if "scale" not in name}
+    calibrate(found.made, found.rule, random_episode(2, batch=4, steps=7))
+    for name, value in kept.items():
+        assert found.made.machine.storages[name].saved.tobytes() == value.tobytes(), name
+    found.learn(one(4))
+    assert found.held("W fast devices").tobytes() != kept["layer 1 W fast devices"].tobytes()
+
+
+def test_a_repair_goes_on_from_the_states_of_devices() -> None:
+    ended, fresh = (learner(SCHEMES["agad"], rate=1.0) for _ in range(2))
+    for seed in range(6):
+        ended.learn(one(seed))
+    take_over(fresh.made, ended.made)
+    for name, array in ended.devices.items():
+        assert np.array_equal(fresh.devices[name].state, array.state), name
+        assert np.array_equal(fresh.devices[name].weights, array.weights), name
+    assert fresh.held("W mean").tobytes() == ended.held("W mean").tobytes()
 
 
 # ---- with which rules, and what is refused --------------------------------------------------------------------------

@@ -20,6 +20,7 @@ of C, and registers. What is simplified on purpose:
 - Networks do not see A (γ = 0 in the paper), and A is never reset.
 - Biases, gains, and what a cell computes its coefficients from are digital: their gradients are summed, and change them
   by the same rate.
+- A column is chosen by a one-hot vector from the chip's own converters, on whose levels 1 is then read and pulsed.
 - The unit of A is half of the window of its devices: its weights are from -1 to 1 where x = 0 is in the middle.
 """
 
@@ -130,7 +131,7 @@ class Fast:
 
 
 class Chopped(Fast):
-    """A fast array behind choppers: a sign for each column, by which its line is multiplied before pulses are made.
+    """A fast array behind choppers, which swap the two lines of a column where its sign is -1, before pulses are made.
 
     What is read then has to be multiplied by the same sign. Now and then the sign of a column is turned over, so that
     the gradient changes its sign in A, and what A adds by itself does not. (Rasch et al., Nat. Commun. 15, 2024.)
@@ -155,7 +156,7 @@ class Chopped(Fast):
         )
 
     def add_outer(self, error: Signal, signal: Signal) -> None:
-        super().add_outer(error, signal * self.signs.load())
+        super().add_outer(error, self.array.chopped(signal, self.signs))
 
     def sign(self, place: Signal) -> Signal:
         """The sign of the column at the head, on one wire."""
