@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from conftest import SPARSE, close, machine_options, random_episode, rule
+from conftest import close, machine_options, random_episode, rule
 from scipy.special import ndtr
 
 from hwsim import machines, networks, tasks
@@ -546,7 +546,6 @@ def rehearsed(asked: Any) -> None:
         ({"machine": "pcm_crossbar"}, "has no `update`; take one that has, such as `device: reram_sb`"),
         ({"training": {"batch": 4}}, r"set training\.batch to 1"),
         ({"machine": {"like": "pcm_crossbar_in_the_loop", "device": "reram_sb"}}, "the host would keep weights"),
-        ({"network": SPARSE}, "layer 1 W is sparse"),
         ({"learning": {"name": "fptt", "tested_at": "weights"}}, "tiki_taka has changed the weights already"),
     ],
 )

@@ -39,7 +39,6 @@ from hwsim.learning.optimizers import Optimizer
 from hwsim.learning.updates.in_situ import LONGEST
 from hwsim.learning.updates.scheme import Rate, Scheme, plain, refuse, size_of_pulses
 from hwsim.machine import Machine, Matrix, Register, Ring, Signal, Trainable
-from hwsim.machine.sparse import SparseMatrix
 from hwsim.networks import Network
 from hwsim.operations import dithered, join, take, total
 from hwsim.records import UPDATE
@@ -211,10 +210,6 @@ class Transfer(Scheme):
 
     def prepare(self, network: Network) -> None:
         for trainable in network.trainables:
-            if isinstance(trainable.holder, SparseMatrix):
-                raise CapabilityError(
-                    f"{trainable.name} is sparse, and {self.options.name} changes dense matrices; leave out fan_in"
-                )
             if isinstance(trainable.holder, Matrix):
                 self._prepare(trainable, trainable.holder)
                 fast = trainable.gradient = self.fast[trainable.name] = self.sink(trainable)
