@@ -362,20 +362,25 @@ def test_the_memory_of_each_scheme(scheme: str, buffers: int, bits: int) -> None
     assert of_bits == buffers * MATRIX * 32 + bits * COLUMNS
 
 
-def test_a_move_takes_one_column_of_a_buffer() -> None:
-    """What is read from and written to H in an update: the rows of one column, twice."""
-    found = learner(SCHEMES["v2"])
+@pytest.mark.parametrize(
+    ("scheme", "buffers"),
+    [("v1", []), ("v2", ["H"]), ("chopped", ["H"]), ("agad", ["H", "mean", "past mean"])],
+)
+def test_a_move_takes_one_column_of_each_buffer(scheme: str, buffers: list[str]) -> None:
+    """What is read from and written to buffers in an update: the rows of one column of each matrix, once each."""
+    found = learner(SCHEMES[scheme])
     machine = found.made.machine
     machine.journal.collect()
     found.learn(one())
-    moved = Counter[str]()
+    moved, names = Counter[str](), [f"layer 1 {name} {what}" for name in ("W", "U", "V1") for what in buffers]
     for (_, trace), times in machine.journal.totals.in_sweeps().items():
         for record in machine.journal.traces[trace]:
-            if record.kind == "store" and record.writes.endswith(" H"):
-                moved["store"] += times * record.size[-1]
-            if record.kind == "load" and any(isinstance(each, str) and each.endswith(" H") for each in record.reads):
-                moved["load"] += times * record.size[-1]
-    assert moved == {"load": 4 + 4 + 3, "store": 4 + 4 + 3}
+            touched = record.writes if record.kind == "store" else record.reads[0] if record.kind == "load" else None
+            if touched in names:
+                assert record.format == "float32"
+                moved[f"{record.kind} {touched}"] += times * record.size[-1]
+    rows = {"W": 4, "U": 4, "V1": 3}
+    assert moved == {f"{way} {name}": rows[name.split()[2]] for way in ("load", "store") for name in names}
 
 
 def experiment(update: dict[str, Any], **changes: Any) -> Any:

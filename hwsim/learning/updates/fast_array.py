@@ -52,8 +52,8 @@ class Moved(BaseModel, extra="forbid"):
         Field(
             gt=0,
             allow_inf_nan=False,
-            description="learning rate of the fast array, whose largest weight is about 1; by default that of the "
-            "optimizer, at the start of training",
+            description="learning rate of the fast array, whose largest weight is about 1, the same in all training; "
+            "by default that of the weights",
         ),
     ] = None
     columns: Annotated[
