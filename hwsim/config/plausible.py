@@ -591,6 +591,8 @@ UNBOUNDED: dict[type[BaseModel], dict[str, str]] = {
         "programming.error.scale": "the error that it makes is looked at as a whole",
         "programming.error.valid.*": "where the law was measured",
         "read_noise.valid.*": "where the law was measured",
+        "read_noise.bandwidth": "of the circuit that reads, from slow to fast",
+        "read_noise.temperature": "a choice of where it is used",
         "drift.mean": "an exponent, without a unit to be wrong",
         "drift.deviation": "an exponent, without a unit to be wrong",
         "faults.*": "shares from 0 to 1, or it is an error",

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from hwsim.physics.law import Assumed, Law, Measured, Source
 from hwsim.physics.saturating import Saturating
+from hwsim.physics.thermal import Thermal
 from hwsim.quantities import ConductanceSpread, Constant, Time
 
 _TOO_EARLY = "age must be at least read_time, or the law has no value"
@@ -134,5 +135,5 @@ _MICRO = 1e-6
 """A microsiemens: the conductance that the fit of `Logarithmic` is relative to."""
 
 
-ReadNoise = Annotated[Flicker | Relative | Additive | Saturating | Logarithmic, Field(discriminator="law")]
+ReadNoise = Annotated[Flicker | Relative | Additive | Saturating | Logarithmic | Thermal, Field(discriminator="law")]
 """The laws that a data sheet may have."""

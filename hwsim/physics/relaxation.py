@@ -12,7 +12,7 @@ from hwsim.quantities import ConductanceError, ConductanceSpread, Time
 
 
 class Relaxation(BaseModel, extra="forbid"):
-    """g(t) = g₀ + shift ln(t / t₁) + (spread + growth ln(t / t₁)) ξ, within the range of the device, t after a write.
+    """g(t) = g₀ + shift ln(t / t₁) + (spread + growth ln(t / t₁)) ξ, within the device's range, t after programming.
 
     ξ is a standard normal number of each device, the same at all times. What was measured begins at t₁; before it the
     spread is that of t₁. It does not depend on the conductance.
