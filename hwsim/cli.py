@@ -359,6 +359,61 @@ def limits(
 
 
 @app.command()
+def verdict(
+    device: Annotated[
+        Path, typer.Argument(metavar="DEVICE", help="A data sheet in YAML, or the name of a shipped one.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the results; verdicts/NAME by default. A verdict in it goes on."),
+    ] = None,
+    size: Annotated[
+        str, typer.Option("--size", help="small: one task and one forward rule, in minutes; large: several, in hours.")
+    ] = "small",
+    age: Annotated[str, typer.Option("--age", help="Age of the devices at which drift is asked about.")] = "1 day",
+    allowed: Annotated[
+        float,
+        typer.Option(
+            "--allowed", help="What a property that is good enough may lose, of a cosine or an accuracy of 1."
+        ),
+    ] = 0.02,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes of a large verdict; by default one per core.")
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")] = False,
+) -> None:
+    """Say whether a device is good enough to learn with, what limits it, and what each property would have to be."""
+    with loading():
+        from hwsim import quantities
+        from hwsim.experiments import verdict as experiments
+        from hwsim.reports import html
+        from hwsim.reports import limits as limits_report
+        from hwsim.reports import verdict as report
+        from hwsim.results import verdict as folders
+
+    try:
+        seconds = quantities.parse(age, "second", "1 day")
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--age") from None
+    if not 0 < seconds < math.inf:
+        raise typer.BadParameter(f"{age} is no age of a device; such as 1 day", param_hint="--age")
+    plan = experiments.plan(device, size, seconds, allowed)
+    folder = folders.place(out, plan.sheet.name, plan.size.name)
+    if not quiet:
+        Terminal(stderr=True).print(plan.outline, highlight=False)
+    _when_stopped[:] = [lambda: f"stopped; whole parts are kept in {folder}; run the same command again to go on"]
+    with _reporting(quiet) as progress:
+        found = experiments.carry_out(
+            plan, folder, write_limits=limits_report.write, workers=workers, progress=progress
+        )
+    page = html.of_verdict(found)
+    if not quiet:
+        report.show(found, Terminal())
+    _put(page, folder / folders.PAGE, open_)
+
+
+@app.command()
 def fit(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Measurements of one device, tables in CSV.")],
     out: Annotated[Path | None, typer.Option("--out", help="The data sheet to write; it must not exist yet.")] = None,

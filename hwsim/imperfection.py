@@ -90,8 +90,8 @@ def found(machine: BaseModel) -> Iterator[Found]:
             name,
             declared.means,
             value,
-            None if absent else _with(machine, place, off),
-            None if absent or doubled is None or doubled == value else _with(machine, place, doubled),
+            None if absent else changed(machine, place, off),
+            None if absent or doubled is None or doubled == value else changed(machine, place, doubled),
             declared.side_by_side,
         )
 
@@ -116,10 +116,10 @@ def _declared(
             yield from _declared(value, (*place, name), names if part is None else (*names, part))
 
 
-def _with(model: Any, place: tuple[str, ...], value: Any) -> Any:
+def changed(model: Any, place: tuple[str, ...], value: Any) -> Any:
     """A model with another value at a place in it; not checked, since no file could describe some of these values."""
     if not place:
         return value
     name, *rest = place
-    changed = _with(getattr(model, name), tuple(rest), value)
-    return model.model_copy(update={name: changed})
+    inner = changed(getattr(model, name), tuple(rest), value)
+    return model.model_copy(update={name: inner})

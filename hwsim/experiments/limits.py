@@ -10,6 +10,7 @@ the data, the passes, the schedule and the draws. Others run on their own. Eithe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from hwsim.config.experiment import Experiment, GradientCheckOptions, Learner, T
 from hwsim.episode import Episode
 from hwsim.errors import ConfigError, HwsimError, MemoryEstimateError
 from hwsim.experiments import gradient_check
+from hwsim.experiments.evaluation import Score
 from hwsim.experiments.footprint import footprint
 from hwsim.experiments.gradient_check import Gradient
 from hwsim.experiments.one_thread import one_thread
@@ -91,19 +93,19 @@ def limits(
     for name, value in (("seeds", seeds), ("chips", chips), ("updates", updates)):
         if value is not None and value < 1:
             raise ConfigError(f"{name} ({value}): must be at least 1")
-    short = _shortened(asked, max(CHIPS, asked.chips) if chips is None else chips, updates)
+    short = shortened(asked, max(CHIPS, asked.chips) if chips is None else chips, updates)
     found = list(imperfection.found(short.machine))
     lineups = list(_lineups(short, found))
-    method = _method(short, seeds)
-    told = _Told(progress, seeds * sum(map(len, lineups)) * (method.gradients + (method.updates or 0)))
-    of_seeds = [_of_seed(short.model_copy(update={"seed": seed}), lineups, data, told) for seed in method.seeds]
+    how = method(short, seeds)
+    told = _Told(progress, seeds * sum(map(len, lineups)) * (how.gradients + (how.updates or 0)))
+    of_seeds = [_of_seed(short.model_copy(update={"seed": seed}), lineups, data, told) for seed in how.seeds]
     measured = {place: _over_seeds([one[place] for one in of_seeds]) for place in of_seeds[0]}
     base = measured["", ""]
     return Limits(
         asked.name,
         asked.learning.name,
         short.machine.name,
-        method,
+        how,
         base,
         [
             limit(
@@ -116,7 +118,7 @@ def limits(
     )
 
 
-def _shortened(asked: Experiment, chips: int, updates: int) -> Experiment:
+def shortened(asked: Experiment, chips: int, updates: int) -> Experiment:
     """The substrate alone, with a short training."""
     check, training = asked.gradient_check or GradientCheckOptions(), asked.training
     if training is not None:
@@ -125,7 +127,7 @@ def _shortened(asked: Experiment, chips: int, updates: int) -> Experiment:
     return asked.model_copy(update={**alone, "references": [], "chips": chips})
 
 
-def _method(short: Experiment, seeds: int) -> Method:
+def method(short: Experiment, seeds: int) -> Method:
     assert short.gradient_check is not None
     outline, training = tasks.outline(short.task), short.training
     sequences = min(short.gradient_check.sequences, outline.train.batch)
@@ -155,12 +157,21 @@ def _lineups(short: Experiment, found: Sequence[Found]) -> Iterator[list[Variant
         raise ConfigError(
             f"{short.name}: {short.machine.name} has no imperfections that are modelled; nothing limits it"
         )
-    alone = learning.build(short.learning).settles  # by the errors of the machine that it is on
-    alone |= not machines.kind_of(short.machine).is_analog
-    most = _fitting(short, 1 if alone else min(max(1, _SIDE_BY_SIDE // short.chips), len(together)))
+    most = most_side_by_side(short, len(together))
     for start in range(0, len(together), most):
         yield together[start : start + most]
     yield from ([variant] for variant in apart)
+
+
+def most_side_by_side(short: Experiment, wanted: int = _SIDE_BY_SIDE) -> int:
+    """How many machines can be simulated side by side, of so many that are wanted.
+
+    Raises:
+        MemoryEstimateError: not even one of them fits into the memory of this computer.
+    """
+    alone = learning.build(short.learning).settles  # by the errors of the machine that it is on
+    alone |= not machines.kind_of(short.machine).is_analog
+    return _fitting(short, 1 if alone else min(max(1, _SIDE_BY_SIDE // short.chips), wanted))
 
 
 def _fitting(short: Experiment, most: int) -> int:
@@ -219,12 +230,21 @@ class Lineup(System):
 
     Args:
         each: the options of each machine.
+        after: gradients are those after a wait of so many seconds.
+        compensated: whether outputs of each matrix are then multiplied by a factor; see `TileArray.wait`.
     """
 
     def __init__(
-        self, experiment: Experiment, name: str, options: Learner, dataset: Dataset, each: Sequence[Any]
+        self,
+        experiment: Experiment,
+        name: str,
+        options: Learner,
+        dataset: Dataset,
+        each: Sequence[Any],
+        after: float | None = None,
+        compensated: bool = False,
     ) -> None:
-        self._each, self._lost = each, set[int]()
+        self._each, self._lost, self._after, self._compensated = each, set[int](), after, compensated
         alone = options if len(each) > 1 else options.model_copy(update={"machine": each[0]})
         super().__init__(experiment, name, alone, dataset, {})
 
@@ -244,36 +264,40 @@ class Lineup(System):
         count, training = len(self._each), self.experiment.training
         try:
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                found = {COSINE.name: self._cosines(exact, holds, lambda done: told(count * done))}
+                found = {COSINE.name: self.cosines(exact, holds, lambda done: told(count * done))}
                 if training is not None:
-                    found[LOSS.name] = self._loss(training, holds, lambda done: told(count * (len(exact) + done)))
+                    score = self.trained(training, holds, lambda done: told(count * (len(exact) + done)))
+                    found[LOSS.name] = score.loss
         except HwsimError as error:
             raise type(error)(f"{self.name}: {error}") from None
         told(count * (len(exact) + self.updates), over=True)
         return [{name: values.reshape(count, -1)[number] for name, values in found.items()} for number in range(count)]
 
-    def _cosines(self, exact: ExactGradients, holds: Any, told: Callable[[int], None]) -> np.ndarray:
-        """The mean over gradients, for each chip; NaN if one of them has none."""
+    def cosines(self, exact: ExactGradients, holds: Any, told: Callable[[int], None]) -> np.ndarray:
+        """The mean over gradients, for each chip, one machine after another; NaN if one of them has none."""
         self._adopt(self._built(self.chips, holds, learns=True))
         rule, found = self.rule.at(0, self.updates), np.zeros(self.machine.chips)
         self._calibrate(rule, 0)
-        for done, (episode, target) in enumerate(exact, 1):
-            found += gradient_check.cosines(self.network, rule, target, episode)
-            told(done)
+        chip = self.machine.devices
+        with nullcontext() if self._after is None else chip.aged(self._after, self._compensated):
+            for done, (episode, target) in enumerate(exact, 1):
+                found += gradient_check.cosines(self.network, rule, target, episode)
+                told(done)
         self.machine.release()
         return found / len(exact)
 
-    def _loss(self, training: Training, holds: Any, told: Callable[[int], None]) -> np.ndarray:
-        """The test loss after training, for each chip; NaN if its learning diverged."""
+    def trained(self, training: Training, holds: Any, told: Callable[[int], None]) -> Score:
+        """The test after training; the loss and the accuracy of chips whose learning diverged are NaN."""
         scheme = self.experiment.scheme(self.options)
         assert scheme is not None
         self._adopt(self._built(self.chips, holds, learns=True, scheme=scheme))
         self._train(training, scheme, lambda what, done, total: told(done))
         self.machine.release()
-        assert self.outcome.score is not None
-        loss = self.outcome.score.loss.copy()
-        loss[sorted(self._lost)] = np.nan
-        return loss
+        score = self.outcome.score
+        assert score is not None
+        diverged = np.isin(np.arange(len(score.loss)), sorted(self._lost))
+        accuracy = None if score.accuracy is None else np.where(diverged, np.nan, score.accuracy)
+        return score._replace(loss=np.where(diverged, np.nan, score.loss), accuracy=accuracy)
 
     # ---- what differs from a system that runs alone ----------------------------------------------------------
 

@@ -13,8 +13,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import hwsim
+from hwsim import documents
 from hwsim.errors import OutputError, ResultsError
-from hwsim.reports import ageing, answers, efficiency, limits, reached, spiking, study_reached, tables, trials
+from hwsim.reports import (
+    ageing,
+    answers,
+    efficiency,
+    limits,
+    reached,
+    specification,
+    spiking,
+    study_reached,
+    tables,
+    trials,
+    verdict,
+)
 from hwsim.reports.comparison import ComparedRuns, differences, doubts, remarks
 from hwsim.reports.comparison import metrics as comparison_metrics
 from hwsim.reports.exponents import exponents
@@ -32,6 +45,7 @@ from hwsim.reports.figures.memory import memory
 from hwsim.reports.figures.purposes import purposes
 from hwsim.reports.figures.raster import raster
 from hwsim.reports.figures.recorded import spiking as fired
+from hwsim.reports.figures.specification import specification as specified
 from hwsim.reports.figures.timeline import timeline
 from hwsim.reports.reached import Question
 from hwsim.reports.tables import Table
@@ -39,6 +53,7 @@ from hwsim.results.limits_folder import FIGURE, VALUES, LimitsFolder
 from hwsim.results.run_folder import RunFolder
 from hwsim.results.study_folder import STUDY, StudyFolder
 from hwsim.results.summary import ConstantAnswer
+from hwsim.results.verdict import VerdictFolder
 from hwsim.results.whole import replace
 
 
@@ -207,6 +222,44 @@ def of_limits(found: LimitsFolder) -> str:
         sections=limits_sections(found),
         facts=[("made by", f"report by hwsim {hwsim.__version__}"), ("values", f"{VALUES} in the folder")],
         config=_text(found.path / "config.yaml"),
+    )
+
+
+def of_verdict(found: VerdictFolder) -> str:
+    """The report of a verdict on a device."""
+    asked, table = found.asked, verdict.beside(found)
+    learning = found.learning
+    learned = run_sections(learning)[:4] if isinstance(learning, RunFolder) else study_sections(learning)
+    needed = [
+        PageSection(
+            f"needed-{each.measure}",
+            f"What the device would have to be, by the {specification.SAID[each.measure]}",
+            tables=[Sheet(specification.table(each), note=" ".join(specification.sentences(each)))],
+            drawings=_drawn(specified(each)),
+            more=[Sheet(specification.meanings(each))],
+        )
+        for each in found.specifications
+    ]
+    return _page(
+        "a verdict on a device",
+        title=str(asked["device"]["name"]),
+        about=verdict.about(found),
+        warnings=verdict.warnings(found),
+        answers=verdict.said(found),
+        sections=[
+            *needed,
+            *limits_sections(found.limits),
+            PageSection("beside", "Beside shipped devices", tables=[Sheet(table, verdict.how(found))] if table else []),
+            *learned,
+        ],
+        facts=[
+            ("made by", f"hwsim {hwsim.__version__}"),
+            (
+                "folders",
+                "learning, beside, limits and specification have the values; `hwsim report` shows the first three",
+            ),
+        ],
+        config=documents.dump(asked),
     )
 
 

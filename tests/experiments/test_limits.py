@@ -71,7 +71,7 @@ KINDS = (
 def test_chips_side_by_side_are_those_that_stand_alone_to_the_last_bit(network: str) -> None:
     """Doubled, and off, beside the machine as it is: they share streams, and nothing else."""
     gru = {"layers": [{"cell": {"name": "gru", "units": 4}, "readout": {"hidden": [5]}}]}
-    short = experiments._shortened(small(**({} if network == "lru" else {"network": gru})), chips=2, updates=2)
+    short = experiments.shortened(small(**({} if network == "lru" else {"network": gru})), chips=2, updates=2)
     imperfections = {each.key: each for each in found(short.machine)}
     machines = [short.machine, *(imperfections[key].doubled for key in KINDS)]
     machines += [imperfections[key].off for key in KINDS[:6]]
@@ -86,7 +86,7 @@ def test_chips_side_by_side_are_those_that_stand_alone_to_the_last_bit(network: 
 
 
 def test_everything_that_says_it_can_stand_side_by_side_can() -> None:
-    short = experiments._shortened(small(), chips=1, updates=1)
+    short = experiments.shortened(small(), chips=1, updates=1)
     assert {each.key for each in found(short.machine) if each.side_by_side and each.present} >= set(KINDS)
     lineups = list(experiments._lineups(short, list(found(short.machine))))
     assert [len(lineup) > 1 for lineup in lineups] == [True] + [False] * (len(lineups) - 1)
@@ -131,7 +131,7 @@ def test_an_imperfection_that_does_nothing_makes_no_difference_at_all(measured: 
 def test_an_imperfection_that_is_zero_is_not_tried_and_would_make_no_difference(measured: Limits) -> None:
     assert "programming error" in measured.absent
     assert "programming error" not in {each.name for each in measured.limits}
-    short = experiments._shortened(small(), chips=1, updates=1)
+    short = experiments.shortened(small(), chips=1, updates=1)
     parts = short.machine.parts
     zero = parts.functions.add.model_copy(update={"gain_noise": 2 * parts.functions.add.gain_noise})
     same = short.machine.model_copy(
@@ -161,10 +161,10 @@ def test_fewer_machines_stand_side_by_side_where_memory_is_short(monkeypatch: py
         return SimpleNamespace(check=lambda: None)
 
     monkeypatch.setattr(experiments, "footprint", check)
-    short = experiments._shortened(small(), chips=2, updates=1)
+    short = experiments.shortened(small(), chips=2, updates=1)
     sizes = [len(lineup) for lineup in experiments._lineups(short, list(found(short.machine)))]
     assert 1 < max(sizes) <= 5
-    crowded = experiments._shortened(small(), chips=11, updates=1)
+    crowded = experiments.shortened(small(), chips=11, updates=1)
     with pytest.raises(MemoryEstimateError):
         list(experiments._lineups(crowded, list(found(crowded.machine))))
 

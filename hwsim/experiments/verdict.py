@@ -1,0 +1,339 @@
+"""A verdict on a device: is it good enough to learn with, what limits it, and what would it have to become?
+
+The device is put into the shipped crossbar machine and learns the quickstart's task. A small verdict is one task, one
+forward rule and few chips, and takes minutes; a large one is two tasks, several rules and seeds. Each part is written
+as a whole, and is not done again when the same command goes on after it was stopped.
+
+Devices with a law of pulses learn by pulses in the array, all others by programming; see `_learns`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import hwsim
+from hwsim import documents
+from hwsim.config import files, grid, hardware, settings
+from hwsim.config.experiment import Experiment
+from hwsim.documents import Document
+from hwsim.errors import ConfigError
+from hwsim.experiments import run as runs
+from hwsim.experiments.limits import UPDATES, limits
+from hwsim.experiments.properties import AGE
+from hwsim.experiments.specification import ALLOWED, specification
+from hwsim.experiments.study import study as studies
+from hwsim.physics import DataSheet
+from hwsim.results import verdict as folders
+from hwsim.results.study.store import StudyProgress
+from hwsim.results.verdict import DIGITAL, FORWARD, LOOP, VerdictFolder
+
+Progress = Callable[[str, str, int, int], None]
+"""Called with a part, its present task, and how much of it is done, of how much."""
+WriteLimits = Callable[[Any, Experiment, Path], None]
+
+
+class Size(NamedTuple):
+    """How much a verdict simulates.
+
+    Attributes:
+        name: what it is called.
+        base: the experiment that the device is put into.
+        settings: other values of some of its keys.
+        tasks: to learn, by name; several make a study.
+        rules: forward rules beside the first one.
+        chips, seeds: of the trainings.
+        beside: chips of each shipped device that is trained beside it; 0 for none.
+        most: trainings of single chips with devices, at most; None without a limit.
+        gradient_chips, gradient_seeds: that limits and thresholds are measured on.
+        updates: of the trainings that limits, and thresholds by accuracy, are measured after; None for gradients alone.
+    """
+
+    name: str
+    base: str = "quickstart"
+    settings: tuple[str, ...] = ()
+    tasks: tuple[tuple[str, dict[str, Any]], ...] = ()
+    rules: tuple[str, ...] = ()
+    chips: int = 4
+    seeds: int = 1
+    beside: int = 1
+    most: int | None = 20
+    gradient_chips: int = 2
+    gradient_seeds: int = 5
+    updates: int | None = None
+
+
+_ROWS, _PIXELS = {"name": "digits", "order": "rows"}, {"name": "digits", "order": "pixels"}
+SIZES = {
+    "small": Size("small"),
+    "large": Size(
+        "large",
+        tasks=(("digits by rows", _ROWS), ("digits by pixels", _PIXELS)),
+        rules=("rtrl", "one_step"),
+        chips=2,
+        seeds=5,
+        beside=2,
+        most=None,
+        gradient_chips=4,
+        gradient_seeds=6,
+        updates=120,
+    ),
+}
+"""The sizes that a verdict may have."""
+
+
+class Plan(NamedTuple):
+    """What a verdict simulates.
+
+    Attributes:
+        sheet: the data sheet.
+        size: how much.
+        learning: the experiment whose substrate has the device.
+        others: shipped devices that are trained beside it, and those that are left out.
+        age: at which drift is asked about, in seconds.
+        allowed: what may be lost by a property that is good enough.
+    """
+
+    sheet: DataSheet
+    size: Size
+    learning: Experiment
+    others: list[str]
+    left_out: list[str]
+    age: float
+    allowed: float
+
+    @property
+    def trainings(self) -> int:
+        """Trainings of single chips with devices in them: by the rules, in the loop, and of other devices."""
+        size = self.size
+        own = size.chips * size.seeds * (2 + len(size.rules)) * max(1, len(size.tasks))
+        return own + size.seeds * size.beside * (1 + len(self.others) if self.others else 0)
+
+    @property
+    def outline(self) -> str:
+        """What will be simulated, in a sentence."""
+        size, others = self.size, len(self.others)
+        beside = f", {_many(others, 'shipped device')} beside it" if others else ""
+        return (
+            f"{self.sheet.name}, {size.name}: {_many(max(1, len(size.tasks)), 'task')}, "
+            f"{_many(1 + len(size.rules), 'forward rule')}, {_many(size.seeds, 'seed')} of "
+            f"{_many(size.chips, 'chip')}{beside}; {_many(self.trainings, 'training')} of a chip with devices; limits "
+            f"and thresholds on {_many(size.gradient_seeds, 'seed')} of {_many(size.gradient_chips, 'chip')}"
+        )
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What determines the results."""
+        return {
+            "hwsim": hwsim.__version__,
+            "device": self.sheet.model_dump(mode="json"),
+            "size": self.size._asdict(),
+            "age_s": self.age,
+            "allowed": self.allowed,
+            "others": self.others,
+            "left_out": self.left_out,
+            "trainings": self.trainings,
+            "experiment": self.learning.resolved(),
+        }
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def plan(device: str | Path, size: str | Size = "small", age: float = AGE, allowed: float = ALLOWED) -> Plan:
+    """What a verdict on a device simulates.
+
+    Args:
+        device: a data sheet in YAML, or the name of a shipped one.
+        size: `small`, `large`, or a size of your own.
+        age: at which drift is asked about, in seconds.
+        allowed: what may be lost by a property that is good enough, of a cosine or of accuracy as a number.
+
+    Raises:
+        ConfigError: there is no such sheet or size, or a number is out of its range.
+    """
+    if isinstance(size, str) and size not in SIZES:
+        raise ConfigError(documents.unknown("size", size, list(SIZES)))
+    of = SIZES[size] if isinstance(size, str) else size
+    if not 0 < allowed < 1:
+        raise ConfigError(f"allowed ({allowed:g}): what may be lost is above 0 and below 1, such as 0.02")
+    path = files.path_of(device, "devices")
+    sheet = hardware.device(files.opened(Document("DEVICE", str(path)), "devices"))
+    learning = settings.load_with_settings(of.base, [*_learns(sheet, str(path.resolve())), *of.settings])
+    if sheet.update is not None:  # other rules do not change weights in place
+        of = of._replace(rules=())
+    learning = learning.model_copy(update={"name": sheet.name, "called": FORWARD, "chips": of.chips})
+    shipped = [name for name in files.names("devices") if _alike(name, sheet)] if of.beside else []
+    fitting = len(shipped)
+    if of.most is not None:
+        fitting = max(0, of.most - 2 * of.chips * of.seeds - of.beside) // of.beside if of.beside else 0
+    return Plan(sheet, of, learning, shipped[:fitting], shipped[fitting:], age, allowed)
+
+
+def _alike(name: str, sheet: DataSheet) -> bool:
+    """Whether a shipped device is another one that learns in the same way."""
+    other = hardware.device(files.opened(Document("DEVICE", name), "devices"))
+    return other.name != sheet.name and (other.update is None) == (sheet.update is None)
+
+
+def _learns(sheet: DataSheet, device: str) -> list[str]:
+    """Settings by which a device learns, beside BPTT on a digital machine and with the device in the loop."""
+    accumulate = "" if sheet.update is None else ", update: {name: accumulate}"
+    loop = f"{{like: pcm_crossbar_in_the_loop, device: '{device}'}}"
+    common = [
+        f"machine.device={device}",
+        f"references=[{{name: {DIGITAL}, learning: {{name: bptt}}, machine: digital_45nm{accumulate}}}, "
+        f"{{name: {LOOP}, learning: {{name: bptt}}, machine: {loop}{accumulate}}}]",
+    ]
+    return common if sheet.update is None else [*common, *IN_SITU]
+
+
+IN_SITU = [
+    "learning={name: one_step}",
+    "training.update={name: in_situ}",
+    "training.optimizer={name: sgd, rate: 0.003}",
+    "training.batch=1",
+    "training.clip=null",
+    "training.recurrent_factor=1",
+    "training.epochs=1",
+]
+"""How devices with a law of pulses learn: plain gradient descent by pulses in the array at every step."""
+
+
+def carry_out(
+    planned: Plan,
+    out: Path,
+    *,
+    write_limits: WriteLimits,
+    workers: int | None = None,
+    progress: Progress = lambda part, what, done, total: None,
+) -> VerdictFolder:
+    """Simulate what a verdict needs into a folder, or go on with one that was stopped.
+
+    Args:
+        planned: what is to be simulated.
+        out: a new folder, or that of the same verdict.
+        write_limits: writes what limits the machine into an empty folder.
+        workers: processes on this computer for studies, by default one per core.
+
+    Raises:
+        HwsimError: a rule cannot run on the machine, or the folder holds something else.
+    """
+    folders.begin(out, planned.asked)
+    _learning(planned, out, workers, progress)
+    gradients = planned.learning.model_copy(update={"references": [], "chips": planned.size.gradient_chips})
+    _limits(planned, gradients, out, write_limits, progress)
+    _specifications(planned, gradients, out, progress)
+    _beside(planned, out, workers, progress)
+    return folders.read(out)
+
+
+def _limits(planned: Plan, gradients: Experiment, out: Path, write: WriteLimits, progress: Progress) -> None:
+    size = planned.size
+    if size.updates is None:
+        gradients = gradients.model_copy(update={"training": None})
+
+    def made(folder: Path) -> None:
+        found = limits(
+            gradients,
+            seeds=size.gradient_seeds,
+            chips=size.gradient_chips,
+            updates=size.updates or UPDATES,
+            progress=lambda done, total: progress("limits", "one at a time", done, total),
+        )
+        write(found, gradients, folder)
+
+    folders.once(out, folders.LIMITS, made)
+
+
+def _specifications(planned: Plan, gradients: Experiment, out: Path, progress: Progress) -> None:
+    size = planned.size
+
+    def made(measure: Any, of: Callable[[Any], bool]) -> Callable[[Path], None]:
+        def write(folder: Path) -> None:
+            found = specification(
+                gradients,
+                measure=measure,
+                allowed=planned.allowed,
+                age=planned.age,
+                seeds=size.gradient_seeds,
+                chips=size.gradient_chips,
+                of=of,
+                updates=size.updates or UPDATES,
+                progress=lambda done, total: progress(f"thresholds, {measure}", "halving", done, total),
+            )
+            folders.write_specification(found, folder)
+
+        return write
+
+    folders.once(out, folders.NEEDED, made("cosine", lambda each: True))
+    if size.updates is not None and gradients.training is not None:
+        folders.once(out, f"{folders.NEEDED}_accuracy", made("accuracy", lambda each: True))
+
+
+def _learning(planned: Plan, out: Path, workers: int | None, progress: Progress) -> None:
+    if not planned.size.tasks:
+        folders.once(out, folders.LEARNING, lambda folder: _run(planned.learning, folder, progress))
+        return
+    resolved = planned.learning.resolved()
+    more = [_reference(resolved, rule) for rule in planned.size.rules]
+    base = {**resolved, "references": [*more, *resolved["references"]]}
+    named, values = zip(*planned.size.tasks, strict=True)
+    vary = {"task": {"labels": list(named), "values": list(values)}}
+    _study(planned, f"{planned.sheet.name} learns", base, vary, out / folders.LEARNING, workers, progress)
+
+
+def _reference(resolved: dict[str, Any], rule: str) -> dict[str, Any]:
+    """Another rule on the same machine."""
+    return {"name": rule, "learning": {"name": rule}, "machine": resolved["machine"]}
+
+
+def _beside(planned: Plan, out: Path, workers: int | None, progress: Progress) -> None:
+    if not planned.others:
+        return
+    alone = planned.learning.model_copy(update={"chips": planned.size.beside, "called": planned.sheet.name})
+    resolved = {**alone.resolved(), "references": []}
+    machines = {name: _with_device(resolved["machine"], name) for name in planned.others}
+    if planned.size.tasks:
+        vary = {
+            "device": {
+                "labels": [planned.sheet.name, *machines],
+                "zip": {"machine": [resolved["machine"], *machines.values()]},
+            }
+        }
+        _study(planned, "beside shipped devices", resolved, vary, out / folders.BESIDE, workers, progress)
+        return
+    references = [
+        {"name": name, "learning": resolved["learning"], "machine": machine} for name, machine in machines.items()
+    ]
+    experiment = settings.load({**resolved, "name": "beside shipped devices", "references": references})
+    folders.once(out, folders.BESIDE, lambda folder: _run(experiment, folder, progress))
+
+
+def _with_device(machine: dict[str, Any], name: str) -> dict[str, Any]:
+    return {**machine, "device": name}
+
+
+def _run(experiment: Experiment, folder: Path, progress: Progress) -> None:
+    runs.simulate(experiment, progress=progress).write(folder)
+
+
+def _study(
+    planned: Plan,
+    name: str,
+    experiment: dict[str, Any],
+    vary: dict[str, Any],
+    folder: Path,
+    workers: int | None,
+    progress: Progress,
+) -> None:
+    """A study of so many seeds; it goes on where it stopped."""
+    asked = {"name": name, "experiment": experiment, "vary": vary, "seeds": planned.size.seeds}
+    made = grid.compose(Document("study", documents.plain(asked)))
+
+    def told(now: StudyProgress) -> None:
+        progress(name, "trials", now.over, now.total)
+
+    studies.run(made, folder, workers=workers, progress=told)
