@@ -5,6 +5,8 @@ is part of the checkout, to be read there, and is written anew when keys, consta
 
     python docs/generate.py --write           # without --write, say which pages differ
 
+What reports say of the model is made from docs/model.md.
+
 MkDocs calls `on_page_markdown` for each page. A block of Python that only has a comment such as
 `# hwsim/learning/rule.py: Rule` becomes that code. `--small` looks at one page.
 """
@@ -50,6 +52,9 @@ from hwsim.units.processor import DigitalParts
 ROOT = Path(__file__).parents[1]
 
 
+MODEL_IN_REPORTS = ROOT / "hwsim" / "reports" / "page" / "model.html"
+"""What reports say of the model; it is made from its page."""
+
 _MADE = re.compile(r"(<!-- made here: (.+?) -->)(?:(?:(?!<!-- made here:).)*?<!-- until here -->)?", re.DOTALL)
 """A generated part, or where it goes."""
 
@@ -71,14 +76,32 @@ def written(page: Path) -> str:
     return _MADE.sub(lambda match: f"{match[1]}\n\n{PARTS[match[2]]().strip()}\n\n<!-- until here -->", text)
 
 
+def modelled() -> str:
+    """What is modelled, and what is not, as reports have it: the first part of its page."""
+    page = (ROOT / "docs" / "model.md").read_text(encoding="utf-8")
+    short = page[page.index("Every operation") : page.index("## Time and causality")].replace(
+        "'", "\N{RIGHT SINGLE QUOTATION MARK}"
+    )
+    short = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", short, flags=re.DOTALL)
+    blocks = []
+    for block in short.strip().split("\n\n"):
+        if block.startswith("## "):
+            blocks.append(f"<h3>{block.removeprefix('## ')}</h3>")
+        elif block.startswith("- "):
+            items = (re.sub(r"\n +", "\n", item) for item in re.split(r"(?m)^- ", block)[1:])
+            blocks.append("\n".join(["<ul>", *(f"<li>{item.strip()}</li>" for item in items), "</ul>"]))
+        else:
+            blocks.append(f"<p>{block}</p>")
+    return "\n".join(blocks) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--write", action="store_true", help="write the pages that differ")
     parser.add_argument("--small", action="store_true", help="look at one page")
     asked = parser.parse_args()
-    stale = {
-        page: text for page in pages()[: 1 if asked.small else None] if (text := written(page)) != page.read_text()
-    }
+    made = {page: written(page) for page in pages()[: 1 if asked.small else None]} | {MODEL_IN_REPORTS: modelled()}
+    stale = {page: text for page, text in made.items() if text != page.read_text(encoding="utf-8")}
     for page, text in stale.items():
         print(f"{page.relative_to(ROOT)} {'is written anew' if asked.write else 'differs; --write writes it anew'}")
         if asked.write:

@@ -14,8 +14,8 @@ _UPDATE = (
 _EFFECTS = {
     "drift": "`drift` of the device is the law by which its conductance falls, and `deploy` of the experiment tests "
     "after waits; devices do not drift during training",
-    "retention": "devices lose what they hold by `drift` of the device, or by `leak`, an exponential; analog "
-    "registers leak by `parts.registers.retention`",
+    "retention": "devices lose what they hold by `drift` of the device, or by `leak`, an exponential; nothing else is "
+    "modelled. Analog registers leak by `parts.registers.retention`",
     "endurance": "`endurance` of the device says how many writes it survives, and `training.update_rate` how many "
     "updates per second there are in use",
     "faults": "`faults` of the device says which shares of devices are stuck",

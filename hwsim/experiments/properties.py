@@ -17,6 +17,7 @@ from hwsim.physics import DataSheet
 from hwsim.physics.drift import ByConductance, ConstantExponent
 from hwsim.physics.programming import Polynomial
 from hwsim.physics.read_noise import Additive
+from hwsim.physics.relaxation import Relaxation
 from hwsim.results.specification import Sought
 from hwsim.units.converter import FINEST
 
@@ -160,6 +161,9 @@ def _drift(machine: Any, age: float) -> Iterator[Property]:
     r = np.linspace(sheet.conductance.min.value, sheet.conductance.max.value, 257) / sheet.conductance.max.value
     assert sheet.drift is not None
     law = sheet.drift
+    if isinstance(law, Relaxation):
+        yield from _relaxation(machine, law, age)
+        return
     now = float(law.moments(r)[0].mean())
     if not now > 0:
         return
@@ -172,6 +176,24 @@ def _drift(machine: Any, age: float) -> Iterator[Property]:
         name = "drift, compensated" if compensated else "drift"
         sought = Sought(name, "device.drift", means, "", now, 0.0, _EXPONENTS)
         yield Property(sought, at, age, compensated)
+
+
+def _relaxation(machine: Any, law: Relaxation, age: float) -> Iterator[Property]:
+    """How far devices have scattered at an age, with and without one factor for each matrix."""
+    now = law.moments(age)[1] / machine.device.window
+    if not now > 0:
+        return
+
+    def at(value: float) -> Any:
+        times = {name: value / now * getattr(law, name) for name in ("shift", "spread", "growth")}
+        return changed(machine, ("device", "drift"), law.model_copy(update=times))
+
+    means = (
+        "standard deviation over devices at that age, in per cent of the range of conductance; the shift grows with it"
+    )
+    for compensated in (False, True):
+        name = "relaxation, compensated" if compensated else "relaxation"
+        yield Property(Sought(name, "device.drift", means, "%", now, 0.0, _SHARES), at, age, compensated)
 
 
 def steeper(law: ByConductance | ConstantExponent, factor: float) -> Any:

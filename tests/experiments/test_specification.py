@@ -177,6 +177,16 @@ def test_drift_is_asked_about_at_an_age() -> None:
     ]
 
 
+def test_relaxation_is_asked_about_at_an_age() -> None:
+    """σ of CMO cells after an hour is 0.0420 ln 3600 + 0.4118 = 0.7558 µS."""
+    machine = small(machine={"like": "pcm_crossbar", "device": "rram_cmo_hfox"}).machine
+    aged = [each for each in properties(machine, 3600.0)[0] if each.after is not None]
+    assert [each.sought.name for each in aged] == ["relaxation", "relaxation, compensated"]
+    assert aged[0].sought.now * machine.device.window == close(0.04201137e-6 * np.log(3600) + 0.41183342e-6)
+    half = aged[0].at(aged[0].sought.now / 2).device.drift
+    assert half.moments(3600.0) == close(np.array(machine.device.drift.moments(3600.0)) / 2)
+
+
 def test_what_cannot_be_asked_is_refused() -> None:
     with pytest.raises(ConfigError, match="no devices"):
         specification(small(machine="digital_45nm"))

@@ -65,7 +65,7 @@ def test_every_key_is_found_by_the_name_under_which_it_is_listed() -> None:
         ("seed.x", r"^seed\.x: there is nothing below seed, which is whole number ≥ 0$"),
         ("eprop.foo", r"^eprop\.foo: unknown key 'foo'; allowed: feedback, name$"),
         ("parts.rangs", r"^parts\.rangs: unknown key 'rangs'; did you mean 'ranges'\? allowed: "),
-        ("ir_drop", r"^unknown key 'ir_drop'; the resistance of wires is not modelled"),
+        ("ir_drop", r"^unknown key 'ir_drop'; `parts.tiles.wires` is the resistance"),
         (
             "machine.device.retention",
             r"^machine\.device\.retention: unknown key 'retention'; devices lose what ",

@@ -60,7 +60,7 @@ def test_a_name_may_stand_behind_the_key_that_names_it(name: str, where: str) ->
         ("pcm_crosbar", "^unknown name 'pcm_crosbar'; did you mean 'pcm_crossbar'"),
         ("accurcy", "^unknown name 'accurcy'; did you mean 'accuracy'"),
         ("rangs", "^unknown name 'rangs'; did you mean 'ranges'"),
-        ("ir_drop", "^unknown key 'ir_drop'; the resistance of wires"),
+        ("ir_drop", "^unknown key 'ir_drop'; `parts.tiles.wires` is the resistance"),
         ("loihi", "^unknown name 'loihi'; did you mean 'loihi_like'"),
         ("quux", "^nothing is called 'quux'; .* `hwsim devices`"),
         ("task.alif", "^task.alif: unknown key 'alif'"),
