@@ -118,10 +118,11 @@ def _convert(x, delta, full_scale):  # type: ignore[no-untyped-def]
     for c in range(chips):
         step, last = delta[c % delta.size], full_scale[c % full_scale.size]
         inverse = np.float32(1) / step
-        for i in range(c * share, (c + 1) * share):
-            beyond += (a[i] > last) | (a[i] < -last)
-            inside = min(max(a[i], -last), last)
-            o[i] = min(max(np.rint(inside * inverse) * step, -last), last)  # the last level may round beyond
+        given, level = a[c * share : (c + 1) * share], o[c * share : (c + 1) * share]  # loops from 0 are vectorised
+        for i in range(share):
+            beyond += (given[i] > last) | (given[i] < -last)
+            inside = min(max(given[i], -last), last)
+            level[i] = min(max(np.rint(inside * inverse) * step, -last), last)  # the last level may round beyond
     return out, beyond
 
 
