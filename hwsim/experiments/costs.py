@@ -116,6 +116,10 @@ class Costs:
         """The ledger of totals."""
         return self.tariff.of_totals(totals, self._lasted(totals))
 
+    def taken(self, totals: Totals) -> dict[str, float | None]:
+        """Energy and hardware time of some work."""
+        return {"energy_j": total(self.of_totals(totals)).energy, "time_s": self._lasted(totals)}
+
     def _lasted(self, totals: Totals) -> float:
         """The seconds that totals took."""
         return sum(sum(self.seconds(batch)) * times for batch, times in totals.batches.items())

@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hwsim.accounts.journal import Totals
 from hwsim.config.deploy import Deploy
 from hwsim.episode import Episode
 from hwsim.experiments.evaluation import Score, evaluate
 from hwsim.experiments.gradient_check import outside
 from hwsim.networks import Network
+from hwsim.records import INFERENCE
 
 
 class Aged(NamedTuple):
@@ -21,16 +23,18 @@ class Aged(NamedTuple):
         conductance: what is left of the conductance of all devices together, as a share, of each chip.
         plain: the test with the devices as they are.
         compensated: the test with a factor for each matrix; None if none was asked for.
+    work: of the test, and of the compensated one with its reads of all devices.
     """
 
     after: float
     conductance: np.ndarray
     plain: Score
     compensated: Score | None
+    work: tuple[Totals, Totals]
 
 
 def deployed(network: Network, options: Deploy, test: Episode, size: int) -> list[Aged]:
-    """Test a network at each age, and leave it as it is; nothing of this is charged.
+    """Test a network at each age, and leave it as it is; what tests take is told apart from the work of the run.
 
     All ages have the same draws of read noise and of exponents, so that they differ by age alone.
 
@@ -39,18 +43,38 @@ def deployed(network: Network, options: Deploy, test: Episode, size: int) -> lis
     """
     found = []
     for after in options.after:
-        plain, conductance = _tested(network, after, False, test, size)
-        compensated = _tested(network, after, True, test, size)[0] if options.compensation == "global" else None
-        found.append(Aged(after, conductance, plain, compensated))
+        plain, conductance, work = _tested(network, after, False, test, size)
+        compensated, more = None, Totals()
+        if options.compensation == "global":
+            compensated, _, more = _tested(network, after, True, test, size)
+        found.append(Aged(after, conductance, plain, compensated, (work, more)))
     return found
 
 
-def _tested(network: Network, after: float, compensated: bool, test: Episode, size: int) -> tuple[Score, np.ndarray]:
-    """A test after a wait, and what is left of the conductance then."""
+def _tested(
+    network: Network, after: float, compensated: bool, test: Episode, size: int
+) -> tuple[Score, np.ndarray, Totals]:
+    """A test after a wait, what is left of the conductance then, and what it takes."""
     chip = network.machine.devices
     before = _conductance(network)
-    with outside(network), chip.aged(after, compensated):
-        return evaluate(network, test, size), _conductance(network) / before
+    with outside(network):
+        if compensated:
+            _read_all(network)  # before the wait
+        with chip.aged(after, compensated):
+            score, left = evaluate(network, test, size), _conductance(network) / before
+            if compensated:
+                _read_all(network)
+        return score, left, network.machine.journal.collect()
+
+
+def _read_all(network: Network) -> None:
+    """Charge one read of each matrix with all inputs at full scale: its factor is made of two of them."""
+    machine = network.machine
+    for _ in machine.phase("compensation"):
+        for array in machine.devices.values():
+            machine.serve(array.layer, INFERENCE)
+            array.read_all()
+    machine.journal.close_batch(1)
 
 
 def _conductance(network: Network) -> np.ndarray:

@@ -51,6 +51,10 @@ _A_ROW = 450
 """Bytes per row of metrics, including its copies in a table."""
 _A_DEVICE = 30
 """Temporary bytes of histograms per device."""
+_A_WAIT = 24
+"""Bytes that are kept of each device while it is aged: what it was, what it was written to, and its age."""
+_DRIFTING = 40
+"""Temporary bytes per device of a chip, while it drifts: its exponent, and what is left of it."""
 _LEAST = 24
 """Least bytes per parameter and chip: its value, its gradient, and the copy that a product reads."""
 
@@ -206,6 +210,7 @@ class CountedSystem(System):
         elif self.experiment.test:
             memory = self._memory_of(lambda: self._made(learns=check is not None), self._test_work)
             yield "in a test", [*_parts(memory.stages["test"].peak, _SMALLER), *kept]
+            yield from self._deployed(memory, kept)
             self.left = max(self.left, sum(memory.after.values()))
         self.left += sum(part.size for part in kept)
 
@@ -309,11 +314,25 @@ class CountedSystem(System):
         after = [*_parts(memory.after, _SHORTER), detail, results, *kept]
         yield from self._reports(after)
         yield from self._checked_later(after)
+        yield from self._deployed(memory, [detail, results, *kept])
         if self.machine.devices is not None:
             devices = self.machine.chips * self.machine.devices.count
             yield "to write its results", [*after, MemoryNeed("histograms of devices", devices * _A_DEVICE, _SMALLER)]
         kept[:] = [part for part in kept if part.what == "exact gradients"] + [detail, results]
         self.left = sum(memory.after.values())
+
+    def _deployed(self, memory: WorkMemory, beside: list[MemoryNeed]) -> Iterator[tuple[str, list[MemoryNeed]]]:
+        """The memory of tests after waits, and of learning on, on a second machine beside the first."""
+        options, arrays = self.experiment.deploy, self.machine.devices
+        if options is None or arrays is None:
+            return
+        aged = arrays.count * (self.machine.chips * _A_WAIT + _DRIFTING)
+        waits = MemoryNeed("what is kept of devices that drift", aged, _SMALLER)
+        yield "to test aged devices", [*_parts(memory.stages["test"].peak, _SMALLER), waits, *beside]
+        if options.repair is not None:
+            ended = _parts(memory.after, _SMALLER, " of the system that ended")
+            for stage in memory.stages.values():
+                yield "to repair aged devices", [*_parts(stage.peak, _SHORTER), *ended, waits, *beside]
 
     def _checked_later(self, beside: list[MemoryNeed]) -> Iterator[tuple[str, list[MemoryNeed]]]:
         """The memory of checks of the trained network, beside the network itself."""

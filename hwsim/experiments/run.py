@@ -301,7 +301,7 @@ def described(costs: Costs) -> dict[str, Any]:
         result["accuracy"] = _accuracy(outcome.score)
     if outcome.aged:
         repairs = outcome.repairs or [None] * len(outcome.aged)
-        result["aged"] = [_age(*each) for each in zip(outcome.aged, repairs, strict=True)]
+        result["aged"] = [_age(costs, *each) for each in zip(outcome.aged, repairs, strict=True)]
     if outcome.activity is not None:
         result["spiking"] = {**outcome.activity.summary(), **_each(costs, result)}
         if system.experiment.event_driven is not None:
@@ -332,15 +332,15 @@ def _accuracy(score: Score) -> dict[str, Any] | None:
     return found
 
 
-def _age(aged: Aged, repair: Repair | None) -> dict[str, Any]:
+def _age(costs: Costs, aged: Aged, repair: Repair | None) -> dict[str, Any]:
     """A system at one age of its devices."""
     found: dict[str, Any] = {
         "after_s": aged.after,
         "conductance": float(np.median(aged.conductance)),
-        "drifted": _tested(aged.plain),
+        "drifted": {**_tested(aged.plain), **costs.taken(aged.work[0])},
     }
     if aged.compensated is not None:
-        found["compensated"] = _tested(aged.compensated)
+        found["compensated"] = {**_tested(aged.compensated), **costs.taken(aged.work[1])}
     if repair is not None:
         found["repaired"] = {**_tested(repair.score), "energy_j": repair.energy, "time_s": repair.seconds}
     return found

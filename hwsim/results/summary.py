@@ -485,6 +485,12 @@ class AgedTest(SummaryPart):
 
     loss: Spread = Field(description="Loss on the test set.")
     accuracy: Spread | None = Field(description="Accuracy on the test set; null without classes.")
+    energy_j: Known = Field(
+        None,
+        description="Energy of the test, with the two reads of all devices that its factors are made of; null if it is "
+        "unknown. It is no part of `run_j`. Absent from folders of earlier programs.",
+    )
+    time_s: Known = Field(None, description="Hardware time of the same.")
 
 
 class RepairedTest(AgedTest):

@@ -260,6 +260,7 @@ class TileArray(Weights):
         devices: of the matrix.
         name: of the unit in records.
         leaks: whether devices leak.
+        layer: that it is part of.
     """
 
     def __init__(
@@ -275,7 +276,7 @@ class TileArray(Weights):
         super().__init__(matrix, rounding)
         self._machine, self._options, self._converters = machine, options, converters
         self._own_converters = periphery.converter is not None
-        self.name = f"{matrix.name} tiles"
+        self.name, self.layer = f"{matrix.name} tiles", matrix.trainable.layer
         self._streams = [Source(machine.seed, f"{matrix.name} {what}", machine.numbers) for what in _STREAMS]
         self._source = Source(machine.seed, f"{matrix.name} read", machine.numbers)
         run, sheet = machine.numerics.run, sheets[0]  # chips differ in errors alone
@@ -328,6 +329,14 @@ class TileArray(Weights):
             after = self.devices.current(draws("current after a wait"))
             self._factor = before / np.maximum(after, np.finfo(float).tiny)
         self._cuts.clear()
+
+    def read_all(self) -> None:
+        """Enter one read of all devices with all inputs at full scale, with the conversion of what comes out."""
+        machine, devices = self._machine, self.devices
+        rows, columns = devices.conductance.shape[2:]
+        machine.measure(devices.conductance.sum((1, 2, 3), dtype=float))
+        head, made = machine.analog_heads[held.read, self.name], np.zeros((machine.chips, 1, rows), machine.dtype)
+        machine.digital(machine.emit_analog(head, made, (), machine.full_scale, (rows, columns)))
 
     def unwait(self) -> None:
         """Have the devices as they were before the wait."""

@@ -10,8 +10,12 @@ import pytest
 from conftest import close
 
 from hwsim import tasks
+from hwsim.accounts.energy import grouped
 from hwsim.config import experiment as config
 from hwsim.errors import ConfigError
+from hwsim.experiments.costs import Costs
+from hwsim.experiments.deployment import _read_all
+from hwsim.experiments.footprint import footprint
 from hwsim.experiments.repair import Resumed
 from hwsim.experiments.run import run
 from hwsim.experiments.system import System
@@ -120,3 +124,41 @@ def test_a_deployment_that_cannot_be_is_refused(change: dict[str, Any], said: st
 def test_ages_fall_as_waits_grow() -> None:
     found = told(tiny(deviation=0.01, deploy={"after": ["1 h", "1 day", "1 year"]}))["systems"]["substrate"]["aged"]
     assert (np.diff([age["conductance"] for age in found]) < 0).all()
+
+
+def test_tests_at_ages_are_charged_like_others_and_factors_by_two_reads_of_all_devices() -> None:
+    """Devices that do not drift: the same energy as at the end, and V² G t for all of them at each read."""
+    options = config.load(tiny(mean=0.0, deploy={"after": ["1 h"], "compensation": "global"}))
+    system = System(options, "x", options.systems()["substrate"], tasks.build(options.task, 0), {})
+    system.run(lambda *_: None)
+    (aged,), costs = system.outcome.aged, Costs(system)
+    plain, compensated = (costs.taken(work) for work in aged.work)
+    assert system.outcome.inference is not None
+    usual = costs.taken(system.outcome.inference)
+    assert plain["energy_j"] == close(usual["energy_j"], rel=1e-9)
+    assert plain["time_s"] == close(usual["time_s"], rel=1e-9)
+    system.machine.journal.collect()
+    _read_all(system.network)
+    read = system.machine.journal.collect()
+    tiles = options.machine.parts.tiles
+    volts, seconds = tiles.voltage.value, tiles.phases * tiles.phase(options.machine.parts.dac.bits).value
+    total_g = np.mean([sum(each.conductance[chip].sum() for each in system.machine.devices.arrays.values())
+                       for chip in range(2)])  # fmt: skip
+    drawn = grouped(Costs(system).of_totals(read), "component")["devices"].energy
+    assert drawn == close(volts**2 * total_g * seconds, rel=1e-9)
+    took = Costs(system).taken(read)
+    assert compensated["energy_j"] - plain["energy_j"] == close(2 * took["energy_j"], rel=1e-3)
+    assert compensated["time_s"] - plain["time_s"] == close(2 * took["time_s"], rel=1e-6)
+
+
+def test_a_footprint_has_the_memory_of_ageing_and_of_a_second_machine_to_repair_on() -> None:
+    def moments(**keys: Any) -> dict[str, int]:
+        return {each.when: each.size for each in footprint(config.load(tiny(**keys))).moments}
+
+    plain, aged = moments(), moments(deploy={"after": ["1 h"], "repair": {"steps": 2}})
+    assert plain.items() <= aged.items()
+    more = {when: size for when, size in aged.items() if when not in plain}
+    ends = {when.partition(": ")[2].partition(",")[0]: size for when, size in more.items()}
+    assert set(ends) == {"to test aged devices", "to repair aged devices"}
+    assert ends["to test aged devices"] > max(size for when, size in plain.items() if "in a test" in when) - 10_000
+    assert ends["to repair aged devices"] > ends["to test aged devices"]
