@@ -48,7 +48,6 @@ from hwsim.operations.reductions import (
     norm,
     pair_cross,
     pair_dot,
-    peak,
     place,
     place_each,
     plus_identity,
@@ -70,7 +69,6 @@ from hwsim.operations.sources import (
 )
 from hwsim.operations.wiring import (
     Places,
-    chop,
     disperse,
     disperse_modes,
     flat,
@@ -100,7 +98,6 @@ __all__ = [
     "add",
     "at_least",
     "at_most",
-    "chop",
     "collect",
     "complex_product",
     "conjugate_product",
@@ -138,7 +135,6 @@ __all__ = [
     "pair_cross",
     "pair_dot",
     "patch",
-    "peak",
     "pick",
     "place",
     "place_each",

@@ -22,9 +22,11 @@ from hwsim.machine.parameters import NOTHING, Matrix
 from hwsim.machine.shapes import Shown, blank
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Register, Storage
-from hwsim.operations import Held, Operation, add, chop, held, moves, peak, quantise, unequal
+from hwsim.operations import Held, Operation, add, held, moves, quantise, unequal
 from hwsim.operations.kernels import compiled
 from hwsim.operations.noise import NO_GAIN, Moment, PerChip, Source, perturb, perturb_each
+from hwsim.operations.reductions import peak
+from hwsim.operations.wiring import chop
 from hwsim.physics import DataSheet
 from hwsim.quantities import Constant, Count, Energy, Time, Voltage
 from hwsim.records import Record

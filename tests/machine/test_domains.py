@@ -46,10 +46,12 @@ from hwsim.operations import (
     cos,
     disperse,
     disperse_modes,
+    dithered,
     exp,
     fire,
     fire_slope,
     flat,
+    flips,
     forget,
     forgotten,
     gate,
@@ -293,6 +295,8 @@ CASES = {
     "zeros": _at(lambda stage: zeros(stage.machine, WIRES)),
     "identity": _at(lambda stage: identity(stage.machine, WIRES)),
     "signs": _at(lambda stage: signs(stage.machine, "a name", WIRES)),
+    "flips": _at(lambda stage: flips(stage.machine, "a name", WIRES, 0.5)),
+    "dithered": _on(lambda x: dithered(x, "a name", 4.0), VECTOR),
     "sigmoid": _on(sigmoid, VECTOR),
     "sigmoid_slope": _on(sigmoid_slope, VECTOR),
     "spike": _on(spike, VECTOR),
@@ -392,9 +396,10 @@ NOT_OPERATIONS = {
     "Storage.release", "Register.release", "Entries.release", "Matrix.release", "Coefficients.release",  # given back
     "Matrix.holds", "Coefficients.holds",  # part of applying
     "Workspace.register", "Workspace.delay_line", "Workspace.tape", "Workspace.queue", "Workspace.keep",
-    "Register.after", "DelayLine.after", "DelayLine.at",  # part of storing
+    "Register.after", "DelayLine.after", "DelayLine.at", "Ring.after",  # part of storing
     "Master.load", "Master.store", "Trainable.require_kept", "Trainable.require_master", "Trainable.sums",  # refuse
     "Matrix.pulse", "Matrix.pulse_outer", "Coefficients.pulse",  # in tests/learning/test_update_schemes.py
+    "Matrix.pulse_column", "Matrix.chopped",  # in tests/learning/test_fast_arrays.py
 }  # fmt: skip
 OPERATORS = (
     "__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__truediv__", "__rtruediv__", "__neg__",
@@ -504,6 +509,10 @@ def values(case: Case) -> list[np.ndarray]:
     return [value + np.eye(WIRES, dtype=np.float32) if value.shape[2:] == SQUARE else value for value in found]
 
 
+DRAWN = {"signs": {-1, 1}, "flips": {-1, 1}, "dithered": {0, 4}}
+"""What chance may give."""
+
+
 def test_a_value_changes_its_domain_in_a_converter_only(tried: tuple[Stage, bool]) -> None:
     """Records say so, and so do values: where an operand was converted, its value on the grid gives the same result."""
     stage, back = tried
@@ -517,8 +526,8 @@ def test_a_value_changes_its_domain_in_a_converter_only(tried: tuple[Stage, bool
         second = carried_out(stage, case, domains, rounded, back)
         assert first.records == second.records
         for one, other in zip(first.values, second.values, strict=True):
-            if name == "signs":  # drawn anew in each step
-                assert set(np.unique([one, other])) <= {-1, 1}
+            if name in DRAWN:  # anew in each step
+                assert set(np.unique([one, other])) <= DRAWN[name]
                 continue
             assert one.tobytes() == other.tobytes(), (name, domains)
 
@@ -533,6 +542,7 @@ def test_no_kind_of_operation_is_left_out() -> None:
     moves = words.moves
     own = {moves.shift.kind, moves.count.kind, moves.choose.kind}  # of full scales that are chosen
     own |= {moves.pulse.kind, moves.pulse_outer.kind}  # of update schemes
+    own |= {"peak", "chop"}  # of lines that are pulsed
     own |= {"advance", "advance slopes", moves.hold.kind}  # of circuits that are told by equations
     kinds = {kind for kind, operation in BY_KIND.items() if operation.traffic not in SPARSE}  # no chip has them
     assert found == kinds - own
