@@ -24,13 +24,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from hwsim import streams
 from hwsim.config import hardware
 from hwsim.documents import Document
 from hwsim.physics import pulses
-from hwsim.physics.pulses import Law, UpdateLaw
+from hwsim.physics.pulses import Law
 
 STORED = Path(__file__).parents[1] / "tests" / "physics" / "aihwkit_moments.csv"
 PRESETS = {
@@ -43,25 +42,6 @@ PRESETS = {
 }
 UPWARD = ("pcm_update",)
 """Devices that have pulses up only."""
-PCM = {
-    "law": "exponential",
-    "step": 0.01,
-    "low": 0,
-    "high": 2,
-    "amplitude_up": -27.235,
-    "amplitude_down": -2.235,
-    "rate_up": 2.5,
-    "rate_down": 2.5,
-    "slope": -1,
-    "offset": 0,
-    "step_spread": 0.2,
-    "up_down_spread": 0.05,
-    "high_spread": 0.1,
-    "noise": 0.6,
-    "noise_added": 0.042,
-    "noise_slope": 0.108,
-    "source": "Nandakumar et al., Front. Neurosci. 14:406, 2020, in aihwkit",
-}
 PULSES = 100
 MIXED = 1000
 
@@ -161,10 +141,7 @@ def our_reads() -> Moments:
 
 
 def law_of(name: str) -> Law:
-    """The law of a shipped data sheet, or of a phase-change device that is pulsed upward only."""
-    if name in UPWARD:
-        checked: Law = TypeAdapter(UpdateLaw).validate_python(PCM)
-        return checked
+    """The law of a shipped data sheet."""
     law = hardware.device(Document("benchmark", name)).update
     assert law is not None
     return law

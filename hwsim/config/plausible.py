@@ -605,6 +605,7 @@ UNBOUNDED: dict[type[BaseModel], dict[str, str]] = {
         "update.corrupt_range": "x has the unit that its source chose",
         "update.noise_added": "x has the unit that its source chose",
         "update.noise_slope": "the shape of a law",
+        "update.reset*": "x has the unit that its source chose",
         "update.bend_*": "the shape of a law",
         "update.amplitude_*": "the shape of a law",
         "update.rate_*": "the shape of a law",

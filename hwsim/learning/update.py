@@ -110,6 +110,8 @@ class Update:
         if self._before is not None:
             self._before()
         network, optimizer, scheme = self.network, self._optimizer, self._scheme
+        if scheme.pulses:
+            network.renew()
         machine, clip, losses = network.machine, self._options.bounds, scheme.losses(losses)
         optimizer.include(beside)
         own = [trainable for trainable in network.trainables if scheme.sums(trainable)]

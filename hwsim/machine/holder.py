@@ -27,6 +27,8 @@ class Weights:
 
     whole = False
     """Whether what holds the weights takes whole pulses only."""
+    renews = False
+    """Whether what holds the weights has to be renewed now and then."""
 
     def __init__(self, matrix: Matrix, rounding: Rounding | None) -> None:
         self._rounding = rounding

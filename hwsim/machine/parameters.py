@@ -219,6 +219,12 @@ class Matrix:
         with self.machine.part(purpose=WEIGHT_WRITE):
             self.unit.pulse_column(self, change, place, factor)
 
+    def renew(self) -> None:
+        """In a phase: renew what holds the weights, if it wears as pulses change them."""
+        self.machine.sequencer.require_phase(f"{self.name}: devices are renewed")
+        with self.machine.part(self.trainable.layer, WEIGHT_WRITE):
+            self.unit.renew(self)
+
     @property
     def programmed(self) -> np.ndarray:
         """The weights that the unit really holds, `(chips, rows, columns)`."""

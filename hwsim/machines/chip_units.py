@@ -17,7 +17,7 @@ from hwsim.units.spiking import CIRCUIT, KINDS
 from hwsim.units.tile import TilePrices
 from hwsim.units.unit import Free, Priced
 
-WRITES = moves.program, moves.pulse, moves.pulse_outer
+WRITES = moves.program, moves.pulse, moves.pulse_outer, moves.renew
 """What writes devices, and measures how many writes there were and what conductances they met."""
 MEASURED = {
     **dict.fromkeys((operation.kind for operation in WRITES), 2),

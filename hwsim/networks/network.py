@@ -367,6 +367,14 @@ class Network:
                     with self.machine.part(matrix.trainable.layer):
                         matrix.program()
 
+    def renew(self) -> None:
+        """Renew the units that wear as pulses change them: pairs of devices that pulses drive in one direction only."""
+        holders = [each.holder for each in self.trainables if isinstance(each.holder, Matrix)]
+        worn = [matrix for matrix in holders if matrix.unit.renews]
+        for _ in self.machine.phase("renewal") if worn else ():
+            for matrix in worn:
+                matrix.renew()
+
     def begin_training(self) -> None:
         """Allocate the gradients of all parameters."""
         for layer in self.layers:

@@ -23,6 +23,8 @@ program = Operation("program", lambda v: v)
 """Write devices of a matrix."""
 pulse = Operation("pulse", lambda v: v, work=each(add=1, multiply=1), traffic=Traffic.CHANGES)
 """Change each weight, or coefficient, by a number of its own, summed over sequences, at the end of the step."""
+renew = Operation("renew", lambda v: v)
+"""Read all pairs of devices that pulses drive in one direction only; reset those that are worn, and write them anew."""
 pulse_outer = Operation(
     "pulse outer",
     lambda v, w: v,

@@ -95,6 +95,12 @@ class Law(BaseModel, extra="forbid"):
     ] = 0.0
     corrupt: Annotated[Amount, Field(le=1, description="share of devices that answer to no pulse")] = 0.0
     corrupt_range: Annotated[Amount, Field(description="how far from x = 0 these are, at most")] = 0.1
+    one_way: Annotated[
+        bool, Field(description="whether pulses lead upward only, so that a weight is a pair of devices")
+    ] = False
+    reset: Annotated[Number, Field(ge=0, description="x after a reset, of devices that are `one_way`")] = 0.0
+    reset_spread: Annotated[Amount, Field(description="σ of `reset` over devices, of x")] = 0.0
+    reset_noise: Annotated[Amount, Field(description="σ of a reset from one to the next, of x")] = 0.0
     reference: Annotated[
         Literal["zero", "symmetry"],
         Field(
@@ -111,6 +117,8 @@ class Law(BaseModel, extra="forbid"):
     def _several_states(self) -> Self:
         if self.step > self.high - self.low:
             raise ValueError("step is larger than the range from low to high")
+        if self.one_way and (self.low or self.reference == "symmetry"):
+            raise ValueError("one_way: pulses lead upward only, so `low` is 0, and there is no symmetry point")
         return self
 
     @property

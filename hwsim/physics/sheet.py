@@ -88,6 +88,10 @@ class DataSheet(BaseModel, extra="forbid"):
     def _leaks_from_x(self) -> Self:
         if self.leak is not None and self.update is None:
             raise PartError(("leak",), "it is x that leaks, which devices without an `update` do not have")
+        if self.leak is not None and self.update is not None and self.update.one_way:
+            raise PartError(
+                ("leak",), "the leak of devices whose pulses lead upward only is not modelled; leave it out"
+            )
         return self
 
     @model_validator(mode="after")

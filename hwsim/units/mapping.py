@@ -101,14 +101,66 @@ class Referenced(Mapping):
         return self.sheet.update.step * self.per_x * self.scale
 
 
+@dataclass(frozen=True)
+class OneWay(Referenced):
+    """How weights are pairs of devices that pulses drive upward only: sheets whose `update` is `one_way`.
+
+    Weights are those of `Mapping`, w = (g⁺ - g⁻) s, with s such that `w_max` takes the whole window.
+    """
+
+    def goal(self, part: np.ndarray) -> np.ndarray:
+        """The target conductance of a device at so many steps from zero, in siemens."""
+        return Mapping.goal(self, part)
+
+    @property
+    def scale(self) -> float:
+        """Weight per siemens."""
+        return self.w_max / self.sheet.window
+
+    @property
+    def pulse(self) -> float:
+        """Change of a weight by one pulse in the middle of the window."""
+        return float(self._nominal[0]) * self.per_x * self.scale
+
+    @property
+    def _nominal(self) -> tuple[float, np.ndarray]:
+        """What a pulse changes x by in the middle of the window, and x after 0, 1, 2, … pulses from a reset on."""
+        law = self.sheet.update
+        assert law is not None
+        drawn = law.model_copy(update={"corrupt": 0.0}).draw(1, lambda _: np.zeros(1))
+        x, reached = np.full(1, law.reset), [law.reset]
+        while len(reached) <= MOST_PULSES and (change := float(law.change(x, True, drawn)[0])) > 0:
+            x = np.minimum(x + change, law.high)
+            reached.append(float(x[0]))
+            if x[0] == law.high:
+                break
+        return float(law.change(np.full(1, law.high / 2), True, drawn)[0]), np.array(reached)
+
+    @property
+    def most_pulses(self) -> int:
+        """From a reset to the largest x."""
+        return len(self._nominal[1]) - 1
+
+    def pulses_to(self, difference: np.ndarray) -> np.ndarray:
+        """How many pulses lead from a reset to so much more x, as near as whole pulses come."""
+        reached = self._nominal[1] - self._nominal[1][0]
+        return np.asarray(np.searchsorted((reached[1:] + reached[:-1]) / 2, difference))
+
+
+MOST_PULSES = 10_000
+"""What is not reached by so many pulses is not reached."""
+
+
 def mapping(sheet: DataSheet, w_max: float, reach: float) -> Mapping:
     """How devices of a data sheet hold weights."""
-    return (Mapping if sheet.update is None else Referenced)(sheet, w_max, reach)
+    if sheet.update is None:
+        return Mapping(sheet, w_max, reach)
+    return (OneWay if sheet.update.one_way else Referenced)(sheet, w_max, reach)
 
 
 def levels(sheet: DataSheet) -> int:
     """Programming steps from zero to the largest weight."""
-    span = sheet.window if sheet.update is None else sheet.window / 2
+    span = sheet.window if sheet.update is None or sheet.update.one_way else sheet.window / 2
     return max(1, round(span / sheet.programming.step.value))
 
 

@@ -32,10 +32,10 @@ from hwsim.quantities import Constant, Count, Energy, Time, Voltage
 from hwsim.records import Record
 from hwsim.streams import generator, numbered
 from hwsim.units import devices as physical
-from hwsim.units import pulsed, stuck, trains
+from hwsim.units import one_way, pulsed, stuck, trains
 from hwsim.units.converter import Bits, Converters
 from hwsim.units.devices import Cut, Devices
-from hwsim.units.mapping import Referenced, headroom, levels, mapping, splits, tiles
+from hwsim.units.mapping import OneWay, Referenced, headroom, levels, mapping, splits, tiles
 from hwsim.units.periphery import Periphery
 from hwsim.units.unit import AnalogStage, Fraction, Positive, tally
 from hwsim.units.wires import IR_DROP, Wires
@@ -140,12 +140,17 @@ class TilePrices:
     def charges(self, record: Record) -> list[Charge]:
         if record.kind in PULSES:
             return self._pulses()
+        if record.kind == moves.renew.kind:
+            return self._renewal(record)
         return self._programming() if record.kind == moves.program.kind else self._reading(record)
 
     def seconds(self, record: Record) -> float:
         if record.kind in PULSES:
             longest, rows = record.size[-3:-1]
             return longest * (rows if record.kind == moves.pulse.kind else 1) * self.sheet.write.time.value
+        if record.kind == moves.renew.kind:
+            most, rows, columns = record.size[-3:]
+            return rows * (most + 1) * self.sheet.write.time.value + 2 * columns * self._phase.value
         if record.kind == moves.program.kind:
             write = self.sheet.write
             return record.size[-2] * (write.duration + write.reads * self._phase.value)
@@ -189,6 +194,14 @@ class TilePrices:
         """Pulses that devices get in training, without verifying reads."""
         write = self.sheet.write
         return [charge("pulses", 1.0, *write.pulse, activity=int(write.by_conductance))]
+
+    def _renewal(self, record: Record) -> list[Charge]:
+        """Resets and pulses, whose number is measured, and a read of each device; a reset is priced as a pulse."""
+        write, (rows, columns) = self.sheet.write, record.size[-2:]
+        return [
+            charge("renewal", 1.0, *write.pulse, activity=int(write.by_conductance)),
+            charge("renewal", 2 * rows * columns, self._verify),
+        ]
 
     def _programming(self) -> list[Charge]:
         """Pulses and verifying reads of the devices written, whose number and conductance are measured."""
@@ -263,6 +276,7 @@ class TileArray(Weights):
         name: of the unit in records.
         leaks: whether devices leak.
         layer: that it is part of.
+        renews: whether pairs of devices are renewed.
     """
 
     def __init__(
@@ -284,7 +298,8 @@ class TileArray(Weights):
         run, sheet = machine.numerics.run, sheets[0]  # chips differ in errors alone
         self.whole = sheet.update is not None
         self._matrix, self.leaks = matrix, any(each.leak is not None for each in sheets)
-        does: Any = pulsed if self.whole else physical
+        self.renews = sheet.update is not None and sheet.update.one_way
+        does: Any = one_way if self.renews else pulsed if self.whole else physical
         self._read, self._cut, self._program = run(READ), run(physical.CUT), run(does.PROGRAM)
         self._count, self._apply = run(does.COUNT), run(does.PULSE)
         bits = (2 * levels(sheet)).bit_length()
@@ -352,10 +367,12 @@ class TileArray(Weights):
         run = machine.numerics.run
         if not isinstance(self.mapping, Referenced):
             return run(physical.MAKE)(self.mapping, self._conductance.value, sheets)
-        zeros = machine.numerics.zeros((machine.chips, *matrix.shape), np.dtype(float))
+        each = (2, *matrix.shape) if self.renews else matrix.shape
         drawn = self._drawn(name, "answer to pulses")
+        zeros = machine.numerics.zeros((machine.chips, *each), np.dtype(float))
         self._states = Storage(machine, f"{name} states", WEIGHTS, NOTHING, zeros, shared=True)  # of the same devices
-        return run(pulsed.MAKE)(self.mapping, self._conductance.value, sheets, self._states.value, drawn)
+        make: Any = one_way.MAKE if self.renews else pulsed.MAKE
+        return run(make)(self.mapping, self._conductance.value, sheets, self._states.value, drawn)
 
     def _drawn(self, name: str, of: str) -> pulsed.Draws:
         """Streams of the numbers of each device."""
@@ -491,6 +508,19 @@ class TileArray(Weights):
             trainable.master.value = weights.reshape(trainable.master.value.shape).astype(machine.dtype)
             machine.holdings.watch(trainable.master, trainable.master.value)
             self.take(matrix)
+
+    def renew(self, matrix: Matrix) -> None:
+        """In a phase: reset the pairs that are worn, and write their differences anew."""
+        machine, mapping = self._machine, self.mapping
+        assert isinstance(mapping, OneWay)
+        place = f"{machine.sequencer.batch_number}", f"{machine.sequencer.sweep_number}"
+        draws = machine.numerics.generators(machine.seed, machine.numbers, matrix.name, "renewal", *place)
+        weights, counted, conductance = machine.numerics.run(one_way.RENEW)(self.devices, draws)
+        machine.devices.written += counted
+        machine.measure(counted, conductance)
+        head = machine.analog_heads[moves.renew, self.name]
+        machine.note(head, (0, 0, mapping.most_pulses, *matrix.shape), (), self._conductance.name)
+        self._follow(matrix, weights)
 
     def pulse_of(self, levels: int | None, matrix: Matrix) -> float:
         """What one of so many pulses from zero to the largest weight changes a weight by; by default one step.

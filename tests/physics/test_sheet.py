@@ -33,6 +33,7 @@ SHEETS = [
     "idealized",
     "pcm_gst_90nm",
     "pcm_hermes_14nm",
+    "pcm_update",
     "reram_array_hfo2",
     "reram_array_om",
     "reram_es",

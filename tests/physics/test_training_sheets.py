@@ -59,6 +59,12 @@ def test_shipped_devices_are_where_published_ones_are_after_100_pulses_up_and_10
     assert trajectory(name, 100, -100) == close([up, down], rel=0, abs=6e-7)
 
 
+def test_phase_change_devices_grow_as_published_ones() -> None:
+    """Up only; printed to five or six digits."""
+    found = [trajectory("pcm_update", n)[0] for n in (1, 2, 5, 10, 20)]
+    assert found == close([0.28235, 0.426803, 0.681657, 0.924401, 1.21736], rel=0, abs=6e-6)
+
+
 def test_every_sheet_with_a_law_of_pulses_names_the_publication_it_is_of() -> None:
     for name in TRAINED:
         made, law = sheet(name), law_of(name)

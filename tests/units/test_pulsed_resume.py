@@ -53,7 +53,7 @@ class Run:
 
 
 @pytest.mark.parametrize("scheme", ["in_situ", "mixed_precision"])
-@pytest.mark.parametrize("device", ["reram_sb", "reram_array_om", "gain_cell"])
+@pytest.mark.parametrize("device", ["reram_sb", "reram_array_om", "gain_cell", "pcm_update"])
 def test_a_run_that_learns_in_place_goes_on_to_the_same_bytes(device: str, scheme: str) -> None:
     found, shots = Run(device, scheme).started(), []
     start = found.bytes
