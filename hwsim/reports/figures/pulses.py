@@ -1,4 +1,4 @@
-"""Pulses of a data sheet, drawn: what devices conduct over the pulses that they got, first up and then down."""
+"""Pulses of a data sheet, drawn: what devices conduct over the pulses that they got, first up and then down, if pulses lead down."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ def draw(axes: Axes, device: DataSheet, law: Law) -> None:
     for single in conducts.T[:_SINGLE]:
         axes.plot(count, single, color=PALETTE["orange"], linewidth=0.6)
     axes.plot(count, median, color=PALETTE["blue"])
-    axes.axvline(count[len(count) // 2], color=PALETTE["slate"], linewidth=1, linestyle=(0, (4, 3)))
+    if not law.one_way:
+        axes.axvline(count[len(count) // 2], color=PALETTE["slate"], linewidth=1, linestyle=(0, (4, 3)))
     axes.set_xlim(0, count[-1])
-    axes.set_xlabel("pulses, up and then down")
+    axes.set_xlabel("pulses, which lead upward only" if law.one_way else "pulses, up and then down")
     axes.set_ylabel("conductance")
     axes.grid(axis="y")
     quantities(axes.yaxis, "S")
@@ -51,7 +52,7 @@ def _trajectories(device: DataSheet, law: Law) -> tuple[np.ndarray, np.ndarray]:
     marks = np.unique(np.linspace(0, in_all, min(in_all, POINTS) + 1).astype(int))
     at, x = [np.zeros(1, int)], np.zeros(DEVICES)
     states = [x.copy()]
-    for sign in (1, -1):
+    for sign in (1,) if law.one_way else (1, -1):
         for given in np.diff(marks).tolist():
             noise = fresh.standard_normal(given * DEVICES if law.noise else 1).astype(np.float32)
             counts = np.full(DEVICES, sign * given)
