@@ -1,4 +1,4 @@
-"""Pulses of a data sheet, drawn: what devices conduct over the pulses that they got, first up and then down, if pulses lead down."""
+"""Pulses of a data sheet, drawn: what devices conduct over the pulses that they got, up and, if they do, down."""
 
 from __future__ import annotations
 
