@@ -370,7 +370,7 @@ class Network:
     def renew(self) -> None:
         """Renew the units that wear as pulses change them: pairs of devices that pulses drive in one direction only."""
         holders = [each.holder for each in self.trainables if isinstance(each.holder, Matrix)]
-        worn = [matrix for matrix in holders if matrix.unit.renews]
+        worn = [matrix for matrix in [*holders, *self.beside] if matrix.unit.renews]
         for _ in self.machine.phase("renewal") if worn else ():
             for matrix in worn:
                 matrix.renew()

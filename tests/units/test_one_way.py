@@ -25,20 +25,22 @@ TANH: dict[str, Any] = {"layers": [{"cell": {"name": "leaky_tanh", "units": 4, "
 QUIET = dict.fromkeys(("noise", "step_spread", "up_down_spread", "high_spread", "reset_spread", "reset_noise"), 0)
 
 
-def learner(chips: Any = 1, strict: bool = False, rate: float = 1.0, **update: Any) -> tuple[Network, Any, Update]:
+def learner(
+    chips: Any = 1, strict: bool = False, rate: float = 1.0, scheme: str = "in_situ", **update: Any
+) -> tuple[Network, Any, Update]:
     device = {"like": "pcm_update", "name": "changed", "update": update}
-    options = Options.model_validate({"optimizer": {"name": "sgd", "rate": rate}, "update": {"name": "in_situ"}})
+    options = Options.model_validate({"optimizer": {"name": "sgd", "rate": rate}, "update": {"name": scheme}})
     on = machine_options({"like": "pcm_crossbar", "device": device})
     stage, learns = machines.build(on, seed=1, chips=chips, strict=strict), rule("one_step")
-    scheme = updates.build(options.update)
-    scheme.place(stage)
+    made_of = updates.build(options.update)
+    made_of.place(stage)
     made = Network(stage, networks.Options.model_validate(TANH), 2, 3, learns.uses)
-    scheme.prepare(made)
+    made_of.prepare(made)
     made.begin_training()
     learns.prepare(made)
     made.program()
     stage.journal.close_batch(1)
-    return made, learns, Update(made, optimizers.build(options.optimizer, made), options, scheme=scheme)
+    return made, learns, Update(made, optimizers.build(options.optimizer, made), options, scheme=made_of)
 
 
 def by_law(x: float) -> float:
@@ -101,6 +103,16 @@ def test_worn_pairs_are_renewed_and_keep_their_difference() -> None:
     assert (counted[0], met[0]) == close((pulses, conductances))
     renewed = devices.weights[0] / devices.mapping.w_max * 2
     assert np.abs(renewed - (was[0, 0] - was[0, 1]))[[0, 1], [0, 1]].max() < by_law(1.0) - 1.0 + 0.01
+
+
+def test_fast_arrays_are_renewed_as_well() -> None:
+    made, *_ = learner(scheme="tiki_taka")
+    arrays = made.machine.devices.arrays
+    (beside,) = {matrix.name for matrix in made.beside if matrix.name.startswith("layer 1 W")}
+    top = arrays[beside].responses[0].high.reshape(arrays[beside].state.shape[1:])
+    arrays[beside].state[0] = 0.9 * top
+    made.renew()
+    assert (arrays[beside].state[0] < WORN * top).all()
 
 
 def test_renewal_is_charged_with_its_pulses_resets_reads_and_time() -> None:
