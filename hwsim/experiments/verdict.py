@@ -4,7 +4,8 @@ The device is put into the shipped crossbar machine and learns the quickstart's 
 forward rule and few chips, and takes minutes; a large one is two tasks, several rules and seeds. Each part is written
 as a whole, and is not done again when the same command goes on after it was stopped.
 
-Devices with a law of pulses learn by pulses in the array, all others by programming; see `_learns`.
+All devices learn by being programmed. Those with a law of pulses are trained in place as well, beside shipped devices
+that are: chips of the experiment `in_place`, which differ in the law of their devices.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from hwsim.experiments.study import study as studies
 from hwsim.physics import DataSheet
 from hwsim.results import verdict as folders
 from hwsim.results.study.store import StudyProgress
-from hwsim.results.verdict import DIGITAL, FORWARD, LOOP, VerdictFolder
+from hwsim.results.verdict import CONTROL, DIGITAL, FORWARD, LOOP, VerdictFolder
 
 Progress = Callable[[str, str, int, int], None]
 """Called with a part, its present task, and how much of it is done, of how much."""
@@ -45,6 +46,8 @@ class Size(NamedTuple):
         rules: forward rules beside the first one.
         chips, seeds: of the trainings.
         beside: chips of each shipped device that is trained beside it; 0 for none.
+        pulsed: the same, of devices that are trained in place.
+        in_place: other values of some keys of the experiment of these.
         most: trainings of single chips with devices, at most; None without a limit.
         gradient_chips, gradient_seeds: that limits and thresholds are measured on.
         updates: of the trainings that limits, and thresholds by accuracy, are measured after; None for gradients alone.
@@ -58,6 +61,8 @@ class Size(NamedTuple):
     chips: int = 4
     seeds: int = 1
     beside: int = 1
+    pulsed: int = 2
+    in_place: tuple[str, ...] = ()
     most: int | None = 20
     gradient_chips: int = 2
     gradient_seeds: int = 5
@@ -90,6 +95,7 @@ class Plan(NamedTuple):
         sheet: the data sheet.
         size: how much.
         learning: the experiment whose substrate has the device.
+        in_place: the experiment that trains it by pulses; None for a device without a law of them.
         others: shipped devices that are trained beside it, and those that are left out.
         age: at which drift is asked about, in seconds.
         allowed: what may be lost by a property that is good enough.
@@ -98,6 +104,7 @@ class Plan(NamedTuple):
     sheet: DataSheet
     size: Size
     learning: Experiment
+    in_place: Experiment | None
     others: list[str]
     left_out: list[str]
     age: float
@@ -135,6 +142,7 @@ class Plan(NamedTuple):
             "left_out": self.left_out,
             "trainings": self.trainings,
             "experiment": self.learning.resolved(),
+            **({} if self.in_place is None else {"in_place": self.in_place.resolved()}),
         }
 
 
@@ -161,15 +169,21 @@ def plan(device: str | Path, size: str | Size = "small", age: float = AGE, allow
         raise ConfigError(f"allowed ({allowed:g}): what may be lost is above 0 and below 1, such as 0.02")
     path = files.path_of(device, "devices")
     sheet = hardware.device(files.opened(Document("DEVICE", str(path)), "devices"))
-    learning = settings.load_with_settings(of.base, [*_learns(sheet, str(path.resolve())), *of.settings])
-    if sheet.update is not None:  # other rules do not change weights in place
-        of = of._replace(rules=())
+    learning = settings.load_with_settings(of.base, [*_learns(str(path.resolve())), *of.settings])
     learning = learning.model_copy(update={"name": sheet.name, "called": FORWARD, "chips": of.chips})
-    shipped = [name for name in files.names("devices") if _alike(name, sheet)] if of.beside else []
+    in_place = None
+    if sheet.update is not None:
+        of = of._replace(beside=of.pulsed)
+        in_place = settings.load_with_settings(
+            "in_place", [f"machine.device={path.resolve()}", f"training.optimizer.rate={RATE}", *of.in_place]
+        )
+    shipped = sorted((each for each in files.names("devices") if _alike(each, sheet)), key=lambda each: each != CONTROL)
+    if not of.beside:
+        shipped = []
     fitting = len(shipped)
-    if of.most is not None:
-        fitting = max(0, of.most - 2 * of.chips * of.seeds - of.beside) // of.beside if of.beside else 0
-    return Plan(sheet, of, learning, shipped[:fitting], shipped[fitting:], age, allowed)
+    if of.most is not None and of.beside:
+        fitting = max(0, of.most - 2 * of.chips * of.seeds - of.beside) // of.beside
+    return Plan(sheet, of, learning, in_place, shipped[:fitting], shipped[fitting:], age, allowed)
 
 
 def _alike(name: str, sheet: DataSheet) -> bool:
@@ -178,28 +192,18 @@ def _alike(name: str, sheet: DataSheet) -> bool:
     return other.name != sheet.name and (other.update is None) == (sheet.update is None)
 
 
-def _learns(sheet: DataSheet, device: str) -> list[str]:
+def _learns(device: str) -> list[str]:
     """Settings by which a device learns, beside BPTT on a digital machine and with the device in the loop."""
-    accumulate = "" if sheet.update is None else ", update: {name: accumulate}"
     loop = f"{{like: pcm_crossbar_in_the_loop, device: '{device}'}}"
-    common = [
+    return [
         f"machine.device={device}",
-        f"references=[{{name: {DIGITAL}, learning: {{name: bptt}}, machine: digital_45nm{accumulate}}}, "
-        f"{{name: {LOOP}, learning: {{name: bptt}}, machine: {loop}{accumulate}}}]",
+        f"references=[{{name: {DIGITAL}, learning: {{name: bptt}}, machine: digital_45nm}}, "
+        f"{{name: {LOOP}, learning: {{name: bptt}}, machine: {loop}}}]",
     ]
-    return common if sheet.update is None else [*common, *IN_SITU]
 
 
-IN_SITU = [
-    "learning={name: one_step}",
-    "training.update={name: in_situ}",
-    "training.optimizer={name: sgd, rate: 0.003}",
-    "training.batch=1",
-    "training.clip=null",
-    "training.recurrent_factor=1",
-    "training.epochs=1",
-]
-"""How devices with a law of pulses learn: plain gradient descent by pulses in the array at every step."""
+RATE = 0.003
+"""Learning rate in place: the best of five for four of the six shipped devices in docs/results.md."""
 
 
 def carry_out(
@@ -293,7 +297,8 @@ def _reference(resolved: dict[str, Any], rule: str) -> dict[str, Any]:
 def _beside(planned: Plan, out: Path, workers: int | None, progress: Progress) -> None:
     if not planned.others:
         return
-    alone = planned.learning.model_copy(update={"chips": planned.size.beside, "called": planned.sheet.name})
+    learning = planned.in_place or planned.learning
+    alone = learning.model_copy(update={"chips": planned.size.beside, "called": planned.sheet.name})
     resolved = {**alone.resolved(), "references": []}
     machines = {name: _with_device(resolved["machine"], name) for name in planned.others}
     if planned.size.tasks:

@@ -19,7 +19,7 @@ from hwsim.results.paired import paired_difference
 from hwsim.results.run_folder import RunFolder
 from hwsim.results.specification import Specification
 from hwsim.results.study_folder import StudyFolder
-from hwsim.results.verdict import DIGITAL, FORWARD, LOOP, VerdictFolder
+from hwsim.results.verdict import CONTROL, DIGITAL, FORWARD, LOOP, VerdictFolder
 
 _NAMED = 4
 """Imperfections, at most, that an answer names."""
@@ -43,7 +43,12 @@ def show(found: VerdictFolder, console: Terminal) -> None:
 
 def said(found: VerdictFolder) -> list[Answer]:
     """Is the device good enough, what limits it, and what should become better first?"""
-    return [*_good_enough(found), _limiting(found.limits.limits), _better_first(found.specifications)]
+    return [
+        *_good_enough(found),
+        *_trained_in_place(found),
+        _limiting(found.limits.limits),
+        _better_first(found.specifications),
+    ]
 
 
 def _good_enough(found: VerdictFolder) -> Iterator[Answer]:
@@ -65,6 +70,36 @@ def _in_the_loop(run: RunFolder) -> list[str]:
     if not run.systems[FORWARD].accuracy:
         return []
     return [f"It is {answers.beyond(loss, 100, ' points', 'below', 'above')} {LOOP}, which has a digital host."]
+
+
+def _trained_in_place(found: VerdictFolder) -> Iterator[Answer]:
+    """What pulses of this device lose against those of idealized devices, by the same rule."""
+    question, name = "Can it be trained in place, by pulses?", found.asked["device"]["name"]
+    if not found.in_place or found.beside is None or CONTROL not in found.asked["others"]:
+        return
+    if isinstance(found.beside, RunFolder):
+        reached = {key: answers.scores(found.beside)[key].end for key in (name, CONTROL)}
+        loss = answers.difference(found.beside, CONTROL, name)
+    else:
+        done = found.beside.table[found.beside.table.status == "done"]
+        of = {key: _scores(done[done.device == key]) for key in (name, CONTROL)}
+        reached = {key: float(np.nanmean(values)) for key, values in of.items()}
+        paired = paired_difference(of[CONTROL], of[name])
+        loss = Difference(paired.mean, paired.low, paired.high, known=bool(np.isfinite(paired.low)))
+    words = f"{100 * NEAR:.0f} points below", f"{100 * FAR:.0f} points below"
+    text, tone = answers.verdict(loss, NEAR, FAR, words)
+    apart = answers.beyond(loss, 100, " points", "below", "above")
+    reasons = [
+        "By one_step, one epoch, one sequence at a time, as in the experiment in_place; a forward rule and a scheme of "
+        "updates of your own may do better, such as `tiki_taka_v2`.",
+        "What idealized devices reach says what the rule can do here; their pulses are small, alike and symmetric.",
+    ]
+    yield Answer(
+        question,
+        f"{text}: it reaches {reached[name]:.1%}, {apart} {CONTROL} devices, which reach {reached[CONTROL]:.1%}.",
+        tone,
+        reasons,
+    )
 
 
 def _by_task(study: StudyFolder) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -154,7 +189,8 @@ def beside(found: VerdictFolder) -> Table | None:
         return None
     rows = _of_run(found.beside) if isinstance(found.beside, RunFolder) else _of_trials(found.beside)
     columns = "accuracy", "difference to this device (points)", "cosine of the first gradient"
-    return Table("Beside shipped devices, under the forward rule", columns, tuple(rows), corner="device")
+    title = "Beside shipped devices, " + ("trained in place by pulses" if found.in_place else "under the forward rule")
+    return Table(title, columns, tuple(rows), corner="device")
 
 
 def _of_run(run: RunFolder) -> list[TableRow]:
@@ -206,6 +242,8 @@ def how(found: VerdictFolder) -> str:
         f"{_many(size['beside'], 'chip')}; differences are paired, with half of a 95 % interval "
         f"{'over test sequences' if isinstance(found.beside, RunFolder) else 'over seeds'}."
     )
+    if not size["tasks"] and size["beside"] * size["seeds"] == 1:
+        text += " One chip of each tells little: how chips differ is not in the interval."
     return f"{text} Left out, to keep the verdict small: {', '.join(left)}." if left else text
 
 

@@ -21,6 +21,8 @@ LEARNING, BESIDE, LIMITS, NEEDED = "learning", "beside", "limits", "specificatio
 
 FORWARD, DIGITAL, LOOP = "forward rule", "digital BPTT", "in-the-loop BPTT"
 """What systems are called."""
+CONTROL = "idealized"
+"""The device that others trained in place are held against: its pulses are small, alike and symmetric."""
 
 
 class VerdictFolder(NamedTuple):
@@ -32,7 +34,7 @@ class VerdictFolder(NamedTuple):
         learning: how it learns, beside references: a run, or a study.
         limits: what limits the machine.
         specifications: what its properties would have to be, by one measure or by several.
-        beside: how it learns beside shipped devices: a run, or a study.
+        beside: how it learns beside shipped devices, in place if it has a law of pulses: a run, or a study.
     """
 
     path: Path
@@ -41,6 +43,11 @@ class VerdictFolder(NamedTuple):
     limits: LimitsFolder
     specifications: list[Specification]
     beside: RunFolder | StudyFolder | None
+
+    @property
+    def in_place(self) -> bool:
+        """Whether devices beside each other are trained by pulses."""
+        return "in_place" in self.asked
 
 
 def place(out: Path | None, name: str, size: str) -> Path:

@@ -106,12 +106,23 @@ def test_what_is_no_device_or_size_is_refused(tmp_path: Path) -> None:
         plan(other)
 
 
-def test_devices_with_a_law_of_pulses_learn_in_the_array() -> None:
-    planned = plan("reram_sb")
-    assert planned.learning.learning.name == "one_step"
-    assert planned.learning.training is not None
-    assert planned.learning.training.update.name == "in_situ"
-    assert "ideal" not in planned.others
+PULSED = TINY._replace(in_place=("training.epochs=null", "training.steps=4"), most=8)
+
+
+def test_devices_with_a_law_of_pulses_are_trained_in_place_beside_idealized_ones(tmp_path: Path) -> None:
+    """Two systems of two chips that are programmed, and in place two chips of this device and two idealized ones."""
+    planned = plan("reram_sb", PULSED)
+    assert planned.others == ["idealized"]
+    assert planned.trainings == 8
+    assert planned.in_place is not None
+    assert planned.in_place.training is not None
+    assert planned.in_place.training.update.name == "in_situ"
+    assert plan("reram_sb").trainings <= 20
+    found = carry_out(planned, tmp_path / "sb", write_limits=limits_report.write)
+    (answer,) = (each for each in verdict.said(found) if each.question == "Can it be trained in place, by pulses?")
+    assert "idealized devices, which reach" in answer.text
+    assert "trained in place by pulses" in html.of_verdict(found)
+    assert plan("idealized").others[0] != "idealized"
 
 
 def test_the_command_refuses_an_age_that_is_none(
