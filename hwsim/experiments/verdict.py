@@ -61,7 +61,7 @@ class Size(NamedTuple):
     chips: int = 4
     seeds: int = 1
     beside: int = 1
-    pulsed: int = 2
+    pulsed: int = 4
     in_place: tuple[str, ...] = ()
     most: int | None = 20
     gradient_chips: int = 2
@@ -79,6 +79,7 @@ SIZES = {
         chips=2,
         seeds=5,
         beside=2,
+        pulsed=2,
         most=None,
         gradient_chips=4,
         gradient_seeds=6,

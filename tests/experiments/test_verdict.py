@@ -106,7 +106,7 @@ def test_what_is_no_device_or_size_is_refused(tmp_path: Path) -> None:
         plan(other)
 
 
-PULSED = TINY._replace(in_place=("training.epochs=null", "training.steps=4"), most=8)
+PULSED = TINY._replace(in_place=("training.epochs=null", "training.steps=4"), pulsed=2, most=8)
 
 
 def test_devices_with_a_law_of_pulses_are_trained_in_place_beside_idealized_ones(tmp_path: Path) -> None:
