@@ -427,18 +427,22 @@ def fit(
         list[str] | None,
         typer.Option("--columns", help="Columns that are not recognised, as target=Soll,read='Ist (uS)'."),
     ] = None,
-    kind: Annotated[str | None, typer.Option("--kind", help="reads or drift; by default the columns tell.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="reads, pulses or drift; by default the columns tell.")
+    ] = None,
 ) -> None:
-    """Fit the data sheet of a device to measurements: program and verify with repeated reads, and drift."""
+    """Fit the data sheet of a device to measurements: program and verify, response to pulses, drift."""
     with loading():
         from hwsim.config import measured
         from hwsim.reports import fit as report
 
+    if out is not None:
+        measured.refuse_existing(out)
     fits = [measured.fit(file, measured.columns(columns or []), kind) for file in files]
     console = Terminal()
     for each in fits:
         report.show(each, console)
-    if out is None and not any("programming" in each.sheet for each in fits):
+    if out is None and not measured.tells_enough(fits):
         _warn([text for each in fits for text in each.remarks], console)
         return
     made = measured.sheet_of(fits, name or (out.stem if out else "my_device"), source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,12 +14,18 @@ from hwsim.documents import Document, Problem, dump, refuse, unknown
 from hwsim.errors import ConfigError, OutputError
 from hwsim.physics import DataSheet
 from hwsim.physics.fits import columns as tables
-from hwsim.physics.fits import drift, reads
+from hwsim.physics.fits import drift, pulses, reads
 from hwsim.physics.fits.found import Fit
-from hwsim.quantities import si
+from hwsim.quantities import parse, si
 
-FITS: dict[str, Callable[[Path, pd.DataFrame], Fit]] = {"reads": reads.fit, "drift": drift.fit}
+FITS: dict[str, Callable[[Path, pd.DataFrame], Fit]] = {
+    "reads": reads.fit,
+    "pulses": pulses.fit,
+    "drift": drift.fit,
+}
 """How each kind of measurement is fitted."""
+_NAMED = 12
+"""Devices left out that a data sheet names."""
 GUESS = "a guess, as this measurement does not tell"
 
 
@@ -71,9 +78,6 @@ def fit(path: Path, columns: Mapping[str, str] | None = None, kind: str | None =
         if name not in known:
             raise ConfigError(f"--columns: {unknown('column', name, sorted(known))}")
     kind, measured = tables.read(path, columns or {}, kind)
-    if kind not in FITS:
-        text = f"by its columns this is a measurement of {kind}, which cannot be fitted yet; known: {', '.join(FITS)}"
-        raise refuse([Problem(str(path), 1, 1, text)])
     _possible(path, measured)
     return FITS[kind](path, measured)
 
@@ -104,28 +108,45 @@ def sheet_of(fits: Sequence[Fit], name: str, source: str) -> Fitted:
     """The data sheet that fits of several files make; what none of them tells is assumed, and says so.
 
     Raises:
-        ConfigError: the fit makes no data sheet.
+        ConfigError: the fit makes no data sheet, or two files are of one kind.
     """
     path = ", ".join(str(each.path) for each in fits)
-    if not any("programming" in each.sheet for each in fits):
+    if not tells_enough(fits):
         raise ConfigError(
             f"{path}: a data sheet needs the error of programming and the noise of reading; give program and verify as "
-            "well (device, target_us, read_us), with several reads of each device"
+            "well (device, target_us, read_us), with several reads of each device, or pulses (device, polarity, "
+            "conductance_us)"
         )
+    for each in {each.kind for each in fits}:
+        if len(same := [str(one.path) for one in fits if one.kind == each]) > 1:
+            raise ConfigError(f"{' and '.join(same)} are both of {each}; a data sheet is of one file of each kind")
     written = _written(fits, name, source)
     try:
         sheet = hardware.device(Document(path, written))
     except ConfigError as error:
         raise ConfigError(f"the fit makes no data sheet; {error}") from None
     doubts = [text for each in fits for text in each.remarks]
-    lost = sorted({key for each in fits for key in each.sheet if key not in DataSheet.model_fields})
-    doubts += [f"a data sheet cannot hold {key} yet; the fit is printed only" for key in lost]
     return Fitted(list(fits), written, sheet, [*doubts, *(doubt.text for doubt in plausible.doubts(sheet))])
 
 
+def tells_enough(fits: Sequence[Fit]) -> bool:
+    """Whether fits make a data sheet."""
+    return any("programming" in each.sheet for each in fits)
+
+
 def text(fitted: Fitted) -> str:
-    """The data sheet in YAML."""
-    return dump(fitted.written)
+    """The data sheet in YAML; comments on top say what was measured, what was left out, and what it cannot hold."""
+    said = []
+    for each in fitted.fits:
+        said += [f"{each.path.name}: {each.counted}", *(f"- {remark}" for remark in each.remarks)]
+        said += [f"- left out: device {device}, {why}" for device, why in each.aside[:_NAMED]]
+        said += [f"- left out: {len(each.aside) - _NAMED} more devices"] * (len(each.aside) > _NAMED)
+    lines = [
+        line
+        for one in said
+        for line in textwrap.wrap(one, 110, initial_indent="# ", subsequent_indent="#   ", break_long_words=False)
+    ]
+    return "\n".join([*lines, dump(fitted.written)])
 
 
 def write(fitted: Fitted, path: Path) -> None:
@@ -138,23 +159,44 @@ def write(fitted: Fitted, path: Path) -> None:
         with path.open("x", encoding="utf-8") as new:
             new.write(text(fitted))
     except FileExistsError:
-        raise OutputError(f"{path} is there already; choose another file with --out") from None
+        raise _there(path) from None
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}; choose another file with --out") from None
 
 
+def refuse_existing(path: Path) -> None:
+    """Refuse to write over a file, before anything is fitted.
+
+    Raises:
+        OutputError: it is there.
+    """
+    if path.exists():
+        raise _there(path)
+
+
+def _there(path: Path) -> OutputError:
+    return OutputError(f"{path} is there already; choose another file with --out")
+
+
 def _written(fits: Sequence[Fit], name: str, source: str) -> dict[str, Any]:
-    """The data sheet as plain data."""
-    keys: dict[str, Any] = {}
-    for each in fits:
-        for key, value in each.sheet.items():
-            if key in DataSheet.model_fields:
-                keys.setdefault(key, value)
+    """The data sheet as plain data: of each key the one from the file that tells most of it.
+
+    Program and verify tell errors and noise better than pulses do, and the range of conductance worse: the law of
+    pulses counts from its own.
+    """
+    told = {each.kind: each.sheet for each in fits}
+    keys = {**told.get("drift", {}), **told.get("pulses", {}), **told.get("reads", {})}
+    if "pulses" in told and "reads" in told:
+        keys |= {"conductance": told["pulses"]["conductance"]}
+        largest = parse(keys["conductance"]["max"]["value"], "siemens", "25 uS")
+        at = next(each.of_largest for each in fits if each.of_largest is not None)
+        keys |= at(largest)
+    order = [name for name in DataSheet.model_fields if name in keys]
     return {
         "name": name,
         "what": f"fitted to {source}",
-        "sources": {"measurement": source},
-        **keys,
+        "sources": {"measurement": f"{source} ({', '.join(each.path.name for each in fits)})"},
+        **{key: keys[key] for key in order},
         "write": {
             "law": "voltage",
             "voltage": {"value": "2 V", "assumed": GUESS},

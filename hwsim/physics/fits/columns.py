@@ -2,7 +2,7 @@
 
 A header is a name and perhaps a unit, in brackets or behind an underscore: `conductance (S)`, `G [µS]`, `read_uS`.
 Case does not count. What a file measures follows from its columns: a target is that of program and verify, a polarity
-that of pulses, a time that of drift.
+or a voltage of pulses that of a pulse response, a time that of drift.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Role(NamedTuple):
 
 
 _CONDUCTANCE = ("conductance", "g", "read", "g_read", "read_g", "read_conductance", "measured", "g_measured")
+_POLARITY = ("polarity", "direction", "pulse_type", "sign")
 DEVICE = Role(("device", "device_id", "dev", "cell", "device_number", "id"), None, "device")
 _MEASURED = Role(_CONDUCTANCE, CONDUCTANCE, "conductance (S)")
 KINDS = {
@@ -57,8 +58,10 @@ KINDS = {
     },
     "pulses": {
         "device": DEVICE,
-        "polarity": Role(("polarity", "direction", "pulse_type", "sign"), None, "polarity"),
+        "polarity": Role((*_POLARITY, "pulse_voltage", "amplitude", "voltage"), None, "polarity"),
         "conductance": _MEASURED,
+        "cycle": Role(("cycle", "cycle_number", "loop", "round"), None, "cycle"),
+        "pulse": Role(("pulse", "pulse_number", "pulses", "number", "n", "pulse_index"), None, "pulse"),
     },
     "drift": {
         "device": DEVICE,
@@ -66,11 +69,15 @@ KINDS = {
         "conductance": _MEASURED,
     },
 }
-"""Kinds of measurements, and the columns that each needs."""
+"""Kinds of measurements, and the columns that each needs or may have."""
+OPTIONAL = ("cycle", "pulse")
+"""Columns that a measurement may lack."""
 _TELLS = {"reads": "target", "pulses": "polarity", "drift": "time"}
 """The column that a kind is told by."""
 _BRACKETS = re.compile(r"(.+?)[ _]*[(\[] *([^()\[\]]+?) *[)\]]")
 _ENDING = re.compile(r"(.+)[_ ]([^_ ]+)")
+_OF_VOLTAGE = {"v": 1.0, "mv": 1e-3}
+"""Units that a column without a quantity may name: the sign of a voltage is a polarity."""
 
 
 def read(path: Path, columns: Mapping[str, str], kind: str | None = None) -> tuple[str, pd.DataFrame]:
@@ -90,7 +97,11 @@ def read(path: Path, columns: Mapping[str, str], kind: str | None = None) -> tup
     """
     there = header(path)
     kind = kind or _kind(path, there, columns)
-    where = {name: _column(path, there, kind, name, columns.get(name)) for name in KINDS[kind]}
+    where = {
+        name: _column(path, there, kind, name, columns.get(name))
+        for name, role in KINDS[kind].items()
+        if name not in OPTIONAL or name in columns or _candidates(there, role)
+    }
     if len({column for column, _ in where.values()}) < len(where):
         _refuse(path, f"one column is asked for twice: {', '.join(f'{name}={at}' for name, (at, _) in where.items())}")
     given = table(path, {column: "str" if unit is None else "float64" for column, unit in where.values()})
@@ -107,9 +118,11 @@ def read(path: Path, columns: Mapping[str, str], kind: str | None = None) -> tup
 def _kind(path: Path, there: list[str], columns: Mapping[str, str]) -> str:
     """What a file measures, by its columns."""
     told = [kind for kind, name in _TELLS.items() if name in columns or _candidates(there, KINDS[kind][name])]
+    if len(told) > 1 and not any(_plain(_parted(each, _OF_VOLTAGE)[0]) in _POLARITY for each in there):
+        told = [kind for kind in told if kind != "pulses" or "polarity" in columns]  # a voltage may be that of reads
     if len(told) == 1:
         return told[0]
-    asks = "; ".join(f"{kind}: {', '.join(role.example for role in KINDS[kind].values())}" for kind in KINDS)
+    asks = "; ".join(f"{kind}: {', '.join(_needed(kind))}" for kind in KINDS)
     if told:
         said = f"by its columns this may be {' or '.join(told)}; say --kind {told[0]}, or --kind {told[1]}"
     else:
@@ -119,10 +132,14 @@ def _kind(path: Path, there: list[str], columns: Mapping[str, str]) -> str:
     return _refuse(path, said)
 
 
+def _needed(kind: str) -> list[str]:
+    return [role.example for name, role in KINDS[kind].items() if name not in OPTIONAL]
+
+
 def _candidates(there: list[str], role: Role) -> list[str]:
     """The columns that may be what is asked for: those with the first of its names that any has."""
     for name in role.names:
-        if found := [each for each in there if _plain(_parted(each, role.units)[0]) == name]:
+        if found := [each for each in there if _plain(_parted(each, role.units or _OF_VOLTAGE)[0]) == name]:
             return found
     return []
 
@@ -130,7 +147,7 @@ def _candidates(there: list[str], role: Role) -> list[str]:
 def _column(path: Path, there: list[str], kind: str, name: str, asked: str | None) -> tuple[str, float | None]:
     """The column that is asked for, and its unit in SI units; None for what is no quantity."""
     role = KINDS[kind][name]
-    needed = f"needed for {kind}: {', '.join(each.example for each in KINDS[kind].values())}"
+    needed = f"needed for {kind}: {', '.join(_needed(kind))}"
     unit = None
     if asked is not None:
         stem, unit = _parted(asked, role.units)

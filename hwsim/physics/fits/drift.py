@@ -14,12 +14,10 @@ import pandas as pd
 from scipy import stats
 
 from hwsim.documents import Problem, refuse
-from hwsim.physics.fits.found import FALSE_ALARM, Aside, Fit, Parameter, Z
-from hwsim.physics.fits.population import population
+from hwsim.physics.fits.found import Aside, Fit, Parameter, Z
+from hwsim.physics.fits.population import FEW, far, population
 from hwsim.quantities import si
 
-_FEW = 10
-"""Devices that tell a spread to about a quarter of it."""
 _TIMES = 3
 """Times at which a device is read, at least, so that something is left to tell its noise."""
 _CURVED = 4.0
@@ -75,7 +73,7 @@ def fit(path: Path, measured: pd.DataFrame) -> Fit:
     ) + ["lines are bent in logarithms, so that a power law is not all: beyond the times measured, mistrust it"] * (
         abs(bend) > _CURVED * error
     )
-    if devices < _FEW:
+    if devices < FEW:
         remarks.append(f"{devices} devices tell the spread of ν to ± {100 * Z / (2 * (devices - 1)) ** 0.5:.0f} %")
     if aside:
         remarks.append(f"{len(aside)} of {devices + len(aside)} devices are left out of ν and of the noise")
@@ -99,12 +97,18 @@ def fit(path: Path, measured: pd.DataFrame) -> Fit:
 
 
 def _sheet(mean: float, spread: float, start: float) -> dict[str, Any]:
+    """The key of a data sheet, whose clock starts where the first read is.
+
+    There a wait t leaves ((t + t₀) / t₀)^−ν. With t₀ the time of the first read after programming, and t counted from
+    it, t + t₀ is the time since programming, as in the fit.
+    """
     return {
         "law": "constant",
         "mean": round(max(mean, 0.0), 5),
         "deviation": round(spread, 5),
         "start": f"{start:g} s",
-        "source": "measurement, a power law fitted to each device",
+        "source": f"measurement, a power law of each device; a wait begins at the first read, {si(start, 's')} after "
+        "programming",
     }
 
 
@@ -140,17 +144,12 @@ def _lines(kept: pd.DataFrame, start: float) -> _Lines:
 
 
 def _strange(lines: _Lines) -> list[Aside]:
-    """Devices whose ν is further from the median than normal spread has any be in `FALSE_ALARM` of files."""
-    n, middle = len(lines.devices), float(np.median(lines.exponent))
-    if n < _FEW:
-        return []
-    away = np.abs(lines.exponent - middle)
-    scale = float(np.median(away)) / float(stats.norm.ppf(0.75)) * n / (n - 0.8)
-    bound = float(stats.t.ppf(1 - FALSE_ALARM / (2 * n), 0.37 * (n - 1))) * scale
+    """Devices whose ν is far from that of others."""
+    found = far(lines.exponent)
     return [
-        Aside(device, f"ν = {nu:.3g}, where others have {middle:.3g} ± {scale:.2g}")
-        for device, nu, far in zip(lines.devices, lines.exponent, away > bound, strict=True)
-        if far
+        Aside(device, f"ν = {nu:.3g}, where others have {found.middle:.3g} ± {found.scale:.2g}")
+        for device, nu, away in zip(lines.devices, lines.exponent, found.found, strict=True)
+        if away
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,6 +54,8 @@ class Fit:
         remarks: what a reader should know.
         sheet: keys of a data sheet, as plain data.
         table: numbers in between, such as the scatter at each target.
+        of_largest: the keys that are counted in shares of the largest conductance, for a sheet with another one.
+        data: what a figure draws, which is different for each kind.
     """
 
     kind: str
@@ -64,6 +67,8 @@ class Fit:
     remarks: list[str]
     sheet: dict[str, Any]
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
+    of_largest: Callable[[float], dict[str, Any]] | None = None
+    data: Any = None
 
 
 def simplest(losses: list[np.ndarray]) -> int:

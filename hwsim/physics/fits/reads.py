@@ -50,6 +50,24 @@ def fit(path: Path, measured: pd.DataFrame) -> Fit:
     biased = bias(devices, programming.deviation**2 + noise.variance(devices["mean"].to_numpy()) / devices["count"])
     largest = float(found["target"].max())
     laws = [*programming.said, *noise.said, biased.said]
+    lowest = float(found["target"].min())
+
+    def keys(g_max: float) -> dict[str, Any]:
+        return {
+            "programming": {
+                "error": {
+                    "coefficients": [_us(each) for each in programming.of_largest(largest, g_max)],
+                    "source": "measurement, a fit over the targets, apart from the bias",
+                    "valid": [_us(lowest), _us(largest)],
+                },
+                "step": {
+                    "value": _us(float(found["programming"].median()) / 2, 2),
+                    "assumed": "half the usual programming error; finer writes would drown in it",
+                },
+            },
+            "read_noise": {**noise.sheet(g_max, lowest), "valid": [_us(lowest), _us(largest)]},
+        }
+
     return Fit(
         "reads",
         path,
@@ -60,22 +78,14 @@ def fit(path: Path, measured: pd.DataFrame) -> Fit:
         [*_doubts(found), *_left_out(len(aside), len(every)), *biased.remarks],
         {
             "conductance": {
-                "min": {"value": _us(found["target"].min()), "source": "measurement, the lowest target"},
+                "min": {"value": _us(lowest), "source": "measurement, the lowest target"},
                 "max": {"value": _us(largest), "source": "measurement, the highest target"},
             },
-            "programming": {
-                "error": {
-                    "coefficients": [_us(each) for each in programming.coefficients],
-                    "source": "measurement, a fit over the targets, apart from the bias",
-                },
-                "step": {
-                    "value": _us(float(found["programming"].median()) / 2, 2),
-                    "assumed": "half the usual programming error; finer writes would drown in it",
-                },
-            },
-            "read_noise": noise.sheet(largest, float(found["target"].min())),
+            **keys(largest),
         },
         found,
+        keys,
+        Scatter(devices, programming, noise, biased, largest),
     )
 
 
@@ -197,14 +207,26 @@ def scatter(devices: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-class _Programming(NamedTuple):
-    coefficients: np.ndarray  # in siemens, of powers of target / largest target
-    deviation: np.ndarray  # of each device
+class Programming(NamedTuple):
+    """The error of programming.
+
+    Attributes:
+        coefficients: in siemens, of powers of target / largest target.
+        deviation: of each device, in siemens.
+        parameters, said: for the reader.
+    """
+
+    coefficients: np.ndarray
+    deviation: np.ndarray
     parameters: list[Parameter]
     said: list[str]
 
+    def of_largest(self, largest: float, now: float) -> np.ndarray:
+        """The coefficients of powers of target / `now`."""
+        return np.asarray(self.coefficients * (now / largest) ** np.arange(self.coefficients.size))
 
-def _programming(devices: pd.DataFrame, noise: read_noise.NoiseFit) -> _Programming:
+
+def _programming(devices: pd.DataFrame, noise: read_noise.NoiseFit) -> Programming:
     """The polynomial whose likelihood is largest, with the degree that held-out devices prefer."""
     largest = float(devices["target"].max())
     relative = devices["target"].to_numpy() / largest
@@ -215,7 +237,7 @@ def _programming(devices: pd.DataFrame, noise: read_noise.NoiseFit) -> _Programm
     told = n > 1
     unit = float(away[told].std())
     if not unit:
-        return _Programming(np.zeros(1), np.zeros(n.size), [], ["devices do not differ from each other at all"])
+        return Programming(np.zeros(1), np.zeros(n.size), [], ["devices do not differ from each other at all"])
     x, y, w = relative[told], away[told] / unit, reading[told] / unit**2
     degrees = range(min(DEGREES, np.unique(x).size - 1) + 1)
     fold = devices[told].groupby("target").cumcount().to_numpy() % FOLDS
@@ -240,7 +262,7 @@ def _programming(devices: pd.DataFrame, noise: read_noise.NoiseFit) -> _Programm
         for name, value, wide in zip(names, c, half, strict=False)
     ]
     chosen = f"programming error: a polynomial of degree {degree} in r = target / {si(largest, 'S')}"
-    return _Programming(
+    return Programming(
         unit * c,
         np.maximum(unit * np.polynomial.polynomial.polyval(relative, c), 0),
         parameters,
@@ -282,14 +304,26 @@ def _likeliest(x: np.ndarray, y: np.ndarray, w: np.ndarray, degree: int) -> np.n
     return np.asarray(found.x)
 
 
-class _Bias(NamedTuple):
-    coefficients: np.ndarray  # offset in siemens, and gain
+class Bias(NamedTuple):
+    """How far devices end from their target on average: `coefficients`, an offset in siemens and a share."""
+
+    coefficients: np.ndarray
     parameters: list[Parameter]
     said: str
     remarks: list[str]
 
 
-def bias(devices: pd.DataFrame, variance: np.ndarray) -> _Bias:
+class Scatter(NamedTuple):
+    """What a figure draws: devices with `target` and `mean`, and the laws; `largest` is the highest target."""
+
+    devices: pd.DataFrame
+    programming: Programming
+    noise: read_noise.NoiseFit
+    bias: Bias
+    largest: float
+
+
+def bias(devices: pd.DataFrame, variance: np.ndarray) -> Bias:
     """How far devices end from their target on average: by nothing, by an offset, by a share of it, or by both.
 
     Least squares with the variance of each device; the law is the one that held-out devices prefer.
@@ -330,7 +364,7 @@ def bias(devices: pd.DataFrame, variance: np.ndarray) -> _Bias:
             f"devices read beside their target by {' and '.join(terms)} on average; a data sheet has no key for a "
             "bias, so it is left out of σ and of the sheet: correct it where devices are programmed, or calibrate reads"
         )
-    return _Bias(c, parameters, f"bias: {name}, chosen on held-out devices", remarks)
+    return Bias(c, parameters, f"bias: {name}, chosen on held-out devices", remarks)
 
 
 def _left_out(count: int, all_of_them: int) -> list[str]:
