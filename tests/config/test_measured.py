@@ -150,6 +150,7 @@ def test_a_spreadsheet_with_a_bias_and_dead_devices_gives_the_law_behind_it(tmp_
         found = measured.fit(path)
         dead = {each.device for each in found.aside if each.why.startswith("dead: reads ")}
         assert {"200", "511"} <= dead <= {"17", "200", "511"}
+        assert found.sheet["faults"]["unformed"] == float(f"{len(dead) / 720:.3g}")
         near += "17" in dead  # at the lowest target, where sound devices read nothing once in 200,000
         falsely += len(found.aside) > len(dead)
         for each in found.parameters:

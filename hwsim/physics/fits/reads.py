@@ -51,6 +51,7 @@ def fit(path: Path, measured: pd.DataFrame) -> Fit:
     largest = float(found["target"].max())
     laws = [*programming.said, *noise.said, biased.said]
     lowest = float(found["target"].min())
+    dead = [why for why in aside.values() if why.startswith("dead")]
 
     def keys(g_max: float) -> dict[str, Any]:
         return {
@@ -73,7 +74,7 @@ def fit(path: Path, measured: pd.DataFrame) -> Fit:
         path,
         f"{len(every)} devices, {len(found)} targets, {len(measured)} reads",
         laws,
-        [*biased.parameters, *programming.parameters, *noise.parameters],
+        [*biased.parameters, *programming.parameters, *noise.parameters, *_share(len(dead), len(every))],
         [Aside(str(every.loc[at, "device"]), why) for at, why in aside.items()],
         [*_doubts(found), *_left_out(len(aside), len(every)), *biased.remarks],
         {
@@ -82,6 +83,7 @@ def fit(path: Path, measured: pd.DataFrame) -> Fit:
                 "max": {"value": _us(largest), "source": "measurement, the highest target"},
             },
             **keys(largest),
+            **_faults(len(dead), len(every)),
         },
         found,
         keys,
@@ -372,8 +374,24 @@ def _left_out(count: int, all_of_them: int) -> list[str]:
         return []
     return [
         f"{count} of {all_of_them} devices are left out of the bias and of every σ; the rule names a sound device in "
-        f"{FALSE_ALARM:.0%} of files, if scatter is normal; a data sheet has no key for dead devices"
+        f"{FALSE_ALARM:.0%} of files, if scatter is normal"
     ]
+
+
+def _share(dead: int, devices: int) -> list[Parameter]:
+    """The share of devices that are dead, with its exact interval (Clopper and Pearson, Biometrika 26:404, 1934)."""
+    if not dead:
+        return []
+    low, high = stats.binomtest(dead, devices).proportion_ci()
+    return [Parameter("dead devices, share of all", dead / devices, float(low), float(high))]
+
+
+def _faults(dead: int, devices: int) -> dict[str, Any]:
+    """The key of a data sheet that says so: dead devices conduct nothing."""
+    if not dead:
+        return {}
+    counted = f"measurement, {dead} of {devices} devices"
+    return {"faults": {"unformed": float(f"{dead / devices:.3g}"), "source": counted}}
 
 
 def _doubts(found: pd.DataFrame) -> list[str]:
