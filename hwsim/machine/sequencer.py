@@ -224,6 +224,16 @@ class Sequencer:
         self._open = False
         self._machine.holdings.ledger.moment = (self.sweep_number + 1, 0)
 
+    @property
+    def length(self) -> int:
+        """Steps of the pass under way."""
+        return self._length
+
+    @property
+    def at_start(self) -> bool:
+        """Whether the step under way is the first one of a pass."""
+        return self.in_pass and self._machine.holdings.ledger.moment[1] == 0
+
     # ---- steps -----------------------------------------------------------------------------------------------
 
     def _begin_step(self, index: int, position: int) -> None:

@@ -213,6 +213,12 @@ class Chip(DigitalMachine):
         measured, self._measured = self._measured, []
         return self._entries, np.concatenate(measured).reshape(-1, self.chips) if measured else None
 
+    def begin_step(self, clock: int) -> None:
+        super().begin_step(clock)
+        hold = self.holds.get(self.sequencer.sweep_name)
+        if hold and self.sequencer.at_start and self.devices.coloured:  # the other sequences of the batch come first
+            self.devices.fluctuate(hold.period * self.sequencer.length * (self.episode.batch - 1))
+
     def end_step(self, settled: list[Any]) -> None:
         super().end_step(settled)
         self.converters.end_step()
@@ -221,6 +227,8 @@ class Chip(DigitalMachine):
             leak(self.holdings.registers(), {register.name for register in settled}, hold, retention.value)
         if hold and self.devices.leaks and self.sequencer.in_pass and self.sequencer.sweep_name != TESTS:
             self.devices.leak(hold.period * self.episode.batch)  # sequences of a batch come one after another
+        if hold and self.sequencer.in_pass and self.devices.coloured:
+            self.devices.fluctuate(hold.period)
 
     def release(self) -> None:
         super().release()

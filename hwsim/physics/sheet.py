@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_seri
 
 from hwsim.documents import PartError
 from hwsim.imperfection import scaled_law
+from hwsim.physics.colour import Colour
 from hwsim.physics.drift import Drift, left
 from hwsim.physics.endurance import Endurance
 from hwsim.physics.faults import Faults
@@ -70,11 +71,16 @@ class DataSheet(BaseModel, extra="forbid"):
         Field(description="how x goes back to 0 by itself; for devices with an `update`; without it, it stays"),
     ] = None
 
+    colour: Annotated[
+        Colour | None,
+        Field(description="the memory of read noise from one read to the next; without it, noise is white"),
+    ] = None
+
     @model_serializer(mode="wrap")
     def _without_what_is_absent(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """A sheet without one of these keys is what it was before there were such keys."""
         data: dict[str, Any] = written(self)
-        for name in ("drift", "update", "faults", "endurance", "leak"):
+        for name in ("drift", "update", "faults", "endurance", "leak", "colour"):
             if getattr(self, name) is None:
                 data.pop(name, None)
         return data

@@ -12,6 +12,8 @@ import numpy as np
 from hwsim.machine.numerics import Primitive, Pulses
 from hwsim.machine.shapes import Expectations, blank
 from hwsim.physics import DataSheet
+from hwsim.units.coloured import Coloured
+from hwsim.units.coloured import kept as kept_of_noise
 from hwsim.units.mapping import Mapping
 from hwsim.units.stuck import Stuck, kept
 from hwsim.units.wires import Wires
@@ -65,9 +67,11 @@ class Devices:
         writes: how often each device was written, `(chips, 2, rows, columns)`.
         through: the wires that they are read through, and the size of a tile; None where wires have no resistance.
         stuck: what is faulty or worn out; None where data sheets have neither.
+        coloured: signals of their read noise that have a memory; None where it is white.
     """
 
     through: tuple[Wires, int, int] | None = None
+    coloured: Coloured | None = None
 
     def __init__(self, mapping: Mapping, conductance: np.ndarray, sheets: Sequence[DataSheet] = ()) -> None:
         self.mapping, self.conductance = mapping, conductance
@@ -118,6 +122,8 @@ class Devices:
         """
         noise = np.sqrt(self.spread.sum((1, 2), dtype=float)) / self.mapping.scale
         total = self.conductance.sum((1, 2, 3), dtype=float)
+        if self.coloured is not None:
+            total += (self._error * self.coloured.normal).sum((1, 2, 3), dtype=float)
         return np.asarray(total + noise * [draw.standard_normal() for draw in draws])
 
     def _rewritten(self, which: tuple[Any, ...] | np.ndarray) -> None:
@@ -216,11 +222,16 @@ class Devices:
         scale = self.mapping.scale
         self.weights = ((self.plus - self.minus) * scale).astype(np.float32)
         self.spread = np.empty(self.weights.shape, np.float32)
+        if self.coloured is not None:
+            self._error = np.empty(self.conductance.shape, np.float32)
         first = 0
         for sheet, group in groupby(self._sheets):
             chips = slice(first, first := first + len(list(group)))
-            variance = self._read_error(sheet, chips, 0) ** 2 + self._read_error(sheet, chips, 1) ** 2
-            self.spread[chips] = variance * scale**2
+            errors = self._read_error(sheet, chips, 0), self._read_error(sheet, chips, 1)
+            self.spread[chips] = (errors[0] ** 2 + errors[1] ** 2) * scale**2
+            if self.coloured is not None:
+                self._error[chips] = np.stack(errors, 1)
+                self.spread[chips] *= self.coloured.white
         self.noisy = bool(self.spread.any())
         self._seen: np.ndarray | None = None
         total = self.plus + self.minus
@@ -247,6 +258,9 @@ class Devices:
     def cut(self, transposed: bool, lines: slice) -> Cut:
         """What the tiles on some input lines of the matrix read with, forward or transposed."""
         weights, spread = self.seen, self.spread
+        if self.coloured is not None:
+            plus, minus = (self._error * self.coloured.normal).swapaxes(0, 1)
+            weights = weights + (plus - minus) * np.float32(self.mapping.scale)
         if not transposed:
             weights, spread = weights.swapaxes(1, 2), spread.swapaxes(1, 2)
         parts = weights, spread, self._lines[transposed]  # copied, since a product with a turned view takes longer
@@ -258,6 +272,7 @@ class BlankDevices:
 
     noisy = False
     through: tuple[Wires, int, int] | None = None
+    coloured: Coloured | None = None
 
     def __init__(
         self, expected: Expectations, mapping: Mapping, conductance: np.ndarray, sheets: Sequence[DataSheet] = ()
@@ -276,11 +291,12 @@ class BlankDevices:
 
     @property
     def kept(self) -> tuple[np.ndarray, ...]:
-        """As large as counts of writes, weights, their variances, the weights behind wires, and what is stuck."""
+        """As large as counts of writes, weights, their variances, those behind wires, what is stuck, and its noise."""
         shape = self.conductance.shape
         behind = () if self.through is None else (blank(self.shape),)
         stuck = kept(self.mapping.sheet, shape)
-        return blank(shape, np.uint16), blank(self.shape), blank(self.shape), *behind, *stuck
+        noise = kept_of_noise(self.mapping.sheet, shape)
+        return blank(shape, np.uint16), blank(self.shape), blank(self.shape), *behind, *stuck, *noise
 
     def program(self, *words: Any) -> tuple[np.ndarray, np.ndarray]:
         """As for real devices; the first time all of them are written."""

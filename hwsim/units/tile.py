@@ -31,8 +31,8 @@ from hwsim.physics import DataSheet
 from hwsim.quantities import Constant, Count, Energy, Time, Voltage
 from hwsim.records import Record
 from hwsim.streams import generator, numbered
+from hwsim.units import coloured, one_way, pulsed, stuck, trains
 from hwsim.units import devices as physical
-from hwsim.units import one_way, pulsed, stuck, trains
 from hwsim.units.converter import Bits, Converters
 from hwsim.units.devices import Cut, Devices
 from hwsim.units.mapping import OneWay, Referenced, headroom, levels, mapping, splits, tiles
@@ -327,6 +327,7 @@ class TileArray(Weights):
         run(stuck.BESET)(self.devices, sheets, self._drawn(matrix.name, "devices"))
         self._kept = run(physical.KEPT)(self.devices)
         self._cuts: dict[bool, list[Cut]] = {}
+        self._colour(sheet)
         self._factor: np.ndarray | None = None
 
     def wait(self, name: str, seconds: float, compensated: bool = False) -> None:
@@ -334,6 +335,7 @@ class TileArray(Weights):
 
         Args:
             name: of the matrix.
+            seconds: since devices were written. Noise that has a memory goes on from where it is, for as long.
             compensated: whether outputs are multiplied by what all devices conducted together before the wait, over
                 what they conduct after it: one factor for the matrix, from one read before and one after.
         """
@@ -342,6 +344,11 @@ class TileArray(Weights):
         self.unwait()
         before = self.devices.current(draws("current before a wait"))
         self.devices.wait(seconds, draws("drift"))
+        if self.devices.coloured is not None:
+            self.devices.coloured.wait(
+                seconds,
+                machine.numerics.generators(machine.seed, machine.numbers, name, "noise after a wait", repr(seconds)),
+            )
         if compensated:
             after = self.devices.current(draws("current after a wait"))
             self._factor = before / np.maximum(after, np.finfo(float).tiny)
@@ -358,6 +365,8 @@ class TileArray(Weights):
     def unwait(self) -> None:
         """Have the devices as they were before the wait."""
         self.devices.unwait()
+        if self.devices.coloured is not None:
+            self.devices.coloured.unwait()
         self._factor = None
         self._cuts.clear()
 
@@ -373,6 +382,18 @@ class TileArray(Weights):
         self._states = Storage(machine, f"{name} states", WEIGHTS, NOTHING, zeros, shared=True)  # of the same devices
         make: Any = one_way.MAKE if self.renews else pulsed.MAKE
         return run(make)(self.mapping, self._conductance.value, sheets, self._states.value, drawn)
+
+    def _colour(self, sheet: DataSheet) -> None:
+        """Have the read noise of devices the memory that their data sheet says."""
+        if sheet.colour is None:
+            return
+        machine, run, what = self._machine, self._machine.numerics.run, f"{self._matrix.name} noise with memory"
+        chips, *each = self._conductance.value.shape
+        shape = chips, sheet.colour.count, *each
+        start = run(coloured.START)(sheet.colour, shape, self._drawn(self._matrix.name, "noise with memory"))
+        self._signals = Storage(machine, what, WEIGHTS, NOTHING, start, shared=True)
+        self._fluctuation = Source(machine.seed, what, machine.numbers)
+        run(coloured.GIVE)(self.devices, sheet.colour, self._signals.value)
 
     def _drawn(self, name: str, of: str) -> pulsed.Draws:
         """Streams of the numbers of each device."""
@@ -500,6 +521,14 @@ class TileArray(Weights):
         if self.leaks:
             self._follow(self._matrix, self._machine.numerics.run(pulsed.LEAK)(self.devices, seconds))
 
+    def fluctuate(self, seconds: float) -> None:
+        """So long has passed: read noise that has a memory goes on."""
+        noise, machine = self.devices.coloured, self._machine
+        if noise is not None:
+            moments = [machine.sequencer.moment(self._fluctuation) for _ in range(noise.colour.count)]
+            noise.advance(seconds, coloured.counted(self._fluctuation.keys, moments))
+            self._cuts.clear()
+
     def _follow(self, matrix: Matrix, weights: np.ndarray) -> None:
         """Read on with other weights; where nothing else holds them, they are the master values."""
         machine, trainable = self._machine, matrix.trainable
@@ -551,10 +580,10 @@ class TileArray(Weights):
         """A product, forward or transposed; tiles side by side are summed as numbers."""
         machine, transposed = self._machine, operation is held.read_transposed
         cuts, total = self._cut_to(transposed, matrix.shape), None
-        for number, cut in enumerate(cuts, 1):
+        for number in range(len(cuts)):
             alone = len(cuts) == 1
-            name = self.name if alone else f"{self.name}, {'row' if transposed else 'column'} {number}"
-            signal = self._read_one(operation, name, cut, alone, x, matrix.trainable.group)
+            name = self.name if alone else f"{self.name}, {'row' if transposed else 'column'} {number + 1}"
+            signal = self._read_one(operation, name, number, alone, x, matrix.trainable.group)
             if self._options.interface == "digital" and self._own_converters:
                 signal = self._converters.carry_out(moves.tile_adc, signal, name)
             elif self._options.interface == "digital" or not alone:
@@ -563,18 +592,25 @@ class TileArray(Weights):
         assert total is not None
         return total
 
-    def _read_one(self, operation: Held, name: str, cut: Cut, alone: bool, x: Signal, group: str) -> Signal:
+    def _read_one(self, operation: Held, name: str, number: int, alone: bool, x: Signal, group: str) -> Signal:
         """A read of the tiles on some lines of the matrix, or on all of them."""
         machine, head = self._machine, self._machine.analog_heads[operation, name]
-        limit = machine.scales.of(head, (x,), group)
-        y = machine.compute(partial(self._values, cut, alone, x._full_scale or 1.0, limit), (x,))
-        inputs, outputs = cut.weights.shape[1:]
-        size = (inputs, outputs) if operation is held.read_transposed else (outputs, inputs)
+        limit, transposed = machine.scales.of(head, (x,), group), operation is held.read_transposed
+        which = transposed, number
+        y = machine.compute(partial(self._values, which, alone, x._full_scale or 1.0, limit), (x,))
+        inputs, outputs = self._cut_to(transposed, self._matrix.shape)[number].weights.shape[1:]
+        size = (inputs, outputs) if transposed else (outputs, inputs)
         return machine.emit_analog(head, y, (x._slot,), limit, (*y.shape[2:-1], *size))
 
-    def _values(self, cut: Cut, alone: bool, scale: Any, limit: Any, x: np.ndarray) -> np.ndarray:
-        """What tiles give for inputs of full scale `scale`; their inputs are all of the wires if they are alone."""
+    def _values(self, which: tuple[bool, int], alone: bool, scale: Any, limit: Any, x: np.ndarray) -> np.ndarray:
+        """What tiles give for inputs of full scale `scale`; their inputs are all of the wires if they are alone.
+
+        Args:
+            which: whether the read is transposed, and the place of the tiles. A captured step asks for what these now
+                read with, since devices change between steps where they leak, or where noise has a memory.
+        """
         machine, v, scale, limit = self._machine, vectors(x), +scale, +limit
+        cut = self._cut_to(which[0], self._matrix.shape)[which[1]]
         if not alone:
             v = machine.numerics.contiguous(v[..., cut.lines])
         noise, moment = self._options.output_noise * limit, machine.sequencer.moment(self._source)
@@ -651,6 +687,16 @@ class DeviceArrays(dict[str, TileArray]):
         """So long has passed: devices that leak do so."""
         for array in self.values():
             array.leak(seconds)
+
+    @property
+    def coloured(self) -> bool:
+        """Whether the read noise of any devices has a memory."""
+        return any(array.devices.coloured is not None for array in self.values())
+
+    def fluctuate(self, seconds: float) -> None:
+        """So long has passed: read noise that has a memory goes on."""
+        for array in self.values():
+            array.fluctuate(seconds)
 
     @property
     def count(self) -> int:

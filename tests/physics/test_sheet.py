@@ -263,7 +263,7 @@ def test_flicker_noise_grows_with_age_and_falls_with_the_time_of_a_read() -> Non
         ({"conductance": {"max": {"value": "25 uS"}}}, "either a source or a reason"),
         ({"programming": {"error": {"coefficients": [], "source": "joshi2020"}}}, "needs 1 or more"),
         ({"write": {"law": "magic"}}, "magic"),
-        ({"colour": "blue"}, "unknown key 'colour'"),
+        ({"tint": "blue"}, "unknown key 'tint'"),
         ({"programming": {"step": {"value": "0 uS", "assumed": "no steps"}}}, "greater than 0"),
         ({"programming": {"step": {"value": "-1 uS", "assumed": "backwards"}}}, "greater than 0"),
         (

@@ -115,3 +115,19 @@ def test_a_leak_needs_something_that_leaks() -> None:
     leak = {"time_constant": {"value": "1 s", "assumed": "a test"}}
     with pytest.raises(ConfigError, match="it is x that leaks"):
         hardware.device(Document("test", {"like": "rram_milo", "leak": leak}))
+
+
+def test_captured_steps_read_what_leaked() -> None:
+    """Batches of a routine are carried out from records; devices lose a tenth of x meanwhile."""
+    found = []
+    for routine in (None, "a routine"):
+        made, learns, _ = learner("gain_cell")
+        made.machine.holds = {"forward": Hold(2e-5, {})}
+        outputs: list[np.ndarray] = []
+        made.machine.probe.watchers["output"] = lambda x, outputs=outputs: outputs.append(x.copy())
+        for batch in range(3):
+            with made.machine.showing(random_episode(batch, batch=1, steps=30), routine):
+                learns.gradients(made)
+        found.append(outputs + [devices.state for devices in made.machine.devices.arrays.values()])
+    assert len(found[0]) == len(found[1])
+    assert all(map(np.array_equal, *found))
