@@ -53,6 +53,8 @@ _A_DEVICE = 30
 """Temporary bytes of histograms per device."""
 _A_WAIT = 24
 """Bytes that are kept of each device while it is aged: what it was, what it was written to, and its age."""
+_A_SIGNAL = 4
+"""The same for each signal of its noise that has a memory."""
 _DRIFTING = 40
 """Temporary bytes per device of a chip, while it drifts: its exponent, and what is left of it."""
 _LEAST = 24
@@ -326,7 +328,9 @@ class CountedSystem(System):
         options, arrays = self.experiment.deploy, self.machine.devices
         if options is None or arrays is None:
             return
-        aged = arrays.count * (self.machine.chips * _A_WAIT + _DRIFTING)
+        colour = arrays.colour
+        signals = 0 if colour is None else _A_SIGNAL * colour.count
+        aged = arrays.count * (self.machine.chips * (_A_WAIT + signals) + _DRIFTING)
         waits = MemoryNeed("what is kept of devices that drift", aged, _SMALLER)
         yield "to test aged devices", [*_parts(memory.stages["test"].peak, _SMALLER), waits, *beside]
         if options.repair is not None:

@@ -28,6 +28,7 @@ from hwsim.operations.noise import NO_GAIN, Moment, PerChip, Source, perturb, pe
 from hwsim.operations.reductions import peak
 from hwsim.operations.wiring import chop
 from hwsim.physics import DataSheet
+from hwsim.physics.colour import Colour
 from hwsim.quantities import Constant, Count, Energy, Time, Voltage
 from hwsim.records import Record
 from hwsim.streams import generator, numbered
@@ -687,6 +688,11 @@ class DeviceArrays(dict[str, TileArray]):
         """So long has passed: devices that leak do so."""
         for array in self.values():
             array.leak(seconds)
+
+    @property
+    def colour(self) -> Colour | None:
+        """The memory of their read noise, if any has one."""
+        return next((array.mapping.sheet.colour for array in self.values()), None)
 
     @property
     def coloured(self) -> bool:

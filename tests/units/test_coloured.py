@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from conftest import close, machine_options, random_episode, rule
 
+import hwsim
 from hwsim import machines, networks
+from hwsim.experiments.footprint import footprint
 from hwsim.machine import resume, snapshot
 from hwsim.networks import Network
 from hwsim.units.register import Hold
@@ -141,3 +143,20 @@ def test_a_wait_lets_noise_go_on_and_ends() -> None:
             assert kept == close(np.exp(-0.2), rel=0, abs=6 * np.sqrt(2 / before.size))
             run.infer()
         assert np.array_equal(run.signals, before)
+
+
+def test_footprints_include_the_signals() -> None:
+    """K signals of each device, σ and their sum, of four bytes each; while devices are aged, the signals twice."""
+    found = []
+    for colour in ({}, {"colour": MANY}):
+        machine = {"like": "rram_crossbar", "device": {"like": "pcm_gst_90nm", "name": "test", **colour}}
+        task = {"name": "random", "steps": 20, "width": 3, "outputs": 2, "train": 16, "test": 4}
+        asked = {"name": "sized", "task": task, "network": TANH, "learning": {"name": "one_step"}, "machine": machine}
+        training = {"optimizer": {"name": "sgd", "rate": 0.01}, "batch": 8, "steps": 2}
+        sized = footprint(hwsim.load({**asked, "training": training, "deploy": {"after": ["1 s"]}}))
+        found.append({moment.when: moment.size for moment in sized.moments})
+    devices, signals = 2 * (4 * 4 + 4 * 3 + 2 * 4), 3
+    more = {when: size - found[0][when] for when, size in found[1].items()}
+    kept = more["substrate: in a test, simulating it"]
+    assert kept >= devices * (signals + 2) * 4
+    assert more["substrate: to test aged devices, simulating it"] >= kept + devices * signals * 4
