@@ -224,7 +224,7 @@ def test_no_kind_of_work_is_never_done() -> None:
     own |= {"advance", "advance slopes", "hold"}  # by circuits that are told by equations
     own |= {"integrate"}  # by cells in continuous time
     undone = {"round to", "forget", "forgotten", "remember"}  # by the reversible GRU
-    pulsed = {"pulse", "pulse outer", "whole", "peak", "flips", "dither", "chop"}  # by other update schemes
+    pulsed = {"pulse", "pulse outer", "whole", "peak", "flips", "dither", "chop", "renew"}  # by other update schemes
     ranged = {"shift", "count octaves", "choose full scale"}  # by chips that choose their full scales
     assert set(BY_KIND) - done == own | undone | pulsed | ranged  # words for rules of one's own
     assert done <= set(BY_KIND)

@@ -400,6 +400,7 @@ NOT_OPERATIONS = {
     "Master.load", "Master.store", "Trainable.require_kept", "Trainable.require_master", "Trainable.sums",  # refuse
     "Matrix.pulse", "Matrix.pulse_outer", "Coefficients.pulse",  # in tests/learning/test_update_schemes.py
     "Matrix.pulse_column", "Matrix.chopped",  # in tests/learning/test_fast_arrays.py
+    "Matrix.renew",  # in tests/units/test_one_way.py
 }  # fmt: skip
 OPERATORS = (
     "__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__truediv__", "__rtruediv__", "__neg__",
@@ -541,7 +542,7 @@ def test_no_kind_of_operation_is_left_out() -> None:
         found |= {record.kind for trace in stage.machine.journal.traces for record in trace}
     moves = words.moves
     own = {moves.shift.kind, moves.count.kind, moves.choose.kind}  # of full scales that are chosen
-    own |= {moves.pulse.kind, moves.pulse_outer.kind}  # of update schemes
+    own |= {moves.pulse.kind, moves.pulse_outer.kind, moves.renew.kind}  # of update schemes
     own |= {"peak", "chop"}  # of lines that are pulsed
     own |= {"advance", "advance slopes", moves.hold.kind}  # of circuits that are told by equations
     kinds = {kind for kind, operation in BY_KIND.items() if operation.traffic not in SPARSE}  # no chip has them
