@@ -286,6 +286,7 @@ PEERS = {
     "rram_crossbar": ("NeuRRAM", "resistive memory, 130 nm, lines sensed as voltages"),
     "hermes_14nm": ("HERMES, four phases", "the chip itself"),
     "neurram_130nm": ("NeuRRAM", "the chip itself; fitted at this setting"),
+    "isaac_ce_32nm": ("ISAAC", "the study itself, with 8 bits; 16 take four times as much"),
     "digital_45nm_fp16": ("DaDianNao", "16 bits, 28 nm, a whole chip"),
     "digital_45nm_int8_bound": ("Qian 2024", "training, 28 nm, at its peak"),
     "digital_7nm": ("TPUv4", "bfloat16, 7 nm, a whole chip"),

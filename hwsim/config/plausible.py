@@ -623,6 +623,7 @@ UNBOUNDED: dict[type[BaseModel], dict[str, str]] = {
         "tiles.rows": "a choice",
         "tiles.columns": "a choice",
         "tiles.count": "a choice",
+        "tiles.slices.cells": "a choice",
         "tiles.phases": "1, 2 or 4",
         "tiles.scale.*": "factors from one node to another",
         "tiles.weight_range": "a choice, in units of the network's numbers",

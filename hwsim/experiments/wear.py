@@ -21,7 +21,7 @@ def histograms(system: str, machine: Machine) -> Iterator[HistogramRow]:
     if not machine.devices:
         return
     arrays = machine.devices.arrays
-    conductances = {name: np.stack([array.plus, array.minus]).ravel() for name, array in arrays.items()}
+    conductances = {name: array.conductance.swapaxes(0, 1).ravel() for name, array in arrays.items()}
     conductances = {name: values[np.isfinite(values)] for name, values in conductances.items()}
     sheet = next(iter(arrays.values())).mapping.sheet
     largest = max([sheet.conductance.max.value, *(values.max(initial=0.0) for values in conductances.values())])

@@ -109,6 +109,11 @@ class Options(BaseModel, extra="forbid"):
     def _fits_together(self) -> Self:
         if self.digital.parts.dataflow.batch_parallel != 1:
             raise ValueError("the digital unit of a crossbar machine works on one sequence at a time: batch_parallel 1")
+        if self.parts.tiles.slices is not None and self.device.update is not None:
+            raise ValueError(
+                f"devices of {self.device.name} answer to pulses by a law, and slices are programmed digit by digit; "
+                "take a device without `update`, or leave out tiles.slices"
+            )
         unit = self.digital
         for name in (unit.format, unit.accumulator, unit.update or unit.format, self.coefficients):
             if formats.parse(name).dtype != "float32":

@@ -76,12 +76,15 @@ class Devices:
     def __init__(self, mapping: Mapping, conductance: np.ndarray, sheets: Sequence[DataSheet] = ()) -> None:
         self.mapping, self.conductance = mapping, conductance
         self._sheets = sheets or [mapping.sheet] * len(conductance)
-        self.plus, self.minus = conductance[:, 0], conductance[:, 1]
+        self._look()
         self.writes = np.zeros(conductance.shape, np.uint16)
         self._programmed = 0
         self._written: Written | None = None
         self.stuck: Stuck | None = None
         self.refresh()
+
+    def _look(self) -> None:
+        self.plus, self.minus = self.conductance[:, 0], self.conductance[:, 1]
 
     @property
     def count(self) -> int:
@@ -303,7 +306,7 @@ class BlankDevices:
         chips, rows, columns = self.shape
         share = self.expected.written if self._programmed else 1.0
         self._programmed = True
-        written = np.full(chips, share * 2 * rows * columns)
+        written = np.full(chips, share * self.conductance.shape[1] * rows * columns)
         return written, written * self._typical
 
     def count_pulses(self, change: np.ndarray, pulses: Pulses | None) -> tuple[np.ndarray, np.ndarray]:
@@ -320,7 +323,7 @@ class BlankDevices:
         """As for real devices."""
         chips, rows, columns = self.shape
         weights = blank((chips, lines.stop - lines.start, columns if transposed else rows))
-        each = 2 * weights.shape[-1] * self._typical
+        each = self.conductance.shape[1] * weights.shape[-1] * self._typical
         return Cut(lines, weights, blank(weights.shape), np.full((chips, 1), each))
 
 

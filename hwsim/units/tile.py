@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from math import ceil, prod
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from hwsim.accounts.energy import Charge, charge
 from hwsim.accounts.memory import MASTER, WEIGHTS
@@ -32,12 +32,13 @@ from hwsim.physics.colour import Colour
 from hwsim.quantities import Constant, Count, Energy, Time, Voltage
 from hwsim.records import Record
 from hwsim.streams import generator, numbered
-from hwsim.units import coloured, one_way, pulsed, stuck, trains
+from hwsim.units import coloured, one_way, pulsed, slices, stuck, trains
 from hwsim.units import devices as physical
 from hwsim.units.converter import Bits, Converters
 from hwsim.units.devices import Cut, Devices
-from hwsim.units.mapping import OneWay, Referenced, headroom, levels, mapping, splits, tiles
+from hwsim.units.mapping import Mapping, OneWay, Referenced, headroom, levels, mapping, splits, tiles
 from hwsim.units.periphery import Periphery
+from hwsim.units.slices import Slices
 from hwsim.units.unit import AnalogStage, Fraction, Positive, tally
 from hwsim.units.wires import IR_DROP, Wires
 
@@ -93,6 +94,12 @@ class Tiles(BaseModel, extra="forbid"):
         Imperfection("weight saturation", lambda _: FAR, lambda reach: reach / 2, SATURATION),
         Field(description="where weights saturate, in multiples of `weight_range`; steps and noise stay as they are"),
     ] = 1.0
+    slices: Annotated[
+        Slices | None,
+        Field(
+            description="cells of one weight that hold some of its bits each; without this key it has a pair of devices"
+        ),
+    ] = None
     wires: Annotated[
         Wires | None,
         Imperfection("IR drop", Wires.without, Wires.doubled, IR_DROP),
@@ -101,11 +108,29 @@ class Tiles(BaseModel, extra="forbid"):
 
     @model_serializer(mode="wrap")
     def _without_what_is_absent(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Tiles without wires are what they were before there was such a key."""
+        """Tiles without wires or slices are what they were before there were such keys."""
         data: dict[str, Any] = written(self)
-        if self.wires is None:
-            data.pop("wires", None)
+        for key in ("wires", "slices"):
+            if getattr(self, key) is None:
+                data.pop(key, None)
         return data
+
+    @model_validator(mode="after")
+    def _slices_are_read_as_numbers(self) -> Self:
+        if self.slices is not None and self.interface != "digital":
+            raise ValueError("slices are shifted and added as numbers, so they need `interface: digital`")
+        if self.slices is not None and self.wires is not None:
+            raise ValueError("wires are modelled for pairs of devices, not for slices; leave out one of the two keys")
+        return self
+
+    @property
+    def columns_per_output(self) -> int:
+        """Lines of a tile for each of its outputs."""
+        return 1 if self.slices is None else self.slices.cells
+
+    @property
+    def devices_per_weight(self) -> int:
+        return 2 if self.slices is None else self.slices.cells
 
     def phase(self, bits: int) -> Constant[Time]:
         """How long one phase of a read takes, with inputs of so many bits."""
@@ -163,14 +188,15 @@ class TilePrices:
         if around is None:
             return None
         factor = 1.0 if self.tiles.scale is None else self.tiles.scale.area.value
-        return used * around.of(self.tiles.columns, self.tiles.rows) * factor
+        return used * around.of(self.tiles.columns, self.tiles.rows * self.tiles.columns_per_output) * factor
 
     def _reading(self, record: Record) -> list[Charge]:
         """A read, forward or transposed: the devices, and the periphery of all tiles that are read, used or not."""
         tiles, around, (rows, columns) = self.tiles, self.periphery, record.size[-2:]
         reads = prod(record.size[:-2]) * ceil(rows / tiles.rows) * ceil(columns / tiles.columns) * self._phases
         forward = record.kind == held.read.kind
-        inputs, outputs = (tiles.columns, tiles.rows) if forward else (tiles.rows, tiles.columns)
+        lines_out = tiles.rows * tiles.columns_per_output
+        inputs, outputs = (tiles.columns, lines_out) if forward else (lines_out, tiles.columns)
         converted = outputs if tiles.interface == "digital" else 0
         drawn = (
             ("tile control", around.fixed, 1),
@@ -299,29 +325,33 @@ class TileArray(Weights):
         run, sheet = machine.numerics.run, sheets[0]  # chips differ in errors alone
         self.whole = sheet.update is not None
         self._matrix, self.leaks = matrix, any(each.leak is not None for each in sheets)
+        cut = options.slices
         self.renews = sheet.update is not None and sheet.update.one_way
         does: Any = one_way if self.renews else pulsed if self.whole else physical
-        self._read, self._cut, self._program = run(READ), run(physical.CUT), run(does.PROGRAM)
+        self._read, self._cut, self._program = (
+            run(READ),
+            run(physical.CUT),
+            run((does if cut is None else slices).PROGRAM),
+        )
         self._count, self._apply = run(does.COUNT), run(does.PULSE)
-        bits = (2 * levels(sheet)).bit_length()
+        bits = (2 * (levels(sheet) if cut is None else cut.most)).bit_length()
         chips, (rows, columns) = machine.chips, matrix.shape
         self._conductance = Storage(
             machine,
             f"{matrix.name} devices",
             WEIGHTS,
             (rows, columns),
-            machine.numerics.zeros((chips, 2, rows, columns), np.dtype(float)),
+            machine.numerics.zeros((chips, options.devices_per_weight, rows, columns), np.dtype(float)),
             shared=True,
             bits=bits,
             technology=sheet.name,
-            devices=2,
+            devices=options.devices_per_weight,
             volatile=False,
         )
         unknown = machine.numerics.unknown((chips, 1, rows * columns), machine.dtype)
         size = None if matrix.trainable.kept else NOTHING
         self._steps = Register(machine, f"{matrix.name} steps", MASTER, unknown, shared=True, bits=bits, size=size)
-        w_max = headroom(sheet, options.weight_range) * matrix.largest or 1.0
-        self.mapping = mapping(sheet, w_max, options.reach)
+        self.mapping = self._mapped(matrix, sheet)
         self.devices: Devices = self._made(matrix, sheets)
         if options.wires is not None and options.wires.solution != "off" and options.wires.ohms:
             self.devices.through = options.wires, options.rows, options.columns
@@ -330,6 +360,14 @@ class TileArray(Weights):
         self._cuts: dict[bool, list[Cut]] = {}
         self._colour(sheet)
         self._factor: np.ndarray | None = None
+
+    def _mapped(self, matrix: Matrix, sheet: DataSheet) -> Mapping:
+        """How devices hold the weights."""
+        options = self._options
+        if options.slices is not None:
+            return slices.sliced(sheet, matrix.largest, options.weight_range, options.reach, options.slices)
+        w_max = headroom(sheet, options.weight_range) * matrix.largest or 1.0
+        return mapping(sheet, w_max, options.reach)
 
     def wait(self, name: str, seconds: float, compensated: bool = False) -> None:
         """Let the devices drift for so long, and read on with them, until `unwait`.
@@ -343,7 +381,7 @@ class TileArray(Weights):
         machine = self._machine
         draws = partial(machine.numerics.generators, machine.seed, machine.numbers, name)
         self.unwait()
-        before = self.devices.current(draws("current before a wait"))
+        before = self.devices.current(draws("current before a wait")) if compensated else np.zeros(0)
         self.devices.wait(seconds, draws("drift"))
         if self.devices.coloured is not None:
             self.devices.coloured.wait(
@@ -375,6 +413,8 @@ class TileArray(Weights):
         """The devices; those with a law of updates have their states apart from what conducts."""
         machine, name = self._machine, matrix.name
         run = machine.numerics.run
+        if self._options.slices is not None:
+            return run(slices.MAKE)(self.mapping, self._conductance.value, sheets)
         if not isinstance(self.mapping, Referenced):
             return run(physical.MAKE)(self.mapping, self._conductance.value, sheets)
         each = (2, *matrix.shape) if self.renews else matrix.shape
@@ -468,6 +508,8 @@ class TileArray(Weights):
         Args:
             share: of them that can get a pulse at all, which an estimate cannot see.
         """
+        if self._options.slices is not None:
+            raise slices.no_pulses(matrix.name)
         machine, pulses, known = self._machine, matrix.trainable.pulses, operands
         if pulses is not None and pulses.random and operation is moves.pulse_outer:
             change, known = self._met(operands, factor, pulses)
@@ -557,8 +599,11 @@ class TileArray(Weights):
 
         Raises:
             ConfigError: `levels` is given, and the data sheet says how large a pulse is.
-            CapabilityError: devices answer to pulses by a law, and a host keeps the weights as numbers.
+            CapabilityError: devices answer to pulses by a law, and a host keeps the weights as numbers; or weights are
+                in slices, where no pulse of one device is a step of a weight.
         """
+        if self._options.slices is not None:
+            raise slices.no_pulses(matrix.name)
         if not isinstance(self.mapping, Referenced):
             return self.mapping.w_max / (levels or self.mapping.levels)
         sheet = self.mapping.sheet
@@ -580,6 +625,8 @@ class TileArray(Weights):
     def apply(self, operation: Held, matrix: Matrix, x: Signal) -> Signal:
         """A product, forward or transposed; tiles side by side are summed as numbers."""
         machine, transposed = self._machine, operation is held.read_transposed
+        if transposed and self._options.slices is not None:
+            raise slices.not_transposed(matrix.name)
         cuts, total = self._cut_to(transposed, matrix.shape), None
         for number in range(len(cuts)):
             alone = len(cuts) == 1
@@ -713,4 +760,4 @@ class DeviceArrays(dict[str, TileArray]):
     def fill(self) -> float | None:
         """Weights on tiles, as a share of those that the tiles in use could hold; None if none is in use."""
         room = self.used * self.options.rows * self.options.columns
-        return self.count / (2 * room) if room else None
+        return self.count / (self.options.devices_per_weight * room) if room else None
