@@ -114,6 +114,11 @@ class Options(BaseModel, extra="forbid"):
                 f"devices of {self.device.name} answer to pulses by a law, and slices are programmed digit by digit; "
                 "take a device without `update`, or leave out tiles.slices"
             )
+        if self.parts.tiles.slices is not None and self.device.colour is not None:
+            raise ValueError(
+                f"read noise of {self.device.name} has a memory, which is modelled for pairs of devices, not for slices; "
+                "take a device without `colour`, or leave out tiles.slices"
+            )
         unit = self.digital
         for name in (unit.format, unit.accumulator, unit.update or unit.format, self.coefficients):
             if formats.parse(name).dtype != "float32":
