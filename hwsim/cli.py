@@ -430,18 +430,26 @@ def fit(
     kind: Annotated[
         str | None, typer.Option("--kind", help="reads, pulses or drift; by default the columns tell.")
     ] = None,
+    figure: Annotated[
+        Path | None, typer.Option("--figure", help="Draw data and fits, into this SVG or PNG file.")
+    ] = None,
 ) -> None:
     """Fit the data sheet of a device to measurements: program and verify, response to pulses, drift."""
     with loading():
         from hwsim.config import measured
         from hwsim.reports import fit as report
+        from hwsim.reports import fit_figure
 
     if out is not None:
         measured.refuse_existing(out)
+    if figure is not None:
+        fit_figure.refuse_ending(figure)
     fits = [measured.fit(file, measured.columns(columns or []), kind) for file in files]
     console = Terminal()
     for each in fits:
         report.show(each, console)
+    if figure is not None:
+        fit_figure.write(fits, figure)
     if out is None and not measured.tells_enough(fits):
         _warn([text for each in fits for text in each.remarks], console)
         return

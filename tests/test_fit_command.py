@@ -64,3 +64,16 @@ def test_a_table_that_is_wrong_is_told_with_its_line(
 def test_drift_alone_is_printed_without_a_sheet(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     assert ended(monkeypatch, "fit", "drift.csv") == 0
     assert "drift, mean of ν" in capsys.readouterr().out
+
+
+def test_data_and_fits_are_drawn(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """As an SVG with all that it should say, and as a PNG; another ending is refused before anything is fitted."""
+    assert ended(monkeypatch, "fit", *WORDS, "--figure", "fits.svg") == 0
+    drawn = (folder / "fits.svg").read_text(encoding="utf-8")
+    for said in ("verify.csv", "pulses.csv", "drift.csv", "change by a pulse", "mean read − target", "exponent ν"):
+        assert said in drawn
+    assert ended(monkeypatch, "fit", "drift.csv", "--figure", "fits.png") == 0
+    assert (folder / "fits.png").read_bytes().startswith(b"\x89PNG")
+    capsys.readouterr()
+    assert ended(monkeypatch, "fit", "missing.csv", "--figure", "fits.pdf") != 0
+    assert "its name must end in .svg or .png" in capsys.readouterr().err

@@ -131,6 +131,20 @@ def test_a_sheet_has_the_law_in_its_own_numbers(tmp_path: Path) -> None:
     assert law.symmetry(of_one) == close(np.zeros(1), abs=1e-3)
 
 
+def test_a_sheet_spreads_as_the_devices_do(tmp_path: Path) -> None:
+    """Bounds as wide as those that were fitted, and steps at x = 0: made of u, d and bounds, they scatter by more."""
+    fitted = measured.data_sheet(written(tmp_path, fits.pulses(1, devices=24, cycles=2, count=40)))
+    told, law = values(fitted.fits[0]), fitted.sheet.update
+    assert law is not None
+    per_x = fitted.sheet.window / (law.high - law.low)
+    for name, bound, spread in (("g_max", law.high, law.high_spread), ("g_min", -law.low, law.low_spread)):
+        wide = told[f"spread of {name}, of its logarithm"] * told[f"{name}, median"]
+        assert spread * bound * per_x == close(wide, rel=0.15)
+    drawn = law.draw(20_000, lambda purpose: np.random.default_rng(len(purpose)).standard_normal(20_000))
+    made = np.log(drawn.up).std(), np.log(drawn.down).std()
+    assert np.mean(made) == close(np.hypot(0.3, 0.25), rel=0.3)  # u by 0.3, and what is left of the way by a quarter
+
+
 def test_a_fitted_sheet_learns_in_place(tmp_path: Path) -> None:
     measured.write(measured.data_sheet(written(tmp_path, fits.pulses(1, **SMALL))), tmp_path / "mine.yaml")
     experiment = {

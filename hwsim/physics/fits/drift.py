@@ -26,7 +26,7 @@ _DEAD = 0.01
 """A device reads nothing if its median is less than so much of that of all."""
 
 
-class _Lines(NamedTuple):
+class Lines(NamedTuple):
     """A line through each device, in logarithms."""
 
     devices: list[str]
@@ -36,6 +36,16 @@ class _Lines(NamedTuple):
     residual: pd.Series  # of each read
     noise: float  # standard deviation of a read about the line
     free: int
+
+
+class Drifting(NamedTuple):
+    """What a figure draws: the reads, the line of each device, and mean and spread of ν from `start` on."""
+
+    kept: pd.DataFrame
+    lines: Lines
+    start: float
+    mean: float
+    spread: float
 
 
 def fit(path: Path, measured: pd.DataFrame) -> Fit:
@@ -93,6 +103,7 @@ def fit(path: Path, measured: pd.DataFrame) -> Fit:
         aside,
         remarks,
         {"drift": _sheet(mean[0], spread[0], start)},
+        data=Drifting(kept, lines, start, mean[0], spread[0]),
     )
 
 
@@ -127,7 +138,7 @@ def _silent(measured: pd.DataFrame) -> list[Aside]:
     return found
 
 
-def _lines(kept: pd.DataFrame, start: float) -> _Lines:
+def _lines(kept: pd.DataFrame, start: float) -> Lines:
     """The line of each device, by least squares."""
     x, y = np.log(kept["time"] / start), np.log(kept["conductance"])
     by = kept["device"]
@@ -138,12 +149,12 @@ def _lines(kept: pd.DataFrame, start: float) -> _Lines:
     free = len(kept) - 2 * len(squares)
     level = y.groupby(by, sort=False).mean() + exponent * x.groupby(by, sort=False).mean()
     noise = float(((residual**2).sum() / max(free, 1)) ** 0.5)
-    return _Lines(
+    return Lines(
         squares.index.tolist(), level.to_numpy(), exponent.to_numpy(), squares.to_numpy(), residual, noise, free
     )
 
 
-def _strange(lines: _Lines) -> list[Aside]:
+def _strange(lines: Lines) -> list[Aside]:
     """Devices whose ν is far from that of others."""
     found = far(lines.exponent)
     return [
@@ -153,7 +164,7 @@ def _strange(lines: _Lines) -> list[Aside]:
     ]
 
 
-def _over_conductance(lines: _Lines) -> tuple[float, float]:
+def _over_conductance(lines: Lines) -> tuple[float, float]:
     """How ν changes per ln g₀, and half of its 95 % interval."""
     if len(lines.devices) < 3 or not np.ptp(lines.level):
         return 0.0, 0.0
@@ -161,7 +172,7 @@ def _over_conductance(lines: _Lines) -> tuple[float, float]:
     return float(found.slope), float(stats.t.ppf(0.975, len(lines.devices) - 2) * found.stderr)
 
 
-def _bend(kept: pd.DataFrame, lines: _Lines, start: float) -> tuple[float, float]:
+def _bend(kept: pd.DataFrame, lines: Lines, start: float) -> tuple[float, float]:
     """The mean coefficient of (ln t / t₀)² beside the lines, and its standard error."""
     x, by = np.log(kept["time"] / start), kept["device"]
     centred = x - x.groupby(by).transform("mean")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 from hwsim.physics.fits.found import FALSE_ALARM
 
@@ -23,18 +23,35 @@ class Population(NamedTuple):
 def population(estimates: np.ndarray, variances: np.ndarray) -> Population:
     """Mean and spread of what was estimated on each device.
 
-    With estimates x of variances v on n devices, spread² = var(x) − mean(v), at least 0. The interval of the mean is
-    Student's; that of the spread is the one of a normal variance, from which mean(v) is taken as well.
+    Estimates x are normal with variance τ² + v, of which τ is the spread over devices. With w = 1 / (τ² + v), and μ the
+    mean weighted by it, Q(τ) = Σ w (x − μ)² is χ² of n − 1 degrees of freedom: the spread is the τ with Q = n − 1, and
+    the ends of its interval are those with Q at the quantiles; each is at least 0. The mean is μ, and its interval is
+    Student's with variance Q / ((n − 1) Σ w). (R. C. Paule and J. Mandel, J. Res. Natl. Bur. Stand. 87:377, 1982; W.
+    Viechtbauer, Stat. Med. 26:37, 2007; J. Hartung and G. Knapp, Stat. Med. 20:1771, 2001.)
 
     Args:
         estimates: one per device, at least two.
         variances: of the estimates.
     """
-    n, total, noise = estimates.size, float(estimates.var(ddof=1)), float(variances.mean())
-    mean, half = float(estimates.mean()), float(stats.t.ppf(0.975, n - 1)) * (total / n) ** 0.5
-    ends = [total, *(total * (n - 1) / float(stats.chi2.ppf(share, n - 1)) for share in (0.975, 0.025))]
-    spread, low, high = (max(each - noise, 0.0) ** 0.5 for each in ends)
-    return Population((mean, mean - half, mean + half), (spread, low, high))
+    n = estimates.size
+
+    def weighted(square: float) -> tuple[float, float, float]:
+        weights = 1 / np.maximum(square + variances, 1e-300)
+        mean = float(weights @ estimates / weights.sum())
+        return mean, float(weights @ (estimates - mean) ** 2), float(weights.sum())
+
+    def spread_at(q: float) -> float:
+        most = float(estimates.var(ddof=1)) * (n - 1) / q * (1 + 1e-9) + 1e-300
+        if weighted(0.0)[1] <= q:
+            return 0.0
+        return float(optimize.brentq(lambda square: weighted(square)[1] - q, 0.0, most, xtol=1e-300, rtol=1e-12))
+
+    square, low, high = (
+        spread_at(q) for q in (n - 1, float(stats.chi2.ppf(0.975, n - 1)), float(stats.chi2.ppf(0.025, n - 1)))
+    )
+    mean, q, weight = weighted(square)
+    half = float(stats.t.ppf(0.975, n - 1)) * (q / (n - 1) / weight) ** 0.5
+    return Population((mean, mean - half, mean + half), (square**0.5, low**0.5, high**0.5))
 
 
 class Far(NamedTuple):

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from hwsim.physics.fits.likeliest import Found
+from hwsim.physics.fits.population import population
 from hwsim.physics.fits.pulse_filter import moves
 from hwsim.physics.fits.pulse_laws import Law
 
@@ -22,8 +24,8 @@ def keys(law: Law, unit: float) -> dict[str, Any]:
     Args:
         unit: of conductances in the law, in siemens.
     """
-    own, kind = law.found.own, law.kind
-    middle = typical(own)
+    kind = law.kind
+    middle = typical(law.found)
     low, high = float(max(middle[2], 0.0)), float(middle[3])
     zero, per_x = _zero(law, middle), (high - low) / 2
     update = _update(law, middle, zero, per_x)
@@ -51,14 +53,16 @@ def keys(law: Law, unit: float) -> dict[str, Any]:
     }
 
 
-def typical(own: np.ndarray) -> np.ndarray:
-    """The numbers of the median device: means of logarithms where all are positive, else medians."""
-    found = np.median(own, axis=0)
-    found[:2] = own[:, :2].mean(0)
-    for at in (2, 3):
-        if (own[:, at] > 0).all():
-            found[at] = np.exp(np.log(own[:, at]).mean())
-    return found
+def typical(found: Found) -> np.ndarray:
+    """The numbers of the median device: means over devices, of logarithms for steps and for bounds above 0."""
+    middle = np.median(found.own, axis=0)
+    for at in range(4):
+        estimates, variances = found.own[:, at], found.own_errors[:, at, at]
+        if at > 1 and (estimates > 0).all():
+            middle[at] = np.exp(population(np.log(estimates), variances / estimates**2).mean[0])
+        else:
+            middle[at] = population(estimates, variances).mean[0]
+    return middle
 
 
 def _zero(law: Law, middle: np.ndarray) -> float:
@@ -149,7 +153,7 @@ def _linear(own: np.ndarray, zero: float, per_x: float, low: float, high: float)
 def _errors(law: Law, zero: float, per_x: float, step: float) -> np.ndarray:
     """Variances of what is said of each device: ln of its gain, asymmetry, and bounds as shares."""
     own, found = law.found.own, law.found
-    middle = typical(own)
+    middle = typical(law.found)
     bounds = (middle[2:4] - zero) / per_x
 
     def said(numbers: np.ndarray) -> np.ndarray:
@@ -168,7 +172,7 @@ def _errors(law: Law, zero: float, per_x: float, step: float) -> np.ndarray:
 
 
 def _spread(estimates: np.ndarray, variances: np.ndarray) -> float:
-    return float(np.sqrt(max(estimates.var(ddof=1) - variances.mean(), 0.0)))
+    return population(estimates, variances).spread[0]
 
 
 def _round(value: float) -> float:
