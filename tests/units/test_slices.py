@@ -155,6 +155,15 @@ def test_a_product_on_isaac_is_that_of_its_weights() -> None:
         ({"parts": {"tiles": {"interface": "analog"}}}, "interface: digital"),
         ({"parts": {"tiles": {"slices": {"cells": 13, "bits": 2}}}}, "more than 24 bits"),
         ({"device": "reram_sb"}, "answer to pulses by a law"),
+        (
+            {
+                "device": {
+                    "like": "ideal",
+                    "colour": {name: {"value": "1 s", "assumed": "x"} for name in ("slow", "fast")},
+                }
+            },
+            "has a memory",
+        ),
         ({"parts": {"tiles": {"wires": {"resistance": {"value": "1 ohm", "assumed": "x"}}}}}, "wires"),
     ],
 )
