@@ -116,7 +116,7 @@ class Options(BaseModel, extra="forbid"):
             )
         if self.parts.tiles.slices is not None and self.device.colour is not None:
             raise ValueError(
-                f"read noise of {self.device.name} has a memory, which is modelled for pairs of devices, not for slices; "
+                f"read noise of {self.device.name} has a memory, which is modelled for pairs of devices, not slices; "
                 "take a device without `colour`, or leave out tiles.slices"
             )
         unit = self.digital
