@@ -68,7 +68,7 @@ def test_every_key_is_found_by_the_name_under_which_it_is_listed() -> None:
         ("ir_drop", r"^unknown key 'ir_drop'; `parts.tiles.wires` is the resistance"),
         (
             "machine.device.retention",
-            r"^machine\.device\.retention: unknown key 'retention'; the retention of devices ",
+            r"^machine\.device\.retention: unknown key 'retention'; devices lose what they hold by ",
         ),
         ("", r"^unknown key ''; "),
         ("..", r"^unknown key ''; "),
