@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from hwsim.machine.numerics import Primitive, Pulses
-from hwsim.machine.shapes import Expectations, blank
-from hwsim.operations.noise import Moment, normals
-from hwsim.physics import DataSheet, pulses
+from hwsim.machine.numerics import Primitive
+from hwsim.machine.shapes import Expectations
+from hwsim.physics import DataSheet
 from hwsim.physics.leak import left
-from hwsim.physics.pulses import Law, Responses
-from hwsim.units.devices import COUNT, PROGRAM, PULSE, BlankDevices, Devices
+from hwsim.physics.pulses import Law, Normal, Responses
+from hwsim.units.by_law import BlankDevicesByLaw, DevicesByLaw, Draws
+from hwsim.units.devices import COUNT, PROGRAM, PULSE
 from hwsim.units.mapping import Referenced
 
-Draws = Callable[[int, str], np.random.Generator]
-"""The stream of a chip, counted from 0, for a purpose."""
 
-
-class PulsedDevices(Devices):
-    """Devices that answer to pulses by the law of their data sheet, each with numbers of its own.
+class PulsedDevices(DevicesByLaw):
+    """Devices that answer to pulses by the law of their data sheet, each beside a reference.
 
     Args:
-        mapping, conductance, sheets: as for `Devices`; of the two devices of each weight the second is the reference.
-        state: x of each device, without the noise of what was written, `(chips, rows, columns)`; changed in place.
-        draws: for the numbers of each device, which are drawn anew whenever a machine is made.
+        mapping, conductance, sheets, state, draws: as for `DevicesByLaw`; of the two devices of each weight the second
+            is the reference.
 
     Attributes:
-        responses: of the devices of each chip.
         reference: x of each reference, `(chips, rows, columns)`.
         leaks: 1 / τ of each device, in 1/s, of the chips whose devices leak; references do not.
     """
 
     mapping: Referenced
+    side = (0,)
 
     def __init__(
         self,
@@ -43,26 +39,20 @@ class PulsedDevices(Devices):
         state: np.ndarray,
         draws: Draws,
     ) -> None:
-        super().__init__(mapping, conductance, sheets)
-        self.state = state
-        self.laws: list[Law] = [sheet.update for sheet in self._sheets if sheet.update is not None]
-        self.responses: list[Responses] = []
         self.reference = np.zeros(state.shape)
-        count = state[0].size
         self.leaks: dict[int, np.ndarray] = {}
-        for chip, law in enumerate(self.laws):
+        super().__init__(mapping, conductance, sheets, state, draws)
 
-            def normal(purpose: str, chip: int = chip) -> np.ndarray:
-                return draws(chip, purpose).standard_normal(count)
-
-            drawn = law.draw(count, normal, mapping.reach)
-            bottom = -mapping.zero / mapping.per_x  # nothing conducts less than nothing
-            self.responses.append(drawn._replace(low=np.maximum(drawn.low, bottom)))
-            if law.reference == "symmetry":
-                self.reference[chip] = law.symmetry(self.responses[chip]).reshape(state.shape[1:])
-            leak = self._sheets[chip].leak
-            if leak is not None:
-                self.leaks[chip] = leak.rates(normal("leak")).reshape(state.shape[1:])
+    def _draw(self, chip: int, law: Law, normal: Normal) -> Responses:
+        drawn, shape = super()._draw(chip, law, normal), self.state.shape[1:]
+        bottom = -self.mapping.zero / self.mapping.per_x  # nothing conducts less than nothing
+        drawn = drawn._replace(low=np.maximum(drawn.low, bottom))
+        if law.reference == "symmetry":
+            self.reference[chip] = law.symmetry(drawn).reshape(shape)
+        leak = self._sheets[chip].leak
+        if leak is not None:
+            self.leaks[chip] = leak.rates(normal("leak")).reshape(shape)
+        return drawn
 
     def program(
         self, wanted: np.ndarray, before: np.ndarray, moved: np.ndarray, draws: list[np.random.Generator]
@@ -116,54 +106,8 @@ class PulsedDevices(Devices):
             zero = self.mapping.zero
             self.conductance[chip, 0] = zero + (self.conductance[chip, 0] - zero) * left(rates, seconds)
 
-    def _wanted(self, change: np.ndarray, pulses: Pulses | None) -> np.ndarray:
-        """Whole pulses for changes of weights, down if negative; none where learning has diverged."""
-        step = self.mapping.pulse if pulses is None else pulses.step
-        return np.rint(np.where(np.isfinite(change), change, 0.0) / step).astype(np.int64)
 
-    def count_pulses(self, change: np.ndarray, pulses: Pulses | None) -> tuple[np.ndarray, np.ndarray]:
-        """For each chip, how many pulses such changes of weights take, and the sum of the conductances they meet."""
-        counts = np.abs(self._wanted(change, pulses))
-        return counts.sum((1, 2)).astype(float), (counts * self.plus).sum((1, 2))
-
-    def pulse(
-        self,
-        change: np.ndarray,
-        size: Pulses | None,
-        moments: tuple[Moment, Moment] = ((0, 0, 0), (0, 0, 0)),
-        keys: tuple[np.ndarray, np.ndarray] | None = None,
-    ) -> np.ndarray:
-        """Give the devices whole pulses, to which each answers as its law says; gives the weights.
-
-        Args:
-            change: of each weight, multiples of the size of a pulse.
-            size: of a pulse.
-            moments, keys: of the streams of noise of pulses, and of what is written.
-        """
-        counts, mapping = self._wanted(change, size), self.mapping
-        for chip, (law, drawn) in enumerate(zip(self.laws, self.responses, strict=True)):
-            x, given = self.state[chip].reshape(-1), counts[chip].reshape(-1)
-            fresh = np.empty(int(np.abs(given).sum()) if law.noise else 1, np.float32)
-            if law.noise:
-                assert keys is not None
-                normals(fresh, keys[0][chip % len(keys[0])], moments[0])
-            pulses.pulse(law.form, x, given, *drawn, law.shape, law.noise, law.noise_of == "step", fresh)
-            reached = np.flatnonzero(given)
-            apparent = x[reached]
-            if law.write_noise:
-                assert keys is not None
-                fresh = np.empty(reached.size, np.float32)
-                normals(fresh, keys[1][chip % len(keys[1])], moments[1])
-                apparent = apparent + law.write_noise * law.step * fresh
-            g = np.maximum(mapping.zero + mapping.per_x * apparent, 0)
-            self.conductance[chip, 0].reshape(-1)[reached] = g
-            self._rewritten((chip, 0, counts[chip] != 0))
-        self._count_writes(np.abs(counts), 0)
-        self.refresh()
-        return self.weights
-
-
-class BlankPulsedDevices(BlankDevices):
+class BlankPulsedDevices(BlankDevicesByLaw):
     """Such devices, of which only the number is known, and what is expected of their conductance."""
 
     def __init__(
@@ -175,14 +119,8 @@ class BlankPulsedDevices(BlankDevices):
         state: np.ndarray,
         draws: Draws,
     ) -> None:
-        super().__init__(expected, mapping, conductance, sheets)
+        super().__init__(expected, mapping, conductance, sheets, state, draws)
         self._typical = mapping.zero
-        self._state = blank(state.shape, state.dtype)
-
-    @property
-    def kept(self) -> tuple[np.ndarray, ...]:
-        """As for other devices, with the numbers of each of them and its reference."""
-        return *super().kept, *[self._state] * (len(Responses._fields) + 1)
 
     def program(self, *words: object) -> tuple[np.ndarray, np.ndarray]:
         """As for real devices; the first time all of them are written, later no references."""
