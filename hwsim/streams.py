@@ -5,9 +5,12 @@ a running number. So adding a unit, a chip or a worker leaves every other draw a
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+
+Draws = Callable[[int, str], np.random.Generator]
+"""The stream of a chip, counted from 0, for a purpose."""
 
 
 def numbered(chips: int | Sequence[int]) -> Sequence[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,10 @@ from hwsim.machine.shapes import Expectations, blank
 from hwsim.operations.noise import Moment, normals
 from hwsim.physics import DataSheet, pulses
 from hwsim.physics.pulses import Law, Normal, Responses
+from hwsim.streams import Draws
 from hwsim.units.devices import BlankDevices, Devices
 from hwsim.units.mapping import OneWay, Referenced
 
-Draws = Callable[[int, str], np.random.Generator]
-"""The stream of a chip, counted from 0, for a purpose."""
 Keys = tuple[np.ndarray, np.ndarray]
 """Of the streams of noise of pulses, and of what is written."""
 Moments = tuple[Moment, Moment]

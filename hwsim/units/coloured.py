@@ -15,9 +15,8 @@ from hwsim.operations.kernels import compiled
 from hwsim.operations.noise import Moment, normals
 from hwsim.physics import DataSheet
 from hwsim.physics.colour import Colour
+from hwsim.streams import Draws
 
-Draws = Callable[[int, str], np.random.Generator]
-"""The stream of a chip, counted from 0, for a purpose."""
 Fresh = Callable[[int, int, np.ndarray], None]
 """Fills a float32 vector with standard normal numbers for a chip and a signal, both counted from 0."""
 

@@ -17,7 +17,8 @@ import numpy as np
 from hwsim.machine.numerics import Primitive, Pulses
 from hwsim.physics import DataSheet
 from hwsim.physics.pulses import Law, Normal, Responses
-from hwsim.units.by_law import BlankDevicesByLaw, DevicesByLaw, Draws
+from hwsim.streams import Draws
+from hwsim.units.by_law import BlankDevicesByLaw, DevicesByLaw
 from hwsim.units.devices import COUNT, PROGRAM, PULSE
 from hwsim.units.mapping import OneWay
 

@@ -11,7 +11,8 @@ from hwsim.machine.shapes import Expectations
 from hwsim.physics import DataSheet
 from hwsim.physics.leak import left
 from hwsim.physics.pulses import Law, Normal, Responses
-from hwsim.units.by_law import BlankDevicesByLaw, DevicesByLaw, Draws
+from hwsim.streams import Draws
+from hwsim.units.by_law import BlankDevicesByLaw, DevicesByLaw
 from hwsim.units.devices import COUNT, PROGRAM, PULSE
 from hwsim.units.mapping import Referenced
 

@@ -11,9 +11,7 @@ import numpy as np
 from hwsim.machine.numerics import Primitive
 from hwsim.machine.shapes import blank
 from hwsim.physics import DataSheet
-
-Draws = Callable[[int, str], np.random.Generator]
-"""The stream of a chip, counted from 0, for a purpose."""
+from hwsim.streams import Draws
 
 
 class Stuck:

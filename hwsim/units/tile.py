@@ -31,8 +31,8 @@ from hwsim.physics import DataSheet
 from hwsim.physics.colour import Colour
 from hwsim.quantities import Constant, Count, Energy, Time, Voltage
 from hwsim.records import Record
-from hwsim.streams import generator, numbered
-from hwsim.units import by_law, coloured, one_way, pulsed, slices, stuck, trains
+from hwsim.streams import Draws, generator, numbered
+from hwsim.units import coloured, one_way, pulsed, slices, stuck, trains
 from hwsim.units import devices as physical
 from hwsim.units.converter import Bits, Converters
 from hwsim.units.devices import Cut, Devices
@@ -436,7 +436,7 @@ class TileArray(Weights):
         self._fluctuation = Source(machine.seed, what, machine.numbers)
         run(coloured.GIVE)(self.devices, sheet.colour, self._signals.value)
 
-    def _drawn(self, name: str, of: str) -> by_law.Draws:
+    def _drawn(self, name: str, of: str) -> Draws:
         """Streams of the numbers of each device."""
         seed, numbers = self._machine.seed, numbered(self._machine.numbers)
         return lambda chip, purpose: generator(seed, f"chip {numbers[chip]}", name, of, purpose)
