@@ -6,9 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from hwsim.learning.optimizers import Optimizer
 from hwsim.learning.updates.scheme import Scheme
-from hwsim.machine import Signal, Trainable
 
 
 class Options(BaseModel, extra="forbid"):
@@ -19,6 +17,3 @@ class Options(BaseModel, extra="forbid"):
 
 class Accumulate(Scheme):
     """w ← the optimizer's value for the summed gradient; devices whose target moved are programmed, and verified."""
-
-    def change(self, trainable: Trainable, gradient: Signal, rate: float, optimizer: Optimizer) -> None:
-        trainable.master.store(optimizer.updated(trainable, gradient, rate))

@@ -26,7 +26,7 @@ of C, and registers. What is simplified on purpose:
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
@@ -35,7 +35,6 @@ from hwsim import initial
 from hwsim.accounts.memories import REGISTERS
 from hwsim.accounts.memory import OPTIMIZER
 from hwsim.errors import CapabilityError
-from hwsim.learning.optimizers import Optimizer
 from hwsim.learning.updates.in_situ import LONGEST
 from hwsim.learning.updates.scheme import Rate, Scheme, plain, refuse, size_of_pulses
 from hwsim.machine import Machine, Matrix, Register, Ring, Signal, Trainable
@@ -166,7 +165,7 @@ class Chopped(Fast):
         self.signs.store(self.signs.load() * (1.0 + place * (flip - 1.0)))
 
 
-class Transfer(Scheme):
+class Transfer(Scheme, ABC):
     """Gradients are pulsed into fast arrays, and moved from there; kinds of it say how.
 
     Attributes:
@@ -243,9 +242,6 @@ class Transfer(Scheme):
 
     def losses(self, losses: int) -> int:
         return 1
-
-    def change(self, trainable: Trainable, gradient: Signal, rate: float, optimizer: Optimizer) -> None:
-        trainable.master.store(optimizer.updated(trainable, gradient, rate))
 
     def finish(self, network: Network) -> None:
         for _ in range(self.options.columns):

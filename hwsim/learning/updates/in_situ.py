@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from hwsim.errors import CapabilityError
-from hwsim.learning.optimizers import Optimizer
 from hwsim.learning.updates.scheme import Rate, Scheme, plain, refuse, size_of_pulses
 from hwsim.machine import Machine, Matrix, Pulses, Signal, Trainable
 from hwsim.machine.sparse import SparseMatrix
@@ -173,6 +172,3 @@ class InSitu(Scheme):
 
     def losses(self, losses: int) -> int:
         return 1
-
-    def change(self, trainable: Trainable, gradient: Signal, rate: float, optimizer: Optimizer) -> None:
-        trainable.master.store(optimizer.updated(trainable, gradient, rate))

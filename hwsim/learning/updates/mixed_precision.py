@@ -74,7 +74,7 @@ class MixedPrecision(Scheme):
     def change(self, trainable: Trainable, gradient: Signal, rate: float, optimizer: Optimizer) -> None:
         chi, matrix, pulses = self.chi.get(trainable.name), trainable.holder, trainable.pulses
         if chi is None:
-            trainable.master.store(optimizer.updated(trainable, gradient, rate))
+            super().change(trainable, gradient, rate, optimizer)
             return
         assert isinstance(matrix, Matrix)
         assert pulses is not None

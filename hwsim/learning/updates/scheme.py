@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -16,7 +15,7 @@ Rate = Callable[[Trainable], float]
 """The learning rate of a parameter, in the batch under way."""
 
 
-class Scheme(ABC):
+class Scheme:
     """How what rules add to gradients becomes weights.
 
     A scheme is made for each network that learns. It is asked, in this order: `check`, `place` before the network is
@@ -71,9 +70,9 @@ class Scheme(ABC):
     def finish(self, network: Network) -> None:
         """Do, in phases of its own, what an update takes besides; summed gradients have changed parameters by now."""
 
-    @abstractmethod
     def change(self, trainable: Trainable, gradient: Signal, rate: float, optimizer: Optimizer) -> None:
-        """In the phase of an update: change a parameter, or what is kept of it."""
+        """In the phase of an update: change a parameter, or what is kept of it; by default as the optimizer says."""
+        trainable.master.store(optimizer.updated(trainable, gradient, rate))
 
 
 @contextmanager
