@@ -60,7 +60,7 @@ def test_the_threshold_of_additive_noise_is_that_of_the_closed_form() -> None:
     """1 / √(1 + σ² n) = 1 - a at σ = √(((1 - a)⁻² - 1) / n), n numbers with ξ of variance 1, orthogonal to g.
 
     Twelve seeds; |ξ|² of n = 400 scatters by 7 %, so a threshold by 3.5 %, and its bias is below 0.2 %: the 95 %
-    interval misses the truth in about 5 of 100 cases, and ten of twelve intervals of 20 are wrong in 1 of 10⁹.
+    interval misses the truth in about 5 of 100 cases, and fewer than 12 of 20 intervals have it in 2 of 10⁷ tests.
     """
     allowed, n = 0.02, 400
     true = np.sqrt(((1 - allowed) ** -2 - 1) / n)
