@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hwsim import __version__
 from hwsim.loading import loading
 from hwsim.printing import Terminal, failure, prepare, say
 
@@ -30,6 +31,21 @@ app.add_typer(data_app, name="data")
 Data = Annotated[
     Path | None, typer.Option("--data", help="Folder with data sets; otherwise HWSIM_DATA, or a folder of your own.")
 ]
+
+def _version(asked: bool) -> None:
+    if asked:
+        say(f"hwsim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _all(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version, and stop.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    pass
+
 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="KEY=VALUE for a dotted key of the file; may be given several times.")

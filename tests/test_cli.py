@@ -655,6 +655,10 @@ def test_every_command_explains_itself() -> None:
         assert "Usage:" in said.output
 
 
+def test_it_says_its_version(command: Command) -> None:
+    assert command("--version").out.split() == ["hwsim", hwsim.__version__]
+
+
 # ---- from Python ---------------------------------------------------------------------------------------------
 
 
