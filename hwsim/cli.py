@@ -621,6 +621,27 @@ def _valid(file: Path, document: Any) -> tuple[str, list[str]]:
 
 
 @app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    out: Annotated[Path, typer.Option("--out", help="The file, which ends in .npz, .safetensors or .nir.")],
+    system: Annotated[
+        str | None, typer.Option("--system", help="Whose weights; by default those of the substrate.")
+    ] = None,
+    chip: Annotated[int, typer.Option("--chip", min=0, help="Of that system, counted from 0.")] = 0,
+) -> None:
+    """Write the final weights of a run for other tools; `weights: {from: FILE}` of an experiment reads them again."""
+    from hwsim.config import experiment as config
+    from hwsim.exchange import weights
+    from hwsim.results import reading, run_folder
+
+    with reading.understood(folder):
+        run = run_folder.read(folder)
+        found = run.weights(system, chip)
+        weights.write(out, found, config.restored(run.config).network)
+    say(f"{out} has {_many(len(found), 'parameter')} of {system or next(iter(run.systems))}, chip {chip}")
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON schema of experiments, for editors that complete and check YAML."""
     from hwsim.config.experiment import Experiment

@@ -1,6 +1,8 @@
 """Initial values of parameters: drawn on demand, from a random stream of its own name each, or stored in a file."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from math import prod
@@ -123,50 +125,71 @@ def ring(seed: int, name: str, modes: int, r_min: float, r_max: float, max_phase
 
 
 class Stored:
-    """Initial values from a file of NumPy, `.npz`, one array for each parameter, named like it: `"layer 1 W"`.
+    """Initial values that were stored, one array for each parameter, named like it: `"layer 1 W"`.
+
+    What does not fit is noted while parameters are made, and told together by `require_fit`.
 
     Args:
-        file: its path.
-
-    Raises:
-        ConfigError: it cannot be read.
+        arrays: by name.
+        where: what they come from, for messages.
+        key: of the experiment, for messages.
     """
 
-    def __init__(self, file: str) -> None:
-        self._file, self._taken = file, set[str]()
+    def __init__(self, arrays: Mapping[str, np.ndarray], where: str, key: str) -> None:
+        self._arrays, self._where, self._key = arrays, where, key
+        self._taken, self._wrong, self._missing = set[str](), list[str](), list[str]()
+
+    @classmethod
+    def read(cls, file: str) -> Stored:
+        """Those of a file of NumPy, `.npz`, for the key `network.weights`.
+
+        Raises:
+            ConfigError: it cannot be read.
+        """
         try:
             with np.load(file, allow_pickle=False) as arrays:
-                self._arrays = {name: arrays[name] for name in arrays.files}
+                return cls({name: arrays[name] for name in arrays.files}, file, "network.weights")
         except (OSError, ValueError, BadZipFile, AttributeError, EOFError) as error:
             raise ConfigError(f"network.weights: {file} is no .npz of plain arrays ({error})") from None
 
     def of(self, name: str, drawn: Initial) -> Initial:
-        """The values of a parameter, in place of those that would be drawn.
-
-        Raises:
-            ConfigError: there are none, or they are of another shape, or no finite real numbers.
-        """
+        """The values of a parameter, in place of those that would be drawn."""
         if name not in self._arrays:
-            near = get_close_matches(name, self._arrays, 1)
-            hint = f"; the nearest it has is {near[0]!r}" if near else ""
-            raise ConfigError(f"network.weights: {self._file} has no array {name!r}{hint}")
+            self._missing.append(name)
+            return drawn
+        self._taken.add(name)
         values = self._arrays[name]
         if values.shape != drawn.shape:
-            raise ConfigError(
-                f"network.weights: {name!r} in {self._file} has shape {values.shape}, and the network's {drawn.shape}"
+            turned = len(drawn.shape) == 2 and values.shape == drawn.shape[::-1]
+            hint = "; it is transposed: rows are outputs here, columns inputs" if turned else ""
+            self._wrong.append(
+                f"{name!r} in {self._where} has shape {values.shape}, and the network's {drawn.shape}{hint}"
             )
+            return drawn
         if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
-            raise ConfigError(f"network.weights: {name!r} in {self._file} has values that are no finite real numbers")
-        self._taken.add(name)
+            self._wrong.append(f"{name!r} in {self._where} has values that are no finite real numbers")
+            return drawn
         return Initial(drawn.shape, lambda: values.astype(float))
 
-    def require_all_taken(self) -> None:
-        """Refuse a file with arrays that the network has no parameters for.
+    def require_fit(self) -> None:
+        """Refuse arrays that do not fit the network.
 
         Raises:
-            ConfigError: it has some; the message names them.
+            ConfigError: some parameter has no array, or one of another shape or of no finite real numbers; or there
+                is an array that is no parameter. The message has a line for each.
         """
-        left = sorted(self._arrays.keys() - self._taken)
-        if left:
-            known = ", ".join(sorted(self._taken))
-            raise ConfigError(f"network.weights: {self._file} has {left[0]!r}, and the network only {known}")
+        left, said = sorted(self._arrays.keys() - self._taken), list(self._wrong)
+        for name in self._missing:
+            near = get_close_matches(name, left or self._arrays, 1)
+            hint = f"; the nearest it has is {near[0]!r}" if near else ""
+            said.append(f"{self._where} has no array {name!r}{hint}")
+        known = ", ".join(sorted(self._taken.union(self._missing)))
+        said += [f"{self._where} has {name!r}, and the network only {known}" for name in left[:_SOME]]
+        if len(left) > _SOME:
+            said.append(f"{self._where} has {len(left) - _SOME} more arrays that the network has not")
+        if said:
+            raise ConfigError("\n".join(f"{self._key}: {each}" for each in said))
+
+
+_SOME = 5
+"""Arrays that are too many are named up to this number."""

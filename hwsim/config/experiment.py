@@ -7,14 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from hwsim import documents, learning, machines, networks, tasks
 from hwsim.cells import spiking
-from hwsim.config import event_driven, files, hardware
+from hwsim.config import event_driven, files, hardware, weights
 from hwsim.config.deploy import Deploy
 from hwsim.config.event_driven import EventDriven
 from hwsim.config.not_modelled import NOT_MODELLED
+from hwsim.config.weights import Weights
 from hwsim.documents import ByName, Document, PartError, Place
 from hwsim.learning import update, updates
 from hwsim.machines import digital
@@ -104,6 +105,12 @@ class Learner(SystemOptions):
             "`training.recurrent_factor` says. With 0 they keep their initial values, as a control",
         ),
     ] = None
+    _weights: Weights | None = PrivateAttr(default=None)
+
+    @property
+    def weights_from(self) -> Weights | None:
+        """What it starts from, as `weights` of the experiment says; None if its weights are drawn."""
+        return self._weights
 
 
 class Reference(Learner):
@@ -128,6 +135,10 @@ class Experiment(SystemOptions):
     called: Annotated[Name, Field(description="name of the substrate in tables")] = "substrate"
     task: Annotated[tasks.AnyOptions, Field(description="what is to be learned")]
     network: Annotated[networks.Options, Field(description="the network, which is the same in all systems")]
+    weights: Annotated[
+        Weights | None,
+        Field(description="start from weights that were trained elsewhere; `null`: initial weights are drawn"),
+    ] = None
     gradient_check: Annotated[
         GradientCheckOptions | None,
         Field(description="compare the gradient at the initial weights with the exact one; `null`: no comparison"),
@@ -164,6 +175,18 @@ class Experiment(SystemOptions):
         if twice:
             raise ValueError(f"need names of their own; {', '.join(map(repr, twice))} stands twice")
         return references
+
+    @model_validator(mode="after")
+    def _weights_are_said_once(self) -> Self:
+        if self.weights is None:
+            return self
+        if self.network.weights is not None:
+            raise PartError(("weights",), "`network.weights` names weights as well; leave out one of the two keys")
+        names = list(self.systems())
+        for number, name in enumerate(self.weights.into or ()):
+            if name not in names:
+                raise PartError(("weights", "into", number), documents.unknown("system", name, names))
+        return self
 
     @model_validator(mode="after")
     def _checks_have_a_training(self) -> Self:
@@ -277,11 +300,14 @@ class Experiment(SystemOptions):
         return updates.build(system.update or self.training.update)
 
     def of(self, system: Learner) -> Experiment:
-        """The experiment as a system carries it out, with the system's own factor of learning rates."""
-        if self.training is None or system.recurrent_factor is None:
-            return self
-        training = self.training.model_copy(update={"recurrent_factor": system.recurrent_factor})
-        return self.model_copy(update={"training": training})
+        """The experiment as a system carries it out: with its own factor of learning rates, from where it starts."""
+        changed: dict[str, Any] = {}
+        if self.training is not None and system.recurrent_factor is not None:
+            changed["training"] = self.training.model_copy(update={"recurrent_factor": system.recurrent_factor})
+        if system.weights_from is not None:
+            source = partial(system.weights_from.stored, self.network)
+            changed["network"] = self.network.starting_from(source)
+        return self.model_copy(update=changed) if changed else self
 
     def systems(self) -> dict[str, Learner]:
         """All systems by name: the substrate first, then the references."""
@@ -297,7 +323,12 @@ class Experiment(SystemOptions):
             )
             for reference in self.references
         }
-        return {self.called: substrate, **references}
+        systems = {self.called: substrate, **references}
+        if self.weights is not None:
+            for name in self.weights.into or systems:
+                if name in systems:
+                    systems[name]._weights = self.weights
+        return systems
 
     def _limited(self, machine: Any) -> Any:
         """The machine with `batch_parallel` limited to the sequences of a batch."""
@@ -310,7 +341,7 @@ class Experiment(SystemOptions):
     def resolved(self) -> dict[str, Any]:
         """The experiment as plain data with every default written out; loading it gives the same experiment."""
         data: dict[str, Any] = self.model_dump(mode="json")
-        for key in ("event_driven", "deploy"):
+        for key in ("event_driven", "deploy", "weights"):
             if data[key] is None:
                 del data[key]  # so that other experiments are what they were
         if data["training"] and data["training"]["update_rate"] is None:
@@ -358,6 +389,7 @@ def compose(document: Document, machine_of: Callable[[Document, str], Any] = har
     _make_neurons(document, messages)
     _make_event_driven(document, messages)
     _find_weights(document, messages)
+    _find_start(document, messages)
     experiment = documents.collect(messages, lambda: documents.check(Experiment, document, NOT_MODELLED))
     documents.complain(messages)
     assert isinstance(experiment, Experiment)
@@ -416,6 +448,14 @@ def _find_weights(document: Document, messages: list[str]) -> None:
         named = document.part(("network", "weights"))
         found = documents.collect(messages, lambda: files.array_file(named))
         network["weights"] = found or network["weights"]
+
+
+def _find_start(document: Document, messages: list[str]) -> None:
+    """Put where the weights to start from are, seen from everywhere, and their checksum, into `weights`."""
+    given = document.data.get("weights")
+    if isinstance(given, dict) and isinstance(given.get("from"), str):
+        named = document.part(("weights",))
+        given |= documents.collect(messages, lambda: weights.found(named)) or {}
 
 
 def restored(resolved: dict[str, Any]) -> Experiment:

@@ -80,10 +80,10 @@ class Run(Shown):
     def write(self, folder: Path) -> None:
         """Write all results into an empty folder."""
         rows, timeline = recording.tables(self.costs), partial(recording.timeline, self.costs)
-        run_folder.write(folder, self.experiment.resolved(), self.summary, rows, timeline)
+        run_folder.write(folder, self.experiment.resolved(), self.summary, rows, timeline, self._trained())
 
     def weights(self, system: str | None = None, chip: int = 0) -> dict[str, np.ndarray]:
-        """The target value of each parameter after the run, by name, as `network.weights` takes them from a file.
+        """The target value of each parameter after the run, by name, as an experiment takes them from a file.
 
         `numpy.savez("trained.npz", **run.weights())` writes that file.
 
@@ -100,6 +100,13 @@ class Run(Shown):
         if not 0 <= chip < of.machine.chips:
             raise ResultsError(f"no chip {chip}; {of.name} has {of.machine.chips}, which count from 0")
         return {each.name: each.values[chip].copy() for each in of.network.trainables}
+
+    def _trained(self) -> Iterator[tuple[str, int, dict[str, np.ndarray]]]:
+        """The weights of each system and chip, in the order in which a folder keeps them: first chips first."""
+        for chip in range(max(each.system.machine.chips for each in self.costs)):
+            for each in self.costs:
+                if chip < each.system.machine.chips:
+                    yield each.system.name, chip, self.weights(each.system.name, chip)
 
     @property
     def systems(self) -> Mapping[str, SystemSummary]:
@@ -197,9 +204,9 @@ def simulate(
         raise lacking(experiment) or error from None
     dataset = (build_dataset or tasks.build)(experiment.task, experiment.seed, None if data is None else Path(data))
     ledgers: list[Costs] = []
-    target: Gradient = {}
+    targets: dict[bool, Gradient] = {True: {}, False: {}}  # at weights that are given, and at those that are drawn
     for name, options in experiment.systems().items():
-        system = System(experiment, name, options, dataset, target)
+        system = System(experiment, name, options, dataset, targets[options.weights_from is not None])
         system.run(lambda what, done, total, name=name: progress(name, what, done, total))  # type: ignore[misc]
         system.outcome.repairs = repaired(system)
         ledgers.append(Costs(system))

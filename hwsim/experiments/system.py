@@ -160,7 +160,7 @@ class System:
         )
         self._target = target
         try:
-            self.rule = first_settled(learning.build(options.learning), experiment, options, self.dataset.train)
+            self.rule = first_settled(learning.build(options.learning), self.experiment, options, self.dataset.train)
         except HwsimError as error:
             raise type(error)(f"{name}: {error}") from None
         self.outcome = Outcome()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PrivateAttr
 
 from hwsim import cells, initial
 from hwsim.accounts.memory import DELAY, STATE
@@ -54,9 +54,27 @@ class Options(BaseModel, extra="forbid"):
         Field(
             min_length=1,
             description="a .npz file with the initial value of each parameter, such as one of `Run.weights`; seen from "
-            "this file, or else from the working folder. Without it they are drawn",
+            "this file, or else from the working folder. Without it they are drawn. The key `weights` of an experiment "
+            "also takes run folders and other formats",
         ),
     ] = None
+    _source: Callable[[], initial.Stored] | None = PrivateAttr(default=None)
+
+    def starting_from(self, source: Callable[[], initial.Stored]) -> Self:
+        """The same network, whose initial weights come from elsewhere: `source` gives them anew each time."""
+        other = self.model_copy()
+        other._source = source
+        return other
+
+    def stored(self) -> initial.Stored | None:
+        """The initial weights, if they are not drawn.
+
+        Raises:
+            ConfigError: they cannot be read.
+        """
+        if self._source is not None:
+            return self._source()
+        return None if self.weights is None else initial.Stored.read(self.weights)
 
 
 class Seen(NamedTuple):
@@ -152,8 +170,7 @@ class Network:
         self.layers: list[Layer] = []
         self.beside: list[Matrix] = []
         self._carried: list[Register] = []
-        stored = None if options.weights is None else initial.Stored(options.weights)
-        machine.given = stored
+        machine.given = stored = options.stored()
         for number, layer in enumerate(options.layers, 1):
             last = number == len(options.layers)
             width = outputs if last else layer.readout.width or _same_width(layer)
@@ -161,7 +178,7 @@ class Network:
             inputs = width
         machine.given = None
         if stored is not None:
-            stored.require_all_taken()
+            stored.require_fit()
 
     @property
     def trainables(self) -> list[Trainable]:

@@ -11,11 +11,13 @@ from math import ceil
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
 from hwsim import documents
 from hwsim.config import experiment, plausible
+from hwsim.config.weights import KEPT
 from hwsim.errors import ConfigError, HwsimError, ResultsError
 from hwsim.free_memory import MemoryNeed, check_memory
 from hwsim.results import checksums, tables
@@ -46,6 +48,7 @@ def write(
     summary: Summary,
     rows: Mapping[str, Iterable[Any]],
     timeline: Callable[[TextIO], None],
+    weights: Iterable[tuple[str, int, Mapping[str, np.ndarray]]] = (),
 ) -> None:
     """Write the results of a run into an empty folder.
 
@@ -53,6 +56,7 @@ def write(
         config: the resolved experiment.
         rows: the rows of each table, by the name of its file; there may be recordings among them.
         timeline: writes the events to the file that it is given.
+        weights: the final weights of systems and chips, as many of which are kept as the file has room for.
     """
     (folder / "config.yaml").write_text(documents.dump(config), encoding="utf-8")
     (folder / "summary.json").write_text(summary.text(), encoding="utf-8")
@@ -61,7 +65,23 @@ def write(
         tables.write(folder / name, rows[name])
     with (folder / "timeline.json").open("w", encoding="utf-8") as file:
         timeline(file)
-    checksums.write(folder, (*FILES, *recorded))
+    np.savez(folder / KEPT, allow_pickle=False, **_fitting_in(weights))
+    checksums.write(folder, (*FILES, *recorded, KEPT))
+
+
+ROOM = 64 * 2**20
+"""Bytes of weights that a folder keeps at most; chips that come when there is no more room are left out."""
+
+
+def _fitting_in(weights: Iterable[tuple[str, int, Mapping[str, np.ndarray]]]) -> dict[str, Any]:
+    """Arrays by `SYSTEM/CHIP/PARAMETER`: of whole chips, in their order, as long as there is room."""
+    kept, left = dict[str, Any](), ROOM
+    for system, chip, arrays in weights:
+        left -= sum(values.nbytes for values in arrays.values())
+        if left < 0:
+            break
+        kept |= {f"{system}/{chip}/{name}": values for name, values in arrays.items()}
+    return kept
 
 
 class RunFolder(Shown):
@@ -86,6 +106,32 @@ class RunFolder(Shown):
     def systems(self) -> Mapping[str, SystemSummary]:
         """The results of each system; the first is the substrate."""
         return self.summary.systems
+
+    def weights(self, system: str | None = None, chip: int = 0) -> dict[str, np.ndarray]:
+        """The target value of each parameter after the run, by name, as `weights` of an experiment takes them.
+
+        Args:
+            system: its name; by default the substrate.
+            chip: its number, counted from 0.
+
+        Raises:
+            ResultsError: the folder keeps none of that system and chip.
+        """
+        name = next(iter(self.systems)) if system is None else system
+        if name not in self.systems:
+            raise ResultsError(f"{self.path}: no system {name!r}; there are {', '.join(self.systems)}")
+        begin, path = f"{name}/{chip}/", self.path / KEPT
+        if KEPT not in checksums.names(self.path):
+            raise ResultsError(f"{self.path} keeps no weights: it was made by an older hwsim; {_again(self.path)}")
+        with np.load(path, allow_pickle=False) as kept:
+            found = {key.removeprefix(begin): kept[key] for key in kept.files if key.startswith(begin)}
+        if not found:
+            chips = self.systems[name].chips
+            raise ResultsError(
+                f"{self.path} keeps no weights of chip {chip} of {name}, which has {chips}, counted from 0; at most "
+                f"{ROOM // 2**20} MiB are kept"
+            )
+        return found
 
     @cached_property
     def doubts(self) -> list[str]:
@@ -184,7 +230,7 @@ def read(path: str | Path) -> RunFolder:
     folder = Path(path)
     data = _summary_data(folder)
     listed = checksums.names(folder)
-    files = (*FILES, *(name for name in RECORDINGS if name in listed))
+    files = (*FILES, *(name for name in (*RECORDINGS, KEPT) if name in listed))
     missing = [name for name in (*files, CHECKSUMS) if not (folder / name).is_file()]
     if missing:
         raise ResultsError(f"{folder} is incomplete: {', '.join(missing)} is missing; {_again(folder)}")

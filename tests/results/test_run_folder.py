@@ -83,7 +83,7 @@ def test_recordings_are_read_as_they_were_made(spiking: Run) -> None:
     pd.testing.assert_frame_equal(found.spikes, spiking.spikes, check_dtype=False)
     pd.testing.assert_frame_equal(found.traces, spiking.traces, check_dtype=False)
     lines = (spiking.folder / "SHA256SUMS").read_text().splitlines()
-    assert [line.split("  ")[1] for line in lines] == [*run_folder.FILES, "spikes.csv", "traces.csv"]
+    assert [line.split("  ")[1] for line in lines] == [*run_folder.FILES, "spikes.csv", "traces.csv", "weights.npz"]
 
 
 def test_a_recording_that_is_missing_or_changed_is_refused(spiking: Run, tmp_path: Path) -> None:
@@ -107,8 +107,8 @@ def test_a_folder_without_recordings_has_empty_ones(folder: Path, made: Run) -> 
 
 def test_checksums_are_those_of_sha256sum(folder: Path) -> None:
     lines = (folder / "SHA256SUMS").read_text().splitlines()
-    assert [line.split("  ")[1] for line in lines] == list(run_folder.FILES)
-    assert sorted(path.name for path in folder.iterdir()) == sorted([*run_folder.FILES, "SHA256SUMS"])
+    assert [line.split("  ")[1] for line in lines] == [*run_folder.FILES, "weights.npz"]
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*run_folder.FILES, "weights.npz", "SHA256SUMS"])
     if shutil.which("sha256sum"):
         assert os.system(f"cd '{folder}' && sha256sum --check --quiet SHA256SUMS") == 0
 
