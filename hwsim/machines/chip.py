@@ -189,8 +189,10 @@ class Chip(DigitalMachine):
         """What a unit makes of signals and constants; steps that are captured have it made in the same way."""
         if self.aside is not None:
             self.aside.give(constants, does)
-        plain = (each if isinstance(each, tuple) else +each for each in constants)  # see `OfStep`
-        return does(*(x._value for x in operands), *plain)
+        values = [x._value for x in operands]
+        if not constants:
+            return does(*values)
+        return does(*values, *[each if isinstance(each, tuple) else +each for each in constants])  # see `OfStep`
 
     def emit_analog(
         self, head: Head, value: np.ndarray, reads: tuple[int | str, ...], full_scale: Any, size: Shape | None = None

@@ -27,6 +27,8 @@ Moment = tuple[int, int, int]
 
 NO_GAIN = np.empty((0, 0), np.float32)
 """For values whose gain is one."""
+NONE = np.zeros(1, np.float32)
+"""No noise of one kind, on any chip."""
 
 _BLOCK = 1024
 _TURN = np.float32(2 * pi / 2**32)
@@ -151,8 +153,8 @@ PerChip = float | np.ndarray
 """One number for all chips, or one for each."""
 
 
-def _each(number: PerChip) -> np.ndarray:
-    """The number of each chip, or one for all of them, as a vector."""
+def of_chips(number: PerChip) -> np.ndarray:
+    """The number of each chip, or one for all of them, as a vector of float32."""
     return np.asarray(number, np.float32).reshape(-1)
 
 
@@ -178,7 +180,7 @@ def perturb(
             there are fewer streams than chips.
         moment: the point in these streams.
     """
-    beyond: int = _perturb(values, gain, _each(additive), _each(multiplicative), _each(limit), keys, moment)
+    beyond: int = add_scaled(values, gain, of_chips(additive), of_chips(multiplicative), of_chips(limit), keys, moment)
     return beyond
 
 
@@ -189,12 +191,12 @@ def perturb_each(
 
     Returns how many values were clipped.
     """
-    beyond: int = _perturb_each(values, variances, _each(additive), _each(limit), keys, moment)
+    beyond: int = add_each(values, variances, of_chips(additive), of_chips(limit), keys, moment)
     return beyond
 
 
 @compiled
-def _perturb(values, gain, additive, multiplicative, limit, keys, moment):  # type: ignore[no-untyped-def]
+def add_scaled(values, gain, additive, multiplicative, limit, keys, moment):  # type: ignore[no-untyped-def]
     _in_place(values)
     chips, vectors, width = values.shape
     n, beyond, draws = np.empty(_BLOCK, np.float32), 0, keys.shape[0]
@@ -227,7 +229,7 @@ def _perturb(values, gain, additive, multiplicative, limit, keys, moment):  # ty
 
 
 @compiled
-def _perturb_each(values, variances, additive, limit, keys, moment):  # type: ignore[no-untyped-def]
+def add_each(values, variances, additive, limit, keys, moment):  # type: ignore[no-untyped-def]
     _in_place(values)
     chips, vectors, width = values.shape
     n, beyond, draws, size = np.empty(_BLOCK, np.float32), 0, keys.shape[0], vectors * width

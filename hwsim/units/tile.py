@@ -17,14 +17,12 @@ from hwsim.errors import CapabilityError, ConfigError
 from hwsim.imperfection import Imperfection
 from hwsim.machine.holder import Weights, summed
 from hwsim.machine.machine import vectors
-from hwsim.machine.numerics import Primitive, Pulses, Rounding
+from hwsim.machine.numerics import Pulses, Rounding
 from hwsim.machine.parameters import NOTHING, Matrix
-from hwsim.machine.shapes import Shown, blank
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Register, Storage
 from hwsim.operations import Held, Operation, add, held, moves, quantise, unequal
-from hwsim.operations.kernels import compiled
-from hwsim.operations.noise import NO_GAIN, Moment, PerChip, Source, perturb, perturb_each
+from hwsim.operations.noise import Source, of_chips
 from hwsim.operations.reductions import peak
 from hwsim.operations.wiring import chop
 from hwsim.physics import DataSheet
@@ -38,6 +36,7 @@ from hwsim.units.converter import Bits, Converters
 from hwsim.units.devices import Cut, Devices
 from hwsim.units.mapping import Mapping, OneWay, Referenced, headroom, levels, mapping, splits, tiles
 from hwsim.units.periphery import Periphery
+from hwsim.units.read import READ
 from hwsim.units.slices import Slices
 from hwsim.units.unit import AnalogStage, Fraction, Positive, tally
 from hwsim.units.wires import IR_DROP, Wires
@@ -239,60 +238,7 @@ class TilePrices:
         ]
 
 
-# ---- what a read does to values ----------------------------------------------------------------------------------
-
-
-@compiled
-def squares(x: np.ndarray, conductance: np.ndarray, full_scale: PerChip) -> tuple[np.ndarray, np.ndarray]:
-    """The squares of inputs, and for each chip Σ (x / full scale)² G: what a read draws, but for V² t.
-
-    Args:
-        x: inputs `(chips, vectors, n)`.
-        conductance: of all devices on each input line together, `(chips, n)`.
-    """
-    chips, vectors, n = x.shape
-    out, drawn, line = np.empty_like(x), np.zeros(chips), np.empty(n, np.float32)
-    for c in range(chips):
-        line[:] = 0
-        for v in range(vectors):
-            for i in range(n):
-                square = x[c, v, i] * x[c, v, i]
-                out[c, v, i] = square
-                line[i] += square
-        for i in range(n):
-            drawn[c] += line[i] * conductance[c, i]
-    return out, drawn / full_scale**2
-
-
-def _read(
-    noisy: bool, cut: Cut, v: np.ndarray, scale: PerChip, noise: PerChip, limit: PerChip, source: Source, moment: Moment
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """What tiles give for inputs `(chips, vectors, n)` of full scale `scale`; outputs saturate at `limit`.
-
-    Returns:
-        Outputs, Σ (x / scale)² G on each chip, and how many outputs saturate.
-    """
-    squared, drawn = squares(v, cut.conductance, scale)
-    y = np.matmul(v, cut.weights)
-    if noisy:
-        variance = np.matmul(squared, cut.spread)
-        return y, drawn, perturb_each(y, variance, noise, limit, source.keys, moment)
-    return y, drawn, perturb(y, NO_GAIN, noise, 0.0, limit, source.keys, moment)
-
-
-def _expected_read(expected: Any, noisy: bool, cut: Cut, v: np.ndarray, *_: Any) -> tuple[np.ndarray, np.ndarray, int]:
-    chips, vectors_, inputs = v.shape
-    square = expected.input if isinstance(v, Shown) else expected.signal
-    drawn = vectors_ * inputs * square * cut.conductance[:, 0]
-    return blank((chips, vectors_, cut.weights.shape[-1])), drawn, 0
-
-
-READ = Primitive(
-    _read,
-    _expected_read,
-    # squares, and the variance that they give
-    lambda made, noisy, cut, v, *_: v.nbytes + made[0].nbytes,
-)
+# ---- the tiles of a matrix, and of a chip ---------------------------------------------------------------------------
 
 
 class TileArray(Weights):
@@ -358,6 +304,7 @@ class TileArray(Weights):
         run(stuck.BESET)(self.devices, sheets, self._drawn(matrix.name, "devices"))
         self._kept = run(physical.KEPT)(self.devices)
         self._cuts: dict[bool, list[Cut]] = {}
+        self._known: dict[float, tuple[np.ndarray, np.ndarray]] = {}
         self._colour(sheet)
         self._factor: np.ndarray | None = None
 
@@ -627,56 +574,70 @@ class TileArray(Weights):
         machine, transposed = self._machine, operation is held.read_transposed
         if transposed and self._options.slices is not None:
             raise slices.not_transposed(matrix.name)
-        cuts, total = self._cut_to(transposed, matrix.shape), None
+        cuts, group = self._cut_to(transposed), matrix.trainable.group
+        if len(cuts) == 1:
+            return self._converted(self._read_one(operation, self.name, 0, True, x, group), self.name)
+        total = None
         for number in range(len(cuts)):
-            alone = len(cuts) == 1
-            name = self.name if alone else f"{self.name}, {'row' if transposed else 'column'} {number + 1}"
-            signal = self._read_one(operation, name, number, alone, x, matrix.trainable.group)
-            if self._options.interface == "digital" and self._own_converters:
-                signal = self._converters.carry_out(moves.tile_adc, signal, name)
-            elif self._options.interface == "digital" or not alone:
-                signal = machine.digital(signal)
+            name = f"{self.name}, {'row' if transposed else 'column'} {number + 1}"
+            signal = machine.digital(self._converted(self._read_one(operation, name, number, False, x, group), name))
             total = signal if total is None else machine.two(add, total, signal)
         assert total is not None
         return total
 
+    def _converted(self, signal: Signal, name: str) -> Signal:
+        """What comes out of a read: as it is, or as numbers, by the converters of the tile or of the chip."""
+        if self._options.interface == "analog":
+            return signal
+        if self._own_converters:
+            return self._converters.carry_out(moves.tile_adc, signal, name)
+        return self._machine.digital(signal)
+
     def _read_one(self, operation: Held, name: str, number: int, alone: bool, x: Signal, group: str) -> Signal:
         """A read of the tiles on some lines of the matrix, or on all of them."""
-        machine, head = self._machine, self._machine.analog_heads[operation, name]
-        limit, transposed = machine.scales.of(head, (x,), group), operation is held.read_transposed
-        which = transposed, number
-        y = machine.compute(partial(self._values, which, alone, x._full_scale or 1.0, limit), (x,))
-        inputs, outputs = self._cut_to(transposed, self._matrix.shape)[number].weights.shape[1:]
+        machine, transposed = self._machine, operation is held.read_transposed
+        head = machine.analog_heads[operation, name]
+        limit = machine.scales.of(head, (x,), group)
+        y = machine.compute(partial(self._values, transposed, number, alone, x._full_scale or 1.0, limit), (x,))
+        inputs, outputs = self._cuts[transposed][number].weights.shape[1:]
         size = (inputs, outputs) if transposed else (outputs, inputs)
         return machine.emit_analog(head, y, (x._slot,), limit, (*y.shape[2:-1], *size))
 
-    def _values(self, which: tuple[bool, int], alone: bool, scale: Any, limit: Any, x: np.ndarray) -> np.ndarray:
+    def _values(self, transposed: bool, number: int, alone: bool, scale: Any, limit: Any, x: np.ndarray) -> np.ndarray:
         """What tiles give for inputs of full scale `scale`; their inputs are all of the wires if they are alone.
 
         Args:
-            which: whether the read is transposed, and the place of the tiles. A captured step asks for what these now
+            transposed, number: the way of the read, and the place of the tiles. A captured step asks for what these now
                 read with, since devices change between steps where they leak, or where noise has a memory.
         """
-        machine, v, scale, limit = self._machine, vectors(x), +scale, +limit
-        cut = self._cut_to(which[0], self._matrix.shape)[which[1]]
+        machine, v, limit = self._machine, vectors(x), +limit
+        cut = self._cut_to(transposed)[number]
         if not alone:
             v = machine.numerics.contiguous(v[..., cut.lines])
-        noise, moment = self._options.output_noise * limit, machine.sequencer.moment(self._source)
-        end = machine.reach * limit
-        y, drawn, beyond = self._read(self.devices.noisy, cut, v, scale, noise, end, self._source, moment)
+        noise, end = self._errors(limit)
+        moment = machine.sequencer.moment(self._source)
+        y, drawn, beyond = self._read(self.devices.noisy, cut, v, +scale, noise, end, self._source, moment)
         machine.measure(drawn)
         tally(machine, "analog", self.name, y.size, beyond)
         if self._factor is not None:
             y *= self._factor.astype(y.dtype)[:, None, None]
-        outputs: np.ndarray = y.reshape(*x.shape[:-1], -1)
-        return outputs
+        return y if x.ndim == 3 else y.reshape(*x.shape[:-1], -1)
 
-    def _cut_to(self, transposed: bool, shape: tuple[int, ...]) -> list[Cut]:
+    def _errors(self, limit: Any) -> tuple[np.ndarray, np.ndarray]:
+        """σ of the noise of outputs, and where they saturate, at this full scale: of each chip, or one for all."""
+        known = self._known.get(limit) if limit.__class__ is float else None
+        if known is None:
+            known = of_chips(self._options.output_noise * limit), of_chips(self._machine.reach * limit)
+            if limit.__class__ is float:
+                self._known[limit] = known
+        return known
+
+    def _cut_to(self, transposed: bool) -> list[Cut]:
         """The matrix, cut into tiles by its input lines."""
         cuts = self._cuts.get(transposed)
         if cuts is None:
             lines = self._options.rows if transposed else self._options.columns
-            inputs = shape[0] if transposed else shape[1]
+            inputs = self._matrix.shape[0] if transposed else self._matrix.shape[1]
             cuts = self._cuts[transposed] = [
                 self._cut(self.devices, transposed, part) for part in splits(inputs, lines)
             ]

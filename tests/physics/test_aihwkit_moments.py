@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from conftest import close
 
-from hwsim.operations.noise import Source
-from hwsim.units import tile
+from hwsim.operations.noise import Source, of_chips
 from hwsim.units.devices import Cut
+from hwsim.units.read import READ
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "benchmarks"))
@@ -51,7 +51,8 @@ def test_reads_have_the_moments_of_aihwkit() -> None:
     cut = Cut(slice(0, weights.size), as_column, spread, np.zeros((1, weights.size), np.float32))
     sent = np.broadcast_to(inputs.astype(np.float32), (1, reads, weights.size)).copy()
     source = Source(1, "reads", (0,))
-    y, _, beyond = tile._read(True, cut, sent, 1.0, benchmark.OUTPUT_NOISE, 1e6, source, (0, 0, 0))
+    noise, limit = map(of_chips, (benchmark.OUTPUT_NOISE, 1e6))
+    y, _, beyond = READ.values(True, cut, sent, 1.0, noise, limit, source, (0, 0, 0))
     mine = benchmark.moments("reads", "", y.ravel() - float(weights @ inputs))
     (_, _, _, sigma, middle) = next(row for row in THEIRS if row[0] == "reads")
     assert beyond == 0

@@ -26,7 +26,7 @@ from hwsim.operations import BY_NAME
 from hwsim.physics import DataSheet
 from hwsim.units.devices import Devices
 from hwsim.units.mapping import Mapping, levels, splits, tiles
-from hwsim.units.tile import squares
+from hwsim.units.read import squares
 
 ONE_IN_A_MILLION = 1e-6
 MICRO = 1e-6
