@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, get_args
 from pydantic import BaseModel
 
 from hwsim.config import dotted
+from hwsim.config.ages import too_old
 from hwsim.documents import Document, Place, Problem
 from hwsim.machines import crossbar, digital
 from hwsim.machines.crossbar import CrossbarParts
@@ -110,6 +111,8 @@ def doubts(model: BaseModel) -> list[Doubt]:
         for where, text in _unmeasured(part):
             text_of_doubt = f"{owner}: {'.'.join(map(str, (*own, *where)))} {text}"
             by_text.setdefault(text_of_doubt, Doubt((*place, *where), text_of_doubt))
+        for where, text in too_old(part):
+            by_text.setdefault(text, Doubt((*place, *where), f"{'.'.join(where)} {text}"))
         if isinstance(part, digital.Options) and (half := _half_scaled(part)):
             by_text.setdefault(half, Doubt((*place, "parts", "sram", "node_nm"), half))
     return list(by_text.values())
@@ -292,7 +295,7 @@ PUBLISHED: dict[type[BaseModel], tuple[Published, ...]] = {
         Published("read_noise.scale", "A", Limit(215.4e-9, _SONOS), Limit(215.4e-9, _SONOS)),
         *(
             Published(f"{law}.voltage", "V", Limit(0.1, "CrossSim's default"), Limit(0.5, _IN_CIMLOOP), margin=4)
-            for law in ("programming.error", "read_noise")
+            for law in ("programming.error", "read_noise", "drift")
         ),
         Published("read_noise.slope", "S", None, Limit(0.0277e-6, _CMO)),
         Published("read_noise.exponent", "", None, Limit(0.65, _PCM), margin=3),
@@ -313,6 +316,15 @@ PUBLISHED: dict[type[BaseModel], tuple[Published, ...]] = {
         ),
         Published("drift.shift", "S", None, Limit(0.089e-6, f"fall per e-fold of time, {_CMO}")),
         Published("drift.spread", "S", Limit(0.412e-6, f"after 1 s, {_CMO}"), Limit(0.412e-6, f"after 1 s, {_CMO}")),
+        *(
+            Published(f"drift.{key}", "A", Limit(19.9e-9, _SONOS), Limit(34.6e-9, f"after five days, {_SONOS}"))
+            for key in ("amplitude", "amplitudes.*")
+        ),
+        *(
+            Published(f"drift.{key}", "A", Limit(176e-9, _SONOS), Limit(207e-9, f"after five days, {_SONOS}"))
+            for key in ("scale", "scales.*")
+        ),
+        Published("drift.largest", "A", Limit(1.6e-6, _SONOS), Limit(3.2e-6, _SONOS)),
         Published("drift.growth", "S", Limit(0.042e-6, f"per e-fold, {_CMO}"), Limit(0.042e-6, f"per e-fold, {_CMO}")),
         Published(
             "write.voltage",
@@ -593,8 +605,13 @@ UNBOUNDED: dict[type[BaseModel], dict[str, str]] = {
         "read_noise.valid.*": "where the law was measured",
         "read_noise.bandwidth": "of the circuit that reads, from slow to fast",
         "read_noise.temperature": "a choice of where it is used",
-        "drift.mean": "an exponent, without a unit to be wrong",
-        "drift.deviation": "an exponent, without a unit to be wrong",
+        "drift.mean*": "an exponent, without a unit to be wrong",
+        "drift.deviation*": "an exponent, without a unit to be wrong",
+        "drift.coefficients.*": "those of an error that is like that of programming",
+        "drift.shifts.*": "the shape of a law",
+        "drift.ages.*": "when something was measured",
+        "read_noise.amount.*": "a share, without a unit to be wrong",
+        "spread.*": "of a logarithm, without a unit to be wrong",
         "faults.*": "shares from 0 to 1, or it is an error",
         "colour.slow": "as long as the longest measurement, from seconds to years",
         "colour.fast": "of traps and of circuits, from nanoseconds to seconds",

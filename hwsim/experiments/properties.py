@@ -14,10 +14,12 @@ import numpy as np
 
 from hwsim.imperfection import changed
 from hwsim.physics import DataSheet
+from hwsim.physics.charge_loss import ChargeLoss
 from hwsim.physics.drift import ByConductance, ConstantExponent
 from hwsim.physics.programming import Polynomial
 from hwsim.physics.read_noise import Additive
 from hwsim.physics.relaxation import Relaxation
+from hwsim.physics.scatter import Scatter
 from hwsim.results.specification import Sought
 from hwsim.units.converter import FINEST
 
@@ -161,7 +163,7 @@ def _drift(machine: Any, age: float) -> Iterator[Property]:
     r = np.linspace(sheet.conductance.min.value, sheet.conductance.max.value, 257) / sheet.conductance.max.value
     assert sheet.drift is not None
     law = sheet.drift
-    if isinstance(law, Relaxation):
+    if not isinstance(law, ByConductance | ConstantExponent):
         yield from _relaxation(machine, law, age)
         return
     now = float(law.moments(r)[0].mean())
@@ -178,15 +180,15 @@ def _drift(machine: Any, age: float) -> Iterator[Property]:
         yield Property(sought, at, age, compensated)
 
 
-def _relaxation(machine: Any, law: Relaxation, age: float) -> Iterator[Property]:
+def _relaxation(machine: Any, law: Relaxation | Scatter | ChargeLoss, age: float) -> Iterator[Property]:
     """How far devices have scattered at an age, with and without one factor for each matrix."""
-    now = law.moments(age)[1] / machine.device.window
+    sheet: DataSheet = machine.device
+    now = _rms(sheet, lambda g: _scattered(law, g, age, sheet.conductance.max.value))
     if not now > 0:
         return
 
     def at(value: float) -> Any:
-        times = {name: value / now * getattr(law, name) for name in ("shift", "spread", "growth")}
-        return changed(machine, ("device", "drift"), law.model_copy(update=times))
+        return changed(machine, ("device", "drift"), law.times(value / now))
 
     means = (
         "standard deviation over devices at that age, in per cent of the range of conductance; the shift grows with it"
@@ -196,19 +198,18 @@ def _relaxation(machine: Any, law: Relaxation, age: float) -> Iterator[Property]
         yield Property(Sought(name, "device.drift", means, "%", now, 0.0, _SHARES), at, age, compensated)
 
 
+def _scattered(law: Relaxation | Scatter | ChargeLoss, g: np.ndarray, age: float, high: float) -> np.ndarray:
+    """σ of devices since programming, in siemens."""
+    if isinstance(law, Scatter):
+        return law.added(g, age, high)
+    return law.moments(g, age)[1] if isinstance(law, ChargeLoss) else np.full_like(g, law.moments(age)[1])
+
+
 def steeper(law: ByConductance | ConstantExponent, factor: float) -> Any:
     """A law of drift with all exponents, and their spread, so many times as large."""
     if isinstance(law, ConstantExponent):
         return law.model_copy(update={"mean": factor * law.mean, "deviation": factor * law.deviation})
-    parts = {}
-    for name in ("mean", "deviation"):
-        part = getattr(law, name)
-        numbers = {each: factor * getattr(part, each) for each in ("slope", "offset", "low", "high")}
-        above = part.above
-        if above is not None:
-            above = above.model_copy(update={"coefficients": [factor * each for each in above.coefficients]})
-        parts[name] = part.model_copy(update={**numbers, "above": above})
-    return law.model_copy(update=parts)
+    return law.model_copy(update={"mean": law.mean.times(factor), "deviation": law.deviation.times(factor)})
 
 
 _ASYMMETRIES = geometric(1e-3, 0.999, 127)

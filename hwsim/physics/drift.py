@@ -7,7 +7,9 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
+from hwsim.physics.charge_loss import ChargeLoss
 from hwsim.physics.relaxation import Relaxation
+from hwsim.physics.scatter import Scatter
 from hwsim.quantities import Time
 
 LEAST = 1e-7
@@ -37,6 +39,14 @@ class Logarithmic(BaseModel, extra="forbid", title="Clipped logarithm"):
         if self.low > self.high:
             raise ValueError("low must not be above high")
         return self
+
+    def times(self, factor: float) -> Logarithmic:
+        """The same, so many times as large."""
+        scaled = {each: factor * getattr(self, each) for each in ("slope", "offset", "low", "high")}
+        above = self.above
+        if above is not None:
+            above = above.model_copy(update={"coefficients": [factor * each for each in above.coefficients]})
+        return self.model_copy(update={**scaled, "above": above})
 
     def at(self, r: np.ndarray) -> np.ndarray:
         """Its value at each g / g_max."""
@@ -86,7 +96,7 @@ class ConstantExponent(BaseModel, extra="forbid"):
         return np.full_like(r, self.mean), np.full_like(r, self.deviation)
 
 
-Drift = Annotated[ByConductance | ConstantExponent | Relaxation, Field(discriminator="law")]
+Drift = Annotated[ByConductance | ConstantExponent | Relaxation | Scatter | ChargeLoss, Field(discriminator="law")]
 """The laws that a data sheet may have."""
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from hwsim.physics import drift
 from hwsim.physics.law import Assumed, Law, Measured, Source
 from hwsim.physics.saturating import Saturating
 from hwsim.physics.thermal import Thermal
@@ -54,6 +55,42 @@ class Flicker(Law):
         q = np.minimum(self.factor / relative**self.exponent, self.cap)
         ratio = (self.age.value + waited + self.read_time) / (2 * self.read_time)
         return np.asarray(g * q * np.sqrt(np.log(ratio) if isinstance(ratio, np.ndarray) else log(ratio)))
+
+
+class FlickerByConductance(Law):
+    """1/f noise: σ = g Q √ln((t + t_read) / (2 t_read)), where Q depends on g₀ / g_max as `amount` says.
+
+    g is the conductance now, and g₀ what it was after programming.
+
+    (Nandakumar et al., ICECS 2019, the form; Le Gallo et al., Nat. Electron. 6:680, 2023, and Vasilopoulos et al., IEEE
+    TED, 2023, the devices, as fitted in aihwkit.)
+    """
+
+    law: Literal["flicker_by_conductance"]
+    amount: Annotated[drift.Logarithmic, Field(description="Q, by g₀ / g_max")]
+    read_time: Annotated[Time, Field(description="t_read, how long a read takes")]
+    age: Annotated[Constant[Time], Field(description="t, the time between programming and reading")]
+    source: Source = None
+    assumed: Assumed = None
+    valid: Measured = None
+
+    @model_validator(mode="after")
+    def _read_once_programmed(self) -> Self:
+        if self.age.value < self.read_time:
+            raise ValueError(_TOO_EARLY)
+        return self
+
+    def times(self, factor: float) -> FlickerByConductance:
+        """The same, so many times as large."""
+        return self.model_copy(update={"amount": self.amount.times(factor)})
+
+    def deviation(
+        self, g: np.ndarray, g_max: float, programmed: np.ndarray | None = None, waited: float | np.ndarray = 0.0
+    ) -> np.ndarray:
+        """σ of conductances `g`, in siemens, a while after they were `programmed`: t is `age` and what was waited."""
+        q = np.maximum(self.amount.at(np.asarray((g if programmed is None else programmed) / g_max)), 0.0)
+        ratio = (self.age.value + waited + self.read_time) / (2 * self.read_time)
+        return np.asarray(g * q * np.sqrt(np.log(ratio)))
 
 
 class Relative(Law):
@@ -135,5 +172,8 @@ _MICRO = 1e-6
 """A microsiemens: the conductance that the fit of `Logarithmic` is relative to."""
 
 
-ReadNoise = Annotated[Flicker | Relative | Additive | Saturating | Logarithmic | Thermal, Field(discriminator="law")]
+ReadNoise = Annotated[
+    Flicker | FlickerByConductance | Relative | Additive | Saturating | Logarithmic | Thermal,
+    Field(discriminator="law"),
+]
 """The laws that a data sheet may have."""

@@ -28,6 +28,11 @@ class Relaxation(BaseModel, extra="forbid"):
     start: Annotated[Time, Field(description="t₁, the earliest time that was measured")]
     source: Annotated[str, Field(description="a key of `sources`, perhaps with a remark after a comma")]
 
+    def times(self, factor: float) -> Relaxation:
+        """The same, with shift and scatter so many times as large."""
+        scaled = {name: factor * getattr(self, name) for name in ("shift", "spread", "growth")}
+        return self.model_copy(update=scaled)
+
     def moments(self, waited: float) -> tuple[float, float]:
         """How far the mean has shifted after a wait, and σ of devices about it, in siemens."""
         folds = log(max(waited, self.start) / self.start)

@@ -10,14 +10,14 @@ from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_seri
 from hwsim.documents import PartError
 from hwsim.imperfection import scaled_law
 from hwsim.physics.colour import Colour
-from hwsim.physics.drift import Drift, left
+from hwsim.physics.drift import ByConductance, ConstantExponent, Drift, left
 from hwsim.physics.endurance import Endurance
 from hwsim.physics.faults import Faults
 from hwsim.physics.leak import Leak
 from hwsim.physics.programming import Programming
 from hwsim.physics.pulses import UpdateLaw
 from hwsim.physics.read_noise import ReadNoise
-from hwsim.physics.relaxation import Relaxation
+from hwsim.physics.spread import Spread
 from hwsim.physics.write import Write
 from hwsim.quantities import Conductance, Constant, si
 
@@ -75,12 +75,16 @@ class DataSheet(BaseModel, extra="forbid"):
         Colour | None,
         Field(description="the memory of read noise from one read to the next; without it, noise is white"),
     ] = None
+    spread: Annotated[
+        Spread | None,
+        Field(description="how devices differ in their range and their read noise; without it, they do not"),
+    ] = None
 
     @model_serializer(mode="wrap")
     def _without_what_is_absent(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """A sheet without one of these keys is what it was before there were such keys."""
         data: dict[str, Any] = written(self)
-        for name in ("drift", "update", "faults", "endurance", "leak", "colour"):
+        for name in ("drift", "update", "faults", "endurance", "leak", "colour", "spread"):
             if getattr(self, name) is None:
                 data.pop(name, None)
         return data
@@ -98,6 +102,13 @@ class DataSheet(BaseModel, extra="forbid"):
             raise PartError(
                 ("leak",), "the leak of devices whose pulses lead upward only is not modelled; leave it out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _one_spread_of_bounds(self) -> Self:
+        for key, instead in (("min", "low_spread"), ("max", "high_spread")):
+            if self.update is not None and self.spread is not None and getattr(self.spread, key):
+                raise PartError(("spread", key), f"devices with an `update` have `update.{instead}` for that")
         return self
 
     @model_validator(mode="after")
@@ -151,7 +162,7 @@ class DataSheet(BaseModel, extra="forbid"):
         """
         if self.drift is None:
             return programmed
-        if isinstance(self.drift, Relaxation):
-            low, high = self.conductance.min.value, self.conductance.max.value
-            return self.drift.relaxed(programmed, normal, waited, low, high)
-        return programmed * left(self.drift, programmed / self.conductance.max.value, normal, waited)
+        low, high = self.conductance.min.value, self.conductance.max.value
+        if isinstance(self.drift, ByConductance | ConstantExponent):
+            return programmed * left(self.drift, programmed / high, normal, waited)
+        return self.drift.relaxed(programmed, normal, waited, low, high)

@@ -102,7 +102,7 @@ def entry(found: Entry, console: Terminal, shown: set[str]) -> None:
     console.print()
 
 
-_LAWS = 6
+_LAWS = 8
 """Largest number of sections that stand in full below the key that chooses one."""
 
 

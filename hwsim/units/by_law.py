@@ -44,6 +44,7 @@ class DevicesByLaw(Devices):
     ) -> None:
         super().__init__(mapping, conductance, sheets)
         self.state = state
+        self._before: np.ndarray | None = None
         self.laws: list[Law] = [sheet.update for sheet in self._sheets if sheet.update is not None]
         self.responses: list[Responses] = []
         for chip, law in enumerate(self.laws):
@@ -56,6 +57,28 @@ class DevicesByLaw(Devices):
     def _draw(self, chip: int, law: Law, normal: Normal) -> Responses:
         """What the devices of a chip answer, and what else each of them has."""
         return law.draw(self.state[0].size, normal, self.mapping.reach)
+
+    def wait(self, seconds: float, draws: Sequence[np.random.Generator]) -> None:
+        """As for other devices; x loses what the conductance loses, since pulses act on what a device then is.
+
+        So a pulse begins where drift has left the device, not where it was written, and the device is young from then
+        on, as in aihwkit (Rasch et al., AICAS 2021). x does not leave the device's own bounds.
+        """
+        super().wait(seconds, draws)
+        if self._written is None:
+            return
+        self._before, which = self.state.copy(), (slice(None), *self.side)
+        self.state += ((self.conductance - self._written.before) / self.mapping.per_x)[which]
+        for chip, drawn in enumerate(self.responses):
+            x, was = self.state[chip], self._before[chip]
+            low, high = (bound.reshape(x.shape) for bound in (drawn.low, drawn.high))
+            np.clip(x, np.minimum(low, was), np.maximum(high, was), out=x)
+
+    def unwait(self) -> None:
+        """Have the devices as they were before the wait, and x with them."""
+        if self._written is not None and self._before is not None:
+            self.state[:], self._before = self._before, None
+        super().unwait()
 
     def _wanted(self, change: np.ndarray, size: Pulses | None) -> np.ndarray:
         """Whole pulses for changes of weights, shaped as `state`, down if negative; none where learning diverged."""

@@ -15,6 +15,8 @@ from hwsim.physics import DataSheet
 from hwsim.units.coloured import Coloured
 from hwsim.units.coloured import kept as kept_of_noise
 from hwsim.units.mapping import Mapping
+from hwsim.units.own import Own
+from hwsim.units.own import kept as kept_of_own
 from hwsim.units.stuck import Stuck, kept
 from hwsim.units.wires import Wires
 
@@ -68,10 +70,12 @@ class Devices:
         through: the wires that they are read through, and the size of a tile; None where wires have no resistance.
         stuck: what is faulty or worn out; None where data sheets have neither.
         coloured: signals of their read noise that have a memory; None where it is white.
+        own: what each device has of its own; None where all are alike.
     """
 
     through: tuple[Wires, int, int] | None = None
     coloured: Coloured | None = None
+    own: Own | None = None
 
     def __init__(self, mapping: Mapping, conductance: np.ndarray, sheets: Sequence[DataSheet] = ()) -> None:
         self.mapping, self.conductance = mapping, conductance
@@ -160,6 +164,7 @@ class Devices:
             self.writes[:, side] += pulsed
             for chip, where in enumerate(pulsed):
                 goal = self.mapping.goal(np.maximum(sign * wanted[chip][where], 0) / self.mapping.unit)
+                goal = self._reached(goal, (chip, side, where))
                 error = self._sheets[chip].programming_error(goal) * draws[chip].standard_normal(goal.size)
                 self.conductance[chip, side][where] = np.maximum(goal + error, 0)
                 self._rewritten((chip, side, where))
@@ -167,6 +172,17 @@ class Devices:
                 conductance[chip] += goal.sum()
         self.refresh()
         return written, conductance
+
+    def _reached(self, goal: np.ndarray, which: tuple[Any, ...]) -> np.ndarray:
+        """Target conductances as near as devices come to them."""
+        return goal if self.own is None else self.own.within(goal, which)
+
+    @property
+    def _ends(self) -> tuple[Any, Any]:
+        """The least and the largest conductance, of all devices or of each."""
+        if self.own is None or self.own.least is None:
+            return self.mapping.sheet.conductance.min.value, self.mapping.most
+        return self.own.least, self.own.most
 
     def split(self, change: np.ndarray, pulses: Pulses | None) -> tuple[np.ndarray, np.ndarray]:
         """How changes of weights are shared by the two devices of each.
@@ -178,9 +194,9 @@ class Devices:
             Changes of conductance, and the numbers of pulses, `(chips, 2, rows, columns)` each.
         """
         change = np.where(np.isfinite(change), change, 0.0)  # no pulses where learning has diverged
-        sheet, wanted = self.mapping.sheet, np.abs(change) / self.mapping.scale
-        negative = change < 0
-        against = np.where(negative, self.plus, self.minus) - sheet.conductance.min.value
+        wanted, negative = np.abs(change) / self.mapping.scale, change < 0
+        above = self.conductance - self._ends[0]
+        against = np.where(negative, above[:, 0], above[:, 1])
         back = np.minimum(np.maximum(against, 0), wanted)
         ahead = wanted - back
         each = wanted if pulses is None else np.full_like(wanted, pulses.step / self.mapping.scale)
@@ -200,7 +216,7 @@ class Devices:
     def pulse(self, change: np.ndarray, pulses: Pulses | None) -> np.ndarray:
         """Change the weights by pulses, to which devices respond linearly; gives the weights."""
         changes, counts = self.split(change, pulses)
-        changed, most = changes != 0, np.maximum(self.mapping.most, self.conductance)
+        changed, most = changes != 0, np.maximum(self._ends[1], self.conductance)
         self.conductance[changed] = np.clip(self.conductance + changes, 0, most)[changed]
         self._rewritten(changed)
         self._count_writes(counts)
@@ -244,8 +260,10 @@ class Devices:
         """σ of the devices of either sign from one read to the next, in siemens, at their age."""
         g, written = self.conductance[chips, side], self._written
         if written is None:
-            return sheet.read_error(g)
-        return sheet.read_error(g, written.conductance[chips, side], written.waited[chips, side])
+            error = sheet.read_error(g)
+        else:
+            error = sheet.read_error(g, written.conductance[chips, side], written.waited[chips, side])
+        return error if self.own is None or self.own.noise is None else error * self.own.noise[chips, side]
 
     @property
     def seen(self) -> np.ndarray:
@@ -294,12 +312,12 @@ class BlankDevices:
 
     @property
     def kept(self) -> tuple[np.ndarray, ...]:
-        """As large as counts of writes, weights, their variances, those behind wires, what is stuck, and its noise."""
+        """As large as counts of writes, weights, their variances, those behind wires, and what single devices have."""
         shape = self.conductance.shape
         behind = () if self.through is None else (blank(self.shape),)
         stuck = kept(self.mapping.sheet, shape)
-        noise = kept_of_noise(self.mapping.sheet, shape)
-        return blank(shape, np.uint16), blank(self.shape), blank(self.shape), *behind, *stuck, *noise
+        noise, own = kept_of_noise(self.mapping.sheet, shape), kept_of_own(self.mapping.sheet, shape)
+        return blank(shape, np.uint16), blank(self.shape), blank(self.shape), *behind, *stuck, *noise, *own
 
     def program(self, *words: Any) -> tuple[np.ndarray, np.ndarray]:
         """As for real devices; the first time all of them are written."""

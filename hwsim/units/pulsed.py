@@ -90,6 +90,8 @@ class PulsedDevices(DevicesByLaw):
         """As for other devices; those that leak lose x meanwhile, and have it again after the wait."""
         super().wait(seconds, draws)
         if self.leaks and self._written is not None:
+            for chip in self.leaks:
+                self.state[chip] *= left(self.leaks[chip], seconds)
             self._lose(seconds)
             self.refresh()
 

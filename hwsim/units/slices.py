@@ -123,7 +123,7 @@ class SlicedDevices(Devices):
         self._count_writes(changed)
         written, conductance = np.zeros(chips), np.zeros(chips)
         for chip, where in enumerate(changed):
-            goal = mapping.goal(digits[chip][where])
+            goal = self._reached(mapping.goal(digits[chip][where]), (chip, where))
             error = self._sheets[chip].programming_error(goal) * draws[chip].standard_normal(goal.size)
             self.conductance[chip][where] = np.maximum(goal + error, 0)
             self._rewritten((chip, where))

@@ -30,7 +30,7 @@ from hwsim.physics.colour import Colour
 from hwsim.quantities import Constant, Count, Energy, Time, Voltage
 from hwsim.records import Record
 from hwsim.streams import Draws, generator, numbered
-from hwsim.units import coloured, one_way, pulsed, slices, stuck, trains
+from hwsim.units import coloured, one_way, own, pulsed, slices, stuck, trains
 from hwsim.units import devices as physical
 from hwsim.units.converter import Bits, Converters
 from hwsim.units.devices import Cut, Devices
@@ -301,7 +301,9 @@ class TileArray(Weights):
         self.devices: Devices = self._made(matrix, sheets)
         if options.wires is not None and options.wires.solution != "off" and options.wires.ohms:
             self.devices.through = options.wires, options.rows, options.columns
-        run(stuck.BESET)(self.devices, sheets, self._drawn(matrix.name, "devices"))
+        drawn = self._drawn(matrix.name, "devices")
+        run(stuck.BESET)(self.devices, sheets, drawn)
+        run(own.GIVE)(self.devices, sheets, options.reach, drawn)
         self._kept = run(physical.KEPT)(self.devices)
         self._cuts: dict[bool, list[Cut]] = {}
         self._known: dict[float, tuple[np.ndarray, np.ndarray]] = {}

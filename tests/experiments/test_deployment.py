@@ -106,12 +106,18 @@ def test_a_repair_goes_on_from_the_end_of_the_training() -> None:
         assert age[name]["loss"]["per_chip"] == close(found["loss"]["per_chip"], rel=1e-4)
 
 
+STAYS = {"like": "rram_crossbar", "device": "rram_milo"}
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"deploy": {"after": ["1 day", "1 h"]}}, "rising order"),
         ({"deploy": {"after": ["1 h"]}, "machine": "ideal"}, "needs devices"),
-        ({"deploy": {"after": ["1 h"]}, "machine": "rram_crossbar"}, "have no `drift`"),
+        (
+            {"deploy": {"after": ["1 h"]}, "machine": {"like": "rram_crossbar", "device": "rram_milo"}},
+            "have no `drift`",
+        ),
         ({"deploy": {"after": ["1 h"]}, "test": False}, "needs a test"),
         ({"deploy": {"after": ["1 h"], "repair": {"steps": 1}}, "training": None}, "needs `training`"),
     ],

@@ -90,7 +90,7 @@ def test_a_law_may_have_an_upper_part() -> None:
     [
         ({"mean": -0.1}, "drift.mean .*at least 0"),
         ({"start": 20}, "drift.start .*needs its unit"),
-        ({"law": "power"}, "unknown drift .power.; allowed: by_conductance, constant"),
+        ({"law": "power"}, "unknown drift .power.; allowed: by_conductance, charge_loss, constant"),
     ],
 )
 def test_a_law_that_is_none_is_refused(change: dict[str, Any], said: str) -> None:
@@ -99,7 +99,7 @@ def test_a_law_that_is_none_is_refused(change: dict[str, Any], said: str) -> Non
 
 
 def test_a_sheet_without_drift_is_written_as_ever() -> None:
-    assert "drift" not in sheet("rram_hfox_130nm").model_dump(mode="json")
+    assert "drift" not in sheet("rram_milo").model_dump(mode="json")
     assert "drift" in sheet().model_dump(mode="json")
 
 
