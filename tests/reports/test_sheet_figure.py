@@ -22,9 +22,11 @@ def texts(svg: str) -> list[str]:
 
 @pytest.mark.parametrize("name", hardware.names("devices"))
 def test_every_shipped_sheet_is_drawn(name: str) -> None:
-    drawn = sheet(hardware.device(Document("test", name)))
+    made = hardware.device(Document("test", name))
+    drawn = sheet(made)
     assert {"target", "σ of programming", "σ of a read", "conductance after programming"} <= set(texts(drawn.svg))
     assert f"of {name} " in drawn.heading
+    assert ("time since programming" in texts(drawn.svg)) == (made.drift is not None)
     assert not {"nan", "inf"} & set(re.findall(r"[a-z]+", " ".join(texts(drawn.svg))))
 
 

@@ -1,4 +1,4 @@
-"""A data sheet, drawn: how far programming misses, how much reads scatter, where devices end, and what pulses do."""
+"""A data sheet, drawn: errors of programming and of reads, where devices end, and what time and pulses do to them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hwsim import streams
 from hwsim.physics import DataSheet
 from hwsim.physics.law import Law
 from hwsim.quantities import si
-from hwsim.reports.figures import pulses
+from hwsim.reports.figures import drift, pulses
 from hwsim.reports.figures.canvas import MUTED, PALETTE, SERIES, WIDTH, Drawing, canvas, drawing, quantities
 
 DEVICES = 4000
@@ -22,18 +22,21 @@ _ROUNDING = 1e-9
 
 
 def sheet(device: DataSheet) -> Drawing:
-    """Programming error and read noise over conductance, a histogram of devices that were programmed, and pulses."""
+    """Programming error and read noise over conductance, a histogram of devices that were programmed, drift, pulses."""
     low, high = device.conductance.min.value, device.conductance.max.value
     g = np.linspace(low, high, _POINTS)
     programmed, read = device.programming_error(g), device.read_error(g)
-    with canvas(390 if device.update is None else 580, 2 * WIDTH) as figure:
+    below = [name for name in ("drift", "update") if getattr(device, name) is not None]
+    with canvas(390 + 190 * len(below), 2 * WIDTH) as figure:
         rows: list[HashableList[str]] = [["programming", "reads"], ["devices", "devices"]]
-        axes = figure.subplot_mosaic([*rows, ["pulses", "pulses"]] if device.update else rows)
+        axes = figure.subplot_mosaic([*rows, *([name, name] for name in below)])
         _law(axes["programming"], g, programmed, device.programming.error, "target", "σ of programming")
         _law(axes["reads"], g, read, device.read_noise, "conductance", "σ of a read")
         _devices(axes["devices"], device)
+        if device.drift is not None:
+            drift.draw(axes["drift"], device)
         if device.update is not None:
-            pulses.draw(axes["pulses"], device, device.update)
+            pulses.draw(axes["update"], device, device.update)
         return drawing(figure, "sheet", _heading(device, programmed, read), _caption(device), wide=True)
 
 
@@ -46,15 +49,24 @@ def _heading(device: DataSheet, programmed: np.ndarray, read: np.ndarray) -> str
 
 
 def _caption(device: DataSheet) -> str:
-    return (
+    """What each row shows."""
+    parts = [
         "Above, standard deviations over the range that the device is used in; dotted where the law was not measured. "
         f"Below, {DEVICES:,} devices at each of {_TARGETS} targets (vertical lines), each programmed once, as a chip "
         "draws them."
-    ) + (
-        f" Last, {pulses.DEVICES} devices that get pulses: their median, the band of 80 % of them, and three of them."
-        if device.update
-        else ""
-    )
+    ]
+    if device.drift is not None:
+        starts = ", ".join(f"{100 * share:g} %" for share in drift.STARTS)
+        parts.append(
+            f"Then {drift.DEVICES} devices over time, from {starts} of the range: their median, and the band of 80 % "
+            "of them."
+        )
+    if device.update is not None:
+        parts.append(
+            f"Last, {pulses.DEVICES} devices that get pulses: their median, the band of 80 % of them, and three of "
+            "them."
+        )
+    return " ".join(parts)
 
 
 def _law(axes: Axes, g: np.ndarray, sigma: np.ndarray, law: Law, across: str, up: str) -> None:
@@ -79,8 +91,12 @@ def _devices(axes: Axes, device: DataSheet) -> None:
     """Histograms of what devices have after they were programmed to some targets."""
     targets = np.linspace(device.conductance.min.value, device.conductance.max.value, _TARGETS)
     draws = streams.generator(0, "figure of a data sheet", device.name)
-    spread = device.programming_error(targets)[:, None] * draws.standard_normal((_TARGETS, DEVICES))
-    reached = np.maximum(targets[:, None] + spread, 0.0)
+    normal = draws.standard_normal((_TARGETS, DEVICES))
+    goals = np.broadcast_to(targets[:, None], normal.shape)
+    if device.spread is not None:
+        ends = draws.standard_normal((2, *normal.shape))
+        goals = np.clip(goals, *device.spread.range(targets[0], targets[-1], (ends[0], ends[1])))
+    reached = np.maximum(goals + device.programming_error(goals) * normal, 0.0)
     edges = np.linspace(min(reached.min(), targets[0]), reached.max(), _BINS + 1)
     for colour, target, found in zip(SERIES, targets, reached, strict=False):
         axes.stairs(np.histogram(found, edges)[0], edges, fill=True, color=colour, alpha=0.65, linewidth=0)
