@@ -14,7 +14,7 @@ def too_old(experiment: Any) -> Iterator[tuple[tuple[str, ...], str]]:
         return
     last, told = experiment.deploy.after[-1], set()
     for system in experiment.systems().values():
-        sheet = getattr(system.machine, "device", None)
+        sheet: Any = getattr(system.machine, "device", None)
         longest = getattr(getattr(sheet, "drift", None), "longest", None)
         if longest is not None and last > longest and sheet.name not in told:
             told.add(sheet.name)

@@ -29,7 +29,8 @@ def sheet(device: DataSheet) -> Drawing:
     below = [name for name in ("drift", "update") if getattr(device, name) is not None]
     with canvas(390 + 190 * len(below), 2 * WIDTH) as figure:
         rows: list[HashableList[str]] = [["programming", "reads"], ["devices", "devices"]]
-        axes = figure.subplot_mosaic([*rows, *([name, name] for name in below)])
+        rows += [[name, name] for name in below]
+        axes = figure.subplot_mosaic(rows)
         _law(axes["programming"], g, programmed, device.programming.error, "target", "σ of programming")
         _law(axes["reads"], g, read, device.read_noise, "conductance", "σ of a read")
         _devices(axes["devices"], device)
