@@ -158,7 +158,7 @@ class Sketch(System):
 
         def learn() -> None:
             with Watch(machine, wanted) as watch, machine.showing(episode):
-                stage.rule.learn(self.network, update)
+                update.learn(stage.rule)
             self.outcome.detail = watch.detail or self.outcome.detail
 
         return self._repeated(learn, times)

@@ -297,7 +297,8 @@ class CountedSystem(System):
             rule = self.rule.at(length.updates - 1, length.updates)  # the last stage, as in the rehearsal
             self._find_scales(network, rule, show)
             with network.machine.showing(episode):
-                rule.learn(network, update := Weighed(network, optimizer[0], training, scheme[0]))
+                update = Weighed(network, optimizer[0], training, scheme[0])
+                update.learn(rule)
             yield "gradient", update.passes
             yield "update", update.peaks
             if self.experiment.test:

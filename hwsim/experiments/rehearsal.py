@@ -74,7 +74,7 @@ def rehearse(
             for shown in [short, replace(short, continues=True)] if short.carries else [short]:
                 with stage.showing(shown):
                     if update:
-                        last().learn(network, update)
+                        update.learn(last())
                     else:
                         last().gradients(network)
             with stage.showing(small(tested or episode, min((tested or episode).steps, short.steps))):

@@ -364,7 +364,7 @@ class System:
                     Watch(stage, middle) as watch,
                     stage.showing(episode, rule.routine),
                 ):
-                    rule.learn(network, update)
+                    update.learn(rule)
                 self._note_divergence(done)
                 self.outcome.detail = watch.detail or self.outcome.detail
                 losses, done = losses + meter.loss / episode.losses, done + 1

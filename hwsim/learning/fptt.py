@@ -110,6 +110,8 @@ class FPTT(Rule):
     programmed K times per batch. Parts differ in length by one step at most, the longer ones first.
     """
 
+    updates_once = False
+
     def __init__(self, options: Any) -> None:
         super().__init__(options)
         self.average: dict[Trainable, Register] = {}

@@ -36,6 +36,9 @@ class Rule(ABC):
     """Whether weights may change at the end of each step by what the rule adds to gradients in it: it goes forward
     once, and what it adds is final. The update scheme `in_situ` asks for that."""
 
+    updates_once = True
+    """Whether weights change once in a batch, when its gradient is known."""
+
     def __init__(self, options: Any) -> None:
         self.options = options
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import reduce
 from math import cos, pi, sqrt
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -97,6 +97,11 @@ class Update:
         self._done, self._before = done, before
         self._scheme = updates.build(options.update) if scheme is None else scheme
         self._scheme.begin(network, self._rate)
+
+    def learn(self, rule: Any) -> None:
+        """Have a rule learn from the episode that is shown, at the weights at which the scheme has it look."""
+        self._scheme.show(self.network)
+        rule.learn(self.network, self)
 
     def __call__(self, losses: int, regularise: Regularise | None = None, beside: Sequence[Trainable] = ()) -> None:
         """Update all parameters, program their units to the new values, and set the gradients to zero.

@@ -12,7 +12,7 @@ from hwsim.machine.parameters import Coefficients, Conjugate, Matrix, Trainable
 from hwsim.machine.signal import Signal
 from hwsim.machine.stage import Stage
 from hwsim.machine.storage import Storage
-from hwsim.operations import moves
+from hwsim.operations import jittered, largest, moves
 from hwsim.records import Head
 
 ROOM = 2.0
@@ -29,6 +29,8 @@ class Weights:
     """Whether what holds the weights takes whole pulses only."""
     renews = False
     """Whether what holds the weights has to be renewed now and then."""
+    _shown: Storage | None = None
+    """What products read where noise is added to the weights for a while."""
 
     def __init__(self, matrix: Matrix, rounding: Rounding | None) -> None:
         self._rounding = rounding
@@ -38,6 +40,32 @@ class Weights:
         """Have products take the master values from now on."""
         values = matrix.trainable.values
         matrix.take(values if self._rounding is None else self._rounding(values))
+        matrix.disturbed = False
+        if self._shown is not None:
+            self._shown.value = matrix.weights
+
+    def expect_noise(self, matrix: Matrix) -> None:
+        """Make room for weights with noise, which `disturb` adds."""
+        name = f"{matrix.name} with noise"
+        self._shown = self._room(matrix, name)
+        if matrix.machine.holdings.restores(name):
+            matrix.take(self._shown.value)
+
+    def _room(self, matrix: Matrix, name: str) -> Storage:
+        """A storage for what products read."""
+        return Storage(matrix.machine, name, WEIGHTS, matrix.trainable.shape, matrix.weights, shared=True)
+
+    def disturb(self, matrix: Matrix, deviation: float) -> None:
+        """Have products read the master values with fresh normal noise, until they are programmed.
+
+        Args:
+            deviation: of the noise, as a share of the largest weight.
+        """
+        room, master = self._shown, matrix.trainable.master.load()
+        assert room is not None
+        room.port.overwrite(room, jittered(master, largest(master), f"{matrix.name} noise", deviation), self._rounding)
+        matrix.take(room.value)
+        matrix.disturbed = True
 
     def program(self, matrix: Matrix) -> None:
         """Bring the weights to the master values: here there is nothing to carry."""
@@ -94,10 +122,15 @@ class WeightCopy(Weights):
         super()._change(matrix, change)
         self._copy.value = matrix.weights
 
+    def _room(self, matrix: Matrix, name: str) -> Storage:
+        """The copy is overwritten anyway, by each programming."""
+        return self._copy
+
     def program(self, matrix: Matrix) -> None:
         copy = self._copy
         copy.port.overwrite(copy, matrix.trainable.master.load(), self._rounding)
         matrix.take(copy.value)
+        matrix.disturbed = False
 
 
 class Words:

@@ -136,7 +136,10 @@ class Matrix:
         largest: the largest initial weight; ranges of devices go by it.
         weights: the numbers that a read multiplies with, `(chips, rows, columns)`.
         turned: the same the other way round, `(chips, columns, rows)`.
+        disturbed: whether noise was added to these numbers, which the master values are without.
     """
+
+    disturbed = False
 
     read: ClassVar[Held] = held.read
     read_transposed: ClassVar[Held] = held.read_transposed
@@ -176,7 +179,7 @@ class Matrix:
     def fetched(self) -> Any:
         """The target weights, as digital memory holds them."""
         self.trainable.require_kept()
-        return self.trainable.values
+        return self.weights if self.disturbed else self.trainable.values
 
     def columns(self) -> Signal:
         """The target weights as a bundle of columns, read as plain numbers; they come from digital memory."""
@@ -224,6 +227,16 @@ class Matrix:
         self.machine.sequencer.require_phase(f"{self.name}: devices are renewed")
         with self.machine.part(self.trainable.layer, WEIGHT_WRITE):
             self.unit.renew(self)
+
+    def disturb(self, deviation: float) -> None:
+        """In a phase: have what reads the weights meet fresh noise on them, until they are programmed.
+
+        Args:
+            deviation: of the noise, as a share of the largest weight; the same noise for all that reads them.
+        """
+        self.machine.sequencer.require_phase(f"{self.name}: noise is added to weights")
+        with self.machine.part(self.trainable.layer, WEIGHT_WRITE):
+            self.unit.disturb(self, deviation)
 
     @property
     def programmed(self) -> np.ndarray:

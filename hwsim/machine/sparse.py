@@ -110,7 +110,7 @@ class SparseMatrix(Matrix):
     @property
     def fetched(self) -> Connected:
         """The target weights and their places, as digital memory holds them."""
-        return self._connected(self.trainable.values)
+        return self._connected(self.weights if self.disturbed else self.trainable.values)
 
     def _connected(self, weights: np.ndarray, outgoing: Outgoing | None = None) -> Connected:
         return Connected(weights, self._places.value, self.shape[-1], outgoing)

@@ -44,6 +44,15 @@ class Dither(Operation):
         return x._machine.carry_out(self, x, x._machine.sequencer.draws(name), *constants)
 
 
+class Noise(Operation):
+    """An operation on a signal and its scale that draws from a stream besides: `jittered(x, scale, name, share)`."""
+
+    __slots__ = ()
+
+    def __call__(self, x: Any, scale: Any, name: str, *constants: Any) -> Any:
+        return x._machine.carry_out(self, x, scale, x._machine.sequencer.draws(name), *constants)
+
+
 def _identity(like: np.ndarray, n: int, start: int = 0, stop: int | None = None) -> np.ndarray:
     rows = np.eye(n, dtype=like.dtype)[start:stop]
     return np.broadcast_to(rows, (*like.shape[:2], *rows.shape)).copy()
@@ -68,6 +77,11 @@ def _dithered(v: np.ndarray, draw: Callable[[int], np.ndarray], step: float) -> 
     words = ndtr(draw(v[0].size)).reshape(v.shape)
     whole: np.ndarray = (np.floor(v / step + words) * step).astype(v.dtype)
     return whole
+
+
+def _jittered(v: np.ndarray, scale: np.ndarray, draw: Callable[[int], np.ndarray], share: float) -> np.ndarray:
+    noisy: np.ndarray = (v + share * scale * draw(v[0].size).reshape(v.shape)).astype(v.dtype)
+    return noisy
 
 
 zeros = Source(
@@ -98,5 +112,15 @@ dithered = Dither("dither", _dithered, shape=lambda v, *_: v, work=each(multiply
 """Whole steps, whose mean is x: `x` over the step is rounded up or down by chance, as a random word says.
 
 `dithered(x, name, step)` has them as their number times the step; draws are named as for `signs`."""
+jittered = Noise(
+    "jittered",
+    _jittered,
+    shape=lambda v, *_: v,
+    size=lambda v, *_: v[2:],
+    work=each(multiply=3, add=1, exp=1, root=1, cos=1),
+)
+"""x plus normal noise of a share of what is on one wire: `jittered(x, wire, name, share)`; named as for `signs`.
+
+A normal number is a root of a logarithm, which is priced as an exponential, times a cosine (Box and Muller, 1958)."""
 flips = Random("flips", _flips, shape=lambda like, n, draw, share: (*like[:2], n), work=each(add=1, compare=1))
 """n wires of -1 with a probability, else +1: `flips(machine, name, n, probability)`; a random word is compared."""

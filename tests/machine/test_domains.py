@@ -61,6 +61,7 @@ from hwsim.operations import (
     identity,
     integrate,
     interleave,
+    jittered,
     join,
     larger,
     largest,
@@ -297,6 +298,7 @@ CASES = {
     "signs": _at(lambda stage: signs(stage.machine, "a name", WIRES)),
     "flips": _at(lambda stage: flips(stage.machine, "a name", WIRES, 0.5)),
     "dithered": _on(lambda x: dithered(x, "a name", 4.0), VECTOR),
+    "jittered": _on(lambda x, y: jittered(x, y, "a name", 0.0), VECTOR, ONE),  # without noise: the same each time
     "sigmoid": _on(sigmoid, VECTOR),
     "sigmoid_slope": _on(sigmoid_slope, VECTOR),
     "spike": _on(spike, VECTOR),
@@ -401,6 +403,7 @@ NOT_OPERATIONS = {
     "Matrix.pulse", "Matrix.pulse_outer", "Coefficients.pulse",  # in tests/learning/test_update_schemes.py
     "Matrix.pulse_column", "Matrix.chopped",  # in tests/learning/test_fast_arrays.py
     "Matrix.renew",  # in tests/units/test_one_way.py
+    "Matrix.disturb",  # in tests/learning/test_noise_aware.py
 }  # fmt: skip
 OPERATORS = (
     "__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__truediv__", "__rtruediv__", "__neg__",

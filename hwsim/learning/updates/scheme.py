@@ -19,8 +19,8 @@ class Scheme:
     """How what rules add to gradients becomes weights.
 
     A scheme is made for each network that learns. It is asked, in this order: `check`, `place` before the network is
-    made, `prepare` before gradients are allocated, `begin` at each batch, and `change` in the phase of each update, for
-    each parameter whose gradient is summed; then `finish`.
+    made, `prepare` before gradients are allocated, `begin` and `show` at each batch, and `change` in the phase of each
+    update, for each parameter whose gradient is summed; then `finish`.
 
     Attributes:
         options: those of the scheme.
@@ -58,6 +58,9 @@ class Scheme:
 
     def begin(self, network: Network, rate: Rate) -> None:
         """A batch begins, which has these learning rates. Initial weights are programmed by now."""
+
+    def show(self, network: Network) -> None:
+        """A batch is shown, and a rule is about to learn from it: set, in phases, the weights at which it looks."""
 
     def sums(self, trainable: Trainable) -> bool:
         """Whether the gradient of a parameter is summed, and changes it in the phase of an update."""
