@@ -1,7 +1,8 @@
 """The memory ledger: every value that outlives a step, charged from allocation to release."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from hwsim.records import Trace
@@ -135,6 +136,17 @@ class MemoryLedger:
         self._settle_peak()
         holding = self.live.pop(name)
         self._enter(holding, -holding.values)
+
+    @contextmanager
+    def unmeasured(self) -> Iterator[None]:
+        """What is held in here, and given back, does not count among the most that was held."""
+        self._settle_peak()
+        before = self.peak_bits, self._peak, dict(self.most), dict(self.most_by_class)
+        try:
+            yield
+        finally:
+            self.peak_bits, self._peak, self.most, self.most_by_class = before
+            self._at_peak = False
 
     def peak_holdings(self) -> tuple[Holding, ...]:
         """Who held what when the most bits were held."""

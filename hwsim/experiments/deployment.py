@@ -23,7 +23,8 @@ class Aged(NamedTuple):
         conductance: what is left of the conductance of all devices together, as a share, of each chip.
         plain: the test with the devices as they are.
         compensated: the test with a factor for each matrix; None if none was asked for.
-    work: of the test, and of the compensated one with its reads of all devices.
+        work: of the test, and of the compensated one with its reads of all devices.
+        words: bits of what compensation keeps on each chip.
     """
 
     after: float
@@ -31,6 +32,7 @@ class Aged(NamedTuple):
     plain: Score
     compensated: Score | None
     work: tuple[Totals, Totals]
+    words: int = 0
 
 
 def deployed(network: Network, options: Deploy, test: Episode, size: int) -> list[Aged]:
@@ -43,37 +45,40 @@ def deployed(network: Network, options: Deploy, test: Episode, size: int) -> lis
     """
     found = []
     for after in options.after:
-        plain, conductance, work = _tested(network, after, False, test, size)
-        compensated, more = None, Totals()
+        plain, conductance, work, _ = _tested(network, after, False, test, size)
+        compensated, more, words = None, Totals(), 0
         if options.compensation == "global":
-            compensated, _, more = _tested(network, after, True, test, size)
-        found.append(Aged(after, conductance, plain, compensated, (work, more)))
+            compensated, _, more, words = _tested(network, after, True, test, size)
+        found.append(Aged(after, conductance, plain, compensated, (work, more), words))
     return found
 
 
 def _tested(
     network: Network, after: float, compensated: bool, test: Episode, size: int
-) -> tuple[Score, np.ndarray, Totals]:
-    """A test after a wait, what is left of the conductance then, and what it takes."""
+) -> tuple[Score, np.ndarray, Totals, int]:
+    """A test after a wait, what is left of the conductance then, what it takes, and bits that compensation keeps."""
     chip = network.machine.devices
     before = _conductance(network)
-    with outside(network):
+    with outside(network), network.machine.memory.unmeasured():
         if compensated:
-            _read_all(network)  # before the wait
+            for array in chip.values():
+                array.begin_compensation()
+            _read_all(network, waited=False)
         with chip.aged(after, compensated):
             score, left = evaluate(network, test, size), _conductance(network) / before
+            words = chip.words
             if compensated:
-                _read_all(network)
-        return score, left, network.machine.journal.collect()
+                _read_all(network, waited=True)
+        return score, left, network.machine.journal.collect(), words
 
 
-def _read_all(network: Network) -> None:
+def _read_all(network: Network, waited: bool) -> None:
     """Charge one read of each matrix with all inputs at full scale: its factor is made of two of them."""
     machine = network.machine
     for _ in machine.phase("compensation"):
         for array in machine.devices.values():
             machine.serve(array.layer, INFERENCE)
-            array.read_all()
+            array.read_all(waited)
     machine.journal.close_batch(1)
 
 

@@ -347,7 +347,8 @@ def _age(costs: Costs, aged: Aged, repair: Repair | None) -> dict[str, Any]:
         "drifted": {**_tested(aged.plain), **costs.taken(aged.work[0])},
     }
     if aged.compensated is not None:
-        found["compensated"] = {**_tested(aged.compensated), **costs.taken(aged.work[1])}
+        taken = costs.taken(aged.work[1])
+        found["compensated"] = {**_tested(aged.compensated), **taken, "memory_bytes": aged.words / 8}
     if repair is not None:
         found["repaired"] = {**_tested(repair.score), "energy_j": repair.energy, "time_s": repair.seconds}
     return found

@@ -487,10 +487,16 @@ class AgedTest(SummaryPart):
     accuracy: Spread | None = Field(description="Accuracy on the test set; null without classes.")
     energy_j: Known = Field(
         None,
-        description="Energy of the test, with the two reads of all devices that its factors are made of; null if it is "
-        "unknown. It is no part of `run_j`. Absent from folders of earlier programs.",
+        description="Energy of the test, with the two reads of all devices that its factors are made of, and with the "
+        "multiplications by them; null if it is unknown. It is no part of `run_j`. Absent from folders of earlier "
+        "programs.",
     )
     time_s: Known = Field(None, description="Hardware time of the same.")
+    memory_bytes: Known = Field(
+        None,
+        description="Memory on each chip for its factors, and for the currents before the wait; absent unless "
+        "compensated, and from folders of earlier programs.",
+    )
 
 
 class RepairedTest(AgedTest):

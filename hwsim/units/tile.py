@@ -21,7 +21,7 @@ from hwsim.machine.numerics import Pulses, Rounding
 from hwsim.machine.parameters import NOTHING, Matrix
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Register, Storage
-from hwsim.operations import Held, Operation, add, held, moves, quantise, unequal
+from hwsim.operations import Held, Operation, add, held, moves, quantise, total, unequal
 from hwsim.operations.noise import Source, of_chips
 from hwsim.operations.reductions import peak
 from hwsim.operations.wiring import chop
@@ -32,6 +32,7 @@ from hwsim.records import Record
 from hwsim.streams import Draws, generator, numbered
 from hwsim.units import coloured, one_way, own, pulsed, slices, stuck, trains
 from hwsim.units import devices as physical
+from hwsim.units.compensation import Compensation
 from hwsim.units.converter import Bits, Converters
 from hwsim.units.devices import Cut, Devices
 from hwsim.units.mapping import Mapping, OneWay, Referenced, headroom, levels, mapping, splits, tiles
@@ -308,7 +309,7 @@ class TileArray(Weights):
         self._cuts: dict[bool, list[Cut]] = {}
         self._known: dict[float, tuple[np.ndarray, np.ndarray]] = {}
         self._colour(sheet)
-        self._factor: np.ndarray | None = None
+        self._compensation: Compensation | None = None
 
     def _mapped(self, matrix: Matrix, sheet: DataSheet) -> Mapping:
         """How devices hold the weights."""
@@ -325,11 +326,12 @@ class TileArray(Weights):
             name: of the matrix.
             seconds: since devices were written. Noise that has a memory goes on from where it is, for as long.
             compensated: whether outputs are multiplied by what all devices conducted together before the wait, over
-                what they conduct after it: one factor for the matrix, from one read before and one after.
+                what they conduct after it: one factor for the matrix, from one read before and one after. There must
+                be words for it, see `begin_compensation`.
         """
         machine = self._machine
         draws = partial(machine.numerics.generators, machine.seed, machine.numbers, name)
-        self.unwait()
+        self._young()
         before = self.devices.current(draws("current before a wait")) if compensated else np.zeros(0)
         self.devices.wait(seconds, draws("drift"))
         if self.devices.coloured is not None:
@@ -339,23 +341,43 @@ class TileArray(Weights):
             )
         if compensated:
             after = self.devices.current(draws("current after a wait"))
-            self._factor = before / np.maximum(after, np.finfo(float).tiny)
+            assert self._compensation is not None
+            factor = before / np.maximum(after, np.finfo(float).tiny)
+            self._compensation.factor.value = factor.astype(machine.dtype)[:, None, None]
         self._cuts.clear()
 
-    def read_all(self) -> None:
-        """Enter one read of all devices with all inputs at full scale, with the conversion of what comes out."""
-        machine, devices = self._machine, self.devices
+    def begin_compensation(self) -> None:
+        """Have words for what all devices conduct together before a wait, and for the factor, until `unwait`."""
+        self._compensation = Compensation.made(self._machine, self._matrix.name)
+
+    def read_all(self, waited: bool) -> None:
+        """Enter one read of all devices with all inputs at full scale, and what is made of it in numbers.
+
+        Outputs are converted and summed. Before the wait the sum is kept; after it, the factor is made and kept. Values
+        are those of `wait`.
+        """
+        machine, devices, words = self._machine, self.devices, self._compensation
+        assert words is not None
         rows, columns = devices.conductance.shape[2:]
         machine.measure(devices.conductance.sum((1, 2, 3), dtype=float))
-        head, made = machine.analog_heads[held.read, self.name], np.zeros((machine.chips, 1, rows), machine.dtype)
-        machine.digital(machine.emit_analog(head, made, (), machine.full_scale, (rows, columns)))
+        head, made = machine.analog_heads[held.read, self.name], np.ones((machine.chips, 1, rows), machine.dtype)
+        current = total(machine.digital(machine.emit_analog(head, made, (), machine.full_scale, (rows, columns))))
+        if waited:
+            words.factor.store(words.before.load() / current)
+        else:
+            words.before.store(current)
 
     def unwait(self) -> None:
-        """Have the devices as they were before the wait."""
+        """Have the devices as they were before the wait, and forget its compensation."""
+        self._young()
+        if self._compensation is not None:
+            self._compensation.release()
+            self._compensation = None
+
+    def _young(self) -> None:
         self.devices.unwait()
         if self.devices.coloured is not None:
             self.devices.coloured.unwait()
-        self._factor = None
         self._cuts.clear()
 
     def _made(self, matrix: Matrix, sheets: Sequence[DataSheet]) -> Any:
@@ -572,20 +594,29 @@ class TileArray(Weights):
         return True
 
     def apply(self, operation: Held, matrix: Matrix, x: Signal) -> Signal:
-        """A product, forward or transposed; tiles side by side are summed as numbers."""
+        """A product, forward or transposed; tiles side by side are summed as numbers.
+
+        Where drift is compensated, what comes out is multiplied by the factor: a voltage by a circuit of each output,
+        whose own errors are left out, and a number by the digital unit.
+        """
         machine, transposed = self._machine, operation is held.read_transposed
         if transposed and self._options.slices is not None:
             raise slices.not_transposed(matrix.name)
         cuts, group = self._cut_to(transposed), matrix.trainable.group
         if len(cuts) == 1:
-            return self._converted(self._read_one(operation, self.name, 0, True, x, group), self.name)
-        total = None
+            return self._compensated(
+                self._converted(self._read_one(operation, self.name, 0, True, x, group), self.name)
+            )
+        signal: Signal | None = None
         for number in range(len(cuts)):
             name = f"{self.name}, {'row' if transposed else 'column'} {number + 1}"
-            signal = machine.digital(self._converted(self._read_one(operation, name, number, False, x, group), name))
-            total = signal if total is None else machine.two(add, total, signal)
-        assert total is not None
-        return total
+            part = machine.digital(self._converted(self._read_one(operation, name, number, False, x, group), name))
+            signal = part if signal is None else machine.two(add, signal, part)
+        assert signal is not None
+        return self._compensated(signal)
+
+    def _compensated(self, signal: Signal) -> Signal:
+        return signal if self._compensation is None else self._compensation.applied(signal, self.name)
 
     def _converted(self, signal: Signal, name: str) -> Signal:
         """What comes out of a read: as it is, or as numbers, by the converters of the tile or of the chip."""
@@ -621,8 +652,6 @@ class TileArray(Weights):
         y, drawn, beyond = self._read(self.devices.noisy, cut, v, +scale, noise, end, self._source, moment)
         machine.measure(drawn)
         tally(machine, "analog", self.name, y.size, beyond)
-        if self._factor is not None:
-            y *= self._factor.astype(y.dtype)[:, None, None]
         return y if x.ndim == 3 else y.reshape(*x.shape[:-1], -1)
 
     def _errors(self, limit: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -682,12 +711,19 @@ class DeviceArrays(dict[str, TileArray]):
     def aged(self, seconds: float, compensated: bool = False) -> Iterator[None]:
         """All devices have drifted for so long in here; see `TileArray.wait`."""
         for name, array in self.items():
+            if compensated and array._compensation is None:
+                array.begin_compensation()
             array.wait(name, seconds, compensated)
         try:
             yield
         finally:
             for array in self.values():
                 array.unwait()
+
+    @property
+    def words(self) -> int:
+        """Bits that the compensation of drift keeps on one chip."""
+        return sum(0 if each._compensation is None else each._compensation.bits for each in self.values())
 
     @property
     def leaks(self) -> bool:

@@ -132,9 +132,13 @@ def test_ages_fall_as_waits_grow() -> None:
     assert (np.diff([age["conductance"] for age in found]) < 0).all()
 
 
-def test_tests_at_ages_are_charged_like_others_and_factors_by_two_reads_of_all_devices() -> None:
-    """Devices that do not drift: the same energy as at the end, and V² G t for all of them at each read."""
-    options = config.load(tiny(mean=0.0, deploy={"after": ["1 h"], "compensation": "global"}))
+@pytest.mark.parametrize("interface", ["analog", "digital"])
+def test_tests_at_ages_are_charged_like_others_and_compensation_by_all_that_it_takes(interface: str) -> None:
+    """Devices that do not drift: the same energy as at the end; V² G t for all of them at each read of all, a quotient;
+    and a multiplication of each output of each matrix at each step of each sequence."""
+    content = tiny(mean=0.0, deploy={"after": ["1 h"], "compensation": "global"})
+    content["machine"]["parts"] = {"tiles": {"interface": interface}}
+    options = config.load(content)
     system = System(options, "x", options.systems()["substrate"], tasks.build(options.task, 0), {})
     system.run(lambda *_: None)
     (aged,), costs = system.outcome.aged, Costs(system)
@@ -143,18 +147,48 @@ def test_tests_at_ages_are_charged_like_others_and_factors_by_two_reads_of_all_d
     usual = costs.taken(system.outcome.inference)
     assert plain["energy_j"] == close(usual["energy_j"], rel=1e-9)
     assert plain["time_s"] == close(usual["time_s"], rel=1e-9)
+    arrays = system.machine.devices
     system.machine.journal.collect()
-    _read_all(system.network)
-    read = system.machine.journal.collect()
+    for array in arrays.values():
+        array.begin_compensation()
+    _read_all(system.network, waited=False)
+    before = system.machine.journal.collect()
+    _read_all(system.network, waited=True)
+    after = system.machine.journal.collect()
+    assert aged.words == arrays.words == 2 * 32 * len(arrays)
     tiles = options.machine.parts.tiles
     volts, seconds = tiles.voltage.value, tiles.phases * tiles.phase(options.machine.parts.dac.bits).value
-    total_g = np.mean([sum(each.conductance[chip].sum() for each in system.machine.devices.arrays.values())
-                       for chip in range(2)])  # fmt: skip
-    drawn = grouped(Costs(system).of_totals(read), "component")["devices"].energy
+    total_g = np.mean([sum(each.conductance[chip].sum() for each in arrays.arrays.values()) for chip in range(2)])
+    drawn = grouped(costs.of_totals(before), "component")["devices"].energy
     assert drawn == close(volts**2 * total_g * seconds, rel=1e-9)
-    took = Costs(system).taken(read)
-    assert compensated["energy_j"] - plain["energy_j"] == close(2 * took["energy_j"], rel=1e-3)
-    assert compensated["time_s"] - plain["time_s"] == close(2 * took["time_s"], rel=1e-6)
+    rows, test = sum(each.devices.conductance.shape[2] for each in arrays.values()), system.dataset.test
+    numbers = test.batch * test.steps * rows
+    component = "analog multiply" if interface == "analog" else "vector unit"
+    groups = [grouped(costs.of_totals(work), "component") for work in (aged.work[1], aged.work[0], before, after)]
+    spent, *known = (each[component].energy if component in each else 0.0 for each in groups)
+    counted = spent - sum(known)
+    parts = options.machine.parts
+    price = (
+        parts.functions.multiply.energy
+        if interface == "analog"
+        else options.machine.digital_unit.parts.arithmetic["float32"].multiply
+    )
+    assert counted == close(numbers * price.value, rel=1e-9)
+    both = [costs.taken(work) for work in (before, after)]
+    more = compensated["energy_j"] - plain["energy_j"] - sum(each["energy_j"] for each in both)
+    assert more > 0.99 * counted
+    assert compensated["time_s"] > plain["time_s"] + sum(each["time_s"] for each in both)
+
+
+def test_a_factor_multiplies_what_a_matrix_gives() -> None:
+    """By numbers and by voltages the same, to rounding: half the conductance, and a factor of two."""
+    for interface in ("analog", "digital"):
+        content = tiny(mean=0.3, deploy={"after": ["1 h"], "compensation": "global"})
+        content["machine"]["parts"] = {"tiles": {"interface": interface}}
+        found = told(content)["systems"]["substrate"]
+        (age,) = found["aged"]
+        assert age["compensated"]["loss"]["per_chip"] == close(found["loss"]["per_chip"], rel=1e-3)
+        assert age["compensated"]["memory_bytes"] == 2 * 4 * 3
 
 
 def test_a_footprint_has_the_memory_of_ageing_and_of_a_second_machine_to_repair_on() -> None:
