@@ -282,6 +282,7 @@ PEERS = {
     "neuron_crossbar": ("HERMES, one phase", "phase-change memory, 14 nm"),
     "spiking_crossbar": ("HERMES, one phase", "phase-change memory, 14 nm"),
     "integrating_crossbar": ("HERMES, one phase", "phase-change memory, 14 nm"),
+    "solving_crossbar": ("HERMES, one phase", "phase-change memory, 14 nm"),
     "ideal_crossbar": ("HERMES, one phase", "phase-change memory, 14 nm; devices here draw nothing"),
     "rram_crossbar": ("NeuRRAM", "resistive memory, 130 nm, lines sensed as voltages"),
     "hermes_14nm": ("HERMES, four phases", "the chip itself"),

@@ -21,6 +21,10 @@ class SingularJacobianError(HwsimError):
     """A Jacobian that has to be inverted has no inverse."""
 
 
+class UnstableLoopError(SingularJacobianError):
+    """A feedback loop that would solve a linear system runs away from the solution."""
+
+
 class DataError(HwsimError):
     """A data set is missing, truncated, or does not match its checksum."""
 

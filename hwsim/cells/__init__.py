@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from hwsim.catalogue import choice, implementation, members
-from hwsim.cells.cell import Cell, Size
+from hwsim.cells.cell import LOOP, Cell, Size
+from hwsim.errors import CapabilityError
 from hwsim.machine import Machine
 
 CELLS = members(__name__, __path__)
@@ -17,9 +18,18 @@ def build(machine: Machine, name: str, options: Any, inputs: int, uses: frozense
     """The cell that `options` describe, on `machine`, for `inputs` input wires.
 
     Args:
-        uses: products with the Jacobian that the learning rule uses: `"transposed"`, `"inverse"`, both or neither.
+        uses: products with the Jacobian that the learning rule uses: `"transposed"`, `"inverse"`, both or neither;
+            with `"loop"` a dense Jacobian is inverted by an analog inverse solver.
+
+    Raises:
+        CapabilityError: the machine lacks something, or no feedback loop inverts the Jacobian of the cell.
     """
     cell: Cell = implementation(CELLS[options.name], Cell)(machine, name, options, inputs, uses)
+    if LOOP in uses and cell.dense and not cell.loops:
+        raise CapabilityError(
+            f"learning.inverse: analog solves with one matrix in a feedback loop, and the Jacobian of {name}, "
+            f"{options.name}, is not made of one alone; take leaky_tanh, or inverse: exact"
+        )
     return cell
 
 

@@ -13,6 +13,9 @@ from hwsim.operations import identity, project, solve
 from hwsim.operations.derivative import Node
 from hwsim.records import Shape
 
+LOOP = "loop"
+"""Among what a rule uses: the inverse of a dense Jacobian by a feedback loop, on machines with analog circuits."""
+
 
 class Size(NamedTuple):
     """The size of a cell.
@@ -83,6 +86,7 @@ class Cell(ABC):
         forgets: the most bits that a wire of the state forgets in a step that can be undone; None if none can.
         fraction: fraction bits of a state in fixed point, where steps can be undone.
         euler: how it is integrated, for cells in continuous time; None for those in discrete time.
+        loops: whether its Jacobian is such that one matrix in a feedback loop inverts it, where it is dense.
     """
 
     width: int
@@ -93,6 +97,7 @@ class Cell(ABC):
     forgets: int | None = None
     fraction = 0
     euler: Euler | None = None
+    loops = False
     synapses: tuple[Matrix, ...] = ()
     membranes: Membranes | None = None
     dense: bool

@@ -9,9 +9,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from hwsim import initial
-from hwsim.cells.cell import Cell, Size
+from hwsim.cells.cell import LOOP, Cell, Size
 from hwsim.cells.factor import Factor
-from hwsim.machine import Bias, Machine, Matrix, Signal, SparseMatrix
+from hwsim.machine import Bias, FeedbackLoop, Machine, Matrix, Signal, SparseMatrix
 from hwsim.operations import identity, join, ones, plus_identity, solve, take, tanh, tanh_slope
 
 Leak = Annotated[float, Field(gt=0, le=1)]
@@ -94,10 +94,11 @@ class LeakyTanh(Cell):
     """h' = (1 - a) h + a tanh(v), v = W h + U x + b.
 
     With φ = a (1 - tanh² v): J = (1 - a) I + diag(φ) W, Jᵀδ = (1 - a) δ + Wᵀ(φδ), and the gradient is φδ hᵀ for W,
-    φδ xᵀ for U, φδ for b. J has no structure that makes its inverse cheap, so the solver gets the dense J.
+    φδ xᵀ for U, φδ for b. J has no structure that makes its inverse cheap, so the solver gets the dense J. An analog
+    solver has the devices of W in a feedback loop: multipliers put φ in front of them, and 1 - a comes past them.
     """
 
-    dense = True
+    dense = loops = True
 
     def __init__(self, machine: Machine, name: str, options: Options, inputs: int, uses: frozenset[str]) -> None:
         super().__init__(machine, name)
@@ -108,6 +109,8 @@ class LeakyTanh(Cell):
         self.U = Matrix(machine, f"{name} U", "input", initial.normal(machine.seed, f"{name} U", self.width, inputs))
         self.b = Bias.trained(machine, f"{name} b", "input", initial.zeros(self.width))
         self.trainables = [self.W.trainable, self.U.trainable, self.b.trainable]
+        kept = [1 - group.value for group in options.groups for _ in range(group.units)]
+        self._loop = FeedbackLoop(self.W, kept) if LOOP in uses else None
 
     def step(self, h: Signal, x: Signal) -> tuple[Signal, OperatingPoint]:
         s = tanh(self.W @ h + self.U @ x + self.b)
@@ -127,6 +130,8 @@ class LeakyTanh(Cell):
         return self._leaky(delta, self.W.T @ (at.slope * delta if drive is None else drive))
 
     def inverse_transposed(self, at: OperatingPoint, v: Signal) -> Signal:
+        if self._loop is not None and self._loop.unit is not None:
+            return self._loop.solve(at.slope, v)
         transposed = at.slope * self.W.columns()
         if len(self._groups) > 1:
             transposed = transposed + self._kept(identity(self.machine, self.width))
@@ -173,6 +178,8 @@ class LeakyTanh(Cell):
         self.W.program()
         self.U.program()
         self.b.program()
+        if self._loop is not None and self._loop.unit is not None:
+            self._loop.program()
 
     def each(self, of: Callable[[float], float], x: Signal) -> Signal:
         """x with the wire of each unit, of a vector or of all in a bundle, multiplied by a function of its leak."""

@@ -19,6 +19,7 @@ from hwsim.experiments.saturation import Saturation, rate
 from hwsim.experiments.system import Detail, System
 from hwsim.machine import Machine
 from hwsim.results.tables import EnergyRow
+from hwsim.units.inverse import LATE
 
 PRODUCTS = ("read", "read transposed", "sparse read", "sparse read transposed")
 CONVERSIONS = ("dac", "adc", "tile adc")
@@ -314,6 +315,7 @@ def health(machine: Machine, saturation: Saturation) -> dict[str, Any] | None:
         "dac_clip_rate": rates["dac"],
         "adc_clip_rate": rates["adc"],
         "saturation_rate": rates["analog"],
+        **({"late_rate": rates[LATE]} if LATE in rates else {}),
         "effective_bits": machine.effective_bits,
         "windows": saturation.windows,
     }

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, Field
 
 from hwsim.accounts.memory import LEARNING
+from hwsim.cells.cell import LOOP
 from hwsim.errors import ConfigError
 from hwsim.learning.diagnostics import Diagnostic, Look
 from hwsim.learning.horizon import Horizon, Precision
@@ -23,10 +24,10 @@ class CommonOptions(BaseModel, extra="forbid"):
     """Options of all these rules."""
 
     inverse: Annotated[
-        Literal["exact", "two_minus", "neumann"],
+        Literal["exact", "analog", "two_minus", "neumann"],
         Field(
-            description="J⁻ᵀ, its approximation 2I - Jᵀ, which is close where J is near I, or the sum of more powers "
-            "of I - Jᵀ (`neumann`)"
+            description="J⁻ᵀ; the same in one step by the chip's analog inverse solver (`analog`); its approximation "
+            "2I - Jᵀ, which is close where J is near I; or the sum of more powers of I - Jᵀ (`neumann`)"
         ),
     ] = "exact"
     terms: Annotated[
@@ -74,7 +75,8 @@ class ForwardErrors(Rule):
 
     @property
     def uses(self) -> frozenset[str]:
-        return frozenset({"transposed", "inverse"} if self.options.inverse == "exact" else {"transposed"})
+        inverse = {"exact": {"inverse"}, "analog": {"inverse", LOOP}}.get(self.options.inverse, set[str]())
+        return frozenset({"transposed", *inverse})
 
     def check(self, network: Network) -> None:
         most, asked = len(list(self._turns(network.layers))), self.options.passes
@@ -213,7 +215,7 @@ class Errors(ABC):
     def inverse_transposed(self, at: Any, v: Signal) -> Signal:
         """J⁻ᵀ v, or (2I - Jᵀ) v, or Σ_k (I - Jᵀ)^k v."""
         cell = self.layer.cell
-        if self.options.inverse == "exact":
+        if self.options.inverse in ("exact", "analog"):
             return cell.inverse_transposed(at, v)
         if self.options.inverse == "two_minus":
             return 2.0 * v - cell.transposed(at, v)

@@ -48,7 +48,10 @@ class Rule(ABC):
 
     @property
     def uses(self) -> frozenset[str]:
-        """The products with the cells' Jacobians that the rule uses: `"transposed"`, `"inverse"`, both or neither."""
+        """The products with the cells' Jacobians that the rule uses: `"transposed"`, `"inverse"`, both or neither.
+
+        With `"loop"` the inverse of a dense Jacobian is that of the chip's analog inverse solver.
+        """
         return frozenset()
 
     def recorded(self, steps: int) -> int:

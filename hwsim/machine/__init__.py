@@ -1,6 +1,7 @@
 """The machine: what carries out the equations of a rule, and what rules see of it."""
 
 from hwsim.machine.counted import Counted
+from hwsim.machine.loop import FeedbackLoop
 from hwsim.machine.machine import Machine, UnitErrors
 from hwsim.machine.numerics import EXACT, Numerics, Pulses
 from hwsim.machine.parameters import Bias, Diagonal, Gain, InverseDiagonal, Matrix, ModeGain, Trainable
@@ -22,6 +23,7 @@ __all__ = [
     "Diagonal",
     "Divergence",
     "Expectations",
+    "FeedbackLoop",
     "Gain",
     "InverseDiagonal",
     "Machine",

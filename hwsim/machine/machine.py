@@ -278,6 +278,10 @@ class Machine:
         """The unit that holds coefficients."""
         return Words(self, coefficients)
 
+    def place_loop(self, loop: Any) -> Any:
+        """The unit that solves with a matrix in a feedback loop; None where the operation `solve` does it."""
+        return None
+
     def place_circuit(self, circuit: Any) -> None:
         """Have a unit carry out the neurons of this layer. Here they are arithmetic like all else."""
 

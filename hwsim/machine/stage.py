@@ -84,6 +84,9 @@ class Stage(Carrier, Protocol):
     def place_coefficients(self, coefficients: Any) -> Any:
         """The unit that holds coefficients."""
 
+    def place_loop(self, loop: Any) -> Any:
+        """The unit that solves with a matrix in a feedback loop; None where the operation `solve` does it."""
+
     def received(self, inputs: np.ndarray) -> np.ndarray:
         """Inputs as they arrive from outside."""
 

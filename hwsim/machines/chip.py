@@ -11,6 +11,7 @@ import numpy as np
 from hwsim import formats
 from hwsim.accounts.memories import REGISTERS
 from hwsim.accounts.memory import BUFFERS, MASTER, STATE
+from hwsim.errors import CapabilityError
 from hwsim.machine.machine import Heads, Machine, UnitErrors
 from hwsim.machine.numerics import EXACT, Numerics
 from hwsim.machine.parameters import Coefficients, Matrix
@@ -26,6 +27,7 @@ from hwsim.records import ANALOG, Entry, Head, Shape
 from hwsim.units.converter import Converters, better_digital
 from hwsim.units.function import Circuits, FunctionCircuits, Wiring
 from hwsim.units.integrator import IntegratorCircuits
+from hwsim.units.inverse import LATE, SolverCircuit
 from hwsim.units.multiplier import Multipliers
 from hwsim.units.neurons import NeuronCircuits
 from hwsim.units.ranges import scales
@@ -52,7 +54,7 @@ class Chip(DigitalMachine):
         sheets: the data sheet of the devices of each chip.
         devices: the tiles of each matrix.
         clipped: values that each unit converted or made, and how many of them were beyond full scale, by what clips
-            them: `dac`, `adc`, or saturation of `analog` circuits.
+            them: `dac`, `adc`, or saturation of `analog` circuits; with a solver, solutions that were read too early.
         holds: how long registers hold their values in each pass, where they leak.
     """
 
@@ -93,7 +95,8 @@ class Chip(DigitalMachine):
         self.spiking = None if parts.spiking is None else SpikingNeurons(self, parts.spiking, self.circuits)
         made = parts.integrators
         self.integrators = None if made is None else IntegratorCircuits(self, made, self.circuits)
-        self.clipped = {kind: defaultdict[str, list[int]](lambda: [0, 0]) for kind in ("dac", "adc", "analog")}
+        kinds = "dac", "adc", "analog", *([] if parts.solver is None else [LATE])
+        self.clipped = {kind: defaultdict[str, list[int]](lambda: [0, 0]) for kind in kinds}
         self.neurons: dict[str, NeuronCircuits] = {}
         self.effective_bits: dict[str, int] = resolution(options.parts, self.format.bits)
         self._measured: list[np.ndarray] = []
@@ -153,6 +156,15 @@ class Chip(DigitalMachine):
     def place_circuit(self, circuit: Any) -> None:
         if self.parts.neurons is not None:
             self.neurons[self.layer] = NeuronCircuits(self, circuit, self.parts.neurons)
+
+    def place_loop(self, loop: Any) -> Any:
+        parts = self.parts
+        if parts.solver is None:
+            raise CapabilityError(
+                f"learning.inverse: analog needs an inverse solver, and {self.chip.name} has none; take a machine with "
+                "parts.solver, such as solving_crossbar, or inverse: exact"
+            )
+        return SolverCircuit(self, loop, parts.solver, parts.tiles, parts.functions, self.circuits)
 
     def held_as(self, kind: str) -> tuple[int, str]:
         if kind in self.parts.registers.classes or kind == BUFFERS:

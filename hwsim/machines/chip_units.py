@@ -9,7 +9,9 @@ from hwsim.accounts.passes import ONCE, Occurrence
 from hwsim.machine.machine import UnitErrors
 from hwsim.operations import BY_NAME, Operation, fire, held, integrate, moves
 from hwsim.operations.circuits import advance
+from hwsim.operations.feedback import solve_in_loop
 from hwsim.records import ANALOG, Record
+from hwsim.units.inverse import SolverPrices
 from hwsim.units.multiplier import MultiplierPrices
 from hwsim.units.processor import DigitalPrices
 from hwsim.units.register import effective_bits
@@ -22,6 +24,7 @@ WRITES = moves.program, moves.pulse, moves.pulse_outer, moves.renew
 MEASURED = {
     **dict.fromkeys((operation.kind for operation in WRITES), 2),
     **dict.fromkeys((operation.kind for operation in (held.read, held.read_transposed, advance, fire)), 1),
+    solve_in_loop.kind: 1,
 }
 """How many activities an analog unit measures as it carries out an operation of this kind; of others none."""
 CONVERSIONS = tuple(operation.kind for operation in (moves.dac, moves.adc, moves.tile_adc))
@@ -60,6 +63,9 @@ class ChipPrices:
             self.units |= dict.fromkeys(KINDS, parts.spiking)
         if parts.integrators is not None:
             self.units[integrate.kind] = parts.integrators
+
+        if parts.solver is not None:
+            self.units[solve_in_loop.kind] = SolverPrices(parts.solver, parts.tiles, parts.functions)
 
     def _unit(self, record: Record) -> Priced | None:
         """The analog unit that a record is of; None for the digital one."""

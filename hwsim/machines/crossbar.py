@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from hwsim import formats
 from hwsim.documents import ByName
@@ -20,6 +20,7 @@ from hwsim.quantities import Constant, Energy
 from hwsim.units.converter import Converter
 from hwsim.units.function import Functions
 from hwsim.units.integrator import Integrators
+from hwsim.units.inverse import InverseSolver
 from hwsim.units.multiplier import Diagonals, Sharing
 from hwsim.units.neurons import Neurons
 from hwsim.units.periphery import Periphery
@@ -56,7 +57,20 @@ class CrossbarParts(BaseModel, extra="forbid"):
             description="circuits of the cells lif, alif and liquid; without them the digital unit updates membranes"
         ),
     ] = None
+    solver: Annotated[
+        InverseSolver | None,
+        Part("inverse solver"),
+        Field(description="amplifiers that solve with the transposed Jacobian, for `learning.inverse: analog`"),
+    ] = None
     verify: Annotated[Constant[Energy], Field(description="to read a device once while it is programmed")]
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_absent(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Parts without a solver are what they were before there was such a key."""
+        data: dict[str, Any] = written(self)
+        if self.solver is None:
+            data.pop("solver", None)
+        return data
 
     @model_validator(mode="after")
     def _reads_have_a_time(self) -> Self:

@@ -407,6 +407,10 @@ class SignalHealth(SummaryPart):
     dac_clip_rate: Number = Field(description="Share of values that digital-to-analog converters clip at full scale.")
     adc_clip_rate: Number = Field(description="Share of values that analog-to-digital converters clip at full scale.")
     saturation_rate: Number = Field(description="Share of analog values that saturate.")
+    late_rate: Number | None = Field(
+        None,
+        description="Share of solutions that were read before the inverse solver had settled; absent without one.",
+    )
     effective_bits: dict[str, Known] = Field(description="Bits of an analog value that its noise leaves.")
     windows: list[SaturationWindow] = Field(
         [], description="The same in training, from test to test; absent from folders of earlier programs."

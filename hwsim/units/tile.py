@@ -663,6 +663,11 @@ class TileArray(Weights):
                 self._known[limit] = known
         return known
 
+    def cut(self, transposed: bool) -> Cut:
+        """What all devices read with, of a matrix that is on one tile."""
+        (whole,) = self._cut_to(transposed)
+        return whole
+
     def _cut_to(self, transposed: bool) -> list[Cut]:
         """The matrix, cut into tiles by its input lines."""
         cuts = self._cuts.get(transposed)
