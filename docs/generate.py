@@ -42,6 +42,7 @@ from hwsim.guide.keys import Key, Section, sections
 from hwsim.machines import MACHINES
 from hwsim.machines.crossbar import CrossbarParts
 from hwsim.operations import SPARSE, Operation, held, moves, sparse
+from hwsim.operations.feedback import solve_in_loop
 from hwsim.physics import DataSheet
 from hwsim.quantities import si
 from hwsim.reports import efficiency
@@ -443,7 +444,8 @@ def _words() -> Iterator[tuple[str, Operation]]:
     written = {
         "W @ x": held.read, "W.T @ e": held.read_transposed, "x + b": held.bias, "g * x": held.gain,
         "gamma * h": held.mode_gain, "gamma.spread(x)": held.spread, "d * h": held.diagonal,
-        "d.T * e": held.conjugate_diagonal, "inverse * e": held.inverse_diagonal, "W.columns()": held.columns,
+        "d.T * e": held.conjugate_diagonal, "inverse * e": held.inverse_diagonal, "loop.solve(phi, v)": solve_in_loop,
+        "W.columns()": held.columns,
         "W.diagonal()": held.main_diagonal, "S @ x": sparse.read, "S.T @ e": sparse.read_transposed,
         "S.columns()": sparse.columns, "S.diagonal()": sparse.main_diagonal,
         "S.gradient.add_outer(e, x)": sparse.outer, "gradient.add(x)": moves.accumulate,
@@ -475,6 +477,8 @@ def _circuit(operation: Operation) -> str:
         return "wires"
     if isinstance(operation, held.Held) and operation.multiplier:
         return f"{operation.multiplier} multipliers"
+    if operation is solve_in_loop:
+        return "inverse solver"
     return "tiles" if operation in (held.read, held.read_transposed) else operation.circuit or ""
 
 
