@@ -19,8 +19,8 @@ _EFFECTS = {
     "endurance": "`endurance` of the device says how many writes it survives, and `training.update_rate` how many "
     "updates per second there are in use",
     "faults": "`faults` of the device says which shares of devices are stuck",
-    "temperature": "`read_noise: {law: thermal}` of the device has a temperature; of all else, give the constants of "
-    "the data sheet at yours",
+    "temperature": "`read_noise: {law: thermal}` of the device and `parts.tiles.wires` have one; of all else, "
+    "give the constants of the data sheet at yours",
     "area": "area as a whole is a result and not an option; `area` of a periphery and `parts.area` of a "
     "digital machine are options",
     "update": _UPDATE,
