@@ -80,7 +80,11 @@ def scaled_law(name: str) -> Imperfection:
 
 
 def found(machine: BaseModel) -> Iterator[Found]:
-    """All imperfections that the options of a machine declare, in the order of the options."""
+    """All imperfections that the options of a machine declare, in the order of the options.
+
+    What such options name in `apart` does not stand side by side.
+    """
+    apart = getattr(machine, "apart", frozenset[str]())
     for place, names, declared, value in _declared(machine, (), ()):
         off, doubled = declared.off(value), declared.doubled(value)
         absent = off == value
@@ -92,7 +96,7 @@ def found(machine: BaseModel) -> Iterator[Found]:
             value,
             None if absent else changed(machine, place, off),
             None if absent or doubled is None or doubled == value else changed(machine, place, doubled),
-            declared.side_by_side,
+            declared.side_by_side and ".".join(place) not in apart,
         )
 
 

@@ -58,6 +58,7 @@ class ChipPrices:
             moves.dac.kind: parts.dac,
             moves.adc.kind: parts.adc,
             moves.tile_adc.kind: Free(),
+            moves.part_adc.kind: Free(),
         }
         if parts.spiking is not None:
             self.units |= dict.fromkeys(KINDS, parts.spiking)
@@ -69,7 +70,7 @@ class ChipPrices:
 
     def _unit(self, record: Record) -> Priced | None:
         """The analog unit that a record is of; None for the digital one."""
-        if record.format != ANALOG and record.kind not in CONVERSIONS:
+        if record.format != ANALOG and record.kind not in CONVERSIONS and record.kind != moves.part_adc.kind:
             return None
         return self.units.get(record.kind, self._functions)
 

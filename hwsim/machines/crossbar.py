@@ -133,11 +133,37 @@ class Options(BaseModel, extra="forbid"):
                 f"read noise of {self.device.name} has a memory, which is modelled for pairs of devices, not slices; "
                 "take a device without `colour`, or leave out tiles.slices"
             )
+        self._inputs_fit_the_periphery()
         unit = self.digital
         for name in (unit.format, unit.accumulator, unit.update or unit.format, self.coefficients):
             if formats.parse(name).dtype != "float32":
                 raise ValueError(f"a crossbar machine needs formats of at most 24 significant bits, not {name}")
         return self
+
+    def _inputs_fit_the_periphery(self) -> None:
+        tiles, around = self.parts.tiles, self.periphery
+        coded = tiles.encoding(self.parts.dac.bits)
+        if coded is None:
+            return
+        if around.bit_serial and tiles.inputs != "bit_serial":
+            raise ValueError(
+                f"the periphery {around.name} applies inputs bit by bit; take `inputs: bit_serial`, or none"
+            )
+        if coded.reads > 1 and around.converter is None:
+            raise ValueError(
+                f"bits and phases are converted one by one, and tiles with the periphery {around.name} have no "
+                "converters of their own; take another periphery, or `inputs: parallel` or `pulse_width` in one phase"
+            )
+        if tiles.phases == 4 and self.device.update is not None:
+            raise ValueError(
+                f"devices of {self.device.name} answer to pulses by a law and have no partners for negative weights; "
+                "take `phases: 1` or 2, or leave out tiles.inputs"
+            )
+
+    @property
+    def apart(self) -> frozenset[str]:
+        """Keys in which chips side by side cannot differ: bits that are applied one after another are as many."""
+        return frozenset({"parts.dac.bits"} if self.parts.tiles.inputs == "bit_serial" else ())
 
     @property
     def digital_unit(self) -> DigitalOptions:

@@ -51,6 +51,8 @@ dac = Operation("dac", lambda v: v)
 adc = Operation("adc", lambda v: v)
 tile_adc = Operation("tile adc", lambda v: v)
 """A conversion by converters that are part of a tile."""
+part_adc = Operation("part adc", lambda v: v)
+"""The same of the parts of a read, its bits and phases; the sum of their numbers is what `tile_adc` gives."""
 
 # ---- full scales that are chosen ---------------------------------------------------------------------------------
 

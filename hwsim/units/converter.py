@@ -129,11 +129,14 @@ def _convert(x, delta, full_scale):  # type: ignore[no-untyped-def]
 CONVERT = Primitive(convert, lambda _, x, delta, full_scale: (blank(x.shape, x.dtype).view(type(x)), 0))
 
 
+ADCS = moves.adc, moves.tile_adc, moves.part_adc
+
+
 class Converters:
     """Brings signals into the other domain, once per step; the result is kept for the rest of the step."""
 
     def __init__(self, machine: AnalogStage, dac: int | np.ndarray, adc: int | np.ndarray) -> None:
-        self._machine, self._bits = machine, {moves.dac: dac, moves.adc: adc, moves.tile_adc: adc}
+        self._machine, self._bits = machine, {moves.dac: dac} | dict.fromkeys(ADCS, adc)
         self._convert = machine.numerics.run(CONVERT)
         self._converted: list[Signal] = []
 

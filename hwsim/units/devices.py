@@ -28,12 +28,14 @@ class Cut(NamedTuple):
         lines: these input lines.
         weights, spread: of the weights and their variances, `(chips, inputs, outputs)`.
         conductance: of all devices on a line, `(chips, inputs)`.
+        sides: the same of positive devices alone and of negative ones alone, where they are read apart.
     """
 
     lines: slice
     weights: np.ndarray
     spread: np.ndarray
     conductance: np.ndarray
+    sides: Any = ()
 
 
 class Written(NamedTuple):
@@ -264,6 +266,13 @@ class Devices:
         else:
             error = sheet.read_error(g, written.conductance[chips, side], written.waited[chips, side])
         return error if self.own is None or self.own.noise is None else error * self.own.noise[chips, side]
+
+    def spread_of(self, side: int) -> np.ndarray:
+        """The part of `spread` that is of the devices of positive weights, 0, or of negative ones, 1."""
+        found, scale = np.empty(self.weights.shape, np.float32), self.mapping.scale
+        for chip, sheet in enumerate(self._sheets):
+            found[chip] = (self._read_error(sheet, slice(chip, chip + 1), side)[0] * scale) ** 2
+        return found if self.coloured is None else found * np.float32(self.coloured.white)
 
     @property
     def seen(self) -> np.ndarray:

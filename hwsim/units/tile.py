@@ -35,6 +35,7 @@ from hwsim.units import devices as physical
 from hwsim.units.compensation import Compensation
 from hwsim.units.converter import Bits, Converters
 from hwsim.units.devices import Cut, Devices
+from hwsim.units.encoding import Coding, Encoding, coded
 from hwsim.units.mapping import Mapping, OneWay, Referenced, headroom, levels, mapping, splits, tiles
 from hwsim.units.periphery import Periphery
 from hwsim.units.read import READ
@@ -78,6 +79,14 @@ class Tiles(BaseModel, extra="forbid"):
             "the results summed as numbers",
         ),
     ] = 1
+    inputs: Annotated[
+        Coding | None,
+        Field(
+            description="how inputs reach the lines, with noise and rounding of each bit and phase: `parallel` as "
+            "amplitudes, `pulse_width`, or `bit_serial`; without this key as amplitudes, and `phases` change energy "
+            "and time alone"
+        ),
+    ] = None
     scale: Annotated[Scale | None, Field(description="of the periphery, where its node is not that of the chip")] = None
     output_noise: Annotated[Fraction, Field(description="fresh, on each output of a tile, as a share of full scale")]
     interface: Annotated[
@@ -108,9 +117,9 @@ class Tiles(BaseModel, extra="forbid"):
 
     @model_serializer(mode="wrap")
     def _without_what_is_absent(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Tiles without wires or slices are what they were before there were such keys."""
+        """Tiles without wires, slices or coded inputs are what they were before there were such keys."""
         data: dict[str, Any] = written(self)
-        for key in ("wires", "slices"):
+        for key in ("wires", "slices", "inputs"):
             if getattr(self, key) is None:
                 data.pop(key, None)
         return data
@@ -122,6 +131,25 @@ class Tiles(BaseModel, extra="forbid"):
         if self.slices is not None and self.wires is not None:
             raise ValueError("wires are modelled for pairs of devices, not for slices; leave out one of the two keys")
         return self
+
+    @model_validator(mode="after")
+    def _coded_inputs_are_read_as_numbers(self) -> Self:
+        if self.inputs is None:
+            return self
+        if self.phases not in (1, 2, 4):
+            raise ValueError(f"coded inputs have 1, 2 or 4 phases, not {self.phases}")
+        if self.interface != "digital" and (self.phases > 1 or self.inputs == "bit_serial"):
+            raise ValueError("bits and phases are summed as numbers, so coded inputs need `interface: digital`")
+        if self.slices is not None:
+            raise ValueError(
+                "slices have converters that resolve all sums, which are the same however inputs are coded; leave out "
+                "one of the keys `slices` and `inputs`"
+            )
+        return self
+
+    def encoding(self, bits: int) -> Encoding | None:
+        """How inputs of so many bits are coded, if that is told."""
+        return None if self.inputs is None else Encoding(self.inputs, self.phases, bits)
 
     @property
     def columns_per_output(self) -> int:
@@ -161,7 +189,9 @@ class TilePrices:
     ) -> None:
         self.tiles, self.periphery, self.sheet, self._verify = tiles, periphery, sheet, verify
         self._phase = tiles.phase(bits)
-        self._phases = tiles.phases * (bits if periphery.bit_serial else 1)  # how often it is read to read it once
+        coded = tiles.encoding(bits)  # how often it is read to read it once, and how often all inputs are on in that
+        self._phases = tiles.phases * (bits if periphery.bit_serial else 1) if coded is None else coded.reads
+        self._on = self._phases if coded is None else 1
 
     def charges(self, record: Record) -> list[Charge]:
         if record.kind in PULSES:
@@ -214,7 +244,7 @@ class TilePrices:
         ]
         if around.cell is None:
             factors = [tiles.voltage, tiles.voltage, self._phase]
-            charges.append(charge("devices", self._phases, *factors, activity=0))
+            charges.append(charge("devices", self._on, *factors, activity=0))
         return charges
 
     def _pulses(self) -> list[Charge]:
@@ -270,6 +300,7 @@ class TileArray(Weights):
         self._streams = [Source(machine.seed, f"{matrix.name} {what}", machine.numbers) for what in _STREAMS]
         self._source = Source(machine.seed, f"{matrix.name} read", machine.numbers)
         run, sheet = machine.numerics.run, sheets[0]  # chips differ in errors alone
+        self._coded = coded(machine, options)
         self.whole = sheet.update is not None
         self._matrix, self.leaks = matrix, any(each.leak is not None for each in sheets)
         cut = options.slices
@@ -277,7 +308,7 @@ class TileArray(Weights):
         does: Any = one_way if self.renews else pulsed if self.whole else physical
         self._read, self._cut, self._program = (
             run(READ),
-            run(physical.CUT),
+            run(physical.CUT if self._coded is None else self._coded.cut),
             run((does if cut is None else slices).PROGRAM),
         )
         self._count, self._apply = run(does.COUNT), run(does.PULSE)
@@ -602,6 +633,8 @@ class TileArray(Weights):
         machine, transposed = self._machine, operation is held.read_transposed
         if transposed and self._options.slices is not None:
             raise slices.not_transposed(matrix.name)
+        if self._coded is not None:
+            self._coded.arrives(x)
         cuts, group = self._cut_to(transposed), matrix.trainable.group
         if len(cuts) == 1:
             return self._compensated(
@@ -620,6 +653,8 @@ class TileArray(Weights):
 
     def _converted(self, signal: Signal, name: str) -> Signal:
         """What comes out of a read: as it is, or as numbers, by the converters of the tile or of the chip."""
+        if self._coded is not None and self._coded.split:
+            return self._coded.joined(self._converters.carry_out(moves.part_adc, signal, name), name)
         if self._options.interface == "analog":
             return signal
         if self._own_converters:
@@ -634,7 +669,7 @@ class TileArray(Weights):
         y = machine.compute(partial(self._values, transposed, number, alone, x._full_scale or 1.0, limit), (x,))
         inputs, outputs = self._cuts[transposed][number].weights.shape[1:]
         size = (inputs, outputs) if transposed else (outputs, inputs)
-        return machine.emit_analog(head, y, (x._slot,), limit, (*y.shape[2:-1], *size))
+        return machine.emit_analog(head, y, (x._slot,), limit, (*x._value.shape[2:-1], *size))
 
     def _values(self, transposed: bool, number: int, alone: bool, scale: Any, limit: Any, x: np.ndarray) -> np.ndarray:
         """What tiles give for inputs of full scale `scale`; their inputs are all of the wires if they are alone.
@@ -649,9 +684,12 @@ class TileArray(Weights):
             v = machine.numerics.contiguous(v[..., cut.lines])
         noise, end = self._errors(limit)
         moment = machine.sequencer.moment(self._source)
-        y, drawn, beyond = self._read(self.devices.noisy, cut, v, +scale, noise, end, self._source, moment)
+        read = self._read if self._coded is None else partial(self._coded.read, self._read)
+        y, drawn, beyond = read(self.devices.noisy, cut, v, +scale, noise, end, self._source, moment)
         machine.measure(drawn)
         tally(machine, "analog", self.name, y.size, beyond)
+        if self._coded is not None and self._coded.split:
+            return y.reshape(*x.shape[:-1], self._coded.encoding.reads, y.shape[-1])
         return y if x.ndim == 3 else y.reshape(*x.shape[:-1], -1)
 
     def _errors(self, limit: Any) -> tuple[np.ndarray, np.ndarray]:
