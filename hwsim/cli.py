@@ -32,6 +32,7 @@ Data = Annotated[
     Path | None, typer.Option("--data", help="Folder with data sets; otherwise HWSIM_DATA, or a folder of your own.")
 ]
 
+
 def _version(asked: bool) -> None:
     if asked:
         say(f"hwsim {__version__}")

@@ -422,6 +422,8 @@ PUBLISHED: dict[type[BaseModel], tuple[Published, ...]] = {
             Published(f"{way}.time", "s", Limit(0.1e-9, f"10 GS/s, {_MURMANN}"), Limit(10e-6, f"100 kS/s, {_MURMANN}"))
             for way in ("dac", "adc")
         ),
+        Published("adc.circuit.mismatch", "%", None, Limit(0.028, "a capacitor of 1 µm², SKY130")),
+        Published("adc.circuit.gain", "%", None, Limit(0.0709, f"before calibration, {_HERMES_CORE}"), margin=5),
         Published("functions.*.energy", "J", *_NEAREST, margin=100),
         Published("functions.*.time", "s", *_SETTLING, margin=100),
         Published("diagonals.*.energy", "J", *_NEAREST, margin=100),
@@ -649,8 +651,10 @@ UNBOUNDED: dict[type[BaseModel], dict[str, str]] = {
         "tiles.wires.temperature": "a choice",
         "tiles.wires.times": "a choice: what if?",
         "ranges.*": "choices, in units of the network's numbers",
-        "*.bits": "2 to 24, or it is an error",
+        "*.bits": "1 to 24, or it is an error",
         "*.shared_by": "a choice",
+        "adc.circuit.offset": "a share from 0 to 1, or it is an error",
+        "adc.circuit.clock": "a choice: a conversion takes 2^bits of them",
         "neurons.speedup": "a choice, from the time of biology to 1000 times as fast and beyond",
         "neurons.mismatch": "a factor on what the neuron states",
         "neurons.noise": "a factor on what the neuron states",

@@ -89,7 +89,7 @@ class Chip(DigitalMachine):
         self.scales, self.reach = scales(self, parts.ranges), parts.ranges.reach
         self.ranges = self.scales if parts.ranges.own else None
         self.devices = DeviceArrays(self.chips, parts.tiles)
-        self.converters = Converters(self, parts.dac.bits, parts.adc.bits)
+        self.converters = Converters(self, parts.dac.bits, parts.adc.bits, parts.adc.circuit, parts.adc.shared_by)
         self.circuits, self.wiring = Circuits(self, seed), Wiring(self)
         self.function_circuits = FunctionCircuits(self, parts.functions, self.circuits)
         self.spiking = None if parts.spiking is None else SpikingNeurons(self, parts.spiking, self.circuits)

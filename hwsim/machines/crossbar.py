@@ -17,7 +17,7 @@ from hwsim.machines.digital import Options as DigitalOptions
 from hwsim.machines.host import HostedChip
 from hwsim.physics import DataSheet
 from hwsim.quantities import Constant, Energy
-from hwsim.units.converter import Converter
+from hwsim.units.converter import AnalogToDigital, Converter
 from hwsim.units.function import Functions
 from hwsim.units.integrator import Integrators
 from hwsim.units.inverse import InverseSolver
@@ -35,7 +35,7 @@ class CrossbarParts(BaseModel, extra="forbid"):
 
     tiles: Annotated[Tiles, Part("tiles"), Field(description="where matrices are, and how they are read")]
     dac: Annotated[Converter, Part("DACs"), Field(description="from numbers to voltages")]
-    adc: Annotated[Converter, Part("ADCs"), Field(description="from voltages to numbers")]
+    adc: Annotated[AnalogToDigital, Part("ADCs"), Field(description="from voltages to numbers")]
     ranges: Annotated[Ranges, Field(description="full scale of analog signals")] = Ranges()
     functions: Annotated[Functions, Field(description="circuits for arithmetic on signals")]
     diagonals: Annotated[Diagonals, Field(description="multipliers by λ, λ̄ and 1/λ̄, with errors of their own")]
@@ -162,8 +162,10 @@ class Options(BaseModel, extra="forbid"):
 
     @property
     def apart(self) -> frozenset[str]:
-        """Keys in which chips side by side cannot differ: bits that are applied one after another are as many."""
-        return frozenset({"parts.dac.bits"} if self.parts.tiles.inputs == "bit_serial" else ())
+        """Keys in which chips side by side cannot differ: bits that are applied in turn, and those of a sign alone."""
+        bits = {"parts.dac.bits": self.parts.dac.bits, "parts.adc.bits": self.parts.adc.bits}
+        alone = {key for key, each in bits.items() if each == 1}
+        return frozenset(alone | ({"parts.dac.bits"} if self.parts.tiles.inputs == "bit_serial" else set()))
 
     @property
     def digital_unit(self) -> DigitalOptions:

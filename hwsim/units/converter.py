@@ -1,7 +1,8 @@
 """Converters between voltages and numbers, DAC and ADC: a uniform, mid-tread grid, clipped at its ends.
 
-A converter adds no noise of its own: its errors are rounding and clipping. The unit that makes the signal has added its
-noise before: `output_noise` of tiles, `noise` of registers and of function circuits.
+A converter adds no noise of its own: its errors are rounding, clipping and those of its circuit, in `levels.py`. The
+unit that makes the signal has added its noise before: `output_noise` of tiles, `noise` of registers and of function
+circuits.
 """
 
 from __future__ import annotations
@@ -11,18 +12,26 @@ from math import prod
 from typing import Annotated, Any, Self
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from hwsim.accounts.energy import Charge, charge
 from hwsim.imperfection import Imperfection
 from hwsim.machine.numerics import Primitive
 from hwsim.machine.shapes import blank
 from hwsim.machine.signal import Signal
-from hwsim.operations import Operation, moves
+from hwsim.operations import Operation, held, moves
 from hwsim.operations.kernels import compiled
 from hwsim.operations.noise import PerChip
 from hwsim.quantities import Constant, Energy, Time
 from hwsim.records import Record
+from hwsim.units.levels import Banks, Circuit
 from hwsim.units.unit import AnalogStage, tally
 
 # ---- options, and what a conversion costs ------------------------------------------------------------------------
@@ -33,7 +42,7 @@ def _whole(key: object) -> object:
     return int(key) if isinstance(key, str) and key.isdecimal() else key
 
 
-Bits = Annotated[int, BeforeValidator(_whole), Field(ge=2, le=24)]
+Bits = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=24)]
 
 FINEST = 24
 """The largest number of bits: steps are as fine as the numbers that signals are simulated with."""
@@ -50,7 +59,7 @@ class Converter(BaseModel, extra="forbid"):
     bits: Annotated[
         int,
         Imperfection("steps", lambda _: FINEST, _coarser, f"off: {FINEST} bits; doubled: one bit fewer", True),
-        Field(ge=2, le=24, description="of its values; its time does not follow"),
+        Field(ge=1, le=24, description="of its values; its time does not follow; 1 bit has the sign alone"),
     ]
     energy: Annotated[
         Constant[Energy] | None, Field(description="of one conversion; without it that of `energy_per_bits`")
@@ -85,14 +94,48 @@ class Converter(BaseModel, extra="forbid"):
         return prod(record.size[:-1]) * min(record.size[-1], self.shared_by) * self.time.value
 
 
+class AnalogToDigital(Converter):
+    """Analog-to-digital converters; each layer has a bank of them, and each side of tiles with their own."""
+
+    circuit: Annotated[
+        Circuit | None,
+        Field(description="how converters differ from each other; without this key their levels are exact"),
+    ] = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_absent(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Exact converters are what they were before there was such a key."""
+        data: dict[str, Any] = written(self)
+        if self.circuit is None:
+            data.pop("circuit", None)
+        return data
+
+    @model_validator(mode="after")
+    def _circuit_fits(self) -> Self:
+        if self.circuit is not None and self.circuit.kind == "ramp" and self.shared_by > 1:
+            raise ValueError("a ramp serves all wires at once, with a comparator for each; take `shared_by: 1`")
+        if self.circuit is not None and self.bits == 1 and self.circuit.mismatch:
+            raise ValueError("converters of 1 bit are comparators: they have an offset, but no mismatch of levels")
+        return self
+
+    def seconds(self, record: Record) -> float:
+        """Wires that share a converter come one after another; a ramp serves all wires."""
+        if self.circuit is None or self.circuit.clock is None:
+            return super().seconds(record)
+        return prod(record.size[:-1]) * float(2**self.bits) * self.circuit.clock.value
+
+
 # ---- what it does to values --------------------------------------------------------------------------------------
 
 
 def step(bits: int | np.ndarray, full_scale: PerChip) -> PerChip:
     """The distance of neighbouring levels: 2^bits - 1 of them, symmetric about zero and including it.
 
-    With the ends at levels, rounding before clipping and clipping before rounding give the same.
+    With the ends at levels, rounding before clipping and clipping before rounding give the same. One bit has the two
+    ends alone.
     """
+    if isinstance(bits, int) and bits == 1:
+        return 2 * full_scale
     return 2 * full_scale / (2**bits - 2)
 
 
@@ -126,6 +169,18 @@ def _convert(x, delta, full_scale):  # type: ignore[no-untyped-def]
     return out, beyond
 
 
+def signs(x: np.ndarray, full_scale: PerChip, reach: PerChip) -> tuple[np.ndarray, int]:
+    """What converters of one bit give: full scale with the sign of each value, and that of zero is positive.
+
+    Returns:
+        Levels, and how many values lay beyond `reach` times full scale.
+    """
+    each, end = (np.asarray(number, x.dtype).reshape(-1, *[1] * (x.ndim - 1)) for number in (full_scale, reach))
+    levels = np.where(np.isnan(x), x, np.where(x < 0, -each, each)).astype(x.dtype)
+    return levels, int(np.count_nonzero(np.abs(x) > each * end))
+
+
+SIGNS = Primitive(signs, lambda _, x, *__: (blank(x.shape, x.dtype).view(type(x)), 0))
 CONVERT = Primitive(convert, lambda _, x, delta, full_scale: (blank(x.shape, x.dtype).view(type(x)), 0))
 
 
@@ -135,9 +190,17 @@ ADCS = moves.adc, moves.tile_adc, moves.part_adc
 class Converters:
     """Brings signals into the other domain, once per step; the result is kept for the rest of the step."""
 
-    def __init__(self, machine: AnalogStage, dac: int | np.ndarray, adc: int | np.ndarray) -> None:
+    def __init__(
+        self,
+        machine: AnalogStage,
+        dac: int | np.ndarray,
+        adc: int | np.ndarray,
+        circuit: Circuit | None = None,
+        shared_by: int = 1,
+    ) -> None:
+        self._banks = None if circuit is None else Banks(machine, circuit, adc, shared_by)
         self._machine, self._bits = machine, {moves.dac: dac} | dict.fromkeys(ADCS, adc)
-        self._convert = machine.numerics.run(CONVERT)
+        self._convert, self._signs = machine.numerics.run(CONVERT), machine.numerics.run(SIGNS)
         self._converted: list[Signal] = []
 
     def carry_out(self, operation: Operation, x: Signal, unit: str | None = None) -> Signal:
@@ -151,7 +214,9 @@ class Converters:
         full_scale = x._full_scale or machine.scales.of(head, (x,))
         shifts = not isinstance(full_scale, float)
         number = machine.one(moves.shift, x) if shifts and to_analog else x
-        value = machine.compute(partial(self._values, operation, head.unit, full_scale), (number,))
+        back = operation in ADCS[1:] and machine.head_of(x).kind == held.read_transposed.kind
+        bank = f"{head.unit}, transposed" if back else head.unit
+        value = machine.compute(partial(self._values, operation, head.unit, bank, full_scale), (number,))
         if to_analog:
             twin = machine.emit_analog(head, value, (number._slot,), full_scale)
             if machine.scales.measuring:
@@ -163,10 +228,15 @@ class Converters:
         self._converted.append(x)
         return twin
 
-    def _values(self, operation: Operation, unit: str, full_scale: Any, v: np.ndarray) -> np.ndarray:
+    def _values(self, operation: Operation, unit: str, bank: str, full_scale: Any, v: np.ndarray) -> np.ndarray:
         """Values on the levels of a converter."""
-        limit = +full_scale
-        value, beyond = self._convert(v, step(self._bits[operation], limit), self._machine.reach * limit)
+        limit, reach, bits = +full_scale, self._machine.reach, self._bits[operation]
+        if self._banks is not None and operation is not moves.dac:
+            value, beyond = self._banks.convert(bank, v, limit, reach)
+        elif isinstance(bits, int) and bits == 1:
+            value, beyond = self._signs(v, limit, reach)
+        else:
+            value, beyond = self._convert(v, step(bits, limit), reach * limit)
         tally(self._machine, "dac" if operation is moves.dac else "adc", unit, v.size, beyond)
         levels: np.ndarray = value
         return levels
@@ -183,7 +253,8 @@ class Converters:
         bits, levels = np.atleast_1d(self._bits[moves.dac]).tolist(), dict[int, np.ndarray]()
         for each in bits:
             if each not in levels:
-                levels[each] = self._convert(inputs, step(each, full_scale), full_scale)[0]
+                one, ends = each == 1, (full_scale, 1.0) if each == 1 else (step(each, full_scale), full_scale)
+                levels[each] = (self._signs if one else self._convert)(inputs, *ends)[0]
         return levels[bits[0]] if len(bits) == 1 else np.stack([levels[each] for each in bits], 1)
 
     def end_step(self) -> None:
