@@ -113,6 +113,8 @@ def doubts(model: BaseModel) -> list[Doubt]:
             by_text.setdefault(text_of_doubt, Doubt((*place, *where), text_of_doubt))
         for where, text in too_old(part):
             by_text.setdefault(text, Doubt((*place, *where), f"{'.'.join(where)} {text}"))
+        if isinstance(part, crossbar.Options) and (full := _overloaded(part)):
+            by_text.setdefault(full, Doubt((*place, "periphery"), full))
         if isinstance(part, digital.Options) and (half := _half_scaled(part)):
             by_text.setdefault(half, Doubt((*place, "parts", "sram", "node_nm"), half))
     return list(by_text.values())
@@ -131,6 +133,13 @@ def _unmeasured(part: BaseModel) -> Iterator[tuple[Place, str]]:
     for where, _, _, law in _models(sheet, place, "", ()):
         if isinstance(law, Law) and (text := law.beyond(low, most)) is not None:
             yield where, text
+
+
+def _overloaded(machine: crossbar.Options) -> str | None:
+    """The warning about an integrator that holds less than a line of a tile can bring; None if it holds it."""
+    integrator = machine.periphery.integrator
+    text = None if integrator is None else machine.load.beyond(integrator)
+    return None if text is None else f"{machine.name}: the integrator of {machine.periphery.name} {text}"
 
 
 def _half_scaled(machine: digital.Options) -> str | None:
@@ -660,7 +669,7 @@ UNBOUNDED: dict[type[BaseModel], dict[str, str]] = {
         "neurons.noise": "a factor on what the neuron states",
         "neurons.expected_spikes": "what an estimate assumes",
     },
-    Periphery: {},
+    Periphery: {"integrator.*": "warned of beside what the lines of a tile bring"},
     DigitalParts: {
         "registers_per_operation": "a count",
         "expansions.*": "counts",

@@ -17,6 +17,7 @@ from hwsim.machines.digital import Options as DigitalOptions
 from hwsim.machines.host import HostedChip
 from hwsim.physics import DataSheet
 from hwsim.quantities import Constant, Energy
+from hwsim.units.column import Load
 from hwsim.units.converter import AnalogToDigital, Converter
 from hwsim.units.function import Functions
 from hwsim.units.integrator import Integrators
@@ -159,6 +160,14 @@ class Options(BaseModel, extra="forbid"):
                 f"devices of {self.device.name} answer to pulses by a law and have no partners for negative weights; "
                 "take `phases: 1` or 2, or leave out tiles.inputs"
             )
+
+    @property
+    def load(self) -> Load:
+        """The most that a line of a tile can bring to its integrator, read forward or transposed."""
+        tiles = self.parts.tiles
+        devices = tiles.columns if tiles.slices is not None else max(tiles.rows, tiles.columns)
+        phase = tiles.phase(self.parts.dac.bits).value
+        return Load(devices, self.device.conductance.max.value, tiles.voltage.value, phase)
 
     @property
     def apart(self) -> frozenset[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
 
 from hwsim.quantities import Area, Constant, Power
+from hwsim.units.column import Integrator
 
 
 class TileArea(BaseModel, extra="forbid"):
@@ -53,4 +54,16 @@ class Periphery(BaseModel, extra="forbid"):
     bit_serial: Annotated[
         bool, Field(description="whether bits of an input are applied one after another, a read for each")
     ] = False
+    integrator: Annotated[
+        Integrator | None,
+        Field(description="of one output line; a machine whose columns bring more than it holds is warned of"),
+    ] = None
     area: Annotated[TileArea | None, Field(description="of a tile with its periphery; unknown if absent")] = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_absent(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A periphery without an integrator is what it was before there was such a key."""
+        data: dict[str, Any] = written(self)
+        if self.integrator is None:
+            data.pop("integrator", None)
+        return data
