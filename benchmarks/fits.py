@@ -1,7 +1,7 @@
 """How often the 95 % intervals of `hwsim fit` cover the truth: made-up measurements of known laws, fitted one by one.
 
     python benchmarks/fits.py                  # 200 measurements of each kind
-    python benchmarks/fits.py --kind pulses --fits 20
+    python benchmarks/fits.py --kind "soft bounds" --fits 20
 
 Each measurement is made by NumPy alone, from the formulas of its law, and goes through a CSV file, as a user's does.
 A parameter whose law was not the one chosen in a fit is not counted there; how often that is stands beside it.
@@ -81,6 +81,11 @@ def pulses(seed: int, devices: int = 16, cycles: int = 3, count: int = 60, noise
             step = up * (high - g) if pulse < count else -down * (g - low)
             g = g + step * (1 + noise * draw.normal(size=devices))
             reads.append(g * (1 + 0.01 * draw.normal(size=devices)))
+    return _listed(reads, devices, cycles, count)
+
+
+def _listed(reads: list[np.ndarray], devices: int, cycles: int, count: int) -> pd.DataFrame:
+    """The reads of all devices after each pulse, as a table."""
     rows = cycles * 2 * count
     return pd.DataFrame(
         {
@@ -91,6 +96,56 @@ def pulses(seed: int, devices: int = 16, cycles: int = 3, count: int = 60, noise
             "G (uS)": np.array(reads).T.ravel(),
         }
     )
+
+
+def shrinking(law: str) -> Callable[..., pd.DataFrame]:
+    """Pulses of another law: steps and bounds of each device are its own, of `linear` also both bends."""
+
+    def made(seed: int, devices: int = 16, cycles: int = 3, count: int = 60, noise: float = 0.3) -> pd.DataFrame:
+        draw = np.random.default_rng(seed)
+        low, high = 5 * np.exp(0.1 * draw.normal(size=devices)), 50 * np.exp(0.1 * draw.normal(size=devices))
+        steps = {"constant": (1.0, 1.2), "linear": (1.0, 1.2), "power": (3.0, 4.0), "exponential": (2.0, 2.5)}[law]
+        up, down = (step * np.exp(0.2 * draw.normal(size=devices)) for step in steps)
+        bends = 0.025 + 0.004 * draw.normal(size=devices), -0.03 + 0.004 * draw.normal(size=devices)
+        g, reads = low.copy(), []
+        for _ in range(cycles):
+            for pulse in range(2 * count):
+                upward = pulse < count
+                left = (high - g if upward else g - low) / (high - low)
+                middle = (low + high) / 2
+                share = {
+                    "constant": np.ones(devices),
+                    "linear": np.maximum(1 - bends[0 if upward else 1] * (g - middle), 0),
+                    "power": np.maximum(left, 0) ** (2.0 if upward else 1.5),
+                    "exponential": (1 - np.exp(-(3.0 if upward else 2.0) * left))
+                    / (1 - np.exp(-3.0 if upward else -2.0)),
+                }[law]
+                step = (up if upward else -down) * share * (1 + noise * draw.normal(size=devices))
+                g = np.clip(g + step, low, high)
+                reads.append(g * (1 + 0.01 * draw.normal(size=devices)))
+        return _listed(reads, devices, cycles, count)
+
+    return made
+
+
+def _truth(up: float, down: float, **more: float) -> dict[str, float]:
+    """What is true of such a measurement."""
+    return {
+        "s⁺, a pulse up, median": up * 1e-6,
+        "spread of s⁺, of its logarithm": 0.2,
+        "s⁻, a pulse down, median": down * 1e-6,
+        "spread of s⁻, of its logarithm": 0.2,
+        "g_min, median": 5e-6,
+        "spread of g_min, of its logarithm": 0.1,
+        "g_max, median": 50e-6,
+        "spread of g_max, of its logarithm": 0.1,
+        "noise of a pulse, share of the change": 0.3,
+        "noise of a read, share of g": 0.01,
+        **more,
+    }
+
+
+SMALL = {"devices": 8, "cycles": 2, "count": 40}
 
 
 class Model(NamedTuple):
@@ -125,7 +180,7 @@ MODELS = {
         {"drift, mean of ν": 0.05, "drift, spread of ν over devices": 0.015, "noise of a read, share of g": 0.02},
         {"devices": 20, "times": 6},
     ),
-    "pulses": Model(
+    "soft bounds": Model(
         pulses,
         {
             "u, share of the way to g_max, median": 0.035,
@@ -139,8 +194,22 @@ MODELS = {
             "noise of a pulse, share of the change": 0.5,
             "noise of a read, share of g": 0.01,
         },
-        {"devices": 8, "cycles": 2, "count": 40},
+        SMALL,
     ),
+    "constant pulses": Model(shrinking("constant"), _truth(1.0, 1.2), SMALL),
+    "linear pulses": Model(
+        shrinking("linear"),
+        {
+            **_truth(1.0, 1.2),
+            "b⁺, bend up, mean": 0.025e6,
+            "spread of b⁺": 0.004e6,
+            "b⁻, bend down, mean": -0.03e6,
+            "spread of b⁻": 0.004e6,
+        },
+        SMALL,
+    ),
+    "power pulses": Model(shrinking("power"), {**_truth(3.0, 4.0), "exponent γ⁺": 2.0, "exponent γ⁻": 1.5}, SMALL),
+    "exponential pulses": Model(shrinking("exponential"), {**_truth(2.0, 2.5), "rate κ⁺": 3.0, "rate κ⁻": 2.0}, SMALL),
 }
 
 

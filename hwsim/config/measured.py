@@ -139,7 +139,7 @@ def text(fitted: Fitted) -> str:
     said = []
     for each in fitted.fits:
         said += [f"{each.path.name}: {each.counted}", *(f"- {remark}" for remark in each.remarks)]
-        said += [f"- left out: device {device}, {why}" for device, why in each.aside[:_NAMED]]
+        said += [f"- left out: device {one.device}, {one.why}" for one in each.aside[:_NAMED]]
         said += [f"- left out: {len(each.aside) - _NAMED} more devices"] * (len(each.aside) > _NAMED)
     lines = [
         line
@@ -191,6 +191,8 @@ def _written(fits: Sequence[Fit], name: str, source: str) -> dict[str, Any]:
         largest = parse(keys["conductance"]["max"]["value"], "siemens", "25 uS")
         at = next(each.of_largest for each in fits if each.of_largest is not None)
         keys |= at(largest)
+        if faults := _faults(fits):
+            keys["faults"] = faults
     order = [name for name in DataSheet.model_fields if name in keys]
     return {
         "name": name,
@@ -203,6 +205,22 @@ def _written(fits: Sequence[Fit], name: str, source: str) -> dict[str, Any]:
             "time": {"value": "1 us", "assumed": GUESS},
         },
     }
+
+
+def _faults(fits: Sequence[Fit]) -> dict[str, Any]:
+    """Devices that do not work: dead ones from the file with most devices that names any; stuck ones from pulses."""
+    named = [each for each in fits if "faults" in each.sheet]
+    told = [each for each in named if "unformed" in each.sheet["faults"]]
+    most = max(told, key=lambda each: each.devices, default=None)
+    found: dict[str, Any] = {}
+    for each in named:
+        own = each.sheet["faults"]
+        taken = {name for name in own if name in ("low", "high") or (name == "unformed" and each is most)}
+        if taken:
+            said = f"{own['source'].partition(', ')[2]} in {each.path.name}"
+            source = f"{found['source']}, {said}" if found else f"measurement, {said}"
+            found |= {**{name: own[name] for name in sorted(taken)}, "source": source}
+    return found
 
 
 def _possible(path: Path, measured: Any) -> None:

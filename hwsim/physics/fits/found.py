@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,10 +34,18 @@ class Parameter(NamedTuple):
 
 
 class Aside(NamedTuple):
-    """A device that was left out of the fit, and why."""
+    """A device that was left out of the fit.
+
+    Attributes:
+        why: in words.
+        how: "dead", "stuck", "few" reads, or "far" from the others.
+        reads: its usual conductance, in siemens, if it is dead or stuck.
+    """
 
     device: str
     why: str
+    how: Literal["dead", "stuck", "few", "far"] = "far"
+    reads: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,7 @@ class Fit:
         table: numbers in between, such as the scatter at each target.
         of_largest: the keys that are counted in shares of the largest conductance, for a sheet with another one.
         data: what a figure draws, which is different for each kind.
+        devices: how many were measured.
     """
 
     kind: str
@@ -69,6 +78,7 @@ class Fit:
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
     of_largest: Callable[[float], dict[str, Any]] | None = None
     data: Any = None
+    devices: int = 0
 
 
 def simplest(losses: list[np.ndarray]) -> int:

@@ -38,6 +38,7 @@ class Found(NamedTuple):
         loss: minus the logarithm of the likelihood of each device.
         own_errors: covariance of the numbers of each device, with the shared ones held, `(devices, p, p)`.
         shared_errors: covariance of the shared numbers, those of devices being unknown, `(q, q)`.
+        follows: how the likeliest numbers of each device change with the shared ones, `(devices, p, q)`.
     """
 
     own: np.ndarray
@@ -45,6 +46,7 @@ class Found(NamedTuple):
     loss: np.ndarray
     own_errors: np.ndarray
     shared_errors: np.ndarray
+    follows: np.ndarray
 
 
 def likeliest(
@@ -94,28 +96,53 @@ def likeliest(
             if damping > 1e8:
                 break
     own_errors = np.linalg.inv(information[:, :p, :p])
-    return Found(own, shared, loss, own_errors, np.linalg.inv(_rest(information, p)))
+    return Found(own, shared, loss, own_errors, np.linalg.inv(_rest(information, p)), _follows(information, p))
 
 
-def averaged(score: Score, prior: Prior, found: Found, width: float = 1e-3) -> Found:
-    """The same with what is shared at the largest likelihood in which the devices' own numbers are averaged over.
+def unbiased(score: Score, expected: Score, prior: Prior, found: Found, width: float = 1e-3) -> Found:
+    """The same with what is shared at the largest likelihood that allows for the devices' numbers having been fitted.
 
-    By Laplace's method that adds ln det A / 2 of the information A of each device to its loss; one step from where the
+    Numbers λ of each device are fitted to its own reads, and follow them too closely: the likelihood of shared numbers
+    ψ at the likeliest λ is too narrow, and off its place. Where λ are orthogonal to ψ, that is mended by adding
+    ln det A / 2 of the information A of each device to its loss (Cox and Reid, "Parameter orthogonality and approximate
+    conditional inference", J. R. Stat. Soc. B 49:1, 1987). Here the likeliest λ go with ψ by v = -A⁻¹ B. Numbers that
+    are orthogonal to ψ are those that stay along lines of the v that is expected of reads by λ and ψ, and the volume
+    of λ in them grows by div v, so that the slope of what is added, along these lines, is
+
+        (∂/∂ψ + v · ∂/∂λ) ln det A / 2 + ∂/∂λ · v.
+
+    That what a device is expected to read goes with its numbers matters: where each state follows from the one before,
+    fits without it are off by about one over the number of reads of a device. One step is taken, from where the
     likelihood itself is largest.
 
     Args:
-        width: of the difference that the slope of ln det A is taken by.
+        expected: `score` of the reads that are expected by the numbers that it is asked about.
+        width: of the differences that stand for derivatives.
     """
-    p, slope = found.own.shape[1], np.zeros(found.shared.size)
+    p, q = found.own.shape[1], found.shared.size
+    believed = np.diag(prior.own_width**-2)
 
-    def lost(shared: np.ndarray) -> float:
-        information = score(found.own, shared)[2][:, :p, :p] + np.diag(prior.own_width**-2)
-        return float(np.linalg.slogdet(information)[1].sum()) / 2
+    def volume(own: np.ndarray, shared: np.ndarray) -> np.ndarray:
+        return np.asarray(np.linalg.slogdet(score(own, shared)[2][:, :p, :p] + believed)[1] / 2)
 
-    for at, shift in enumerate(width * np.eye(slope.size)):
-        slope[at] = (lost(found.shared + shift) - lost(found.shared - shift)) / (2 * width)
-    step = np.clip(found.shared_errors @ slope, -0.2, 0.2)
-    return likeliest(score, prior, found.own, found.shared - step, held=True)
+    def line(own: np.ndarray) -> np.ndarray:
+        information = expected(own, found.shared)[2]
+        information[:, :p, :p] += believed
+        return _follows(information, p)
+
+    slope = np.zeros(q)
+    for i, shift in enumerate(width * np.eye(q)):
+        slope[i] += (volume(found.own, found.shared + shift) - volume(found.own, found.shared - shift)).sum()
+    for i, shift in enumerate(width * np.eye(p)):
+        more = volume(found.own + shift, found.shared) - volume(found.own - shift, found.shared)
+        slope += found.follows[:, i].T @ more + (line(found.own + shift) - line(found.own - shift))[:, i].sum(0)
+    step = np.clip(found.shared_errors @ slope / (2 * width), -0.2, 0.2)
+    return likeliest(score, prior, found.own - found.follows @ step, found.shared - step, held=True)
+
+
+def _follows(information: np.ndarray, p: int) -> np.ndarray:
+    """How the likeliest numbers of devices change with what is shared."""
+    return np.asarray(-np.linalg.solve(information[:, :p, :p], information[:, :p, p:]))
 
 
 def _rest(information: np.ndarray, p: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, stats
 
-from hwsim.physics.fits.found import FALSE_ALARM
+from hwsim.physics.fits.found import FALSE_ALARM, Z
 
 FEW = 10
 """Devices that tell a spread to about a quarter of it, and which of them is far from the others."""
@@ -20,7 +20,7 @@ class Population(NamedTuple):
     spread: tuple[float, float, float]
 
 
-def population(estimates: np.ndarray, variances: np.ndarray) -> Population:
+def population(estimates: np.ndarray, variances: np.ndarray, common: float = 0.0) -> Population:
     """Mean and spread of what was estimated on each device.
 
     Estimates x are normal with variance τ² + v, of which τ is the spread over devices. With w = 1 / (τ² + v), and μ the
@@ -32,6 +32,7 @@ def population(estimates: np.ndarray, variances: np.ndarray) -> Population:
     Args:
         estimates: one per device, at least two.
         variances: of the estimates.
+        common: variance of an error that all estimates share, as of a number that was fitted to all devices.
     """
     n = estimates.size
 
@@ -50,7 +51,7 @@ def population(estimates: np.ndarray, variances: np.ndarray) -> Population:
         spread_at(q) for q in (n - 1, float(stats.chi2.ppf(0.975, n - 1)), float(stats.chi2.ppf(0.025, n - 1)))
     )
     mean, q, weight = weighted(square)
-    half = float(stats.t.ppf(0.975, n - 1)) * (q / (n - 1) / weight) ** 0.5
+    half = np.hypot(float(stats.t.ppf(0.975, n - 1)) * (q / (n - 1) / weight) ** 0.5, Z * common**0.5)
     return Population((mean, mean - half, mean + half), (square**0.5, low**0.5, high**0.5))
 
 

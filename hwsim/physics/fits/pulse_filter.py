@@ -111,6 +111,31 @@ def moves(law: str, own: np.ndarray, shared: np.ndarray, x: np.ndarray, upward: 
 
 
 @compiled
+def path(law, own, shared, read, pulses, fresh, ends):  # type: ignore[no-untyped-def]
+    """What each device reads without any errors, from its first read in each cycle on.
+
+    Args:
+        own, shared: as in `score`.
+    """
+    out = read.copy()
+    shape = np.exp(shared[2:])
+    for d in range(own.shape[0]):
+        numbers = own[d].copy()
+        numbers[:2] = np.exp(own[d, :2])
+        for k in range(ends[d], ends[d + 1]):
+            if fresh[k]:
+                continue
+            x, upward = out[k - 1], pulses[k] > 0
+            for _ in range(abs(pulses[k])):
+                y, _slope = _step(law, numbers, shape, x, upward)
+                if law == 0 or law == 2:
+                    y = min(y, max(numbers[3] - x if upward else x - numbers[2], 0.0))
+                x = x + y if upward else x - y
+            out[k] = x
+    return out
+
+
+@compiled
 def follow(law, own, shared, of_step, additive, read, pulses, fresh, used, e, v, m_out):  # type: ignore[no-untyped-def]
     """Filter the reads of one device.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from hwsim.physics.fits import pulse_filter
 from hwsim.physics.fits.found import simplest
-from hwsim.physics.fits.likeliest import Found, Prior, Scored, averaged, likeliest
+from hwsim.physics.fits.likeliest import Found, Prior, Scored, likeliest, unbiased
 from hwsim.physics.fits.pulse_filter import LAWS, NUMBERS, SHAPES, Series
 
 FOLDS = 5
@@ -76,12 +76,17 @@ def chosen(series: Series) -> Law:
 
 
 def finished(series: Series, kind: Kind, start: Found | None = None) -> Found:
-    """A law whose noise is not too small by what was fitted to each device, which follows its own reads too closely.
+    """A law whose noise is not too small by what was fitted to each device, which follows its own reads too closely."""
+    used, law = np.ones(series.read.size, np.int64), LAWS.index(kind.law)
 
-    The likelihood of what devices share is that with their own numbers averaged over, by Laplace's method.
-    """
-    used = np.ones(series.read.size, np.int64)
-    return averaged(lambda a, b: _score(series, kind, a, b, used), _prior(series, kind), fitted(series, kind, start))
+    def expected(own: np.ndarray, shared: np.ndarray) -> Scored:
+        read = pulse_filter.path(law, own, shared, series.read, series.pulses, series.fresh, series.ends)
+        return _score(series._replace(read=read), kind, own, shared, used)
+
+    def score(own: np.ndarray, shared: np.ndarray) -> Scored:
+        return _score(series, kind, own, shared, used)
+
+    return unbiased(score, expected, _prior(series, kind), fitted(series, kind, start))
 
 
 def _noisy(series: Series, kind: Kind, start: Found | None) -> Law:

@@ -195,11 +195,15 @@ def _silent(parts: list[pd.DataFrame]) -> list[Aside]:
         device = str(part["device"].iloc[0])
         ups = int(part["up"].sum())
         if min(ups, len(part) - ups) < _READS:
-            found.append(Aside(device, f"{ups} reads of pulses up, {len(part) - ups} of pulses down; {_READS} are few"))
+            found.append(
+                Aside(device, f"{ups} reads of pulses up, {len(part) - ups} of pulses down; {_READS} are few", "few")
+            )
         elif read < _DEAD * usual:
-            found.append(Aside(device, f"dead: reads {si(read, 'S')}, where others read {si(usual, 'S')}"))
+            why = f"dead: reads {si(read, 'S')}, where others read {si(usual, 'S')}"
+            found.append(Aside(device, why, "dead", read))
         elif way < _STILL * far:
-            found.append(Aside(device, f"stuck: pulses move it by {si(way, 'S')}, where others move {si(far, 'S')}"))
+            why = f"stuck at {si(read, 'S')}: pulses move it by {si(way, 'S')}, where others move {si(far, 'S')}"
+            found.append(Aside(device, why, "stuck", read))
     return found
 
 

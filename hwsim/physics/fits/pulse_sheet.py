@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hwsim.physics.fits.faulty import Faulty
 from hwsim.physics.fits.likeliest import Found
 from hwsim.physics.fits.population import population
 from hwsim.physics.fits.pulse_filter import moves
@@ -18,15 +19,22 @@ from hwsim.physics.fits.pulse_laws import Law
 _SOURCE = "measurement, pulses up and down"
 
 
-def keys(law: Law, unit: float) -> dict[str, Any]:
-    """`conductance`, `programming`, `read_noise` and `update`.
+def range_of(law: Law, unit: float) -> tuple[float, float]:
+    """Least and largest conductance of the median device, in siemens."""
+    middle = typical(law.found)
+    return float(max(middle[2], 0.0)) * unit, float(middle[3]) * unit
+
+
+def keys(law: Law, unit: float, faulty: Faulty) -> dict[str, Any]:
+    """`conductance`, `programming`, `read_noise` and `update`, and `faults` where devices do not work.
 
     Args:
         unit: of conductances in the law, in siemens.
+        faulty: devices that do not work.
     """
     kind = law.kind
     middle = typical(law.found)
-    low, high = float(max(middle[2], 0.0)), float(middle[3])
+    low, high = (each / unit for each in range_of(law, unit))
     zero, per_x = _zero(law, middle), (high - low) / 2
     update = _update(law, middle, zero, per_x)
     pulse = update["step"] * per_x * unit
@@ -49,8 +57,17 @@ def keys(law: Law, unit: float) -> dict[str, Any]:
             if kind.additive
             else {"law": "relative", "deviation_of_g": _round(noise), "source": source}
         ),
-        "update": {**update, "source": _SOURCE},
+        "update": {**update, **_corrupt(faulty, zero * unit, per_x * unit), "source": _SOURCE},
+        **faulty.sheet,
     }
+
+
+def _corrupt(faulty: Faulty, zero: float, per_x: float) -> dict[str, Any]:
+    """The share of devices that stay where they are, and how far from x = 0 these are."""
+    if not faulty.between:
+        return {}
+    furthest = max(abs(each - zero) / per_x for each in faulty.between)
+    return {"corrupt": float(f"{len(faulty.between) / faulty.of:.3g}"), "corrupt_range": _round(furthest)}
 
 
 def typical(found: Found) -> np.ndarray:

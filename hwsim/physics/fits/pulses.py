@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from hwsim.physics.fits import pulse_sheet
+from hwsim.physics.fits.faulty import of_pulses
 from hwsim.physics.fits.found import FALSE_ALARM, Aside, Fit, Parameter, Z
 from hwsim.physics.fits.population import FEW, far, population
 from hwsim.physics.fits.pulse_filter import LAWS, Series
@@ -65,16 +66,18 @@ def fit(path: Path, measured: pd.DataFrame) -> Fit:
     counted = f"{all_of_them} devices, {len(measured)} reads"
     if rows.cycles > 1:
         counted += f", up to {rows.cycles} cycles of a device"
+    faulty = of_pulses(aside, all_of_them, *pulse_sheet.range_of(law, rows.unit))
     return Fit(
         "pulses",
         path,
         counted,
         _laws(rows, law),
-        [*_of_devices(law, rows.unit), *_of_all(law, rows.unit)],
+        [*_of_devices(law, rows.unit), *_of_all(law, rows.unit), *faulty.parameters],
         aside,
         _remarks(rows, law, len(aside)),
-        pulse_sheet.keys(law, rows.unit),
+        pulse_sheet.keys(law, rows.unit, faulty),
         data=Response(rows, law),
+        devices=faulty.of,
     )
 
 
@@ -87,7 +90,9 @@ def _of_devices(law: Law, unit: float) -> list[Parameter]:
         of_logs = at < 2
         if not of_logs and (estimates > 0).all() and at < 4:
             variances, estimates, of_logs = variances / estimates**2, np.log(estimates), True
-        mean, spread = population(estimates, variances)
+        with_shared = law.found.follows[:, at] / (law.found.own[:, at, None] if of_logs and at > 1 else 1.0)
+        of_shared = with_shared.mean(0)
+        mean, spread = population(estimates, variances, float(of_shared @ law.found.shared_errors @ of_shared))
         factor = unit if scale else 1.0
         if of_logs:
             middle = (float(np.exp(each)) for each in mean)

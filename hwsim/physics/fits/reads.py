@@ -16,6 +16,7 @@ from scipy import optimize, stats
 
 from hwsim.documents import Problem, refuse
 from hwsim.physics.fits import read_noise
+from hwsim.physics.fits.faulty import Faulty
 from hwsim.physics.fits.found import FALSE_ALARM, Aside, Fit, Parameter, Z, simplest
 from hwsim.quantities import si
 
@@ -51,7 +52,7 @@ def fit(path: Path, measured: pd.DataFrame) -> Fit:
     largest = float(found["target"].max())
     laws = [*programming.said, *noise.said, biased.said]
     lowest = float(found["target"].min())
-    dead = [why for why in aside.values() if why.startswith("dead")]
+    faulty = Faulty(len(every), sum(why.startswith("dead") for why in aside.values()))
 
     def keys(g_max: float) -> dict[str, Any]:
         return {
@@ -74,8 +75,11 @@ def fit(path: Path, measured: pd.DataFrame) -> Fit:
         path,
         f"{len(every)} devices, {len(found)} targets, {len(measured)} reads",
         laws,
-        [*biased.parameters, *programming.parameters, *noise.parameters, *_share(len(dead), len(every))],
-        [Aside(str(every.loc[at, "device"]), why) for at, why in aside.items()],
+        [*biased.parameters, *programming.parameters, *noise.parameters, *faulty.parameters],
+        [
+            Aside(str(every.loc[at, "device"]), why, "dead" if why.startswith("dead") else "far")
+            for at, why in aside.items()
+        ],
         [*_doubts(found), *_left_out(len(aside), len(every)), *biased.remarks],
         {
             "conductance": {
@@ -83,11 +87,12 @@ def fit(path: Path, measured: pd.DataFrame) -> Fit:
                 "max": {"value": _us(largest), "source": "measurement, the highest target"},
             },
             **keys(largest),
-            **_faults(len(dead), len(every)),
+            **faulty.sheet,
         },
         found,
         keys,
         Scatter(devices, programming, noise, biased, largest),
+        len(every),
     )
 
 
@@ -376,22 +381,6 @@ def _left_out(count: int, all_of_them: int) -> list[str]:
         f"{count} of {all_of_them} devices are left out of the bias and of every σ; the rule names a sound device in "
         f"{FALSE_ALARM:.0%} of files, if scatter is normal"
     ]
-
-
-def _share(dead: int, devices: int) -> list[Parameter]:
-    """The share of devices that are dead, with its exact interval (Clopper and Pearson, Biometrika 26:404, 1934)."""
-    if not dead:
-        return []
-    low, high = stats.binomtest(dead, devices).proportion_ci()
-    return [Parameter("dead devices, share of all", dead / devices, float(low), float(high))]
-
-
-def _faults(dead: int, devices: int) -> dict[str, Any]:
-    """The key of a data sheet that says so: dead devices conduct nothing."""
-    if not dead:
-        return {}
-    counted = f"measurement, {dead} of {devices} devices"
-    return {"faults": {"unformed": float(f"{dead / devices:.3g}"), "source": counted}}
 
 
 def _doubts(found: pd.DataFrame) -> list[str]:
