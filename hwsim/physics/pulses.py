@@ -108,6 +108,10 @@ class Law(BaseModel, extra="forbid"):
             "down cancel, which takes a search on each device"
         ),
     ] = "zero"
+    reference_spread: Annotated[
+        Amount,
+        Field(description="σ of references over devices, of x: how far beside `reference` each of them is, for good"),
+    ] = 0.0
     source: Annotated[str, Field(description="a key of `sources`, perhaps with a remark after a comma")]
 
     form: ClassVar[int]
@@ -119,6 +123,8 @@ class Law(BaseModel, extra="forbid"):
             raise ValueError("step is larger than the range from low to high")
         if self.one_way and (self.low or self.reference == "symmetry"):
             raise ValueError("one_way: pulses lead upward only, so `low` is 0, and there is no symmetry point")
+        if self.one_way and self.reference_spread:
+            raise ValueError("reference_spread: devices that are `one_way` are in pairs, without a reference")
         return self
 
     @property

@@ -50,6 +50,8 @@ class PulsedDevices(DevicesByLaw):
         drawn = drawn._replace(low=np.maximum(drawn.low, bottom))
         if law.reference == "symmetry":
             self.reference[chip] = law.symmetry(drawn).reshape(shape)
+        if law.reference_spread:
+            self.reference[chip] += law.reference_spread * normal("reference").reshape(shape)
         leak = self._sheets[chip].leak
         if leak is not None:
             self.leaks[chip] = leak.rates(normal("leak")).reshape(shape)

@@ -55,7 +55,8 @@ class Agad(Transfer):
     and n pulses change column j of C. Then s_j is turned over with probability `chop`; if it is, μ_past ← μ. So the
     zero of A need not be known, and may wander: what counts is how far a column has gone since its sign last changed.
     Nothing is moved before that has happened once. Beside the weights there is one more array of devices, and three
-    digital numbers for each weight, h, μ and μ_past. (Rasch et al., Nat. Commun. 15, 2024; see
+    digital numbers for each weight, h, μ and μ_past. (Rasch, Carta, Fagbohungbe and Gokmen, "Fast and
+    robust analog in-memory deep neural network training", Nat. Commun. 15:7133, 2024; see
     `hwsim.learning.updates.fast_array`.)
     """
 

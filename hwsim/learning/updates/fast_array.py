@@ -132,7 +132,8 @@ class Chopped(Fast):
     """A fast array behind choppers, which swap the two lines of a column where its sign is -1, before pulses are made.
 
     What is read then has to be multiplied by the same sign. Now and then the sign of a column is turned over, so that
-    the gradient changes its sign in A, and what A adds by itself does not. (Rasch et al., Nat. Commun. 15, 2024.)
+    the gradient changes its sign in A, and what A adds by itself does not. (Rasch, Carta, Fagbohungbe and Gokmen, "Fast
+    and robust analog in-memory deep neural network training", Nat. Commun. 15:7133, 2024.)
 
     Attributes:
         signs: of all columns.

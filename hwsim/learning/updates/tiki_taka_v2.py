@@ -39,7 +39,7 @@ class TikiTakaV2(Transfer):
 
     With `chop`, each column has a sign s_j of ±1, turned over with that probability after it was read: what A adds by
     itself, as where its zero is not the symmetry point, then cancels in h. (Chopped version 2: Rasch et al.,
-    Nat. Commun. 15, 2024.) Without it, s = 1.
+    Nat. Commun. 15:7133, 2024.) Without it, s = 1.
     """
 
     def __init__(self, options: Any) -> None:
