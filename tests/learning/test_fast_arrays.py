@@ -254,8 +254,8 @@ def test_choppers_cancel_what_a_fast_array_adds_where_its_zero_is_no_symmetry_po
 def test_without_a_precise_zero_version_2_misses_and_choppers_and_agad_do_not() -> None:
     """References are programmed beside the symmetry points, by σ = 0.3 of x; distances from the minimum at 0.2, rms.
 
-    Version 2 misses by 0.25, as where A rests is taken for a gradient; choppers turned over one time in ten take that to
-    0.145, and AGAD to 0.098; version 2 with exact references is at 0.081. (The published effect: Rasch et al., Nat.
+    Version 2 misses by 0.25, as where A rests is taken for a gradient; choppers turned over one time in ten take that
+    to 0.145, and AGAD to 0.098; version 2 with exact references is at 0.081. (The published effect: Rasch et al., Nat.
     Commun. 15:7133, 2024.) Of 225 devices the standard errors are 0.012, 0.007 and 0.005, so that another seed would
     miss a bound less often than once in 1000.
     """

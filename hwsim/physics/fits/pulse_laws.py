@@ -43,6 +43,18 @@ class Law(NamedTuple):
     kind: Kind
     found: Found
 
+    @property
+    def met(self) -> np.ndarray:
+        """Which numbers of each device reads tell, `(devices, p)`; all, if fewer than two devices have one told.
+
+        A device of `constant` or `linear` pulses that comes to no bound tells nothing of it.
+        """
+        far = _BOUNDS.get(self.kind.law, np.inf)
+        told = np.ones(self.found.own.shape, bool)
+        told[:, 2:4] = np.sqrt(self.found.own_errors[:, (2, 3), (2, 3)]) < far / 2
+        told[:, told.sum(0) < 2] = True
+        return told
+
 
 def fitted(series: Series, kind: Kind, start: Found | None = None) -> Found:
     """A law with the largest likelihood, searched from where another one was found, or from what reads show."""

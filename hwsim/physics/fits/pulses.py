@@ -90,9 +90,12 @@ def _of_devices(law: Law, unit: float) -> list[Parameter]:
         of_logs = at < 2
         if not of_logs and (estimates > 0).all() and at < 4:
             variances, estimates, of_logs = variances / estimates**2, np.log(estimates), True
+        met = law.met[:, at]
         with_shared = law.found.follows[:, at] / (law.found.own[:, at, None] if of_logs and at > 1 else 1.0)
-        of_shared = with_shared.mean(0)
-        mean, spread = population(estimates, variances, float(of_shared @ law.found.shared_errors @ of_shared))
+        of_shared = with_shared[met].mean(0)
+        mean, spread = population(
+            estimates[met], variances[met], float(of_shared @ law.found.shared_errors @ of_shared)
+        )
         factor = unit if scale else 1.0
         if of_logs:
             middle = (float(np.exp(each)) for each in mean)
@@ -166,8 +169,9 @@ def _strange(rows: Rows, law: Law) -> list[Aside]:
             if (estimates <= 0).any():
                 continue
             estimates = np.log(estimates)
-        away = far(estimates, parameters=4)
-        for device in np.flatnonzero(away.found).tolist():
+        met = np.flatnonzero(law.met[:, at])
+        away = far(estimates[met], parameters=4)
+        for device in met[away.found].tolist():
             here, others = (
                 si(float(np.exp(each)) * rows.unit, "S") if scale else f"{np.exp(each):.3g}"
                 for each in (estimates[device], away.middle)
