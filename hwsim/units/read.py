@@ -6,6 +6,7 @@ small, calls take longer than what they do.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,67 @@ from hwsim.machine.shapes import Shown, blank
 from hwsim.operations.kernels import compiled
 from hwsim.operations.noise import NO_GAIN, NONE, Moment, PerChip, Source, add_each, add_scaled
 from hwsim.units.devices import Cut
+
+_SMALL = 1_000_000
+"""Multiplications of a product up to which OpenBLAS, where processors have AVX-512, takes matrices as they lie."""
+_WIDTHS, _STEP = (64, 32, 16), 16
+"""Outputs of a part of a product, the most first, and those of one vector register."""
+_DEEP = 448
+"""Inputs that BLAS sums at once; it adds the sums of more."""
+
+
+def product(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """x W for inputs `(chips, vectors, n)` and weights `(chips, n, outputs)`, in parts where BLAS is faster so.
+
+    For a product that is not small BLAS first copies the weights into an order of its own, which for few vectors takes
+    as long as the product. So it gets some outputs at a time, each part small enough to be worked out without a copy.
+    More inputs than it would sum at once are cut where it cuts them, so that sums are the same to the last bit.
+    """
+    chips, vectors, n = x.shape
+    outputs, deep = weights.shape[2], min(n, _DEEP)
+    if vectors * n * outputs <= _SMALL or outputs < _WIDTHS[0] or x.dtype != np.float32 or not _takes_as_they_lie():
+        return np.matmul(x, weights)
+    wide = next((wide for wide in _WIDTHS if vectors * deep * wide <= _SMALL), 0)
+    if not wide:
+        return np.matmul(x, weights)
+    whole = outputs // wide * wide
+    y = np.empty((chips, vectors, outputs), x.dtype)
+    _sum_parts(x, weights[..., :whole], y[..., :whole], wide)
+    if whole < outputs:
+        last = -(-(outputs - whole) // _STEP) * _STEP  # the last part is of full registers, some of them once more
+        _sum_parts(x, weights[..., -last:], y[..., -last:], last)
+    return y
+
+
+@cache
+def _takes_as_they_lie() -> bool:
+    """Whether processors have what OpenBLAS needs for products without a copy."""
+    from llvmlite import binding  # takes long to import, as kernels do, which a read needs too
+
+    return bool(binding.get_host_cpu_features().get("avx512f"))
+
+
+def _sum_parts(x: np.ndarray, weights: np.ndarray, y: np.ndarray, wide: int) -> None:
+    """The same for so many parts of `wide` outputs, into `y`."""
+    chips, n, outputs = weights.shape
+    w = weights.reshape(chips, n, outputs // wide, wide).swapaxes(1, 2)  # views: one axis becomes two
+    out = y.reshape(*y.shape[:2], outputs // wide, wide).swapaxes(1, 2)
+    start = 0
+    while start < n:
+        stop = start + _at_once(n - start)
+        v = x[:, None, :, start:stop]
+        if start:
+            out += np.matmul(v, w[:, :, start:stop])
+        else:
+            np.matmul(v, w[:, :, :stop], out=out)
+        start = stop
+
+
+def _at_once(left: int) -> int:
+    """How many of the inputs that are left BLAS sums at once: all, half of them, or as many as it can."""
+    if left <= _DEEP:
+        return left
+    return _DEEP if left >= 2 * _DEEP else -(-left // (2 * _STEP)) * _STEP
 
 
 @compiled
@@ -75,9 +137,9 @@ def _read(
     """
     if noisy:
         squared, drawn = squares(v, cut.conductance, scale)
-        y = np.matmul(v, cut.weights)
-        return y, drawn, add_each(y, np.matmul(squared, cut.spread), noise, limit, source.keys, moment)
-    y = np.matmul(v, cut.weights)
+        y = product(v, cut.weights)
+        return y, drawn, add_each(y, product(squared, cut.spread), noise, limit, source.keys, moment)
+    y = product(v, cut.weights)
     drawn, beyond = _finish(y, v, cut.conductance, scale, noise, limit, source.keys, moment)
     return y, drawn, beyond
 
