@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 __all__ = [
-    "Estimate", "Limits", "LimitsFolder", "NeuroBench", "Run", "RunFolder", "StudyFolder", "__version__",
-    "estimate", "limits", "load", "neurobench", "read", "run", "study",
+    "Estimate", "Limits", "LimitsFolder", "NeuroBench", "Run", "RunFolder", "Specification", "StudyFolder",
+    "VerdictFolder", "__version__", "estimate", "limits", "load", "neurobench", "read", "run", "specification", "study",
+    "verdict",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -19,13 +20,17 @@ if TYPE_CHECKING:
     from hwsim.experiments.limits import limits
     from hwsim.experiments.neurobench import neurobench
     from hwsim.experiments.run import Run, run
+    from hwsim.experiments.specification import specification
     from hwsim.experiments.study.from_python import study
+    from hwsim.experiments.verdict import verdict
     from hwsim.results.limits import Limits
     from hwsim.results.limits_folder import LimitsFolder
     from hwsim.results.neurobench import NeuroBench
     from hwsim.results.reading import read
     from hwsim.results.run_folder import RunFolder
+    from hwsim.results.specification import Specification
     from hwsim.results.study_folder import StudyFolder
+    from hwsim.results.verdict import VerdictFolder
 
 
 def __dir__() -> list[str]:
@@ -50,11 +55,19 @@ def __getattr__(name: str) -> Any:
         from hwsim.experiments import neurobench as counted
 
         return getattr(counted, name)
+    if name in ("specification", "Specification"):
+        from hwsim.experiments import specification as needed
+
+        return getattr(needed, name)
+    if name == "verdict":
+        from hwsim.experiments.verdict import verdict
+
+        return verdict
     if name == "study":
         from hwsim.experiments.study.from_python import study
 
         return study
-    if name in ("read", "LimitsFolder", "RunFolder", "StudyFolder"):
+    if name in ("read", "LimitsFolder", "RunFolder", "StudyFolder", "VerdictFolder"):
         from hwsim.results import reading
 
         return getattr(reading, name)

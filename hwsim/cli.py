@@ -178,7 +178,7 @@ def study(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, of a study, or of limits.")],
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, a study, limits, or a verdict.")],
     out: Annotated[
         Path | None,
         typer.Option("--out", help="The file; otherwise report.html, or one named after what is asked, in the folder."),
@@ -188,7 +188,7 @@ def report(
     to_loss: ToLoss = None,
     budget: Budget = None,
 ) -> None:
-    """Write one HTML file that shows and explains the results of a run, a study or its results so far, or of limits.
+    """Write one HTML file that shows and explains the results of a run, a study so far, limits, or a verdict.
 
     It needs no network. What --to-accuracy, --to-loss or --budget asks is answered on the terminal as well, and has a
     page of its own.
@@ -197,8 +197,10 @@ def report(
     from hwsim.reports import html, trials
     from hwsim.reports.reached import Question
     from hwsim.results import reading
+    from hwsim.results import verdict as verdicts
     from hwsim.results.limits_folder import LimitsFolder
     from hwsim.results.run_folder import RunFolder
+    from hwsim.results.verdict import VerdictFolder
 
     asked = _question(to_accuracy, to_loss, budget)
     results = reading.read(folder)
@@ -207,19 +209,19 @@ def report(
             page = html.of_run(results, asked)
             if asked != Question():
                 questions.of_run(results, asked, Terminal())
-        elif isinstance(results, LimitsFolder):
+        elif isinstance(results, LimitsFolder | VerdictFolder):
             if asked != Question():
-                raise typer.BadParameter(
-                    "limits have no learning curves to ask; give a run or a study", param_hint="RUN"
-                )
-            page = html.of_limits(results)
+                what = "limits have no" if isinstance(results, LimitsFolder) else "a verdict has several kinds of"
+                raise typer.BadParameter(f"{what} learning curves to ask; give a run or a study", param_hint="RUN")
+            page = html.of_limits(results) if isinstance(results, LimitsFolder) else html.of_verdict(results)
         else:
             page = html.of_study(results, asked)
             if results.progress is not None:
                 say(trials.how_far(results.progress))
             if asked != Question():
                 questions.of_study(results, asked, Terminal())
-    _put(page, out or questions.page(folder, asked), open_)
+    own = folder / verdicts.PAGE if isinstance(results, VerdictFolder) else questions.page(folder, asked)
+    _put(page, out or own, open_)
 
 
 @app.command()

@@ -145,7 +145,9 @@ def _refuse_tables(name: str) -> None:
     raise ConfigError(f"{name} is a table, and not a file in YAML; {holds.format(file=name)}")
 
 
-_OF_RESULTS = {"summary.json": "config.yaml", "limits.json": "config.yaml", "study.yaml": "study.yaml"}
+_OF_RESULTS = {"summary.json": "config.yaml", "limits.json": "config.yaml"} | {
+    each: each for each in ("study.yaml", "verdict.yaml")
+}
 """Files that only folders of results have, and the file there that was asked."""
 
 

@@ -203,6 +203,37 @@ def _learns(device: str) -> list[str]:
     ]
 
 
+def verdict(
+    device: str | Path,
+    *,
+    size: str | Size = "small",
+    age: float = AGE,
+    allowed: float = ALLOWED,
+    out: str | Path | None = None,
+    workers: int | None = None,
+    data: str | Path | None = None,
+    progress: Progress = lambda part, what, done, total: None,
+) -> VerdictFolder:
+    """A verdict on a device, as the command `hwsim verdict` gives it; one that was stopped goes on.
+
+    Args:
+        device, size, age, allowed: as for `plan`.
+        out: the folder; by default `verdicts/NAME`.
+        workers, data, progress: as for `carry_out`.
+
+    Raises:
+        HwsimError: the device is invalid, a rule cannot run on the machine, or the folder holds something else.
+    """
+    from hwsim.reports import html  # they load Matplotlib
+    from hwsim.reports import limits as limits_report
+
+    planned = plan(device, size, age, allowed)
+    folder = folders.place(None if out is None else Path(out), planned.sheet.name, planned.size.name)
+    found = carry_out(planned, folder, write_limits=limits_report.write, workers=workers, data=data, progress=progress)
+    html.write(folder / folders.PAGE, html.of_verdict(found))
+    return found
+
+
 RATE = 0.003
 """Learning rate in place: the best of five for four of the six shipped devices in docs/results.md."""
 
@@ -213,6 +244,7 @@ def carry_out(
     *,
     write_limits: WriteLimits,
     workers: int | None = None,
+    data: str | Path | None = None,
     progress: Progress = lambda part, what, done, total: None,
 ) -> VerdictFolder:
     """Simulate what a verdict needs into a folder, or go on with one that was stopped.
@@ -222,20 +254,30 @@ def carry_out(
         out: a new folder, or that of the same verdict.
         write_limits: writes what limits the machine into an empty folder.
         workers: processes on this computer for studies, by default one per core.
+        data: the folder with the data sets that are not shipped, for a size of your own whose tasks need them.
 
     Raises:
-        HwsimError: a rule cannot run on the machine, or the folder holds something else.
+        HwsimError: a rule cannot run on the machine, data is missing, or the folder holds something else.
     """
     folders.begin(out, planned.asked)
-    _learning(planned, out, workers, progress)
+    by = _By(workers, data, progress)
+    _learning(planned, out, by)
     gradients = planned.learning.model_copy(update={"references": [], "chips": planned.size.gradient_chips})
-    _limits(planned, gradients, out, write_limits, progress)
-    _specifications(planned, gradients, out, progress)
-    _beside(planned, out, workers, progress)
+    _limits(planned, gradients, out, write_limits, by)
+    _specifications(planned, gradients, out, by)
+    _beside(planned, out, by)
     return folders.read(out)
 
 
-def _limits(planned: Plan, gradients: Experiment, out: Path, write: WriteLimits, progress: Progress) -> None:
+class _By(NamedTuple):
+    """By what means a verdict is simulated: arguments of `carry_out`."""
+
+    workers: int | None
+    data: str | Path | None
+    progress: Progress
+
+
+def _limits(planned: Plan, gradients: Experiment, out: Path, write: WriteLimits, by: _By) -> None:
     size = planned.size
     if size.updates is None:
         gradients = gradients.model_copy(update={"training": None})
@@ -246,14 +288,15 @@ def _limits(planned: Plan, gradients: Experiment, out: Path, write: WriteLimits,
             seeds=size.gradient_seeds,
             chips=size.gradient_chips,
             updates=size.updates or UPDATES,
-            progress=lambda done, total: progress("limits", "one at a time", done, total),
+            data=by.data,
+            progress=lambda done, total: by.progress("limits", "one at a time", done, total),
         )
         write(found, gradients, folder)
 
     folders.once(out, folders.LIMITS, made)
 
 
-def _specifications(planned: Plan, gradients: Experiment, out: Path, progress: Progress) -> None:
+def _specifications(planned: Plan, gradients: Experiment, out: Path, by: _By) -> None:
     size = planned.size
 
     def made(measure: Any, of: Callable[[Any], bool]) -> Callable[[Path], None]:
@@ -267,7 +310,8 @@ def _specifications(planned: Plan, gradients: Experiment, out: Path, progress: P
                 chips=size.gradient_chips,
                 of=of,
                 updates=size.updates or UPDATES,
-                progress=lambda done, total: progress(f"thresholds, {measure}", "halving", done, total),
+                data=by.data,
+                progress=lambda done, total: by.progress(f"thresholds, {measure}", "halving", done, total),
             )
             folders.write_specification(found, folder)
 
@@ -278,16 +322,16 @@ def _specifications(planned: Plan, gradients: Experiment, out: Path, progress: P
         folders.once(out, f"{folders.NEEDED}_accuracy", made("accuracy", lambda each: True))
 
 
-def _learning(planned: Plan, out: Path, workers: int | None, progress: Progress) -> None:
+def _learning(planned: Plan, out: Path, by: _By) -> None:
     if not planned.size.tasks:
-        folders.once(out, folders.LEARNING, lambda folder: _run(planned.learning, folder, progress))
+        folders.once(out, folders.LEARNING, lambda folder: _run(planned.learning, folder, by))
         return
     resolved = planned.learning.resolved()
     more = [_reference(resolved, rule) for rule in planned.size.rules]
     base = {**resolved, "references": [*more, *resolved["references"]]}
     named, values = zip(*planned.size.tasks, strict=True)
     vary = {"task": {"labels": list(named), "values": list(values)}}
-    _study(planned, f"{planned.sheet.name} learns", base, vary, out / folders.LEARNING, workers, progress)
+    _study(planned, f"{planned.sheet.name} learns", base, vary, out / folders.LEARNING, by)
 
 
 def _reference(resolved: dict[str, Any], rule: str) -> dict[str, Any]:
@@ -295,7 +339,7 @@ def _reference(resolved: dict[str, Any], rule: str) -> dict[str, Any]:
     return {"name": rule, "learning": {"name": rule}, "machine": resolved["machine"]}
 
 
-def _beside(planned: Plan, out: Path, workers: int | None, progress: Progress) -> None:
+def _beside(planned: Plan, out: Path, by: _By) -> None:
     if not planned.others:
         return
     learning = planned.in_place or planned.learning
@@ -309,21 +353,21 @@ def _beside(planned: Plan, out: Path, workers: int | None, progress: Progress) -
                 "zip": {"machine": [resolved["machine"], *machines.values()]},
             }
         }
-        _study(planned, "beside shipped devices", resolved, vary, out / folders.BESIDE, workers, progress)
+        _study(planned, "beside shipped devices", resolved, vary, out / folders.BESIDE, by)
         return
     references = [
         {"name": name, "learning": resolved["learning"], "machine": machine} for name, machine in machines.items()
     ]
     experiment = settings.load({**resolved, "name": "beside shipped devices", "references": references})
-    folders.once(out, folders.BESIDE, lambda folder: _run(experiment, folder, progress))
+    folders.once(out, folders.BESIDE, lambda folder: _run(experiment, folder, by))
 
 
 def _with_device(machine: dict[str, Any], name: str) -> dict[str, Any]:
     return {**machine, "device": name}
 
 
-def _run(experiment: Experiment, folder: Path, progress: Progress) -> None:
-    runs.simulate(experiment, progress=progress).write(folder)
+def _run(experiment: Experiment, folder: Path, by: _By) -> None:
+    runs.simulate(experiment, data=by.data, progress=by.progress).write(folder)
 
 
 def _study(
@@ -332,14 +376,13 @@ def _study(
     experiment: dict[str, Any],
     vary: dict[str, Any],
     folder: Path,
-    workers: int | None,
-    progress: Progress,
+    by: _By,
 ) -> None:
     """A study of so many seeds; it goes on where it stopped."""
     asked = {"name": name, "experiment": experiment, "vary": vary, "seeds": planned.size.seeds}
     made = grid.compose(Document("study", documents.plain(asked)))
 
     def told(now: StudyProgress) -> None:
-        progress(name, "trials", now.over, now.total)
+        by.progress(name, "trials", now.over, now.total)
 
-    studies.run(made, folder, workers=workers, progress=told)
+    studies.run(made, folder, workers=by.workers, data=by.data, progress=told)

@@ -1,4 +1,4 @@
-"""Reading a folder of results: of a run, of a study, or of what limits a machine."""
+"""Reading a folder of results: of a run, of a study, of what limits a machine, or of a verdict on a device."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hwsim.errors import HwsimError, ResultsError
-from hwsim.results import limits_folder, run_folder, study_folder
+from hwsim.results import limits_folder, run_folder, study_folder, verdict
 from hwsim.results.limits_folder import LimitsFolder
 from hwsim.results.run_folder import RunFolder
 from hwsim.results.study_folder import StudyFolder
+from hwsim.results.verdict import VerdictFolder
 
 
-def read(path: str | Path) -> RunFolder | StudyFolder | LimitsFolder:
-    """The folder of a run, of a study, or of limits; the study may still be running, or have been stopped.
+def read(path: str | Path) -> RunFolder | StudyFolder | LimitsFolder | VerdictFolder:
+    """The folder of a run, of a study, of limits, or of a verdict; a study may still be running.
 
     Raises:
         ResultsError: the folder is none of them, is damaged, is of another version, or cannot be read.
@@ -22,6 +23,8 @@ def read(path: str | Path) -> RunFolder | StudyFolder | LimitsFolder:
     folder = Path(path)
     if study_folder.is_study(folder):
         return study_folder.read(folder)
+    if verdict.is_verdict(folder):
+        return verdict.read(folder)
     return limits_folder.read(folder) if limits_folder.is_limits(folder) else run_folder.read(folder)
 
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from hwsim import documents
 from hwsim.errors import OutputError, ResultsError
-from hwsim.results import limits_folder, run_folder, study_folder
+from hwsim.results import checksums, limits_folder, run_folder, study_folder
+from hwsim.results.checksums import CHECKSUMS
 from hwsim.results.limits_folder import LimitsFolder
 from hwsim.results.run_folder import RunFolder
 from hwsim.results.specification import Specification
@@ -17,6 +18,7 @@ from hwsim.results.study_folder import StudyFolder
 from hwsim.results.whole import replace, written_whole
 
 ASKED, SPECIFICATION, PAGE = "verdict.yaml", "specification.json", "verdict.html"
+_TABLE = "specification.csv"
 LEARNING, BESIDE, LIMITS, NEEDED = "learning", "beside", "limits", "specification"
 
 FORWARD, DIGITAL, LOOP = "forward rule", "digital BPTT", "in-the-loop BPTT"
@@ -43,6 +45,9 @@ class VerdictFolder(NamedTuple):
     limits: LimitsFolder
     specifications: list[Specification]
     beside: RunFolder | StudyFolder | None
+
+    def __repr__(self) -> str:
+        return f"<VerdictFolder {self.path}: a {self.asked['size']['name']} verdict on {self.asked['device']['name']}>"
 
     @property
     def in_place(self) -> bool:
@@ -89,32 +94,47 @@ def once(folder: Path, name: str, write: Callable[[Path], None]) -> bool:
 
 
 def write_specification(found: Specification, folder: Path) -> None:
-    """Write a specification into an empty folder: all of it, and its table."""
+    """Write a specification into an empty folder: all of it, its table, and their checksums."""
     (folder / SPECIFICATION).write_text(json.dumps(found.plain(), indent=2) + "\n", encoding="utf-8")
-    found.table.to_csv(folder / "specification.csv", index=False, lineterminator="\n")
+    found.table.to_csv(folder / _TABLE, index=False, lineterminator="\n")
+    checksums.write(folder, (SPECIFICATION, _TABLE))
 
 
 def read_specification(folder: Path) -> Specification:
     """The specification in a folder.
 
     Raises:
-        ResultsError: it is not there, or is damaged.
+        ResultsError: it is not there, or is not as it was written.
     """
+    again = f"remove {folder} and repeat the command of the verdict"
+    missing = [name for name in (SPECIFICATION, _TABLE, CHECKSUMS) if not (folder / name).is_file()]
+    if missing:
+        raise ResultsError(f"{folder} is incomplete: {', '.join(missing)} is missing; {again}")
+    checksums.check(folder, (SPECIFICATION, _TABLE), again)
     path = folder / SPECIFICATION
     try:
         return Specification.of(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, LookupError, TypeError) as error:
-        raise ResultsError(f"{path}: what stands there does not fit together ({error}); remove {folder}") from None
+        raise ResultsError(f"{path}: what stands there does not fit together ({error}); {again}") from None
 
 
-def read(folder: Path) -> VerdictFolder:
+def is_verdict(path: Path) -> bool:
+    """Whether a folder is one of a verdict, finished or not."""
+    try:
+        return (path / ASKED).is_file()
+    except OSError:
+        return False
+
+
+def read(path: str | Path) -> VerdictFolder:
     """The verdict in a folder.
 
     Raises:
         ResultsError: it is not whole, or is damaged.
     """
+    folder = Path(path)
     for name in (ASKED, LEARNING, LIMITS, NEEDED):
         if not (folder / name).exists():
             raise ResultsError(f"{folder} is no finished verdict: {name} is missing; the command that began it goes on")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import hwsim
 from hwsim import cli
-from hwsim.errors import ConfigError, OutputError
+from hwsim.errors import ConfigError, OutputError, ResultsError
 from hwsim.experiments import verdict as experiments
 from hwsim.experiments.verdict import Size, carry_out, plan
 from hwsim.reports import html, verdict
@@ -82,6 +87,86 @@ def test_it_goes_on_where_it_stopped_and_gives_the_same_bytes(
         made(folder)
     for name in ("limits/values.csv", "specification/specification.json", "beside/summary.json"):
         assert (folder / name).read_bytes() == (tiny.path / name).read_bytes()
+
+
+STOPPABLE = """
+import sys, time
+from hwsim import cli
+from hwsim.experiments import verdict
+from test_verdict import TINY
+
+def searching(*_, **__):
+    print("begun", flush=True)
+    time.sleep(100)
+
+verdict.SIZES["small"], verdict.specification = TINY, searching
+sys.argv = ["hwsim", "verdict", "rram_milo", "--out", sys.argv[1], "--quiet"]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_is_stopped_keeps_what_is_whole_and_says_so(
+    tiny: folders.VerdictFolder, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Stopped while thresholds are sought: exit code and message are those of other commands that can go on."""
+    folder = tmp_path / "tiny"
+    shutil.copytree(tiny.path, folder)
+    for part in ("specification", "beside"):
+        shutil.rmtree(folder / part)
+    words = [sys.executable, "-c", STOPPABLE, str(folder)]
+    process = subprocess.Popen(
+        words, cwd=Path(__file__).parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    said = f"stopped; whole parts are kept in {folder}; run the same command again to go on"
+    assert " ".join(err.split()) == said
+    assert {path.name for path in folder.iterdir()} == {"verdict.yaml", "learning", "limits"}
+
+
+def test_its_folder_is_read_and_reported_again(
+    tiny: folders.VerdictFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = hwsim.read(tiny.path)
+    assert isinstance(found, hwsim.VerdictFolder)
+    assert repr(found) == f"<VerdictFolder {tiny.path}: a tiny verdict on rram_milo>"
+    page = tiny.path / "verdict.html"
+    monkeypatch.setattr("sys.argv", ["hwsim", "report", str(tiny.path)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    assert page.read_text(encoding="utf-8") == html.of_verdict(tiny)
+    page.unlink()
+    monkeypatch.setattr("sys.argv", ["hwsim", "report", str(tiny.path), "--to-accuracy", "90%"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert "several kinds of" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match=r"a folder of results: `hwsim report"):
+        hwsim.load(str(tiny.path))
+
+
+def test_thresholds_that_were_changed_by_hand_are_refused(tiny: folders.VerdictFolder, tmp_path: Path) -> None:
+    folder = tmp_path / "tiny"
+    shutil.copytree(tiny.path, folder)
+    path = folder / "specification" / "specification.json"
+    path.write_text(path.read_text().replace('"allowed": 0.02', '"allowed": 0.03'))
+    with pytest.raises(ResultsError, match=r"not as it was written .*repeat the command of the verdict"):
+        hwsim.read(folder)
+    (folder / "specification" / "SHA256SUMS").unlink()
+    with pytest.raises(ResultsError, match="SHA256SUMS is missing"):
+        hwsim.read(folder)
+
+
+def test_python_gives_the_same_verdict(tiny: folders.VerdictFolder) -> None:
+    """One that is finished is read; its page is written."""
+    found = hwsim.verdict("rram_milo", size=TINY, out=tiny.path)
+    page = tiny.path / "verdict.html"
+    assert page.read_text(encoding="utf-8") == html.of_verdict(found)
+    page.unlink()
 
 
 def test_a_folder_of_another_device_is_refused(tiny: folders.VerdictFolder) -> None:
