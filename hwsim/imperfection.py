@@ -32,6 +32,7 @@ class Imperfection(NamedTuple):
         means: what both are, in words.
         side_by_side: whether the unit takes one number for each chip, so that chips which differ in it can be
             simulated together.
+        whole: whether `off` and `doubled` take and give the model that the option is in, rather than its value.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Imperfection(NamedTuple):
     doubled: Callable[[Any], Any]
     means: str
     side_by_side: bool = False
+    whole: bool = False
 
 
 class Found(NamedTuple):
@@ -85,28 +87,28 @@ def found(machine: BaseModel) -> Iterator[Found]:
     What such options name in `apart` does not stand side by side.
     """
     apart = getattr(machine, "apart", frozenset[str]())
-    for place, names, declared, value in _declared(machine, (), ()):
+    for key, place, names, declared, value in _declared(machine, (), ()):
         off, doubled = declared.off(value), declared.doubled(value)
         absent = off == value
         name = " of ".join([declared.name, *names[-1:]])
         yield Found(
-            ".".join(place),
+            ".".join(key),
             name,
             declared.means,
             value,
             None if absent else changed(machine, place, off),
             None if absent or doubled is None or doubled == value else changed(machine, place, doubled),
-            declared.side_by_side and ".".join(place) not in apart,
+            declared.side_by_side and ".".join(key) not in apart,
         )
 
 
 def _declared(
     model: BaseModel, place: tuple[str, ...], names: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], tuple[str, ...], Imperfection, Any]]:
-    """The declarations in a model: their places, the names of the parts around them, and the present values."""
+) -> Iterator[tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], Imperfection, Any]]:
+    """The declarations in a model: their keys, what they change, the names of the parts around them, its values now."""
     whole = getattr(type(model), "imperfection", None)
     if whole is not None:
-        yield place, names, whole, model
+        yield place, place, names, whole, model
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)
         if value is None:
@@ -114,7 +116,10 @@ def _declared(
         declared = next((each for each in field.metadata if isinstance(each, Imperfection)), None)
         if declared is not None:
             named = declared._replace(name=declared.name or name.replace("_", " "))
-            yield (*place, name), names, named, value
+            if named.whole:
+                yield (*place, name), place, names, named, model
+            else:
+                yield (*place, name), (*place, name), names, named, value
         elif isinstance(value, BaseModel):
             part = next((each.name for each in field.metadata if isinstance(each, Part)), None)
             yield from _declared(value, (*place, name), names if part is None else (*names, part))

@@ -30,7 +30,7 @@ from hwsim.experiments.rehearsal import rehearse
 from hwsim.experiments.system import System
 from hwsim.imperfection import Found
 from hwsim.learning import Rule
-from hwsim.machine import Machine
+from hwsim.machine import Machine, Matrix
 from hwsim.results.limits import CHANGES, COSINE, LOSS, Limits, Measured, Method, limit
 from hwsim.tasks import Dataset
 
@@ -48,6 +48,8 @@ _SIDE_BY_SIDE = 96
 
 Progress = Callable[[int, int], None]
 ExactGradients = list[tuple[Episode, Gradient]]
+Changes = dict[str, np.ndarray]
+"""What a training has changed each matrix by, `(chips, rows, columns)`."""
 
 
 class Variant(NamedTuple):
@@ -299,6 +301,46 @@ class Lineup(System):
         accuracy = None if score.accuracy is None else np.where(diverged, np.nan, score.accuracy)
         return score._replace(loss=np.where(diverged, np.nan, score.loss), accuracy=accuracy)
 
+    def exact_changes(self, training: Training) -> Changes:
+        """What the same training changes each matrix by on an ideal machine, where pulses are as large as asked for."""
+        ideal = machines.MACHINES["ideal"].Options(kind="ideal", name="ideal")
+        update = type(training.update)(name="in_situ")
+        exact = training.model_copy(update={"update": update})
+        options = self.options.model_copy(update={"machine": ideal})
+        alone = self.experiment.model_copy(update={"chips": 1, "training": exact})
+        return Lineup(alone, self.name, options, self.dataset, [ideal])._changes(exact, {})
+
+    def changed(self, training: Training, exact: Changes, holds: Any) -> np.ndarray:
+        """The cosine of what pulses change with the exact change, for each chip; NaN if nothing changes.
+
+        A change is that of the weights that devices remember: the error of what was written last is not in it, since
+        the next pulse draws it anew; what it does to errors and signals is.
+        """
+        found = self._changes(training, holds)
+        mine = np.concatenate([found[name].reshape(len(found[name]), -1) for name in exact], axis=1)
+        other = np.concatenate([change.reshape(1, -1) for change in exact.values()], axis=1)
+        lengths = np.linalg.norm(mine, axis=1) * np.linalg.norm(other)
+        return np.asarray(np.where(lengths > 0, (mine * other).sum(1), np.nan) / np.where(lengths > 0, lengths, 1))
+
+    def _changes(self, training: Training, holds: Any) -> Changes:
+        """What a training changes each matrix by."""
+        scheme = self.experiment.scheme(self.options)
+        assert scheme is not None
+        self._adopt(self._built(self.chips, holds, learns=True, scheme=scheme))
+        before = self._remembered()
+        self._train(training, scheme, lambda what, done, total: None)
+        after = self._remembered()
+        self.machine.release()
+        return {name: after[name] - before[name] for name in before}
+
+    def _remembered(self) -> Changes:
+        """The weights of each matrix, by what remembers them."""
+        arrays = self.machine.devices.arrays if self.machine.devices else None
+        if arrays is not None:
+            return {name: devices.remembered for name, devices in arrays.items()}
+        matrices = (each for each in self.network.trainables if isinstance(each.holder, Matrix))
+        return {each.name: each.master.value.astype(float).reshape(1, *each.shape) for each in matrices}
+
     # ---- what differs from a system that runs alone ----------------------------------------------------------
 
     def _stage(self, chips: int, strict: bool) -> Machine:
@@ -319,8 +361,8 @@ class Lineup(System):
             super()._report(rule, in_between=True)
 
     def _test(self, updates: int, epoch: int, train_loss: np.ndarray | None) -> None:
-        """Test at the end alone."""
-        if updates:
+        """Test at the end alone, if at all."""
+        if updates and self.experiment.test:
             super()._test(updates, epoch, train_loss)
 
     def _note_divergence(self, updates: int, chips: list[int] | None = None) -> None:

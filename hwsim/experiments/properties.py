@@ -233,15 +233,29 @@ def pulses(machine: Any) -> list[Property]:
 
     of_step = "in per cent of a step"
     found = [
-        of("asymmetry of pulses", f"by so much pulses down are smaller than pulses up, {of_step}", ("up_down",),
-           _ASYMMETRIES),
-        of("spread of asymmetry", f"σ over devices, {of_step}", ("up_down_spread",), _SPREADS),
         of("spread of steps", f"σ over devices, {of_step}", ("step_spread",), _SPREADS),
         of("spread of bounds", "σ over devices, in per cent of each bound", ("low_spread", "high_spread"), _SPREADS),
         of("noise of pulses", f"σ from one pulse to the next, {of_step}", ("noise",), _NOISES),
         of("noise of what is written", f"σ of each write, {of_step}", ("write_noise",), geometric(1e-2, 1e4, 127)),
     ]  # fmt: skip
+    if not law.one_way:
+        found.insert(0, of("spread of asymmetry", f"σ over devices, {of_step}", ("up_down_spread",), _SPREADS))
+    if law.two_sided:
+        found.insert(0, _asymmetry(machine))
     return [*found, _pulse_states(machine)]
+
+
+def _asymmetry(machine: Any) -> Property:
+    """By how much pulses up and down differ where weights are 0; the larger ones stay the larger ones."""
+    law = machine.device.update
+    now, sign = abs(law.asymmetry), -1.0 if law.asymmetry < 0 else 1.0
+
+    def at(value: float) -> Any:
+        return changed(machine, ("device", "update"), law.with_asymmetry(sign * value))
+
+    means = "by so much pulses one way are smaller than the other way at x = 0, in per cent of the larger ones"
+    sought = Sought("asymmetry of pulses", "device.update.up_down", means, "%", now, 0.0, _ASYMMETRIES)
+    return Property(sought, at, trains=True)
 
 
 def _scaled(number: float, value: float, now: float) -> float:

@@ -26,6 +26,7 @@ from hwsim.experiments.limits import (
     SEEDS,
     TESTED,
     UPDATES,
+    Changes,
     ExactGradients,
     Lineup,
     Progress,
@@ -61,7 +62,8 @@ def specification(
 
     Args:
         experiment: a YAML file, a mapping with the same keys, or what was loaded from either.
-        measure: what is lost: the cosine of the gradient with the exact one, or the accuracy after a training.
+        measure: what is lost: the cosine of the gradient with the exact one; the cosine of the `change` that pulses
+            make in place with the exact change by the same updates; or the accuracy after a training.
         allowed: a value passes if less than this is lost, as a number: 0.02 of a cosine, or 2 points of accuracy.
         age: at which drift is asked about, in seconds.
         seeds, chips, updates, data: as for `hwsim.limits`.
@@ -76,8 +78,9 @@ def specification(
     _check(asked, measure, allowed, seeds, chips, updates)
     short = shortened(asked, max(CHIPS, asked.chips) if chips is None else chips, updates)
     every, untried = properties(short.machine, age)
-    shown = [each for each in every if of(each) and _shows(each, measure)]
-    untried += [(each.sought.name, _why_untried(each)) for each in every if of(each) and not _shows(each, measure)]
+    wanted, hidden = [each for each in every if of(each)], _why_untried(short, measure)
+    shown = [each for each in wanted if hidden(each) is None]
+    untried += [(each.sought.name, why) for each in wanted if (why := hidden(each)) is not None]
     how = method(short, seeds)
     if measure == "cosine":
         how = how._replace(updates=None, batch=None, tested=None)
@@ -109,8 +112,13 @@ def _check(asked: Experiment, measure: Measured, allowed: float, seeds: int, chi
         raise ConfigError(f"allowed ({allowed:g}): what may be lost is above 0 and below 1, such as 0.02")
     if getattr(asked.machine, "device", None) is None:
         raise ConfigError(f"{asked.name}: {asked.machine.name} has no devices, so there is nothing to specify")
-    if measure not in ("cosine", "accuracy"):
-        raise ConfigError(f"measure ({measure!r}): must be 'cosine' or 'accuracy'")
+    if measure not in ("cosine", "change", "accuracy"):
+        raise ConfigError(f"measure ({measure!r}): must be 'cosine', 'change' or 'accuracy'")
+    if measure == "change" and (asked.training is None or asked.training.update.name != "in_situ"):
+        raise ConfigError(
+            f"{asked.name}: pulses change no weights in place here; give `training.update: {{name: in_situ}}`, as the "
+            "experiment in_place does, or measure by the cosine"
+        )
     if measure == "accuracy":
         if asked.training is None:
             raise ConfigError(f"{asked.name}: no training, so there is no accuracy; give one, or measure by the cosine")
@@ -120,14 +128,20 @@ def _check(asked: Experiment, measure: Measured, allowed: float, seeds: int, chi
             )
 
 
-def _shows(each: Property, measure: Measured) -> bool:
-    return each.after is None if measure == "accuracy" else not each.trains
+def _why_untried(short: Experiment, measure: Measured) -> Callable[[Property], str | None]:
+    """Says of a property why it does not show in a measure; None where it does."""
+    ((_, options),) = short.systems().items()
+    scheme = short.scheme(options)
+    pulsed = measure != "cosine" and scheme is not None and scheme.pulses
 
+    def why(each: Property) -> str | None:
+        if each.trains and not pulsed:
+            return "it shows only while devices are pulsed in place: measure by the change"
+        if each.after is not None and measure != "cosine":
+            return "it shows only at an age, where gradients are measured: measure by the cosine"
+        return None
 
-def _why_untried(each: Property) -> str:
-    if each.trains:
-        return "it shows only while devices are pulsed: measure by accuracy"
-    return "it shows only at an age, where gradients are measured: measure by the cosine"
+    return why
 
 
 def _rounds(each: Property) -> int:
@@ -235,8 +249,14 @@ class _Bench:
         self._short, self._measure = short, measure
         self._dataset = whole._replace(test=whole.test.select(slice(0, TESTED)))
         ((self._name, self._options),) = short.systems().items()
+        if measure == "change":
+            self._short = short = short.model_copy(update={"test": False})
         self._holds = rehearse(short, self._name, self._options, *self._dataset)
         self._exact: ExactGradients = []
+        self._changes: Changes = {}
+        if measure == "change":
+            assert short.training is not None
+            self._changes = self._lineup([short.machine], None, False).exact_changes(short.training)
         if measure == "cosine":
             self._exact = self._lineup([short.machine], None, False).exact_gradients()
         self._most = most_side_by_side(short)
@@ -272,6 +292,9 @@ class _Bench:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             if self._measure == "cosine":
                 values = lineup.cosines(self._exact, self._holds, lambda done: None)
+            elif self._measure == "change":
+                assert self._short.training is not None
+                values = lineup.changed(self._short.training, self._changes, self._holds)
             else:
                 assert self._short.training is not None
                 score = lineup.trained(self._short.training, self._holds, lambda done: None)

@@ -46,10 +46,10 @@ class Size(NamedTuple):
         rules: forward rules beside the first one.
         chips, seeds: of the trainings.
         beside: chips of each shipped device that is trained beside it; 0 for none.
-        pulsed: the same, of devices that are trained in place.
-        in_place: other values of some keys of the experiment of these.
-        most: trainings of single chips with devices, at most; None without a limit.
+        in_place: other values of some keys of the experiment of devices that are trained by pulses.
+        most: trainings of a substrate, with all its chips side by side, at most; None without a limit.
         gradient_chips, gradient_seeds: that limits and thresholds are measured on.
+        changes: updates by pulses whose change is compared with the exact one.
         updates: of the trainings that limits, and thresholds by accuracy, are measured after; None for gradients alone.
     """
 
@@ -60,12 +60,12 @@ class Size(NamedTuple):
     rules: tuple[str, ...] = ()
     chips: int = 4
     seeds: int = 1
-    beside: int = 1
-    pulsed: int = 4
+    beside: int = 4
     in_place: tuple[str, ...] = ()
     most: int | None = 20
     gradient_chips: int = 2
     gradient_seeds: int = 5
+    changes: int = 32
     updates: int | None = None
 
 
@@ -79,10 +79,10 @@ SIZES = {
         chips=2,
         seeds=5,
         beside=2,
-        pulsed=2,
         most=None,
         gradient_chips=4,
         gradient_seeds=6,
+        changes=240,
         updates=120,
     ),
 }
@@ -113,10 +113,9 @@ class Plan(NamedTuple):
 
     @property
     def trainings(self) -> int:
-        """Trainings of single chips with devices in them: by the rules, in the loop, and of other devices."""
-        size = self.size
-        own = size.chips * size.seeds * (2 + len(size.rules)) * max(1, len(size.tasks))
-        return own + size.seeds * size.beside * (1 + len(self.others) if self.others else 0)
+        """Trainings of a substrate: by the rules, in the loop, and of other devices. Each has chips side by side."""
+        beside = self.size.seeds * (1 + len(self.others)) if self.others else 0
+        return _own(self.size) + beside
 
     @property
     def outline(self) -> str:
@@ -126,7 +125,8 @@ class Plan(NamedTuple):
         return (
             f"{self.sheet.name}, {size.name}: {_many(max(1, len(size.tasks)), 'task')}, "
             f"{_many(1 + len(size.rules), 'forward rule')}, {_many(size.seeds, 'seed')} of "
-            f"{_many(size.chips, 'chip')}{beside}; {_many(self.trainings, 'training')} of a chip with devices; limits "
+            f"{_many(size.chips, 'chip')}{beside}; {_many(self.trainings, 'training')}, "
+            f"each with its chips side by side; limits "
             f"and thresholds on {_many(size.gradient_seeds, 'seed')} of {_many(size.gradient_chips, 'chip')}"
         )
 
@@ -145,6 +145,11 @@ class Plan(NamedTuple):
             "experiment": self.learning.resolved(),
             **({} if self.in_place is None else {"in_place": self.in_place.resolved()}),
         }
+
+
+def _own(size: Size) -> int:
+    """Trainings of the device itself: by each rule and in the loop, on each task and with each seed."""
+    return size.seeds * (2 + len(size.rules)) * max(1, len(size.tasks))
 
 
 def _many(count: int, noun: str) -> str:
@@ -174,7 +179,6 @@ def plan(device: str | Path, size: str | Size = "small", age: float = AGE, allow
     learning = learning.model_copy(update={"name": sheet.name, "called": FORWARD, "chips": of.chips})
     in_place = None
     if sheet.update is not None:
-        of = of._replace(beside=of.pulsed)
         in_place = settings.load_with_settings(
             "in_place", [f"machine.device={path.resolve()}", f"training.optimizer.rate={RATE}", *of.in_place]
         )
@@ -183,7 +187,7 @@ def plan(device: str | Path, size: str | Size = "small", age: float = AGE, allow
         shipped = []
     fitting = len(shipped)
     if of.most is not None and of.beside:
-        fitting = max(0, of.most - 2 * of.chips * of.seeds - of.beside) // of.beside
+        fitting = max(0, of.most - _own(of) - of.seeds) // of.seeds
     return Plan(sheet, of, learning, in_place, shipped[:fitting], shipped[fitting:], age, allowed)
 
 
@@ -299,17 +303,17 @@ def _limits(planned: Plan, gradients: Experiment, out: Path, write: WriteLimits,
 def _specifications(planned: Plan, gradients: Experiment, out: Path, by: _By) -> None:
     size = planned.size
 
-    def made(measure: Any, of: Callable[[Any], bool]) -> Callable[[Path], None]:
+    def made(measure: Any, experiment: Experiment, updates: int, pulsed: bool) -> Callable[[Path], None]:
         def write(folder: Path) -> None:
             found = specification(
-                gradients,
+                experiment,
                 measure=measure,
                 allowed=planned.allowed,
                 age=planned.age,
                 seeds=size.gradient_seeds,
                 chips=size.gradient_chips,
-                of=of,
-                updates=size.updates or UPDATES,
+                of=lambda each: each.trains == pulsed,
+                updates=updates,
                 data=by.data,
                 progress=lambda done, total: by.progress(f"thresholds, {measure}", "halving", done, total),
             )
@@ -317,9 +321,12 @@ def _specifications(planned: Plan, gradients: Experiment, out: Path, by: _By) ->
 
         return write
 
-    folders.once(out, folders.NEEDED, made("cosine", lambda each: True))
+    trained = size.updates or UPDATES
+    folders.once(out, folders.NEEDED, made("cosine", gradients, trained, pulsed=False))
+    if planned.in_place is not None:
+        folders.once(out, f"{folders.NEEDED}_change", made("change", planned.in_place, size.changes, pulsed=True))
     if size.updates is not None and gradients.training is not None:
-        folders.once(out, f"{folders.NEEDED}_accuracy", made("accuracy", lambda each: True))
+        folders.once(out, f"{folders.NEEDED}_accuracy", made("accuracy", gradients, trained, pulsed=False))
 
 
 def _learning(planned: Plan, out: Path, by: _By) -> None:

@@ -33,12 +33,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import exp
 from statistics import NormalDist
-from typing import Annotated, ClassVar, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
-from hwsim.imperfection import scaled
+from hwsim.imperfection import Imperfection, scaled
 from hwsim.operations.kernels import compiled, inlined
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -64,12 +64,33 @@ class Responses(NamedTuple):
     bend_down: np.ndarray
 
 
+_ASYMMETRY = Imperfection(
+    "asymmetry of pulses",
+    lambda law: law.with_asymmetry(0.0),
+    lambda law: law.with_asymmetry(max(min(2 * law.asymmetry, MOST_ASYMMETRIC), -MOST_ASYMMETRIC)),
+    "off: pulses up and down are as large as each other at x = 0; doubled: differ by twice as much",
+    side_by_side=True,
+    whole=True,
+)
+MOST_ASYMMETRIC = 0.99
+"""Of which doubling an asymmetry stops short."""
+
+
 class Law(BaseModel, extra="forbid"):
     """What all laws have."""
+
+    imperfection: ClassVar[Imperfection] = Imperfection(
+        "curvature of pulses",
+        lambda law: law.bent(0.0),
+        lambda law: law.bent(2.0),
+        "off: pulses are everywhere as large as at x = 0; doubled: differ from that by twice as much",
+        side_by_side=True,
+    )
 
     step: Annotated[float, Field(gt=0, allow_inf_nan=False, description="change of x by one pulse at x = 0")]
     up_down: Annotated[
         Number,
+        _ASYMMETRY,
         Field(gt=-1, lt=1, description="asymmetry: by so much, as a share of a step, down is smaller; negative: up is"),
     ] = 0.0
     low: Annotated[Number, Field(le=0, description="x at the least conductance")]
@@ -174,6 +195,46 @@ class Law(BaseModel, extra="forbid"):
         """f⁺(x) or f⁻(x), without noise; at least 0."""
         return np.asarray(changes(self.form, x, upward, *drawn, self.shape))
 
+    @property
+    def at_zero(self) -> tuple[float, float]:
+        """f⁺(0) and f⁻(0) of a device without spread."""
+        drawn, x = self.model_copy(update={"corrupt": 0.0}).draw(1, lambda _: np.zeros(1)), np.zeros(1)
+        return float(self.change(x, True, drawn)[0]), float(self.change(x, False, drawn)[0])
+
+    @property
+    def two_sided(self) -> bool:
+        """Whether pulses up and down may differ where weights are counted from: not at the symmetry point."""
+        up, down = self.at_zero
+        return self.reference == "zero" and not self.one_way and up * down > 0
+
+    @property
+    def asymmetry(self) -> float:
+        """By what share pulses down are smaller than up at x = 0; below 0, up than down; 0 unless `two_sided`."""
+        if not self.two_sided:
+            return 0.0
+        up, down = self.at_zero
+        return 1 - down / up if up >= down else up / down - 1
+
+    def with_asymmetry(self, asymmetry: float) -> Self:
+        """The same law with another asymmetry, by `up_down`; itself unless `two_sided`."""
+        if not self.two_sided or asymmetry == self.asymmetry:
+            return self
+        up, down = self.model_copy(update={"up_down": 0.0}).at_zero
+        ratio = (1 - asymmetry if asymmetry >= 0 else 1 / (1 + asymmetry)) * up / down
+        return self.model_copy(update={"up_down": 1 - ratio if ratio <= 1 else 1 / ratio - 1})
+
+    def bent(self, factor: float) -> Law:
+        """The law whose pulses differ by so many times as much from those at x = 0; itself if they do not.
+
+        Where weights are counted from the symmetry point, it has none any more if `factor` is 0; so they are counted
+        from x = 0, with pulses up and down as large as each other there. Pairs that pulses lead upward only stay.
+        """
+        return self
+
+    def _straight(self, factor: float) -> dict[str, Any]:
+        """What else is new without curvature."""
+        return {} if factor or self.reference == "zero" else {"reference": "zero", "up_down": 0.0}
+
     def symmetry(self, drawn: Responses) -> np.ndarray:
         """Where f⁺(x) = f⁻(x), found by halving the range of x; at a bound where there is no such x within."""
         low, high = drawn.low.copy(), drawn.high.copy()
@@ -209,6 +270,12 @@ class Linear(Law):
     bend_spread: Annotated[Amount, Field(description="σ of both over devices")] = 0.0
     form: ClassVar[int] = 0
 
+    def bent(self, factor: float) -> Linear:
+        if self.one_way:
+            return self
+        bends = {name: factor * getattr(self, name) for name in ("bend_up", "bend_down", "bend_spread")}
+        return self.model_copy(update={**bends, **self._straight(factor)})
+
     def bends(self, drawn: Responses, normal: Normal) -> tuple[np.ndarray, np.ndarray]:
         spread = self.bend_spread
         up, down = (
@@ -226,6 +293,14 @@ class SoftBounds(Law):
 
     law: Literal["soft_bounds"]
     form: ClassVar[int] = 0
+
+    def bent(self, factor: float) -> Law:
+        """Linear, so that pulses become smaller towards the bounds of the sheet, not towards those of each device."""
+        if self.one_way:
+            return self
+        shared = {name: getattr(self, name) for name in Law.model_fields}
+        linear = Linear(**{**shared, "law": "linear", "bend_up": 1.0, "bend_down": 1.0})
+        return linear.bent(factor)
 
     def bends(self, drawn: Responses, normal: Normal) -> tuple[np.ndarray, np.ndarray]:
         least = self.step  # no bound is nearer to 0 than a step, as seen from the slope
@@ -249,6 +324,19 @@ class Exponential(Law):
     noise_slope: Annotated[Amount, Field(description="`noise` is of so many times |x|, as well")] = 0.0
     form: ClassVar[int] = 1
 
+    def bent(self, factor: float) -> Exponential:
+        """1 - A exp(γ z) with γ so many times as large, and A such that pulses at x = 0 stay."""
+        if self.one_way:
+            return self
+        more = 1 - factor
+        numbers = {
+            "amplitude_up": self.amplitude_up * exp(more * self.rate_up * self.offset),
+            "amplitude_down": self.amplitude_down * exp(-more * self.rate_down * self.offset),
+            "rate_up": factor * self.rate_up,
+            "rate_down": factor * self.rate_down,
+        }
+        return self.model_copy(update={**numbers, **self._straight(factor)})
+
     @property
     def shape(self) -> np.ndarray:
         up, down = (self.amplitude_up, self.rate_up), (self.amplitude_down, self.rate_down)
@@ -267,6 +355,14 @@ class Power(Law):
     exponent_spread: Annotated[Amount, Field(description="σ of both over devices")] = 0.0
     form: ClassVar[int] = 2
 
+    def bent(self, factor: float) -> Law:
+        """Piecewise, with `_NODES` nodes, whose γ have no spread."""
+        if self.one_way or not (self.exponent_up or self.exponent_down):
+            return self
+        shared, share = {name: getattr(self, name) for name in Law.model_fields}, np.linspace(0, 1, _NODES)
+        up, down = (1 - share) ** self.exponent_up, share**self.exponent_down
+        return Piecewise(**{**shared, "law": "piecewise", "up": up.tolist(), "down": down.tolist()}).bent(factor)
+
     def bends(self, drawn: Responses, normal: Normal) -> tuple[np.ndarray, np.ndarray]:
         spread, devices = self.exponent_spread, drawn.up.size
         up, down = (
@@ -276,6 +372,7 @@ class Power(Law):
         return up, down
 
 
+_NODES = 129
 Table = Annotated[list[Amount], Field(min_length=2)]
 
 
@@ -286,6 +383,16 @@ class Piecewise(Law):
     up: Annotated[Table, Field(description="p⁺ from `low` to `high`, at least 0")]
     down: Annotated[Table, Field(description="p⁻ from `low` to `high`, at least 0")]
     form: ClassVar[int] = 3
+
+    def bent(self, factor: float) -> Piecewise:
+        if self.one_way:
+            return self
+        centre, tables = -self.low / (self.high - self.low), {}
+        for name in ("up", "down"):
+            nodes = np.array(getattr(self, name))
+            middle = np.interp(centre, np.linspace(0, 1, nodes.size), nodes)
+            tables[name] = np.maximum(middle + factor * (nodes - middle), 0).tolist()
+        return self.model_copy(update={**tables, **self._straight(factor)})
 
     @property
     def shape(self) -> np.ndarray:

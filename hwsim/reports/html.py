@@ -269,10 +269,15 @@ def limits_sections(found: LimitsFolder) -> list[PageSection]:
         PageSection(
             "limits",
             "What limits the machine",
-            tables=[Sheet(limits.table(found.limits), note=" ".join(limits.sentences(found.limits)))],
+            tables=[Sheet(limits.table(found.limits), note=_flowing(limits.sentences(found.limits)))],
             drawings=[_adopted(FIGURE.removesuffix(".svg"), found.figure, found.path / FIGURE)],
         )
     ]
+
+
+def _flowing(sentences: Sequence[str]) -> str:
+    """Sentences, some of which are lines of a list on a terminal, one after another."""
+    return " ".join(each.removeprefix("- ") for each in sentences)
 
 
 def study_sections(study: StudyFolder, taken: Sequence[Table] | None = None) -> list[PageSection]:

@@ -116,7 +116,7 @@ def _of_study(question: str, rows: pd.DataFrame) -> Answer:
     own, digital = score[FORWARD], score[DIGITAL]
     found = paired_difference(digital, own)
     reasons = [
-        f"{opening(name)}: {np.nanmean(values):.1%}, {_points(paired_difference(values, digital))} to {DIGITAL}."
+        f"{_called(name)}: {np.nanmean(values):.1%}, {_points(paired_difference(values, digital))} to {DIGITAL}."
         for name, values in score.items()
         if name != DIGITAL
     ]
@@ -127,6 +127,11 @@ def _of_study(question: str, rows: pd.DataFrame) -> Answer:
     text, tone = answers.verdict(loss, NEAR, FAR, words)
     apart = answers.beyond(loss, 100, " points", "below", "above")
     return Answer(question, f"{text}: it reaches {np.nanmean(own):.1%}, {apart} {DIGITAL}.", tone, reasons)
+
+
+def _called(name: str) -> str:
+    """A system at the beginning of a sentence; rules are called as in files."""
+    return opening(name) if name in (FORWARD, LOOP) else f"Rule {name}"
 
 
 def _points(found: Any) -> str:
@@ -174,7 +179,12 @@ def _better_first(found: list[Specification]) -> Answer:
     question = "What should become better first?"
     wrong = [each for result in found for each in result.ranked if each.good_enough is False]
     open_ = [each for result in found for each in result.ranked if each.good_enough is None]
-    reasons = [line for result in found for line in specification.findings(result)]
+    reasons = []
+    for result in found:
+        lines = specification.known(result)
+        by = f"By the {specification.SAID[result.measure]}, with less than {specification.allowed(result)} lost: "
+        reasons += [f"{by}{line[0].lower()}{line[1:]}" for line in lines] if len(found) > 1 else lines
+    reasons += specification.untried(found)
     if wrong:
         return Answer(question, f"{opening(specification.said(wrong[0]))}.", "bad", reasons)
     if open_:

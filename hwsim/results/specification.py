@@ -11,7 +11,7 @@ import pandas as pd
 from hwsim.results.limits import Method
 from hwsim.results.paired import PairedDifference, student
 
-Measured = Literal["cosine", "accuracy"]
+Measured = Literal["cosine", "change", "accuracy"]
 State = Literal["found", "none fails", "all fail", "open"]
 
 
@@ -94,6 +94,12 @@ class Threshold(NamedTuple):
         value, low, high = np.exp(found) if self.sought.logarithmic else np.array(found)
         if self.sought.whole:
             value, low, high = np.ceil(value - _FUZZ), np.floor(low + _FUZZ), np.ceil(high - _FUZZ)
+        return float(value), float(low), float(high)
+
+    @property
+    def within(self) -> tuple[float, float, float]:
+        """The threshold and its interval, as far as it lies within what was tried: beyond, nothing is known."""
+        value, low, high = np.clip(self.needed, min(self.sought.tried), max(self.sought.tried))
         return float(value), float(low), float(high)
 
     @property

@@ -138,9 +138,8 @@ def read(path: str | Path) -> VerdictFolder:
     for name in (ASKED, LEARNING, LIMITS, NEEDED):
         if not (folder / name).exists():
             raise ResultsError(f"{folder} is no finished verdict: {name} is missing; the command that began it goes on")
-    specifications = [
-        read_specification(path) for name in (NEEDED, f"{NEEDED}_accuracy") if (path := folder / name).is_dir()
-    ]
+    names = NEEDED, f"{NEEDED}_change", f"{NEEDED}_accuracy"
+    specifications = [read_specification(path) for name in names if (path := folder / name).is_dir()]
     beside = folder / BESIDE
     return VerdictFolder(
         folder,

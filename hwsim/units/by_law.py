@@ -54,6 +54,12 @@ class DevicesByLaw(Devices):
 
             self.responses.append(self._draw(chip, law, normal))
 
+    @property
+    def remembered(self) -> np.ndarray:
+        """The weights by x, without the noise of what was written, `(chips, rows, columns)`."""
+        x = self.state if self.side else self.state[:, 0] - self.state[:, 1]
+        return x * (self.mapping.per_x * self.mapping.scale)
+
     def _draw(self, chip: int, law: Law, normal: Normal) -> Responses:
         """What the devices of a chip answer, and what else each of them has."""
         return law.draw(self.state[0].size, normal, self.mapping.reach)

@@ -97,6 +97,11 @@ class Devices:
         """Devices on one chip."""
         return int(self.conductance[0].size)
 
+    @property
+    def remembered(self) -> np.ndarray:
+        """The weights that pulses go on from, `(chips, rows, columns)`; here those that are read."""
+        return self.weights.astype(float)
+
     def wait(self, seconds: float, draws: Sequence[np.random.Generator]) -> None:
         """Let the devices drift for a while after the last write of each, until `unwait`.
 

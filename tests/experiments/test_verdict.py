@@ -30,7 +30,9 @@ TINY = Size(
         "training.test_every=4",
     ),
     chips=2,
-    most=7,
+    beside=1,
+    most=5,
+    changes=3,
     gradient_chips=1,
     gradient_seeds=2,
 )
@@ -60,12 +62,14 @@ def test_a_page_has_the_answers_the_limits_the_thresholds_and_other_devices(tiny
     assert page == html.of_verdict(folders.read(tiny.path))
 
 
-def test_a_verdict_trains_no_more_chips_than_it_says() -> None:
-    """Two systems of two chips, this device alone, and two others: 7."""
+def test_a_verdict_trains_no_more_than_it_says() -> None:
+    """By the forward rule and in the loop, this device beside others, and two others: 5 with chips side by side."""
     planned = plan("rram_milo", TINY)
-    assert planned.trainings == 2 * 2 + 1 + len(planned.others) == 7
-    for device in ("rram_milo", "pcm_gst_90nm"):
-        assert plan(device).trainings <= 20
+    assert planned.trainings == 2 + 1 + len(planned.others) == 5
+    for device in ("rram_milo", "pcm_gst_90nm", "reram_es"):
+        planned = plan(device)
+        assert planned.trainings <= 20
+        assert not planned.left_out
 
 
 def test_it_goes_on_where_it_stopped_and_gives_the_same_bytes(
@@ -191,22 +195,28 @@ def test_what_is_no_device_or_size_is_refused(tmp_path: Path) -> None:
         plan(other)
 
 
-PULSED = TINY._replace(in_place=("training.epochs=null", "training.steps=4"), pulsed=2, most=8)
+PULSED = TINY._replace(in_place=("training.epochs=null", "training.steps=4"), beside=2, most=4)
 
 
 def test_devices_with_a_law_of_pulses_are_trained_in_place_beside_idealized_ones(tmp_path: Path) -> None:
-    """Two systems of two chips that are programmed, and in place two chips of this device and two idealized ones."""
+    """Two systems that are programmed, and in place this device and idealized ones."""
     planned = plan("reram_sb", PULSED)
     assert planned.others == ["idealized"]
-    assert planned.trainings == 8
+    assert planned.trainings == 4
     assert planned.in_place is not None
     assert planned.in_place.training is not None
     assert planned.in_place.training.update.name == "in_situ"
-    assert plan("reram_sb").trainings <= 20
     found = carry_out(planned, tmp_path / "sb", write_limits=limits_report.write)
     (answer,) = (each for each in verdict.said(found) if each.question == "Can it be trained in place, by pulses?")
     assert "idealized devices, which reach" in answer.text
-    assert "trained in place by pulses" in html.of_verdict(found)
+    cosine, change = found.specifications
+    assert (cosine.measure, change.measure) == ("cosine", "change")
+    assert {"asymmetry of pulses", "noise of pulses", "states by pulses"} <= {
+        each.sought.name for each in change.thresholds
+    }
+    page = html.of_verdict(found)
+    assert "trained in place by pulses" in page
+    assert "by the cosine of the change by pulses" in page
     assert plan("idealized").others[0] != "idealized"
 
 

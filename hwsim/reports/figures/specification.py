@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from math import isfinite
 
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from hwsim.reports.figures.canvas import INK, PALETTE, Decades, Drawing, canvas, drawing
+from hwsim.reports.figures.canvas import INK, PALETTE, Drawing, canvas, drawing
 from hwsim.results.specification import Specification, Threshold
 
 _ROW, _REST = 26, 70
@@ -28,7 +28,7 @@ def specification(result: Specification) -> Drawing | None:
                 axes.plot([low, high], [row, row], color=colour, linewidth=1.6)
             axes.plot([middle], [row], "o" if each.good_enough else "D", color=colour, markersize=6)
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(Decades())
+        axes.xaxis.set_major_locator(LogLocator(numticks=5))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} ×"))
         axes.set_yticks(range(len(found)), [each.sought.name for each in found])
@@ -46,7 +46,7 @@ def specification(result: Specification) -> Drawing | None:
 
 def _factors(each: Threshold) -> tuple[float, float, float]:
     """The factor, between the ends of its interval."""
-    now, (value, low, high) = each.sought.now, each.needed
+    now, (value, low, high) = each.sought.now, each.within
     factors = [now / end if each.sought.whole else end / now for end in (low, value, high) if end > 0]
     if len(factors) < 3:
         return float("nan"), each.factor, float("nan")
