@@ -282,6 +282,24 @@ def test_an_estimate_of_sparse_matrices_is_what_a_run_charges(learner, on):
     assert {"sparse read", "sparse outer"} <= kinds
 
 
+@pytest.mark.parametrize("array", ["own", "shared"])
+def test_an_estimate_of_an_analog_inverse_solver_is_what_a_run_charges(array):
+    data = composed(
+        {
+            "name": "solved",
+            "task": {"name": "random", "steps": 9, "width": 2, "outputs": 3, "train": 4, "test": 3},
+            "network": {"layers": [{"cell": {"name": "leaky_tanh", "units": 5, "leak": 0.1}}]},
+            "learning": {"name": "fpe", "inverse": "analog"},
+            "machine": {"like": "solving_crossbar", "parts": {"solver": {"array": array}}},
+            "training": {"optimizer": {"name": "sgd", "rate": 0.01}, "batch": 3, "steps": 2},
+            "gradient_check": {"sequences": 2},
+        }
+    )
+    (found,), (real,) = estimate(data).costs, experiments.run(data).costs
+    assert_same(real, found)
+    assert "solve in a loop" in {record.kind for trace in found.machine.journal.traces for record in trace}
+
+
 @pytest.mark.parametrize("on", ["digital_45nm", "pcm_crossbar"])
 @pytest.mark.parametrize("clip", [0.5, {"value": 0.1}, {"norm": 0.5, "value": 0.1}], ids=str)
 @pytest.mark.parametrize(

@@ -79,6 +79,7 @@ def state(made: Network) -> dict[str, Any]:
     [
         *cases(["lru stack", "tanh stack", "gru"], MACHINES),
         *spiking_cases(["ideal", "pcm_crossbar", "spiking_crossbar"]),
+        ({"name": "fpe", "inverse": "analog"}, "tanh stack", "solving_crossbar"),
         *(
             (learner, *elsewhere)
             for learner in RULES

@@ -37,6 +37,8 @@ CONTINUOUS = [
     if fits(learner, "continuous", on)
 ]
 
+SOLVED = [({"name": "fpe", "inverse": "analog"}, "tanh", "solving_crossbar")]
+
 
 def run(network, learner, on):
     """The gradient of an undisturbed run, and a snapshot at the end of every step."""
@@ -58,7 +60,7 @@ NETWORKS_TOGETHER = [["lru stack"], ["tanh", "sparse", "undone"], list(SPIKING),
 def test_a_run_goes_on_from_what_the_ledger_lists_in_another_process(networks, tmp_path):
     asked, expected = [], []
     spiking = spiking_cases(["ideal", "digital_45nm_fp16", "spiking_crossbar"])
-    for learner, network, on in [*cases(["lru stack", "tanh"], MACHINES), *spiking, *CONTINUOUS]:
+    for learner, network, on in [*cases(["lru stack", "tanh"], MACHINES), *spiking, *CONTINUOUS, *SOLVED]:
         if network not in networks:
             continue
         found, snapshots, _ = run(network, learner, on)

@@ -420,6 +420,7 @@ FORWARD = [
 FORWARD += [
     (learner, "continuous", on) for learner in ("fpe", "fpe_lagged") for on in ("ideal", "integrating_crossbar")
 ]
+FORWARD += [({"name": "fpe", "inverse": "analog"}, "tanh", "solving_crossbar")]
 
 
 @pytest.mark.parametrize(("learner", "network", "on"), FORWARD)

@@ -10,6 +10,7 @@ from conftest import built, close, gradient, gradient_of, random_episode, rule
 from scipy import stats
 from scipy.integrate import solve_ivp
 
+import hwsim
 from hwsim.accounts.energy import Tariff
 from hwsim.errors import CapabilityError, UnstableLoopError
 from hwsim.operations.feedback import solve_in_loop
@@ -356,12 +357,34 @@ def test_late_solutions_are_counted() -> None:
         assert late == share * solutions
 
 
-def test_strict_machines_and_captured_steps_find_the_same() -> None:
+def test_strict_machines_find_the_same() -> None:
+    """With noise of all kinds."""
     episode = random_episode(steps=9)
-    machine = {**on("solving_crossbar"), "device": "pcm_gst_90nm"}
-    plain, strict = (gradient(SLOW, ANALOG, episode, on=machine, strict=strict) for strict in (False, True))
+    plain, strict = (gradient(SLOW, ANALOG, episode, on="solving_crossbar", strict=strict) for strict in (False, True))
     for name, value in plain.items():
         assert value.tobytes() == strict[name].tobytes()
+
+
+def test_pulses_in_place_reach_a_shared_solver_and_no_copy() -> None:
+    for array in ("shared", "own"):
+        data = {
+            "name": "pulses",
+            "task": {"name": "random", "steps": 6, "width": 2, "outputs": 3, "train": 4, "test": 2},
+            "network": SLOW,
+            "learning": ANALOG,
+            "machine": {"like": "solving_crossbar", "parts": {"solver": {"array": array}}},
+            "training": {
+                "optimizer": {"name": "sgd", "rate": 0.1},
+                "batch": 2,
+                "steps": 2,
+                "update": {"name": "mixed_precision"},
+            },
+        }
+        if array == "own":
+            with pytest.raises(CapabilityError, match=r"do not reach its copy; take parts\.solver\.array: shared"):
+                hwsim.run(data)
+        else:
+            assert hwsim.run(data).summary.systems["substrate"].signal_health.late_rate == 0
 
 
 # ---- what is refused -------------------------------------------------------------------------------------------------
