@@ -9,6 +9,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import BaseModel, Field, model_validator
 
 from hwsim.accounts.memory import LEARNING, STATE
+from hwsim.cells.cell import LOOP
 from hwsim.learning.diagnostics import Diagnostic, Look
 from hwsim.learning.horizon import Horizon, Precision
 from hwsim.learning.rule import Rule
@@ -36,6 +37,10 @@ class LagOptions(BaseModel, extra="forbid"):
         int | None,
         Field(ge=1, description="steps whose losses such a sum takes in; by default the lag"),
     ] = None
+    inverse: Annotated[
+        Literal["exact", "analog"],
+        Field(description="J⁻ᵀ, as the chip solves with dense Jacobians, or by its analog inverse solver (`analog`)"),
+    ] = "exact"
     tolerance: Annotated[
         float,
         Field(
@@ -89,7 +94,8 @@ class Lagged(Rule):
 
     @property
     def uses(self) -> frozenset[str]:
-        return frozenset({"transposed", "inverse"} if self.options.stride > 1 else {"transposed"})
+        inverse = {"inverse", *([LOOP] if self.options.inverse == "analog" else [])}
+        return frozenset({"transposed", *(inverse if self.options.stride > 1 else ())})
 
     @property
     def shortest(self) -> int:

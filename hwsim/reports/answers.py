@@ -17,7 +17,7 @@ from hwsim.reports import reached
 from hwsim.reports.efficiency import empty
 from hwsim.reports.per_step import step_of
 from hwsim.reports.reached import Question
-from hwsim.reports.tables import cosine, diverged, left_out, lost, lost_gradients, verdicts, years
+from hwsim.reports.tables import cosine, diverged, late, left_out, lost, lost_gradients, verdicts, years
 from hwsim.reports.untaught import said as constant_said
 from hwsim.reports.untaught import untaught, without_memory
 from hwsim.results import reaching
@@ -109,6 +109,7 @@ def warnings(systems: Mapping[str, SystemSummary]) -> list[str]:
             lines.append(
                 f"{name}: {health.saturation_rate:.1%} of analog values saturate; widen parts.ranges or set it to auto."
             )
+        lines += [f"{name}: {text}" for text in late(system)]
     return lines
 
 

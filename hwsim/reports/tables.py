@@ -153,6 +153,14 @@ def systems(systems: Systems, title: str = "Systems side by side (× is the rati
     return Table(f"{title}; {per_what(systems)}", tuple(systems), tuple(rows))
 
 
+def late(system: SystemSummary) -> list[str]:
+    """That solutions were read too early, if any were."""
+    rate = system.signal_health and system.signal_health.late_rate
+    if not rate:
+        return []
+    return [f"{rate:.1%} of solutions were read before the inverse solver had settled; a smaller solver.slowest waits."]
+
+
 def years(value: float) -> str:
     """A time that is given in years, in words: in smaller units where it is less than one."""
     return f"{value:.3g} years" if value >= 1 else si(value * YEAR, "s")
@@ -321,6 +329,7 @@ def remarks(systems: Systems) -> list[str]:
             lines.append(
                 f"{name}: {health.saturation_rate:.1%} of analog values saturate; widen parts.ranges or set it to auto."
             )
+        lines += [f"{name}: {remark}" for remark in late(system)]
         beyond = system.weights.beyond_range if system.weights else {}
         most = max(beyond, key=lambda matrix: beyond[matrix], default="")
         if most and beyond[most] > BEYOND_RANGE:

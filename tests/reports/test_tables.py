@@ -335,6 +335,14 @@ def test_saturation_is_remarked_on_from_one_value_in_a_hundred(rate: float, line
     assert all(f"{rate:.1%} of analog values saturate" in line for line in found)
 
 
+def test_solutions_that_were_read_too_early_are_remarked_on() -> None:
+    said = (
+        "substrate: 2.5% of solutions were read before the inverse solver had settled; a smaller solver.slowest waits."
+    )
+    for rate, lines in ((0.025, [said]), (0.0, []), (None, [])):
+        assert remarks(signal_health={"saturation_rate": 0.0, "late_rate": rate}) == lines
+
+
 def test_the_reason_for_which_there_is_no_energy_is_given() -> None:
     found = remarks(energy={**UNKNOWN["energy"], "why_null": "a constant has no value"})  # type: ignore[dict-item]
     assert found == ["substrate: no energy, since a constant has no value."]

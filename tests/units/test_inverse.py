@@ -243,7 +243,15 @@ def test_on_machines_without_analog_circuits_it_is_the_exact_inverse() -> None:
 
 
 @pytest.mark.parametrize("array", ["own", "shared"])
-@pytest.mark.parametrize("learner", [{}, {"warm_up": "seed"}, {"name": "fpe_anchored", "every": 3, "age": 4}])
+@pytest.mark.parametrize(
+    "learner",
+    [
+        {},
+        {"warm_up": "seed"},
+        {"name": "fpe_anchored", "every": 3, "age": 4},
+        {"name": "fpe_lagged", "lag": 4, "every": 2},
+    ],
+)
 def test_a_perfect_solver_finds_the_gradient_of_the_ideal_machine(array: str, learner: dict[str, Any]) -> None:
     """To single precision, with converters of 24 bits."""
     episode = random_episode()
@@ -384,7 +392,9 @@ def test_pulses_in_place_reach_a_shared_solver_and_no_copy() -> None:
             with pytest.raises(CapabilityError, match=r"do not reach its copy; take parts\.solver\.array: shared"):
                 hwsim.run(data)
         else:
-            assert hwsim.run(data).summary.systems["substrate"].signal_health.late_rate == 0
+            health = hwsim.run(data).summary.systems["substrate"].signal_health
+            assert health is not None
+            assert health.late_rate == 0
 
 
 # ---- what is refused -------------------------------------------------------------------------------------------------
