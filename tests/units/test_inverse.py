@@ -289,9 +289,9 @@ def test_a_shared_solver_has_the_devices_of_w_and_one_of_its_own_others() -> Non
     assert solver.array is made.layers[0].cell.W.unit
     made, solver = programmed("own")
     W = made.layers[0].cell.W
-    held = [array.programmed(W) for array in (solver.array, W.unit)]
-    assert not np.allclose(*held, atol=1e-3)
-    np.testing.assert_allclose(*held, atol=0.5)
+    copy, tile = (array.programmed(W) for array in (solver.array, W.unit))
+    assert not np.allclose(copy, tile, atol=1e-3)
+    np.testing.assert_allclose(copy, tile, atol=0.5)
     np.testing.assert_array_equal(solver.array.devices.conductance.shape, W.unit.devices.conductance.shape)
 
 
