@@ -279,6 +279,15 @@ def test_the_unit_that_is_shown_is_placed_on_a_chip_and_charged_as_a_sum() -> No
     assert mine == shipped
 
 
+def test_weights_go_from_one_experiment_of_the_page_to_the_other(tmp_path: Path) -> None:
+    first, second, training = map(yaml.safe_load, blocks("docs/deploy.md", "yaml"))
+    training = {**training["training"], "epochs": None, "steps": 1}
+    hwsim.run({**first, "training": training}, out=tmp_path / "digital")
+    chips = hwsim.load({**first, **second, "weights": {"from": str(tmp_path / "digital")}})
+    assert chips.weights is not None
+    assert chips.deploy is not None
+
+
 def shown_machine(bits: int, **kinds: Any) -> Machine:
     """The machine that the page on own machines shows, with the options that it shows."""
     module = shown("docs/own_machine.md", "significant")

@@ -46,10 +46,10 @@ class Weights:
 
     def expect_noise(self, matrix: Matrix) -> None:
         """Make room for weights with noise, which `disturb` adds."""
-        name = f"{matrix.name} with noise"
-        self._shown = self._room(matrix, name)
-        if matrix.machine.holdings.restores(name):
-            matrix.take(self._shown.value)
+        room = self._shown = self._room(matrix, f"{matrix.name} with noise")
+        if room.value is not matrix.weights:  # it comes from a snapshot
+            matrix.disturbed = bool((room.value != matrix.weights).any())
+            matrix.take(room.value)
 
     def _room(self, matrix: Matrix, name: str) -> Storage:
         """A storage for what products read."""

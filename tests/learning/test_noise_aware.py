@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import close
+from conftest import close, gradient_of, machine_options, random_episode, rule
 
 import hwsim
-from hwsim import tasks
+from hwsim import machines, tasks
 from hwsim.config import experiment as config
 from hwsim.errors import ConfigError
 from hwsim.experiments.system import System
 from hwsim.learning import updates
 from hwsim.learning.updates.noise_aware import NoiseAware
-from hwsim.machine import Matrix
-from hwsim.networks import Network
+from hwsim.machine import Machine, Matrix, resume, snapshot
+from hwsim.networks import Network, Options
 
 RATE = 0.1
 BASE: dict[str, Any] = {
@@ -141,6 +141,46 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     assert first.summary.text() == second.summary.text()
     other = hwsim.run(content(0.05, 2.0, training={"steps": 3}, seed=4))
     assert first.summary.text() != other.summary.text()
+
+
+class Shown:
+    """A rule whose gradient is taken where a scheme has it look."""
+
+    def __init__(self, learner: Any) -> None:
+        self.learner = learner
+
+    def gradients(self, network: Network) -> None:
+        network.scheme.show(network)  # type: ignore[attr-defined]
+        self.learner.gradients(network)
+
+
+def looking(stage: Machine, learner: Any, episode: Any) -> dict[str, np.ndarray]:
+    """The gradient at weights with noise, on a new machine."""
+    scheme = updates.build(updates.UPDATES["noise_aware"].Options(name="noise_aware", deviation=0.2))
+    network = Network(stage, Options.model_validate(BASE["network"]), episode.width, episode.outputs, learner.uses)
+    scheme.prepare(network)
+    network.scheme = scheme  # type: ignore[attr-defined]
+    network.begin_training()
+    learner.prepare(network)
+    network.program()
+    stage.journal.close_batch(1)
+    return gradient_of(network, Shown(learner), episode)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("on", ["ideal", "digital_45nm_fp16"])
+@pytest.mark.parametrize("learner", ["bptt", "rtrl"])
+def test_a_batch_goes_on_from_a_snapshot_with_the_same_noise(learner: str, on: str) -> None:
+    """The rule of the second kind also fetches weights as numbers; both meet what products read."""
+    learned, episode, shots = rule(learner), random_episode(steps=4), []
+    stage = machines.build(machine_options(on), seed=3)
+    stage.sequencer.after_step = lambda: shots.append(snapshot(stage))
+    found = looking(stage, learned, episode)
+    assert len(shots) >= 4
+    for shot in shots[1:3]:
+        again = machines.build(machine_options(on), seed=3)
+        resume(again, shot)
+        other = looking(again, learned, episode)
+        assert all(np.array_equal(found[name], other[name]) for name in found)
 
 
 @pytest.mark.parametrize(
