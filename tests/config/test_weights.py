@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import yaml
 from conftest import close
+from typer.testing import CliRunner
 
 import hwsim
+from hwsim import cli
 from hwsim.errors import CapabilityError, ConfigError, OutputError, ResultsError
 from hwsim.exchange import weights as exchange
 from hwsim.results import checksums, run_folder
@@ -122,6 +124,15 @@ def test_files_of_all_kinds_come_back_to_the_last_bit(
         assert np.allclose(values, trained[name], rtol=tolerance, atol=0), name
     with pytest.raises(OutputError, match="exists already"):
         exchange.write(file, trained, network)
+
+
+def test_a_command_writes_them(folder: Path, trained: dict[str, np.ndarray], tmp_path: Path) -> None:
+    file = tmp_path / "w.npz"
+    done = CliRunner().invoke(cli.app, ["export", str(folder), "--system", "digital", "--out", str(file)])
+    assert done.exit_code == 0
+    assert "5 parameters of digital, chip 0" in done.output
+    with np.load(file) as arrays:
+        assert same(dict(arrays), trained)
 
 
 def test_the_path_is_seen_from_the_file_that_names_it(folder: Path) -> None:

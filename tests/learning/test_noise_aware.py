@@ -66,8 +66,12 @@ def test_noise_has_the_stated_deviation_and_is_fresh_for_each_batch(machine: str
         assert abs((found[1:] * found[:-1]).mean()) < 5 * 0.05**2 / np.sqrt(n), name
 
 
-def test_the_change_of_weights_is_the_gradient_where_the_noise_is(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("learner", ["bptt", "rtrl"])
+def test_the_change_of_weights_is_the_gradient_where_the_noise_is(
+    learner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """w' = w - η ∂L/∂w (w + δ), whose gradient another network finds, which has w + δ for its weights."""
+    asked = content(0.1, learning={"name": learner})
     found: dict[str, np.ndarray] = {}
     moved: dict[str, np.ndarray] = {}
     shown = NoiseAware.show
@@ -80,8 +84,8 @@ def test_the_change_of_weights_is_the_gradient_where_the_noise_is(monkeypatch: p
 
     with monkeypatch.context() as patch:
         patch.setattr(NoiseAware, "show", show)
-        after = hwsim.run(content(0.1)).weights()
-    system, _ = built(content(0.1))
+        after = hwsim.run(asked).weights()
+    system, _ = built(content(0.1))  # by exact backpropagation through time
     for each in system.network.trainables:
         each.master.value = (found | moved)[each.name].reshape(each.master.value.shape).copy()
         if isinstance(each.holder, Matrix):
