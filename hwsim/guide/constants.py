@@ -101,4 +101,6 @@ def _name(place: Place) -> str:
 
 
 def _written(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if not isinstance(value, list):
+        return str(value)
+    return "; ".join(map(_written, value)) if isinstance(value[0], list) else ", ".join(map(str, value))

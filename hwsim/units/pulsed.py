@@ -62,6 +62,9 @@ class PulsedDevices(DevicesByLaw):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Write the devices of the weights that moved, and the first time the references; a goal is within bounds.
 
+        A goal is counted from the conductance that the reference was to have. After a wait it is counted from what the
+        reference has now: a read that verifies gives the difference of the two, and references drift like devices.
+
         Args and returns as for `Devices`.
         """
         mapping, chips, shape = self.mapping, len(wanted), self.state.shape[1:]
@@ -73,7 +76,8 @@ class PulsedDevices(DevicesByLaw):
                 mapping.zero + mapping.per_x * bound.reshape(shape)
                 for bound in (self.responses[chip].low, self.responses[chip].high)
             )
-            goals = np.clip(mapping.goal(wanted[chip] / mapping.unit) - mapping.zero + centre, low, high)
+            base = centre if self._written is None else self.minus[chip]
+            goals = np.clip(mapping.goal(wanted[chip] / mapping.unit) - mapping.zero + base, low, high)
             for side, (where, goal) in enumerate(((moved[chip] != 0, goals), (first[chip], centre))):
                 goal = goal[where]
                 error = self._sheets[chip].programming_error(goal) * draws[chip].standard_normal(goal.size)

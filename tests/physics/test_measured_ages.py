@@ -113,6 +113,17 @@ def test_mean_currents_of_sonos_shift_by_the_polynomial_of_each_day() -> None:
         np.testing.assert_allclose(shift, by_hand, rtol=1e-9, atol=1e-9)
 
 
+def test_scatter_of_sonos_is_that_of_the_shifted_current() -> None:
+    """At 50 nA after a day, by hand: σ of 51.7 nA then, without σ of 50 nA at once."""
+    by_hand = 50 + sum(
+        c * 50.0**k for k, c in enumerate((1.72684e-1, 5.72552e-2, -6.85715e-4, 3.50271e-6, -9.37682e-9))
+    )
+    then = 19.88665 * (1 - np.exp(-50 / 176.3115))
+    now = 25.59102 * (1 - np.exp(-by_hand / 186.85544))
+    added = charge_loss().moments(np.array(50 * NANO / VOLT), DAY)[1] * VOLT / NANO
+    assert float(added) == close(np.sqrt(now**2 - then**2), rel=1e-3)  # the higher powers are left out
+
+
 def test_cells_of_sonos_have_the_moments_of_the_law_and_never_less_than_no_current() -> None:
     """After three days, 100 000 cells at each current."""
     made, law, n = sheet("sonos_40nm"), charge_loss(), 100_000

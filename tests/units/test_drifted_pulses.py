@@ -88,6 +88,19 @@ def test_pairs_that_are_pulsed_upward_begin_where_drift_has_left_them() -> None:
     np.testing.assert_allclose(present(made).ravel(), expected, rtol=1e-9)
 
 
+def test_weights_that_are_programmed_after_a_wait_count_from_the_reference_as_it_is() -> None:
+    """Without an error of programming they are what was asked for, where the device reaches that."""
+    made = devices("reram_sb", low_spread=0, high_spread=0)
+    exact = made.mapping.sheet.programming.error.times(0)
+    made.mapping.sheet.programming.__dict__["error"] = exact
+    made.wait(HOUR, draws())
+    words = np.full((1, 1, made.state[0].size), 3 * made.mapping.unit)
+    made.program(words, np.zeros_like(words), np.ones_like(words), draws())
+    step = made.mapping.w_max / made.mapping.levels
+    np.testing.assert_allclose(made.weights, 3 * step, rtol=1e-5)
+    assert (made.minus < made.mapping.zero * 0.9).all()
+
+
 def test_without_drift_a_wait_changes_no_state() -> None:
     made = devices("reram_sb")
     state = made.state.copy()
