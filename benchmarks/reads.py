@@ -2,7 +2,9 @@
 
 OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 python benchmarks/reads.py
 
-Times are those of the processor in one thread, so that other jobs on the computer count little.
+Times are those of the processor in one thread, and the shortest of many, so that other jobs on the computer count
+little. A product is `x @ weights` in NumPy: both in float32, weights `(inputs, outputs)` in C order. What a step takes
+in which nothing is read, with the conversion of its input, is taken off, and has rows of its own.
 `--small` carries everything out once with a few numbers: it shows that the script works, and its times mean nothing.
 """
 
@@ -11,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Iterator
-from statistics import median
 from time import thread_time
 from typing import Any, NamedTuple
 
@@ -34,14 +35,14 @@ class Size(NamedTuple):
     reads: tuple[tuple[int, int, float], ...] = ((32, 64, 5.0), (256, 256, 1.5), (512, 512, 1.25), (1024, 1024, 1.15))
     batch: int = 32
     wires: tuple[int, ...] = (64, 256)
-    repeats: int = 15
+    repeats: int = 60
 
 
 SMALL = Size(((4, 6, 5.0),), 2, (4,), 1)
 
 
 def seconds(tasks: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """The median processor time of each task, in turn, after one run that nobody counts."""
+    """The shortest processor time of each task, in turn, after one run that nobody counts."""
     taken: dict[str, list[float]] = {name: [] for name in tasks}
     for number in range(repeats + 1):
         for name, task in tasks.items():
@@ -49,13 +50,13 @@ def seconds(tasks: dict[str, Callable[[], object]], repeats: int) -> dict[str, f
             task()
             if number:
                 taken[name].append(thread_time() - start)
-    return {name: median(times) for name, times in taken.items()}
+    return {name: min(times) for name, times in taken.items()}
 
 
 def read_and_product(
     device: str, outputs: int, inputs: int, batch: int, tiles: dict[str, Any]
 ) -> dict[str, Callable[[], object]]:
-    """The same inputs through a tile, again and again in one step, and through its matrix."""
+    """The same inputs through a tile, again and again in one step, through its matrix, and in a step without reads."""
     options = {
         "like": "pcm_crossbar",
         "name": "tile",
@@ -71,17 +72,17 @@ def read_and_product(
     weights = np.ascontiguousarray(matrix.weights[0].T)
     episode = Episode(x[:, None], np.zeros(batch, int), classes=2)
 
-    def read() -> None:
+    def read(times: int = REPEATED) -> None:
         with stage.showing(episode), stage.workspace():
             for step in stage.forward_pass("reads"):
-                for _ in range(REPEATED):
+                for _ in range(times):
                     matrix @ step.input
 
     def product() -> None:
         for _ in range(REPEATED):
             x @ weights
 
-    return {"read": read, "product": product}
+    return {"read": read, "product": product, "step": lambda: read(0)}
 
 
 def reads(size: Size) -> Iterator[str]:
@@ -93,11 +94,16 @@ def reads(size: Size) -> Iterator[str]:
         ("output noise, and converters", "ideal", {"interface": "digital"}, float("nan")),
         ("output and device noise", "pcm_gst_90nm", {}, 2.4),
     )
+    steps: dict[int, float] = {}
     for what, device, tiles, most in kinds:
         for outputs, inputs, bound in size.reads:
             times = seconds(read_and_product(device, outputs, inputs, size.batch, tiles), size.repeats)
             limit = bound if most is None else max(most, bound if outputs < 256 else 0.0)
-            yield row(f"read of {outputs} × {inputs}, {what}, over a product", times["read"] / times["product"], limit)
+            alone = times["read"] - times["step"]
+            yield row(f"read of {outputs} × {inputs}, {what}, over a product", alone / times["product"], limit)
+            steps[inputs] = times["step"]
+    for inputs, taken in steps.items():
+        yield row(f"µs for a step of {inputs} inputs in which nothing is read", taken * 1e6, None)
 
 
 def wires(size: Size) -> Iterator[str]:

@@ -213,9 +213,9 @@ class Chip(DigitalMachine):
             value = Machine.finish(self, head, value)  # analog values are not rounded
         slot = len(self._entries)
         self._entries.append((head, value.shape, size, reads, slot))
-        signal = Wire()
+        signal = Wire.__new__(Wire)  # it is filled in here
         signal._value, signal._step, signal._slot, signal._machine = value, self._now, slot, self
-        signal._analog, signal._full_scale = True, full_scale
+        signal._analog, signal._full_scale, signal._twin = True, full_scale, None
         if self.scales.measuring and head.kind != moves.dac.kind:
             self.scales.look(signal, full_scale)
         return signal

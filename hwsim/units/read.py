@@ -33,10 +33,10 @@ def product(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
     More inputs than it would sum at once are cut where it cuts them, so that sums are the same to the last bit.
     """
     chips, vectors, n = x.shape
-    outputs, deep = weights.shape[2], min(n, _DEEP)
+    outputs = weights.shape[2]
     if vectors * n * outputs <= _SMALL or outputs < _WIDTHS[0] or x.dtype != np.float32 or not _takes_as_they_lie():
         return np.matmul(x, weights)
-    wide = next((wide for wide in _WIDTHS if vectors * deep * wide <= _SMALL), 0)
+    wide = next((wide for wide in _WIDTHS if vectors * min(n, _DEEP) * wide <= _SMALL), 0)
     if not wide:
         return np.matmul(x, weights)
     whole = outputs // wide * wide
