@@ -71,26 +71,36 @@ class Threshold(NamedTuple):
         Of whole numbers it is the last that passes. A group in which all fail has the best value tried, one in which
         none fails the worst: its own threshold is beyond.
         """
-        tried = self.sought.tried
-        last, first = (
-            np.array([tried[min(max(each + more, 0), len(tried) - 1)] for each in self.passed], float)
-            for more in (-1, 0)
-        )
+        last, first = self._around
         if self.sought.whole:
             return last
         return np.sqrt(last * first) if self.sought.logarithmic else (last + first) / 2
 
     @property
+    def _around(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each group the last value that passes, and the first that fails."""
+        tried = self.sought.tried
+        last, first = (
+            np.array([tried[min(max(each + more, 0), len(tried) - 1)] for each in self.passed], float)
+            for more in (-1, 0)
+        )
+        return last, first
+
+    @property
     def needed(self) -> tuple[float, float, float]:
         """The threshold and its 95 % interval, `(value, low, high)`; NaN unless it is `found`, or without an interval.
 
-        By Student's t over groups, of logarithms where the values are on a logarithmic scale; whole numbers are rounded
-        outwards, and the value upwards, to what is good enough.
+        By Student's t over groups, of logarithms where the values are on a logarithmic scale. Whole numbers are rounded
+        outwards, and the value upwards, to what is good enough. Of others the interval is wider by half the distance of
+        the values tried, at either end, since all groups may lie between the same two of them.
         """
         if self.state != "found":
             return np.nan, np.nan, np.nan
-        values = np.log(self.values) if self.sought.logarithmic else self.values
-        found = [float(end) for end in student(values)[:3]]
+        scale: Any = np.log if self.sought.logarithmic else np.asarray
+        found = np.array(student(scale(self.values))[:3], float)
+        if not self.sought.whole:
+            last, first = (float(scale(each).mean()) for each in self._around)
+            found += np.array([0, -0.5, 0.5]) * abs(first - last)
         value, low, high = np.exp(found) if self.sought.logarithmic else np.array(found)
         if self.sought.whole:
             value, low, high = np.ceil(value - _FUZZ), np.floor(low + _FUZZ), np.ceil(high - _FUZZ)

@@ -196,3 +196,45 @@ def test_what_cannot_be_asked_is_refused() -> None:
         specification(small(task={"name": "mackey_glass"}), measure="accuracy")
     with pytest.raises(ConfigError, match=r"seeds .0.: must be at least 1"):
         specification(small(), seeds=0)
+
+
+def test_an_interval_is_told_as_far_as_it_was_tried() -> None:
+    """Two seeds far apart have an interval by Student's t that no value tried lies in."""
+    wide = found((100, 400))
+    assert wide.needed[1] < TRIED[0]
+    assert wide.within[1:] == (TRIED[0], TRIED[-1])
+    assert "(below 0.1 % to above 1e+03 %)" in report.said(wide)
+
+
+def test_seeds_between_the_same_two_values_have_an_interval_as_wide_as_these_are_apart() -> None:
+    assert found((250, 250, 250)).needed[1:] == close((TRIED[249], TRIED[250]))
+
+
+def test_drift_that_does_good_is_explained() -> None:
+    gained = PairedDifference(-0.11, -0.15, -0.07, 5, 5, 0, "seeds")
+    drift = found((511, 511), name="drift", unit="")._replace(lost=gained)
+    result = Specification("x", "fpe", "m", "d", Method([1, 2], 2, 4, 8, None, None, None), "cosine", 0.02, [drift])
+    text = " ".join(report.sentences(result))
+    assert "Better with it than without: drift (+0.110 ± 0.040)." in text
+    assert "Drift makes all weights smaller." in text
+
+
+def test_pulses_are_asked_about_where_they_change_weights() -> None:
+    with pytest.raises(ConfigError, match="pulses change no weights in place"):
+        specification(small(), measure="change")
+    programmed = small(
+        machine={"like": "ideal_crossbar", "device": "reram_sb"}, task={"name": "digits", "order": "rows"}
+    )
+    found_ = specification(
+        programmed,
+        measure="accuracy",
+        seeds=1,
+        chips=1,
+        updates=1,
+        of=lambda each: each.sought.name == "noise of pulses",
+    )
+    assert found_.thresholds == []
+    assert found_.untried[-1] == (
+        "noise of pulses",
+        "it shows only while devices are pulsed in place: measure by the change",
+    )
