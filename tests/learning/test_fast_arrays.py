@@ -226,15 +226,56 @@ def test_plain_pulses_settle_between_the_minimum_and_the_symmetry_point(quiet: b
     assert at.found[at.reach].mean() == close(wanted[at.reach].mean(), rel=0, abs=0.007 if quiet else 0.013)
 
 
+def rested(at: Quadratic, rate: float, noise: float, write_noise: float, step: float = 0.002) -> np.ndarray:
+    """Where C comes to rest beside a fast array: as `settled`, with what A holds in place of the error.
+
+    Pulses of an error e take η_A |e| s / (step b) of what A holds from it, with 1 / b = (1 / high - 1 / low) / 2.
+    So for errors of mean m and deviation σ it holds -m b / E|e|, beside where its own pulses cancel, with the variance
+
+        (b / 2) (η_A (s / step) σ² / E|e| + noise² s) + (write_noise step)²
+
+    of the noise of errors and of its pulses, and of what is written. It is taken to be normal. Version 2 has no part of
+    the last term, which changes from read to read: its sums average that.
+    """
+    up, down, low, high = at.fast
+    size, b = (up + down) / 2, 2 / (1 / high - 1 / low)
+    mean_error = SIGMA * np.sqrt(2 / np.pi)
+    variance = b / 2 * (rate * size / step * SIGMA**2 / mean_error + noise**2 * size) + (write_noise * step) ** 2
+    zero = (up - down) / (up / high - down / low)
+    left, right = np.full_like(low, -WANTED), np.full_like(low, 2 * WANTED)
+    for _ in range(50):
+        x = (left + right) / 2
+        held, sigma = zero - (x - WANTED) * b / mean_error, np.sqrt(variance)
+        over = sigma * np.exp(-((held / sigma) ** 2) / 2) / np.sqrt(2 * np.pi) + held * ndtr(held / sigma)
+        goes_up = over * at.up * (1 - x / at.high) > (over - held) * at.down * (1 - x / at.low)
+        left, right = np.where(goes_up, x, left), np.where(goes_up, right, x)
+    return (left + right) / 2
+
+
+@pytest.mark.parametrize("quiet", [True, False], ids=["equal devices", "as shipped"])
+@pytest.mark.parametrize("scheme", ["v1", "v2"])
+def test_what_is_left_of_the_way_is_what_the_noise_of_the_fast_array_does(scheme: str, quiet: bool) -> None:
+    """0.189 of 0.2 on equal devices, and 0.178 and 0.182 on those of the sheet, beside the closed form.
+
+    A holds no constant number, and its noise pulses C up and down: C, too, is drawn to its symmetry point by that.
+    The standard error is 0.0024 and 0.005; bounds are five of them.
+    """
+    at = quadratic(scheme, quiet)
+    wide = at.reach & (at.fast[3] > 2 * WANTED) & (-at.fast[2] > 2 * WANTED)
+    noise, written = (0.0, 0.0) if quiet else (3.75, 56.0 if scheme == "v1" else 0.0)
+    wanted = rested(at, LEARNS[scheme][2], noise, written)[wide].mean()
+    assert wanted == close(0.189 if quiet else 0.178 if scheme == "v1" else 0.182, rel=0, abs=0.001)
+    assert at.found[wide].mean() == close(wanted, rel=0, abs=0.012 if quiet else 0.025)
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_fast_arrays_find_the_minimum_where_plain_pulses_do_not(scheme: str) -> None:
     """On `reram_sb` as it is shipped: of the minimum at 0.2, plain pulses reach 0.116, and these 0.17 to 0.175.
 
-    What they lack are devices near their bounds, and that the weights themselves answer to pulses as they do. The
-    standard error is 0.006, so another seed would miss the bound less often than once in 1000.
+    The standard error is 0.006, so another seed would miss the bound less often than once in 1000.
     """
     at, plain = quadratic(scheme), quadratic("in_situ")
-    assert at.found[at.reach].mean() == close(WANTED, rel=0, abs=0.05)
+    assert at.found[at.reach].mean() == close(WANTED, rel=0, abs=0.045)
     assert at.found[at.reach].mean() - plain.found[at.reach].mean() > 0.03
 
 
