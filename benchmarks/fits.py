@@ -104,7 +104,7 @@ def shrinking(law: str) -> Callable[..., pd.DataFrame]:
     def made(seed: int, devices: int = 16, cycles: int = 3, count: int = 60, noise: float = 0.3) -> pd.DataFrame:
         draw = np.random.default_rng(seed)
         low, high = 5 * np.exp(0.1 * draw.normal(size=devices)), 50 * np.exp(0.1 * draw.normal(size=devices))
-        steps = {"constant": (1.6, 2.0), "linear": (2.0, 2.5), "power": (3.0, 4.0), "exponential": (2.0, 2.5)}[law]
+        steps = {"constant": (1.0, 1.2), "linear": (1.0, 1.2), "power": (3.0, 4.0), "exponential": (2.0, 2.5)}[law]
         up, down = (step * np.exp(0.2 * draw.normal(size=devices)) for step in steps)
         bends = 0.025 + 0.004 * draw.normal(size=devices), -0.03 + 0.004 * draw.normal(size=devices)
         g, reads = low.copy(), []
@@ -196,11 +196,11 @@ MODELS = {
         },
         SMALL,
     ),
-    "constant pulses": Model(shrinking("constant"), _truth(1.6, 2.0), SMALL),
+    "constant pulses": Model(shrinking("constant"), _truth(1.0, 1.2), SMALL),
     "linear pulses": Model(
         shrinking("linear"),
         {
-            **_truth(2.0, 2.5),
+            **_truth(1.0, 1.2),
             "b⁺, bend up, mean": 0.025e6,
             "spread of b⁺": 0.004e6,
             "b⁻, bend down, mean": -0.03e6,
@@ -209,7 +209,7 @@ MODELS = {
         SMALL,
     ),
     "power pulses": Model(shrinking("power"), {**_truth(3.0, 4.0), "exponent γ⁺": 2.0, "exponent γ⁻": 1.5}, SMALL),
-    "exponential pulses": Model(shrinking("exponential"), {**_truth(2.0, 2.5), "rate κ⁺": 3.0, "rate κ⁻": 2.0}, SMALL),
+    "exponential pulses": Model(shrinking("exponential"), {**_truth(1.0, 1.2), "rate κ⁺": 3.0, "rate κ⁻": 2.0}, SMALL),
 }
 
 

@@ -96,7 +96,10 @@ def test_the_errors_come_back_with_their_intervals() -> None:
         ),
         (lambda made: made.assign(read_s=1.0), "'read_us' and 'read_s': which is the read?"),
         (lambda made: made.rename(columns={"device": "wafer"}), "the column 'device' is missing; needed for reads: "),
-        (lambda made: made.rename(columns={"target_us": "Soll"}), "no columns of a known measurement; there: device, "),
+        (
+            lambda made: made.rename(columns={"target_us": "Wanted"}),
+            "no columns of a known measurement; there: device, ",
+        ),
         (lambda made: made.assign(device=""), "m.csv:2:1: device '': which device was read?"),
         (lambda made: made.assign(read_us=[None, *made.read_us[1:]]), "m.csv:2:1: read_us '': must be a number; leave"),
         (

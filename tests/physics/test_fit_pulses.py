@@ -173,6 +173,10 @@ def test_columns_numbers_and_polarities_of_others_are_read(tmp_path: Path) -> No
     )
     volts.to_csv(tmp_path / "volts.csv", index=False, sep=";", decimal=",")
     assert values(measured.fit(tmp_path / "volts.csv")) == values(plain)
+    german = made.rename(columns={"device": "Bauteil", "cycle": "Zyklus", "pulse": "Puls", "direction": "Richtung"})
+    german = german.rename(columns={"G (uS)": "Leitwert (µS)"}).replace({"up": "auf", "down": "ab"})
+    german.to_csv(tmp_path / "german.csv", index=False, sep=";", decimal=",")
+    assert values(measured.fit(tmp_path / "german.csv")) == values(plain)
     anew = made.assign(pulse=made["pulse"] % SMALL["count"])  # numbers that begin anew in each direction
     assert values(found(tmp_path, anew)) == values(plain)
     assert values(found(tmp_path, made.drop(columns=["cycle", "pulse"]))) == values(plain)

@@ -46,26 +46,40 @@ class Role(NamedTuple):
     example: str
 
 
-_CONDUCTANCE = ("conductance", "g", "read", "g_read", "read_g", "read_conductance", "measured", "g_measured")
-_POLARITY = ("polarity", "direction", "pulse_type", "sign")
-DEVICE = Role(("device", "device_id", "dev", "cell", "device_number", "id"), None, "device")
+_CONDUCTANCE = (
+    "conductance",
+    "g",
+    "read",
+    "g_read",
+    "read_g",
+    "read_conductance",
+    "measured",
+    "g_measured",
+    "leitwert",
+)
+_POLARITY = ("polarity", "direction", "pulse_type", "sign", "richtung", "polarität")
+DEVICE = Role(("device", "device_id", "dev", "cell", "device_number", "id", "bauteil", "zelle"), None, "device")
 _MEASURED = Role(_CONDUCTANCE, CONDUCTANCE, "conductance (S)")
 KINDS = {
     "reads": {
         "device": DEVICE,
-        "target": Role(("target", "g_target", "target_g", "target_conductance", "goal"), CONDUCTANCE, "target_us"),
+        "target": Role(
+            ("target", "g_target", "target_g", "target_conductance", "goal", "soll", "ziel"), CONDUCTANCE, "target_us"
+        ),
         "read": Role(_CONDUCTANCE, CONDUCTANCE, "read_us"),
     },
     "pulses": {
         "device": DEVICE,
         "polarity": Role((*_POLARITY, "pulse_voltage", "amplitude", "voltage"), None, "polarity"),
         "conductance": _MEASURED,
-        "cycle": Role(("cycle", "cycle_number", "loop", "round"), None, "cycle"),
-        "pulse": Role(("pulse", "pulse_number", "pulses", "number", "n", "pulse_index"), None, "pulse"),
+        "cycle": Role(("cycle", "cycle_number", "loop", "round", "zyklus"), None, "cycle"),
+        "pulse": Role(
+            ("pulse", "pulse_number", "pulses", "number", "n", "pulse_index", "puls", "pulsnummer"), None, "pulse"
+        ),
     },
     "drift": {
         "device": DEVICE,
-        "time": Role(("time", "t", "delay", "elapsed", "time_since_programming"), TIME, "time_s"),
+        "time": Role(("time", "t", "delay", "elapsed", "time_since_programming", "zeit"), TIME, "time_s"),
         "conductance": _MEASURED,
     },
 }
@@ -127,7 +141,8 @@ def _kind(path: Path, there: list[str], columns: Mapping[str, str]) -> str:
         said = f"by its columns this may be {' or '.join(told)}; say --kind {told[0]}, or --kind {told[1]}"
     else:
         said = (
-            f"no columns of a known measurement; there: {', '.join(there)}; known are {asks}; or name them: --columns"
+            f"no columns of a known measurement; there: {', '.join(there)}; known are {asks}; or name them, as in "
+            "--columns 'device=HEADER,polarity=HEADER,conductance=HEADER (uS)'"
         )
     return _refuse(path, said)
 

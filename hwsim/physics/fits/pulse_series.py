@@ -14,8 +14,8 @@ from hwsim.physics.fits.found import Aside
 from hwsim.physics.fits.pulse_filter import Series
 from hwsim.quantities import si
 
-_UP = ("up", "potentiation", "potentiate", "pot", "ltp", "p", "set", "+", "positive", "increase", "inc")
-_DOWN = ("down", "depression", "depress", "dep", "ltd", "d", "reset", "-", "negative", "decrease", "dec")
+_UP = ("up", "potentiation", "potentiate", "pot", "ltp", "p", "set", "+", "positive", "increase", "inc", "auf", "hoch")
+_DOWN = ("down", "depression", "depress", "dep", "ltd", "d", "reset", "-", "negative", "decrease", "dec", "ab")
 _NUMBER = re.compile(r"([-+−]?\d*[.,]?\d+(?:[eE][-+]?\d+)?) *m?[vV]?")
 _READS = 8
 """Reads of a device in each direction, at least, for the four numbers that a device has."""
