@@ -78,7 +78,7 @@ def test_others_draw_their_weights_where_one_is_named(folder: Path, trained: dic
     assert run.systems["substrate"].gradient == drawn.systems["substrate"].gradient  # against its own exact gradient
     exact = run.systems["digital"].gradient
     assert exact is not None
-    assert exact.all.target.cosine == close(1, rel=1e-3)
+    assert exact.all.target.cosine == close(1, rel=1e-6)
 
 
 def test_chips_are_programmed_tested_and_learn_on(folder: Path) -> None:
