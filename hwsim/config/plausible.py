@@ -666,6 +666,7 @@ UNBOUNDED: dict[type[BaseModel], dict[str, str]] = {
         "tiles.scale.*": "factors from one node to another",
         "tiles.weight_range": "a choice, in units of the network's numbers",
         "tiles.reach": "a choice: what if?",
+        "tiles.management.bound": "0 to 10, or it is an error",
         "tiles.wires.width_nm": "one of those in NeuroSim's table, or it is an error",
         "tiles.wires.temperature": "a choice",
         "tiles.wires.times": "a choice: what if?",

@@ -110,7 +110,7 @@ class Chip(DigitalMachine):
             (x,) = operands
             if self.on_host or not holder.unit.wants(operation, x):
                 return None, (self.digital(x),)
-            return holder.unit, (self.analog(x),)
+            return holder.unit, (x if holder.unit.takes_numbers else self.analog(x),)
         if operation is advance and self.layer in self.neurons and not self.on_host:
             return self.neurons[self.layer], tuple(map(self.analog, operands))
         for x in operands:

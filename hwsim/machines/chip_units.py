@@ -27,6 +27,7 @@ MEASURED = {
     solve_in_loop.kind: 1,
 }
 """How many activities an analog unit measures as it carries out an operation of this kind; of others none."""
+IN_TILES = moves.part_adc.kind, moves.halvings.kind
 CONVERSIONS = tuple(operation.kind for operation in (moves.dac, moves.adc, moves.tile_adc))
 
 
@@ -43,7 +44,9 @@ class ChipPrices:
     def __init__(self, chip: Any, digital: DigitalPrices, tiles: int, analog: bool) -> None:
         parts, self.digital, self._used, self._analog = chip.parts, digital, tiles, analog
         self._periphery = chip.periphery.name
-        self._tiles = TilePrices(parts.tiles, chip.periphery, chip.device, parts.dac.bits, parts.verify)
+        self._tiles = TilePrices(
+            parts.tiles, chip.periphery, chip.device, parts.dac.bits, parts.verify, parts.dac.conversion
+        )
         self._functions = parts.functions
         multipliers = MultiplierPrices(parts.diagonals, parts.functions, chip.sharing)
         diagonals = (held.diagonal, held.conjugate_diagonal, held.inverse_diagonal)
@@ -59,6 +62,7 @@ class ChipPrices:
             moves.adc.kind: parts.adc,
             moves.tile_adc.kind: Free(),
             moves.part_adc.kind: Free(),
+            moves.halvings.kind: Free(),
         }
         if parts.spiking is not None:
             self.units |= dict.fromkeys(KINDS, parts.spiking)
@@ -70,7 +74,7 @@ class ChipPrices:
 
     def _unit(self, record: Record) -> Priced | None:
         """The analog unit that a record is of; None for the digital one."""
-        if record.format != ANALOG and record.kind not in CONVERSIONS and record.kind != moves.part_adc.kind:
+        if record.format != ANALOG and record.kind not in (*CONVERSIONS, *IN_TILES):
             return None
         return self.units.get(record.kind, self._functions)
 
@@ -93,7 +97,8 @@ class ChipPrices:
         return Occupied.of(unit.seconds(record))
 
     def activities(self, record: Record) -> int:
-        return 0 if self._unit(record) is None else MEASURED.get(record.kind, 0)
+        repeats = record.kind == held.read.kind and self._tiles.repeats
+        return 0 if self._unit(record) is None else MEASURED.get(record.kind, 0) + bool(repeats)
 
     def leakage(self) -> list[Leak]:
         return self.digital.leakage()

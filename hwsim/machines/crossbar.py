@@ -143,6 +143,11 @@ class Options(BaseModel, extra="forbid"):
 
     def _inputs_fit_the_periphery(self) -> None:
         tiles, around = self.parts.tiles, self.periphery
+        if tiles.management is not None and tiles.management.bound and around.converter is None:
+            raise ValueError(
+                f"reads are repeated where converters of a tile saturate, and tiles with the periphery {around.name} "
+                "have no converters of their own; take another periphery, or `management: {bound: 0}`"
+            )
         coded = tiles.encoding(self.parts.dac.bits)
         if coded is None:
             return

@@ -2,7 +2,7 @@
 
 from math import prod
 
-from hwsim.operations.operation import Operation, Traffic, Unary, each, macs
+from hwsim.operations.operation import Operation, Traffic, Unary, each, macs, one_wire
 
 # ---- storages ----------------------------------------------------------------------------------------------------
 
@@ -53,6 +53,9 @@ tile_adc = Operation("tile adc", lambda v: v)
 """A conversion by converters that are part of a tile."""
 part_adc = Operation("part adc", lambda v: v)
 """The same of the parts of a read, its bits and phases; the sum of their numbers is what `tile_adc` gives."""
+
+halvings = Operation("halvings", lambda v: v, shape=one_wire)
+"""The power of two that a product is to be multiplied by, since inputs were halved so that no output saturates."""
 
 # ---- full scales that are chosen ---------------------------------------------------------------------------------
 

@@ -241,6 +241,15 @@ class Converters:
         levels: np.ndarray = value
         return levels
 
+    def voltages(self, v: np.ndarray, full_scale: Any) -> np.ndarray:
+        """Numbers on the levels of a digital-to-analog converter."""
+        bits, reach = self._bits[moves.dac], self._machine.reach
+        if isinstance(bits, int) and bits == 1:
+            found: np.ndarray = self._signs(v, full_scale, reach)[0]
+        else:
+            found = self._convert(v, step(bits, full_scale), reach * full_scale)[0]
+        return found
+
     def received(self, inputs: np.ndarray, full_scale: float) -> np.ndarray:
         """Inputs on the levels of their converter, as they arrive from outside; of each chip if these differ.
 

@@ -156,6 +156,9 @@ class Multipliers:
         machine.note(machine.heads[words.port.stores], (0, 0, *words.size), (), words.name)
         machine.holdings.change_later(follow)
 
+    takes_numbers = False
+    """Whether operands that are numbers are given to it as such, for it to convert."""
+
     def wants(self, operation: Held, x: Signal) -> bool:
         """Whether it applies the coefficients to this signal; otherwise the digital unit does."""
         return operation is held.spread or x._analog or self.owner is not self._of

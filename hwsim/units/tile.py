@@ -21,7 +21,7 @@ from hwsim.machine.numerics import Pulses, Rounding
 from hwsim.machine.parameters import NOTHING, Matrix
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Register, Storage
-from hwsim.operations import Held, Operation, add, held, moves, quantise, total, unequal
+from hwsim.operations import Held, Operation, add, held, moves, multiply, quantise, total, unequal
 from hwsim.operations.noise import Source, of_chips
 from hwsim.operations.reductions import peak
 from hwsim.operations.wiring import chop
@@ -36,6 +36,7 @@ from hwsim.units.compensation import Compensation
 from hwsim.units.converter import Bits, Converters
 from hwsim.units.devices import Cut, Devices
 from hwsim.units.encoding import Coding, Encoding, coded
+from hwsim.units.management import BOUNDED, Management, normalised
 from hwsim.units.mapping import Mapping, OneWay, Referenced, headroom, levels, mapping, splits, tiles
 from hwsim.units.periphery import Periphery
 from hwsim.units.read import READ
@@ -109,6 +110,10 @@ class Tiles(BaseModel, extra="forbid"):
             description="cells of one weight that hold some of its bits each; without this key it has a pair of devices"
         ),
     ] = None
+    management: Annotated[
+        Management | None,
+        Field(description="numbers scaled to the converters of tiles, and products scaled back; without this key none"),
+    ] = None
     wires: Annotated[
         Wires | None,
         Imperfection("IR drop", Wires.without, Wires.doubled, IR_DROP),
@@ -119,7 +124,7 @@ class Tiles(BaseModel, extra="forbid"):
     def _without_what_is_absent(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Tiles without wires, slices or coded inputs are what they were before there were such keys."""
         data: dict[str, Any] = written(self)
-        for key in ("wires", "slices", "inputs"):
+        for key in ("wires", "slices", "inputs", "management"):
             if getattr(self, key) is None:
                 data.pop(key, None)
         return data
@@ -144,6 +149,17 @@ class Tiles(BaseModel, extra="forbid"):
             raise ValueError(
                 "slices have converters that resolve all sums, which are the same however inputs are coded; leave out "
                 "one of the keys `slices` and `inputs`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _managed_reads_are_numbers(self) -> Self:
+        if self.management is not None and self.interface != "digital":
+            raise ValueError("management scales products as numbers, so it needs `interface: digital`")
+        if self.management is not None and self.management.bound and self.inputs == "bit_serial":
+            raise ValueError(
+                "bits have full amplitude whatever a number is, so halved inputs saturate as well; leave out "
+                "`management.bound`, or take other `inputs`"
             )
         return self
 
@@ -182,16 +198,28 @@ class TilePrices:
     Args:
         bits: of the inputs.
         verify: to read a device once while it is programmed.
+        dac: of one conversion of an input, which a repeated read takes again.
+
+    Attributes:
+        repeats: how often at most a forward read is repeated.
     """
 
     def __init__(
-        self, tiles: Tiles, periphery: Periphery, sheet: DataSheet, bits: int, verify: Constant[Energy]
+        self,
+        tiles: Tiles,
+        periphery: Periphery,
+        sheet: DataSheet,
+        bits: int,
+        verify: Constant[Energy],
+        dac: Constant[Energy] | None = None,
     ) -> None:
+        self._dac = dac
         self.tiles, self.periphery, self.sheet, self._verify = tiles, periphery, sheet, verify
         self._phase = tiles.phase(bits)
         coded = tiles.encoding(bits)  # how often it is read to read it once, and how often all inputs are on in that
         self._phases = tiles.phases * (bits if periphery.bit_serial else 1) if coded is None else coded.reads
         self._on = self._phases if coded is None else 1
+        self.repeats = 0 if tiles.management is None else tiles.management.bound
 
     def charges(self, record: Record) -> list[Charge]:
         if record.kind in PULSES:
@@ -210,7 +238,8 @@ class TilePrices:
         if record.kind == moves.program.kind:
             write = self.sheet.write
             return record.size[-2] * (write.duration + write.reads * self._phase.value)
-        return prod(record.size[:-2]) * self._phases * self._phase.value
+        times = self._phases * (1 + self.repeats * (record.kind == held.read.kind))
+        return prod(record.size[:-2]) * times * self._phase.value
 
     def area(self, used: int) -> float | None:
         """Of so many tiles with their periphery, in square metres; None if no source gives it."""
@@ -245,7 +274,14 @@ class TilePrices:
         if around.cell is None:
             factors = [tiles.voltage, tiles.voltage, self._phase]
             charges.append(charge("devices", self._on, *factors, activity=0))
+        if forward and self.repeats:
+            charges += self._repeated(charges, columns, prod(record.size[:-2]))
         return charges
+
+    def _repeated(self, charges: list[Charge], columns: int, vectors: int) -> list[Charge]:
+        """What the reads beyond the first take of a periphery, and of converters of inputs; how many is measured."""
+        again = [each._replace(amount=each.amount / vectors, activity=1) for each in charges if each.activity is None]
+        return again if self._dac is None else [*again, charge("dac", columns, self._dac, activity=1)]
 
     def _pulses(self) -> list[Charge]:
         """Pulses that devices get in training, without verifying reads."""
@@ -301,6 +337,9 @@ class TileArray(Weights):
         self._source = Source(machine.seed, f"{matrix.name} read", machine.numbers)
         run, sheet = machine.numerics.run, sheets[0]  # chips differ in errors alone
         self._coded = coded(machine, options)
+        self._managed = options.management or Management()
+        self.takes_numbers = self._managed.noise or self._managed.bound > 0
+        self._bounded, self._powers = run(BOUNDED), np.ones(0)
         self.whole = sheet.update is not None
         self._matrix, self.leaks = matrix, any(each.leak is not None for each in sheets)
         cut = options.slices
@@ -390,7 +429,7 @@ class TileArray(Weights):
         machine, devices, words = self._machine, self.devices, self._compensation
         assert words is not None
         rows, columns = devices.conductance.shape[2:]
-        machine.measure(devices.conductance.sum((1, 2, 3), dtype=float))
+        machine.measure(devices.conductance.sum((1, 2, 3), dtype=float), *self._once)
         head, made = machine.analog_heads[held.read, self.name], np.ones((machine.chips, 1, rows), machine.dtype)
         current = total(machine.digital(machine.emit_analog(head, made, (), machine.full_scale, (rows, columns))))
         if waited:
@@ -633,20 +672,36 @@ class TileArray(Weights):
         machine, transposed = self._machine, operation is held.read_transposed
         if transposed and self._options.slices is not None:
             raise slices.not_transposed(matrix.name)
+        if self._managed.noise and not x._analog:
+            scaled, size = normalised(machine, x)
+            return machine.two(multiply, self._product(operation, matrix, scaled), size)
+        return self._product(operation, matrix, x)
+
+    def _product(self, operation: Held, matrix: Matrix, x: Signal) -> Signal:
+        """The sum of the reads of all tiles on the lines of an operand."""
+        machine, transposed = self._machine, operation is held.read_transposed
+        number, x = (None if x._analog else x), machine.analog(x)
         if self._coded is not None:
             self._coded.arrives(x)
-        cuts, group = self._cut_to(transposed), matrix.trainable.group
+        cuts, group, signal = self._cut_to(transposed), matrix.trainable.group, None
         if len(cuts) == 1:
-            return self._compensated(
-                self._converted(self._read_one(operation, self.name, 0, True, x, group), self.name)
-            )
-        signal: Signal | None = None
-        for number in range(len(cuts)):
-            name = f"{self.name}, {'row' if transposed else 'column'} {number + 1}"
-            part = machine.digital(self._converted(self._read_one(operation, name, number, False, x, group), name))
+            return self._compensated(self._part(operation, self.name, 0, True, x, group, number))
+        for place in range(len(cuts)):
+            name = f"{self.name}, {'row' if transposed else 'column'} {place + 1}"
+            part = machine.digital(self._part(operation, name, place, False, x, group, number))
             signal = part if signal is None else machine.two(add, signal, part)
         assert signal is not None
         return self._compensated(signal)
+
+    def _part(
+        self, operation: Held, name: str, place: int, alone: bool, x: Signal, group: str, number: Signal | None
+    ) -> Signal:
+        """What comes out of the tiles on some lines: as it is, or as numbers."""
+        signal = self._read_one(operation, name, place, alone, x, group, number)
+        if number is None or not self._managed.bound or operation is held.read_transposed:
+            return self._converted(signal, name)
+        factor = self._halved(signal, name)
+        return self._machine.two(multiply, self._converted(signal, name), factor)
 
     def _compensated(self, signal: Signal) -> Signal:
         return signal if self._compensation is None else self._compensation.applied(signal, self.name)
@@ -661,32 +716,73 @@ class TileArray(Weights):
             return self._converters.carry_out(moves.tile_adc, signal, name)
         return self._machine.digital(signal)
 
-    def _read_one(self, operation: Held, name: str, number: int, alone: bool, x: Signal, group: str) -> Signal:
-        """A read of the tiles on some lines of the matrix, or on all of them."""
+    @property
+    def _once(self) -> tuple[np.ndarray, ...]:
+        """How many reads there are beyond the first, on each chip, of a read that is not repeated where others are."""
+        return (np.zeros(self._machine.chips),) if self._managed.bound else ()
+
+    def _halved(self, signal: Signal, name: str) -> Signal:
+        """What the latest read of some tiles is to be multiplied by, a power of two that counters beside them hold."""
+        machine = self._machine
+        value = machine.compute(lambda _: self._powers, (signal,))
+        return machine.emit(machine.heads[moves.halvings, name], value, (signal._slot,))
+
+    def _read_one(
+        self, operation: Held, name: str, place: int, alone: bool, x: Signal, group: str, number: Signal | None
+    ) -> Signal:
+        """A read of the tiles on some lines of the matrix, or on all of them; of a voltage that stands for a number."""
         machine, transposed = self._machine, operation is held.read_transposed
         head = machine.analog_heads[operation, name]
         limit = machine.scales.of(head, (x,), group)
-        y = machine.compute(partial(self._values, transposed, number, alone, x._full_scale or 1.0, limit), (x,))
-        inputs, outputs = self._cuts[transposed][number].weights.shape[1:]
+        operands = (x, number) if number is not None and self._managed.bound and not transposed else (x,)
+        y = machine.compute(partial(self._values, transposed, place, alone, x._full_scale or 1.0, limit), operands)
+        inputs, outputs = self._cuts[transposed][place].weights.shape[1:]
         size = (inputs, outputs) if transposed else (outputs, inputs)
-        return machine.emit_analog(head, y, (x._slot,), limit, (*x._value.shape[2:-1], *size))
+        reads = tuple(each._slot for each in operands)
+        return machine.emit_analog(head, y, reads, limit, (*x._value.shape[2:-1], *size))
 
-    def _values(self, transposed: bool, number: int, alone: bool, scale: Any, limit: Any, x: np.ndarray) -> np.ndarray:
+    def _values(
+        self,
+        transposed: bool,
+        place: int,
+        alone: bool,
+        scale: Any,
+        limit: Any,
+        x: np.ndarray,
+        number: np.ndarray | None = None,
+    ) -> np.ndarray:
         """What tiles give for inputs of full scale `scale`; their inputs are all of the wires if they are alone.
 
         Args:
-            transposed, number: the way of the read, and the place of the tiles. A captured step asks for what these now
+            transposed, place: the way of the read, and the place of the tiles. A captured step asks for what these now
                 read with, since devices change between steps where they leak, or where noise has a memory.
+            number: what stands behind x, if the read is repeated with halved inputs where outputs saturate.
         """
         machine, v, limit = self._machine, vectors(x), +limit
-        cut = self._cut_to(transposed)[number]
+        cut = self._cut_to(transposed)[place]
         if not alone:
             v = machine.numerics.contiguous(v[..., cut.lines])
         noise, end = self._errors(limit)
-        moment = machine.sequencer.moment(self._source)
-        read = self._read if self._coded is None else partial(self._coded.read, self._read)
-        y, drawn, beyond = read(self.devices.noisy, cut, v, +scale, noise, end, self._source, moment)
-        machine.measure(drawn)
+        plain = self._read if self._coded is None else partial(self._coded.read, self._read)
+
+        def read(v: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+            moment = machine.sequencer.moment(self._source)
+            found: tuple[np.ndarray, np.ndarray, int]
+            found = plain(self.devices.noisy, cut, v, +scale, noise, end, self._source, moment)
+            return found
+
+        if number is None:
+            y, drawn, beyond = read(v)
+            machine.measure(drawn, *(() if transposed else self._once))
+        else:
+            numbers = vectors(number)
+            numbers = numbers if alone else numbers[..., cut.lines]
+            convert = partial(self._converters.voltages, full_scale=+scale)
+            y, drawn, beyond, powers, more = self._bounded(
+                read, convert, self._managed.bound, v, numbers, machine.reach * limit
+            )
+            machine.measure(drawn, more)
+            self._powers = powers.reshape(*x.shape[:-1], 1)
         tally(machine, "analog", self.name, y.size, beyond)
         if self._coded is not None and self._coded.split:
             return y.reshape(*x.shape[:-1], self._coded.encoding.reads, y.shape[-1])
