@@ -206,11 +206,12 @@ class Coded:
         encoding: of inputs.
         split: whether a read has several parts.
         cut: what makes a `Cut` of devices.
+        sides: how often tiles are read at once: devices of positive and of negative weights are, if they are apart.
     """
 
     def __init__(self, machine: AnalogStage, encoding: Encoding) -> None:
         self._machine, self.encoding, self.split = machine, encoding, encoding.reads > 1
-        self.cut = APART if encoding.phases == 4 else CUT
+        self.cut, self.sides = (APART, 2) if encoding.phases == 4 else (CUT, 1)
         run = machine.numerics.run
         self._parts, self._join, self._beside, self._as_expected = map(run, (PARTS, JOIN, BESIDE, AS_EXPECTED))
         self._widths = run(WIDTHS) if encoding.coding == "pulse_width" else None
@@ -220,14 +221,15 @@ class Coded:
     ) -> tuple[np.ndarray, np.ndarray, int]:
         """All parts of a read, `(chips, vectors * parts, n)`; what amplitudes give is found by `plain`.
 
+        The last argument is a moment of the source for each of `sides`.
+
         Returns:
             Outputs, what devices drew on each chip in all parts, and how many outputs saturate.
         """
-        *ends, source, moment = rest
+        *ends, source, moments = rest
         parts, read = self._parts(v, scale, self.encoding), self._widths or plain
         found = []
-        for number, each in enumerate(cut.sides or (cut,)):
-            moment = self._machine.sequencer.moment(source) if number else moment
+        for each, moment in zip(cut.sides or (cut,), moments, strict=True):
             found.append(read(noisy, each, parts, scale, *ends, source, moment))
         y = found[0][0] if len(found) == 1 else self._beside(found[0][0], found[1][0], v.shape[1])
         drawn, beyond = (sum(one[place] for one in found) for place in (1, 2))

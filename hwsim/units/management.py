@@ -12,7 +12,7 @@ Neurosci. 11:538, 2017.)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -53,18 +53,24 @@ def normalised(machine: AnalogStage, x: Signal) -> tuple[Signal, Signal]:
     return scaled, size
 
 
-Read = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, int]]
+Read = Callable[[np.ndarray, Any], tuple[np.ndarray, np.ndarray, int]]
 
 
 def bounded(
-    read: Read, convert: Callable[[np.ndarray], np.ndarray], most: int, v: np.ndarray, number: np.ndarray, end: Any
+    read: Read,
+    convert: Callable[[np.ndarray], np.ndarray],
+    moments: Sequence[Any],
+    v: np.ndarray,
+    number: np.ndarray,
+    end: Any,
 ) -> tuple[np.ndarray, np.ndarray, int, np.ndarray, np.ndarray]:
     """A read that is repeated for the vectors whose outputs saturate.
 
     Args:
-        read: what tiles give for voltages `(chips, vectors, n)`, with what devices draw and how many outputs saturate.
+        read: what tiles give for voltages `(chips, vectors, n)` at a moment, with what devices draw and how many
+            outputs saturate.
         convert: numbers to voltages.
-        most: repeats.
+        moments: of the first read and of each repeat, so that draws of a chip do not depend on how often others repeat.
         v, number: voltages, and the numbers that they stand for, `(chips, vectors, n)`.
         end: where outputs saturate, of all chips or of each.
 
@@ -74,15 +80,15 @@ def bounded(
         reads there were beyond the first, on each chip.
     """
     chips, vectors, _ = v.shape
-    y, drawn, beyond = read(v)
+    y, drawn, beyond = read(v, moments[0])
     last = np.asarray(end, y.dtype).reshape(-1, 1, 1)
     factor, more = np.ones((chips, vectors), y.dtype), np.zeros(chips)
-    for number_of_halvings in range(1, most + 1):
+    for halvings, moment in enumerate(moments[1:], 1):
         full = (np.abs(y) >= last).reshape(chips, vectors, -1).max(2)
         if not full.any():
             break
-        half = np.where(full[..., None], convert(number * np.float32(2.0**-number_of_halvings)), np.float32(0))
-        again, drawn_again, _ = read(np.ascontiguousarray(half))
+        half = np.where(full[..., None], convert(number * np.float32(2.0**-halvings)), np.float32(0))
+        again, drawn_again, _ = read(np.ascontiguousarray(half), moment)
         chosen = np.repeat(full, y.shape[1] // vectors, 1)[..., None]
         y, drawn, more = np.where(chosen, again, y), drawn + drawn_again, more + full.sum(1)
         factor[full] *= 2
@@ -91,10 +97,10 @@ def bounded(
 
 
 def _expected(
-    expected: Any, read: Read, convert: Any, most: int, v: np.ndarray, *_: Any
+    expected: Any, read: Read, convert: Any, moments: Sequence[Any], v: np.ndarray, *_: Any
 ) -> tuple[np.ndarray, np.ndarray, int, np.ndarray, np.ndarray]:
     """No output is taken to saturate."""
-    y, drawn, beyond = read(v)
+    y, drawn, beyond = read(v, moments[0])
     return y, drawn, beyond, blank(v.shape[:2]), np.zeros(len(v))
 
 

@@ -721,6 +721,11 @@ class TileArray(Weights):
         """How many reads there are beyond the first, on each chip, of a read that is not repeated where others are."""
         return (np.zeros(self._machine.chips),) if self._managed.bound else ()
 
+    def _moment(self) -> Any:
+        """That of the noise of a read; several where inputs are coded."""
+        moment = partial(self._machine.sequencer.moment, self._source)
+        return moment() if self._coded is None else [moment() for _ in range(self._coded.sides)]
+
     def _halved(self, signal: Signal, name: str) -> Signal:
         """What the latest read of some tiles is to be multiplied by, a power of two that counters beside them hold."""
         machine = self._machine
@@ -765,22 +770,20 @@ class TileArray(Weights):
         noise, end = self._errors(limit)
         plain = self._read if self._coded is None else partial(self._coded.read, self._read)
 
-        def read(v: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-            moment = machine.sequencer.moment(self._source)
+        def read(v: np.ndarray, moment: Any) -> tuple[np.ndarray, np.ndarray, int]:
             found: tuple[np.ndarray, np.ndarray, int]
             found = plain(self.devices.noisy, cut, v, +scale, noise, end, self._source, moment)
             return found
 
         if number is None:
-            y, drawn, beyond = read(v)
+            y, drawn, beyond = read(v, self._moment())
             machine.measure(drawn, *(() if transposed else self._once))
         else:
             numbers = vectors(number)
             numbers = numbers if alone else numbers[..., cut.lines]
             convert = partial(self._converters.voltages, full_scale=+scale)
-            y, drawn, beyond, powers, more = self._bounded(
-                read, convert, self._managed.bound, v, numbers, machine.reach * limit
-            )
+            moments = [self._moment() for _ in range(1 + self._managed.bound)]
+            y, drawn, beyond, powers, more = self._bounded(read, convert, moments, v, numbers, machine.reach * limit)
             machine.measure(drawn, more)
             self._powers = powers.reshape(*x.shape[:-1], 1)
         tally(machine, "analog", self.name, y.size, beyond)
