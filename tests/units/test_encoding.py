@@ -212,6 +212,9 @@ def test_a_read_takes_as_many_times_as_it_has_parts_and_each_converts(coding: st
     reads = Encoding(coding, phases, 8).reads  # type: ignore[arg-type]
     assert coded.time == close(reads * 130e-9)
     assert coded.by_component["adc"] == close(reads * 256 * 222e-6 * 130e-9)
+    if phases > 1 or coding != "bit_serial":  # inputs are at full scale, whose magnitude has seven ones
+        ones = 7 if coding == "bit_serial" else 1
+        assert coded.by_component["devices"] == close(ones * one.by_component["devices"], rel=1e-6)  # type: ignore[operator]
     for component in ("tile control", "tile drivers", "tile outputs", "adc"):
         assert coded.by_component[component] == close(reads * one.by_component[component])  # type: ignore[operator]
 
