@@ -8,7 +8,7 @@ cell or optimizer has to say how much memory its simulation takes.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -146,7 +146,7 @@ class Counted(Shapes):
         def counted(*words: Any) -> Any:
             made = make(*words)
             results = made if isinstance(made, tuple) else (made,)
-            for result in results if primitive.lasting else results[:1]:
+            for result in _flat(results) if primitive.lasting else results[:1]:
                 if isinstance(result, np.ndarray) and not result.flags.writeable:  # of a shape, not with values
                     self.gauge.count(result, WEIGHTS if primitive.lasting else None)
             if passing is not None:
@@ -199,3 +199,9 @@ _MAKE = (
     "changed",
 )
 """The functions that make new arrays, and nothing besides."""
+
+
+def _flat(results: tuple[Any, ...]) -> Iterator[Any]:
+    """All results, also those that are within others."""
+    for result in results:
+        yield from _flat(result) if isinstance(result, tuple) else (result,)

@@ -180,8 +180,8 @@ def apart(devices: Devices, transposed: bool, lines: slice) -> Cut:
 
 def _expected_apart(expected: Any, devices: BlankDevices, transposed: bool, lines: slice) -> Cut:
     cut = devices.cut(transposed, lines)
-    half = cut._replace(conductance=cut.conductance / 2)
-    return cut._replace(sides=(half, half))
+    shape, conductance = cut.weights.shape, cut.conductance / 2
+    return cut._replace(sides=tuple(Cut(lines, blank(shape), blank(shape), conductance) for _ in range(2)))
 
 
 WIDTHS = Primitive(_read_widths, _expected_widths, lambda made, noisy, cut, v, *_: v.nbytes + made[0].nbytes)
