@@ -18,7 +18,6 @@ import hwsim
 from hwsim import machines
 from hwsim.episode import Episode
 from hwsim.errors import HwsimError
-from hwsim.experiments.footprint import footprint
 from hwsim.experiments.one_read import one_read
 from hwsim.imperfection import found
 from hwsim.initial import Initial
@@ -260,16 +259,6 @@ def test_estimates_are_of_the_same_reads(coding: str, phases: int) -> None:
     assert sketched.memory == ran.memory
     expected = close(ran.energy.gradient_j_per_sequence, rel=1e-12)
     assert sketched.energy.gradient_j_per_sequence == expected
-
-
-def test_footprints_have_both_sides_of_pairs_where_they_are_read_apart() -> None:
-    """The weights and variances of either side, in four bytes each, for what is read forward."""
-    sizes = []
-    for phases in (2, 4):
-        data = experiment({"inputs": "parallel", "phases": phases, "rows": 256, "columns": 256})
-        data["network"]["layers"][0]["cell"]["units"] = 200
-        sizes.append(footprint(hwsim.load(data)).peak.size)
-    assert sizes[1] - sizes[0] >= 2 * 2 * 4 * 200 * 200
 
 
 # ---- what does not go --------------------------------------------------------------------------------------------
