@@ -247,10 +247,11 @@ def about(found: VerdictFolder) -> str:
 def how(found: VerdictFolder) -> str:
     """How devices were compared."""
     size, left = found.asked["size"], found.asked["left_out"]
+    over = "chips and test sequences" if isinstance(found.beside, RunFolder) else "seeds"
     text = (
         f"The same chip, task and rule with each device, {_many(size['seeds'], 'seed')} of "
         f"{_many(size['beside'], 'chip')}; accuracy is the median of chips, and differences are paired, with "
-        f"half of a 95 % interval {'over chips and test sequences' if isinstance(found.beside, RunFolder) else 'over seeds'}."
+        f"half of a 95 % interval over {over}."
     )
     if not size["tasks"] and size["beside"] * size["seeds"] == 1:
         text += " One chip of each tells little: how chips differ is not in the interval."
