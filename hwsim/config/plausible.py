@@ -662,6 +662,8 @@ UNBOUNDED: dict[type[BaseModel], dict[str, str]] = {
         "tiles.columns": "a choice",
         "tiles.count": "a choice",
         "tiles.slices.cells": "a choice",
+        "tiles.parallel": "a choice",
+        "tiles.percentile": "a choice",
         "tiles.phases": "1, 2 or 4",
         "tiles.scale.*": "factors from one node to another",
         "tiles.weight_range": "a choice, in units of the network's numbers",

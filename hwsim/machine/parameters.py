@@ -56,6 +56,7 @@ class Trainable:
         name: unique in the network, such as `"layer 1 B"`.
         group: `"recurrent"`, `"input"` or `"readout"`.
         shape: of the array; the master register holds it flattened, `(chips, 1, values)`.
+        initial: how initial values are drawn.
         largest: the largest initial value, whatever learning makes of it.
         holder: what applies the parameters to signals as they are; None if a cell computes something from them first.
         pulsed: whether pulses alone change the parameters from now on, so that nothing is programmed any more.
@@ -73,7 +74,7 @@ class Trainable:
         self.machine, self.name, self.group, self.layer = machine, name, group, machine.layer
         if machine.given is not None:
             initial = machine.given.of(name, initial)
-        self.shape, numerics = initial.shape, machine.numerics
+        self.initial, self.shape, numerics = initial, initial.shape, machine.numerics
         start = numerics.drawn(initial)
         self.largest = numerics.largest(start)
         flat = numerics.flattened(start, machine.chips, machine.dtype)

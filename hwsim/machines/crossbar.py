@@ -129,6 +129,11 @@ class Options(BaseModel, extra="forbid"):
                 f"devices of {self.device.name} answer to pulses by a law, and slices are programmed digit by digit; "
                 "take a device without `update`, or leave out tiles.slices"
             )
+        if self.parts.tiles.shares and self.device.update is not None:
+            raise ValueError(
+                f"devices of {self.device.name} answer to pulses by a law, each beside a reference of its own or in a "
+                "pair; take a device without `update`, or leave out tiles.mapping and tiles.parallel"
+            )
         if self.parts.tiles.slices is not None and self.device.colour is not None:
             raise ValueError(
                 f"read noise of {self.device.name} has a memory, which is modelled for pairs of devices, not slices; "

@@ -326,8 +326,11 @@ class SolverCircuit:
         self._machine, self._loop, self._options = machine, loop, options
         self._functions, self._circuits = functions, circuits
         matrix, n = loop.matrix, loop.matrix.shape[0]
-        if tiles.slices is not None:
-            raise CapabilityError(f"{matrix.name}: the inverse solver takes pairs of devices; leave out tiles.slices")
+        if tiles.slices is not None or tiles.shares:
+            raise CapabilityError(
+                f"{matrix.name}: the inverse solver takes single pairs of devices; leave out tiles.slices, tiles.mapping "
+                "and tiles.parallel"
+            )
         if n > min(tiles.rows, tiles.columns):
             raise CapabilityError(
                 f"{matrix.name} ({n} by {n}) is on several tiles of {tiles.rows} by {tiles.columns}, and the inverse "

@@ -7,6 +7,7 @@ from math import ceil, floor
 
 import numpy as np
 
+from hwsim.machine.numerics import Primitive
 from hwsim.physics import DataSheet
 
 
@@ -158,19 +159,28 @@ def mapping(sheet: DataSheet, w_max: float, reach: float) -> Mapping:
     return (OneWay if sheet.update.one_way else Referenced)(sheet, w_max, reach)
 
 
-def levels(sheet: DataSheet) -> int:
-    """Programming steps from zero to the largest weight."""
-    span = sheet.window if sheet.update is None or sheet.update.one_way else sheet.window / 2
+def levels(sheet: DataSheet, shifted: bool = False) -> int:
+    """Programming steps from zero to the largest weight; `shifted` weights have half of the window for either sign."""
+    whole = not shifted and (sheet.update is None or sheet.update.one_way)
+    span = sheet.window if whole else sheet.window / 2
     return max(1, round(span / sheet.programming.step.value))
 
 
-def headroom(sheet: DataSheet, weight_range: float) -> float:
+def _percentile(weights: np.ndarray, percent: float) -> float:
+    """So many percent of weights have a size of at most this one."""
+    return float(np.percentile(np.abs(weights), percent))
+
+
+PERCENTILE = Primitive(_percentile, lambda expected, *_: 1.0)
+
+
+def headroom(sheet: DataSheet, weight_range: float, shifted: bool = False) -> float:
     """The largest weight that devices hold, over the largest initial one: `weight_range`, or a little more.
 
     So much more that the largest initial weight lies on a programming step, where that can be. Between two steps, the
     last bit of the weight would decide which of them is programmed.
     """
-    most = levels(sheet)
+    most = levels(sheet, shifted)
     steps = floor(most / weight_range)
     return most / steps if steps else weight_range
 

@@ -30,14 +30,14 @@ from hwsim.physics.colour import Colour
 from hwsim.quantities import Constant, Count, Energy, Time, Voltage
 from hwsim.records import Record
 from hwsim.streams import Draws, generator, numbered
-from hwsim.units import coloured, one_way, own, pulsed, slices, stuck, trains
+from hwsim.units import coloured, one_way, own, pulsed, shared, slices, stuck, trains
 from hwsim.units import devices as physical
 from hwsim.units.compensation import Compensation
 from hwsim.units.converter import Bits, Converters
 from hwsim.units.devices import Cut, Devices
 from hwsim.units.encoding import Coding, Encoding, coded
 from hwsim.units.management import BOUNDED, Management, normalised
-from hwsim.units.mapping import Mapping, OneWay, Referenced, headroom, levels, mapping, splits, tiles
+from hwsim.units.mapping import PERCENTILE, Mapping, OneWay, Referenced, headroom, levels, mapping, splits, tiles
 from hwsim.units.periphery import Periphery
 from hwsim.units.read import READ
 from hwsim.units.slices import Slices
@@ -99,6 +99,15 @@ class Tiles(BaseModel, extra="forbid"):
     weight_range: Annotated[
         Positive, Field(description="largest weight a tile can hold, in multiples of the largest initial one")
     ] = 2.0
+    percentile: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            le=100,
+            description="the largest weight is in multiples of that which so many percent of the initial ones do not "
+            "exceed, instead of the largest of all; what lies beyond is clipped",
+        ),
+    ] = None
     reach: Annotated[
         Positive,
         Imperfection("weight saturation", lambda _: FAR, lambda reach: reach / 2, SATURATION),
@@ -114,6 +123,16 @@ class Tiles(BaseModel, extra="forbid"):
         Management | None,
         Field(description="numbers scaled to the converters of tiles, and products scaled back; without this key none"),
     ] = None
+    mapping: Annotated[
+        shared.MappingName,
+        Field(
+            description="`pair`: a weight is the difference of two devices; `offset_column`: it is one device, whose "
+            "offset an additional line of each tile holds, and which is subtracted"
+        ),
+    ] = "pair"
+    parallel: Annotated[
+        int, Field(ge=1, description="devices in parallel in place of each one of a weight; they share its value")
+    ] = 1
     wires: Annotated[
         Wires | None,
         Imperfection("IR drop", Wires.without, Wires.doubled, IR_DROP),
@@ -122,9 +141,12 @@ class Tiles(BaseModel, extra="forbid"):
 
     @model_serializer(mode="wrap")
     def _without_what_is_absent(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Tiles without wires, slices or coded inputs are what they were before there were such keys."""
+        """Tiles without such keys, and with pairs, are what they were before there were any."""
         data: dict[str, Any] = written(self)
-        for key in ("wires", "slices", "inputs", "management"):
+        if not self.shares:
+            data.pop("mapping", None)
+            data.pop("parallel", None)
+        for key in ("wires", "slices", "inputs", "management", "percentile"):
             if getattr(self, key) is None:
                 data.pop(key, None)
         return data
@@ -135,12 +157,18 @@ class Tiles(BaseModel, extra="forbid"):
             raise ValueError("slices are shifted and added as numbers, so they need `interface: digital`")
         if self.slices is not None and self.wires is not None:
             raise ValueError("wires are modelled for pairs of devices, not for slices; leave out one of the two keys")
+        if self.slices is not None and self.shares:
+            raise ValueError("slices have an offset of their own, and one cell a digit; leave out mapping and parallel")
         return self
 
     @model_validator(mode="after")
     def _coded_inputs_are_read_as_numbers(self) -> Self:
         if self.inputs is None:
             return self
+        if self.shares:
+            raise ValueError(
+                "coded inputs are modelled for single pairs of devices; leave out `inputs`, or `mapping` and `parallel`"
+            )
         if self.phases not in (1, 2, 4):
             raise ValueError(f"coded inputs have 1, 2 or 4 phases, not {self.phases}")
         if self.interface != "digital" and (self.phases > 1 or self.inputs == "bit_serial"):
@@ -173,8 +201,24 @@ class Tiles(BaseModel, extra="forbid"):
         return 1 if self.slices is None else self.slices.cells
 
     @property
+    def shares(self) -> bool:
+        """Whether weights have other devices than a pair or slices."""
+        return self.shifted or self.parallel > 1
+
+    @property
+    def shifted(self) -> bool:
+        """Whether weights have a common offset, on one more line of each side of a tile."""
+        return self.mapping == "offset_column"
+
+    @property
+    def lines(self) -> tuple[int, int]:
+        """Of a tile: its outputs and inputs, those of references among them."""
+        return self.rows * self.columns_per_output + self.shifted, self.columns + self.shifted
+
+    @property
     def devices_per_weight(self) -> int:
-        return 2 if self.slices is None else self.slices.cells
+        pair = (1 if self.shifted else 2) * self.parallel
+        return pair if self.slices is None else self.slices.cells
 
     def phase(self, bits: int) -> Constant[Time]:
         """How long one phase of a read takes, with inputs of so many bits."""
@@ -237,7 +281,9 @@ class TilePrices:
             return rows * (most + 1) * self.sheet.write.time.value + 2 * columns * self._phase.value
         if record.kind == moves.program.kind:
             write = self.sheet.write
-            return record.size[-2] * (write.duration + write.reads * self._phase.value)
+            tiles, rows = self.tiles, record.size[-2]
+            lines = (rows + tiles.shifted * ceil(rows / tiles.rows)) * tiles.parallel
+            return lines * (write.duration + write.reads * self._phase.value)
         times = self._phases * (1 + self.repeats * (record.kind == held.read.kind))
         return prod(record.size[:-2]) * times * self._phase.value
 
@@ -247,23 +293,25 @@ class TilePrices:
         if around is None:
             return None
         factor = 1.0 if self.tiles.scale is None else self.tiles.scale.area.value
-        return used * around.of(self.tiles.columns, self.tiles.rows * self.tiles.columns_per_output) * factor
+        outputs, inputs = self.tiles.lines
+        more = inputs * outputs * (self.tiles.parallel - 1) * around.cell.value  # in parallel
+        return used * (around.of(inputs, outputs) + more) * factor
 
     def _reading(self, record: Record) -> list[Charge]:
         """A read, forward or transposed: the devices, and the periphery of all tiles that are read, used or not."""
         tiles, around, (rows, columns) = self.tiles, self.periphery, record.size[-2:]
         reads = prod(record.size[:-2]) * ceil(rows / tiles.rows) * ceil(columns / tiles.columns) * self._phases
         forward = record.kind == held.read.kind
-        lines_out = tiles.rows * tiles.columns_per_output
-        inputs, outputs = (tiles.columns, lines_out) if forward else (lines_out, tiles.columns)
-        converted = outputs if tiles.interface == "digital" else 0
+        lines_out, lines_in = tiles.lines
+        inputs, outputs = (lines_in, lines_out) if forward else (lines_out, lines_in)
+        converted = outputs - tiles.shifted if tiles.interface == "digital" else 0
         drawn = (
             ("tile control", around.fixed, 1),
             ("tile control", around.unexplained, 1),
             ("tile drivers", around.driver, inputs),
             ("tile outputs", around.output, outputs),
             ("adc", around.converter, converted),
-            ("devices", around.cell, inputs * outputs),
+            ("devices", around.cell, inputs * outputs * tiles.parallel),
         )
         factors = [] if tiles.scale is None else [tiles.scale.power]
         charges = [
@@ -347,18 +395,20 @@ class TileArray(Weights):
         does: Any = one_way if self.renews else pulsed if self.whole else physical
         self._read, self._cut, self._program = (
             run(READ),
-            run(physical.CUT if self._coded is None else self._coded.cut),
-            run((does if cut is None else slices).PROGRAM),
+            run((shared if options.shares else physical).CUT if self._coded is None else self._coded.cut),
+            run((shared if options.shares else does if cut is None else slices).PROGRAM),
         )
         self._count, self._apply = run(does.COUNT), run(does.PULSE)
-        bits = (2 * (levels(sheet) if cut is None else cut.most)).bit_length()
+        self._common = run(shared.COMMON)
+        bits = (2 * (levels(sheet, options.shifted) if cut is None else cut.most)).bit_length()
         chips, (rows, columns) = machine.chips, matrix.shape
+        held_at = shared.size_of(rows, columns, (options.rows, options.columns), options.shifted)
         self._conductance = Storage(
             machine,
             f"{matrix.name} devices",
             WEIGHTS,
-            (rows, columns),
-            machine.numerics.zeros((chips, options.devices_per_weight, rows, columns), np.dtype(float)),
+            held_at,
+            machine.numerics.zeros((chips, options.devices_per_weight, *held_at), np.dtype(float)),
             shared=True,
             bits=bits,
             technology=sheet.name,
@@ -383,10 +433,17 @@ class TileArray(Weights):
 
     def _mapped(self, matrix: Matrix, sheet: DataSheet) -> Mapping:
         """How devices hold the weights."""
-        options = self._options
+        options, largest = self._options, matrix.largest
+        if options.percentile is not None:
+            numerics = self._machine.numerics
+            start = numerics.drawn(matrix.trainable.initial)
+            largest = numerics.run(PERCENTILE)(start, options.percentile)
         if options.slices is not None:
-            return slices.sliced(sheet, matrix.largest, options.weight_range, options.reach, options.slices)
-        w_max = headroom(sheet, options.weight_range) * matrix.largest or 1.0
+            return slices.sliced(sheet, largest, options.weight_range, options.reach, options.slices)
+        if options.shares:
+            how, lines = (options.mapping, options.parallel), (options.rows, options.columns)
+            return shared.shared(sheet, largest, options.weight_range, options.reach, how, lines)
+        w_max = headroom(sheet, options.weight_range) * largest or 1.0
         return mapping(sheet, w_max, options.reach)
 
     def wait(self, name: str, seconds: float, compensated: bool = False) -> None:
@@ -428,7 +485,7 @@ class TileArray(Weights):
         """
         machine, devices, words = self._machine, self.devices, self._compensation
         assert words is not None
-        rows, columns = devices.conductance.shape[2:]
+        rows, columns = self._matrix.shape
         machine.measure(devices.conductance.sum((1, 2, 3), dtype=float), *self._once)
         head, made = machine.analog_heads[held.read, self.name], np.ones((machine.chips, 1, rows), machine.dtype)
         current = total(machine.digital(machine.emit_analog(head, made, (), machine.full_scale, (rows, columns))))
@@ -456,6 +513,9 @@ class TileArray(Weights):
         run = machine.numerics.run
         if self._options.slices is not None:
             return run(slices.MAKE)(self.mapping, self._conductance.value, sheets)
+        if isinstance(self.mapping, shared.Shared):
+            keys = shared.keys_of(machine.seed, numbered(machine.numbers), name)
+            return run(shared.MAKE)(self.mapping, self._conductance.value, sheets, matrix.shape, keys)
         if not isinstance(self.mapping, Referenced):
             return run(physical.MAKE)(self.mapping, self._conductance.value, sheets)
         each = (2, *matrix.shape) if self.renews else matrix.shape
@@ -481,6 +541,11 @@ class TileArray(Weights):
         """Streams of the numbers of each device."""
         seed, numbers = self._machine.seed, numbered(self._machine.numbers)
         return lambda chip, purpose: generator(seed, f"chip {numbers[chip]}", name, of, purpose)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the matrix."""
+        return self._matrix.shape
 
     def programmed(self, matrix: Matrix) -> np.ndarray:
         """The weights that the devices really hold."""
@@ -551,6 +616,8 @@ class TileArray(Weights):
         """
         if self._options.slices is not None:
             raise slices.no_pulses(matrix.name)
+        if self._options.shares:
+            raise shared.no_pulses(matrix.name)
         machine, pulses, known = self._machine, matrix.trainable.pulses, operands
         if pulses is not None and pulses.random and operation is moves.pulse_outer:
             change, known = self._met(operands, factor, pulses)
@@ -641,10 +708,12 @@ class TileArray(Weights):
         Raises:
             ConfigError: `levels` is given, and the data sheet says how large a pulse is.
             CapabilityError: devices answer to pulses by a law, and a host keeps the weights as numbers; or weights are
-                in slices, where no pulse of one device is a step of a weight.
+                in slices, where no pulse of one device is a step of a weight; or they have other devices than pairs.
         """
         if self._options.slices is not None:
             raise slices.no_pulses(matrix.name)
+        if self._options.shares:
+            raise shared.no_pulses(matrix.name)
         if not isinstance(self.mapping, Referenced):
             return self.mapping.w_max / (levels or self.mapping.levels)
         sheet = self.mapping.sheet
@@ -772,7 +841,8 @@ class TileArray(Weights):
 
         def read(v: np.ndarray, moment: Any) -> tuple[np.ndarray, np.ndarray, int]:
             found: tuple[np.ndarray, np.ndarray, int]
-            found = plain(self.devices.noisy, cut, v, +scale, noise, end, self._source, moment)
+            at, v = self._common(cut, v, moment) if self._options.shares else (cut, v)
+            found = plain(self.devices.noisy, at, v, +scale, noise, end, self._source, moment)
             return found
 
         if number is None:
@@ -901,4 +971,4 @@ class DeviceArrays(dict[str, TileArray]):
     def fill(self) -> float | None:
         """Weights on tiles, as a share of those that the tiles in use could hold; None if none is in use."""
         room = self.used * self.options.rows * self.options.columns
-        return self.count / (self.options.devices_per_weight * room) if room else None
+        return sum(prod(array.shape) for array in self.values()) / room if room else None
