@@ -328,8 +328,8 @@ class SolverCircuit:
         matrix, n = loop.matrix, loop.matrix.shape[0]
         if tiles.slices is not None or tiles.shares:
             raise CapabilityError(
-                f"{matrix.name}: the inverse solver takes single pairs of devices; leave out tiles.slices, tiles.mapping "
-                "and tiles.parallel"
+                f"{matrix.name}: the inverse solver takes single pairs of devices; leave out tiles.slices, "
+                "tiles.mapping and tiles.parallel"
             )
         if n > min(tiles.rows, tiles.columns):
             raise CapabilityError(
