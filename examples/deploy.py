@@ -118,7 +118,7 @@ def drawn(found: pd.DataFrame) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Accuracy of chips that age, by where their weights come from.")
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--figure", type=Path, help="a file for the figure, .svg")
     parser.add_argument("--small", action="store_true", help="few updates, one chip, one seed: to see that it works")
     given = parser.parse_args()
