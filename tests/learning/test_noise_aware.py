@@ -66,7 +66,7 @@ def test_noise_has_the_stated_deviation_and_is_fresh_for_each_batch(machine: str
         assert abs((found[1:] * found[:-1]).mean()) < 5 * 0.05**2 / np.sqrt(n), name
 
 
-@pytest.mark.parametrize("learner", ["bptt", "rtrl"])
+@pytest.mark.parametrize("learner", ["bptt", "fpe", "rtrl"])
 def test_the_change_of_weights_is_the_gradient_where_the_noise_is(
     learner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,7 +172,7 @@ def looking(stage: Machine, learner: Any, episode: Any) -> dict[str, np.ndarray]
 
 
 @pytest.mark.parametrize("on", ["ideal", "digital_45nm_fp16"])
-@pytest.mark.parametrize("learner", ["bptt", "rtrl"])
+@pytest.mark.parametrize("learner", ["bptt", "fpe", "rtrl"])
 def test_a_batch_goes_on_from_a_snapshot_with_the_same_noise(learner: str, on: str) -> None:
     """The rule of the second kind also fetches weights as numbers; both meet what products read."""
     learned, episode, shots = rule(learner), random_episode(steps=4), []

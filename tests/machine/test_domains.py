@@ -547,6 +547,8 @@ def test_no_kind_of_operation_is_left_out() -> None:
     own = {moves.shift.kind, moves.count.kind, moves.choose.kind}  # of full scales that are chosen
     own |= {moves.pulse.kind, moves.pulse_outer.kind, moves.renew.kind}  # of update schemes
     own |= {"peak", "chop"}  # of lines that are pulsed
+    own |= {moves.part_adc.kind, moves.halvings.kind}  # of coded inputs, and of bounds that are managed
+    own |= {"solve in a loop"}  # of the analog inverse solver
     own |= {"advance", "advance slopes", moves.hold.kind}  # of circuits that are told by equations
     kinds = {kind for kind, operation in BY_KIND.items() if operation.traffic not in SPARSE}  # no chip has them
     assert found == kinds - own
