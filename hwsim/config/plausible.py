@@ -633,6 +633,7 @@ UNBOUNDED: dict[type[BaseModel], dict[str, str]] = {
         "drift.ages.*": "when something was measured",
         "read_noise.amount.*": "a share, without a unit to be wrong",
         "spread.*": "of a logarithm, without a unit to be wrong",
+        "update.reference_spread": "of x, without a unit to be wrong",
         "faults.*": "shares from 0 to 1, or it is an error",
         "colour.slow": "as long as the longest measurement, from seconds to years",
         "colour.fast": "of traps and of circuits, from nanoseconds to seconds",
