@@ -149,7 +149,7 @@ class Stored:
         try:
             with np.load(file, allow_pickle=False) as arrays:
                 return cls({name: arrays[name] for name in arrays.files}, file, "network.weights")
-        except (OSError, ValueError, BadZipFile, AttributeError, EOFError) as error:
+        except (OSError, ValueError, TypeError, BadZipFile, AttributeError, EOFError) as error:
             raise ConfigError(f"network.weights: {file} is no .npz of plain arrays ({error})") from None
 
     def of(self, name: str, drawn: Initial) -> Initial:
@@ -168,6 +168,9 @@ class Stored:
             return drawn
         if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
             self._wrong.append(f"{name!r} in {self._where} has values that are no finite real numbers")
+            return drawn
+        if np.abs(values).max(initial=0) > np.finfo(np.float32).max:
+            self._wrong.append(f"{name!r} in {self._where} has values that are too large for 32 bits")
             return drawn
         return Initial(drawn.shape, lambda: values.astype(float))
 

@@ -139,14 +139,17 @@ def found(document: Document) -> dict[str, str]:
         what = f"; weights are in a run folder, or in a file that ends in {', '.join(KINDS)}"
         raise refuse(f"no file or folder {documents.cut(repr(name))}{near or what}")
     path = seen[0].resolve()
+    kind = "run folder" if path.is_dir() else path.suffix
+    for key, of, absent in _OF_ONE_KIND:
+        if kind in ("run folder", *KINDS) and given.get(key, absent) != absent and kind != of:
+            raise refuse(f"this key is for a {of}, and {documents.cut(repr(name))} is a {kind}; leave it out", key)
     try:
         if path.is_dir():
             _check_folder(path, given)
         elif path.suffix not in KINDS:
             raise ConfigError(f"{name!r} ends in none of {', '.join(KINDS)}, and is no run folder")
-        elif given.get("system") is not None:
-            key = "system"
-            raise ConfigError(f"a {path.suffix} has the weights of one system; leave out `{key}`")
+        elif not path.is_file():
+            raise ConfigError(f"{path} is neither a file nor a folder")
         digest = _digest(path)
     except ConfigError as error:
         raise refuse(str(error)) from None
@@ -155,7 +158,16 @@ def found(document: Document) -> dict[str, str]:
     expected = given.get("sha256")
     if isinstance(expected, str) and expected != digest:
         raise refuse(_other_content(path, digest), "sha256")
-    return {"from": str(path), "sha256": digest}
+    return {"from": str(path), "sha256": digest if expected is None else expected}
+
+
+_OF_ONE_KIND = (
+    ("system", "run folder", None),
+    ("chip", "run folder", 0),
+    ("dt", ".nir", None),
+    ("method", ".nir", "exact"),
+)
+"""Keys that other kinds of origins have no use for, whose they are, and their values where they say nothing."""
 
 
 def _there(path: Path) -> bool:
@@ -195,10 +207,12 @@ def _check_folder(folder: Path, given: Mapping[str, Any]) -> None:
     if f"{_digest(folder)}  {KEPT}" not in lines:
         raise ConfigError(f"{folder / KEPT} is not as it was written: its checksum is not in {_SUMS}; {again}")
     with np.load(folder / KEPT, allow_pickle=False) as arrays:
-        _chosen(arrays.files, folder, given.get("system"), given.get("chip", 0))
+        system, chip = given.get("system"), given.get("chip", 0)
+        if isinstance(system, str | None) and isinstance(chip, int):  # what is of another type is told elsewhere
+            _chosen(arrays.files, folder, system, chip)
 
 
-def _chosen(names: list[str], folder: Path, system: str | None, chip: Any) -> str:
+def _chosen(names: list[str], folder: Path, system: str | None, chip: int) -> str:
     """What the names of arrays of a system and a chip begin with.
 
     Raises:
@@ -253,7 +267,7 @@ def _read(origin: str, sha256: str | None, system: str | None, chip: int) -> dic
                 return {name: arrays[name] for name in arrays.files}
             begin = _chosen(arrays.files, path, system, chip)
             return {name.removeprefix(begin): arrays[name] for name in arrays.files if name.startswith(begin)}
-    except (OSError, ValueError, BadZipFile, AttributeError, EOFError) as error:
+    except (OSError, ValueError, TypeError, BadZipFile, AttributeError, EOFError) as error:
         raise ConfigError(f"weights: {path} is no .npz of plain arrays ({error})") from None
 
 

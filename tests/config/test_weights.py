@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,14 @@ def test_all_that_does_not_fit_is_said_at_once(trained: dict[str, np.ndarray], t
         ({"from": "FOLDER", "into": []}, "needs 1 or more"),
         ({"from": "FOLDER", "sha256": "0" * 64}, "has another content than it had"),
         ({"from": "FOLDER", "chip": -1}, "at least 0"),
-        ({"from": "FOLDER/weights.npz", "system": "digital"}, "weights of one system; leave out `system`"),
+        ({"from": "FOLDER/weights.npz", "system": "digital"}, "weights.system: this key is for a run folder"),
+        ({"from": "FOLDER/weights.npz", "chip": 1}, "weights.chip: this key is for a run folder.* is a .npz"),
+        ({"from": "FOLDER", "dt": "1 ms"}, "weights.dt: this key is for a .nir.* is a run folder"),
+        ({"from": "FOLDER/weights.npz", "method": "euler"}, "weights.method: this key is for a .nir"),
+        ({"from": "FOLDER", "system": 5}, r"weights.system \(5\): must be text"),
+        ({"from": "FOLDER", "system": ["digital"]}, "weights.system: must be text"),
+        ({"from": "FOLDER", "chip": 1.5}, r"weights.chip \(1.5\): must be a whole number"),
+        ({"from": "FOLDER", "sha256": 5}, r"weights.sha256 \(5\): must be text"),
         ({"frm": "FOLDER"}, "did you mean 'from'"),
     ],
 )  # fmt: skip
@@ -210,6 +218,25 @@ def test_weights_that_were_changed_by_hand_are_refused(tmp_path: Path) -> None:
     kept.unlink()
     with pytest.raises(ConfigError, match="keeps no weights"):
         hwsim.load(starting(tmp_path / "run"))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.npz")
+    with pytest.raises(ConfigError, match="neither a file nor a folder"):
+        hwsim.load(starting(tmp_path / "pipe.npz"))
+
+
+def test_one_array_alone_is_no_npz(tmp_path: Path) -> None:
+    with (tmp_path / "one.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(ConfigError, match=r"one\.npz is no \.npz of plain arrays"):
+        hwsim.run(starting(tmp_path / "one.npz"))
+
+
+def test_values_beyond_32_bits_are_refused(trained: dict[str, np.ndarray], tmp_path: Path) -> None:
+    file = changed(tmp_path / "w.npz", trained, layer_1_b=np.full(6, 1e39))
+    with pytest.raises(ConfigError, match=r"'layer 1 b' in .* too large for 32 bits"):
+        hwsim.run(starting(file))
 
 
 @pytest.mark.parametrize("ending", ["npz", "safetensors", "nir"])
