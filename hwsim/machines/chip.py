@@ -25,6 +25,7 @@ from hwsim.operations import Operation, integrate, moves
 from hwsim.operations.circuits import advance
 from hwsim.records import ANALOG, Entry, Head, Shape
 from hwsim.units.converter import Converters, better_digital
+from hwsim.units.device_arrays import DeviceArrays
 from hwsim.units.function import Circuits, FunctionCircuits, Wiring
 from hwsim.units.integrator import IntegratorCircuits
 from hwsim.units.inverse import LATE, SolverCircuit
@@ -33,7 +34,7 @@ from hwsim.units.neurons import NeuronCircuits
 from hwsim.units.ranges import scales
 from hwsim.units.register import AnalogRegister, leak
 from hwsim.units.spiking import CIRCUIT, SpikingNeurons
-from hwsim.units.tile import DeviceArrays, TileArray
+from hwsim.units.tile import TileArray
 from hwsim.units.unit import Wire
 
 TESTS = "inference"

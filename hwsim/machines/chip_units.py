@@ -16,7 +16,7 @@ from hwsim.units.multiplier import MultiplierPrices
 from hwsim.units.processor import DigitalPrices
 from hwsim.units.register import effective_bits
 from hwsim.units.spiking import CIRCUIT, KINDS
-from hwsim.units.tile import TilePrices
+from hwsim.units.tile_prices import TilePrices
 from hwsim.units.unit import Free, Priced
 
 WRITES = moves.program, moves.pulse, moves.pulse_outer, moves.renew

@@ -28,7 +28,7 @@ from hwsim.units.periphery import Periphery
 from hwsim.units.ranges import Ranges
 from hwsim.units.register import StateRegisters
 from hwsim.units.spiking import SpikingCircuits
-from hwsim.units.tile import Tiles
+from hwsim.units.tiles import Tiles
 
 
 class CrossbarParts(BaseModel, extra="forbid"):

@@ -41,7 +41,8 @@ from hwsim.quantities import Constant, Power, Time
 from hwsim.records import Record
 from hwsim.units.devices import Cut
 from hwsim.units.function import Circuits, Functions
-from hwsim.units.tile import TileArray, Tiles
+from hwsim.units.tile import TileArray
+from hwsim.units.tiles import Tiles
 from hwsim.units.unit import AnalogStage, Fraction, tally
 
 # ---- options, and what a solution costs --------------------------------------------------------------------------

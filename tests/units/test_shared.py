@@ -259,6 +259,6 @@ def test_a_chip_reads_with_the_noise_of_references() -> None:
     for _ in built.phase("programming"):
         matrix.program()
     for transposed in (False, True):
-        (cut,) = matrix.unit._cut_to(transposed, matrix.shape)
+        cut = matrix.unit.cut(transposed)
         assert isinstance(cut, SharedCut)
         assert cut.behind.weights.shape[1:] == ((21, 13) if transposed else (14, 20))
