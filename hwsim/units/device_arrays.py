@@ -53,7 +53,7 @@ class DeviceArrays(dict[str, TileArray]):
     def aged(self, seconds: float, compensated: bool = False) -> Iterator[None]:
         """All devices have drifted for so long in here; see `TileArray.wait`."""
         for name, array in self.items():
-            if compensated and array._compensation is None:
+            if compensated and array.reads.compensation is None:
                 array.begin_compensation()
             array.wait(name, seconds, compensated)
         try:
@@ -65,7 +65,7 @@ class DeviceArrays(dict[str, TileArray]):
     @property
     def words(self) -> int:
         """Bits that the compensation of drift keeps on one chip."""
-        return sum(0 if each._compensation is None else each._compensation.bits for each in self.values())
+        return sum(0 if each.reads.compensation is None else each.reads.compensation.bits for each in self.values())
 
     @property
     def leaks(self) -> bool:

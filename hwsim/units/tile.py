@@ -11,13 +11,12 @@ import numpy as np
 from hwsim.accounts.memory import MASTER, WEIGHTS
 from hwsim.errors import CapabilityError, ConfigError
 from hwsim.machine.holder import Weights, summed
-from hwsim.machine.machine import vectors
 from hwsim.machine.numerics import Pulses, Rounding
 from hwsim.machine.parameters import NOTHING, Matrix
 from hwsim.machine.signal import Signal
 from hwsim.machine.storage import Register, Storage
-from hwsim.operations import Held, Operation, add, held, moves, multiply, quantise, total, unequal
-from hwsim.operations.noise import Source, of_chips
+from hwsim.operations import Held, Operation, held, moves, quantise, total, unequal
+from hwsim.operations.noise import Source
 from hwsim.operations.reductions import peak
 from hwsim.operations.wiring import chop
 from hwsim.physics import DataSheet
@@ -27,13 +26,11 @@ from hwsim.units import devices as physical
 from hwsim.units.compensation import Compensation
 from hwsim.units.converter import Converters
 from hwsim.units.devices import Cut, Devices
-from hwsim.units.encoding import coded
-from hwsim.units.management import BOUNDED, Management, normalised
-from hwsim.units.mapping import PERCENTILE, Mapping, OneWay, Referenced, headroom, levels, mapping, splits
+from hwsim.units.mapping import PERCENTILE, Mapping, OneWay, Referenced, headroom, levels, mapping
 from hwsim.units.periphery import Periphery
-from hwsim.units.read import READ
+from hwsim.units.tile_reads import TileReads
 from hwsim.units.tiles import Tiles
-from hwsim.units.unit import AnalogStage, tally
+from hwsim.units.unit import AnalogStage
 
 _STREAMS = "row trains", "column trains", "noise of pulses", "noise of writing"
 """Of fresh draws while devices are pulsed."""
@@ -61,28 +58,17 @@ class TileArray(Weights):
         rounding: Rounding | None,
     ) -> None:
         super().__init__(matrix, rounding)
-        self._machine, self._options, self._converters = machine, options, converters
-        self._own_converters = periphery.converter is not None
+        self._machine, self._options = machine, options
         self.name, self.layer = f"{matrix.name} tiles", matrix.trainable.layer
         self._streams = [Source(machine.seed, f"{matrix.name} {what}", machine.numbers) for what in _STREAMS]
-        self._source = Source(machine.seed, f"{matrix.name} read", machine.numbers)
         run, sheet = machine.numerics.run, sheets[0]  # chips differ in errors alone
-        self._coded = coded(machine, options)
-        self._managed = options.management or Management()
-        self.takes_numbers = self._managed.noise or self._managed.bound > 0
-        self._bounded, self._powers = run(BOUNDED), np.ones(0)
         self.whole = sheet.update is not None
         self._matrix, self.leaks = matrix, any(each.leak is not None for each in sheets)
         cut = options.slices
         self.renews = sheet.update is not None and sheet.update.one_way
         does: Any = one_way if self.renews else pulsed if self.whole else physical
-        self._read, self._cut, self._program = (
-            run(READ),
-            run((shared if options.shares else physical).CUT if self._coded is None else self._coded.cut),
-            run((shared if options.shares else does if cut is None else slices).PROGRAM),
-        )
+        self._program = run((shared if options.shares else does if cut is None else slices).PROGRAM)
         self._count, self._apply = run(does.COUNT), run(does.PULSE)
-        self._common = run(shared.COMMON)
         bits = (2 * (levels(sheet, options.shifted) if cut is None else cut.most)).bit_length()
         chips, (rows, columns) = machine.chips, matrix.shape
         held_at = shared.size_of(rows, columns, (options.rows, options.columns), options.shifted)
@@ -109,10 +95,10 @@ class TileArray(Weights):
         run(stuck.BESET)(self.devices, sheets, drawn)
         run(own.GIVE)(self.devices, sheets, options.reach, drawn)
         self._kept = run(physical.KEPT)(self.devices)
-        self._cuts: dict[bool, list[Cut]] = {}
-        self._known: dict[float, tuple[np.ndarray, np.ndarray]] = {}
         self._colour(sheet)
-        self._compensation: Compensation | None = None
+        own_converters = periphery.converter is not None
+        self.reads = TileReads(machine, matrix, options, self.devices, converters, own_converters, self.name)
+        self.takes_numbers = self.reads.takes_numbers
 
     def _mapped(self, matrix: Matrix, sheet: DataSheet) -> Mapping:
         """How devices hold the weights."""
@@ -151,14 +137,14 @@ class TileArray(Weights):
             )
         if compensated:
             after = self.devices.current(draws("current after a wait"))
-            assert self._compensation is not None
+            assert self.reads.compensation is not None
             factor = before / np.maximum(after, np.finfo(float).tiny)
-            self._compensation.factor.value = factor.astype(machine.dtype)[:, None, None]
-        self._cuts.clear()
+            self.reads.compensation.factor.value = factor.astype(machine.dtype)[:, None, None]
+        self.reads.forget()
 
     def begin_compensation(self) -> None:
         """Have words for what all devices conduct together before a wait, and for the factor, until `unwait`."""
-        self._compensation = Compensation.made(self._machine, self._matrix.name)
+        self.reads.compensation = Compensation.made(self._machine, self._matrix.name)
 
     def read_all(self, waited: bool) -> None:
         """Enter one read of all devices with all inputs at full scale, and what is made of it in numbers.
@@ -166,10 +152,10 @@ class TileArray(Weights):
         Outputs are converted and summed. Before the wait the sum is kept; after it, the factor is made and kept. Values
         are those of `wait`.
         """
-        machine, devices, words = self._machine, self.devices, self._compensation
+        machine, devices, words = self._machine, self.devices, self.reads.compensation
         assert words is not None
         rows, columns = self._matrix.shape
-        machine.measure(devices.conductance.sum((1, 2, 3), dtype=float), *self._once)
+        machine.measure(devices.conductance.sum((1, 2, 3), dtype=float), *self.reads.once)
         head, made = machine.analog_heads[held.read, self.name], np.ones((machine.chips, 1, rows), machine.dtype)
         current = total(machine.digital(machine.emit_analog(head, made, (), machine.full_scale, (rows, columns))))
         if waited:
@@ -180,15 +166,15 @@ class TileArray(Weights):
     def unwait(self) -> None:
         """Have the devices as they were before the wait, and forget its compensation."""
         self._young()
-        if self._compensation is not None:
-            self._compensation.release()
-            self._compensation = None
+        if self.reads.compensation is not None:
+            self.reads.compensation.release()
+            self.reads.compensation = None
 
     def _young(self) -> None:
         self.devices.unwait()
         if self.devices.coloured is not None:
             self.devices.coloured.unwait()
-        self._cuts.clear()
+        self.reads.forget()
 
     def _made(self, matrix: Matrix, sheets: Sequence[DataSheet]) -> Any:
         """The devices; those with a law of updates have their states apart from what conducts."""
@@ -249,7 +235,7 @@ class TileArray(Weights):
         draws = machine.numerics.generators(machine.seed, machine.numbers, matrix.name, "programming", *place)
         words = machine.see(wanted), machine.see(before), machine.see(moved)
         written, conductance = self._program(self.devices, *words, draws)
-        self._cuts.clear()
+        self.reads.forget()
         machine.devices.written += written
         machine.measure(written, conductance)
         head = machine.analog_heads[moves.program, self.name]
@@ -361,12 +347,12 @@ class TileArray(Weights):
         if noise is not None:
             moments = [machine.sequencer.moment(self._fluctuation) for _ in range(noise.colour.count)]
             noise.advance(seconds, coloured.counted(self._fluctuation.keys, moments))
-            self._cuts.clear()
+            self.reads.forget()
 
     def _follow(self, matrix: Matrix, weights: np.ndarray) -> None:
         """Read on with other weights; where nothing else holds them, they are the master values."""
         machine, trainable = self._machine, matrix.trainable
-        self._cuts.clear()
+        self.reads.forget()
         if not trainable.kept:
             trainable.master.value = weights.reshape(trainable.master.value.shape).astype(machine.dtype)
             machine.holdings.watch(trainable.master, trainable.master.value)
@@ -416,155 +402,9 @@ class TileArray(Weights):
         return True
 
     def apply(self, operation: Held, matrix: Matrix, x: Signal) -> Signal:
-        """A product, forward or transposed; tiles side by side are summed as numbers.
-
-        Where drift is compensated, what comes out is multiplied by the factor: a voltage by a circuit of each output,
-        whose own errors are left out, and a number by the digital unit.
-        """
-        machine, transposed = self._machine, operation is held.read_transposed
-        if transposed and self._options.slices is not None:
-            raise slices.not_transposed(matrix.name)
-        if self._managed.noise and not x._analog:
-            scaled, size = normalised(machine, x)
-            return machine.two(multiply, self._product(operation, matrix, scaled), size)
-        return self._product(operation, matrix, x)
-
-    def _product(self, operation: Held, matrix: Matrix, x: Signal) -> Signal:
-        """The sum of the reads of all tiles on the lines of an operand."""
-        machine, transposed = self._machine, operation is held.read_transposed
-        number, x = (None if x._analog else x), machine.analog(x)
-        if self._coded is not None:
-            self._coded.arrives(x)
-        cuts, group, signal = self._cut_to(transposed), matrix.trainable.group, None
-        if len(cuts) == 1:
-            return self._compensated(self._part(operation, self.name, 0, True, x, group, number))
-        for place in range(len(cuts)):
-            name = f"{self.name}, {'row' if transposed else 'column'} {place + 1}"
-            part = machine.digital(self._part(operation, name, place, False, x, group, number))
-            signal = part if signal is None else machine.two(add, signal, part)
-        assert signal is not None
-        return self._compensated(signal)
-
-    def _part(
-        self, operation: Held, name: str, place: int, alone: bool, x: Signal, group: str, number: Signal | None
-    ) -> Signal:
-        """What comes out of the tiles on some lines: as it is, or as numbers."""
-        signal = self._read_one(operation, name, place, alone, x, group, number)
-        if number is None or not self._managed.bound or operation is held.read_transposed:
-            return self._converted(signal, name)
-        factor = self._halved(signal, name)
-        return self._machine.two(multiply, self._converted(signal, name), factor)
-
-    def _compensated(self, signal: Signal) -> Signal:
-        return signal if self._compensation is None else self._compensation.applied(signal, self.name)
-
-    def _converted(self, signal: Signal, name: str) -> Signal:
-        """What comes out of a read: as it is, or as numbers, by the converters of the tile or of the chip."""
-        if self._coded is not None and self._coded.split:
-            return self._coded.joined(self._converters.carry_out(moves.part_adc, signal, name), name)
-        if self._options.interface == "analog":
-            return signal
-        if self._own_converters:
-            return self._converters.carry_out(moves.tile_adc, signal, name)
-        return self._machine.digital(signal)
-
-    @property
-    def _once(self) -> tuple[np.ndarray, ...]:
-        """How many reads there are beyond the first, on each chip, of a read that is not repeated where others are."""
-        return (np.zeros(self._machine.chips),) if self._managed.bound else ()
-
-    def _moment(self) -> Any:
-        """That of the noise of a read; several where inputs are coded."""
-        moment = partial(self._machine.sequencer.moment, self._source)
-        return moment() if self._coded is None else [moment() for _ in range(self._coded.sides)]
-
-    def _halved(self, signal: Signal, name: str) -> Signal:
-        """What the latest read of some tiles is to be multiplied by, a power of two that counters beside them hold."""
-        machine = self._machine
-        value = machine.compute(lambda _: self._powers, (signal,))
-        return machine.emit(machine.heads[moves.halvings, name], value, (signal._slot,))
-
-    def _read_one(
-        self, operation: Held, name: str, place: int, alone: bool, x: Signal, group: str, number: Signal | None
-    ) -> Signal:
-        """A read of the tiles on some lines of the matrix, or on all of them; of a voltage that stands for a number."""
-        machine, transposed = self._machine, operation is held.read_transposed
-        head = machine.analog_heads[operation, name]
-        limit = machine.scales.of(head, (x,), group)
-        operands = (x, number) if number is not None and self._managed.bound and not transposed else (x,)
-        y = machine.compute(partial(self._values, transposed, place, alone, x._full_scale or 1.0, limit), operands)
-        inputs, outputs = self._cuts[transposed][place].weights.shape[1:]
-        size = (inputs, outputs) if transposed else (outputs, inputs)
-        reads = tuple(each._slot for each in operands)
-        return machine.emit_analog(head, y, reads, limit, (*x._value.shape[2:-1], *size))
-
-    def _values(
-        self,
-        transposed: bool,
-        place: int,
-        alone: bool,
-        scale: Any,
-        limit: Any,
-        x: np.ndarray,
-        number: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """What tiles give for inputs of full scale `scale`; their inputs are all of the wires if they are alone.
-
-        Args:
-            transposed, place: the way of the read, and the place of the tiles. A captured step asks for what these now
-                read with, since devices change between steps where they leak, or where noise has a memory.
-            number: what stands behind x, if the read is repeated with halved inputs where outputs saturate.
-        """
-        machine, v, limit = self._machine, vectors(x), +limit
-        cut = self._cut_to(transposed)[place]
-        if not alone:
-            v = machine.numerics.contiguous(v[..., cut.lines])
-        noise, end = self._errors(limit)
-        plain = self._read if self._coded is None else partial(self._coded.read, self._read)
-
-        def read(v: np.ndarray, moment: Any) -> tuple[np.ndarray, np.ndarray, int]:
-            found: tuple[np.ndarray, np.ndarray, int]
-            at, v = self._common(cut, v, moment) if self._options.shares else (cut, v)
-            found = plain(self.devices.noisy, at, v, +scale, noise, end, self._source, moment)
-            return found
-
-        if number is None:
-            y, drawn, beyond = read(v, self._moment())
-            machine.measure(drawn, *(() if transposed else self._once))
-        else:
-            numbers = vectors(number)
-            numbers = numbers if alone else numbers[..., cut.lines]
-            convert = partial(self._converters.voltages, full_scale=+scale)
-            moments = [self._moment() for _ in range(1 + self._managed.bound)]
-            y, drawn, beyond, powers, more = self._bounded(read, convert, moments, v, numbers, machine.reach * limit)
-            machine.measure(drawn, more)
-            self._powers = powers.reshape(*x.shape[:-1], 1)
-        tally(machine, "analog", self.name, y.size, beyond)
-        if self._coded is not None and self._coded.split:
-            return y.reshape(*x.shape[:-1], self._coded.encoding.reads, y.shape[-1])
-        return y if x.ndim == 3 else y.reshape(*x.shape[:-1], -1)
-
-    def _errors(self, limit: Any) -> tuple[np.ndarray, np.ndarray]:
-        """σ of the noise of outputs, and where they saturate, at this full scale: of each chip, or one for all."""
-        known = self._known.get(limit) if limit.__class__ is float else None
-        if known is None:
-            known = of_chips(self._options.output_noise * limit), of_chips(self._machine.reach * limit)
-            if limit.__class__ is float:
-                self._known[limit] = known
-        return known
+        """A product, forward or transposed."""
+        return self.reads.apply(operation, matrix, x)
 
     def cut(self, transposed: bool) -> Cut:
         """What all devices read with, of a matrix that is on one tile."""
-        (whole,) = self._cut_to(transposed)
-        return whole
-
-    def _cut_to(self, transposed: bool) -> list[Cut]:
-        """The matrix, cut into tiles by its input lines."""
-        cuts = self._cuts.get(transposed)
-        if cuts is None:
-            lines = self._options.rows if transposed else self._options.columns
-            inputs = self._matrix.shape[0] if transposed else self._matrix.shape[1]
-            cuts = self._cuts[transposed] = [
-                self._cut(self.devices, transposed, part) for part in splits(inputs, lines)
-            ]
-        return cuts
+        return self.reads.whole(transposed)

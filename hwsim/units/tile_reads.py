@@ -1,0 +1,252 @@
+"""Reads of crossbar tiles, forward and transposed: from the operand of a product to what comes out of all tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hwsim.machine.machine import vectors
+from hwsim.machine.parameters import Matrix
+from hwsim.machine.signal import Signal
+from hwsim.operations import Held, add, held, moves, multiply
+from hwsim.operations.noise import Source, of_chips
+from hwsim.units import devices as physical
+from hwsim.units import shared, slices
+from hwsim.units.compensation import Compensation
+from hwsim.units.converter import Converters
+from hwsim.units.devices import Cut, Devices
+from hwsim.units.encoding import coded
+from hwsim.units.management import BOUNDED, Management, normalised
+from hwsim.units.mapping import splits
+from hwsim.units.read import READ
+from hwsim.units.tiles import Tiles
+from hwsim.units.unit import AnalogStage, tally
+
+
+class Part(NamedTuple):
+    """The tiles on some input lines of a matrix, which are read together.
+
+    Attributes:
+        operation: the way of the read, forward or transposed.
+        unit: its name in records.
+        place: among all parts.
+        alone: whether there are no others.
+    """
+
+    operation: Held
+    unit: str
+    place: int
+    alone: bool
+
+    @property
+    def transposed(self) -> bool:
+        return self.operation is held.read_transposed
+
+
+class TileReads:
+    """Reads of the tiles of one matrix.
+
+    Args:
+        own: whether tiles have converters of their own.
+        unit: name of the tiles in records.
+
+    Attributes:
+        compensation: of drift, where outputs are multiplied by a factor: a voltage by a circuit of each output, whose
+            own errors are left out, and a number by the digital unit.
+        takes_numbers: whether an operand is scaled as a number before it is converted.
+    """
+
+    def __init__(
+        self,
+        machine: AnalogStage,
+        matrix: Matrix,
+        options: Tiles,
+        devices: Devices,
+        converters: Converters,
+        own: bool,
+        unit: str,
+    ) -> None:
+        self._machine, self._options, self._devices, self._unit = machine, options, devices, unit
+        self._converters, self._own_converters, self._shape = converters, own, matrix.shape
+        self._source = Source(machine.seed, f"{matrix.name} read", machine.numbers)
+        self._coded = coded(machine, options)
+        self._managed = options.management or Management()
+        self.takes_numbers = self._managed.noise or self._managed.bound > 0
+        run = machine.numerics.run
+        self._read = run(READ) if self._coded is None else partial(self._coded.read, run(READ))
+        self._cut = run((shared if options.shares else physical).CUT if self._coded is None else self._coded.cut)
+        self._common, self._bounded, self._powers = run(shared.COMMON), run(BOUNDED), np.ones(0)
+        self._cuts: dict[bool, list[Cut]] = {}
+        self._known: dict[float, tuple[np.ndarray, np.ndarray]] = {}
+        self.compensation: Compensation | None = None
+
+    # ---- signals ---------------------------------------------------------------------------------------------
+
+    def apply(self, operation: Held, matrix: Matrix, x: Signal) -> Signal:
+        """A product, forward or transposed; tiles side by side are summed as numbers.
+
+        Raises:
+            CapabilityError: a transposed read of weights in slices.
+        """
+        machine = self._machine
+        if operation is held.read_transposed and self._options.slices is not None:
+            raise slices.not_transposed(matrix.name)
+        if self._managed.noise and not x._analog:
+            scaled, size = normalised(machine, x)
+            return machine.two(multiply, self._product(operation, matrix, scaled), size)
+        return self._product(operation, matrix, x)
+
+    def _product(self, operation: Held, matrix: Matrix, x: Signal) -> Signal:
+        """The sum of the reads of all parts, compensated."""
+        machine, transposed = self._machine, operation is held.read_transposed
+        number, x = (None if x._analog else x), machine.analog(x)
+        if transposed or not self._managed.bound:
+            number = None
+        if self._coded is not None:
+            self._coded.arrives(x)
+        count, group, signal = len(self._parts(transposed)), matrix.trainable.group, None
+        if count == 1:
+            return self._compensated(self._converted(Part(operation, self._unit, 0, True), x, group, number))
+        for place in range(count):
+            part = Part(operation, f"{self._unit}, {'row' if transposed else 'column'} {place + 1}", place, False)
+            found = machine.digital(self._converted(part, x, group, number))
+            signal = found if signal is None else machine.two(add, signal, found)
+        assert signal is not None
+        return self._compensated(signal)
+
+    def _compensated(self, signal: Signal) -> Signal:
+        return signal if self.compensation is None else self.compensation.applied(signal, self._unit)
+
+    def _converted(self, part: Part, x: Signal, group: str, number: Signal | None) -> Signal:
+        """What comes out of a part: as it is, or as numbers, by the converters of the tile or of the chip.
+
+        Args:
+            number: what stands behind x, if the read is repeated with halved inputs where outputs saturate.
+        """
+        signal = self._outputs(part, x, group, number)
+        if number is None:
+            return self._digital(signal, part.unit)
+        factor = self._halvings(signal, part.unit)
+        return self._machine.two(multiply, self._digital(signal, part.unit), factor)
+
+    def _digital(self, signal: Signal, unit: str) -> Signal:
+        """Outputs as numbers, if tiles give numbers."""
+        if self._coded is not None and self._coded.split:
+            return self._coded.joined(self._converters.carry_out(moves.part_adc, signal, unit), unit)
+        if self._options.interface == "analog":
+            return signal
+        if self._own_converters:
+            return self._converters.carry_out(moves.tile_adc, signal, unit)
+        return self._machine.digital(signal)
+
+    def _halvings(self, signal: Signal, unit: str) -> Signal:
+        """What the latest read of a part is to be multiplied by, a power of two that counters beside it hold."""
+        machine = self._machine
+        value = machine.compute(lambda _: self._powers, (signal,))
+        return machine.emit(machine.heads[moves.halvings, unit], value, (signal._slot,))
+
+    def _outputs(self, part: Part, x: Signal, group: str, number: Signal | None) -> Signal:
+        """The outputs of a part, with its record."""
+        machine = self._machine
+        head = machine.analog_heads[part.operation, part.unit]
+        limit = machine.scales.of(head, (x,), group)
+        operands = (x,) if number is None else (x, number)
+        y = machine.compute(partial(self._values, part, x._full_scale or 1.0, limit), operands)
+        inputs, outputs = self._parts(part.transposed)[part.place].weights.shape[1:]
+        size = (inputs, outputs) if part.transposed else (outputs, inputs)
+        reads = tuple(each._slot for each in operands)
+        return machine.emit_analog(head, y, reads, limit, (*x._value.shape[2:-1], *size))
+
+    # ---- values ----------------------------------------------------------------------------------------------
+
+    def _values(
+        self, part: Part, scale: Any, limit: Any, x: np.ndarray, number: np.ndarray | None = None
+    ) -> np.ndarray:
+        """What a part gives for inputs of full scale `scale`; its inputs are all of the wires if it is alone.
+
+        A captured step asks for the part rather than for what it reads with: devices change between steps where they
+        leak, or where noise has a memory.
+        """
+        machine, scale, limit = self._machine, +scale, +limit
+        cut, v = self._parts(part.transposed)[part.place], vectors(x)
+        if not part.alone:
+            v = machine.numerics.contiguous(v[..., cut.lines])
+        read = partial(self._read_once, cut, scale, *self._errors(limit))
+        if number is None:
+            y, drawn, beyond = read(v, self._moment())
+            machine.measure(drawn, *(() if part.transposed else self.once))
+        else:
+            numbers = vectors(number)
+            y, beyond = self._repeated(read, scale, limit, v, numbers if part.alone else numbers[..., cut.lines])
+            self._powers = self._powers.reshape(*x.shape[:-1], 1)
+        tally(machine, "analog", self._unit, y.size, beyond)
+        if self._coded is not None and self._coded.split:
+            return y.reshape(*x.shape[:-1], self._coded.encoding.reads, y.shape[-1])
+        return y if x.ndim == 3 else y.reshape(*x.shape[:-1], -1)
+
+    def _read_once(
+        self, cut: Cut, scale: Any, noise: np.ndarray, end: np.ndarray, v: np.ndarray, moment: Any
+    ) -> tuple[np.ndarray, np.ndarray, int]:
+        """Outputs for voltages, what devices draw, and how many outputs saturate."""
+        if self._options.shares:
+            cut, v = self._common(cut, v, moment)
+        found: tuple[np.ndarray, np.ndarray, int] = self._read(
+            self._devices.noisy, cut, v, scale, noise, end, self._source, moment
+        )
+        return found
+
+    def _repeated(
+        self, read: Callable[..., Any], scale: Any, limit: Any, v: np.ndarray, numbers: np.ndarray
+    ) -> tuple[np.ndarray, int]:
+        """The same, read again with halved inputs where outputs saturate."""
+        machine = self._machine
+        convert = partial(self._converters.voltages, full_scale=scale)
+        moments = [self._moment() for _ in range(1 + self._managed.bound)]
+        end = machine.reach * limit
+        y, drawn, beyond, self._powers, more = self._bounded(read, convert, moments, v, numbers, end)
+        machine.measure(drawn, more)
+        return y, beyond
+
+    @property
+    def once(self) -> tuple[np.ndarray, ...]:
+        """How many reads there are beyond the first, on each chip, of a read that is not repeated where others are."""
+        return (np.zeros(self._machine.chips),) if self._managed.bound else ()
+
+    def _moment(self) -> Any:
+        """That of the noise of a read; several where inputs are coded."""
+        moment = partial(self._machine.sequencer.moment, self._source)
+        return moment() if self._coded is None else [moment() for _ in range(self._coded.sides)]
+
+    def _errors(self, limit: Any) -> tuple[np.ndarray, np.ndarray]:
+        """σ of the noise of outputs, and where they saturate, at this full scale: of each chip, or one for all."""
+        known = self._known.get(limit) if limit.__class__ is float else None
+        if known is None:
+            known = of_chips(self._options.output_noise * limit), of_chips(self._machine.reach * limit)
+            if limit.__class__ is float:
+                self._known[limit] = known
+        return known
+
+    # ---- what is read with -----------------------------------------------------------------------------------
+
+    def whole(self, transposed: bool) -> Cut:
+        """What all devices read with, of a matrix that is on one tile."""
+        (whole,) = self._parts(transposed)
+        return whole
+
+    def _parts(self, transposed: bool) -> list[Cut]:
+        """The matrix, cut into tiles by its input lines."""
+        cuts = self._cuts.get(transposed)
+        if cuts is None:
+            lines = self._options.rows if transposed else self._options.columns
+            inputs = self._shape[0] if transposed else self._shape[1]
+            cuts = self._cuts[transposed] = [
+                self._cut(self._devices, transposed, part) for part in splits(inputs, lines)
+            ]
+        return cuts
+
+    def forget(self) -> None:
+        """Devices have changed: the next read asks them anew."""
+        self._cuts.clear()
