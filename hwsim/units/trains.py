@@ -8,7 +8,7 @@ pulses is binomial, of L slots with p = A B |x| |d|, and
 
 for a learning rate η and a step ε. Devices on one line share its train, so their pulses are not independent. (Gokmen
 and Vlasov, Front. Neurosci. 10:333, 2016. L, A and B are chosen for the largest signals of a sequence, as in aihwkit,
-Rasch et al., AICAS 2021. Comparators on the lines find these: see `TileArray`.)
+Rasch et al., AICAS 2021. Comparators on the lines find these: see `TilePulses`.)
 """
 
 from __future__ import annotations
