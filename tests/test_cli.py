@@ -48,7 +48,7 @@ training: {optimizer: {name: sgd, rate: 0.01}, batch: 4, epochs: 1}
 references:
   - {name: BPTT, learning: {name: bptt}, machine: digital_45nm}
 """
-FILES = sorted([*run_folder.FILES, "SHA256SUMS"])
+FILES = sorted([*run_folder.FILES, run_folder.KEPT, "SHA256SUMS"])
 
 
 class Said(NamedTuple):
