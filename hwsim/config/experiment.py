@@ -385,7 +385,10 @@ def compose(document: Document, machine_of: Callable[[Document, str], Any] = har
         references = documents.collect(messages, lambda: _references(named))
         document = document.without("references")
         document = document if references is None else document.over(references)
+    before = len(messages)
     _make_machines(document, machine_of, messages)
+    if len(messages) > before:
+        document.data.pop("deploy", None)  # it asks for devices, and nothing is known of those of a refused machine
     _make_neurons(document, messages)
     _make_event_driven(document, messages)
     _find_weights(document, messages)

@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from hwsim.machine.numerics import Primitive
-from hwsim.machine.shapes import blank
+from hwsim.machine.shapes import Shown, blank
 from hwsim.machine.signal import Signal
 from hwsim.operations import at_least, largest, multiply, reciprocal
 from hwsim.units.unit import AnalogStage
@@ -45,11 +45,15 @@ class Management(BaseModel, extra="forbid"):
     ] = 0
 
 
+LARGE = Primitive(lambda x: x, lambda _, x: x.view(Shown))
+"""Vectors that were scaled are as large as inputs, and an estimate expects of them what it expects of inputs."""
+
+
 def normalised(machine: AnalogStage, x: Signal) -> tuple[Signal, Signal]:
     """A vector of numbers over its largest size, and that size; by the digital unit."""
     size = machine.one(at_least, machine.one(largest, x), LEAST)
     scaled = machine.two(multiply, x, machine.one(reciprocal, size))
-    scaled._full_scale = 1.0
+    scaled._full_scale, scaled._value = 1.0, machine.numerics.run(LARGE)(scaled._value)
     return scaled, size
 
 

@@ -127,6 +127,12 @@ def test_a_deployment_that_cannot_be_is_refused(change: dict[str, Any], said: st
         config.load(tiny(**change))
 
 
+def test_a_machine_that_is_refused_is_not_said_to_have_no_devices() -> None:
+    with pytest.raises(ConfigError) as refused:
+        config.load(tiny(deploy={"after": ["1 h"]}, machine={"like": "pcm_crossbar", "chips": 2}))
+    assert "deploy" not in str(refused.value)
+
+
 def test_ages_fall_as_waits_grow() -> None:
     found = told(tiny(deviation=0.01, deploy={"after": ["1 h", "1 day", "1 year"]}))["systems"]["substrate"]["aged"]
     assert (np.diff([age["conductance"] for age in found]) < 0).all()
