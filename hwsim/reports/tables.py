@@ -334,7 +334,7 @@ def remarks(systems: Systems) -> list[str]:
         most = max(beyond, key=lambda matrix: beyond[matrix], default="")
         if most and beyond[most] > BEYOND_RANGE:
             lines.append(
-                f"{name}: {beyond[most]:.1%} of the weights of {most} have grown beyond the largest that devices hold; "
+                f"{name}: {beyond[most]:.1%} of the weights of {most} lie beyond the largest that devices hold; "
                 "widen parts.tiles.weight_range."
             )
         if system.energy.why_null:
