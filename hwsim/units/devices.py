@@ -325,6 +325,11 @@ class BlankDevices:
         return int(self.conductance[0].size)
 
     @property
+    def _share(self) -> float:
+        """How many of the devices an update writes."""
+        return self.expected.written
+
+    @property
     def kept(self) -> tuple[np.ndarray, ...]:
         """As large as counts of writes, weights, their variances, those behind wires, and what single devices have."""
         shape = self.conductance.shape
@@ -336,7 +341,7 @@ class BlankDevices:
     def program(self, *words: Any) -> tuple[np.ndarray, np.ndarray]:
         """As for real devices; the first time all of them are written."""
         chips, rows, columns = self.shape
-        share = self.expected.written if self._programmed else 1.0
+        share = self._share if self._programmed else 1.0
         self._programmed = True
         written = np.full(chips, share * self.conductance.shape[1] * rows * columns)
         return written, written * self._typical

@@ -12,12 +12,17 @@ from pydantic import BaseModel, Field, model_validator
 
 from hwsim.errors import CapabilityError
 from hwsim.machine.numerics import Primitive
+from hwsim.machine.shapes import Expectations
 from hwsim.physics import DataSheet
 from hwsim.units.devices import BlankDevices, Devices
 from hwsim.units.mapping import Mapping
 
 FINEST = 24
 """The most bits of a weight: as many as the numbers that signals are simulated with have."""
+
+
+STEPS = 50
+"""Steps from zero to the largest weight of the machines that the default of `Expectations.written` was measured on."""
 
 
 class Slices(BaseModel, extra="forbid"):
@@ -80,6 +85,14 @@ class Sliced(Mapping):
     def step(self) -> float:
         """What one step of a weight is, in units of weights."""
         return self.w_max / self.levels
+
+    def changed(self, change: float) -> float:
+        """The share of cells whose digit changes, where steps of weights change by so much in the mean.
+
+        A digit that counts p = 2^(bk) steps changes where a multiple of p is passed: with probability change / p. A
+        change by many times p leaves each of the 2^b digits as likely: then the probability is 1 - 2^-b, the most.
+        """
+        return float(np.minimum(change / self.places, 1 - 2.0**-self.slices.bits).mean())
 
     def digits(self, steps: np.ndarray) -> np.ndarray:
         """The digits of weights at so many steps, `(cells, …)`."""
@@ -167,6 +180,27 @@ class SlicedDevices(Devices):
         )
 
 
+class BlankSlicedDevices(BlankDevices):
+    """Such cells, of which only the number is known, and what is expected of their digits."""
+
+    mapping: Sliced
+
+    def __init__(
+        self, expected: Expectations, mapping: Sliced, conductance: np.ndarray, sheets: Sequence[DataSheet] = ()
+    ) -> None:
+        super().__init__(expected, mapping, conductance, sheets)
+        self._typical = mapping.sheet.conductance.min.value + mapping.sheet.window / 2  # digits of either sign balance
+
+    @property
+    def _share(self) -> float:
+        """How many of the cells an update writes.
+
+        What is expected is the share in pairs of devices of `STEPS` steps. One device of a pair moves, so the weights
+        change by 2 `written` of such steps in the mean.
+        """
+        return self.mapping.changed(2 * self.expected.written * self.mapping.levels / STEPS)
+
+
 def no_pulses(matrix: str) -> CapabilityError:
     """Pulses of one device change one digit, which is not a step of the weight."""
     return CapabilityError(
@@ -194,7 +228,7 @@ def sliced(sheet: DataSheet, largest: float, weight_range: float, reach: float, 
 _PROGRAMMED = 50
 """Bytes that programming takes for a while, for each cell: digits, goals and errors, and what reads need."""
 
-MAKE = Primitive(SlicedDevices, BlankDevices)
+MAKE = Primitive(SlicedDevices, BlankSlicedDevices)
 PROGRAM = Primitive(
     SlicedDevices.program,
     lambda expected, devices, *words: devices.program(*words),

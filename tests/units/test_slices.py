@@ -11,7 +11,9 @@ from hwsim.config import hardware
 from hwsim.documents import Document
 from hwsim.episode import Episode
 from hwsim.errors import CapabilityError, HwsimError
+from hwsim.experiments.estimate import estimate
 from hwsim.experiments.one_read import one_read
+from hwsim.experiments.run import run
 from hwsim.initial import Initial
 from hwsim.machine import Matrix
 from hwsim.physics import DataSheet
@@ -184,3 +186,35 @@ def test_what_slices_are_not_asked_for(of: str) -> None:
         pass
     with pytest.raises(CapabilityError, match="whose offset does not drift"), chip.devices.aged(3600.0, True):
         pass
+
+
+def test_digits_change_as_often_as_their_places_are_passed() -> None:
+    """Against weights that move at random, by one step or none; five standard deviations are 3 %."""
+    mapping, random = Sliced(device(), w_max=1.0, slices=Slices(cells=4, bits=2)), np.random.default_rng(0)
+    before = random.integers(-60, 60, 200_000)
+    for change in (0.2, 0.7):  # small steps carry: 1 + 1/4 + 1/16 + 1/64 digits of each change
+        after = before + (random.random(before.size) < change) * random.choice([-1, 1], before.size)
+        found = (mapping.digits(after) != mapping.digits(before)).mean()
+        assert mapping.changed(change) == close(change * (1 + 1 / 4 + 1 / 16 + 1 / 64) / 4)
+        assert mapping.changed(change) == close(found, rel=0.06)
+    assert mapping.changed(1e9) == close(3 / 4)
+
+
+@pytest.mark.parametrize(("count", "bits"), [(8, 2), (4, 2), (8, 1)])
+def test_an_estimate_expects_the_writes_of_a_run(count: int, bits: int) -> None:
+    """Within a factor of 1.5, for Adam at its usual rate."""
+    data = {
+        "schema_version": 1,
+        "name": "slices",
+        "seed": 1,
+        "task": {"name": "digits", "order": "rows"},
+        "network": {"layers": [{"cell": {"name": "leaky_tanh", "units": 16}}], "pooling": "cumulative_mean"},
+        "learning": {"name": "eprop", "feedback": "random"},
+        "machine": {"like": "isaac_ce_32nm", "parts": {"tiles": {"slices": {"cells": count, "bits": bits}}}},
+        "chips": 1,
+        "training": {"optimizer": {"name": "adam", "rate": 0.01}, "batch": 32, "epochs": 1},
+    }
+    found, said = (each(data).summary.systems["substrate"].weights for each in (run, estimate))
+    assert found is not None
+    assert said is not None
+    assert 1 / 1.5 < (said.writes_per_device - 1) / (found.writes_per_device - 1) < 1.5
