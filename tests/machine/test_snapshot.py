@@ -105,7 +105,16 @@ def test_a_snapshot_without_one_of_them_does_not_lead_to_the_same_end(lost):
     assert any(other[name].tobytes() != found[name].tobytes() for name in found)
 
 
-@pytest.mark.parametrize("on", ["ideal", "digital_45nm", "digital_45nm_fp16", "pcm_crossbar", "rram_crossbar"])
+SHARED = [
+    {"like": "pcm_crossbar", "parts": {"tiles": {"mapping": "offset_column", "rows": 8, "columns": 8}}},
+    {
+        "like": "pcm_crossbar",
+        "parts": {"tiles": {"parallel": 2, "interface": "digital", "management": {"noise": True}}},
+    },
+]
+
+
+@pytest.mark.parametrize("on", ["ideal", "digital_45nm", "digital_45nm_fp16", "pcm_crossbar", "rram_crossbar", *SHARED])
 def test_a_run_goes_on_after_weights_have_changed(on):
     """What the first weights were, such as the range of devices, is not taken from the later ones."""
     learned, episode = rule("fpe"), random_episode(steps=STEPS)

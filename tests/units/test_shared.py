@@ -24,6 +24,7 @@ from hwsim.initial import Initial
 from hwsim.machine import Matrix
 from hwsim.physics import DataSheet
 from hwsim.units.shared import SharedCut, SharedDevices, places_of, shared
+from hwsim.units.wires import Wires
 
 KEYS = np.array([[1, 2], [3, 4]], np.uint32)
 
@@ -262,3 +263,80 @@ def test_a_chip_reads_with_the_noise_of_references() -> None:
         cut = matrix.unit.cut(transposed)
         assert isinstance(cut, SharedCut)
         assert cut.behind.weights.shape[1:] == ((21, 13) if transposed else (14, 20))
+
+
+def by_nodes(g: np.ndarray, ohms: float) -> np.ndarray:
+    """What each of n inputs of 1 V alone brings to m grounded outputs, by nodal analysis, as conductances `(n, m)`."""
+    n, m = g.shape
+    upper = np.arange(n * m).reshape(n, m)
+    lower, y, driven = upper + n * m, np.zeros((2 * n * m, 2 * n * m)), np.zeros((2 * n * m, n))
+
+    def join(one: np.ndarray, other: np.ndarray, between: np.ndarray) -> None:
+        for a, b, siemens in zip(one.flat, other.flat, between.flat, strict=True):
+            y[np.ix_([a, b], [a, b])] += siemens * np.array([[1, -1], [-1, 1]])
+
+    join(upper, lower, g)
+    join(upper[:, :-1], upper[:, 1:], np.full((n, m - 1), 1 / ohms))
+    join(lower[:-1], lower[1:], np.full((n - 1, m), 1 / ohms))
+    y[upper[:, 0], upper[:, 0]] += 1 / ohms
+    y[lower[-1], lower[-1]] += 1 / ohms
+    driven[upper[:, 0], np.arange(n)] = 1 / ohms
+    return np.asarray(np.linalg.solve(y, driven)[lower[-1]].T / ohms)
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_wires_of_a_tile_with_references_are_solved_as_one_circuit(parallel: int) -> None:
+    """Tiles of 4 by 4 weights are circuits of 5 by 5 crossings; devices in parallel are at one crossing."""
+    steps, ohms = np.random.default_rng(4).integers(-900, 900, (1, 6, 7)), 300.0
+    devices = programmed(device(), steps, "offset_column", parallel, lines=4)
+    behind = Wires.model_validate({"solution": "exact", "resistance": {"value": f"{ohms} ohm", "assumed": "x"}})
+    devices.through = (behind, 4, 4)
+    devices.refresh()
+    total, forward, back = devices.conductance[0].sum(0), np.empty((6, 7)), np.empty((6, 7))
+    for i, rows in enumerate((slice(0, 4), slice(4, 6))):
+        for j, columns in enumerate((slice(0, 4), slice(4, 7))):
+            lines = total[rows.start + i : rows.stop + i + 1, columns.start + j : columns.stop + j + 1]
+            found = by_nodes(lines.T, ohms).T * devices.mapping.scale
+            forward[rows, columns] = (found - found[-1])[:-1, :-1]
+            back[rows, columns] = (found - found[:, -1:])[:-1, :-1]
+    np.testing.assert_allclose(devices.cut(False, slice(0, 7)).weights[0].T, forward, atol=2e-6)
+    np.testing.assert_allclose(devices.cut(True, slice(0, 6)).weights[0], back, atol=2e-6)
+    assert np.abs(forward - devices.weights[0]).max() > 0.005
+
+
+@EACH
+def test_devices_that_are_written_and_their_number(mapping: str, parallel: int) -> None:
+    """20 by 13 weights on 3 by 2 tiles have 23 by 15 places beside an offset; one update then writes single weights."""
+    steps = np.random.default_rng(5).integers(-900, 900, (2, 20, 13))
+    devices = programmed(device(), steps, mapping, parallel)
+    count = 23 * 15 * parallel if mapping == "offset_column" else 20 * 13 * 2 * parallel
+    assert devices.writes.reshape(2, -1).sum(1).tolist() == [count, count]
+    after = steps.copy()
+    after[0, 3, 4], after[1, 19, 12] = 1 - np.sign(steps[0, 3, 4]), steps[1, 19, 12] + 1
+    written = write(devices, after, steps)
+    assert (devices.writes.reshape(2, -1).sum(1) - count).tolist() == written.tolist()
+    assert written[1] == parallel
+
+
+@pytest.mark.parametrize("tiles", [{"mapping": "offset_column"}, {"parallel": 2}])
+def test_management_scales_inputs_before_references_are_subtracted(tiles: dict[str, Any]) -> None:
+    """A vector of 1/64 of the size reads as 1/64 of the product to the last digit; otherwise steps get lost."""
+    weights, x = np.random.default_rng(1).uniform(-1, 1, (20, 13)), np.random.default_rng(2).uniform(-1, 1, 13)
+
+    def read(managed: bool) -> list[np.ndarray]:
+        more = {"rows": 8, "columns": 8, "output_noise": 0, "interface": "digital", "management": {"noise": managed}}
+        options = {"device": "ideal", "parts": {"tiles": {**tiles, **more}}}
+        built = machines.build(hardware.machine(Document("test", {"like": "pcm_crossbar", "name": "x", **options})))
+        matrix = Matrix(built, "W", "readout", Initial(weights.shape, lambda: weights))
+        for _ in built.phase("programming"):
+            matrix.program()
+        with built.showing(Episode(x[None, None], labels=np.zeros(1, int), classes=2)), built.workspace():
+            for step in built.forward_pass("read"):
+                number = built.digital(step.input)
+                found = [built.digital(matrix @ (number * factor)) for factor in (1.0, 1 / 64)]
+        return [y._value.reshape(-1).astype(float) for y in found]
+
+    large, small = read(True)
+    np.testing.assert_allclose(64 * small, large, rtol=1e-6)
+    large, small = read(False)
+    assert np.abs(64 * small - large).max() > 0.1
