@@ -246,7 +246,8 @@ machine:
 def test_mistakes_in_a_machine_are_told_beside_those_in_its_device(tmp_path: Path) -> None:
     assert [line.partition("; allowed")[0] for line in refused(written(tmp_path, e=MISTAKES))] == [
         f"e.yaml:8:11: unknown device 'pcm_gst_90'; did you mean 'pcm_gst_90nm'? allowed: {DEVICES}",
-        "e.yaml:10:11: unknown key 'bit'; did you mean 'bits'? allowed: bits, circuit, energy, energy_per_bits, shared_by, time",
+        "e.yaml:10:11: unknown key 'bit'; did you mean 'bits'? "
+        "allowed: bits, circuit, energy, energy_per_bits, shared_by, time",
         "e.yaml:12:21: parts.tiles.time.value (250): needs its unit, as in '10 ns'",
     ]
 
