@@ -30,6 +30,10 @@ SHAPES = {"constant": 0, "soft_bounds": 0, "linear": 0, "power": 2, "exponential
 """Numbers that all devices share, but for σ_c and σ_r: ln of the exponents, or of the rates, up and down."""
 
 
+_NONE = 1e-12
+"""A chance that is none."""
+
+
 class Series(NamedTuple):
     """Reads of all devices, one device after another; conductances in a unit of the file.
 
@@ -77,19 +81,21 @@ def _step(law, own, shape, x, upward):  # type: ignore[no-untyped-def]
     return y, slope
 
 
-@compiled
-def _cut(y, variance, most):  # type: ignore[no-untyped-def]
-    """Mean and variance of a normal number that is never above `most`."""
-    s = sqrt(variance) + 1e-12
-    a = (most - y) / s
+@inlined
+def _within(m, p, bound, upward):  # type: ignore[no-untyped-def]
+    """Of a normal number: the share that is within a bound, and mean and variance of what is."""
+    s = sqrt(p) + 1e-12
+    a = (bound - m) / s if upward else (m - bound) / s
     if a > 6:
-        return y, variance
-    if a < -6:
-        return most, 0.0
-    inside, density = (1 + erf(a / sqrt(2.0))) / 2, exp(-a * a / 2) / sqrt(2 * pi)
-    first = a * (1 - inside) - density  # of min(ξ, a), with ξ standard normal
-    second = inside - a * density + a * a * (1 - inside)
-    return y + s * first, max(variance * (second - first * first), 0.0)
+        share, mean, variance = 1.0, m, p
+    elif a < -6:
+        share, mean, variance = 0.0, bound, 0.0
+    else:
+        share = (1 + erf(a / sqrt(2.0))) / 2
+        ratio = exp(-a * a / 2) / sqrt(2 * pi) / share
+        mean = m - s * ratio if upward else m + s * ratio
+        variance = max(s * s * (1 - a * ratio - ratio * ratio), 0.0)
+    return share, mean, variance
 
 
 @compiled
@@ -135,8 +141,21 @@ def path(law, own, shared, read, pulses, fresh, ends):  # type: ignore[no-untype
     return out
 
 
+@inlined
+def _pulse(law, numbers, shape, noise, of_step, x, p, upward):  # type: ignore[no-untyped-def]
+    """Mean and variance of a normal state after a pulse that meets no bound, and how far it moves."""
+    y, slope = _step(law, numbers, shape, x, upward)
+    if of_step:
+        typical, _none = _step(law, numbers, shape, (numbers[2] + numbers[3]) / 2, upward)
+        fuzzy = noise**2 * typical * typical
+    else:
+        fuzzy = noise**2 * (y * y + slope * slope * p)
+    along = 1 + slope if upward else 1 - slope
+    return x + y if upward else x - y, along * along * p + fuzzy, y
+
+
 @compiled
-def follow(law, own, shared, of_step, additive, read, pulses, fresh, used, e, v, m_out):  # type: ignore[no-untyped-def]
+def follow(law, own, shared, of_step, additive, read, pulses, fresh, used, e, v, m_out, loss):  # type: ignore[no-untyped-def]
     """Filter the reads of one device.
 
     Args:
@@ -146,41 +165,76 @@ def follow(law, own, shared, of_step, additive, read, pulses, fresh, used, e, v,
         of_step, additive: whether noise of pulses goes with the step, and whether noise of reads has one size.
         read, pulses, fresh: as in `Series`.
         used: 1 for each read that counts; others are not looked at.
-        e, v, m_out: to be filled with the errors of prediction, their variances, and the predictions, per read;
-            v is 0 where nothing is predicted.
+        e, v, m_out, loss: to be filled with the errors of prediction, their variances, the predictions, and minus the
+            logarithms of the likelihood, per read; v is 0 where nothing is predicted.
     """
     noise, reading = exp(shared[0]), exp(shared[1])
     shape, numbers = np.exp(shared[2:]), own.copy()
     numbers[:2] = np.exp(own[:2])
-    m, p, known = 0.0, 0.0, False
+    bounded = law == 0 or law == 2
+    known = False
+    x, p, w = np.zeros(3), np.zeros(3), np.zeros(3)  # at the lower bound, between, and at the upper one
+    x[0], x[2] = own[2], own[3]
+    density, around = np.zeros(3), np.zeros(3)
     for k in range(read.size):
-        e[k], v[k], m_out[k] = 0.0, 0.0, read[k]
+        e[k], v[k], m_out[k], loss[k] = 0.0, 0.0, read[k], 0.0
         if not used[k]:
             known = False
             continue
         if fresh[k] or not known:
-            m, known = read[k], True
-            p = reading**2 * (1.0 if additive else m * m)
+            x[1], known = read[k], True
+            p[1] = reading**2 * (1.0 if additive else read[k] * read[k])
+            w[:] = 0.0
+            w[1] = 1.0
             continue
         n = pulses[k]
         upward = n > 0
         for _ in range(abs(n)):
-            y, slope = _step(law, numbers, shape, m, upward)
-            if of_step:
-                typical, _none = _step(law, numbers, shape, (own[2] + own[3]) / 2, upward)
-                fuzzy = noise**2 * typical * typical
-            else:
-                fuzzy = noise**2 * (y * y + slope * slope * p)
-            if law == 0 or law == 2:
-                y, fuzzy = _cut(y, fuzzy, max(own[3] - m if upward else m - own[2], 0.0))
-            along = 1 + slope if upward else 1 - slope
-            m = m + y if upward else m - y
-            p = along * along * p + fuzzy
-        r = reading**2 * (1.0 if additive else m * m + p)
-        s = p + r + 1e-14
-        e[k], v[k], m_out[k] = read[k] - m, s, m
-        m += p * e[k] / s
-        p *= r / s
+            if not bounded:
+                x[1], p[1], _y = _pulse(law, numbers, shape, noise, of_step, x[1], p[1], upward)
+                continue
+            bound = own[3] if upward else own[2]
+            stays, beyond, inside, first, second = 0.0, 0.0, 0.0, 0.0, 0.0
+            for i in range(3):
+                if w[i] < _NONE:
+                    continue
+                m, q, y = _pulse(law, numbers, shape, noise, of_step, x[i], p[i], upward)
+                if y <= 0 and i != 1:
+                    if (i == 2) == upward:
+                        beyond += w[i]
+                    else:
+                        stays = w[i]
+                    continue
+                share, mean, variance = _within(m, q, bound, upward)
+                beyond += w[i] * (1 - share)
+                inside += w[i] * share
+                first += w[i] * share * mean
+                second += w[i] * share * (variance + mean * mean)
+            w[0], w[1], w[2] = (stays, inside, beyond) if upward else (beyond, inside, stays)
+            x[1], p[1] = bound, 0.0
+            if inside >= _NONE:
+                x[1] = first / inside
+                p[1] = max(second / inside - x[1] * x[1], 0.0)
+        m, s = 0.0, 0.0
+        for i in range(3):
+            m += w[i] * x[i]
+        most = 0.0
+        for i in range(3):
+            around[i] = p[i] + reading**2 * (1.0 if additive else x[i] * x[i] + p[i]) + 1e-14
+            s += w[i] * (around[i] + (x[i] - m) ** 2)
+            off = read[k] - x[i]
+            density[i] = log(max(w[i], 1e-300)) - (log(around[i]) + off * off / around[i]) / 2
+            most = density[i] if i == 0 else max(most, density[i])
+        total = 0.0
+        for i in range(3):
+            density[i] = exp(density[i] - most)
+            total += density[i]
+        e[k], v[k], m_out[k], loss[k] = read[k] - m, s, m, -most - log(total)
+        for i in range(3):
+            w[i] = density[i] / total
+        gain = p[1] / around[1]
+        x[1] += gain * (read[k] - x[1])
+        p[1] *= 1 - gain
 
 
 @compiled
@@ -203,25 +257,25 @@ def score(law, own, shared, of_step, additive, read, pulses, fresh, ends, used, 
     for d in range(devices):
         a, b = ends[d], ends[d + 1]
         r, c, f, u = read[a:b], pulses[a:b], fresh[a:b], used[a:b]
-        e, v, ignored = np.zeros(b - a), np.zeros(b - a), np.zeros(b - a)
-        follow(law, own[d], shared, of_step, additive, r, c, f, u, e, v, ignored)
-        errors, variances = np.zeros((n, b - a)), np.zeros((n, b - a))
+        e, v, ignored, lost = np.zeros(b - a), np.zeros(b - a), np.zeros(b - a), np.zeros(b - a)
+        follow(law, own[d], shared, of_step, additive, r, c, f, u, e, v, ignored, lost)
+        errors, variances, more = np.zeros((n, b - a)), np.zeros((n, b - a)), np.zeros(b - a)
         for i in range(n):
             one, other = own[d].copy(), shared.copy()
             if i < p:
                 one[i] += width
             else:
                 other[i - p] += width
-            follow(law, one, other, of_step, additive, r, c, f, u, errors[i], variances[i], ignored)
+            follow(law, one, other, of_step, additive, r, c, f, u, errors[i], variances[i], ignored, more)
+            slope[d, i] = (more.sum() - lost.sum()) / width
             errors[i] = (errors[i] - e) / width
             variances[i] = (variances[i] - v) / width
         for k in range(b - a):
             s = v[k]
             if s <= 0:
                 continue
-            loss[d] += (log(s) + e[k] * e[k] / s) / 2
+            loss[d] += lost[k]
             for i in range(n):
-                slope[d, i] += e[k] * errors[i, k] / s + (1 - e[k] * e[k] / s) * variances[i, k] / (2 * s)
                 for j in range(i + 1):
                     information[d, i, j] += errors[i, k] * errors[j, k] / s + variances[i, k] * variances[j, k] / (
                         2 * s * s

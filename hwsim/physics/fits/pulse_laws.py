@@ -9,6 +9,8 @@ import numpy as np
 from hwsim.physics.fits import pulse_filter
 from hwsim.physics.fits.found import simplest
 from hwsim.physics.fits.likeliest import Found, Prior, Scored, likeliest, unbiased
+from hwsim.physics.fits.limited import limited
+from hwsim.physics.fits.population import Population
 from hwsim.physics.fits.pulse_filter import LAWS, NUMBERS, SHAPES, Series
 
 FOLDS = 5
@@ -18,8 +20,16 @@ _WIDTH = 1e-6
 _BOUNDS = {"constant": 0.1, "linear": 0.1}
 """How far from the reads bounds are believed to be where no read meets them; for other laws `_FAR`."""
 _FAR = 5.0
+_NOWHERE = 100.0
+"""A bound so far beyond is none."""
+_WITHIN, _FEW_CHANGES = 0.8, 6
+"""Changes that tell steps to begin with: from so much of the half range about its middle, and how many at least."""
+_PLAIN = 3.0
+"""Logarithm of the factor by which a bound that is met has reads likelier."""
+_TOLD = 3
+"""Devices that meet a bound, at least, for those that do not to count as beyond."""
 _HOPELESS = 20.0
-"""A law is not tried on held-out cycles if its likelihood is so much worse per device, as a logarithm."""
+"""A law is not tried on held-out cycles if its likelihood is so much worse for the median device, as a logarithm."""
 _FOLD_STEPS = 8
 """Steps from the fit to the whole to that to a part."""
 
@@ -38,22 +48,61 @@ class Law(NamedTuple):
     Attributes:
         kind: of it.
         found: numbers of devices and of all.
+        met: whether each device met its lower and its upper bound, `(devices, 2)`.
+        went: how low and how high each device went, `(devices, 2)`.
     """
 
     kind: Kind
     found: Found
+    met: np.ndarray
+    went: np.ndarray
 
-    @property
-    def met(self) -> np.ndarray:
-        """Which numbers of each device reads tell, `(devices, p)`; all, if fewer than two devices have one told.
+    def over_devices(self, at: int) -> tuple[Population, bool]:
+        """A number of devices: mean and spread over them, and whether they are of its logarithm.
 
-        A device of `constant` or `linear` pulses that comes to no bound tells nothing of it.
+        A device of `constant` or `linear` pulses that comes to no bound tells how far it lies at least. If fewer than
+        three devices meet one, all tell what they believe.
         """
-        far = _BOUNDS.get(self.kind.law, np.inf)
-        told = np.ones(self.found.own.shape, bool)
-        told[:, 2:4] = np.sqrt(self.found.own_errors[:, (2, 3), (2, 3)]) < far / 2
-        told[:, told.sum(0) < 2] = True
-        return told
+        estimates, variances = self.found.own[:, at], self.found.own_errors[:, at, at]
+        follows, beyond = self.found.follows[:, at], np.zeros(len(estimates), np.int64)
+        if at in (2, 3) and self.tells(at):
+            unmet = ~self.met[:, at - 2]
+            beyond[unmet] = 1 if at == 3 else -1
+            estimates = np.where(unmet, self.went[:, at - 2], estimates)
+        of_logs = at < 2
+        if at in (2, 3) and (estimates > 0).all():
+            variances, follows, estimates = variances / estimates**2, follows / estimates[:, None], np.log(estimates)
+            of_logs = True
+        of_shared = follows[beyond == 0].mean(0)
+        common = float(of_shared @ self.found.shared_errors @ of_shared)
+        return limited(estimates, variances, beyond, common), of_logs
+
+    def tells(self, at: int) -> bool:
+        """Whether enough devices meet the bound that is a device's number `at`."""
+        return int(self.met[:, at - 2].sum()) >= _TOLD
+
+
+def _law(series: Series, kind: Kind, found: Found) -> Law:
+    """A law, with which bounds devices met: reads are likelier by a factor of e³, or more, than without the bound.
+
+    That is counted by reads after pulses up for the upper bound, and after pulses down for the lower one. Reads are
+    also to tell the bound better than what is believed of it.
+    """
+    met, went = np.ones((len(found.own), 2), bool), np.array(_ends(series)).T
+    if kind.law in _BOUNDS:
+        wide = found.own.copy()
+        wide[:, 2] -= _NOWHERE
+        wide[:, 3] += _NOWHERE
+        for device, (a, b) in enumerate(zip(series.ends[:-1], series.ends[1:], strict=True)):
+            without = _followed(series, kind, wide[device], found.shared, device)
+            gain = without[3] - _followed(series, kind, found.own[device], found.shared, device)[3]
+            upward = series.pulses[a:b] > 0
+            error = np.sqrt(np.diag(found.own_errors[device])[2:4])
+            met[device] = (np.array([gain[~upward].sum(), gain[upward].sum()]) > _PLAIN) & (
+                error < _BOUNDS[kind.law] / 2
+            )
+            went[device] = without[2].min(), without[2].max()
+    return Law(kind, found, met, went)
 
 
 def fitted(series: Series, kind: Kind, start: Found | None = None) -> Found:
@@ -75,19 +124,32 @@ def chosen(series: Series) -> Law:
     """The law that held-out cycles prefer.
 
     What noise goes with is chosen by likelihood, as it takes no more numbers: first for soft bounds, then for the law.
+    Laws with bounds to meet choose it on their own: soft bounds that mimic these have it go with the step.
     """
-    soft = _noisy(series, Kind("soft_bounds"), None)
-    kinds = [soft.kind._replace(law=law, of_step=soft.kind.of_step and law != "constant") for law in LAWS]
-    wholes = [fitted(series, kind, _like_soft_bounds(kind.law, soft.found)) for kind in kinds]
-    least = min(float(whole.loss.sum()) for whole in wholes)
-    hopeful = [at for at, whole in enumerate(wholes) if whole.loss.sum() <= least + _HOPELESS * len(whole.own)]
+    noise, soft = _noisy(series, Kind("soft_bounds"), None)
+    kinds, wholes = [], []
+    for law in LAWS:
+        kind, start = noise._replace(law=law), _like_soft_bounds(law, soft)
+        kind, whole = _noisy(series, kind, None) if law in _BOUNDS else (kind, fitted(series, kind, start))
+        kinds.append(kind)
+        wholes.append(whole)
+    least = min(wholes, key=lambda whole: float(whole.loss.sum())).loss
+    hopeful = [at for at, whole in enumerate(wholes) if np.median(whole.loss - least) <= _HOPELESS]
     losses = [_held_out(series, kinds[at], wholes[at]) for at in hopeful] if len(hopeful) > 1 else [np.zeros(1)]
-    best = hopeful[simplest(losses)]
-    law = _noisy(series, kinds[best], wholes[best])
-    return law._replace(found=finished(series, law.kind, law.found))
+    best = hopeful[_whoever_is_left_out(losses, len(soft.own))]
+    kind, found = _noisy(series, kinds[best], wholes[best])
+    return finished(series, kind, found)
 
 
-def finished(series: Series, kind: Kind, start: Found | None = None) -> Found:
+def _whoever_is_left_out(losses: list[np.ndarray], devices: int) -> int:
+    """The simplest law that is chosen with any one device left out, so that no strange one decides for a richer law."""
+    if len(losses) < 2 or devices < 3:
+        return simplest(losses)
+    of_device = [each.reshape(-1, devices) for each in losses]
+    return min(simplest([np.delete(each, out, 1).ravel() for each in of_device]) for out in range(devices))
+
+
+def finished(series: Series, kind: Kind, start: Found | None = None) -> Law:
     """A law whose noise is not too small by what was fitted to each device, which follows its own reads too closely."""
     used, law = np.ones(series.read.size, np.int64), LAWS.index(kind.law)
 
@@ -98,33 +160,35 @@ def finished(series: Series, kind: Kind, start: Found | None = None) -> Found:
     def score(own: np.ndarray, shared: np.ndarray) -> Scored:
         return _score(series, kind, own, shared, used)
 
-    return unbiased(score, expected, _prior(series, kind), fitted(series, kind, start))
+    found = unbiased(score, expected, _prior(series, kind), fitted(series, kind, start))
+    return _law(series, kind, found)
 
 
-def _noisy(series: Series, kind: Kind, start: Found | None) -> Law:
+def _noisy(series: Series, kind: Kind, start: Found | None) -> tuple[Kind, Found]:
     """A law with the noise that is likeliest."""
+    if kind.law == "constant":
+        kind = kind._replace(of_step=False)  # there it is the same
     first = fitted(series, kind, start)
-    tried = [Law(kind, first)]
+    tried = [(kind, first)]
     for of_step, additive in ((False, False), (True, False), (False, True), (True, True)):
-        if of_step and kind.law == "constant":
-            continue  # there it is the same
-        if (of_step, additive) != (kind.of_step, kind.additive):
-            other = kind._replace(of_step=of_step, additive=additive)
-            tried.append(Law(other, fitted(series, other, first)))
-    return min(tried, key=lambda law: float(law.found.loss.sum()))
+        other = kind._replace(of_step=of_step, additive=additive)
+        if other != kind and not (of_step and kind.law == "constant"):
+            tried.append((other, fitted(series, other, None if kind.law in _BOUNDS else first)))
+    return min(tried, key=lambda each: float(each[1].loss.sum()))
 
 
 def _like_soft_bounds(law: str, soft: Found) -> Found | None:
-    """Numbers of a richer law with which it is that of soft bounds, or nearly so."""
-    if law == "constant":
+    """Numbers of a richer law with which it is that of soft bounds, or nearly so; none of laws with bounds to meet.
+
+    Soft bounds that mimic these are far from them, and a search from there may end elsewhere.
+    """
+    if law in _BOUNDS:
         return None
     shape = np.zeros(SHAPES[law]) if law != "exponential" else np.full(2, -2.0)
     own = soft.own.copy()
     if law != "soft_bounds":
         half = (own[:, 3] - own[:, 2]) / 2
-        own[:, :2] += np.log(half if law == "linear" else 2 * half)[:, None]
-        if law == "linear":
-            own = np.concatenate([own, (1 / half)[:, None], (-1 / half)[:, None]], axis=1)
+        own[:, :2] += np.log(2 * half)[:, None]
     return soft._replace(own=own, shared=np.concatenate([soft.shared, shape]))
 
 
@@ -156,13 +220,17 @@ def _folds(series: Series) -> np.ndarray:
 
 
 def followed(series: Series, law: Law, device: int) -> np.ndarray:
-    """What the law foretells for each read of a device from the reads before."""
+    """What the law foretells for each read of a device from the reads before: errors, their variances, predictions."""
+    return _followed(series, law.kind, law.found.own[device], law.found.shared, device)[:3]
+
+
+def _followed(series: Series, kind: Kind, own: np.ndarray, shared: np.ndarray, device: int) -> np.ndarray:
+    """What `follow` fills in."""
     a, b = series.ends[device], series.ends[device + 1]
     read, pulses, fresh = (each[a:b] for each in (series.read, series.pulses, series.fresh))
-    used, out = np.ones(b - a, np.int64), np.zeros((3, b - a))
-    own, (name, of_step, additive) = law.found.own[device], law.kind
-    number = LAWS.index(name)
-    pulse_filter.follow(number, own, law.found.shared, of_step, additive, read, pulses, fresh, used, *out)
+    used, out = np.ones(b - a, np.int64), np.zeros((4, b - a))
+    number = LAWS.index(kind.law)
+    pulse_filter.follow(number, own, shared, kind.of_step, kind.additive, read, pulses, fresh, used, *out)
     return out
 
 
@@ -183,9 +251,30 @@ def _start(series: Series, kind: Kind) -> tuple[np.ndarray, np.ndarray]:
             share = _share(series.read[a:b], series.pulses[a:b], up)
             way = 1.0 if kind.law == "soft_bounds" else float(high[device] - low[device])
             own[device, side] = np.log(share * way)
+        if kind.law in _BOUNDS:
+            _along(series, device, own[device])
     shared = np.zeros(2 + SHAPES[kind.law])
     shared[:2] = np.log([0.3, 0.02])
     return own, shared
+
+
+def _along(series: Series, device: int, own: np.ndarray) -> None:
+    """Steps, and bends if there are any, from changes by pulses well within the bounds, by least squares."""
+    part = slice(series.ends[device], series.ends[device + 1])
+    read, pulses, fresh = series.read[part], series.pulses[part], series.fresh[part]
+    middle, half = (own[2] + own[3]) / 2, max((own[3] - own[2]) / 2, 1e-6)
+    away = read[:-1] - middle
+    for side, sign in enumerate((1, -1)):
+        here = (pulses[1:] * sign > 0) & (fresh[1:] == 0) & (np.abs(away) < _WITHIN * half)
+        if here.sum() < _FEW_CHANGES:
+            continue
+        change = np.abs(1 / pulses[1:][here]) * sign * np.diff(read)[here]
+        if own.size > 4:
+            slope, step = np.polyfit(away[here], change, 1)
+            own[4 + side] = np.clip(-slope / max(step, 1e-3), -0.9 / half, 0.9 / half)
+        else:
+            step = change.mean()
+        own[side] = np.log(max(step, 1e-3))
 
 
 def _share(read: np.ndarray, pulses: np.ndarray, up: bool) -> float:

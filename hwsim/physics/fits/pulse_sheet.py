@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from hwsim.physics.fits.faulty import Faulty
-from hwsim.physics.fits.likeliest import Found
 from hwsim.physics.fits.population import population
 from hwsim.physics.fits.pulse_filter import moves
 from hwsim.physics.fits.pulse_laws import Law
@@ -21,7 +20,7 @@ _SOURCE = "measurement, pulses up and down"
 
 def range_of(law: Law, unit: float) -> tuple[float, float]:
     """Least and largest conductance of the median device, in siemens."""
-    middle = typical(law.found)
+    middle = typical(law)
     return float(max(middle[2], 0.0)) * unit, float(middle[3]) * unit
 
 
@@ -33,7 +32,7 @@ def keys(law: Law, unit: float, faulty: Faulty) -> dict[str, Any]:
         faulty: devices that do not work.
     """
     kind = law.kind
-    middle = typical(law.found)
+    middle = typical(law)
     low, high = (each / unit for each in range_of(law, unit))
     zero, per_x = _zero(law, middle), (high - low) / 2
     update = _update(law, middle, zero, per_x)
@@ -70,15 +69,12 @@ def _corrupt(faulty: Faulty, zero: float, per_x: float) -> dict[str, Any]:
     return {"corrupt": float(f"{len(faulty.between) / faulty.of:.3g}"), "corrupt_range": _round(furthest)}
 
 
-def typical(found: Found) -> np.ndarray:
+def typical(law: Law) -> np.ndarray:
     """The numbers of the median device: means over devices, of logarithms for steps and for bounds above 0."""
-    middle = np.median(found.own, axis=0)
+    middle = np.median(law.found.own, axis=0)
     for at in range(4):
-        estimates, variances = found.own[:, at], found.own_errors[:, at, at]
-        if at > 1 and (estimates > 0).all():
-            middle[at] = np.exp(population(np.log(estimates), variances / estimates**2).mean[0])
-        else:
-            middle[at] = population(estimates, variances).mean[0]
+        (mean, _spread), of_logs = law.over_devices(at)
+        middle[at] = np.exp(mean[0]) if of_logs and at > 1 else mean[0]
     return middle
 
 
@@ -112,8 +108,8 @@ def _update(law: Law, middle: np.ndarray, zero: float, per_x: float) -> dict[str
         "step_spread": _round(_spread(np.log(np.maximum(gain, 1e-6)), errors[:, 0])),
         "log_normal": True,
         "up_down_spread": _round(_spread(turn, errors[:, 1])),
-        "low_spread": _round(_spread((own[:, 2] - zero) / per_x / low, errors[:, 2])),
-        "high_spread": _round(_spread((own[:, 3] - zero) / per_x / high, errors[:, 3])),
+        "low_spread": _round(_of_bound(law, 2, zero, per_x, errors)),
+        "high_spread": _round(_of_bound(law, 3, zero, per_x, errors)),
     }
     found |= _bends(law, middle, zero, per_x, low, high)
     noise = float(np.exp(shared[0]))
@@ -170,7 +166,7 @@ def _linear(own: np.ndarray, zero: float, per_x: float, low: float, high: float)
 def _errors(law: Law, zero: float, per_x: float, step: float) -> np.ndarray:
     """Variances of what is said of each device: ln of its gain, asymmetry, and bounds as shares."""
     own, found = law.found.own, law.found
-    middle = typical(law.found)
+    middle = typical(law)
     bounds = (middle[2:4] - zero) / per_x
 
     def said(numbers: np.ndarray) -> np.ndarray:
@@ -186,6 +182,15 @@ def _errors(law: Law, zero: float, per_x: float, step: float) -> np.ndarray:
         )
         variances[device] = np.diag(slopes @ found.own_errors[device] @ slopes.T)
     return variances
+
+
+def _of_bound(law: Law, at: int, zero: float, per_x: float, errors: np.ndarray) -> float:
+    """Spread of a bound in x, as a share of it."""
+    bound = typical(law)[at]
+    if law.met[:, at - 2].all():
+        return _spread((law.found.own[:, at] - zero) / (bound - zero), errors[:, at])
+    (_mean, spread), of_logs = law.over_devices(at)
+    return float(spread[0] * (bound if of_logs else 1.0) / abs(bound - zero))
 
 
 def _spread(estimates: np.ndarray, variances: np.ndarray) -> float:

@@ -21,7 +21,7 @@ import pandas as pd
 from hwsim.physics.fits import pulse_sheet
 from hwsim.physics.fits.faulty import of_pulses
 from hwsim.physics.fits.found import FALSE_ALARM, Aside, Fit, Parameter, Z
-from hwsim.physics.fits.population import FEW, far, population
+from hwsim.physics.fits.population import FEW, far
 from hwsim.physics.fits.pulse_filter import LAWS, Series
 from hwsim.physics.fits.pulse_laws import Law, chosen, finished, followed
 from hwsim.physics.fits.pulse_series import Rows, rows_of
@@ -59,8 +59,9 @@ def fit(path: Path, measured: pd.DataFrame) -> Fit:
     strange = _strange(rows, law)
     if strange:
         aside += strange
-        rows = _without(rows, {each.device for each in strange})
-        law = law._replace(found=finished(rows.series, law.kind))
+        kept = [at for at, name in enumerate(rows.devices) if name not in {each.device for each in strange}]
+        rows = _only(rows, kept)
+        law = finished(rows.series, law.kind, law.found._replace(own=law.found.own[kept]))
     devices = len(rows.devices)
     all_of_them = devices + len(aside)
     counted = f"{all_of_them} devices, {len(measured)} reads"
@@ -86,16 +87,7 @@ def _of_devices(law: Law, unit: float) -> list[Parameter]:
     found = []
     names = _names(law.kind.law)
     for at, (name, symbol, scale) in enumerate(names):
-        estimates, variances = law.found.own[:, at], law.found.own_errors[:, at, at]
-        of_logs = at < 2
-        if not of_logs and (estimates > 0).all() and at < 4:
-            variances, estimates, of_logs = variances / estimates**2, np.log(estimates), True
-        met = law.met[:, at]
-        with_shared = law.found.follows[:, at] / (law.found.own[:, at, None] if of_logs and at > 1 else 1.0)
-        of_shared = with_shared[met].mean(0)
-        mean, spread = population(
-            estimates[met], variances[met], float(of_shared @ law.found.shared_errors @ of_shared)
-        )
+        (mean, spread), of_logs = law.over_devices(at)
         factor = unit if scale else 1.0
         if of_logs:
             middle = (float(np.exp(each)) for each in mean)
@@ -169,7 +161,7 @@ def _strange(rows: Rows, law: Law) -> list[Aside]:
             if (estimates <= 0).any():
                 continue
             estimates = np.log(estimates)
-        met = np.flatnonzero(law.met[:, at])
+        met = np.flatnonzero(law.met[:, at - 2]) if at > 1 and law.tells(at) else np.arange(len(own))
         away = far(estimates[met], parameters=4)
         for device in met[away.found].tolist():
             here, others = (
@@ -180,10 +172,9 @@ def _strange(rows: Rows, law: Law) -> list[Aside]:
     return [Aside(device, why) for device, why in found.items()]
 
 
-def _without(rows: Rows, names: set[str]) -> Rows:
-    """The rows of all devices but some."""
+def _only(rows: Rows, kept: list[int]) -> Rows:
+    """The rows of some devices."""
     series = rows.series
-    kept = [at for at, name in enumerate(rows.devices) if name not in names]
     parts = [slice(series.ends[at], series.ends[at + 1]) for at in kept]
     read, pulses, fresh, cycle = (
         np.concatenate([each[part] for part in parts])
@@ -206,6 +197,10 @@ def _remarks(rows: Rows, law: Law, aside: int) -> list[str]:
     beyond = int((reached < 0.5 * (high - low)).sum())
     if law.kind.law != "constant" and beyond > devices / 2:
         said.append("most devices went less than half of the way between their bounds, which are extrapolated")
+    for at, name in ((2, "g_min"), (3, "g_max")):
+        if (met := int(law.met[:, at - 2].sum())) < devices:
+            others = "how far the others went counts as a limit" if law.tells(at) else "it is hardly told"
+            said.append(f"{met} of {devices} devices meet their {name}; {others}")
     if aside:
         said.append(
             f"{aside} of {devices + aside} devices are left out of all numbers; those that differ are named in "

@@ -85,7 +85,7 @@ def _pulses(over: Axes, steps: Axes, found: pulses.Response) -> None:
 def _steps(axes: Axes, found: pulses.Response) -> None:
     """What one pulse changes over conductance, up and down."""
     rows, law, series = found.rows, found.law, found.rows.series
-    unit, middle = rows.unit, pulse_sheet.typical(law.found)
+    unit, middle = rows.unit, pulse_sheet.typical(law)
     g = np.linspace(max(middle[2], 0), middle[3], 101)
     owner = np.repeat(np.arange(len(rows.devices)), np.diff(series.ends))
     # where a device was, as foretold without the read there, whose noise the change has as well
