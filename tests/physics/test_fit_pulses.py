@@ -43,9 +43,9 @@ def test_intervals_cover_the_law_behind_a_measurement() -> None:
 
 @pytest.mark.parametrize("kind", ["constant pulses to bounds", "linear pulses to bounds"])
 def test_intervals_cover_where_devices_meet_their_bounds(kind: str) -> None:
-    """200 or more intervals of 20 fits: 85 % cover (at 95 % of independent ones, fewer in 1 of 10⁷ tests).
+    """180 or more intervals of 20 fits: 85 % cover (at 95 % of independent ones, fewer in 1 of 10⁶ tests).
 
-    Each number of its own covers in 14 of 20 (fewer in 1 of 10⁵).
+    Each number of its own covers in 14 of 20 (fewer in 3 of 10⁵ tests, for each).
     """
     rows, falsely = fits.cover(kind, 20, small=True, first=500)
     assert sum(row.fits for row in rows) >= 180
