@@ -285,6 +285,7 @@ PEERS = {
     "integrating_crossbar": ("HERMES, one phase", "phase-change memory, 14 nm"),
     "solving_crossbar": ("HERMES, one phase", "phase-change memory, 14 nm"),
     "ideal_crossbar": ("HERMES, one phase", "phase-change memory, 14 nm; devices here draw nothing"),
+    "offset_crossbar": ("NeuRRAM", "resistive memory, 130 nm, a pair of devices for each weight"),
     "rram_crossbar": ("NeuRRAM", "resistive memory, 130 nm, lines sensed as voltages"),
     "hermes_14nm": ("HERMES, four phases", "the chip itself"),
     "neurram_130nm": ("NeuRRAM", "the chip itself; fitted at this setting"),

@@ -84,10 +84,12 @@ def scaled_law(name: str) -> Imperfection:
 def found(machine: BaseModel) -> Iterator[Found]:
     """All imperfections that the options of a machine declare, in the order of the options.
 
-    What such options name in `apart` does not stand side by side.
+    What such options name in `apart` does not stand side by side, and what they name in `idle` changes nothing.
     """
-    apart = getattr(machine, "apart", frozenset[str]())
+    apart, idle = (getattr(machine, name, frozenset[str]()) for name in ("apart", "idle"))
     for key, place, names, declared, value in _declared(machine, (), ()):
+        if ".".join(key) in idle:
+            continue
         off, doubled = declared.off(value), declared.doubled(value)
         absent = off == value
         name = " of ".join([declared.name, *names[-1:]])

@@ -360,7 +360,7 @@ def test_the_periphery_that_is_shown_is_read_with(tmp_path: Path, monkeypatch: p
 
 def test_every_shipped_crossbar_machine_is_held_against_a_published_chip() -> None:
     crossbars = {n for n in hardware.names("configs/hardware") if machine_options(n).kind == "crossbar"}
-    assert len(crossbars) == 11
+    assert len(crossbars) == 12
     assert crossbars <= set(generate.PEERS)
     table = generate.reads()
     for name in crossbars:

@@ -187,6 +187,11 @@ class Options(BaseModel, extra="forbid"):
         return frozenset(alone | ({"parts.dac.bits"} if self.parts.tiles.inputs == "bit_serial" else set()))
 
     @property
+    def idle(self) -> frozenset[str]:
+        """Keys that change nothing: cells of slices have the states of their bits, however fine steps may be."""
+        return frozenset() if self.parts.tiles.slices is None else frozenset({"device.programming.step"})
+
+    @property
     def digital_unit(self) -> DigitalOptions:
         """The digital unit of the chip, which takes its products step by step if it has no addressable memory."""
         unit, flow = self.digital, self.digital.parts.dataflow

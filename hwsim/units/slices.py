@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
 from hwsim.errors import CapabilityError
+from hwsim.imperfection import Imperfection
 from hwsim.machine.numerics import Primitive
 from hwsim.machine.shapes import Expectations
 from hwsim.physics import DataSheet
@@ -41,6 +42,22 @@ class Slices(BaseModel, extra="forbid"):
     def most(self) -> int:
         """The largest step of a weight: 2^(cells · bits - 1) - 1."""
         return int(2 ** (self.cells * self.bits - 1)) - 1
+
+
+def _finer(slices: Slices) -> Slices:
+    return Slices(cells=FINEST // slices.bits, bits=slices.bits)
+
+
+def _coarser(slices: Slices) -> Slices | None:
+    return Slices(cells=slices.cells - 1, bits=1) if slices.bits == 1 and slices.cells > 2 else None
+
+
+STEPS_OF_WEIGHTS = Imperfection(
+    "steps of weights in slices",
+    _finer,
+    _coarser,
+    f"off: more cells, of at most {FINEST} bits together; doubled: one cell fewer, where cells have one bit",
+)
 
 
 @dataclass(frozen=True)

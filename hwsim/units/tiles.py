@@ -12,7 +12,7 @@ from hwsim.units import shared
 from hwsim.units.converter import Bits
 from hwsim.units.encoding import Coding, Encoding
 from hwsim.units.management import Management
-from hwsim.units.slices import Slices
+from hwsim.units.slices import STEPS_OF_WEIGHTS, Slices
 from hwsim.units.unit import Fraction, Positive
 from hwsim.units.wires import IR_DROP, Wires
 
@@ -85,6 +85,7 @@ class Tiles(BaseModel, extra="forbid"):
     ] = 1.0
     slices: Annotated[
         Slices | None,
+        STEPS_OF_WEIGHTS,
         Field(
             description="cells of one weight that hold some of its bits each; without this key it has a pair of devices"
         ),

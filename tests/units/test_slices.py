@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from conftest import close, machine_options
@@ -12,8 +14,10 @@ from hwsim.documents import Document
 from hwsim.episode import Episode
 from hwsim.errors import CapabilityError, HwsimError
 from hwsim.experiments.estimate import estimate
+from hwsim.experiments.limits import limits
 from hwsim.experiments.one_read import one_read
 from hwsim.experiments.run import run
+from hwsim.imperfection import found as imperfections
 from hwsim.initial import Initial
 from hwsim.machine import Matrix
 from hwsim.physics import DataSheet
@@ -200,10 +204,8 @@ def test_digits_change_as_often_as_their_places_are_passed() -> None:
     assert mapping.changed(1e9) == close(3 / 4)
 
 
-@pytest.mark.parametrize(("count", "bits"), [(8, 2), (4, 2), (8, 1)])
-def test_an_estimate_expects_the_writes_of_a_run(count: int, bits: int) -> None:
-    """Within a factor of 1.5, for Adam at its usual rate."""
-    data = {
+def small(count: int, bits: int) -> dict[str, Any]:
+    return {
         "schema_version": 1,
         "name": "slices",
         "seed": 1,
@@ -214,7 +216,34 @@ def test_an_estimate_expects_the_writes_of_a_run(count: int, bits: int) -> None:
         "chips": 1,
         "training": {"optimizer": {"name": "adam", "rate": 0.01}, "batch": 32, "epochs": 1},
     }
+
+
+@pytest.mark.parametrize(("count", "bits"), [(8, 2), (4, 2), (8, 1)])
+def test_an_estimate_expects_the_writes_of_a_run(count: int, bits: int) -> None:
+    """Within a factor of 1.5, for Adam at its usual rate."""
+    data = small(count, bits)
     found, said = (each(data).summary.systems["substrate"].weights for each in (run, estimate))
     assert found is not None
     assert said is not None
     assert 1 / 1.5 < (said.writes_per_device - 1) / (found.writes_per_device - 1) < 1.5
+
+
+def test_what_limits_a_chip_with_slices() -> None:
+    """Coarse slices limit it, and other cells give another cosine; steps of the device change nothing."""
+    data = small(5, 1)
+    found = limits({**data, "training": None, "gradient_check": {"sequences": 8}}, seeds=1, chips=1)
+    keys = [each.key for each in found.limits]
+    assert "parts.tiles.slices" in keys
+    assert "device.programming.step" not in keys
+    of = found.limits[keys.index("parts.tiles.slices")].measured
+    cosine = {change: float(of[change]["cosine"].mean()) for change in of}
+    whole = {key: float(found.base[key].mean()) for key in found.base}["cosine"]
+    assert cosine["off"] != whole
+    assert cosine["doubled"] != whole
+
+
+def test_slices_are_finer_with_more_cells() -> None:
+    machine = machine_options("isaac_ce_32nm")
+    (each,) = (one for one in imperfections(machine) if one.key == "parts.tiles.slices")
+    assert each.off.parts.tiles.slices == Slices(cells=12, bits=2)
+    assert each.doubled is None
