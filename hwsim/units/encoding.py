@@ -233,7 +233,7 @@ class Coded:
             found.append(read(noisy, each, parts, scale, *ends, source, moment))
         y = found[0][0] if len(found) == 1 else self._beside(found[0][0], found[1][0], v.shape[1])
         drawn, beyond = (sum(one[place] for one in found) for place in (1, 2))
-        return y, drawn if self._widths else self._as_expected(drawn, self.encoding, v), beyond
+        return y, self._as_expected(drawn, self.encoding, v), beyond
 
     def arrives(self, x: Signal) -> None:
         """A voltage that no number stands behind is converted first where bits are applied."""

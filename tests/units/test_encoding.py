@@ -261,6 +261,17 @@ def test_estimates_are_of_the_same_reads(coding: str, phases: int) -> None:
     assert sketched.energy.gradient_j_per_sequence == expected
 
 
+def test_an_estimate_of_widths_expects_no_more_of_two_phases_than_of_one() -> None:
+    """Each input is on in one of the two phases alone; all else that devices draw is the same."""
+    draw = []
+    for phases in (1, 2):
+        data = experiment({"inputs": "pulse_width", "phases": phases})
+        data["machine"] |= {"like": "pcm_crossbar"}
+        data["machine"]["parts"]["tiles"]["interface"] = "digital"
+        draw.append(hwsim.estimate(data).summary.systems["substrate"].energy.by_unit["devices"])
+    assert draw[1] == close(draw[0], rel=1e-12)
+
+
 # ---- what does not go --------------------------------------------------------------------------------------------
 
 
