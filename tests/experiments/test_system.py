@@ -369,7 +369,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_others(tmp_path):
     for name, seed in (("a", None), ("b", None), ("c", 4)):
         run(asked, out=tmp_path / name, seed=seed)
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert set(files) == {"SHA256SUMS", *run_folder.FILES}
+    assert set(files) == {"SHA256SUMS", run_folder.KEPT, *run_folder.FILES}
     for name in files:
         first, again, other = ((tmp_path / folder / name).read_bytes() for folder in "abc")
         assert first == again, name
