@@ -306,7 +306,8 @@ class Experiment(SystemOptions):
             changed["training"] = self.training.model_copy(update={"recurrent_factor": system.recurrent_factor})
         if system.weights_from is not None:
             source = partial(system.weights_from.stored, self.network)
-            changed["network"] = self.network.starting_from(source)
+            changed["network"] = self.network.model_copy()
+            changed["network"].start_from(source)
         return self.model_copy(update=changed) if changed else self
 
     def systems(self) -> dict[str, Learner]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field, PrivateAttr
 
@@ -60,11 +60,9 @@ class Options(BaseModel, extra="forbid"):
     ] = None
     _source: Callable[[], initial.Stored] | None = PrivateAttr(default=None)
 
-    def starting_from(self, source: Callable[[], initial.Stored]) -> Self:
-        """The same network, whose initial weights come from elsewhere: `source` gives them anew each time."""
-        other = self.model_copy()
-        other._source = source
-        return other
+    def start_from(self, source: Callable[[], initial.Stored]) -> None:
+        """Have initial weights come from elsewhere: `source` gives them anew each time."""
+        self._source = source
 
     def stored(self) -> initial.Stored | None:
         """The initial weights, if they are not drawn.
