@@ -5,11 +5,13 @@ Bounds on random numbers are five standard deviations: each is missed by chance 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import close
+from round_device import round_device
 
 from hwsim import machines
 from hwsim.config import hardware
@@ -29,25 +31,7 @@ from hwsim.units.wires import Wires
 KEYS = np.array([[1, 2], [3, 4]], np.uint32)
 
 
-def device(error: str = "0 uS", noise: float = 0.0) -> DataSheet:
-    """From 1 to 21 µS, with steps of 10 nS."""
-    data = {
-        "name": "round",
-        "what": "a device for tests",
-        "sources": {"here": "this test"},
-        "conductance": {each: {"value": f"{g} uS", "source": "here"} for each, g in (("min", 1), ("max", 21))},
-        "programming": {
-            "error": {"coefficients": [error], "source": "here"},
-            "step": {"value": "10 nS", "source": "here"},
-        },
-        "read_noise": {"law": "relative", "deviation_of_g": noise, "source": "here"},
-        "write": {
-            "law": "voltage",
-            "voltage": {"value": "1 V", "source": "here"},
-            "time": {"value": "1 ns", "source": "here"},
-        },
-    }
-    return hardware.device(Document("test", data))
+device = partial(round_device, "10 nS")
 
 
 def programmed(sheet: DataSheet, steps: np.ndarray, mapping: str, parallel: int, lines: int = 8) -> SharedDevices:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import close, machine_options
+from round_device import round_device
 
 from hwsim import machines
 from hwsim.config import hardware
@@ -20,31 +22,12 @@ from hwsim.experiments.run import run
 from hwsim.imperfection import found as imperfections
 from hwsim.initial import Initial
 from hwsim.machine import Matrix
-from hwsim.physics import DataSheet
 from hwsim.units.slices import Sliced, SlicedDevices, Slices, sliced
 
 PICO = 1e-12
 
 
-def device(noise: float = 0.0) -> DataSheet:
-    """From 1 to 21 µS, without errors but for the noise of reads, as a share of the conductance."""
-    data = {
-        "name": "round",
-        "what": "a device for tests",
-        "sources": {"here": "this test"},
-        "conductance": {each: {"value": f"{g} uS", "source": "here"} for each, g in (("min", 1), ("max", 21))},
-        "programming": {
-            "error": {"coefficients": ["0 uS"], "source": "here"},
-            "step": {"value": "1 uS", "source": "here"},
-        },
-        "read_noise": {"law": "relative", "deviation_of_g": noise, "source": "here"},
-        "write": {
-            "law": "voltage",
-            "voltage": {"value": "1 V", "source": "here"},
-            "time": {"value": "1 ns", "source": "here"},
-        },
-    }
-    return hardware.device(Document("test", data))
+device = partial(round_device, "1 uS")
 
 
 def cells(mapping: Sliced, steps: np.ndarray) -> SlicedDevices:
