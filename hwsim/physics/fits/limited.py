@@ -30,7 +30,8 @@ def limited(estimates: np.ndarray, variances: np.ndarray, beyond: np.ndarray, co
     Args:
         estimates: of each device, or its limit.
         variances: of the estimates; none is used of limits.
-        beyond: 0 where a device is told, 1 where its number is the estimate or above, -1 where that or below.
+        beyond: 0 where a device is told, as two or more are; 1 where its number is the estimate or above, -1 where that
+            or below.
         common: variance of an error that all estimates share.
     """
     told = beyond == 0
