@@ -175,9 +175,8 @@ class Options(BaseModel, extra="forbid"):
     def load(self) -> Load:
         """The most that a line of a tile can bring to its integrator, read forward or transposed."""
         tiles = self.parts.tiles
-        devices = tiles.columns if tiles.slices is not None else max(tiles.rows, tiles.columns)
         phase = tiles.phase(self.parts.dac.bits).value
-        return Load(devices, self.device.conductance.max.value, tiles.voltage.value, phase)
+        return Load(max(tiles.rows, tiles.columns), self.device.conductance.max.value, tiles.voltage.value, phase)
 
     @property
     def apart(self) -> frozenset[str]:

@@ -226,15 +226,6 @@ def no_pulses(matrix: str) -> CapabilityError:
     )
 
 
-def not_transposed(matrix: str) -> CapabilityError:
-    """Slices are read from one side alone."""
-    return CapabilityError(
-        f"{matrix}: a transposed product sends errors into the output lines, and weights here are in slices on lines "
-        "of their own (tiles.slices), which are read forward alone; take a rule without transposed products, such as "
-        "`eprop` with `feedback: random`, a machine with `attached: host`, or one without slices"
-    )
-
-
 def sliced(sheet: DataSheet, largest: float, weight_range: float, reach: float, slices: Slices) -> Sliced:
     """How cells hold weights up to `weight_range` times the largest; that one lies on a step."""
     steps = floor(slices.most / weight_range)

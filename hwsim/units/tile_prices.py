@@ -19,10 +19,13 @@ class TilePrices:
     """What reads and writes cost.
 
     A read costs Σ V² G t for the inputs and conductances that it really had, and what the whole periphery of each tile
-    draws meanwhile, used or not, once for each phase. Programming costs the pulses of the devices that were really
-    written; its time is that of writing and verifying all rows, one after another, since schedules do not depend on
-    values. Each pulse costs what one of the data sheet costs; the time is that of the longest train, for each row if
-    devices have trains of their own, once if the trains come from the lines of rows and columns.
+    draws meanwhile, used or not, once for each phase. Weights in slices are read transposed one slice after another:
+    all phases are repeated for each, and a cell is on in those of its slice alone.
+
+    Programming costs the pulses of the devices that were really written; its time is that of writing and verifying all
+    lines of rows, one after another, since schedules do not depend on values. Each pulse costs what one of the data
+    sheet costs; the time is that of the longest train, for each row if devices have trains of their own, once if the
+    trains come from the lines of rows and columns.
 
     Args:
         bits: of the inputs.
@@ -67,10 +70,15 @@ class TilePrices:
         if record.kind == moves.program.kind:
             write = self.sheet.write
             tiles, rows = self.tiles, record.size[-2]
-            lines = (rows + tiles.shifted * ceil(rows / tiles.rows)) * tiles.parallel
+            lines = (rows + tiles.shifted * ceil(rows / tiles.rows)) * tiles.parallel * tiles.columns_per_output
             return lines * (write.duration + write.reads * self._phase.value)
-        times = self._phases * (1 + self.repeats * (record.kind == held.read.kind))
+        forward = record.kind == held.read.kind
+        times = self._phases * self._turns(forward) * (1 + self.repeats * forward)
         return prod(record.size[:-2]) * times * self._phase.value
+
+    def _turns(self, forward: bool) -> int:
+        """How often a tile is read for one phase: transposed, the cells of weights in slices drive lines in turn."""
+        return 1 if forward else self.tiles.columns_per_output
 
     def area(self, used: int) -> float | None:
         """Of so many tiles with their periphery, in square metres; None if no source gives it."""
@@ -85,8 +93,10 @@ class TilePrices:
     def _reading(self, record: Record) -> list[Charge]:
         """A read, forward or transposed: the devices, and the periphery of all tiles that are read, used or not."""
         tiles, around, (rows, columns) = self.tiles, self.periphery, record.size[-2:]
-        reads = prod(record.size[:-2]) * ceil(rows / tiles.rows) * ceil(columns / tiles.columns) * self._phases
         forward = record.kind == held.read.kind
+        turns = self._turns(forward)
+        used = ceil(rows / tiles.rows) * ceil(columns / tiles.columns)
+        reads = prod(record.size[:-2]) * used * self._phases * turns
         lines_out, lines_in = tiles.lines
         inputs, outputs = (lines_in, lines_out) if forward else (lines_out, lines_in)
         converted = outputs - tiles.shifted if tiles.interface == "digital" else 0
@@ -96,7 +106,7 @@ class TilePrices:
             ("tile drivers", around.driver, inputs),
             ("tile outputs", around.output, outputs),
             ("adc", around.converter, converted),
-            ("devices", around.cell, inputs * outputs * tiles.parallel),
+            ("devices", around.cell, inputs * outputs // turns * tiles.parallel),  # those of the lines that are driven
         )
         factors = [] if tiles.scale is None else [tiles.scale.power]
         charges = [

@@ -14,7 +14,7 @@ from hwsim.machine.signal import Signal
 from hwsim.operations import Held, add, held, moves, multiply
 from hwsim.operations.noise import Source, of_chips
 from hwsim.units import devices as physical
-from hwsim.units import shared, slices
+from hwsim.units import shared
 from hwsim.units.compensation import Compensation
 from hwsim.units.converter import Converters
 from hwsim.units.devices import Cut, Devices
@@ -86,14 +86,8 @@ class TileReads:
     # ---- signals ---------------------------------------------------------------------------------------------
 
     def apply(self, operation: Held, matrix: Matrix, x: Signal) -> Signal:
-        """A product, forward or transposed; tiles side by side are summed as numbers.
-
-        Raises:
-            CapabilityError: a transposed read of weights in slices.
-        """
+        """A product, forward or transposed; tiles side by side are summed as numbers."""
         machine = self._machine
-        if operation is held.read_transposed and self._options.slices is not None:
-            raise slices.not_transposed(matrix.name)
         if self._managed.noise and not x._analog:
             scaled, size = normalised(machine, x)
             return machine.two(multiply, self._product(operation, matrix, scaled), size)

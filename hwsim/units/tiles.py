@@ -116,7 +116,7 @@ class Tiles(BaseModel, extra="forbid"):
 
     @property
     def columns_per_output(self) -> int:
-        """Lines of a tile for each of its outputs."""
+        """Lines of a tile for each of its outputs: as many as a weight in slices has cells."""
         return 1 if self.slices is None else self.slices.cells
 
     @property

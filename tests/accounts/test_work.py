@@ -20,7 +20,7 @@ from hwsim.operations import BY_KIND
 from hwsim.records import PURPOSES, Record
 
 ALIKE = r"digital_(?!45)\d+nm|isaac_ce_32nm"
-"""Machines whose units are those of others; weights of ISAAC's are read forward alone, which few rules learn by."""
+"""Machines whose units are those of others."""
 MACHINES = [name for name in hardware.names("configs/hardware") if not re.fullmatch(ALIKE, name)]
 """All that are shipped, but for the digital one at other nodes, where only numbers differ."""
 NO_ARITHMETIC = (

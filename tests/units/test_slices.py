@@ -22,6 +22,7 @@ from hwsim.experiments.run import run
 from hwsim.imperfection import found as imperfections
 from hwsim.initial import Initial
 from hwsim.machine import Matrix
+from hwsim.records import ANALOG, Head, Record
 from hwsim.units.slices import Sliced, SlicedDevices, Slices, sliced
 
 PICO = 1e-12
@@ -60,6 +61,28 @@ def test_slices_read_bit_by_bit_give_the_product_of_integers(count: int, bits: i
     product = steps @ x
     np.testing.assert_array_equal(total - 2 ** (count * bits - 1) * x.sum(), product)
     np.testing.assert_allclose(made.weights[0].astype(float) @ x * most, product, atol=2e-6 * most * x.sum())
+
+
+@pytest.mark.parametrize(("count", "bits"), [(4, 2), (8, 1), (2, 4)])
+def test_slices_read_transposed_in_turn_give_the_product_of_integers(count: int, bits: int) -> None:
+    """The lines of one slice are driven, those of others are not; the sums of input lines are converted each time."""
+    mapping = Sliced(device(), w_max=1.0, slices=Slices(cells=count, bits=bits))
+    random, most, sheet = np.random.default_rng(0), mapping.levels, mapping.sheet
+    steps, x = random.integers(-most, most + 1, (16, 5)), random.integers(0, 2**8, 16)
+    made = cells(mapping, steps)
+    lines = (made.conductance[0] - sheet.conductance.min.value).transpose(1, 0, 2).reshape(16 * count, 5)
+    total = np.zeros(5, int)
+    for bit in range(8):
+        for cell in range(count):
+            driven = np.zeros((16, count))
+            driven[:, cell] = (x >> bit) & 1
+            digits = driven.reshape(-1) @ lines / (sheet.window / (2**bits - 1))
+            total += np.rint(digits).astype(int) << (bit + bits * cell)
+    product = x @ steps
+    np.testing.assert_array_equal(total - 2 ** (count * bits - 1) * x.sum(), product)
+    back = made.cut(True, slice(0, 16))
+    np.testing.assert_allclose(x @ back.weights[0].astype(float) * most, product, atol=2e-6 * most * x.sum())
+    np.testing.assert_allclose(back.conductance[0], made.conductance[0].sum((0, 2)), rtol=1e-6)
 
 
 def test_the_converter_of_isaac_resolves_a_column_of_its_array() -> None:
@@ -118,6 +141,31 @@ def test_what_a_read_of_slices_takes() -> None:
     assert 8 * found.energy == close(24.08e-3 * 1.6e-6, rel=0.002)
 
 
+def test_a_transposed_read_takes_the_periphery_once_for_each_slice_and_the_cells_once_in_all() -> None:
+    """For a matrix on 2 by 2 tiles; 128 lines on either side of each have drivers, outputs and converters."""
+    chip = machines.build(machine_options("isaac_ce_32nm"))
+    head = Head("read transposed", "W tiles", "readout", "error propagation", ANALOG)
+    record = Record(*head, (20, 200), 1, (), ())
+    spent: dict[str, float] = {}
+    for each in chip.prices().charges(record):
+        assert each.activity is None
+        spent[each.component] = spent.get(each.component, 0.0) + each.energy
+    cycle = {"tile control": 20.9, "tile drivers": 128 * 0.39, "tile outputs": 128 * 0.00098, "adc": 128 * 1.56}
+    assert spent.keys() == {*cycle, "devices"}
+    for each, energy in cycle.items():
+        assert spent[each] == close(4 * 8 * 16 * energy * PICO, rel=1e-3)
+    assert spent["devices"] == close(4 * 16 * 128 * 128 * 18.3e-9 * 100e-9)
+    assert chip.prices().occupied(record).duration == close(8 * 16 * 100e-9 / PICO)
+
+
+def test_lines_of_slices_are_written_one_after_another() -> None:
+    """A cell of the ideal device takes a pulse; then all cells of its line are read, for one bit."""
+    chip = machines.build(machine_options("isaac_ce_32nm"))
+    head = Head("program", "W tiles", "readout", "weight write", ANALOG)
+    write, found = chip.sheet.write, chip.prices().occupied(Record(*head, (20, 200), 1, (), ()))
+    assert found.duration == close(20 * 8 * (write.duration + write.reads * 100e-9) / PICO)
+
+
 def test_a_product_on_isaac_is_that_of_its_weights() -> None:
     chip = machines.build(machine_options("isaac_ce_32nm"))
     random = np.random.default_rng(1)
@@ -128,11 +176,12 @@ def test_a_product_on_isaac_is_that_of_its_weights() -> None:
     with chip.showing(Episode(x[None, None, :], labels=np.zeros(1, int), classes=2)), chip.workspace():
         for step in chip.forward_pass("read"):
             product = chip.digital(matrix @ step.input)
-            with pytest.raises(CapabilityError, match="read forward alone"):
-                matrix.T @ product
+            back = chip.digital(matrix.T @ product)
     y = product._value.reshape(-1)
-    half_a_step = 16 / 32767 / 2  # of the converter, whose full scale is 16
-    np.testing.assert_allclose(y, weights @ x, atol=half_a_step + 30 * (1 / 16383 + 1 / 32767) / 2)
+    step = 16 / 32767  # of the converters, whose full scale is 16
+    np.testing.assert_allclose(y, weights @ x, atol=step / 2 + 30 * (1 / 16383 + 1 / 32767) / 2)
+    more = 20 * (y.max() / 16383 + step) / 2
+    np.testing.assert_allclose(back._value.reshape(-1), weights.T @ y, atol=step / 2 + more)
     assert chip.devices.count == 8 * weights.size
     assert chip.devices.used == 2
     assert chip.devices.fill == close(weights.size / (2 * 16 * 128))
