@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from hwsim.operations import moves
 from hwsim.records import Trace
 
 WEIGHTS = "weights"
@@ -179,18 +180,22 @@ class MemoryLedger:
 def most_buffered(trace: Trace) -> int:
     """The most values that are on wires at once in a step: from the operation that makes one to its last reader.
 
-    Values that a register puts on its own wires are its own and do not count; what comes out of a memory does. The
-    operations run in program order, so this is the fewest buffers that a machine can do with.
+    Values that a register puts on its own wires are its own and do not count; what comes out of a memory does. Parts of
+    a read follow one another, and the tile adds each to its sum as it is converted, so of them the sum alone counts.
+    The operations run in program order, so this is the fewest buffers that a machine can do with.
     """
     last_reader: dict[int, int] = {}
+    in_tiles: set[int | str] = set()
     for position, record in enumerate(trace):
+        if record.kind == moves.part_adc.kind:
+            in_tiles |= {record.writes, *record.reads}
         for operand in record.reads:
             if isinstance(operand, int):
                 last_reader[operand] = position
     waiting = most = 0
     released: Counter[int] = Counter()
     for position, record in enumerate(trace):
-        if isinstance(record.writes, int) and record.unit not in record.reads:
+        if isinstance(record.writes, int) and record.unit not in record.reads and record.writes not in in_tiles:
             waiting += record.values
             released[last_reader.get(record.writes, position)] += record.values
         most = max(most, waiting)

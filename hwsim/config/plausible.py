@@ -663,6 +663,7 @@ UNBOUNDED: dict[type[BaseModel], dict[str, str]] = {
         "tiles.columns": "a choice",
         "tiles.count": "a choice",
         "tiles.slices.cells": "a choice",
+        "tiles.slices.full_scale": "a choice, in states of a cell",
         "tiles.parallel": "a choice",
         "tiles.percentile": "a choice",
         "tiles.phases": "1, 2 or 4",

@@ -160,10 +160,11 @@ class Options(BaseModel, extra="forbid"):
             raise ValueError(
                 f"the periphery {around.name} applies inputs bit by bit; take `inputs: bit_serial`, or none"
             )
-        if coded.reads > 1 and around.converter is None:
+        if (coded.reads > 1 or tiles.slices is not None) and around.converter is None:
             raise ValueError(
-                f"bits and phases are converted one by one, and tiles with the periphery {around.name} have no "
-                "converters of their own; take another periphery, or `inputs: parallel` or `pulse_width` in one phase"
+                f"bits, phases and slices are converted one by one, and tiles with the periphery {around.name} have no "
+                "converters of their own; take another periphery, or `inputs: parallel` or `pulse_width` in one phase, "
+                "without slices"
             )
         if tiles.phases == 4 and self.device.update is not None:
             raise ValueError(

@@ -21,7 +21,7 @@ X |x|, and so does the energy. (The integral of white noise over a time has a va
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import sqrt
 from typing import Any, Literal, NamedTuple
@@ -34,6 +34,7 @@ from hwsim.machine.signal import Signal
 from hwsim.operations import moves
 from hwsim.operations.noise import NO_GAIN, Moment, PerChip, Source, perturb, perturb_each
 from hwsim.units.devices import CUT, BlankDevices, Cut, Devices
+from hwsim.units.mapping import Mapping
 from hwsim.units.unit import AnalogStage
 
 Coding = Literal["parallel", "bit_serial", "pulse_width"]
@@ -109,10 +110,10 @@ def joined(places: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.einsum("k,...kn->...n", places.astype(y.dtype), y)
 
 
-def beside(plus: np.ndarray, minus: np.ndarray, vectors: int) -> np.ndarray:
-    """Outputs of devices of positive and of negative weights, `(chips, vectors * parts, n)`; of one vector together."""
-    chips, _, n = plus.shape
-    each = [side.reshape(chips, vectors, -1, n) for side in (plus, minus)]
+def beside(sides: Sequence[np.ndarray], vectors: int) -> np.ndarray:
+    """Outputs of different devices of each weight, `(chips, vectors * parts, n)`; those of one vector together."""
+    chips, _, n = sides[0].shape
+    each = [side.reshape(chips, vectors, -1, n) for side in sides]
     return np.concatenate(each, 2).reshape(chips, -1, n)
 
 
@@ -191,7 +192,10 @@ PARTS = Primitive(
     lambda made, *_: made.nbytes,
 )
 JOIN = Primitive(joined, lambda _, places, y: blank((*y.shape[:-2], y.shape[-1]), y.dtype))
-BESIDE = Primitive(beside, lambda _, y, *__: blank((len(y), 2 * y.shape[1], y.shape[2]), y.dtype))
+BESIDE = Primitive(
+    beside,
+    lambda _, sides, vectors: blank((len(sides[0]), len(sides) * sides[0].shape[1], sides[0].shape[2]), sides[0].dtype),
+)
 APART = Primitive(apart, _expected_apart, lasting=True)
 AS_EXPECTED = Primitive(lambda drawn, encoding, v: drawn, _as_expected)
 
@@ -206,12 +210,11 @@ class Coded:
         encoding: of inputs.
         split: whether a read has several parts.
         cut: what makes a `Cut` of devices.
-        sides: how often tiles are read at once: devices of positive and of negative weights are, if they are apart.
     """
 
     def __init__(self, machine: AnalogStage, encoding: Encoding) -> None:
         self._machine, self.encoding, self.split = machine, encoding, encoding.reads > 1
-        self.cut, self.sides = (APART, 2) if encoding.phases == 4 else (CUT, 1)
+        self.cut = APART if encoding.phases == 4 else CUT
         run = machine.numerics.run
         self._parts, self._join, self._beside, self._as_expected = map(run, (PARTS, JOIN, BESIDE, AS_EXPECTED))
         self._widths = run(WIDTHS) if encoding.coding == "pulse_width" else None
@@ -221,7 +224,7 @@ class Coded:
     ) -> tuple[np.ndarray, np.ndarray, int]:
         """All parts of a read, `(chips, vectors * parts, n)`; what amplitudes give is found by `plain`.
 
-        The last argument is a moment of the source for each of `sides`.
+        The last argument is a moment of the source for each of the cut's sides, or one if it has none.
 
         Returns:
             Outputs, what devices drew on each chip in all parts, and how many outputs saturate.
@@ -231,7 +234,7 @@ class Coded:
         found = []
         for each, moment in zip(cut.sides or (cut,), moments, strict=True):
             found.append(read(noisy, each, parts, scale, *ends, source, moment))
-        y = found[0][0] if len(found) == 1 else self._beside(found[0][0], found[1][0], v.shape[1])
+        y = found[0][0] if len(found) == 1 else self._beside([one[0] for one in found], v.shape[1])
         drawn, beyond = (sum(one[place] for one in found) for place in (1, 2))
         return y, self._as_expected(drawn, self.encoding, v), beyond
 
@@ -240,15 +243,12 @@ class Coded:
         if self.encoding.serial and x._twin is None:
             self._machine.digital(x)
 
-    def joined(self, y: Signal, unit: str) -> Signal:
+    def limit(self, transposed: bool) -> float | None:
+        """Full scale of what converters of a tile get, where it is not that of signals."""
+        return None
+
+    def joined(self, y: Signal, unit: str, mapping: Mapping) -> Signal:
         """The sum of the numbers of all parts."""
         machine = self._machine
         value = machine.compute(partial(self._join, self.encoding.places), (y,))
         return machine.emit(machine.heads[moves.tile_adc, unit], value, (y._slot,))
-
-
-def coded(machine: AnalogStage, tiles: Any) -> Coded | None:
-    """How tiles are read where their options say how inputs are coded."""
-    assert machine.input_bits is not None
-    encoding = tiles.encoding(machine.input_bits)
-    return None if encoding is None else Coded(machine, encoding)

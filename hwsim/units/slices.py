@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil, floor
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from hwsim.errors import CapabilityError
 from hwsim.imperfection import Imperfection
@@ -31,6 +31,23 @@ class Slices(BaseModel, extra="forbid"):
 
     cells: Annotated[int, Field(ge=2, description="of one weight, each on a column of its own")]
     bits: Annotated[int, Field(ge=1, description="of one cell; a cell has so many bits' states, evenly spaced")]
+    full_scale: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="of the converter of a column where `tiles.inputs` are coded, in states of a cell whose input "
+            "is at full scale; without this key the largest sum of a line, all of whose cells have their last state",
+        ),
+    ] = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_absent(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Slices without such a key are what they were before there was one."""
+        data: dict[str, Any] = written(self)
+        if self.full_scale is None:
+            data.pop("full_scale", None)
+        return data
 
     @model_validator(mode="after")
     def _fits_a_number(self) -> Self:
@@ -45,11 +62,11 @@ class Slices(BaseModel, extra="forbid"):
 
 
 def _finer(slices: Slices) -> Slices:
-    return Slices(cells=FINEST // slices.bits, bits=slices.bits)
+    return slices.model_copy(update={"cells": FINEST // slices.bits})
 
 
 def _coarser(slices: Slices) -> Slices | None:
-    return Slices(cells=slices.cells - 1, bits=1) if slices.bits == 1 and slices.cells > 2 else None
+    return slices.model_copy(update={"cells": slices.cells - 1}) if slices.bits == 1 and slices.cells > 2 else None
 
 
 STEPS_OF_WEIGHTS = Imperfection(
@@ -127,11 +144,11 @@ class SlicedDevices(Devices):
     """The cells of one matrix on every chip, `(chips, cells, rows, columns)`, from the least digits to the greatest.
 
     Bits of inputs are applied one after another, and each column is converted before outputs are shifted and added.
-    Converters are taken to resolve every sum of a column, as those of ISAAC do for ideal cells. Then the shifted sum is
-    linear in what cells conduct,
+    Where inputs are coded, that is carried out (`slice_reads`). Elsewhere converters are taken to resolve every sum of
+    a column, as those of ISAAC do for ideal cells. Then the shifted sum is linear in what cells conduct,
     Σ_t 2^t Σ_k 2^(bk) Σ_j x_jt (g_kj - g_min) / s = Σ_j x_j Σ_k 2^(bk) (g_kj - g_min) / s,
-    and one product with the composed weight has all of it. Rounding of noisy sums to whole digits is left out.
-    Noise of reads is that of one read of each cell, not of one for each bit of the inputs.
+    and one product with the composed weight has all of it. There, rounding of noisy sums to whole digits is left out,
+    and noise of reads is that of one read of each cell, not of one for each bit of the inputs.
     """
 
     mapping: Sliced
@@ -170,13 +187,14 @@ class SlicedDevices(Devices):
         steps = np.einsum("k,ckij->cij", mapping.places, states) - mapping.offset
         self.weights = (steps * mapping.step).astype(np.float32)
         places = (mapping.places * mapping.step / mapping.per_digit) ** 2
-        self.spread = np.einsum("k,ckij->cij", places, self._of_reads()).astype(np.float32)
+        self.spread = np.einsum("k,ckij->cij", places, self.of_reads).astype(np.float32)
         self.noisy = bool(self.spread.any())
         self._seen = None
         total = self.conductance.sum(1)
         self._lines = {False: total.sum(1).astype(np.float32), True: total.sum(2).astype(np.float32)}
 
-    def _of_reads(self) -> np.ndarray:
+    @property
+    def of_reads(self) -> np.ndarray:
         """The variance of each cell from one read to the next, in square siemens."""
         found = np.empty(self.conductance.shape)
         for chip, sheet in enumerate(self._sheets):

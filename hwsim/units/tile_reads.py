@@ -18,10 +18,10 @@ from hwsim.units import shared
 from hwsim.units.compensation import Compensation
 from hwsim.units.converter import Converters
 from hwsim.units.devices import Cut, Devices
-from hwsim.units.encoding import coded
 from hwsim.units.management import BOUNDED, Management, normalised
 from hwsim.units.mapping import splits
 from hwsim.units.read import READ
+from hwsim.units.slice_reads import coded
 from hwsim.units.tiles import Tiles
 from hwsim.units.unit import AnalogStage, tally
 
@@ -129,7 +129,8 @@ class TileReads:
     def _digital(self, signal: Signal, unit: str) -> Signal:
         """Outputs as numbers, if tiles give numbers."""
         if self._coded is not None and self._coded.split:
-            return self._coded.joined(self._converters.carry_out(moves.part_adc, signal, unit), unit)
+            parts = self._converters.carry_out(moves.part_adc, signal, unit)
+            return self._coded.joined(parts, unit, self._devices.mapping)
         if self._options.interface == "analog":
             return signal
         if self._own_converters:
@@ -146,11 +147,13 @@ class TileReads:
         """The outputs of a part, with its record."""
         machine = self._machine
         head = machine.analog_heads[part.operation, part.unit]
-        limit = machine.scales.of(head, (x,), group)
+        own = None if self._coded is None else self._coded.limit(part.transposed)
+        limit = machine.scales.of(head, (x,), group) if own is None else own
         operands = (x,) if number is None else (x, number)
         y = machine.compute(partial(self._values, part, x._full_scale or 1.0, limit), operands)
-        inputs, outputs = self._parts(part.transposed)[part.place].weights.shape[1:]
-        size = (inputs, outputs) if part.transposed else (outputs, inputs)
+        lines, (rows, columns) = self._parts(part.transposed)[part.place].lines, self._shape
+        inputs = lines.stop - lines.start
+        size = (inputs, columns) if part.transposed else (rows, inputs)
         reads = tuple(each._slot for each in operands)
         return machine.emit_analog(head, y, reads, limit, (*x._value.shape[2:-1], *size))
 
@@ -170,15 +173,15 @@ class TileReads:
             v = machine.numerics.contiguous(v[..., cut.lines])
         read = partial(self._read_once, cut, scale, *self._errors(limit))
         if number is None:
-            y, drawn, beyond = read(v, self._moment())
+            y, drawn, beyond = read(v, self._moment(cut))
             machine.measure(drawn, *(() if part.transposed else self.once))
         else:
             numbers = vectors(number)
-            y, beyond = self._repeated(read, scale, limit, v, numbers if part.alone else numbers[..., cut.lines])
+            y, beyond = self._repeated(cut, read, limit, scale, v, numbers if part.alone else numbers[..., cut.lines])
             self._powers = self._powers.reshape(*x.shape[:-1], 1)
         tally(machine, "analog", self._unit, y.size, beyond)
         if self._coded is not None and self._coded.split:
-            return y.reshape(*x.shape[:-1], self._coded.encoding.reads, y.shape[-1])
+            return y.reshape(*x.shape[:-1], -1, y.shape[-1])
         return y if x.ndim == 3 else y.reshape(*x.shape[:-1], -1)
 
     def _read_once(
@@ -193,12 +196,12 @@ class TileReads:
         return found
 
     def _repeated(
-        self, read: Callable[..., Any], scale: Any, limit: Any, v: np.ndarray, numbers: np.ndarray
+        self, cut: Cut, read: Callable[..., Any], limit: Any, scale: Any, v: np.ndarray, numbers: np.ndarray
     ) -> tuple[np.ndarray, int]:
         """The same, read again with halved inputs where outputs saturate."""
         machine = self._machine
         convert = partial(self._converters.voltages, full_scale=scale)
-        moments = [self._moment() for _ in range(1 + self._managed.bound)]
+        moments = [self._moment(cut) for _ in range(1 + self._managed.bound)]
         end = machine.reach * limit
         y, drawn, beyond, self._powers, more = self._bounded(read, convert, moments, v, numbers, end)
         machine.measure(drawn, more)
@@ -209,10 +212,10 @@ class TileReads:
         """How many reads there are beyond the first, on each chip, of a read that is not repeated where others are."""
         return (np.zeros(self._machine.chips),) if self._managed.bound else ()
 
-    def _moment(self) -> Any:
-        """That of the noise of a read; several where inputs are coded."""
+    def _moment(self, cut: Cut) -> Any:
+        """That of the noise of a read; where inputs are coded, one for each of the devices that are read apart."""
         moment = partial(self._machine.sequencer.moment, self._source)
-        return moment() if self._coded is None else [moment() for _ in range(self._coded.sides)]
+        return moment() if self._coded is None else [moment() for _ in cut.sides or (cut,)]
 
     def _errors(self, limit: Any) -> tuple[np.ndarray, np.ndarray]:
         """σ of the noise of outputs, and where they saturate, at this full scale: of each chip, or one for all."""

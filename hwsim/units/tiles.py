@@ -177,10 +177,25 @@ class Tiles(BaseModel, extra="forbid"):
             raise ValueError(f"coded inputs have 1, 2 or 4 phases, not {self.phases}")
         if self.interface != "digital" and (self.phases > 1 or self.inputs == "bit_serial"):
             raise ValueError("bits and phases are summed as numbers, so coded inputs need `interface: digital`")
-        if self.slices is not None:
+        return self
+
+    @model_validator(mode="after")
+    def _columns_of_slices_are_converted(self) -> Self:
+        if self.slices is None:
+            return self
+        if self.inputs is None and self.slices.full_scale is not None:
             raise ValueError(
-                "slices have converters that resolve all sums, which are the same however inputs are coded; leave out "
-                "one of the keys `slices` and `inputs`"
+                "converters of slices have a full scale of their own where inputs are coded, and else resolve every "
+                "sum; add `inputs`, or leave out `slices.full_scale`"
+            )
+        if self.inputs is not None and self.phases == 4:
+            raise ValueError(
+                "slices have no devices of negative weights that a phase could read apart; take `phases: 1` or 2"
+            )
+        if self.inputs is not None and self.management is not None and self.management.bound:
+            raise ValueError(
+                "repeats with halved inputs are not modelled where columns of slices are converted one by one; leave "
+                "out `management.bound`, or one of the keys `slices` and `inputs`"
             )
         return self
 

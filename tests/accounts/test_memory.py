@@ -233,5 +233,11 @@ def test_a_value_out_of_a_memory_needs_one() -> None:
     assert most_buffered((record(8, ("h",), 0, unit="state memory"), record(2, (0,), 1), record(2, (1,), "h"))) == 10
 
 
+def test_parts_of_a_read_are_added_in_the_tile() -> None:
+    parts = record(64, (0,), 1), record(64, (1,), 2)._replace(kind="part adc")
+    assert most_buffered((record(5, (), 0), *parts, record(4, (2,), 3))) == 5
+    assert most_buffered((record(5, (), 0), *parts, record(8, (0, 2), 3))) == 13
+
+
 def test_an_empty_step_needs_no_buffers() -> None:
     assert most_buffered(()) == 0

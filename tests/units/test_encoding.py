@@ -284,7 +284,7 @@ def test_an_estimate_of_widths_expects_no_more_of_two_phases_than_of_one() -> No
         ("hermes_14nm", {"periphery": "none", "parts": {"tiles": {"inputs": "parallel"}}}, "converters of their own"),
         ("hermes_14nm", {"periphery": "sar_bitserial_32nm", "parts": {"tiles": {"inputs": "parallel"}}}, "bit by bit"),
         ("hermes_14nm", {"device": "reram_sb", "parts": {"tiles": {"inputs": "parallel"}}}, "no partners"),
-        ("isaac_ce_32nm", {"parts": {"tiles": {"inputs": "bit_serial"}}}, "slices"),
+        ("isaac_ce_32nm", {"parts": {"tiles": {"inputs": "parallel"}}}, "bit by bit"),
     ],
 )
 def test_what_coded_inputs_do_not_go_with(like: str, changed: dict[str, Any], said: str) -> None:

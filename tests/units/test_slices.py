@@ -127,9 +127,10 @@ def test_the_largest_weight_lies_on_a_step_and_a_reach_widens_the_last_digit() -
         assert digits[-1] < 8
 
 
-def test_what_a_read_of_slices_takes() -> None:
+@pytest.mark.parametrize("coded", [{}, {"inputs": "bit_serial"}])
+def test_what_a_read_of_slices_takes(coded: dict[str, str]) -> None:
     """ISAAC's Table I: 24.08 mW for 8 arrays, 16 cycles of 100 ns, of which 3.01 mW and 4.8 nJ are an array's."""
-    found = one_read(machine_options("isaac_ce_32nm"))
+    found = one_read(machine_options({"like": "isaac_ce_32nm", "name": "x", "parts": {"tiles": coded}}))
     assert found.energy is not None
     assert (found.rows, found.columns) == (16, 128)
     assert found.time == close(16 * 100e-9)
