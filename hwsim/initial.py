@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import cache
-from math import prod
+from math import prod, sqrt
+from statistics import NormalDist
 from typing import NamedTuple
 from zipfile import BadZipFile
 
@@ -16,10 +17,15 @@ from hwsim.errors import ConfigError
 
 
 class Initial(NamedTuple):
-    """Values of a known shape, and how to draw them."""
+    """Values of a known shape, and how to draw them.
+
+    Attributes:
+        largest: about how large the largest of them is, without drawing them; None if that is not known.
+    """
 
     shape: tuple[int, ...]
     draw: Callable[[], np.ndarray]
+    largest: float | None = None
 
     @property
     def size(self) -> int:
@@ -27,7 +33,7 @@ class Initial(NamedTuple):
 
 
 def zeros(*shape: int) -> Initial:
-    return Initial(shape, lambda: np.zeros(shape))
+    return Initial(shape, lambda: np.zeros(shape), 0.0)
 
 
 def ones(size: int) -> Initial:
@@ -50,7 +56,7 @@ def normal(seed: int, name: str, rows: int, columns: int, gain: float = 1.0) -> 
     def draw() -> np.ndarray:
         return streams.generator(seed, name, "initial").normal(0.0, gain / np.sqrt(columns), (rows, columns))
 
-    return Initial((rows, columns), draw)
+    return Initial((rows, columns), draw, gain * _largest_normal(rows * columns) / sqrt(columns))
 
 
 def orthogonal(seed: int, name: str, rows: int, columns: int, gain: float = 1.0) -> Initial:
@@ -62,17 +68,24 @@ def orthogonal(seed: int, name: str, rows: int, columns: int, gain: float = 1.0)
         q *= np.sign(np.diag(r))
         return gain * (q if rows >= columns else q.T)
 
-    return Initial((rows, columns), draw)
+    most = max(rows, columns)  # entries are nearly normal, of variance 1 / most
+    return Initial((rows, columns), draw, gain * min(_largest_normal(rows * columns) / sqrt(most), 1.0))
 
 
 def glorot(seed: int, name: str, rows: int, columns: int, gain: float = 1.0) -> Initial:
     """Uniform entries in ±gain √(6 / (rows + columns)) (Glorot and Bengio, AISTATS 2010, eq. 16)."""
 
+    bound = gain * sqrt(6.0 / (rows + columns))
+
     def draw() -> np.ndarray:
-        bound = gain * np.sqrt(6.0 / (rows + columns))
         return streams.generator(seed, name, "initial").uniform(-bound, bound, (rows, columns))
 
-    return Initial((rows, columns), draw)
+    return Initial((rows, columns), draw, bound)
+
+
+def _largest_normal(count: int) -> float:
+    """About the largest size of so many standard normal numbers: one of them is expected beyond it."""
+    return -NormalDist().inv_cdf(0.5 / count) if count > 1 else 0.8
 
 
 def connections(seed: int, name: str, rows: int, columns: int, fan_in: int) -> Initial:
@@ -89,7 +102,7 @@ def complex_rows(seed: int, name: str, modes: int, columns: int) -> Initial:
     """A complex matrix `(modes, columns)` as real rows `(2 modes, columns)`, parts Glorot uniform / √2."""
     parts = [glorot(seed, f"{name} {part}", modes, columns, 0.5**0.5) for part in ("real", "imaginary")]
     shape = 2 * modes, columns
-    return Initial(shape, lambda: np.stack([part.draw() for part in parts], 1).reshape(shape))
+    return Initial(shape, lambda: np.stack([part.draw() for part in parts], 1).reshape(shape), parts[0].largest)
 
 
 class Ring(NamedTuple):
@@ -172,7 +185,7 @@ class Stored:
         if np.abs(values).max(initial=0) > np.finfo(np.float32).max:
             self._wrong.append(f"{name!r} in {self._where} has values that are too large for 32 bits")
             return drawn
-        return Initial(drawn.shape, lambda: values.astype(float))
+        return Initial(drawn.shape, lambda: values.astype(float), float(np.abs(values).max(initial=0)))
 
     def require_fit(self) -> None:
         """Refuse arrays that do not fit the network.

@@ -44,11 +44,17 @@ class Pulses(NamedTuple):
         step: what a pulse changes a weight by.
         most: pulses that a weight gets at most in one train.
         random: whether an outer product is made of random trains on the lines, rather than rounded.
+        scaled: by what a digital unit multiplies what it makes whole pulses of. This and what follows is for estimates.
+        waits: whether it sums that until it is a pulse.
+        of_fast: whether what becomes pulses is read from a fast array, rather than products of errors and signals.
     """
 
     step: float
     most: int
     random: bool = False
+    scaled: float = 1.0
+    waits: bool = False
+    of_fast: bool = False
 
 
 class Functions(dict[Operation, Callable[..., Any]]):
@@ -145,8 +151,8 @@ class Numerics:
         """Initial values."""
         return initial.draw()
 
-    def largest(self, v: np.ndarray) -> float:
-        """The largest absolute value."""
+    def largest(self, v: np.ndarray, initial: Initial) -> float:
+        """The largest absolute value of what was drawn from `initial`."""
         return float(np.abs(v).max())
 
     def flattened(self, v: np.ndarray, chips: int, dtype: np.dtype) -> np.ndarray:

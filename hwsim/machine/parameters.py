@@ -76,7 +76,7 @@ class Trainable:
             initial = machine.given.of(name, initial)
         self.initial, self.shape, numerics = initial, initial.shape, machine.numerics
         start = numerics.drawn(initial)
-        self.largest = numerics.largest(start)
+        self.largest = numerics.largest(start, initial)
         flat = numerics.flattened(start, machine.chips, machine.dtype)
         self.kept, size = kept, None if kept else NOTHING
         self.master: Register = Master(self, machine, name, machine.master_class, flat, shared=True, size=size)

@@ -29,7 +29,8 @@ class Expectations(BaseModel, extra="forbid", frozen=True):
 
     The defaults are assumed, after runs of the shipped machines in the middle of training: the digits and the adding
     task showed inputs of 0.20 to 0.23, states and errors of 0.0003 to 0.015, conductances of 0.11 to 0.17, and wrote
-    1 to 7 % of the devices in an update. Spikes are those of 10 Hz at steps of 1 ms, the rate that Bellec et al. (Nat.
+    1 to 7 % of the devices in an update. Products of errors and signals were 0.01 to 0.08 where devices are pulsed, and
+    weights of fast arrays 0.1 to 0.2. Spikes are those of 10 Hz at steps of 1 ms, the rate that Bellec et al. (Nat.
     Commun. 11:3625, 2020) regularise towards.
     """
 
@@ -38,7 +39,22 @@ class Expectations(BaseModel, extra="forbid", frozen=True):
     ] = 0.2
     signal: Annotated[Fraction, Field(description="the same for all else that tiles read: states and errors")] = 0.004
     conductance: Annotated[Fraction, Field(description="mean conductance of devices, as a share of their range")] = 0.15
-    written: Annotated[Fraction, Field(description="share of the devices that an update writes")] = 0.05
+    written: Annotated[Fraction, Field(description="share of the devices that an update programs")] = 0.05
+    outer: Annotated[
+        float,
+        Field(
+            ge=0,
+            allow_inf_nan=False,
+            description="mean size of the products of an error and a signal that pulses of weights are made of, per "
+            "weight and step, in the network's numbers",
+        ),
+    ] = 0.015
+    outer_readout: Annotated[
+        float, Field(ge=0, allow_inf_nan=False, description="the same for weights of readouts")
+    ] = 0.08
+    fast: Annotated[
+        Fraction, Field(description="root mean square of the weights of fast arrays, as a share of their largest")
+    ] = 0.15
     spikes: Annotated[Fraction, Field(description="share of spiking neurons that fire in a step")] = 0.01
 
 
@@ -135,8 +151,8 @@ class Shapes(Numerics):
     def drawn(self, initial: Initial) -> np.ndarray:
         return blank(initial.shape, float)
 
-    def largest(self, v: np.ndarray) -> float:
-        return 1.0
+    def largest(self, v: np.ndarray, initial: Initial) -> float:
+        return 1.0 if initial.largest is None else initial.largest
 
     def flattened(self, v: np.ndarray, chips: int, dtype: np.dtype) -> np.ndarray:
         return blank((chips, 1, v.size), dtype)

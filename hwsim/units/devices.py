@@ -347,9 +347,9 @@ class BlankDevices:
         return written, written * self._typical
 
     def count_pulses(self, change: np.ndarray, pulses: Pulses | None) -> tuple[np.ndarray, np.ndarray]:
-        """As for real devices: a graded pulse for each weight, or one pulse for those that an update writes."""
+        """As for real devices, if each weight gets one pulse; see `hwsim.units.expected_pulses`."""
         chips, rows, columns = self.shape
-        counted = np.full(chips, (1.0 if pulses is None else self.expected.written) * rows * columns)
+        counted = np.full(chips, float(rows * columns))
         return counted, counted * self._typical
 
     def pulse(self, *words: Any) -> np.ndarray:

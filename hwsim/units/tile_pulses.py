@@ -12,11 +12,13 @@ from hwsim.errors import CapabilityError, ConfigError
 from hwsim.machine.holder import summed
 from hwsim.machine.numerics import Pulses
 from hwsim.machine.parameters import Matrix
+from hwsim.machine.shapes import Shapes
 from hwsim.machine.signal import Signal
 from hwsim.operations import Operation, moves
 from hwsim.operations.noise import Source
 from hwsim.operations.reductions import peak
 from hwsim.units import shared, slices, trains
+from hwsim.units.expected_pulses import expected
 from hwsim.units.mapping import Referenced
 from hwsim.units.tile_devices import TileDevices
 from hwsim.units.tiles import Tiles
@@ -67,8 +69,10 @@ class TilePulses:
             change = machine.numerics.change(summed(machine, matrix.shape, *operands), factor, pulses)
         machine.holdings.watch(matrix.trainable.master, change)
         counted, conductance = self._held.count(self._held.physical, change, pulses)
-        if not machine.numerics.exact:
-            counted, conductance = share * counted, share * conductance
+        if isinstance(machine.numerics, Shapes):
+            outer, batch = operation is moves.pulse_outer, max(1, machine.episode.batch)
+            each = share * expected(machine.numerics.expected, pulses, factor, matrix.trainable.group, outer, batch)
+            counted, conductance = each * counted, each * conductance
         machine.devices.written += counted
         machine.measure(counted, conductance)
         size = (1 if pulses is None else pulses.most, *matrix.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
@@ -61,6 +62,7 @@ class Agad(Transfer):
     """
 
     sink = Chopped
+    spread = sqrt(2)  # of the difference of two of them
 
     def __init__(self, options: Any) -> None:
         super().__init__(options)

@@ -176,6 +176,8 @@ class Transfer(Scheme, ABC):
     pulses = True
     summed = False
     sink: type[Fast] = Fast
+    spread = 1.0
+    """Deviation of what is counted of a column, per that of the weights of A."""
     whole = True
     """Whether weights get whole pulses that a digital unit counts, rather than random trains on the lines."""
 
@@ -237,6 +239,16 @@ class Transfer(Scheme, ABC):
                 trainable.pulsed = fast.array.trainable.pulsed = True
                 self._rates[trainable.name] = rate(trainable)
                 fast.rate = self.options.fast_rate or rate(trainable)
+                self._expect(trainable, fast, rate(trainable))
+
+    def _expect(self, trainable: Trainable, fast: Fast, rate: float) -> None:
+        """Tell estimates what pulses are made of."""
+        moved, added = trainable.pulses, fast.array.trainable.pulses
+        assert moved is not None
+        assert added is not None
+        scaled = self.spread * rate if self.whole else 1.0
+        trainable.pulses = moved._replace(scaled=scaled, waits=self.whole, of_fast=True)
+        fast.array.trainable.pulses = added._replace(scaled=fast.rate)
 
     def sums(self, trainable: Trainable) -> bool:
         return trainable.name not in self.fast

@@ -70,6 +70,8 @@ class MixedPrecision(Scheme):
     def begin(self, network: Network, rate: Rate) -> None:
         for trainable in network.trainables:
             trainable.pulsed = trainable.name in self.chi
+            if trainable.pulses is not None and trainable.pulsed:
+                trainable.pulses = trainable.pulses._replace(scaled=rate(trainable), waits=True)
 
     def change(self, trainable: Trainable, gradient: Signal, rate: float, optimizer: Optimizer) -> None:
         chi, matrix, pulses = self.chi.get(trainable.name), trainable.holder, trainable.pulses
