@@ -345,6 +345,14 @@ def breakeven(
 @app.command()
 def limits(
     file: Annotated[Path, typer.Argument(help="An experiment in YAML, or the name of a shipped one.")],
+    measure: Annotated[
+        str,
+        typer.Option(
+            "--measure",
+            help="cosine: of the gradient with the exact one; change: of what pulses change in place with the exact "
+            "change. Either way the loss after the training as well.",
+        ),
+    ] = "cosine",
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds, from that of the file on.")] = 3,
     chips: Annotated[
         int | None, typer.Option("--chips", min=1, help="Chips of each seed; by default those of the file, at least 4.")
@@ -368,7 +376,15 @@ def limits(
     experiment = config.load_with_settings(file, settings or [])
     folders = places(out, f"{experiment.name}_limits")
     with written_whole(folders) as unfinished, _counting("one imperfection at a time", quiet) as progress:
-        found = experiments.limits(experiment, seeds=seeds, chips=chips, updates=updates, data=data, progress=progress)
+        found = experiments.limits(
+            experiment,
+            measure=measure,  # type: ignore[arg-type]  # any other word is refused
+            seeds=seeds,
+            chips=chips,
+            updates=updates,
+            data=data,
+            progress=progress,
+        )
         report.write(found, experiment, unfinished.path)
     if not quiet:
         console = Terminal()

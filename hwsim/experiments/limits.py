@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -31,7 +31,7 @@ from hwsim.experiments.system import System
 from hwsim.imperfection import Found
 from hwsim.learning import Rule
 from hwsim.machine import Machine, Matrix
-from hwsim.results.limits import CHANGES, COSINE, LOSS, Limits, Measured, Method, limit
+from hwsim.results.limits import CHANGE, CHANGES, COSINE, LOSS, Limits, Measured, Method, limit
 from hwsim.tasks import Dataset
 
 SEEDS, CHIPS, UPDATES = 3, 4, 60
@@ -50,6 +50,8 @@ Progress = Callable[[int, int], None]
 ExactGradients = list[tuple[Episode, Gradient]]
 Changes = dict[str, np.ndarray]
 """What a training has changed each matrix by, `(chips, rows, columns)`."""
+Exact = ExactGradients | Changes
+"""What is compared with; if it is changes, the change by pulses is measured in place of the gradient."""
 
 
 class Variant(NamedTuple):
@@ -70,6 +72,7 @@ class Variant(NamedTuple):
 def limits(
     experiment: str | Path | Mapping[str, Any] | Experiment,
     *,
+    measure: Literal["cosine", "change"] = "cosine",
     seeds: int = SEEDS,
     chips: int | None = None,
     updates: int = UPDATES,
@@ -80,6 +83,8 @@ def limits(
 
     Args:
         experiment: a YAML file, a mapping with the same keys, or what was loaded from either.
+        measure: what is measured besides the loss: the cosine of the gradient with the exact one; or that of the
+            `change` that pulses make in place, in the training, with the exact change by the same updates.
         seeds: how many, from that of the experiment on.
         chips: of each seed; by default those of the experiment, but at least 4.
         updates: length of the training that the loss is measured after, with the experiment's own optimizer and
@@ -95,12 +100,19 @@ def limits(
     for name, value in (("seeds", seeds), ("chips", chips), ("updates", updates)):
         if value is not None and value < 1:
             raise ConfigError(f"{name} ({value}): must be at least 1")
+    if measure not in ("cosine", "change"):
+        raise ConfigError(f"measure ({measure!r}): must be 'cosine' or 'change'")
+    if measure == "change":
+        require_pulses(asked)
     short = shortened(asked, max(CHIPS, asked.chips) if chips is None else chips, updates)
     found = list(imperfection.found(short.machine))
     lineups = list(_lineups(short, found))
     how = method(short, seeds)
+    if measure == "change":
+        how = how._replace(gradients=0)
     told = _Told(progress, seeds * sum(map(len, lineups)) * (how.gradients + (how.updates or 0)))
-    of_seeds = [_of_seed(short.model_copy(update={"seed": seed}), lineups, data, told) for seed in how.seeds]
+    shorts = [short.model_copy(update={"seed": seed}) for seed in how.seeds]
+    of_seeds = [_of_seed(each, lineups, measure == "change", data, told) for each in shorts]
     measured = {place: _over_seeds([one[place] for one in of_seeds]) for place in of_seeds[0]}
     base = measured["", ""]
     return Limits(
@@ -118,6 +130,19 @@ def limits(
         ],
         [each.name for each in found if not each.present],
     )
+
+
+def require_pulses(asked: Experiment) -> None:
+    """Refuse experiments in which pulses change no weights in place, so that there is no change to measure.
+
+    Raises:
+        ConfigError: it is such an experiment.
+    """
+    if asked.training is None or asked.training.update.name != "in_situ":
+        raise ConfigError(
+            f"{asked.name}: pulses change no weights in place here; give `training.update: {{name: in_situ}}`, as the "
+            "experiment in_place does, or measure by the cosine"
+        )
 
 
 def shortened(asked: Experiment, chips: int, updates: int) -> Experiment:
@@ -207,14 +232,19 @@ class _Told:
 
 
 def _of_seed(
-    short: Experiment, lineups: list[list[Variant]], data: str | Path | None, told: _Told
+    short: Experiment, lineups: list[list[Variant]], by_change: bool, data: str | Path | None, told: _Told
 ) -> dict[tuple[str, str], Measured]:
-    """What was measured with one seed, by the imperfection and its change: arrays over chips."""
+    """What was measured with one seed, by the imperfection and its change: arrays over chips.
+
+    Args:
+        by_change: whether the change by pulses is measured, in place of the gradient.
+    """
     whole = tasks.build(short.task, short.seed, None if data is None else Path(data))
     dataset = whole._replace(test=whole.test.select(slice(0, TESTED)))
     ((name, options),) = short.systems().items()
     holds, results = rehearse(short, name, options, *dataset), dict[tuple[str, str], Measured]()
-    exact = Lineup(short, name, options, dataset, [short.machine]).exact_gradients()
+    one = Lineup(short, name, options, dataset, [short.machine])
+    exact: Exact = one.exact_changes(short.training) if by_change and short.training else one.exact_gradients()
     for lineup in lineups:
         system = Lineup(short, name, options, dataset, [variant.machine for variant in lineup])
         for variant, measured in zip(lineup, system.measured(exact, holds, told), strict=True):
@@ -261,18 +291,24 @@ class Lineup(System):
         exact.machine.release()
         return list(zip(episodes, gradients, strict=True))
 
-    def measured(self, exact: ExactGradients, holds: Any, told: _Told) -> list[Measured]:
-        """The cosine of each machine's gradients, and its loss after the training, on each chip."""
+    def measured(self, exact: Exact, holds: Any, told: _Told) -> list[Measured]:
+        """The cosine of each machine's gradients or changes, and its loss after the training, on each chip."""
         count, training = len(self._each), self.experiment.training
+        gradients = 0 if isinstance(exact, dict) else len(exact)
         try:
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                found = {COSINE.name: self.cosines(exact, holds, lambda done: told(count * done))}
-                if training is not None:
-                    score = self.trained(training, holds, lambda done: told(count * (len(exact) + done)))
-                    found[LOSS.name] = score.loss
+                if isinstance(exact, dict):
+                    assert training is not None
+                    changed = self.changed(training, exact, holds, lambda done: told(count * done))
+                    found = {CHANGE.name: changed, LOSS.name: self._score().loss}
+                else:
+                    found = {COSINE.name: self.cosines(exact, holds, lambda done: told(count * done))}
+                    if training is not None:
+                        score = self.trained(training, holds, lambda done: told(count * (gradients + done)))
+                        found[LOSS.name] = score.loss
         except HwsimError as error:
             raise type(error)(f"{self.name}: {error}") from None
-        told(count * (len(exact) + self.updates), over=True)
+        told(count * (gradients + self.updates), over=True)
         return [{name: values.reshape(count, -1)[number] for name, values in found.items()} for number in range(count)]
 
     def cosines(self, exact: ExactGradients, holds: Any, told: Callable[[int], None]) -> np.ndarray:
@@ -295,6 +331,10 @@ class Lineup(System):
         self._adopt(self._built(self.chips, holds, learns=True, scheme=scheme))
         self._train(training, scheme, lambda what, done, total: told(done))
         self.machine.release()
+        return self._score()
+
+    def _score(self) -> Score:
+        """That of the test after the training."""
         score = self.outcome.score
         assert score is not None
         diverged = np.isin(np.arange(len(score.loss)), sorted(self._lost))
@@ -310,25 +350,27 @@ class Lineup(System):
         alone = self.experiment.model_copy(update={"chips": 1, "training": exact})
         return Lineup(alone, self.name, options, self.dataset, [ideal])._changes(exact, {})
 
-    def changed(self, training: Training, exact: Changes, holds: Any) -> np.ndarray:
+    def changed(
+        self, training: Training, exact: Changes, holds: Any, told: Callable[[int], None] = lambda done: None
+    ) -> np.ndarray:
         """The cosine of what pulses change with the exact change, for each chip; NaN if nothing changes.
 
         A change is that of the weights that devices remember: the error of what was written last is not in it, since
         the next pulse draws it anew; what it does to errors and signals is.
         """
-        found = self._changes(training, holds)
+        found = self._changes(training, holds, told)
         mine = np.concatenate([found[name].reshape(len(found[name]), -1) for name in exact], axis=1)
         other = np.concatenate([change.reshape(1, -1) for change in exact.values()], axis=1)
         lengths = np.linalg.norm(mine, axis=1) * np.linalg.norm(other)
         return np.asarray(np.where(lengths > 0, (mine * other).sum(1), np.nan) / np.where(lengths > 0, lengths, 1))
 
-    def _changes(self, training: Training, holds: Any) -> Changes:
+    def _changes(self, training: Training, holds: Any, told: Callable[[int], None] = lambda done: None) -> Changes:
         """What a training changes each matrix by."""
         scheme = self.experiment.scheme(self.options)
         assert scheme is not None
         self._adopt(self._built(self.chips, holds, learns=True, scheme=scheme))
         before = self._remembered()
-        self._train(training, scheme, lambda what, done, total: None)
+        self._train(training, scheme, lambda what, done, total: told(done))
         after = self._remembered()
         self.machine.release()
         return {name: after[name] - before[name] for name in before}

@@ -32,6 +32,7 @@ from hwsim.experiments.limits import (
     Progress,
     method,
     most_side_by_side,
+    require_pulses,
     shortened,
 )
 from hwsim.experiments.one_thread import one_thread
@@ -114,11 +115,8 @@ def _check(asked: Experiment, measure: Measured, allowed: float, seeds: int, chi
         raise ConfigError(f"{asked.name}: {asked.machine.name} has no devices, so there is nothing to specify")
     if measure not in ("cosine", "change", "accuracy"):
         raise ConfigError(f"measure ({measure!r}): must be 'cosine', 'change' or 'accuracy'")
-    if measure == "change" and (asked.training is None or asked.training.update.name != "in_situ"):
-        raise ConfigError(
-            f"{asked.name}: pulses change no weights in place here; give `training.update: {{name: in_situ}}`, as the "
-            "experiment in_place does, or measure by the cosine"
-        )
+    if measure == "change":
+        require_pulses(asked)
     if measure == "accuracy":
         if asked.training is None:
             raise ConfigError(f"{asked.name}: no training, so there is no accuracy; give one, or measure by the cosine")

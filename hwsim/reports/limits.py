@@ -16,7 +16,7 @@ from hwsim.results import limits_folder
 from hwsim.results.limits import CHANGES, DOUBLED, OFF, Limit, Limits, Measure
 from hwsim.results.paired import CONFIDENCE, PairedDifference
 
-SAID = {"cosine": "cosine of the gradient", "loss": "loss"}
+SAID = {"cosine": "cosine of the gradient", "change_cosine": "cosine of the change by pulses", "loss": "loss"}
 _MARKS = {1: "▲", -1: "▼", 0: ""}
 _NAMED = 5
 """Imperfections, at most, that a sentence names."""
@@ -35,7 +35,7 @@ def table(result: Limits) -> Table:
         TableRow(limit.name, tuple(_cell(limit, change, measure) for measure in result.measures for change in CHANGES))
         for limit in result.ranked(result.measures[0])
     ]
-    columns = tuple(f"{measure.name}, {change}" for measure in result.measures for change in CHANGES)
+    columns = tuple(f"{measure.name.replace('_', ' ')}, {change}" for measure in result.measures for change in CHANGES)
     title = f"{result.name}: what limits {result.machine} under {result.rule} (▲ better, ▼ worse, beyond noise)"
     return Table(title, columns, tuple(rows), corner="one imperfection alone")
 
@@ -110,9 +110,15 @@ def _method(result: Limits) -> str:
     how, over = result.method, "seeds" if len(result.method.seeds) > 1 else "chips"
     text = (
         f"Measured over {_many(len(how.seeds), 'seed')} of {_many(how.chips, 'chip')}, the same for all; intervals "
-        f"are over {over}. Cosine: with exact BPTT at the initial target weights, mean of "
-        f"{_many(how.gradients, 'gradient')} of {_many(how.sequences, 'sequence')}."
+        f"are over {over}. "
     )
+    if how.gradients:
+        text += (
+            "Cosine: with exact BPTT at the initial target weights, mean of "
+            f"{_many(how.gradients, 'gradient')} of {_many(how.sequences, 'sequence')}."
+        )
+    else:
+        text += "Change: what the updates change all weights by, with the change by the same updates in exact numbers."
     if how.updates is not None:
         text += f" Loss: of {how.tested} test sequences, after {_many(how.updates, 'update')} by {how.batch} each."
     return text

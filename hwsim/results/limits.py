@@ -29,7 +29,9 @@ class Measure(NamedTuple):
     better: int
 
 
-COSINE, LOSS = Measure("cosine", 1), Measure("loss", -1)
+COSINE, CHANGE, LOSS = Measure("cosine", 1), Measure("change_cosine", 1), Measure("loss", -1)
+MEASURES = COSINE, CHANGE, LOSS
+"""In the order of tables. A machine is judged by one of the first two, and by the loss."""
 
 
 class Method(NamedTuple):
@@ -39,7 +41,7 @@ class Method(NamedTuple):
         seeds: of the experiments.
         chips: of each seed.
         sequences: of each gradient.
-        gradients: that the cosine is the mean over.
+        gradients: that the cosine is the mean over; 0 where the change by pulses is measured in its place.
         updates, batch: of the training; None without one.
         tested: sequences that the loss is of; None without a training.
     """
@@ -104,7 +106,7 @@ class Limits(NamedTuple):
     @property
     def measures(self) -> list[Measure]:
         """What was measured."""
-        return [measure for measure in (COSINE, LOSS) if measure.name in self.base]
+        return [measure for measure in MEASURES if measure.name in self.base]
 
     def level(self, measure: Measure) -> Interval:
         """The mean of a measure on the machine as it is, over seeds; over chips if there is one seed."""

@@ -14,7 +14,7 @@ from hwsim.errors import HwsimError, ResultsError
 from hwsim.imperfection import Found
 from hwsim.results import checksums
 from hwsim.results.checksums import CHECKSUMS
-from hwsim.results.limits import CHANGES, COSINE, LOSS, Limits, Measured, Method, limit
+from hwsim.results.limits import CHANGES, LOSS, MEASURES, Limits, Measured, Method, limit
 
 LIMITS, VALUES, FIGURE = "limits.json", "values.csv", "limits.svg"
 FILES = ("config.yaml", LIMITS, "limits.csv", VALUES, FIGURE)
@@ -109,7 +109,7 @@ def _found(says: dict[str, Any], values: pd.DataFrame) -> Limits:
     """
     method = Method(*(says[name] for name in Method._fields))
     shape = len(method.seeds), method.chips
-    names = [measure.name for measure in (COSINE, LOSS) if measure.name in values]
+    names = [measure.name for measure in MEASURES if measure.name in values]
 
     def measured(key: str, change: str) -> Measured | None:
         rows = values[(values["key"] == key) & (values["change"] == change)]
@@ -121,7 +121,7 @@ def _found(says: dict[str, Any], values: pd.DataFrame) -> Limits:
         return {name: _numbers(rows[name]).reshape(shape) for name in names}
 
     base = measured("", "")
-    if base is None or COSINE.name not in base:
+    if base is None or not base.keys() - {LOSS.name}:
         raise ValueError(f"{VALUES} has no values of the machine as it is")
     limits = []
     for each in says["imperfections"]:

@@ -23,11 +23,12 @@ from hwsim.errors import ConfigError, MemoryEstimateError, ResultsError
 from hwsim.experiments import limits as experiments
 from hwsim.experiments.limits import Lineup, limits
 from hwsim.experiments.rehearsal import rehearse
+from hwsim.experiments.specification import _Bench
 from hwsim.imperfection import Found, found
 from hwsim.reports import html
 from hwsim.reports import limits as report
 from hwsim.results import checksums, limits_folder, reading
-from hwsim.results.limits import CHANGES, COSINE, DOUBLED, LOSS, OFF, Limits, Method, limit
+from hwsim.results.limits import CHANGE, CHANGES, COSINE, DOUBLED, LOSS, OFF, Limits, Method, limit
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -183,6 +184,42 @@ def test_a_digital_machine_is_limited_by_its_rounding() -> None:
     assert rounding.measured[OFF][COSINE.name] == close(1.0, rel=1e-12)
     assert (there.base[COSINE.name] < 1 - 1e-9).all()
     assert DOUBLED not in rounding.measured
+
+
+PULSED: dict[str, Any] = {
+    "learning": {"name": "one_step"},
+    "network": {"layers": [{"cell": {"name": "leaky_tanh", "units": 4}}]},
+    "machine": {"like": "ideal_crossbar", "device": {"like": "idealized", "update": {"noise": 10.0}}},
+    "training": {"optimizer": {"name": "sgd", "rate": 0.05}, "update": {"name": "in_situ"}, "batch": 1, "steps": 6},
+}
+
+
+def test_the_change_by_pulses_is_limited_by_what_pulses_do(tmp_path: Path) -> None:
+    asked = small(**PULSED)
+    result = limits(asked, measure="change", seeds=2, chips=2, updates=6)
+    assert [each.name for each in result.measures] == ["change_cosine", "loss"]
+    (noise,) = (each for each in result.limits if each.key == "device.update.noise")
+    assert noise.gain(OFF, CHANGE) > 0.2 > 0 > noise.gain(DOUBLED, CHANGE)
+    assert result.ranked(CHANGE)[0] is noise
+    bench = _Bench(experiments.shortened(asked, 2, 6), "change", None)
+    (as_it_is,) = bench._of([asked.machine], None, False)
+    assert result.base[CHANGE.name][0].tolist() == as_it_is.tolist()  # what a specification measures
+    text = " ".join(report.sentences(result))
+    assert "By the cosine of the change by pulses" in text
+    assert "gradients of" not in text
+    report.write(result, asked, tmp_path)
+    again = limits_folder.read(tmp_path)
+    assert again.limits.values.equals(result.values)
+    assert report.sentences(again.limits) == report.sentences(result)
+    assert "change cosine, off" in html.of_limits(again)
+
+
+@pytest.mark.parametrize(
+    ("measure", "said"), [("change", "give `training.update: {name: in_situ}`"), ("all", "must be")]
+)
+def test_a_measure_that_is_not_there_is_refused(measure: Any, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        limits(small(), measure=measure)
 
 
 def test_a_machine_without_imperfections_is_refused() -> None:

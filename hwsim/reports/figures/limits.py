@@ -10,7 +10,11 @@ from hwsim.results.limits import CHANGES, Limits, Measure
 
 _ROW, _REST = 17, 90
 """Height of a row, and of all else."""
-_ACROSS = {"cosine": "difference of the cosine (better →)", "loss": "difference of the loss (← better)"}
+_ACROSS = {
+    "cosine": "difference of the cosine (better →)",
+    "change_cosine": "difference of the cosine of the change (better →)",
+    "loss": "difference of the loss (← better)",
+}
 
 
 def svg(result: Limits) -> str:
