@@ -33,10 +33,16 @@ def build(machine: Machine, name: str, options: Any, inputs: int, uses: frozense
     return cell
 
 
+def dense(name: str) -> bool:
+    """Whether Jacobians of a cell of this name are matrices, rather than one number per mode."""
+    kind: type[Cell] = implementation(CELLS[name], Cell)
+    return kind.dense
+
+
 def size(options: Any, inputs: int) -> Size:
     """The size of the cell that `options` describe."""
     size: Size = CELLS[options.name].size(options, inputs)
     return size
 
 
-__all__ = ["CELLS", "AnyOptions", "Cell", "Size", "build", "size"]
+__all__ = ["CELLS", "AnyOptions", "Cell", "Size", "build", "dense", "size"]

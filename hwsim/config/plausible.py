@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from hwsim.config import dotted
 from hwsim.config.ages import too_old
+from hwsim.config.idle import idle_inverse
 from hwsim.documents import Document, Place, Problem
 from hwsim.machines import crossbar, digital
 from hwsim.machines.crossbar import CrossbarParts
@@ -113,6 +114,9 @@ def doubts(model: BaseModel) -> list[Doubt]:
             by_text.setdefault(text_of_doubt, Doubt((*place, *where), text_of_doubt))
         for where, text in too_old(part):
             by_text.setdefault(text, Doubt((*place, *where), f"{'.'.join(where)} {text}"))
+        for where, text in idle_inverse(part):
+            told = f"{'.'.join(map(str, where))}: {text}"
+            by_text.setdefault(told, Doubt((*place, *where), told))
         if isinstance(part, crossbar.Options) and (full := _overloaded(part)):
             by_text.setdefault(full, Doubt((*place, "periphery"), full))
         if isinstance(part, digital.Options) and (half := _half_scaled(part)):
