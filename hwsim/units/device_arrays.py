@@ -16,6 +16,9 @@ from hwsim.units.mapping import tiles
 from hwsim.units.tile import TileArray
 from hwsim.units.tiles import Tiles
 
+LARGEST = 1e15
+"""The largest weight of a matrix on tiles: variances go by squares of weights, summed in numbers of 32 bits."""
+
 
 class DeviceArrays(dict[str, TileArray]):
     """The tiles of a chip, by the matrix that they hold.
@@ -34,8 +37,14 @@ class DeviceArrays(dict[str, TileArray]):
         """Take the tiles that a matrix needs.
 
         Raises:
-            CapabilityError: there are not as many.
+            CapabilityError: there are not as many, or a weight is too large for what reads are computed in.
         """
+        if matrix.largest > LARGEST:
+            raise CapabilityError(
+                f"{matrix.name}: its largest initial weight is {matrix.largest:.3g}, and tiles take weights up to "
+                f"{LARGEST:g}, since the variance of a read goes by their squares in 32 bits; is one of the key "
+                "`weights`, or a `gain`, wrong?"
+            )
         options, (rows, columns) = self.options, matrix.shape
         self.used += tiles(rows, columns, options.rows, options.columns)
         if self.used > options.count:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,23 @@ def test_the_same_file_gives_the_same_bytes_and_its_checksum_is_kept(folder: Pat
 def test_an_estimate_is_of_the_same_work(folder: Path) -> None:
     drawn, given = hwsim.estimate({**BASE, "references": []}), hwsim.estimate({**starting(folder), **BASE})
     assert drawn.summary.systems["substrate"].energy == given.summary.systems["substrate"].energy
+
+
+@pytest.mark.parametrize("machine", ["pcm_crossbar", "offset_crossbar"])
+def test_weights_that_devices_cannot_hold_are_refused(
+    trained: dict[str, np.ndarray], tmp_path: Path, machine: str
+) -> None:
+    def asked(largest: float) -> dict[str, Any]:
+        weights = trained["layer 1 W"].copy()
+        weights[0, 1] = largest
+        return starting(changed(tmp_path / f"{largest:g}.npz", trained, layer_1_W=weights), machine=machine)
+
+    for work in (hwsim.run, hwsim.estimate):
+        with pytest.raises(CapabilityError, match=r"layer 1 W: its largest initial weight is 1e\+30, and tiles take"):
+            work(asked(1e30))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        hwsim.run(asked(9e14))
 
 
 @pytest.mark.parametrize("ending", ["npz", "safetensors", "nir"])
