@@ -211,7 +211,7 @@ MODELS = {
     "linear pulses": Model(shrinking("linear"), {**_truth(1.0, 1.2), **_BENDS}, SMALL),
     "linear pulses to bounds": Model(shrinking("linear", 2.0), {**_truth(2.0, 2.4), **_BENDS}, SMALL),
     "power pulses": Model(shrinking("power"), {**_truth(3.0, 4.0), "exponent γ⁺": 2.0, "exponent γ⁻": 1.5}, SMALL),
-    "exponential pulses": Model(shrinking("exponential"), {**_truth(1.0, 1.2), "rate κ⁺": 3.0, "rate κ⁻": 2.0}, SMALL),
+    "exponential pulses": Model(shrinking("exponential"), {**_truth(2.0, 2.5), "rate κ⁺": 3.0, "rate κ⁻": 2.0}, SMALL),
 }
 
 

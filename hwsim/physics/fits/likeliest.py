@@ -16,6 +16,10 @@ Scored = tuple[np.ndarray, np.ndarray, np.ndarray]
 Score = Callable[[np.ndarray, np.ndarray], Scored]
 """These, at own and shared numbers."""
 _STEPS = 40
+_NOTHING = 1e-7
+"""A step is not taken if it would lower the loss by less per device."""
+TRIAL = 12
+"""Steps after which a search is nearly where it ends."""
 _FINE = 1e-4
 """A step ends the search if it lowers the loss by so much less per device."""
 
@@ -57,6 +61,7 @@ def likeliest(
     steps: int = _STEPS,
     most: float = 0.7,
     held: bool = False,
+    hopeless: Callable[[np.ndarray], bool] | None = None,
 ) -> Found:
     """Search from a start.
 
@@ -67,6 +72,8 @@ def likeliest(
         steps: the largest number of them.
         most: the largest change of a number in one step.
         held: whether shared numbers stay as they are.
+        hopeless: whether devices with such losses have no more to be hoped for after `TRIAL` steps; the search ends
+            there.
     """
     damping, p = 1e-3, own.shape[1]
 
@@ -79,8 +86,12 @@ def likeliest(
         return loss, slope, information, float(loss.sum() + (off**2).sum() / 2 + (beside**2).sum() / 2)
 
     loss, slope, information, total = scored(own, shared)
-    for _ in range(steps):
+    for taken in range(steps):
+        if hopeless and taken == TRIAL and hopeless(loss):
+            break
         step, common = _solved(slope, information, p, damping, held)
+        if (slope[:, :p] * step).sum() + slope[:, p:].sum(0) @ common < _NOTHING * len(own):
+            break
         size = max(float(np.abs(step).max()), float(np.abs(common).max()))
         shrink = min(1.0, most / size) if size > 0 else 1.0
         tried = own - np.clip(step, -most, most), shared - shrink * common

@@ -1,53 +1,86 @@
 """A parameter over devices of which some tell only a limit, as devices that never come to a bound tell of that bound.
 
 Where a device went as far as c and met no bound, its bound lies beyond c. To leave it out would have the others speak
-for it, which have the nearer bounds. With estimates x of variance v, and z the parameter over devices, normal with
-mean μ and spread τ, the likelihood is
+for it, which have the nearer bounds. Whether a device met its bound may be in doubt: its reads are likelier by a
+factor of e^G with a bound at x, to within the variance v, than with none as far as c. With z the parameter over
+devices, normal with mean μ and spread τ, the reads of a device are as likely as
 
-    Π φ((x − μ) / √(τ² + v)) / √(τ² + v)  over those that are told,  Π Φ(± (μ − c) / τ)  over the others,
+    e^G √(v / (τ² + v)) exp(−(x − μ)² / (2 (τ² + v))) + Φ(± (μ − c) / τ),
 
-+ where z ≥ c (J. Tobin, "Estimation of relationships for limited dependent variables", Econometrica 26:24, 1958). The
-spread is where it is largest for the best μ, times √(1 / Σ 1 / (τ² + v)) for the degree of freedom that μ takes.
-Intervals are those of the likelihood's ratio: for τ with χ² of one degree of freedom, and for μ with
++ where z ≥ c: the first where it met its bound, the second where it did not. Only one of both is left where G is large,
+or far below 0 (J. Tobin, "Estimation of relationships for limited dependent variables", Econometrica 26:24, 1958). The
+spread is where the likelihood is largest for the best μ, times √(1 / Σ 1 / (τ² + v)) for the degree of freedom that μ
+takes. Intervals are those of the likelihood's ratio: for τ with χ² of one degree of freedom, and for μ with
 n ln(1 + t² / (n − 1)), with which it is Student's where all are told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
+from hwsim.physics.fits.found import Z
 from hwsim.physics.fits.population import Population, population
 
+CERTAIN = 20.0
+"""From this G on, none of the limit is left."""
 _RATIO = float(stats.chi2.ppf(0.95, 1))
 
 
-def limited(estimates: np.ndarray, variances: np.ndarray, beyond: np.ndarray, common: float = 0.0) -> Population:
+class Limited(NamedTuple):
+    """Mean and spread, and how likely each device met its bound."""
+
+    over_devices: Population
+    met: np.ndarray
+
+
+def limited(
+    places: np.ndarray,
+    variances: np.ndarray,
+    limits: np.ndarray,
+    gains: np.ndarray,
+    side: int,
+    common: float = 0.0,
+) -> Limited:
     """Mean and spread, with intervals.
 
     Args:
-        estimates: of each device, or its limit.
-        variances: of the estimates; none is used of limits.
-        beyond: 0 where a device is told, as two or more are; 1 where its number is the estimate or above, -1 where that
-            or below.
-        common: variance of an error that all estimates share.
+        places, variances: x and v of each device.
+        limits: c of each.
+        gains: G of each; ∞ where x is certain, as that of two devices is, and −∞ where there is only the limit.
+        side: 1 where z is c or above if no bound was met, -1 where that or below.
+        common: variance of an error that all places share.
     """
-    told = beyond == 0
-    if told.all():
-        return population(estimates, variances, common)
-    x, v, c, side = estimates[told], variances[told], estimates[~told], beyond[~told]
-    n, scale = x.size, float(np.ptp(estimates)) + float(np.sqrt(v.mean())) + 1e-12
-    middle = float(np.mean(estimates))
+    certain = gains > CERTAIN
+    if certain.all():
+        return Limited(population(places, variances, common), np.ones(places.size))
+    x, v, c = places, np.maximum(variances, 1e-300), limits
+    known = np.where(certain, x, c)
+    scale, middle = float(np.ptp(known)) + float(np.sqrt(v[certain].mean())) + 1e-12, float(known.mean())
+    factor, none = np.where(certain, 0.0, gains), np.where(certain, -np.inf, 0.0)
+
+    def likely(mean: float, spread: float) -> tuple[np.ndarray, np.ndarray]:
+        """Logarithms of both parts."""
+        square = spread**2 + v
+        there = factor + (np.log(v / square) - (x - mean) ** 2 / square) / 2
+        return there, special.log_ndtr(side * (mean - c) / spread) + none
+
+    def chance(mean: float, spread: float) -> np.ndarray:
+        """That each met its bound."""
+        there, beyond = likely(mean, spread)
+        return np.exp(there - np.logaddexp(there, beyond))
 
     def loss(mean: float, spread: float, freedom: bool) -> float:
         """Minus twice the logarithm of the likelihood."""
-        square = spread**2 + v
-        found = np.log(square) + (x - mean) ** 2 / square
-        out = stats.norm.logcdf(side * (mean - c) / spread)
-        lost = np.log((1 / square).sum() + c.size / spread**2) if freedom else 0.0
-        return float(found.sum() - 2 * out.sum() + lost)
+        there, beyond = likely(mean, spread)
+        both = np.logaddexp(there, beyond)
+        if not freedom:
+            return float(-2 * both.sum())
+        met = np.exp(there - both)
+        return float(-2 * both.sum() + np.log((met / (spread**2 + v) + (1 - met) / spread**2).sum()))
 
     def best_mean(spread: float) -> float:
         ends = (middle - 5 * scale, middle + 5 * scale)
@@ -68,16 +101,18 @@ def limited(estimates: np.ndarray, variances: np.ndarray, beyond: np.ndarray, co
     spread = float(np.exp(log))
     low_spread = 0.0 if spreads[0] < 1e-3 * spread else spreads[0]
     mean = best_mean(spread)
+    met = chance(mean, spread)
     means = optimize.minimize_scalar(of_mean, bounds=(mean - scale, mean + scale), method="bounded")
-    t = float(stats.t.ppf(0.975, n - 1))
-    level = float(means.fun) + n * np.log1p(t**2 / (n - 1))
-    step = (spread + float(np.sqrt(v.mean()))) / n**0.5
+    n = max(float(met.sum()), 2.0)
+    level = float(means.fun) + n * np.log1p(float(stats.t.ppf(0.975, n - 1)) ** 2 / (n - 1))
+    step = (spread + float(np.sqrt(v[certain].mean()))) / n**0.5
     low, high = (_end(of_mean, float(means.x), level, by, 60) for by in (-step, step))
-    shared = 1.959964 * common**0.5
-    return Population(
+    shared = Z * common**0.5
+    over_devices = Population(
         (mean, mean - float(np.hypot(mean - low, shared)), mean + float(np.hypot(high - mean, shared))),
         (spread, low_spread, spreads[1]),
     )
+    return Limited(over_devices, met)
 
 
 def _end(of: Callable[[float], float], start: float, level: float, by: float, furthest: int) -> float:

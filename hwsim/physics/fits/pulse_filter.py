@@ -15,8 +15,10 @@ to linear filtering and prediction problems", J. Basic Eng. 82:35, 1960.)
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from math import erf, exp, log, pi, sqrt
-from typing import NamedTuple
 
 import numpy as np
 
@@ -30,11 +32,12 @@ SHAPES = {"constant": 0, "soft_bounds": 0, "linear": 0, "power": 2, "exponential
 """Numbers that all devices share, but for σ_c and σ_r: ln of the exponents, or of the rates, up and down."""
 
 
-_NONE = 1e-12
-"""A chance that is none."""
+_NONE, _SURE = 1e-12, 6.0
+"""A chance that is none, and the standard deviations within which there is none to meet a bound."""
 
 
-class Series(NamedTuple):
+@dataclass(frozen=True)
+class Series:
     """Reads of all devices, one device after another; conductances in a unit of the file.
 
     Attributes:
@@ -50,6 +53,39 @@ class Series(NamedTuple):
     fresh: np.ndarray
     ends: np.ndarray
     cycle: np.ndarray
+
+    @property
+    def parts(self) -> list[slice]:
+        """The reads of each device."""
+        return [slice(a, b) for a, b in pairwise(self.ends.tolist())]
+
+    @cached_property
+    def span(self) -> tuple[np.ndarray, np.ndarray]:
+        """How low and how high each device reads, but for its furthest 2 %."""
+        low, high = np.array([np.percentile(self.read[part], (2, 98)) for part in self.parts]).T
+        return low, high
+
+    @cached_property
+    def shares(self) -> np.ndarray:
+        """One over the number of pulses that most of the way takes, up and down, `(devices, 2)`."""
+        return np.array(
+            [[_share(self.read[part], self.pulses[part], up) for up in (True, False)] for part in self.parts]
+        )
+
+
+def _share(read: np.ndarray, pulses: np.ndarray, up: bool) -> float:
+    """One over the number of pulses that most of the way of a run takes, the median over runs."""
+    here = (pulses > 0) == up
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], here.astype(int), [0]])))
+    found = []
+    for a, b in edges.reshape(-1, 2):
+        before = read[max(a - 1, 0)]
+        last = np.median(read[max(b - 5, a) : b])
+        way = (read[a:b] - before) / (last - before + 1e-30)
+        count = np.cumsum(np.abs(pulses[a:b]))
+        if np.abs(last - before) > 0.05:
+            found.append(count[np.argmax(way >= 0.63)])
+    return float(np.clip(1 / max(np.median(found), 1) if found else 0.05, 1e-3, 0.9))
 
 
 @inlined
@@ -86,9 +122,9 @@ def _within(m, p, bound, upward):  # type: ignore[no-untyped-def]
     """Of a normal number: the share that is within a bound, and mean and variance of what is."""
     s = sqrt(p) + 1e-12
     a = (bound - m) / s if upward else (m - bound) / s
-    if a > 6:
+    if a > _SURE:
         share, mean, variance = 1.0, m, p
-    elif a < -6:
+    elif a < -_SURE:
         share, mean, variance = 0.0, bound, 0.0
     else:
         share = (1 + erf(a / sqrt(2.0))) / 2
@@ -117,11 +153,11 @@ def moves(law: str, own: np.ndarray, shared: np.ndarray, x: np.ndarray, upward: 
 
 
 @compiled
-def path(law, own, shared, read, pulses, fresh, ends):  # type: ignore[no-untyped-def]
+def path(law, own, shared, bounds, read, pulses, fresh, ends):  # type: ignore[no-untyped-def]
     """What each device reads without any errors, from its first read in each cycle on.
 
     Args:
-        own, shared: as in `score`.
+        own, shared, bounds: as in `score`.
     """
     out = read.copy()
     shape = np.exp(shared[2:])
@@ -134,7 +170,7 @@ def path(law, own, shared, read, pulses, fresh, ends):  # type: ignore[no-untype
             x, upward = out[k - 1], pulses[k] > 0
             for _ in range(abs(pulses[k])):
                 y, _slope = _step(law, numbers, shape, x, upward)
-                if law == 0 or law == 2:
+                if (law == 0 or law == 2) and bounds[d, 1 if upward else 0] != 0:
                     y = min(y, max(numbers[3] - x if upward else x - numbers[2], 0.0))
                 x = x + y if upward else x - y
             out[k] = x
@@ -155,7 +191,7 @@ def _pulse(law, numbers, shape, noise, of_step, x, p, upward):  # type: ignore[n
 
 
 @compiled
-def follow(law, own, shared, of_step, additive, read, pulses, fresh, used, e, v, m_out, loss):  # type: ignore[no-untyped-def]
+def follow(law, own, shared, of_step, additive, bounds, read, pulses, fresh, used, e, v, m_out, loss):  # type: ignore[no-untyped-def]
     """Filter the reads of one device.
 
     Args:
@@ -163,6 +199,7 @@ def follow(law, own, shared, of_step, additive, read, pulses, fresh, used, e, v,
         own: numbers of the device.
         shared: ln σ_c, ln σ_r, and the shape.
         of_step, additive: whether noise of pulses goes with the step, and whether noise of reads has one size.
+        bounds: whether pulses of `constant` and `linear` stop at the lower bound, and at the upper one, `(2,)`.
         read, pulses, fresh: as in `Series`.
         used: 1 for each read that counts; others are not looked at.
         e, v, m_out, loss: to be filled with the errors of prediction, their variances, the predictions, and minus the
@@ -189,11 +226,13 @@ def follow(law, own, shared, of_step, additive, read, pulses, fresh, used, e, v,
             continue
         n = pulses[k]
         upward = n > 0
+        stops, bound = bounded and bounds[1 if upward else 0] != 0, own[3] if upward else own[2]
         for _ in range(abs(n)):
-            if not bounded:
-                x[1], p[1], _y = _pulse(law, numbers, shape, noise, of_step, x[1], p[1], upward)
-                continue
-            bound = own[3] if upward else own[2]
+            if w[0] == 0 and w[2] == 0:
+                m, q, y = _pulse(law, numbers, shape, noise, of_step, x[1], p[1], upward)
+                if not stops or (bound - m if upward else m - bound) > _SURE * sqrt(q):
+                    x[1], p[1] = m, q
+                    continue
             stays, beyond, inside, first, second = 0.0, 0.0, 0.0, 0.0, 0.0
             for i in range(3):
                 if w[i] < _NONE:
@@ -205,7 +244,7 @@ def follow(law, own, shared, of_step, additive, read, pulses, fresh, used, e, v,
                     else:
                         stays = w[i]
                     continue
-                share, mean, variance = _within(m, q, bound, upward)
+                share, mean, variance = _within(m, q, bound, upward) if stops else (1.0, m, q)
                 beyond += w[i] * (1 - share)
                 inside += w[i] * share
                 first += w[i] * share * mean
@@ -215,6 +254,13 @@ def follow(law, own, shared, of_step, additive, read, pulses, fresh, used, e, v,
             if inside >= _NONE:
                 x[1] = first / inside
                 p[1] = max(second / inside - x[1] * x[1], 0.0)
+        if w[0] == 0 and w[2] == 0:
+            around[1] = p[1] + reading**2 * (1.0 if additive else x[1] * x[1] + p[1]) + 1e-14
+            off = read[k] - x[1]
+            e[k], v[k], m_out[k], loss[k] = off, around[1], x[1], (log(around[1]) + off * off / around[1]) / 2
+            x[1] += p[1] / around[1] * off
+            p[1] *= 1 - p[1] / around[1]
+            continue
         m, s = 0.0, 0.0
         for i in range(3):
             m += w[i] * x[i]
@@ -238,7 +284,7 @@ def follow(law, own, shared, of_step, additive, read, pulses, fresh, used, e, v,
 
 
 @compiled
-def score(law, own, shared, of_step, additive, read, pulses, fresh, ends, used, width):  # type: ignore[no-untyped-def]
+def score(law, own, shared, of_step, additive, bounds, read, pulses, fresh, ends, used, width):  # type: ignore[no-untyped-def]
     """Loss, its gradient and its information (Fisher's, expected) of each device.
 
     Errors and variances are differentiated by differences, and the information is made of these: never indefinite.
@@ -246,6 +292,7 @@ def score(law, own, shared, of_step, additive, read, pulses, fresh, ends, used, 
     Args:
         own: numbers of all devices, `(devices, p)`.
         shared: of all, `(q,)`.
+        bounds: as in `follow`, of all devices, `(devices, 2)`.
         width: of a difference.
 
     Returns:
@@ -258,7 +305,7 @@ def score(law, own, shared, of_step, additive, read, pulses, fresh, ends, used, 
         a, b = ends[d], ends[d + 1]
         r, c, f, u = read[a:b], pulses[a:b], fresh[a:b], used[a:b]
         e, v, ignored, lost = np.zeros(b - a), np.zeros(b - a), np.zeros(b - a), np.zeros(b - a)
-        follow(law, own[d], shared, of_step, additive, r, c, f, u, e, v, ignored, lost)
+        follow(law, own[d], shared, of_step, additive, bounds[d], r, c, f, u, e, v, ignored, lost)
         errors, variances, more = np.zeros((n, b - a)), np.zeros((n, b - a)), np.zeros(b - a)
         for i in range(n):
             one, other = own[d].copy(), shared.copy()
@@ -266,7 +313,7 @@ def score(law, own, shared, of_step, additive, read, pulses, fresh, ends, used, 
                 one[i] += width
             else:
                 other[i - p] += width
-            follow(law, one, other, of_step, additive, r, c, f, u, errors[i], variances[i], ignored, more)
+            follow(law, one, other, of_step, additive, bounds[d], r, c, f, u, errors[i], variances[i], ignored, more)
             slope[d, i] = (more.sum() - lost.sum()) / width
             errors[i] = (errors[i] - e) / width
             variances[i] = (variances[i] - v) / width

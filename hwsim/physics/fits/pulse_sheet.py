@@ -73,7 +73,7 @@ def typical(law: Law) -> np.ndarray:
     """The numbers of the median device: means over devices, of logarithms for steps and for bounds above 0."""
     middle = np.median(law.found.own, axis=0)
     for at in range(4):
-        (mean, _spread), of_logs = law.over_devices(at)
+        (mean, _spread), of_logs = law.over_devices[at]
         middle[at] = np.exp(mean[0]) if of_logs and at > 1 else mean[0]
     return middle
 
@@ -189,7 +189,7 @@ def _of_bound(law: Law, at: int, zero: float, per_x: float, errors: np.ndarray) 
     bound = typical(law)[at]
     if law.met[:, at - 2].all():
         return _spread((law.found.own[:, at] - zero) / (bound - zero), errors[:, at])
-    (_mean, spread), of_logs = law.over_devices(at)
+    (_mean, spread), of_logs = law.over_devices[at]
     return float(spread[0] * (bound if of_logs else 1.0) / abs(bound - zero))
 
 

@@ -87,7 +87,7 @@ def _of_devices(law: Law, unit: float) -> list[Parameter]:
     found = []
     names = _names(law.kind.law)
     for at, (name, symbol, scale) in enumerate(names):
-        (mean, spread), of_logs = law.over_devices(at)
+        (mean, spread), of_logs = law.over_devices[at]
         factor = unit if scale else 1.0
         if of_logs:
             middle = (float(np.exp(each)) for each in mean)
@@ -161,7 +161,7 @@ def _strange(rows: Rows, law: Law) -> list[Aside]:
             if (estimates <= 0).any():
                 continue
             estimates = np.log(estimates)
-        met = np.flatnonzero(law.met[:, at - 2]) if at > 1 and law.tells(at) else np.arange(len(own))
+        met = np.flatnonzero(law.met[:, at - 2]) if at > 1 and law.told[at - 2] else np.arange(len(own))
         away = far(estimates[met], parameters=4)
         for device in met[away.found].tolist():
             here, others = (
@@ -175,7 +175,7 @@ def _strange(rows: Rows, law: Law) -> list[Aside]:
 def _only(rows: Rows, kept: list[int]) -> Rows:
     """The rows of some devices."""
     series = rows.series
-    parts = [slice(series.ends[at], series.ends[at + 1]) for at in kept]
+    parts = [series.parts[at] for at in kept]
     read, pulses, fresh, cycle = (
         np.concatenate([each[part] for part in parts])
         for each in (series.read, series.pulses, series.fresh, series.cycle)
@@ -199,7 +199,7 @@ def _remarks(rows: Rows, law: Law, aside: int) -> list[str]:
         said.append("most devices went less than half of the way between their bounds, which are extrapolated")
     for at, name in ((2, "g_min"), (3, "g_max")):
         if (met := int(law.met[:, at - 2].sum())) < devices:
-            others = "how far the others went counts as a limit" if law.tells(at) else "it is hardly told"
+            others = "how far the others went counts as a limit" if law.told[at - 2] else "it is hardly told"
             said.append(f"{met} of {devices} devices meet their {name}; {others}")
     if aside:
         said.append(

@@ -116,12 +116,13 @@ def _steps(axes: Axes, found: pulses.Response) -> None:
 def _track(law: Law, device: int, given: np.ndarray, start: float) -> np.ndarray:
     """Where a device goes without noise from its first read on."""
     own, shared, name = law.found.own[device], law.found.shared, law.kind.law
+    bounds = np.where(law.met[device], own[2:4], [-np.inf, np.inf])
     x, out = np.array([start]), [start]
     for count in given[1:]:
         for _ in range(abs(int(count))):
             x = x + np.sign(count) * moves(name, own, shared, x, bool(count > 0))
             if name in ("constant", "linear"):
-                x = np.clip(x, own[2], own[3])
+                x = np.clip(x, *bounds)
         out.append(float(x[0]))
     return np.array(out)
 
