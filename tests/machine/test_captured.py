@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import AT_HOME, RULES, built, cases, machine_options, random_episode, rule, spiking_cases
+from conftest import AT_HOME, RULES, built, cases, in_pairs, machine_options, random_episode, rule, spiking_cases
 
 from hwsim.episode import Episode
 from hwsim.errors import CausalityError, HwsimError, SingularJacobianError
@@ -77,8 +77,8 @@ def state(made: Network) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("learner", "network", "machine"),
     [
-        *cases(["lru stack", "tanh stack", "gru"], MACHINES),
-        *spiking_cases(["ideal", "pcm_crossbar", "spiking_crossbar"]),
+        *in_pairs(cases(["lru stack", "tanh stack", "gru"], MACHINES)),
+        *in_pairs(spiking_cases(["ideal", "pcm_crossbar", "spiking_crossbar"])),
         ({"name": "fpe", "inverse": "analog"}, "tanh stack", "solving_crossbar"),
         *(
             (learner, *elsewhere)
