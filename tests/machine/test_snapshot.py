@@ -11,7 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SPIKING, built, cases, fits, gradient_of, machine_options, random_episode, rule, spiking_cases
+from conftest import (
+    SPIKING,
+    built,
+    cases,
+    fits,
+    gradient_of,
+    in_pairs,
+    machine_options,
+    random_episode,
+    rule,
+    spiking_cases,
+)
 
 from hwsim import machines
 from hwsim.learning import optimizers
@@ -59,8 +70,9 @@ NETWORKS_TOGETHER = [["lru stack"], ["tanh", "sparse", "undone"], list(SPIKING),
 @pytest.mark.parametrize("networks", NETWORKS_TOGETHER, ids=str)
 def test_a_run_goes_on_from_what_the_ledger_lists_in_another_process(networks, tmp_path):
     asked, expected = [], []
-    spiking = spiking_cases(["ideal", "digital_45nm_fp16", "spiking_crossbar"])
-    for learner, network, on in [*cases(["lru stack", "tanh"], MACHINES), *spiking, *CONTINUOUS, *SOLVED]:
+    spiking = in_pairs(spiking_cases(["ideal", "digital_45nm_fp16", "spiking_crossbar"]))
+    dense = in_pairs(cases(["lru stack", "tanh"], MACHINES))
+    for learner, network, on in [*dense, *spiking, *CONTINUOUS, *SOLVED]:
         if network not in networks:
             continue
         found, snapshots, _ = run(network, learner, on)
