@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from conftest import ALL_NETWORKS, NETWORKS, RULES, close, fits, pairs
+from conftest import ALL_NETWORKS, NETWORKS, RULES, close, fits, in_pairs, pairs
 
 import hwsim
 from hwsim import networks, tasks
@@ -273,9 +273,13 @@ def test_what_no_computer_has_is_refused_as_well(changes: dict[str, Any]) -> Non
 # ---- the same code is weighed --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("learner", "network"), pairs(["lru stack", "tanh"]))
-@pytest.mark.parametrize("on", ["ideal", "digital_45nm_fp16", "pcm_crossbar", "pcm_crossbar_in_the_loop"])
-def test_each_rule_can_be_weighed_on_each_machine(learner: str, on: str, network: str) -> None:
+MACHINES = ("ideal", "digital_45nm_fp16", "pcm_crossbar", "pcm_crossbar_in_the_loop")
+
+
+@pytest.mark.parametrize(
+    ("learner", "network", "on"), in_pairs((*pair, on) for pair in pairs(["lru stack", "tanh"]) for on in MACHINES)
+)
+def test_each_rule_can_be_weighed_on_each_machine(learner: str, network: str, on: str) -> None:
     kinds = {"machine": on, "learning": RULES[learner], "network": ALL_NETWORKS[network], "chips": 2}
     if not fits(learner, network, on):
         with pytest.raises(HwsimError, match=r"needs a tape|sparse|crossbar tiles|finer format"):
