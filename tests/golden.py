@@ -6,7 +6,7 @@
     python tests/golden.py fpe pcm_crossbar          # only cases with these words
 
 A case is a network, a rule and a machine: some rules on every machine, all others on two of them. On every computer,
-`tests/test_golden.py` holds what they give to `tests/golden.csv`; rows of the kind `bytes` may differ between
+`tests/test_golden.py` holds what half of them give to `tests/golden.csv`; rows of the kind `bytes` may differ between
 processors, and are compared here alone.
 """
 
