@@ -20,10 +20,9 @@ from hwsim.tasks import encoders, recordings
 from hwsim.tasks.dataset import Dataset
 from hwsim.tasks.encoders import AnyEncoder
 from hwsim.tasks.filter_bank import FilterBank
+from hwsim.tasks.scaled import scaled
 
 TEST = 300
-LOW, HIGH = 1, 99
-"""Percentiles of the training set that become 0 and 1 where values are to be encoded."""
 
 
 class Options(BaseModel, extra="forbid"):
@@ -124,14 +123,14 @@ def build(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     levels, lengths = _levels(options, found)
     labels, tested = np.array([each.digit for each in found]), np.array([each.tested for each in found])
     mask = np.arange(options.steps) < lengths[:, None]
-    scaled = _scaled(levels, mask & ~tested[:, None], to_unit=options.encoder is not None)
-    scaled[~mask] = 0
+    shown = scaled(levels, mask & ~tested[:, None], to_unit=options.encoder is not None)
+    shown[~mask] = 0
 
     def episode(kind: str, rows: np.ndarray, count: int) -> Episode:
         order = streams.generator(seed, "spoken digits", kind).permutation(rows)[:count]
-        inputs = encoders.encode(options.encoder, scaled[order], seed, "spoken digits", kind)
-        shown = encoders.stretched(mask[order], inputs.shape[1])
-        return Episode(inputs, labels[order], classes=10, mask=shown)
+        inputs = encoders.encode(options.encoder, shown[order], seed, "spoken digits", kind)
+        masked = encoders.stretched(mask[order], inputs.shape[1])
+        return Episode(inputs, labels[order], classes=10, mask=masked)
 
     train = episode("train", np.flatnonzero(~tested), options.train)
     return Dataset(train, episode("test", np.flatnonzero(tested), options.test))
@@ -145,12 +144,3 @@ def _levels(options: Options, found: list[recordings.Utterance]) -> tuple[np.nda
     for row, (each, length) in enumerate(zip(found, lengths, strict=True)):
         levels[row, :length] = filters.levels(each.samples / 2.0**15)[:length]
     return levels, lengths
-
-
-def _scaled(levels: np.ndarray, known: np.ndarray, to_unit: bool) -> np.ndarray:
-    """Each band scaled by its `known` frames: to mean 0 and deviation 1, or with two percentiles at 0 and 1."""
-    frames = levels[known]
-    if to_unit:
-        low, high = np.percentile(frames, [LOW, HIGH], axis=0)
-        return np.clip((levels - low) / (high - low), 0, 1)
-    return (levels - frames.mean(0)) / frames.std(0)
