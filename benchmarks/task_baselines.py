@@ -1,7 +1,8 @@
 """What simple methods make of tasks: what a network has to beat for its dynamics to count. One task a run.
 
     hwsim data fetch japanese_vowels
-    python benchmarks/task_baselines.py japanese_vowels
+    hwsim data fetch characters
+    python benchmarks/task_baselines.py
 
 `--small` takes made-up data for each task, in place of what is fetched.
 """
@@ -18,10 +19,11 @@ from pydantic import TypeAdapter
 
 from hwsim import tasks
 from hwsim.episode import Episode
-from hwsim.tasks import Dataset, averaged
+from hwsim.tasks import Dataset, averaged, ngrams
+from hwsim.tasks import characters as text_task
 
 OPTIONS = TypeAdapter(tasks.AnyOptions)
-FEATURES, SEEDS = (32, 64, 256, 1024), 5
+FEATURES, SEEDS, BACK = (32, 64, 256, 1024), 5, 6
 
 
 def table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
@@ -56,7 +58,22 @@ def noisy_classes() -> Dataset:
     return Dataset(episode(180), episode(90))
 
 
-BASELINES: dict[str, Callable[[Path | None, bool], None]] = {"japanese_vowels": japanese_vowels}
+def characters(folder: Path | None, small: bool) -> None:
+    """Bits per character of counts, over the whole tested part."""
+    if small:
+        codes = np.random.default_rng(0).integers(3, size=4000).cumsum() % 5
+        learned, tested, symbols = codes[:3600], codes[3600:], 5
+    else:
+        learned, tested = text_task.parts(OPTIONS.validate_python({"name": "characters"}), folder)
+        symbols = int(learned.max()) + 1
+    rows = [(str(back), f"{ngrams.bits(learned, tested, symbols, back):.3f}") for back in range(3 if small else BACK)]
+    table(("characters that the model sees", "bits per character"), rows)
+
+
+BASELINES: dict[str, Callable[[Path | None, bool], None]] = {
+    "characters": characters,
+    "japanese_vowels": japanese_vowels,
+}
 
 
 def main() -> None:

@@ -737,7 +737,7 @@ def docs(
 
 @data_app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="japanese_vowels, mnist or spoken_digits")],
+    name: Annotated[str, typer.Argument(help="characters, japanese_vowels, mnist or spoken_digits")],
     data: Data = None,
 ) -> None:
     """Download a data set into the data folder."""

@@ -36,6 +36,12 @@ REPORTED = {
 }
 """Diagnostics of rules that have a column, by name; the largest of several numbers counts."""
 
+MEASURES = {
+    "bits_per_character": "bits per character of the test, this chip",
+    "smape": "symmetric mean absolute percentage error of the test, as NeuroBench has it, this chip",
+}
+"""Measures of tests that some tasks have beside the loss, each with a column."""
+
 COLUMNS: dict[str, str] = {
     "seed": "seed of the trial",
     "system": "name of the system: `substrate` (or the value of `called`), or the name of a reference",
@@ -46,6 +52,7 @@ COLUMNS: dict[str, str] = {
     "non_finite": "whether a requested value of this chip is not finite",
     "accuracy": "test accuracy of this chip",
     "loss": "test loss of this chip",
+    **MEASURES,
     "constant_accuracy": "accuracy of the best constant answer to the test of this trial",
     "constant_loss": "loss of the best constant answer to the test of this trial",
     **{

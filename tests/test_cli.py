@@ -306,7 +306,7 @@ def test_only_what_is_known_can_be_fetched(command: Command) -> None:
     said = command("data", "fetch", "mnits")
     assert (said.code, said.err) == (
         2,
-        "unknown data set 'mnits'; did you mean 'mnist'? allowed: japanese_vowels, mnist, spoken_digits\n",
+        "unknown data set 'mnits'; did you mean 'mnist'? allowed: characters, japanese_vowels, mnist, spoken_digits\n",
     )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from hwsim.episode import Episode
 from hwsim.experiments.losses import numbers
-from hwsim.networks import Network
+from hwsim.networks import CrossEntropy, Network
+from hwsim.tasks import Measure
 from hwsim.tasks.dataset import chunks
 
 
@@ -20,11 +23,13 @@ class Score(NamedTuple):
     Attributes:
         right: `(chips, sequences)`: right answers per sequence, in units of the mean number of answers per sequence, so
             that their mean is the accuracy; None for regression.
+        measured: by the name of a measure, its value of each chip; empty if the task has none.
     """
 
     loss: np.ndarray
     accuracy: np.ndarray | None
     right: np.ndarray | None = None
+    measured: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 class Meter:
@@ -36,9 +41,15 @@ class Meter:
     Args:
         network: the network that is evaluated; its machine knows the present step.
         answers: whether `see` gets answers, which the loss makes from outputs, rather than outputs.
+        measure: what else is summed, from outputs.
+
+    Attributes:
+        measured: the sum of the measure over sequences and steps, on each chip.
     """
 
-    def __init__(self, network: Network, episode: Episode, answers: bool = False) -> None:
+    def __init__(
+        self, network: Network, episode: Episode, answers: bool = False, measure: Measure | None = None
+    ) -> None:
         machine = network.machine
         self._machine, self._episode = machine, episode
         loss = network.loss_for(episode)
@@ -48,6 +59,7 @@ class Meter:
         self._seen = np.zeros(episode.loss_steps, bool)
         self._ends, self._right = episode.ends, np.zeros((machine.chips, episode.batch), np.int32)
         self._finite = np.ones(machine.chips, bool)
+        self._measure, self.measured = measure, np.zeros(machine.chips)
 
     @property
     def loss(self) -> np.ndarray:
@@ -76,6 +88,8 @@ class Meter:
         self._losses[:, place] = self._loss(output, wanted)
         if self._weight is not None:
             self._losses[:, place] *= self._weight(step, episode.steps)
+        if self._measure is not None:
+            self.measured = self.measured + self._measure.of(output, wanted)
         judged = (ends == step) | episode.target_per_step
         if episode.classes and judged.any():
             self._right[:, rows] += (output.argmax(-1) == wanted) & judged
@@ -89,25 +103,36 @@ class Meter:
         return episode.labels[:, step] if episode.labels.ndim == 2 else episode.labels
 
 
-def evaluate(network: Network, episode: Episode, size: int) -> Score:
+def evaluate(network: Network, episode: Episode, size: int, measure: Measure | None = None) -> Score:
     """Show all sequences once, `size` at a time; in closed loop from the step on that an episode says.
 
     The loss is the mean over sequences and over steps that carry a loss. An answer is right if the class with the
     largest output is the target; if each step has a class, each step counts, else only the last of the
     sequence.
+
+    Args:
+        measure: what else is found of the outputs; a measure of probabilities is left out unless the loss makes some.
     """
     machine = network.machine
-    loss, right = np.zeros(machine.chips), list[np.ndarray]()
+    if measure is not None and measure.of_probabilities and not isinstance(network.loss_for(episode), CrossEntropy):
+        measure = None
+    loss, measured, right = np.zeros(machine.chips), np.zeros(machine.chips), list[np.ndarray]()
     for part in chunks(episode, size):
-        meter = Meter(network, part)
+        meter = Meter(network, part, measure=measure)
         machine.watchers["output"] = meter.see
         with machine.showing(part, "inference"):
             network.infer()
-        loss = loss + meter.loss
+        loss, measured = loss + meter.loss, measured + meter.measured
         right.append(meter.right)
     del machine.watchers["output"]
+    score = Score(loss / episode.losses, None, measured=_means(measure, measured / episode.losses))
     if episode.values is not None:
-        return Score(loss / episode.losses, None)
+        return score
     answers = episode.losses if episode.target_per_step else episode.batch
     by_sequence = np.concatenate(right, 1)
-    return Score(loss / episode.losses, by_sequence.sum(1) / answers, by_sequence * (episode.batch / answers))
+    return score._replace(accuracy=by_sequence.sum(1) / answers, right=by_sequence * (episode.batch / answers))
+
+
+def _means(measure: Measure | None, means: np.ndarray) -> Mapping[str, np.ndarray]:
+    """A measure of each chip, by its name, with what stands for a mean that is no number."""
+    return {} if measure is None else {measure.key: np.where(np.isfinite(means), means, measure.undefined)}

@@ -306,6 +306,8 @@ def described(costs: Costs) -> dict[str, Any]:
     }
     if outcome.score is not None:
         result["accuracy"] = _accuracy(outcome.score)
+        if outcome.score.measured:
+            result["measures"] = {name: _spread(values) for name, values in outcome.score.measured.items()}
     if outcome.aged:
         repairs = outcome.repairs or [None] * len(outcome.aged)
         result["aged"] = [_age(costs, *each) for each in zip(outcome.aged, repairs, strict=True)]

@@ -39,6 +39,7 @@ from hwsim.learning.updates import Scheme
 from hwsim.machine import EXACT, Machine
 from hwsim.networks import Network
 from hwsim.tasks import Dataset
+from hwsim.tasks import measure as measure_of
 
 TEST_BATCH = 256
 """Number of sequences that are tested side by side; it affects only the memory of the simulation."""
@@ -387,7 +388,8 @@ class System:
             with self._at_test_weights(learned=updates > 0):
                 before = journal.collect()
                 with self._recording(self.dataset.test, self.experiment.training is None), self._counting():
-                    outcome.score = evaluate(self.network, self.dataset.test, TEST_BATCH)
+                    measure = measure_of(self.experiment.task)
+                    outcome.score = evaluate(self.network, self.dataset.test, TEST_BATCH, measure)
                 outcome.tests.append(journal.collect())
                 journal.totals = before
             self._note_test(outcome.score, updates, epoch, train_loss)

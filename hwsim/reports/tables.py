@@ -65,6 +65,9 @@ class Table(NamedTuple):
 
 GROUPS = ("recurrent", "input", "readout")
 
+_MEASURES = {"bits_per_character": "bits per character", "smape": "sMAPE"}
+"""What measures of a test are called, by their keys."""
+
 NOTHING = TableCell("-")
 NOT_FINITE = "not finite"
 
@@ -125,6 +128,13 @@ def systems(systems: Systems, title: str = "Systems side by side (× is the rati
         range_=lambda found: f"({found.low:.1%}, {found.high:.1%})",
     )
     row("test loss", lambda s: s.loss, _loss, number=lambda spread: spread.median)
+    for name in first.measures:
+        row(
+            _MEASURES.get(name, name),
+            lambda s, n=name: s.measures.get(n),  # type: ignore[misc]
+            _loss,
+            number=lambda spread: spread.median,
+        )
     row("chips not finite", _lost_of_all, lambda v: f"{v[0]} of {v[1]}", number=lambda v: v[0] / v[1])
     for group in GROUPS:
         row(

@@ -536,6 +536,11 @@ class SystemSummary(SummaryPart):
     chips: int = Field(description="Number of chips.")
     loss: Spread | None = Field(description="Loss on the test set; null without a test.")
     accuracy: Spread | None = Field(description="Accuracy on the test set; null without a test, or without classes.")
+    measures: dict[str, Spread] = Field(
+        {},
+        description="What the literature of the task states of a test: `bits_per_character`, or `smape`; absent for "
+        "other tasks.",
+    )
     gradient: GradientCheck | None = Field(description="The gradient check; null if there was none.")
     trained: list[TrainedCheck] = Field(
         [], description="Gradient checks of the trained network; absent from folders of earlier programs."

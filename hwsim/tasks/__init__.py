@@ -7,6 +7,7 @@ from hwsim.catalogue import choice, members
 from hwsim.free_memory import addressable
 from hwsim.tasks import encoders
 from hwsim.tasks.dataset import Dataset
+from hwsim.tasks.measure import Measure
 
 TASKS = members(__name__, __path__)
 if TYPE_CHECKING:
@@ -53,10 +54,17 @@ def outline(options: Any) -> Dataset:
     return shapes
 
 
+def measure(options: Any) -> Measure | None:
+    """What the literature states of a test of the task, beside the loss; None if that is the loss or the accuracy."""
+    task = TASKS[options.name]
+    found: Measure | None = task.measure(options) if hasattr(task, "measure") else None
+    return found
+
+
 def numbers(options: Any) -> int:
     """The number of values in the data of the task that `options` describe."""
     count: int = TASKS[options.name].numbers(options)
     return count
 
 
-__all__ = ["TASKS", "AnyOptions", "Dataset", "build", "check", "encoders", "numbers", "outline"]
+__all__ = ["TASKS", "AnyOptions", "Dataset", "Measure", "build", "check", "encoders", "measure", "numbers", "outline"]

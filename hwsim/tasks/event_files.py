@@ -19,14 +19,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from hwsim.documents import missing
-from hwsim.errors import ConfigError, DataError
+from hwsim.errors import DataError
+from hwsim.tasks.folder import data_errors
 
 UNITS = {"time_s": 1.0, "time_ms": 1e-3, "time_us": 1e-6, "time_ns": 1e-9}
 BLOCK = 65_536
@@ -56,7 +56,7 @@ def check(path: Path) -> None:
         DataError: it is not.
     """
     if path.suffix == ".csv":
-        with _table(path):
+        with data_errors():
             _columns(path)
     else:
         with _hdf5(path):
@@ -73,7 +73,7 @@ def blocks(path: Path, allowed: Range) -> Iterator[Block]:
 
 
 def _of_csv(path: Path, allowed: Range) -> Iterator[Block]:
-    with _table(path):
+    with data_errors():
         columns, scale = _columns(path)
         sample, seen, name, label, last = -1, set[str](), "", -1, 0.0
         times, channels = list[float](), list[int]()
@@ -99,15 +99,6 @@ def _of_csv(path: Path, allowed: Range) -> Iterator[Block]:
                 times, channels = [], []
         if sample >= 0:
             yield Block(sample, label, np.array(times) * scale, np.array(channels, np.int64))
-
-
-@contextmanager
-def _table(path: Path) -> Iterator[None]:
-    """What is wrong with a table is wrong with data."""
-    try:
-        yield
-    except ConfigError as error:
-        raise DataError(str(error)) from None
 
 
 def _rows(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -16,7 +14,7 @@ from hwsim.errors import DataError
 from hwsim.quantities import Time
 from hwsim.tasks import event_files
 from hwsim.tasks.dataset import Dataset
-from hwsim.tasks.folder import data_folder
+from hwsim.tasks.folder import own_file
 
 ROUNDING = 1e-6
 """An event that is so little of a step before the start of a step counts as one of it."""
@@ -74,7 +72,7 @@ def check(options: Options, folder: Path | None = None) -> None:
         DataError: one of them is not.
     """
     for name in (options.train_file, options.test_file):
-        with _opened(name, folder) as place:
+        with own_file(name, folder) as place:
             event_files.check(place)
 
 
@@ -86,24 +84,9 @@ def build(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     """
     episodes = []
     for name, key in ((options.train_file, "train"), (options.test_file, "test")):
-        with _opened(name, folder) as place:
+        with own_file(name, folder) as place:
             episodes.append(_episode(options, place, key))
     return Dataset(*episodes)
-
-
-@contextmanager
-def _opened(name: str, folder: Path | None) -> Iterator[Path]:
-    """Where a file of events is; while it is read, the message that there is none says how to name the folder."""
-    data = data_folder(folder)
-    try:
-        yield data / name
-    except DataError as error:
-        if Path(name).is_absolute() or (data / name).exists() or not str(error).startswith("no file"):
-            raise
-        raise DataError(
-            f"{error}; the data folder is {data}: say where it is with --data FOLDER or the environment variable "
-            "HWSIM_DATA, or give an absolute path"
-        ) from None
 
 
 def _episode(options: Options, path: Path, key: str) -> Episode:

@@ -93,7 +93,7 @@ def build(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     every = [each for part in vowels.PARTS for each in found[part]]
     frames, lengths = _frames(options.steps, every)
     mask, learned = np.arange(options.steps) < lengths[:, None], np.arange(len(every)) < len(found["train"])
-    inputs = scaled(frames, mask & learned[:, None], to_unit=options.encoder is not None)
+    inputs = scaled(frames, frames[mask & learned[:, None]], to_unit=options.encoder is not None)
     inputs[~mask] = 0
     speakers = np.array([each.speaker for each in every])
 

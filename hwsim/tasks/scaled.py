@@ -8,14 +8,13 @@ LOW, HIGH = 1, 99
 """Percentiles of the training set that become 0 and 1 where values are to be encoded."""
 
 
-def scaled(values: np.ndarray, known: np.ndarray, to_unit: bool) -> np.ndarray:
-    """Each wire of `values`, `(batch, steps, width)`, scaled by the steps that are `known`, `(batch, steps)`.
+def scaled(values: np.ndarray, steps: np.ndarray, to_unit: bool) -> np.ndarray:
+    """Each wire of `values`, `(batch, steps, width)`, scaled by what it shows in training, `steps`, `(count, width)`.
 
     Args:
-        to_unit: whether two percentiles of the known steps become 0 and 1, and what lies outside is cut; otherwise
-            they get mean 0 and deviation 1. A wire that does not change in them is only shifted.
+        to_unit: whether two percentiles of these steps become 0 and 1, and what lies outside is cut; otherwise they get
+            mean 0 and deviation 1. A wire that does not change in them is only shifted.
     """
-    steps = values[known]
     if to_unit:
         low, high = np.percentile(steps, [LOW, HIGH], axis=0)
         unit: np.ndarray = np.clip((values - low) / _or_one(high - low, steps), 0, 1)

@@ -123,7 +123,7 @@ def build(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     levels, lengths = _levels(options, found)
     labels, tested = np.array([each.digit for each in found]), np.array([each.tested for each in found])
     mask = np.arange(options.steps) < lengths[:, None]
-    shown = scaled(levels, mask & ~tested[:, None], to_unit=options.encoder is not None)
+    shown = scaled(levels, levels[mask & ~tested[:, None]], to_unit=options.encoder is not None)
     shown[~mask] = 0
 
     def episode(kind: str, rows: np.ndarray, count: int) -> Episode:

@@ -58,8 +58,8 @@ def rows(*episodes: Episode) -> list[bytes]:
 
 
 def test_these_are_the_tasks() -> None:
-    names = ["adding", "copy", "digits", "events", "japanese_vowels", "mackey_glass", "mnist", "pattern_generation"]
-    assert sorted(tasks.TASKS) == [*names, "random", "spoken_digits", "store_and_recall"]
+    names = ["adding", "characters", "copy", "digits", "events", "japanese_vowels", "mackey_glass", "mnist"]
+    assert sorted(tasks.TASKS) == [*names, "pattern_generation", "random", "spoken_digits", "store_and_recall"]
 
 
 @pytest.mark.parametrize("name", [*GENERATED, "digits"])

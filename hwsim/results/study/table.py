@@ -169,6 +169,7 @@ def _of_chip(system: Fields, chip: int) -> Fields:
         if system[quantity] is not None:
             values[quantity] = system[quantity]["per_chip"][chip]
             lost |= values[quantity] is None
+    values |= {name: found["per_chip"][chip] for name, found in system.get("measures", {}).items()}
     for group in GROUPS if system["gradient"] else ():
         for against, column in (("target", "cosine"), ("recorded", "cosine_recorded")):
             alignment = system["gradient"][group][against]
