@@ -7,7 +7,7 @@ from typing import Any
 
 from hwsim.tasks import Dataset, averaged
 
-TASKS = "events", "japanese_vowels", "spoken_digits"
+TASKS = "csv", "events", "japanese_vowels", "spoken_digits"
 """Tasks whose inputs are recordings of one class each, so that an average over time says much of it."""
 FEATURES, SEEDS = 256, 5
 _MOST = 200_000_000

@@ -39,7 +39,7 @@ def own_file(name: str, folder: Path | None) -> Iterator[Path]:
         ) from None
 
 
-SHIPPED: tuple[str, ...] = ()
+SHIPPED = ("waves.csv",)
 """Tables that come with the package, to begin with."""
 
 

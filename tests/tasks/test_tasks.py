@@ -58,7 +58,7 @@ def rows(*episodes: Episode) -> list[bytes]:
 
 
 def test_these_are_the_tasks() -> None:
-    names = ["adding", "characters", "copy", "digits", "events", "japanese_vowels", "mackey_glass", "mnist"]
+    names = ["adding", "characters", "copy", "csv", "digits", "events", "japanese_vowels", "mackey_glass", "mnist"]
     assert sorted(tasks.TASKS) == [*names, "pattern_generation", "random", "spoken_digits", "store_and_recall"]
 
 
