@@ -595,8 +595,8 @@ class Summary(SummaryPart):
     )
     averaged: AveragedAnswer | None = Field(
         None,
-        description="What classifiers of inputs averaged over time give; present for tests of the tasks `csv`, `events`, "
-        "`japanese_vowels` and `spoken_digits`.",
+        description="What classifiers of inputs averaged over time give; present for tests of the tasks `csv`, "
+        "`events`, `japanese_vowels` and `spoken_digits`.",
     )
     differences: list[SystemDifference] = Field(
         [],
