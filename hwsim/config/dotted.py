@@ -61,7 +61,9 @@ def changed(document: Document, changes: list[KeyChange], content_of: Open = con
     Errors that are found later in a changed value point to the study's file.
     """
     changes = sorted(changes, key=lambda change: change.key.count("."))
-    result = Document(document.file, copy.deepcopy(document.data), dict(document.marks), dict(document.keys))
+    result = Document(
+        document.file, copy.deepcopy(document.data), dict(document.marks), dict(document.keys), document.lent
+    )
     messages = []
     for change in changes:
         try:
@@ -78,7 +80,9 @@ def value_of(document: Document, key: str, content_of: Open = content_of) -> Any
     Raises:
         ConfigError: the key leads nowhere.
     """
-    copied = Document(document.file, copy.deepcopy(document.data), dict(document.marks), dict(document.keys))
+    copied = Document(
+        document.file, copy.deepcopy(document.data), dict(document.marks), dict(document.keys), document.lent
+    )
     nowhere = Mark(document.file, 1, 1)
     places = list(_places(copied, KeyChange(key, None, nowhere, nowhere), content_of))
     if not places:

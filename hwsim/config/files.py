@@ -177,7 +177,8 @@ def opened(document: Document, kind: str) -> Document:
         return document
     if name in names(kind):
         known = _shipped(shelf(kind) / f"{name}.yaml")
-        return Document(known.file, copy.deepcopy(known.data), dict(known.marks), dict(known.keys))
+        lent = frozenset({known.file})
+        return Document(known.file, copy.deepcopy(known.data), dict(known.marks), dict(known.keys), lent)
     path = _beside(document, name)
     if path is None:
         raise documents.refuse([document.problem((), _not_there(document, name, kind))])

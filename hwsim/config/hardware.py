@@ -130,10 +130,25 @@ def inherited(document: Document, kind: str = "configs/hardware", trail: tuple[P
     if "like" not in named.data:
         return named
     base, changes = inherited(named.part(("like",)), kind, trail), named.without("like")
+    _require_kind(changes, base)
     merged = changes.over(base)
     if changes.data and "name" not in changes.data:
         merged.data["name"] = _renamed(base, changes)
     return merged
+
+
+def _require_kind(changes: Document, base: Document) -> None:
+    """Refuse changes that make another kind of machine of one: few of its keys would fit.
+
+    Raises:
+        ConfigError: they do.
+    """
+    kind, other = (each.data.get("kind") for each in (changes, base))
+    if kind in MACHINES and other in MACHINES and kind != other:
+        near = next((name for name in names("configs/hardware") if name.startswith(str(kind))), None)
+        instead = f", or take one of that kind, such as `like: {near}`" if near else ""
+        text = f"kind ({kind!r}): {base.data.get('name')} is of the kind {other!r}; leave out this key{instead}"
+        raise documents.refuse([changes.problem(("kind",), text)])
 
 
 def _renamed(base: Document, changes: Document) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from hwsim.errors import ConfigError
@@ -77,19 +78,30 @@ class Document:
         data: nested dictionaries, lists and scalars.
         marks: where the value at each place stands; a place is the keys and indices that lead to it.
         keys: where the key itself stands, for places in dictionaries.
+        lent: files among these that nobody has written for this document: problems are told where it differs from them.
     """
 
     file: str
     data: Any
     marks: dict[Place, Mark] = field(default_factory=dict)
     keys: dict[Place, Mark] = field(default_factory=dict)
+    lent: frozenset[str] = frozenset()
 
     def problem(self, place: Place, text: str, at_key: bool = False) -> Problem:
-        """A problem at a place, or at the nearest enclosing place that the file contains."""
+        """A problem at a place, or at the nearest enclosing place that the file contains.
+
+        What stands in a file that is `lent` is told at the nearest enclosing place outside of it, if there is one.
+        """
         table = self.keys if at_key and place in self.keys else self.marks
         while place not in table and place:
             place = place[:-1]
-        return Problem(*table.get(place, Mark(self.file, 1, 1)), text)
+        mark = table.get(place, Mark(self.file, 1, 1))
+        if mark.file in self.lent:
+            around = [self.marks[place[:n]] for n in range(len(place), -1, -1) if place[:n] in self.marks]
+            own = next((each for each in around if each.file not in self.lent), None)
+            if own is not None:
+                return Problem(*own, f"{text} (line {mark.line} of {PurePath(mark.file).stem}, which this is like)")
+        return Problem(*mark, text)
 
     def part(self, place: Place) -> Document:
         """The part of this document at a place, as part of the file in which it stands."""
@@ -97,17 +109,18 @@ class Document:
         stands = self.marks.get(place)
         marks = {where[n:]: mark for where, mark in self.marks.items() if where[:n] == place}
         keys = {where[n:]: mark for where, mark in self.keys.items() if where[:n] == place and len(where) > n}
-        return Document(stands.file if stands and stands.line else self.file, data, marks, keys)
+        return Document(stands.file if stands and stands.line else self.file, data, marks, keys, self.lent)
 
     def without(self, key: str) -> Document:
         """The document without one of its keys."""
         data = {name: value for name, value in self.data.items() if name != key}
         marks = {place: mark for place, mark in self.marks.items() if place[:1] != (key,)}
-        return Document(self.file, data, marks, self.keys)
+        return Document(self.file, data, marks, self.keys, self.lent)
 
     def over(self, base: Document) -> Document:
         """This document merged over another one: mappings key by key; constants and other values are replaced."""
-        merged = Document(self.file, _merged(self.data, base.data), dict(base.marks), dict(base.keys))
+        lent = self.lent | base.lent
+        merged = Document(self.file, _merged(self.data, base.data), dict(base.marks), dict(base.keys), lent)
         for place in list(merged.marks):  # a replaced value loses the marks of its parts
             around = (place[:n] for n in range(len(place) + 1))
             replaced = any(
