@@ -37,7 +37,14 @@ class Expectations(BaseModel, extra="forbid", frozen=True):
     input: Annotated[
         Fraction, Field(description="mean square of the inputs that tiles read, as a share of full scale squared")
     ] = 0.2
-    signal: Annotated[Fraction, Field(description="the same for all else that tiles read: states and errors")] = 0.004
+    input_size: Annotated[
+        Fraction,
+        Field(
+            description="mean size of these inputs, as a share of full scale; it is from their mean square to the root "
+            "of that, and taken to be the nearer of both if it is not"
+        ),
+    ] = 0.3
+    signal: Annotated[Fraction, Field(description="mean square of all else that tiles read: states and errors")] = 0.004
     conductance: Annotated[Fraction, Field(description="mean conductance of devices, as a share of their range")] = 0.15
     written: Annotated[Fraction, Field(description="share of the devices that an update programs")] = 0.05
     outer: Annotated[
@@ -56,6 +63,19 @@ class Expectations(BaseModel, extra="forbid", frozen=True):
         Fraction, Field(description="root mean square of the weights of fast arrays, as a share of their largest")
     ] = 0.15
     spikes: Annotated[Fraction, Field(description="share of spiking neurons that fire in a step")] = 0.01
+
+    @property
+    def mean_input(self) -> float:
+        """The mean size of inputs, as far as their mean square allows it."""
+        return min(max(self.input_size, self.input), self.input**0.5)
+
+    @property
+    def of_input(self) -> tuple[float, float]:
+        """The largest input, and the share of inputs that are not 0, if these are uniform from 0 to the largest."""
+        if not self.input:
+            return 1.0, 0.0
+        end = min(1.5 * self.input / self.mean_input, 1.0)
+        return end, min(2 * self.mean_input / end, 1.0)
 
 
 _ZERO = bytes(16)
@@ -77,8 +97,37 @@ def blank(shape: Shape, dtype: Any = np.float32) -> np.ndarray:
         raise MemoryEstimateError(f"values of {size} are larger than any memory; take a smaller network") from None
 
 
-class Shown(np.ndarray):
+class Marked(np.ndarray):
+    """An array of which more is known than its shape; views of it know the same.
+
+    Attributes:
+        levels: of either sign that its values are on, without 0; no others than the two ends if it is 0.
+    """
+
+    levels: int | None = None
+
+    def __array_finalize__(self, of: Any) -> None:
+        self.levels = getattr(of, "levels", None)
+
+
+class Shown(Marked):
     """An array of inputs: of these other values are expected than of states and errors."""
+
+
+def levels_of(v: np.ndarray) -> int | None:
+    """The levels of either sign that values are on; None if that is not known."""
+    return v.levels if isinstance(v, Marked) else None
+
+
+def marked(array: np.ndarray, of: np.ndarray, levels: int | None = None) -> np.ndarray:
+    """An array of which the same is known as of another one, or other levels."""
+    if levels is None:
+        levels = levels_of(of)
+    kind = type(of) if isinstance(of, Marked) else Marked if levels is not None else np.ndarray
+    found = array.view(kind)
+    if isinstance(found, Marked):
+        found.levels = levels
+    return found
 
 
 class Alike(list[np.ndarray]):
@@ -137,13 +186,13 @@ class Shapes(Numerics):
         return blank(v.shape, v.dtype)
 
     def beside(self, v: np.ndarray, chips: int) -> np.ndarray:
-        return blank((chips, *v.shape), v.dtype).view(type(v))
+        return marked(blank((chips, *v.shape), v.dtype), v)
 
     def spend(self, v: np.ndarray) -> None:
         pass
 
     def contiguous(self, v: np.ndarray, dtype: np.dtype | None = None) -> np.ndarray:
-        return blank(v.shape, dtype or v.dtype).view(type(v))
+        return marked(blank(v.shape, dtype or v.dtype), v)
 
     def shown(self, inputs: np.ndarray, dtype: np.dtype) -> np.ndarray:
         return blank(inputs.swapaxes(0, 1).shape, dtype).view(Shown)

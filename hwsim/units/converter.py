@@ -24,7 +24,7 @@ from pydantic import (
 from hwsim.accounts.energy import Charge, charge
 from hwsim.imperfection import Imperfection
 from hwsim.machine.numerics import Primitive
-from hwsim.machine.shapes import blank
+from hwsim.machine.shapes import blank, marked
 from hwsim.machine.signal import Signal
 from hwsim.operations import Operation, held, moves
 from hwsim.operations.kernels import compiled
@@ -180,8 +180,13 @@ def signs(x: np.ndarray, full_scale: PerChip, reach: PerChip) -> tuple[np.ndarra
     return levels, int(np.count_nonzero(np.abs(x) > each * end))
 
 
-SIGNS = Primitive(signs, lambda _, x, *__: (blank(x.shape, x.dtype).view(type(x)), 0))
-CONVERT = Primitive(convert, lambda _, x, delta, full_scale: (blank(x.shape, x.dtype).view(type(x)), 0))
+def _expected(_: object, x: np.ndarray, delta: PerChip, full_scale: PerChip) -> tuple[np.ndarray, int]:
+    levels = round(float(np.max(np.asarray(full_scale) / delta)))
+    return marked(blank(x.shape, x.dtype), x, levels), 0
+
+
+SIGNS = Primitive(signs, lambda _, x, *__: (marked(blank(x.shape, x.dtype), x, 0), 0))
+CONVERT = Primitive(convert, _expected)
 
 
 ADCS = moves.adc, moves.tile_adc, moves.part_adc

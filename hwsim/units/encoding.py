@@ -23,17 +23,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from math import sqrt
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from hwsim.machine.numerics import Primitive
-from hwsim.machine.shapes import Shown, blank
+from hwsim.machine.shapes import Shown, blank, marked
 from hwsim.machine.signal import Signal
 from hwsim.operations import moves
 from hwsim.operations.noise import NO_GAIN, Moment, PerChip, Source, perturb, perturb_each
 from hwsim.units.devices import CUT, BlankDevices, Cut, Devices
+from hwsim.units.expected_inputs import ones, size, square
 from hwsim.units.mapping import Mapping
 from hwsim.units.unit import AnalogStage
 
@@ -144,21 +144,21 @@ def _read_widths(
 def _expected_widths(
     expected: Any, noisy: bool, cut: Cut, v: np.ndarray, *_: Any
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """The mean width is taken to be the root of the mean square, which it cannot be beyond."""
     chips, vectors, inputs = v.shape
-    width = sqrt(expected.input if isinstance(v, Shown) else expected.signal)
-    return blank((chips, vectors, cut.weights.shape[-1])), vectors * inputs * width * cut.conductance[:, 0], 0
+    drawn = vectors * inputs * size(expected, v) * cut.conductance[:, 0]
+    return blank((chips, vectors, cut.weights.shape[-1])), drawn, 0
 
 
 def _as_expected(expected: Any, drawn: np.ndarray, encoding: Encoding, v: np.ndarray) -> np.ndarray:
-    """Half of all bits of two's complements are taken to be on, a quarter of those of magnitudes of either sign.
+    """What is drawn for all parts, from what would be if each had inputs as large as those that are coded.
 
-    Inputs of either sign come in turn, so each of the two has half of what all would draw.
+    Inputs of either sign come in turn, so each of the two has half of what all would draw. Bits that are 1 have full
+    amplitude.
     """
     if not encoding.serial:
         return drawn if encoding.phases == 1 else drawn / 2
-    square = expected.input if isinstance(v, Shown) else expected.signal
-    return drawn * ((0.5 if encoding.phases == 1 else 0.25) / square)
+    whole, signed = encoding.inputs * square(expected, v), encoding.phases == 1
+    return drawn * (ones(expected, isinstance(v, Shown), encoding.bits, signed) / whole) if whole else drawn
 
 
 def apart(devices: Devices, transposed: bool, lines: slice) -> Cut:
@@ -188,7 +188,7 @@ def _expected_apart(expected: Any, devices: BlankDevices, transposed: bool, line
 WIDTHS = Primitive(_read_widths, _expected_widths, lambda made, noisy, cut, v, *_: v.nbytes + made[0].nbytes)
 PARTS = Primitive(
     parts,
-    lambda _, x, full_scale, encoding: blank((len(x), x.shape[1] * encoding.inputs, x.shape[-1])).view(type(x)),
+    lambda _, x, full_scale, encoding: marked(blank((len(x), x.shape[1] * encoding.inputs, x.shape[-1])), x),
     lambda made, *_: made.nbytes,
 )
 JOIN = Primitive(joined, lambda _, places, y: blank((*y.shape[:-2], y.shape[-1]), y.dtype))

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from hwsim.machine.numerics import Primitive
-from hwsim.machine.shapes import Shown, blank
+from hwsim.machine.shapes import blank
 from hwsim.operations.kernels import compiled
 from hwsim.operations.noise import NO_GAIN, NONE, Moment, PerChip, Source, add_each, add_scaled
 from hwsim.units.devices import Cut
+from hwsim.units.expected_inputs import square
 
 _SMALL = 1_000_000
 """Multiplications of a product up to which OpenBLAS, where processors have AVX-512, takes matrices as they lie."""
@@ -146,8 +147,7 @@ def _read(
 
 def _expected_read(expected: Any, noisy: bool, cut: Cut, v: np.ndarray, *_: Any) -> tuple[np.ndarray, np.ndarray, int]:
     chips, vectors_, inputs = v.shape
-    square = expected.input if isinstance(v, Shown) else expected.signal
-    drawn = vectors_ * inputs * square * cut.conductance[:, 0]
+    drawn = vectors_ * inputs * square(expected, v) * cut.conductance[:, 0]
     return blank((chips, vectors_, cut.weights.shape[-1])), drawn, 0
 
 
