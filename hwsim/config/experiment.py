@@ -181,7 +181,11 @@ class Experiment(SystemOptions):
         if self.weights is None:
             return self
         if self.network.weights is not None:
-            raise PartError(("weights",), "`network.weights` names weights as well; leave out one of the two keys")
+            raise PartError(
+                ("weights",),
+                "`network.weights` names weights as well, a .npz for all systems; leave that key out: this one takes "
+                f"the same file, `weights: {{from: {Path(self.network.weights).name}}}`",
+            )
         names = list(self.systems())
         for number, name in enumerate(self.weights.into or ()):
             if name not in names:

@@ -53,9 +53,10 @@ class Options(BaseModel, extra="forbid"):
         str | None,
         Field(
             min_length=1,
-            description="a .npz file with the initial value of each parameter, such as one of `Run.weights`; seen from "
-            "this file, or else from the working folder. Without it they are drawn. The key `weights` of an experiment "
-            "also takes run folders and other formats",
+            description="a .npz file with the initial value of each parameter, for a network that travels with its "
+            "weights; seen from this file, or else from the working folder. It is `weights: {from: FILE}` of the "
+            "experiment for all systems, without a checksum; that key also takes run folders and other formats, and is "
+            "the one to write by hand",
         ),
     ] = None
     _source: Callable[[], initial.Stored] | None = PrivateAttr(default=None)

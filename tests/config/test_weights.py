@@ -220,8 +220,13 @@ def test_what_leads_to_no_weights_is_refused(folder: Path, keys: dict[str, Any],
 
 def test_weights_are_named_once(folder: Path, tmp_path: Path, trained: dict[str, np.ndarray]) -> None:
     network = {**BASE["network"], "weights": str(changed(tmp_path / "w.npz", trained))}
-    with pytest.raises(ConfigError, match=r"`network\.weights` names weights as well"):
+    said = r"`network\.weights` names weights as well, .* `weights: \{from: w\.npz\}`"
+    with pytest.raises(ConfigError, match=said):
         hwsim.load(starting(folder, network=network))
+    in_the_network = hwsim.run({**BASE, **STILL, "network": network})
+    instead = hwsim.run(starting(tmp_path / "w.npz"))
+    assert same(in_the_network.weights(), instead.weights())
+    assert loss(in_the_network) == loss(instead)
 
 
 def test_weights_that_were_changed_by_hand_are_refused(tmp_path: Path) -> None:
