@@ -98,10 +98,11 @@ class Document:
         mark = table.get(place, Mark(self.file, 1, 1))
         if mark.file in self.lent:
             around = [self.marks[place[:n]] for n in range(len(place), -1, -1) if place[:n] in self.marks]
-            typed = None if self.file in self.lent else Mark(self.file, 1, 1)
-            own = next((each for each in around if each.file not in self.lent), typed)
+            own = next((each for each in around if each.file not in self.lent), None)
             if own is not None:
                 return Problem(*own, f"{text} (line {mark.line} of {PurePath(mark.file).stem}, which this is like)")
+            if self.file not in self.lent:  # it has no lines, as what comes from Python
+                return Problem(self.file, 1, 1, text)
         return Problem(*mark, text)
 
     def part(self, place: Place) -> Document:

@@ -8,6 +8,7 @@ import pytest
 
 from hwsim import documents
 from hwsim.config import hardware
+from hwsim.documents import Document
 from hwsim.errors import ConfigError
 
 LEAK = "it is x that leaks, which devices without an `update` do not have"
@@ -34,6 +35,13 @@ def test_a_file_of_the_user_in_between_is_told_at_its_own_line(tmp_path: Path) -
     between = "like: capacitor\nname: between\nleak: {time_constant: {value: 1 s, assumed: a}}\n"
     (text,) = refused(hardware.device, tmp_path, between=between, mine="like: between.yaml\nname: mine\nupdate: null\n")
     assert text == f"between.yaml:3:7: leak: {LEAK}"
+
+
+def test_what_comes_from_python_has_no_lines() -> None:
+    with pytest.raises(ConfigError) as error:
+        hardware.machine(Document("experiment", {"like": "pcm_crossbar", "parts": {"adc": {"bogus": 1}}}))
+    assert str(error.value).startswith("experiment:1:1: unknown key 'bogus'; allowed: ")
+    assert "which this is like" not in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -646,6 +646,7 @@ def rehearsed(asked: Any) -> None:
     ("changes", "message"),
     [
         ({"machine": "digital_45nm"}, "keeps gradients in devices that answer to pulses, and this machine has none"),
+        ({"machine": "digital_45nm"}, "accumulate}`, which a reference can have of its own"),
         ({"machine": "pcm_crossbar"}, "has no `update`; take one that has, such as `device: reram_sb`"),
         ({"training": {"batch": 4}}, r"set training\.batch to 1"),
         ({"machine": {"like": "pcm_crossbar_in_the_loop", "device": "reram_sb"}}, "the host would keep weights"),
@@ -655,6 +656,34 @@ def rehearsed(asked: Any) -> None:
 def test_what_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises((CapabilityError, ConfigError), match=message):
         rehearsed(experiment({"name": "tiki_taka"}, **changes))
+
+
+RAMP = {"kind": "ramp", "clock": {"value": "1 ns", "assumed": "test"}, "mismatch": 0.01}
+TILES = [
+    ({"tiles": {"interface": "digital", "slices": {"cells": 4, "bits": 2}}}, "or leave out tiles.slices"),
+    ({"tiles": {"mapping": "offset_column"}}, r"or leave out tiles\.mapping and tiles\.parallel"),
+    ({"tiles": {"parallel": 2}}, r"or leave out tiles\.mapping and tiles\.parallel"),
+    ({"tiles": {"interface": "digital", "inputs": "pulse_width", "phases": 4}}, "take `phases: 1` or 2, or leave out"),
+    ({"adc": {"circuit": RAMP, "shared_by": 2}}, "take `shared_by: 1`"),
+    ({"adc": {"circuit": RAMP, "shared_by": 1}}, None),
+    ({"tiles": {"interface": "digital", "inputs": "bit_serial", "phases": 2}}, None),
+    ({"tiles": {"inputs": "pulse_width"}}, None),
+    ({"tiles": {"interface": "digital", "management": {"noise": True, "bound": 1}}}, None),
+    ({"tiles": {"percentile": 90}, "ranges": "auto"}, None),
+]
+
+
+@pytest.mark.parametrize("scheme", ["v1", "agad"])
+@pytest.mark.parametrize(("parts", "message"), TILES, ids=lambda each: None if each is None else str(each)[:60])
+def test_tiles_and_converters_either_go_with_it_or_say_what_does(
+    scheme: str, parts: dict[str, Any], message: str | None
+) -> None:
+    machine = {"like": "rram_crossbar", "device": "reram_sb", "parts": parts}
+    if message is None:
+        rehearsed(experiment(SCHEMES[scheme], machine=machine))
+        return
+    with pytest.raises(ConfigError, match=message):
+        experiment(SCHEMES[scheme], machine=machine)
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ class Transfer(Scheme, ABC):
             refuse(
                 f"{name} keeps gradients in devices that answer to pulses, and this machine has none; take a crossbar "
                 "whose data sheet has an `update`, such as `{like: rram_crossbar, device: reram_sb}`, or `update: "
-                "{name: in_situ}`"
+                "{name: accumulate}`, which a reference can have of its own"
             )
         if batch > machine.parallel:
             refuse(
