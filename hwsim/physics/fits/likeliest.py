@@ -15,11 +15,9 @@ Scored = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Loss `(devices,)`, its gradient `(devices, p + q)`, and the information `(devices, p + q, p + q)`."""
 Score = Callable[[np.ndarray, np.ndarray], Scored]
 """These, at own and shared numbers."""
-_STEPS = 40
+STEPS = 40
 _NOTHING = 1e-7
 """A step is not taken if it would lower the loss by less per device."""
-TRIAL = 12
-"""Steps after which a search is nearly where it ends."""
 _FINE = 1e-4
 """A step ends the search if it lowers the loss by so much less per device."""
 
@@ -58,10 +56,9 @@ def likeliest(
     prior: Prior,
     own: np.ndarray,
     shared: np.ndarray,
-    steps: int = _STEPS,
+    steps: int = STEPS,
     most: float = 0.7,
     held: bool = False,
-    hopeless: Callable[[np.ndarray], bool] | None = None,
 ) -> Found:
     """Search from a start.
 
@@ -72,8 +69,6 @@ def likeliest(
         steps: the largest number of them.
         most: the largest change of a number in one step.
         held: whether shared numbers stay as they are.
-        hopeless: whether devices with such losses have no more to be hoped for after `TRIAL` steps; the search ends
-            there.
     """
     damping, p = 1e-3, own.shape[1]
 
@@ -86,9 +81,7 @@ def likeliest(
         return loss, slope, information, float(loss.sum() + (off**2).sum() / 2 + (beside**2).sum() / 2)
 
     loss, slope, information, total = scored(own, shared)
-    for taken in range(steps):
-        if hopeless and taken == TRIAL and hopeless(loss):
-            break
+    for _ in range(steps):
         step, common = _solved(slope, information, p, damping, held)
         if (slope[:, :p] * step).sum() + slope[:, p:].sum(0) @ common < _NOTHING * len(own):
             break

@@ -22,6 +22,8 @@ _TOLD = 3
 """Devices that met a bound for certain, at least, for what the others tell to be judged by them."""
 _PLAIN = 3.0
 """Where there are fewer, a bound counts as met from this logarithm of the factor by which reads are likelier."""
+_STEPS = 16
+"""Steps from a fit with bounds to one without."""
 
 
 class Bounds(NamedTuple):
@@ -93,7 +95,7 @@ def _bounds(series: Series, kind: Kind, found: Found, side: int) -> Bounds:
     at = _at(side)
     there = np.ones((len(found.own), 2), bool)
     there[:, at - 2] = False
-    without = fitted(series, kind, found, there, held=True)
+    without = fitted(series, kind, found, there, held=True, steps=_STEPS)
     variance = found.own_errors[:, at, at]
     gain = np.where(variance**0.5 < BOUNDED[kind.law] / 2, without.loss - found.loss, -np.inf)
     went = [_furthest(series, kind, without, there[device], device, side) for device in range(len(there))]

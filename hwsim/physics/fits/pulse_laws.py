@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import NamedTuple
@@ -21,8 +21,8 @@ FOLDS = 5
 """Parts of the cycles that are held out in turn."""
 _HOPELESS = 20.0
 """A law is not tried on held-out cycles if its likelihood is so much worse for the median device, as a logarithm."""
-_MAY_GAIN = 10.0
-"""The most that a device's likelihood still gains after the first steps of a search, as a logarithm."""
+_TRIAL, _MAY_GAIN = 12, 10.0
+"""First steps of a search, and the most that the likelihood of the median device still gains after them."""
 _FOLD_STEPS = 8
 """Steps from the fit to the whole to that to a part."""
 
@@ -56,16 +56,19 @@ def chosen(series: Series) -> Law:
     """The law that held-out cycles prefer.
 
     What noise goes with is chosen by likelihood, as it takes no more numbers: first for soft bounds, then for the law.
-    Laws with bounds to meet choose it on their own: soft bounds that mimic these have it go with the step.
+    Laws with bounds to meet choose it on their own, and are not searched from soft bounds: these mimic them with noise
+    that goes with the step, far from where they are likeliest.
     """
     noise, soft = _noisy(series, Kind("soft_bounds"), None)
-    tried = {"soft_bounds": (noise, soft)}
-    for law in ("power", "exponential"):
-        kind = noise._replace(law=law)
-        tried[law] = kind, fitted(series, kind, _like_soft_bounds(law, soft))
+    tried = {noise: soft}
     for law in BOUNDED:
-        tried[law] = _noisy(series, noise._replace(law=law), None, [found for _, found in tried.values()])
-    kinds, wholes = zip(*(tried[law] for law in LAWS), strict=True)
+        kind, found = _noisy(series, noise._replace(law=law), None, list(tried.values()))
+        tried[kind] = found
+    for law in ("power", "exponential"):
+        start = {noise._replace(law=law): _like_soft_bounds(law, soft)}
+        tried |= _raced(series, start, list(tried.values()))
+    kinds = sorted(tried, key=lambda kind: LAWS.index(kind.law))
+    wholes = [tried[kind] for kind in kinds]
     least = _least(wholes)
     hopeful = [at for at, whole in enumerate(wholes) if np.median(whole.loss - least) <= _HOPELESS]
     losses = [_held_out(series, kinds[at], wholes[at]) for at in hopeful] if len(hopeful) > 1 else [np.zeros(1)]
@@ -136,37 +139,33 @@ def _noisy(series: Series, kind: Kind, start: Found | None, others: Sequence[Fou
     """A law with the noise that is likeliest.
 
     Args:
-        others: fits of other laws; a search that is hopeless beside the likeliest of all is given up.
+        others: fits of other laws.
     """
-    if kind.law == "constant":
-        kind = kind._replace(of_step=False)  # there it is the same
-    tried: dict[Kind, Found] = {}
-
-    def hopeless(loss: np.ndarray) -> bool:
-        rivals = [*others, *tried.values()]
-        return bool(rivals) and float(np.median(loss - _least(rivals))) > _HOPELESS + _MAY_GAIN
-
-    for of_step, additive in ((kind.of_step, kind.additive), *product((False, True), repeat=2)):
-        other = kind._replace(of_step=of_step, additive=additive)
-        if other not in tried and not (of_step and kind.law == "constant"):
-            begin = next(iter(tried.values())) if tried and kind.law not in BOUNDED else start
-            tried[other] = fitted(series, other, begin, hopeless=hopeless)
+    if kind.law not in BOUNDED:
+        start = fitted(series, kind, start, steps=_TRIAL)
+    kinds = [kind._replace(of_step=step, additive=additive) for step, additive in product((False, True), repeat=2)]
+    if kind.law == "constant":  # there both kinds of noise of pulses are the same
+        kinds = [each for each in kinds if not each.of_step]
+    tried = _raced(series, dict.fromkeys(kinds, start), others)
     best = min(tried, key=lambda each: float(tried[each].loss.sum()))
     return best, tried[best]
 
 
-def _like_soft_bounds(law: str, soft: Found) -> Found | None:
-    """Numbers of a richer law with which it is that of soft bounds, or nearly so; none of laws with bounds to meet.
+def _raced(series: Series, starts: Mapping[Kind, Found | None], others: Sequence[Found]) -> dict[Kind, Found]:
+    """Fits from some starts; those that are hopeless beside the likeliest of all, `others` included, end early."""
+    tried = {kind: fitted(series, kind, start, steps=_TRIAL) for kind, start in starts.items()}
+    least = _least([*others, *tried.values()])
+    for kind, found in tried.items():
+        if np.median(found.loss - least) <= _HOPELESS + _MAY_GAIN:
+            tried[kind] = fitted(series, kind, found)
+    return tried
 
-    Soft bounds that mimic these are far from them, and a search from there may end elsewhere.
-    """
-    if law in BOUNDED:
-        return None
+
+def _like_soft_bounds(law: str, soft: Found) -> Found:
+    """Numbers of a richer law with which it is that of soft bounds, or nearly so."""
     shape = np.zeros(SHAPES[law]) if law != "exponential" else np.full(2, -2.0)
     own = soft.own.copy()
-    if law != "soft_bounds":
-        half = (own[:, 3] - own[:, 2]) / 2
-        own[:, :2] += np.log(2 * half)[:, None]
+    own[:, :2] += np.log(own[:, 3] - own[:, 2])[:, None]
     return soft._replace(own=own, shared=np.concatenate([soft.shared, shape]))
 
 

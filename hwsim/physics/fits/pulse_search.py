@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from hwsim.physics.fits import pulse_filter
-from hwsim.physics.fits.likeliest import Found, Prior, Scored, likeliest
+from hwsim.physics.fits.likeliest import STEPS, Found, Prior, Scored, likeliest
 from hwsim.physics.fits.pulse_filter import LAWS, NUMBERS, SHAPES, Series
 
 BOUNDED = {"constant": 0.1, "linear": 0.1}
@@ -35,14 +34,14 @@ def fitted(
     start: Found | None = None,
     bounds: np.ndarray | None = None,
     held: bool = False,
-    hopeless: Callable[[np.ndarray], bool] | None = None,
+    steps: int = STEPS,
 ) -> Found:
     """A law with the largest likelihood, searched from where another one was found, or from what reads show.
 
     Args:
         bounds: which bounds there are, as `score` takes them; by default all.
         held: whether numbers that devices share stay as they are.
-        hopeless: as for `likeliest`.
+        steps: the largest number of them.
     """
     believed = prior(series, kind)
     own, shared = (believed.own, believed.shared) if start is None else (start.own, start.shared)
@@ -50,7 +49,7 @@ def fitted(
     def of_reads(own: np.ndarray, shared: np.ndarray) -> Scored:
         return score(series, kind, own, shared, bounds)
 
-    return likeliest(of_reads, believed, own, shared, held=held, hopeless=hopeless)
+    return likeliest(of_reads, believed, own, shared, steps, held=held)
 
 
 def score(
