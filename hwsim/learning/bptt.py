@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from math import isqrt
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
 from hwsim.accounts.memory import LEARNING
+from hwsim.learning.keeps import Directions, Keeps, Lags
 from hwsim.learning.rule import Rule
 from hwsim.machine import Register, Signal, Step, Tape, Workspace
 from hwsim.machine.storage import require_addressable
@@ -89,6 +90,13 @@ class BPTT(Rule):
     def shortest(self) -> int:
         distance = self.options.checkpoints
         return distance + 1 if isinstance(distance, int) else 2
+
+    @classmethod
+    def tried(cls, steps: int, width: int, layers: int) -> list[dict[str, Any]]:
+        return [{}, {"checkpoints": "sqrt"}] if steps > 3 else [{}]
+
+    def keeps(self, directions: Directions, steps: int) -> Keeps | str:
+        return Keeps((Lags.up_to(steps),), backward=True)
 
     def gradients(self, network: Network) -> None:
         machine = network.machine

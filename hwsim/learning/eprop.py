@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from hwsim import initial
 from hwsim.cells import Cell
 from hwsim.errors import CapabilityError
+from hwsim.learning.keeps import Directions, Keeps, Lags
 from hwsim.learning.sensitivities import ForwardRule, OwnTraces
 from hwsim.learning.update import Update
 from hwsim.machine import Matrix, Signal, Workspace
@@ -87,6 +88,13 @@ class EProp(ForwardRule):
             for matrix in matrices:
                 with network.machine.part(matrix.trainable.layer, WEIGHT_WRITE):
                     matrix.program()
+
+    def keeps(self, directions: Directions, steps: int) -> Keeps | str:
+        if self.options.feedback != "symmetric":
+            return Keeps((Lags.up_to(steps),), sends=(Lags.up_to(1),), sensitivities=True, aligned=False)
+        if not directions.modes:
+            return "what traces of a unit alone keep of a dense recurrence has no closed form here"
+        return Keeps((Lags.up_to(steps),), sends=(Lags.up_to(1),), sensitivities=True)
 
     def sensitivities(self, cell: Cell, workspace: Workspace) -> OwnTraces:
         return OwnTraces(cell, workspace, recurrent=not cell.dense)

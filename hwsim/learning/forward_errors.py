@@ -14,6 +14,7 @@ from hwsim.cells.cell import LOOP
 from hwsim.errors import ConfigError
 from hwsim.learning.diagnostics import Diagnostic, Look
 from hwsim.learning.horizon import Horizon, Precision
+from hwsim.learning.keeps import Directions, Keeps, Lags
 from hwsim.learning.rule import Rule
 from hwsim.machine import Register, Signal, Step, Workspace
 from hwsim.networks import Layer, Level, Network
@@ -97,6 +98,17 @@ class ForwardErrors(Rule):
 
     def horizon(self, look: Look) -> Horizon | None:
         return Horizon.of(self.reach(look.steps), look.forgetting(), Precision.of(look), self.options.tolerance)
+
+    def keeps(self, directions: Directions, steps: int) -> Keeps | str:
+        if self.options.inverse in ("two_minus", "neumann"):
+            return "how far an approximate inverse puts errors off has no closed form here"
+        if self.options.passes is not None:
+            return "what layers keep after fewer passes than are exact has no closed form here"
+        return self.forward(directions, steps)
+
+    def forward(self, directions: Directions, steps: int) -> Keeps:
+        """The same after all passes."""
+        return Keeps((Lags.up_to(steps),), inverted=(steps,))
 
     def reach(self, steps: int) -> int:
         """Number of steps over which errors are carried, in a sequence of `steps` steps."""

@@ -14,6 +14,7 @@ from hwsim.learning.anchors import Aim, Group, by_mode, uniform, usable
 from hwsim.learning.diagnostics import Look
 from hwsim.learning.forward_errors import CommonOptions, Errors, ForwardErrors
 from hwsim.learning.horizon import Precision
+from hwsim.learning.keeps import Directions, Keeps, Lags
 from hwsim.learning.rule import Rule
 from hwsim.machine import Queue, Register, Signal, Step, Workspace
 from hwsim.networks import Layer, Level, Network
@@ -90,7 +91,10 @@ class Anchored(ForwardErrors):
         Raises:
             ConfigError: it goes by rates, and nobody said which they are.
         """
-        steps, (every, age) = layer.machine.episode.steps, (self.options.every, self.options.age)
+        return self._placed(layer.name, layer.machine.episode.steps)
+
+    def _placed(self, layer: str, steps: int) -> tuple[Group, ...]:
+        every, age = self.options.every, self.options.age
         if not self.settles:
             return (Group(every, steps if age == "all" else min(age, steps)),)
         if self.settled is None:
@@ -98,7 +102,7 @@ class Anchored(ForwardErrors):
                 f"learning: every: {every}, age: {age} go by how fast the network forgets; call `settle` before the "
                 "rule runs, or give numbers"
             )
-        return tuple(group._replace(age=min(group.age, steps)) for group in self.settled[layer.name])
+        return tuple(group._replace(age=min(group.age, steps)) for group in self.settled[layer])
 
     @property
     def settles(self) -> bool:
@@ -130,6 +134,15 @@ class Anchored(ForwardErrors):
     @property
     def shortest(self) -> int:
         return 1 if isinstance(self.options.every, str) else 2 * int(self.options.every) + 1
+
+    def forward(self, directions: Directions, steps: int) -> Keeps:
+        """What is within an anchor's age: the full age at the anchor, and S - 1 lags fewer just before the next."""
+        groups = self._placed(directions.layer, steps)
+        of_modes = {wire // 2: group for group in groups for wire in group.wires or ()}
+        own = [of_modes[mode] for mode in range(len(directions.rates))] if of_modes else groups
+        ages = [(min(group.every, steps), group.most * group.every) for group in own]
+        lags = [Lags.up_to(steps) if age >= steps else Lags(age - every + 1, age) for every, age in ages]
+        return Keeps(tuple(lags), inverted=tuple(every - 1 for every, _ in ages))
 
     def reach(self, steps: int) -> int:
         if not isinstance(self.options.every, str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from hwsim.accounts.memory import LEARNING
 from hwsim.errors import CapabilityError, ConfigError
 from hwsim.learning.diagnostics import Look
 from hwsim.learning.fpe_lagged import Anchors, Clock, Lagged, LagOptions
+from hwsim.learning.keeps import Directions, Keeps, Lags
 from hwsim.learning.sensitivities import columns
 from hwsim.machine import Register, Signal, Step, Workspace
 from hwsim.networks import Layer, Level, Network
@@ -45,6 +46,12 @@ class Hybrid(Lagged):
 
     options: Options
 
+    @classmethod
+    def tried(cls, steps: int, width: int, layers: int) -> list[dict[str, Any]]:
+        """A quarter of the modes are slow."""
+        slow = max(1, width // 8)
+        return [{"slow": slow}] if steps > 50 else [{"slow": slow, "lag": steps}]
+
     def check(self, network: Network) -> None:
         for layer in network.layers:
             if layer.cell.dense:
@@ -62,6 +69,17 @@ class Hybrid(Lagged):
     def prepare(self, network: Network) -> None:
         self.lowest = network.layers[0]
         self.modes = {layer: Modes.of(layer, self.options.slow) for layer in network.layers if not layer.cell.dense}
+
+    def keeps(self, directions: Directions, steps: int) -> Keeps | str:
+        fast = super().keeps(directions, steps)
+        assert isinstance(fast, Keeps), "that of fast modes is known"
+        rates = directions.rates
+        slow = sorted(range(len(rates)), key=rates.__getitem__)[: self.options.slow]
+        lags, inverted = list(fast.lags) * len(rates), list(fast.inverted) * len(rates)
+        sends = list(lags)
+        for mode in slow:
+            lags[mode], inverted[mode], sends[mode] = Lags.up_to(steps), 0, Lags.up_to(1)
+        return Keeps(tuple(lags), sends=tuple(sends), inverted=tuple(inverted))
 
     def anchors(self, layer: Layer, workspace: Workspace, clock: Clock, lags: int) -> Anchors:
         return FastAnchors(layer, workspace, clock, lags, self.modes[layer], layer is self.lowest)

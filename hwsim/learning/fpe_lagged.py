@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import ceil, exp, isnan, isqrt
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -12,6 +12,7 @@ from hwsim.accounts.memory import LEARNING, STATE
 from hwsim.cells.cell import LOOP
 from hwsim.learning.diagnostics import Diagnostic, Look
 from hwsim.learning.horizon import Horizon, Precision
+from hwsim.learning.keeps import Directions, Keeps, Lags
 from hwsim.learning.rule import Rule
 from hwsim.machine import DelayLine, Register, Signal, Step, Workspace
 from hwsim.networks import Layer, Level, Network, Seen, States
@@ -92,6 +93,11 @@ class Lagged(Rule):
     options: LagOptions
     in_place = True
 
+    @classmethod
+    def tried(cls, steps: int, width: int, layers: int) -> list[dict[str, Any]]:
+        """The lag that it has by itself, and one that is the length of a sequence."""
+        return [{}, {"lag": steps}] if steps > 50 else [{"lag": steps}]
+
     @property
     def uses(self) -> frozenset[str]:
         inverse = {"inverse", *([LOOP] if self.options.inverse == "analog" else [])}
@@ -124,6 +130,12 @@ class Lagged(Rule):
             Diagnostic("truncated", "", what, slow / len(rates), verdict=said, good=not slow),
             *super().diagnostics(look),
         ]
+
+    def keeps(self, directions: Directions, steps: int) -> Keeps | str:
+        """What is within an anchor's age: the full age at the anchor, and S - 1 lags fewer just before the next."""
+        age, stride = min(self.options.age or self.options.lag, steps), self.options.stride
+        lags = Lags.up_to(steps) if age == steps else Lags(age - stride + 1, age)
+        return Keeps((lags,), inverted=(min(stride, steps) - 1,))
 
     def gradients(self, network: Network) -> None:
         machine, layers = network.machine, network.layers

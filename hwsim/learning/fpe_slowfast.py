@@ -12,6 +12,7 @@ from hwsim.accounts.memory import LEARNING, STATE
 from hwsim.errors import ConfigError
 from hwsim.learning.diagnostics import Diagnostic, Look
 from hwsim.learning.horizon import Horizon, Precision
+from hwsim.learning.keeps import Directions, Keeps, Lags
 from hwsim.learning.rule import Rule
 from hwsim.machine import DelayLine, Signal, Step, Workspace
 from hwsim.networks import Level, Network, Seen, States
@@ -60,6 +61,11 @@ class SlowFast(Rule):
 
     options: Options
 
+    @classmethod
+    def tried(cls, steps: int, width: int, layers: int) -> list[dict[str, Any]]:
+        """A quarter of the directions are slow."""
+        return [{"slow": max(1, width // 4)}]
+
     @property
     def uses(self) -> frozenset[str]:
         return frozenset({"transposed"})
@@ -92,6 +98,13 @@ class SlowFast(Rule):
         said = None if good else f"more than {self.options.tolerance:g} is left: take more directions, or a longer lag"
         found = [Diagnostic("left_of_fast_errors", "", what, left, verdict=said, good=good)] if rates else []
         return [*found, *super().diagnostics(look)]
+
+    def keeps(self, directions: Directions, steps: int) -> Keeps | str:
+        rates, lag = directions.rates, min(self.options.lag, steps)
+        count = self.options.slow // 2 if directions.modes else self.options.slow
+        slow = set(sorted(range(len(rates)), key=rates.__getitem__)[:count])
+        lags = [Lags.up_to(steps if each in slow else lag) for each in range(len(rates))]
+        return Keeps(tuple(lags), inverted=tuple(steps - lag if each in slow else 0 for each in range(len(rates))))
 
     def gradients(self, network: Network) -> None:
         machine, layers = network.machine, network.layers

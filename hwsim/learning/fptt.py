@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, model_validator
 from hwsim.accounts.memory import OPTIMIZER, STATE
 from hwsim.episode import Episode
 from hwsim.errors import ConfigError
+from hwsim.learning.keeps import Directions, Keeps
 from hwsim.learning.rule import Rule
 from hwsim.learning.span import Recall, Span
 from hwsim.learning.update import Update
@@ -161,6 +162,13 @@ class FPTT(Rule):
         return self.but(**changed) if changed else self
 
     # ---- learning --------------------------------------------------------------------------------------------
+
+    @classmethod
+    def tried(cls, steps: int, width: int, layers: int) -> list[dict[str, Any]]:
+        return [{}] if steps >= 10 else [{"parts": "steps"}]
+
+    def keeps(self, directions: Directions, steps: int) -> Keeps | str:
+        return "it follows a gradient of its own, of losses with a pull to an average of the weights"
 
     def gradients(self, network: Network) -> None:
         """The sum of the gradients of all parts at the same weights, without the regulariser."""

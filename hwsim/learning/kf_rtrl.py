@@ -11,6 +11,7 @@ from hwsim.accounts.memory import LEARNING
 from hwsim.cells import Cell
 from hwsim.cells.factor import Factor
 from hwsim.errors import CapabilityError
+from hwsim.learning.keeps import Directions, Keeps
 from hwsim.learning.sensitivities import ForwardRule, Sensitivities, balance, exact, size_of
 from hwsim.machine import Signal, Workspace
 from hwsim.machine.sparse import SparseTrainable
@@ -46,6 +47,9 @@ class KFRTRL(ForwardRule):
                     f"learning.name: kf_rtrl takes matrices of which all rows have the same columns, and {layer.name} "
                     "has a sparse one; leave out fan_in, or take `snap`, `uoro` or `rtrl`"
                 )
+
+    def keeps(self, directions: Directions, steps: int) -> Keeps | str:
+        return "its estimate is right in the mean; how far random signs put it off has no closed form here"
 
     def sensitivities(self, cell: Cell, workspace: Workspace) -> Sensitivities:
         return Kronecker(cell, workspace) if cell.dense else exact(cell, workspace)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -39,6 +39,10 @@ class Reversible(BPTT):
     """
 
     compares = ("start",)
+
+    @classmethod
+    def tried(cls, steps: int, width: int, layers: int) -> list[dict[str, Any]]:
+        return [{}]
 
     @property
     def recalls_by(self) -> str:

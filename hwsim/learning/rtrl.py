@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
 from hwsim.accounts.memory import LEARNING
 from hwsim.cells import Cell
+from hwsim.learning.keeps import Directions, Keeps, Lags
 from hwsim.learning.sensitivities import ForwardRule, OwnTraces, Whole, exact
 from hwsim.machine import Accumulator, Register, Signal, Workspace
 from hwsim.networks import Layer, Network, Seen
@@ -46,6 +47,14 @@ class RTRL(ForwardRule):
 
     def sensitivities(self, cell: Cell, workspace: Workspace) -> OwnTraces | Whole:
         return exact(cell, workspace)
+
+    @classmethod
+    def tried(cls, steps: int, width: int, layers: int) -> list[dict[str, Any]]:
+        return [{}, {"across": True}] if layers > 1 else [{}]
+
+    def keeps(self, directions: Directions, steps: int) -> Keeps | str:
+        every = (Lags.up_to(steps),)
+        return Keeps(every, sends=every if self.options.across else (Lags.up_to(1),), sensitivities=True)
 
     def gradients(self, network: Network) -> None:
         if self.options.across and len(network.layers) > 1:

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from hwsim.learning.diagnostics import Diagnostic, Look
 from hwsim.learning.horizon import Horizon
+from hwsim.learning.keeps import Directions, Keeps, Lags
 from hwsim.learning.update import Update
 from hwsim.networks import Network
 
@@ -145,6 +146,18 @@ class Rule(ABC):
         horizon = self.horizon(look)
         return [] if horizon is None else horizon.diagnostics()
 
+    @classmethod
+    def tried(cls, steps: int, width: int, layers: int) -> list[dict[str, Any]]:
+        """Options besides the name that plans try, for sequences of `steps` steps and layers of a `width`."""
+        return [{}]
+
+    def keeps(self, directions: Directions, steps: int) -> Keeps | str:
+        """What it keeps of the exact gradient of a layer, in sequences of `steps` steps, or why that is not known.
+
+        It goes by rates at which the network forgets, and by what the rule `settle`d on, never by values.
+        """
+        return f"what {self.options.name} keeps of the exact gradient has no closed form here"
+
     @abstractmethod
     def gradients(self, network: Network) -> None:
         """Add the gradient of the episode that is shown; the gradient check compares it with the exact one."""
@@ -159,6 +172,9 @@ class Instantaneous(Rule):
 
     recurrent: bool
     in_place = True
+
+    def keeps(self, directions: Directions, steps: int) -> Keeps | str:
+        return Keeps((Lags.up_to(1),), jointly=True, recurrent=self.recurrent)
 
     def gradients(self, network: Network) -> None:
         machine = network.machine

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from hwsim.cells import Cell
+from hwsim.learning.keeps import Directions, Keeps, Lags
 from hwsim.learning.kept import Kept
 from hwsim.learning.sensitivities import ForwardRule, OwnTraces, Sensitivities, exact
 from hwsim.machine import Workspace
@@ -45,3 +46,8 @@ class SnAp(ForwardRule):
         if self.options.steps == 1:
             return OwnTraces(cell, workspace)
         return exact(cell, workspace) if cell.links is None else Kept(cell, workspace, self.options.steps)
+
+    def keeps(self, directions: Directions, steps: int) -> Keeps | str:
+        if not directions.modes:
+            return "what sensitivities of a unit alone keep of a dense recurrence has no closed form here"
+        return Keeps((Lags.up_to(steps),), sends=(Lags.up_to(1),), sensitivities=True)

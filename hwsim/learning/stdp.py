@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, model_validator
 from hwsim.accounts.memory import LEARNING
 from hwsim.cells.spiking import Kept, kept, once
 from hwsim.errors import CapabilityError
+from hwsim.learning.keeps import Directions, Keeps
 from hwsim.learning.rule import Rule
 from hwsim.machine import Matrix, Register, Signal, Workspace
 from hwsim.networks import Layer, Level, Network, traced
@@ -154,6 +155,9 @@ class STDP(Rule):
                     f"learning.bounds: they take the weights as numbers, and devices alone hold those of {layer.name}; "
                     "leave bounds out, as the range of the devices bounds them, or take `update: {name: accumulate}`"
                 )
+
+    def keeps(self, directions: Directions, steps: int) -> Keeps | str:
+        return "it computes no gradient of a loss"
 
     def gradients(self, network: Network) -> None:
         machine = network.machine

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from math import ceil, log
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
 from hwsim.errors import ConfigError
 from hwsim.learning.bptt import carried_errors, tapes_of
+from hwsim.learning.keeps import Directions, Keeps, Lags
 from hwsim.learning.rule import Instantaneous
 from hwsim.learning.span import Recall, Span
 from hwsim.machine.storage import require_addressable
@@ -83,6 +84,12 @@ class TBPTT(Instantaneous):
 
     recurrent = True
 
+    @classmethod
+    def tried(cls, steps: int, width: int, layers: int) -> list[dict[str, Any]]:
+        """A window of a few steps, and one of many; blocks of many."""
+        few, many = (min(k, steps) for k in (4, 16))
+        return [{"k": few}, {"k": many}, {"kind": "block", "k": many}]
+
     @property
     def in_place(self) -> bool:  # type: ignore[override]
         return not self.needs_tape
@@ -129,6 +136,16 @@ class TBPTT(Instantaneous):
     def at(self, update: int, updates: int) -> TBPTT:
         k = self.options.k
         return self if isinstance(k, int) else self.but(k=k.at(update))
+
+    def keeps(self, directions: Directions, steps: int) -> Keeps | str:
+        """In a window k lags; in blocks as many as there are steps to the end of the block, 1 to k."""
+        k = min(self.most, steps)
+        if k == steps:
+            return Keeps((Lags.up_to(steps),), backward=self.needs_tape)
+        first, last = (steps - 1) % k + 1, min(k, steps - directions.loss_from)
+        cut = Lags(1, k) if last > first else Lags(max(first - last, 0) + 1, first)  # losses of the last block alone
+        lags = Lags.up_to(k) if self.options.kind == "window" else cut
+        return Keeps((lags,), jointly=True, backward=self.needs_tape)
 
     def gradients(self, network: Network) -> None:
         k = min(self.k, network.machine.episode.steps)

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from hwsim.accounts.memory import LEARNING
 from hwsim.cells import Cell
 from hwsim.cells.factor import Factor
+from hwsim.learning.keeps import Directions, Keeps
 from hwsim.learning.sensitivities import ForwardRule, Sensitivities, balance, columns, rows_of, size_of
 from hwsim.machine import Signal, Workspace
 from hwsim.operations import reciprocal, signs, singles, total
@@ -34,6 +35,9 @@ class UORO(ForwardRule):
 
     Source: Tallec and Ollivier, "Unbiased online recurrent optimization", ICLR 2018, algorithm 1.
     """
+
+    def keeps(self, directions: Directions, steps: int) -> Keeps | str:
+        return "its estimate is right in the mean; how far random signs put it off has no closed form here"
 
     def sensitivities(self, cell: Cell, workspace: Workspace) -> RankOne:
         return RankOne(cell, workspace)
