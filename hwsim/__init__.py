@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 __all__ = [
-    "Estimate", "Limits", "LimitsFolder", "NeuroBench", "Run", "RunFolder", "Specification", "StudyFolder",
-    "VerdictFolder", "__version__", "estimate", "limits", "load", "neurobench", "read", "run", "specification", "study",
-    "verdict",
+    "Estimate", "Limits", "LimitsFolder", "NeuroBench", "Plan", "Run", "RunFolder", "Specification", "StudyFolder",
+    "VerdictFolder", "__version__", "estimate", "limits", "load", "neurobench", "plan", "read", "run", "specification",
+    "study", "verdict",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hwsim.experiments.estimate import Estimate, estimate
     from hwsim.experiments.limits import limits
     from hwsim.experiments.neurobench import neurobench
+    from hwsim.experiments.plan import plan
     from hwsim.experiments.run import Run, run
     from hwsim.experiments.specification import specification
     from hwsim.experiments.study.from_python import study
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from hwsim.results.limits import Limits
     from hwsim.results.limits_folder import LimitsFolder
     from hwsim.results.neurobench import NeuroBench
+    from hwsim.results.plan import Plan
     from hwsim.results.reading import read
     from hwsim.results.run_folder import RunFolder
     from hwsim.results.specification import Specification
@@ -59,6 +61,10 @@ def __getattr__(name: str) -> Any:
         from hwsim.experiments import specification as needed
 
         return getattr(needed, name)
+    if name in ("plan", "Plan"):
+        from hwsim.experiments import plan as planned
+
+        return getattr(planned, name)
     if name == "verdict":
         from hwsim.experiments.verdict import verdict
 

@@ -302,6 +302,39 @@ def estimate(
 
 
 @app.command()
+def plan(
+    file: Annotated[Path, typer.Argument(help="An experiment in YAML, or the name of a shipped one.")],
+    memory: Annotated[
+        str | None,
+        typer.Option("--memory", help="What a sequence may take besides weights and their gradient, as '20 kB'."),
+    ] = None,
+    good: Annotated[
+        float, typer.Option("--cosine", help="Smallest cosine with the exact gradient that is good enough.")
+    ] = 0.9,
+    settings: Settings = None,
+    expect: Expected = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+    data: Data = None,
+) -> None:
+    """Rank the rules that can carry an experiment, by energy within a memory; nothing is simulated on the machine."""
+    with loading():
+        from hwsim.config import plausible
+        from hwsim.config import settings as config
+        from hwsim.experiments import plan as experiments
+        from hwsim.reports import plan as report
+
+    experiment = config.load_with_settings(file, settings or [])
+    expected = config.expectations(expect or [])
+    with _counting("rules", as_json) as progress:
+        found = experiments.plan(experiment, memory=memory, good=good, expected=expected, data=data, progress=progress)
+    if as_json:
+        print(found.text(), end="")
+    else:
+        report.show(found, Terminal())
+    _warn(plausible.doubts(experiment), Terminal(stderr=as_json))
+
+
+@app.command()
 def breakeven(
     file: Annotated[Path, typer.Argument(help="An experiment with digital references, in YAML, or a shipped one.")],
     over: Annotated[str, typer.Option("--over", help="steps, width, batch or node.")] = "steps",

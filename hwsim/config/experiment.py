@@ -17,6 +17,7 @@ from hwsim.config.event_driven import EventDriven
 from hwsim.config.not_modelled import NOT_MODELLED
 from hwsim.config.weights import Weights
 from hwsim.documents import ByName, Document, PartError, Place
+from hwsim.errors import ConfigError
 from hwsim.learning import update, updates
 from hwsim.machines import digital
 from hwsim.quantities import Frequency, located
@@ -296,6 +297,20 @@ class Experiment(SystemOptions):
                     "out at and every, or take `update: {name: accumulate}`"
                 )
         return self
+
+    def learned_by(self, rule: Any) -> Self:
+        """The same experiment, whose substrate learns by another rule.
+
+        Raises:
+            ConfigError: the rule does not go with its machine, network or update scheme.
+        """
+        other = self.model_copy(update={"learning": rule})
+        try:
+            for check in (other._rules_fit_machines, other._spikes_have_slopes, other._schemes_fit):
+                check()  # type: ignore[operator]
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+        return other
 
     def scheme(self, system: Learner) -> updates.Scheme | None:
         """How the gradients of a system become weights, to be used for one network; None without training."""

@@ -19,6 +19,7 @@ from hwsim.config import experiment as config
 from hwsim.config.experiment import Experiment, Learner
 from hwsim.episode import Episode
 from hwsim.errors import CapabilityError, HwsimError
+from hwsim.experiments.choosing import chosen
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.room import lacking
 from hwsim.experiments.run import described, heading
@@ -60,14 +61,14 @@ def estimate(experiment: str | Path | Mapping[str, Any] | Experiment, expected: 
     Raises:
         HwsimError: something is wrong with the file, or a rule does not fit its machine.
     """
-    asked = experiment if isinstance(experiment, Experiment) else config.load(experiment)
+    asked = chosen(experiment if isinstance(experiment, Experiment) else config.load(experiment))
     expected = expected or Expectations()
     dataset = tasks.outline(asked.task)
     try:
         ledgers = [sketched(asked, name, options, dataset, expected) for name, options in asked.systems().items()]
     except CapabilityError as error:
         raise lacking(asked) or error from None
-    systems = {costs.system.name: _described(costs) for costs in ledgers}
+    systems = {costs.system.name: described_alone(costs) for costs in ledgers}
     summary = Summary.model_validate({**heading(asked), "estimated": expected.model_dump(), "systems": systems})
     return Estimate(asked, expected, summary, ledgers)
 
@@ -196,7 +197,7 @@ class Sketch(System):
         return totals
 
 
-def _described(costs: Costs) -> dict[str, Any]:
+def described_alone(costs: Costs) -> dict[str, Any]:
     """The summary of one system."""
     system, summary = costs.system, described(costs)
     summary["chips"] = system.chips

@@ -23,6 +23,7 @@ from hwsim.errors import CapabilityError, ConfigError, ResultsError
 from hwsim.experiments import costs as accounting
 from hwsim.experiments import recording
 from hwsim.experiments.averages import averages
+from hwsim.experiments.choosing import chosen
 from hwsim.experiments.constant import constant
 from hwsim.experiments.costs import Costs
 from hwsim.experiments.deployment import Aged
@@ -167,6 +168,7 @@ def run(
         if not 0 <= seed <= documents.MOST:
             raise ConfigError(f"seed ({seed}): must be at least 0, and at most {documents.MOST}")
         asked = asked.model_copy(update={"seed": seed})
+    asked = chosen(asked, data)
     if out is None:
         return simulate(asked, data=data, progress=progress)
     names = [Path(out)] if isinstance(out, str | Path) else out

@@ -29,9 +29,11 @@ def first_settled(rule: Rule, experiment: Experiment, options: Learner, episode:
     """
     if not rule.settles:
         return rule
-    network = _network(experiment, options.machine, rule.uses, episode)
+    network = network_on(experiment, options.machine, rule.uses, episode)
     rule.check(network)
-    look = Outside(network, lambda: _exact(experiment, rule.uses, episode), small(episode, min(episode.steps, STEPS)))
+    look = Outside(
+        network, lambda: exact_network(experiment, rule.uses, episode), small(episode, min(episode.steps, STEPS))
+    )
     look.steps = episode.steps
     settled = rule.settle(look)
     look.close()
@@ -39,12 +41,12 @@ def first_settled(rule: Rule, experiment: Experiment, options: Learner, episode:
     return settled
 
 
-def _exact(experiment: Experiment, uses: frozenset[str], episode: Episode) -> Network:
+def exact_network(experiment: Experiment, uses: frozenset[str], episode: Episode) -> Network:
     options = machines.MACHINES["ideal"].Options(kind="ideal", name="ideal")
-    return _network(experiment, options, uses | {"transposed"}, episode)
+    return network_on(experiment, options, uses | {"transposed"}, episode)
 
 
-def _network(experiment: Experiment, machine: object, uses: frozenset[str], episode: Episode) -> Network:
+def network_on(experiment: Experiment, machine: object, uses: frozenset[str], episode: Episode) -> Network:
     stage = machines.build(machine, seed=experiment.seed)
     network = Network(stage, experiment.network, episode.width, episode.outputs, uses)
     network.begin_training()

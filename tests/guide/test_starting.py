@@ -82,7 +82,7 @@ def test_every_key_has_a_comment_the_first_time_that_its_section_comes(kind: str
 
 def test_comments_name_what_else_is_allowed() -> None:
     text = text_of("experiment")
-    assert re.search(r"(?s)name: fpe +# Forward error propagation \(bptt \| .{,80}fpe \| .{,400}\)", text)
+    assert re.search(r"(?s)name: fpe +# Forward error propagation \(auto \| bptt \| .{,80}fpe \| .{,400}\)", text)
     assert re.search(r"(?s)# update: {name: accumulate} .{,120}\(accumulate \| agad \| in_situ \| mixed_prec", text)
     assert re.search(r"(?s)pooling: cumulative_mean.{,200}\(none \| last \| cumulative_mean\)", text)
     assert "batch: 32                               # sequences for each update (≥ 1)" in text

@@ -1,0 +1,346 @@
+"""Plans: which rules can carry an experiment, before anything is simulated.
+
+Whether a rule can run, and what it costs, an estimate says. Whether its gradient will be good enough, closed forms say,
+in the eigenvalues of the network and the errors of the machine. They take sizes of signals from a few sequences of the
+task, along which the network with its initial weights goes once in exact arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from math import inf, isnan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwsim import learning, networks, quantities, tasks
+from hwsim.accounts.memory import ACCUMULATORS, MASTER, OPTIMIZER, WEIGHTS
+from hwsim.config import experiment as config
+from hwsim.config.experiment import Experiment, Learner
+from hwsim.episode import Episode
+from hwsim.errors import ConfigError, HwsimError
+from hwsim.experiments.alignment import Modes, Sums, Task, expected
+from hwsim.experiments.estimate import described_alone, sketched
+from hwsim.experiments.look import Outside
+from hwsim.experiments.one_thread import one_thread
+from hwsim.experiments.prospect import Sizes, modes, sizes
+from hwsim.experiments.settling import exact_network, network_on
+from hwsim.experiments.system import FEW
+from hwsim.learning.keeps import Directions, Keeps
+from hwsim.machine import Expectations
+from hwsim.networks import Network
+from hwsim.results.plan import GOOD, Candidate, Plan, State, ranked
+
+EQUAL = (WEIGHTS, MASTER, OPTIMIZER, ACCUMULATORS)
+"""Classes of memory that hold weights, and what becomes of them: not what a sequence takes."""
+
+_EXPLODED = 30.0
+"""Errors that grow by more than e to this power over a sequence are beyond closed forms of numbers."""
+
+LONGEST = 512
+"""Steps of a sequence, at most, along which sizes of signals are found."""
+
+
+Progress = Callable[[int, int], None]
+
+
+@one_thread()
+def plan(
+    experiment: str | Path | Mapping[str, Any] | Experiment,
+    *,
+    memory: str | float | None = None,
+    good: float = GOOD,
+    expected: Expectations | None = None,
+    data: str | Path | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Plan:
+    """Which rules can carry an experiment on its machine; references are left out.
+
+    Args:
+        experiment: a YAML file, a mapping with the same keys, or what was loaded from either.
+        memory: what a sequence may take besides weights and their gradient, as `"20 kB"` or in bytes; None for any.
+        good: the smallest cosine with the exact gradient that is good enough.
+        expected: statistics of values that energy depends on; see `estimate`.
+        data: the folder with the data sets that are not shipped.
+        progress: called with the number of rules that are done, and of all.
+
+    Raises:
+        HwsimError: something is wrong with the file, or data is missing.
+    """
+    asked = experiment if isinstance(experiment, Experiment) else config.load(experiment)
+    if not 0 < good <= 1:
+        raise ConfigError(f"good ({good}): a cosine above 0, and at most 1")
+    budget = in_bytes(memory)
+    prospect = Prospect(asked, data)
+    tried, found = list(prospect.tried()), list[Candidate]()
+    for done, options in enumerate(tried):
+        progress(done, len(tried))
+        found.append(_judged(prospect, options, budget, good, expected))
+    return Plan(
+        asked.name,
+        asked.machine.name,
+        prospect.episode.steps,
+        prospect.batch,
+        budget,
+        good,
+        {name: (min(each), max(each)) for name, each in prospect.rates.items()},
+        ranked(found),
+    )
+
+
+def in_bytes(memory: str | float | None) -> float | None:
+    """A memory in bytes.
+
+    Raises:
+        ConfigError: it is no amount of memory.
+    """
+    if memory is None:
+        return None
+    try:
+        found = quantities.parse(memory, "byte", "20 kB") if isinstance(memory, str) else float(memory)
+    except ValueError as error:
+        raise ConfigError(f"memory ({memory}): {error}") from None
+    if not 0 < found < float("inf"):
+        raise ConfigError(f"memory ({memory}): an amount above zero, such as 20 kB")
+    return found
+
+
+class Prospect:
+    """What is known of an experiment before anything runs.
+
+    Attributes:
+        alone: the experiment without references and tests.
+        episode: a few sequences.
+    """
+
+    def __init__(self, asked: Experiment, data: str | Path | None) -> None:
+        check = asked.gradient_check
+        if asked.training is None and check is None:
+            check = config.GradientCheckOptions()
+        without = {"references": [], "test": False, "deploy": None, "event_driven": None, "gradient_check": check}
+        self.alone = asked.model_copy(update=without)
+        if asked.training is not None:
+            short = asked.training.model_copy(update={"test_every": None})
+            self.alone = self.alone.model_copy(update={"training": short})
+        whole = tasks.build(asked.task, asked.seed, None if data is None else Path(data)).train
+        self.outline = tasks.outline(asked.task)
+        few = networks.judged(asked.network, whole.select(slice(0, FEW)))
+        self.task = Task(few.steps, few.loss_from)
+        self.episode = few if few.steps <= LONGEST else shortened(few, LONGEST)
+        self.steps = few.steps
+        self.called = asked.called
+
+    @property
+    def batch(self) -> int:
+        training, check = self.alone.training, self.alone.gradient_check
+        most = self.outline.train.batch
+        return min(most, training.batch if training else check.sequences if check else 1)
+
+    @property
+    def machine(self) -> Any:
+        return self.alone.machine
+
+    @cached_property
+    def exact(self) -> Network:
+        """The network on an ideal machine."""
+        return exact_network(self.alone, frozenset({"transposed"}), self.episode)
+
+    @cached_property
+    def sizes(self) -> Sizes:
+        return sizes(self.exact, self.episode)
+
+    @cached_property
+    def rates(self) -> dict[str, tuple[float, ...]]:
+        look = Outside(self.exact, lambda: exact_network(self.alone, frozenset(), self.episode), self.episode)
+        found = look.rates()
+        look.close()
+        return found
+
+    def tried(self) -> Iterator[dict[str, Any]]:
+        """The options of rules that are tried: those of the experiment, then those that rules have by themselves."""
+        own = self.alone.learning
+        if own.name != "auto":
+            yield {"name": own.name, **own.model_dump(mode="json", exclude_defaults=True, exclude={"name"})}
+        width = min(layer.cell.width for layer in self.exact.layers)
+        for name in learning.RULES:
+            for options in learning.implementation_of(name).tried(self.steps, width, len(self.exact.layers)):
+                if name != own.name or learning.options({"name": name, **options}) != own:
+                    yield {"name": name, **options}
+
+    def candidate(self, options: dict[str, Any]) -> tuple[Experiment, Learner]:
+        """The experiment with a rule.
+
+        Raises:
+            HwsimError: the rule does not go with its machine, network or update scheme.
+        """
+        experiment = self.alone.learned_by(learning.options(options))
+        return experiment, experiment.systems()[self.called]
+
+    def expected(self, experiment: Experiment, system: Learner) -> Prediction | str:
+        """What is expected of the gradient of a rule, or why it is not predicted.
+
+        Raises:
+            HwsimError: the rule cannot run.
+        """
+        rule = learning.build(system.learning)
+        network = network_on(experiment, system.machine, rule.uses, self.episode)
+        try:
+            rule.check(network)
+            rule.fits(self.steps)
+            if not self.rates:
+                return "the initial weights are no finite numbers"
+            look = Outside(network, lambda: exact_network(experiment, rule.uses, self.episode), self.episode)
+            look.steps = self.steps
+            rule = rule.settle(look)
+            look.close()
+            return self._predicted(network, rule)
+        finally:
+            network.machine.release()
+
+    def _predicted(self, network: Network, rule: learning.Rule) -> Prediction | str:
+        kept = list[Keeps]()
+        for layer in network.layers:
+            rates = self.rates[layer.name]
+            if layer.cell.membranes is not None:
+                return f"{layer.name} has spikes, which the closed forms of linear modes do not describe"
+            if any(isnan(rate) or rate == -inf for rate in rates):
+                return f"rates at which {layer.name} forgets are no numbers"
+            if min(rates) * self.steps < -_EXPLODED:
+                return f"exact errors of {layer.name} explode over a sequence"
+            each = rule.keeps(Directions(layer.name, rates, not layer.cell.dense, self.task.loss_from), self.steps)
+            if isinstance(each, str):
+                return each
+            kept.append(each)
+        layers = modes(network.machine, self.machine, network, self.rates, self.sizes, kept, self.episode.steps)
+        layers[0] = self._as_seen(layers[0])
+        return Prediction([layer.name for layer in network.layers], layers, kept, self.task, self.sizes.gradient)
+
+    def _as_seen(self, lowest: Modes) -> Modes:
+        """The first layer with inputs that saturate at the full scale of their converters."""
+        ranges = getattr(getattr(self.machine, "parts", None), "ranges", None)
+        if ranges is None or ranges.own is not None:
+            return lowest
+        x = self.episode.inputs.astype(float)
+        seen, power = np.clip(x, -ranges.input, ranges.input), float((x**2).mean())
+        if not power:
+            return lowest
+        return lowest._replace(
+            input_gain=float((x * seen).mean()) / power, input_square=float((seen**2).mean()) / power
+        )
+
+
+class Prediction:
+    """What is expected of a rule's gradient.
+
+    Attributes:
+        cosines: of the gradient of each group of parameters, over all layers, and of `all`.
+        exact: of all, on a machine without errors: what the rule leaves out by itself.
+        standing: of all, if nothing grew: without the inverse.
+    """
+
+    def __init__(
+        self,
+        names: list[str],
+        layers: list[Modes],
+        kept: list[Keeps],
+        task: Task,
+        powers: Mapping[tuple[str, str], float],
+    ) -> None:
+        def pooled(layers: list[Modes], kept: list[Keeps]) -> dict[str, float]:
+            sums = dict.fromkeys(GROUPS, Sums())
+            for name, layer in zip(names, expected(layers, kept, task), strict=True):
+                for group, own in zip(GROUPS, layer, strict=True):
+                    sums[group] = sums[group] + own.scaled(powers.get((name, group), 0.0))
+            whole = sum(sums.values(), Sums())
+            return {**{group: each.cosine for group, each in sums.items()}, "all": whole.cosine}
+
+        self.kept, self.cosines = kept, pooled(layers, kept)
+        self.exact = pooled([_without_errors(each) for each in layers], kept)["all"]
+        self.standing = pooled(layers, [each._replace(inverted=(0,)) for each in kept])["all"]
+
+    def reason(self, good: float) -> str:
+        """Why its cosine is not good enough; empty if it is."""
+        found = self.cosines["all"]
+        if found >= good:
+            return ""
+        said = f"expected cosine {found:.2f}"
+        if not all(each.aligned for each in self.kept):
+            return f"{said}: errors reach layers by random weights, which have to align first"
+        if self.exact < good:
+            what = "recurrent parameters do not learn, and " if not all(each.recurrent for each in self.kept) else ""
+            return f"{said}: {what}errors of later losses are left out, which leaves {self.exact:.2f} without noise"
+        if self.standing >= good:
+            longest = max(max(each.inverted) for each in self.kept)
+            return f"{said}: errors of the machine grow over {longest} steps of the inverse"
+        return f"{said}: noise, mismatch and saturation of the machine"
+
+
+GROUPS = "recurrent", "input", "readout"
+
+
+def _without_errors(layer: Modes) -> Modes:
+    nothing = np.zeros_like(layer.rates)
+    return Modes(layer.rates, layer.drive, layer.loss, nothing, nothing)
+
+
+def _judged(
+    prospect: Prospect, options: dict[str, Any], budget: float | None, good: float, expected: Expectations | None
+) -> Candidate:
+    """One candidate, with what it costs and what is expected of it."""
+    try:
+        experiment, system = prospect.candidate(options)
+        prediction = prospect.expected(experiment, system)
+        costs = sketched(experiment, prospect.called, system, prospect.outline, expected)
+    except HwsimError as error:
+        return Candidate(options, "refused", _plain(str(error), prospect.called))
+    summary = described_alone(costs)
+    held = summary["memory"]["most_by_class"]
+    taken = sum(held.values()) - sum(held.get(each, 0) for each in EQUAL)
+    state, reason = _state(prediction, good, taken, budget)
+    energy, trained = summary["energy"], experiment.training is not None
+    return Candidate(
+        options,
+        state,
+        reason,
+        {} if isinstance(prediction, str) else prediction.cosines,
+        energy["training_step_j"] if trained else energy["gradient_j_per_sequence"],
+        summary["time"].get("training_step_s") if trained else summary["time"].get("sequence_s"),
+        taken,
+        summary["memory"]["peak_bytes"],
+        summary["weights"]["writes_per_device"] if trained and summary["weights"] else None,
+    )
+
+
+def _state(prediction: Prediction | str, good: float, taken: int, budget: float | None) -> tuple[State, str]:
+    poor = f"not predicted: {prediction}" if isinstance(prediction, str) else prediction.reason(good)
+    if budget is not None and taken > budget:
+        larger = f"takes {quantities.si(taken, 'B')} of {quantities.si(budget, 'B')}"
+        return "too large", f"{larger}; {poor}" if poor else larger
+    if isinstance(prediction, str):
+        return "unknown", poor
+    return ("poor", poor) if poor else ("fits", "")
+
+
+def _plain(message: str, system: str) -> str:
+    """The first line of an error, without the name of the system."""
+    return message.splitlines()[0].removeprefix(f"{system}: ")
+
+
+def shortened(episode: Episode, steps: int) -> Episode:
+    """The last steps of sequences."""
+    cut = episode.steps - steps
+    by_step = episode.target_per_step
+    return replace(
+        episode,
+        inputs=episode.inputs[:, cut:],
+        labels=episode.labels[:, cut:] if by_step and episode.labels is not None else episode.labels,
+        values=episode.values[:, cut:] if by_step and episode.values is not None else episode.values,
+        mask=None if episode.mask is None else episode.mask[:, cut:],
+        loss_from=max(0, episode.loss_from - cut),
+        free_from=None if episode.free_from is None else max(1, episode.free_from - cut),
+        lanes=0,
+        continues=False,
+    )
