@@ -192,8 +192,8 @@ def test_an_unknown_machine_or_device_is_told_with_its_place_and_the_nearest(
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("name: fpe", "name: fep", "6:18: unknown learning 'fep'; did you mean 'fpe'? allowed: auto, bptt, eprop, fpe, "),
-        ("name: random", "name: randm", "2:14: unknown task 'randm'; did you mean 'random'? allowed: adding, copy, "),
+        ("name: fpe", "name: fep", "6:18: unknown learning 'fep'; did you mean 'fpe'? allowed: auto, bptt, eprop, "),
+        ("name: random", "name: randm", "2:14: unknown task 'randm'; did you mean 'random'? allowed: adding, "),
         (
             "name: lru",
             "name: lur",
