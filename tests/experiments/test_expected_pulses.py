@@ -67,6 +67,11 @@ SCHEMES: dict[str, dict[str, Any]] = {
 }
 
 
+def steps(costs: Any) -> list[float]:
+    """What a pulse changes the weights of each matrix by; in a run it goes by the largest weight that was drawn."""
+    return [each.pulses.step for each in costs.system.network.trainables if each.pulses is not None]
+
+
 @pytest.mark.parametrize("rate", [0.01, 0.1])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_an_estimate_expects_the_writes_of_a_run_within_a_factor_of_two(scheme: str, rate: float) -> None:
@@ -88,5 +93,9 @@ def test_an_estimate_expects_the_writes_of_a_run_within_a_factor_of_two(scheme: 
         "test": False,
     }
     (real,), (found,) = run(experiment).costs, estimate(experiment).costs
+    made = [each.pulses for each in found.system.network.trainables if each.pulses is not None]
+    summed = scheme.startswith(("mixed", "v2", "chopped", "agad"))
+    assert all(each.waits == summed for each in made)
+    assert all(each.step == close(other, rel=0.3) for each, other in zip(made, steps(real), strict=True))
     assert 0.5 < found.writes_per_update() / real.writes_per_update() < 2
     assert 0.5 < found.energy()["by_purpose"]["weight write"] / real.energy()["by_purpose"]["weight write"] < 2
