@@ -15,17 +15,22 @@ from hwsim.learning.update import Options, Update
 from hwsim.machines.chip import Chip
 
 
-def chip(**tiles: Any) -> dict[str, Any]:
+def chip(adc: int = 16, **tiles: Any) -> dict[str, Any]:
     """ISAAC's arrays with full scales that no signal exceeds."""
     ranges = {"input": 4, "forward": 4, "error": 4}
-    return {"like": "isaac_ce_32nm", "name": "x", "parts": {"tiles": tiles, "ranges": ranges}}
+    return {"like": "isaac_ce_32nm", "name": "x", "parts": {"tiles": tiles, "adc": {"bits": adc}, "ranges": ranges}}
 
 
+CODED = chip(adc=8, inputs="bit_serial", slices={"full_scale": 254})
+"""With converters that resolve the states of columns one by one."""
+
+
+@pytest.mark.parametrize("on", [chip(), CODED])
 @pytest.mark.parametrize("learned", ["one_step", "fpe_anchored"])
-def test_gradients_are_those_of_an_exact_machine(learned: str) -> None:
+def test_gradients_are_those_of_an_exact_machine(learned: str, on: dict[str, Any]) -> None:
     """Signals and weights of 16 bits leave errors of 2^-13 of full scale, here half a thousandth of the gradient."""
     episode = random_episode()
-    exact, found = (gradient("tanh", learned, episode, on=on) for on in ("ideal", chip()))
+    exact, found = (gradient("tanh", learned, episode, on=each) for each in ("ideal", on))
     assert distance(found, exact) < 1.5e-3
 
 
