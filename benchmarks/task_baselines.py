@@ -19,11 +19,11 @@ from pydantic import TypeAdapter
 
 from hwsim import tasks
 from hwsim.episode import Episode
-from hwsim.tasks import Dataset, averaged, ngrams
+from hwsim.tasks import Dataset, averaged, delay_series, ngrams
 from hwsim.tasks import characters as text_task
 
 OPTIONS = TypeAdapter(tasks.AnyOptions)
-FEATURES, SEEDS, BACK = (32, 64, 256, 1024), 5, 6
+FEATURES, SEEDS, BACK, UNITS = (32, 64, 256, 1024), 5, 6, (40, 100, 300)
 
 
 def table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
@@ -70,9 +70,74 @@ def characters(folder: Path | None, small: bool) -> None:
     table(("characters that the model sees", "bits per character"), rows)
 
 
+def mackey_glass(folder: Path | None, small: bool) -> None:
+    """NeuroBench's error in closed loop, the mean over repeats of the series of each delay."""
+    repeats, delays = (2, (17,)) if small else (delay_series.REPEATS, (17, 24, 30))
+    methods = {"the mean of what was learned from": constant, "a line through the last 50 values": linear}
+    methods |= {
+        f"{units} random tanh units, linear read-out": random_units(units) for units in UNITS[: 1 if small else 3]
+    }
+    rows = []
+    for name, method in methods.items():
+        found = []
+        for tau in delays:
+            scores = []
+            for repeat in range(repeats):
+                values = delay_series.series(tau, repeat, 1501)
+                predicted, wanted = method(values[:751]), values[751:]
+                scores.append(200 * np.mean(np.abs(predicted - wanted) / (np.abs(predicted) + np.abs(wanted))))
+            found.append(f"{np.mean(scores):.1f}")
+        rows.append((name, *found))
+    table(("sMAPE of 750 values in closed loop", *(f"τ = {tau}" for tau in delays)), rows)
+
+
+def constant(shown: np.ndarray) -> np.ndarray:
+    return np.full(750, shown.mean())
+
+
+def linear(shown: np.ndarray) -> np.ndarray:
+    """Σ a_k x(t - k) + b, fitted with a ridge of 1e-6 per value, and run freely."""
+    mean, back = shown.mean(), 50
+    rows = np.lib.stride_tricks.sliding_window_view(shown - mean, back + 1)
+    weights = ridge(rows[:, :-1], rows[:, -1])
+    line = list(shown[-back:] - mean)
+    for _ in range(750):
+        line.append(float(weights @ np.array(line[-back:])))
+    return np.array(line[back:]) + mean
+
+
+def random_units(units: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Leaky tanh units with random weights of spectral radius 1.1, whose read-out alone is fitted (seed 0)."""
+
+    def method(shown: np.ndarray) -> np.ndarray:
+        draw, leak = np.random.default_rng(0), 0.5
+        W = draw.normal(size=(units, units))
+        W *= 1.1 / np.abs(np.linalg.eigvals(W)).max()
+        U, b = draw.normal(size=units), 0.2 * draw.normal(size=units)
+        mean, h, states = shown.mean(), np.zeros(units), []
+        for x in shown:
+            h = (1 - leak) * h + leak * np.tanh(W @ h + U * (x - mean) + b)
+            states.append(h)
+        weights = ridge(np.array(states[45:-1]), shown[46:] - mean)
+        found = []
+        for _ in range(750):
+            x = float(weights @ h)
+            found.append(x + mean)
+            h = (1 - leak) * h + leak * np.tanh(W @ h + U * x + b)
+        return np.array(found)
+
+    return method
+
+
+def ridge(inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    inner = inputs.T @ inputs + 1e-6 * len(inputs) * np.eye(inputs.shape[1])
+    return np.linalg.solve(inner, inputs.T @ targets)
+
+
 BASELINES: dict[str, Callable[[Path | None, bool], None]] = {
     "characters": characters,
     "japanese_vowels": japanese_vowels,
+    "mackey_glass": mackey_glass,
 }
 
 

@@ -22,7 +22,7 @@ import yaml
 from conftest import built, close, distance, gradient, gradient_of, machine_options, random_episode, rule
 
 import hwsim
-from hwsim import documents, machines, networks
+from hwsim import documents, machines, networks, tasks
 from hwsim.accounts.memory import OPTIMIZER
 from hwsim.accounts.work import work
 from hwsim.catalogue import implementation
@@ -133,20 +133,21 @@ def test_weights_are_drawn_to_their_average_as_the_page_says() -> None:
     np.testing.assert_allclose(learned.average[w].value.reshape(average.shape), average, rtol=1e-14)  # type: ignore[attr-defined]
 
 
-def test_the_task_that_is_shown_can_be_learned_from_and_has_the_shapes_that_it_says() -> None:
+def test_the_task_that_is_shown_can_be_learned_from_and_has_the_shapes_that_it_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     task = shown("docs/own_task.md", "parity")
+    monkeypatch.setitem(tasks.TASKS, "parity", task)
     options = task.Options(name="parity", steps=9, train=12, test=5)
-    for data, shape in zip(task.load(options, 1), task.outline(options), strict=True):
+    for data, shape in zip(tasks.build(options, 1), tasks.outline(options), strict=True):
         for what in ("inputs", "labels", "mask", "targets"):
             assert getattr(data, what).shape == getattr(shape, what).shape
         assert (data.classes, data.loss_from, data.masked) == (shape.classes, shape.loss_from, shape.masked)
-    data = task.load(options, 1).train
+    data, test = tasks.build(options, 1)
     assert data.labels[3, 6] == data.inputs[3, :7].sum() % 2
     assert 12 * 2 <= data.losses < 12 * 9
     assert all(np.isfinite(values).all() for values in gradient("lru", "fpe", data).values())
-    assert task.numbers(options) == sum(
-        part.inputs.size + part.labels.size + part.mask.size for part in (data, task.load(options, 1).test)
-    )
+    assert tasks.numbers(options) == sum(part.inputs.size + part.labels.size + part.mask.size for part in (data, test))
 
 
 @pytest.fixture

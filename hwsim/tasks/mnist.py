@@ -34,6 +34,15 @@ class Options(BaseModel, extra="forbid"):
         int,
         Field(ge=1, le=784, description="values per step, each the mean of 784 / (steps × width) neighbouring pixels"),
     ] = 1
+    permutation: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=999_999,
+            description="seed of a fixed permutation of the pixels, that of `numpy.random.RandomState(seed)."
+            "permutation(784)`; most published programs have 92916. Pixels stay in their order without it",
+        ),
+    ] = None
     train: Annotated[int, Field(ge=1, le=60_000, description="number of training images, the first of the set")] = (
         60_000
     )
@@ -107,12 +116,20 @@ def build(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     parts = files(folder)
 
     def episode(kind: str, count: int) -> Episode:
-        images = parts[f"{kind} images"][:count] / 255.0
+        images = _in_order(options, parts[f"{kind} images"][:count] / 255.0)
         steps = images.reshape(count, options.steps, options.width, -1).mean(-1)
         inputs = encoders.encode(options.encoder, steps, seed, "mnist", kind)
         return Episode(inputs, parts[f"{kind} labels"][:count].astype(np.int64), classes=10)
 
     return Dataset(episode("train", options.train), episode("test", options.test))
+
+
+def _in_order(options: Options, images: np.ndarray) -> np.ndarray:
+    """The pixels of images `(count, 784)` in the order in which they are shown."""
+    pixels: np.ndarray = images.reshape(len(images), -1)
+    if options.permutation is None:
+        return pixels
+    return pixels[:, np.random.RandomState(options.permutation).permutation(784)]
 
 
 def files(folder: Path | None = None) -> dict[str, np.ndarray]:

@@ -335,6 +335,16 @@ def test_a_step_shows_means_of_neighbouring_pixels(small: Path, steps: int, widt
             np.testing.assert_allclose(episode.inputs[:, step, wire], expected, rtol=1e-12)
 
 
+def test_pixels_have_the_permutation_that_published_programs_have(small: Path) -> None:
+    """NumPy keeps what `RandomState` gives; the first numbers are as they were in its version 2.3."""
+    plain, permuted = (small_mnist(small, steps=784, **more).train.inputs for more in ({}, {"permutation": 92916}))
+    order = [np.flatnonzero((column == plain[:, :, 0].T).all(1)) for column in permuted[:, :, 0].T]
+    assert sorted(int(each[0]) for each in order) == list(range(784))
+    assert [int(each[0]) for each in order[:8]] == [319, 576, 323, 107, 355, 716, 197, 20]
+    means = small_mnist(small, steps=98, permutation=92916).train.inputs
+    np.testing.assert_allclose(means[..., 0], permuted.reshape(TRAIN, 98, 8).mean(2), rtol=1e-12)
+
+
 def test_mnist_takes_the_first_images(small: Path) -> None:
     some, whole = small_mnist(small, train=7, test=2), small_mnist(small)
     assert (some.train.batch, some.test.batch) == (7, 2)
