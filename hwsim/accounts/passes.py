@@ -68,6 +68,7 @@ class Pass:
         for number in traces.keys() - flows.keys():
             flows[number] = Flow(traces[number])
         self._loops = _loops([edges for number in traces for edges in flows[number].edges.items()])
+        self._between: dict[tuple[frozenset[str], frozenset[str]], frozenset[str]] = {}
         self._matrices = self._read_by_each_loop(traces)
         weights = {name: size for trace in traces.values() for _, name, size in _matrices(trace)}
         sums = {
@@ -123,11 +124,12 @@ class Pass:
     def _loop(self, trace: int, slot: int) -> frozenset[str]:
         """The storages of the recurrence that a record is part of; none if it is part of none."""
         flow = self._flows[trace]
-        for first in flow.before[slot]:
-            loop = self._loops.get(first)
-            if loop and not loop.isdisjoint(flow.behind[slot]):
-                return loop
-        return frozenset()
+        key = flow.before[slot], flow.behind[slot]  # most records of a long trace share both
+        if key not in self._between:
+            before, behind = key
+            loops = (self._loops.get(first) for first in before)
+            self._between[key] = next((loop for loop in loops if loop and not loop.isdisjoint(behind)), frozenset())
+        return self._between[key]
 
     def _read_by_each_loop(self, traces: dict[int, Trace]) -> dict[frozenset[str], int]:
         """Numbers in the matrices of each recurrence; a matrix that is read in several ways counts once."""

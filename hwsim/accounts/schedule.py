@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import simpy
@@ -125,41 +126,49 @@ def simulation(trace: Trace, occupied: list[Occupied], state: State) -> list[Spa
     driven = drivers(trace)
     for slot, record in enumerate(trace):
         free = wires.get(driven[slot], 0) if isinstance(record.writes, int) else loaded.get(record.writes, 0)
-        events: list[simpy.Event] = [env.timeout(free)]
+        events: list[simpy.Event] = [] if slot == 0 else [issued]
         if record.unit in served:  # as a memory by another one
             events.append(served[record.unit])
         for memory, _ in occupied[slot].memories:
             if memory != record.unit:
-                events.append(served.get(memory) or env.timeout(units.get(memory, 0)))
+                if memory in served:
+                    events.append(served[memory])
+                else:
+                    free = max(free, units.get(memory, 0))
                 served[memory] = released[slot][memory] = env.event()
         served[record.unit] = done[slot]
         for operand in record.reads:
-            ready = done[operand] if isinstance(operand, int) else env.timeout(stored.get(operand, 0))
-            events.append(ready)
+            if isinstance(operand, int):
+                events.append(done[operand])
+            else:
+                free = max(free, stored.get(operand, 0))
+        if free:  # what steps before have left busy; one event for all of it
+            events.append(env.timeout(free))
         events += loads.get(record.writes, []) if isinstance(record.writes, str) else []
         for operand in record.reads:
             if isinstance(operand, str):
                 loads.setdefault(operand, []).append(done[slot])
-        needs.append(events if slot == 0 else [issued, *events])
+        needs.append(events)
         work.setdefault(record.unit, []).append(slot)
+
+    def release(memory: simpy.Event, over: simpy.Event) -> None:
+        memory.succeed()
 
     def serve(unit: str) -> Generator[simpy.Event, None, None]:
         yield env.timeout(units.get(unit, 0))
         for slot in work[unit]:
-            yield env.all_of(needs[slot])
+            for event in needs[slot]:  # in any order: the last one to come is waited for
+                if not event.processed:
+                    yield event
             start = int(env.now)
             if slot == 0:
                 issued.succeed()
             for memory, time in occupied[slot].memories:
                 if memory in released[slot]:
-                    env.process(release(released[slot][memory], time))
+                    env.timeout(time).callbacks.append(partial(release, released[slot][memory]))
             yield env.timeout(occupied[slot].duration)
             spans[slot] = Span(start, int(env.now))
             done[slot].succeed()
-
-    def release(memory: simpy.Event, time: int) -> Generator[simpy.Event, None, None]:
-        yield env.timeout(time)
-        memory.succeed()
 
     servers = {unit: env.process(serve(unit)) for unit in work}
     env.run()
