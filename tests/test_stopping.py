@@ -25,8 +25,8 @@ def work() -> None:
 
 cli.main()
 """
-SECONDS = 15
-"""More than a stop takes, on a computer that is busy."""
+SECONDS = 80
+"""After which a command has not stopped: less than it would go on for, and far more than a stop takes, busy or not."""
 
 
 def begun(code: str, folder: Path, before: str = "") -> subprocess.Popen[str]:
@@ -139,7 +139,7 @@ def test_it_stops_at_any_moment_and_leaves_no_process_behind(tmp_path: Path, kin
     draw = random.Random(kind)
     words = [sys.executable, "-m", "hwsim", kind.split()[0], "asked.yaml", "--out", "out", "--quiet"]
     words += ["--workers", "2"] if kind == "study" else []
-    for life in (draw.uniform(1, 4), draw.uniform(4, 9)):
+    for life in (draw.uniform(0.5, 3), draw.uniform(3, 6)):
         process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
         time.sleep(life)
         assert process.poll() is None
@@ -148,7 +148,7 @@ def test_it_stops_at_any_moment_and_leaves_no_process_behind(tmp_path: Path, kin
         _, said = process.communicate(timeout=SECONDS)
         assert process.returncode in (143, -signal.SIGTERM)  # the latter before it has begun at all
         assert said == "" or said.startswith(("interrupted; nothing", "stopped; 0 of 20 trials are kept"))
-        _, alive = psutil.wait_procs(children, timeout=5)
+        _, alive = psutil.wait_procs(children, timeout=SECONDS)
         assert not alive
         assert not [name for name in os.listdir(tmp_path) if name not in ("asked.yaml", "out")]
         assert kind != "run" or not (tmp_path / "out").exists()
