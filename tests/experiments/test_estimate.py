@@ -1,12 +1,12 @@
 """Estimates are what a run charges: traces, counts, memory and time the same, and energy once values are put in."""
 
 import json
-import subprocess
 import sys
 import time
 import tracemalloc
 from contextlib import suppress
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,7 +27,7 @@ from conftest import (
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
-from hwsim import machines, tasks
+from hwsim import cli, machines, tasks
 from hwsim.accounts.memory import LEARNING
 from hwsim.config import experiment as config
 from hwsim.config import hardware
@@ -644,16 +644,25 @@ def test_the_largest_and_the_smallest_constants_have_costs(what):
     assert 0 < found.energy.training_step_j < 1e300
 
 
-def hwsim(*arguments):
-    return subprocess.run([sys.executable, "-m", "hwsim", *arguments], capture_output=True, text=True, check=False)
+@pytest.fixture
+def hwsim(monkeypatch, capsys):
+    """The command line, in this process: how it ended, and what it said."""
+
+    def command(*words):
+        monkeypatch.setattr(sys, "argv", ["hwsim", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return SimpleNamespace(code=ended.value.code or 0, **capsys.readouterr()._asdict())
+
+    return command
 
 
-def test_the_command_prints_tables_and_json():
+def test_the_command_prints_tables_and_json(hwsim):
     shown = hwsim("estimate", "quickstart", "--set", "task.order=pixels", "--expect", "written=0")
-    assert shown.returncode == 0, shown.stderr
-    assert "nothing was simulated" in " ".join(shown.stdout.split())
+    assert shown.code == 0, shown.err
+    assert "nothing was simulated" in " ".join(shown.out.split())
     told = hwsim("estimate", "quickstart", "--set", "training.batch=1.6e1", "--set", "learning.name=one_step", "--json")
-    found = json.loads(told.stdout)
+    found = json.loads(told.out)
     assert found["systems"]["substrate"]["rule"] == "one_step"
     assert found["systems"]["substrate"]["accuracy"] is None
 
@@ -667,10 +676,10 @@ def test_the_command_prints_tables_and_json():
         (["--expect", "written=2"], "must be at most 1"),
     ],
 )
-def test_mistakes_are_told(arguments, said):
+def test_mistakes_are_told(hwsim, arguments, said):
     told = hwsim("estimate", "quickstart", *arguments)
-    assert told.returncode == 2
-    assert said in told.stderr
+    assert told.code == 2
+    assert said in " ".join(told.err.split())
 
 
 def sequences_at_once(parallel: int, batch: int) -> dict[str, Any]:
