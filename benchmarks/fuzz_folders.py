@@ -7,7 +7,7 @@ of it, which has to end with a page or with a message.
 
     python benchmarks/fuzz_folders.py [--count 1000] [--seed 0]
 
-`--small` damages each folder four times.
+`--small` damages each folder twice.
 """
 
 from __future__ import annotations
@@ -239,13 +239,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=1000, help="for each kind of folder")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--small", action="store_true", help="four of each kind")
+    parser.add_argument("--small", action="store_true", help="two of each kind")
     asked = parser.parse_args()
     draw, failed = random.Random(asked.seed), 0
     with tempfile.TemporaryDirectory() as name:
         for kind, folder in made(Path(name)).items():
             ends: Counter[str] = Counter()
-            for _ in range(4 if asked.small else asked.count):
+            for _ in range(2 if asked.small else asked.count):
                 spoilt = Path(shutil.copytree(folder, Path(name) / "spoilt"))
                 what = spoil(spoilt, draw)
                 try:

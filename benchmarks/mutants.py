@@ -8,7 +8,7 @@ the checkout, so the checkout itself is never changed, and meets the tests that 
 one of them fails. What takes far longer than it should counts as noticed. Results stream to a file in the work folder:
 a sample that was broken off goes on where it was, and `--again` puts the survivors to the tests as they are now.
 
-`--small` puts four faults into the number formats, with the tests of these; it leaves out all other sources.
+`--small` puts two faults into the number formats, with the tests of these; it leaves out all other sources.
 """
 
 from __future__ import annotations
@@ -280,13 +280,13 @@ def main(words: list[str] | None = None) -> None:
 
 
 def small() -> None:
-    """Four faults in the number formats."""
+    """Two faults in the number formats."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ.setdefault("NUMBA_CACHE_DIR", f"{folder}/compiled")
         import_libraries("hypothesis", "numba", "pydantic")
         copies = [Copy(ROOT, Path(folder) / "copy")]
         parts = mapped(copies, ["tests/test_formats.py"], Path(folder) / "covered", 60)
-        sample = list(enumerate(drawn(faults(ROOT, ["hwsim/formats.py"]), 4, seed=1)))
+        sample = list(enumerate(drawn(faults(ROOT, ["hwsim/formats.py"]), 2, seed=1)))
         results = list(judged(copies, sample, Meeting(parts, ROOT), 60))
     for result in results:
         print(said(result))
