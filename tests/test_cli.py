@@ -138,7 +138,7 @@ WRONG = {
     ),
     "unknown machine": (("pcm_crossbar", "pcm_crosbar"), r"9:10: unknown machine 'pcm_crosbar'; did you mean 'pcm_cro"),
     "unknown reference": (("digital_45nm", "digital_44nm"), r"14:51: unknown machine 'digital_44nm'; did you mean 'd"),
-    "unknown rule": (("name: fpe", "name: fep"), r"8:18: unknown learning 'fep'; did you mean 'fpe'\? allowed: bptt"),
+    "unknown rule": (("name: fpe", "name: fep"), r"8:18: unknown learning 'fep'; did you mean 'fpe'\? allowed: auto"),
     "unknown task": (("name: random", "name: randm"), r"3:14: unknown task 'randm'; did you mean 'random'\? allowed: "),
     "tag": (("pcm_crossbar", "!!python/object/apply:os.getcwd []"), r"9:10: the tag '.*os.getcwd' is not allowed; wri"),
     "no steps": (("steps: 5", "steps: 0"), r"3:29: task.steps \(0\): must be at least 1"),
