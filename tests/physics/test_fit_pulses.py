@@ -41,8 +41,10 @@ def test_intervals_cover_the_law_behind_a_measurement() -> None:
     assert falsely <= 4
 
 
-@pytest.mark.parametrize("kind", ["constant pulses to bounds", "linear pulses to bounds"])
-def test_intervals_cover_where_devices_meet_their_bounds(kind: str) -> None:
+@pytest.mark.parametrize(
+    "kind", ["constant pulses to bounds", "linear pulses to bounds", "power pulses", "exponential pulses"]
+)
+def test_intervals_of_other_laws_cover(kind: str) -> None:
     """180 or more intervals of 20 fits: 85 % cover (at 95 % of independent ones, fewer in 1 of 10⁶ tests).
 
     Each number of its own covers in 14 of 20 (fewer in 3 of 10⁵ tests, for each).
