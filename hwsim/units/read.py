@@ -36,10 +36,10 @@ def product(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
     chips, vectors, n = x.shape
     outputs = weights.shape[2]
     if vectors * n * outputs <= _SMALL or outputs < _WIDTHS[0] or x.dtype != np.float32 or not _takes_as_they_lie():
-        return np.matmul(x, weights)
+        return _at_once(x, weights)
     wide = next((wide for wide in _WIDTHS if vectors * min(n, _DEEP) * wide <= _SMALL), 0)
     if not wide:
-        return np.matmul(x, weights)
+        return _at_once(x, weights)
     whole = outputs // wide * wide
     y = np.empty((chips, vectors, outputs), x.dtype)
     _sum_parts(x, weights[..., :whole], y[..., :whole], wide)
@@ -47,6 +47,11 @@ def product(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
         last = -(-(outputs - whole) // _STEP) * _STEP  # the last part is of full registers, some of them once more
         _sum_parts(x, weights[..., -last:], y[..., -last:], last)
     return y
+
+
+def _at_once(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The same in one part; of one chip by `dot`, which gives the same and takes less time to get to BLAS."""
+    return x[0].dot(weights[0])[None] if len(x) == 1 else np.matmul(x, weights)
 
 
 @cache
@@ -64,7 +69,7 @@ def _sum_parts(x: np.ndarray, weights: np.ndarray, y: np.ndarray, wide: int) -> 
     out = y.reshape(*y.shape[:2], outputs // wide, wide).swapaxes(1, 2)
     start = 0
     while start < n:
-        stop = start + _at_once(n - start)
+        stop = start + _summed(n - start)
         v = x[:, None, :, start:stop]
         if start:
             out += np.matmul(v, w[:, :, start:stop])
@@ -73,14 +78,13 @@ def _sum_parts(x: np.ndarray, weights: np.ndarray, y: np.ndarray, wide: int) -> 
         start = stop
 
 
-def _at_once(left: int) -> int:
+def _summed(left: int) -> int:
     """How many of the inputs that are left BLAS sums at once: all, half of them, or as many as it can."""
     if left <= _DEEP:
         return left
     return _DEEP if left >= 2 * _DEEP else -(-left // (2 * _STEP)) * _STEP
 
 
-@compiled
 def squares(x: np.ndarray, conductance: np.ndarray, full_scale: PerChip) -> tuple[np.ndarray, np.ndarray]:
     """The squares of inputs, and for each chip Σ (x / full scale)² G: what a read draws, but for V² t.
 
@@ -88,10 +92,22 @@ def squares(x: np.ndarray, conductance: np.ndarray, full_scale: PerChip) -> tupl
         x: inputs `(chips, vectors, n)`.
         conductance: of all devices on each input line together, `(chips, n)`.
     """
+    out, drawn = np.empty(x.shape, x.dtype), np.empty(len(x))
+    _square(x, conductance, full_scale, out, drawn)
+    return out, drawn
+
+
+# Arrays are made for kernels, since those that a kernel gives take it longer than NumPy.
+
+
+@compiled
+def _square(x, conductance, full_scale, out, drawn):  # type: ignore[no-untyped-def]
+    """The same, into `out` and `drawn`."""
     chips, vectors, n = x.shape
-    out, drawn, line = np.empty_like(x), np.zeros(chips), np.empty(n, np.float32)
+    line = np.empty(n, np.float32)
     for c in range(chips):
         line[:] = 0
+        drawn[c] = 0
         for v in range(vectors):
             for i in range(n):
                 square = x[c, v, i] * x[c, v, i]
@@ -99,22 +115,24 @@ def squares(x: np.ndarray, conductance: np.ndarray, full_scale: PerChip) -> tupl
                 line[i] += square
         for i in range(n):
             drawn[c] += line[i] * conductance[c, i]
-    return out, drawn / full_scale**2
+    np.divide(drawn, full_scale**2, drawn)
 
 
 @compiled
-def _finish(y, x, conductance, full_scale, additive, limit, keys, moment):  # type: ignore[no-untyped-def]
-    """Noise and saturation of outputs, in place; what the read draws, as above; and how many outputs saturate."""
+def _finish(y, x, conductance, full_scale, additive, limit, keys, moment, drawn):  # type: ignore[no-untyped-def]
+    """Noise and saturation of outputs, in place; what the read draws, as above; gives how many outputs saturate."""
     chips, vectors, n = x.shape
-    drawn, line = np.zeros(chips), np.empty(n, np.float32)
+    line = np.empty(n, np.float32)
     for c in range(chips):
         line[:] = 0
+        drawn[c] = 0
         for v in range(vectors):
             for i in range(n):
                 line[i] += x[c, v, i] * x[c, v, i]
         for i in range(n):
             drawn[c] += line[i] * conductance[c, i]
-    return drawn / full_scale**2, add_scaled(y, NO_GAIN, additive, NONE, limit, keys, moment)
+    np.divide(drawn, full_scale**2, drawn)
+    return add_scaled(y, NO_GAIN, additive, NONE, limit, keys, moment)
 
 
 def _read(
@@ -140,9 +158,8 @@ def _read(
         squared, drawn = squares(v, cut.conductance, scale)
         y = product(v, cut.weights)
         return y, drawn, add_each(y, product(squared, cut.spread), noise, limit, source.keys, moment)
-    y = product(v, cut.weights)
-    drawn, beyond = _finish(y, v, cut.conductance, scale, noise, limit, source.keys, moment)
-    return y, drawn, beyond
+    y, drawn = product(v, cut.weights), np.empty(len(v))
+    return y, drawn, _finish(y, v, cut.conductance, scale, noise, limit, source.keys, moment, drawn)
 
 
 def _expected_read(expected: Any, noisy: bool, cut: Cut, v: np.ndarray, *_: Any) -> tuple[np.ndarray, np.ndarray, int]:

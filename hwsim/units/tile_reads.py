@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -26,24 +27,25 @@ from hwsim.units.tiles import Tiles
 from hwsim.units.unit import AnalogStage, tally
 
 
-class Part(NamedTuple):
-    """The tiles on some input lines of a matrix, which are read together.
+@dataclass(slots=True, eq=False)
+class Part:
+    """The tiles on some input lines of a matrix, which are read together, one way.
 
     Attributes:
-        operation: the way of the read, forward or transposed.
-        unit: its name in records.
-        place: among all parts.
+        key: the way of the read, forward or transposed, and the name of the tiles in records.
+        transposed: whether it is transposed.
+        lines: the input lines.
         alone: whether there are no others.
+        size: rows and columns of the matrix that it has.
+        cut: what it reads with; None since devices have changed.
     """
 
-    operation: Held
-    unit: str
-    place: int
+    key: tuple[Held, str]
+    transposed: bool
+    lines: slice
     alone: bool
-
-    @property
-    def transposed(self) -> bool:
-        return self.operation is held.read_transposed
+    size: tuple[int, int]
+    cut: Cut | None = None
 
 
 class TileReads:
@@ -79,7 +81,8 @@ class TileReads:
         self._read = run(READ) if self._coded is None else partial(self._coded.read, run(READ))
         self._cut = run((shared if options.shares else physical).CUT if self._coded is None else self._coded.cut)
         self._common, self._bounded, self._powers = run(shared.COMMON), run(BOUNDED), np.ones(0)
-        self._cuts: dict[bool, list[Cut]] = {}
+        self._shares = options.shares
+        self._parts: dict[Held, list[Part]] = {}
         self._known: dict[float, tuple[np.ndarray, np.ndarray]] = {}
         self.compensation: Compensation | None = None
 
@@ -95,23 +98,19 @@ class TileReads:
 
     def _product(self, operation: Held, matrix: Matrix, x: Signal) -> Signal:
         """The sum of the reads of all parts, compensated."""
-        machine, transposed = self._machine, operation is held.read_transposed
-        number, x = (None if x._analog else x), machine.analog(x)
-        if transposed or not self._managed.bound:
-            number = None
+        machine, group = self._machine, matrix.trainable.group
+        parts, number = self._parts.get(operation) or self._parted(operation), None
+        if not x._analog:
+            if self._managed.bound and not parts[0].transposed:
+                number = x
+            x = machine.analog(x)
         if self._coded is not None:
             self._coded.arrives(x)
-        count, group, signal = len(self._parts(transposed)), matrix.trainable.group, None
-        if count == 1:
-            return self._compensated(self._converted(Part(operation, self._unit, 0, True), x, group, number))
-        for place in range(count):
-            part = Part(operation, f"{self._unit}, {'row' if transposed else 'column'} {place + 1}", place, False)
-            found = machine.digital(self._converted(part, x, group, number))
-            signal = found if signal is None else machine.two(add, signal, found)
-        assert signal is not None
-        return self._compensated(signal)
-
-    def _compensated(self, signal: Signal) -> Signal:
+        signal = self._converted(parts[0], x, group, number)
+        if len(parts) > 1:
+            signal = machine.digital(signal)
+            for part in parts[1:]:
+                signal = machine.two(add, signal, machine.digital(self._converted(part, x, group, number)))
         return signal if self.compensation is None else self.compensation.applied(signal, self._unit)
 
     def _converted(self, part: Part, x: Signal, group: str, number: Signal | None) -> Signal:
@@ -120,11 +119,11 @@ class TileReads:
         Args:
             number: what stands behind x, if the read is repeated with halved inputs where outputs saturate.
         """
-        signal = self._outputs(part, x, group, number)
+        signal, unit = self._outputs(part, x, group, number), part.key[1]
         if number is None:
-            return self._digital(signal, part.unit)
-        factor = self._halvings(signal, part.unit)
-        return self._machine.two(multiply, self._digital(signal, part.unit), factor)
+            return self._digital(signal, unit)
+        factor = self._halvings(signal, unit)
+        return self._machine.two(multiply, self._digital(signal, unit), factor)
 
     def _digital(self, signal: Signal, unit: str) -> Signal:
         """Outputs as numbers, if tiles give numbers."""
@@ -145,17 +144,14 @@ class TileReads:
 
     def _outputs(self, part: Part, x: Signal, group: str, number: Signal | None) -> Signal:
         """The outputs of a part, with its record."""
-        machine = self._machine
-        head = machine.analog_heads[part.operation, part.unit]
+        machine, v = self._machine, x._value
+        head = machine.analog_heads[part.key]
         own = None if self._coded is None else self._coded.limit(part.transposed)
         limit = machine.scales.of(head, (x,), group) if own is None else own
-        operands = (x,) if number is None else (x, number)
+        operands, reads = ((x,), (x._slot,)) if number is None else ((x, number), (x._slot, number._slot))
         y = machine.compute(partial(self._values, part, x._full_scale or 1.0, limit), operands)
-        lines, (rows, columns) = self._parts(part.transposed)[part.place].lines, self._shape
-        inputs = lines.stop - lines.start
-        size = (inputs, columns) if part.transposed else (rows, inputs)
-        reads = tuple(each._slot for each in operands)
-        return machine.emit_analog(head, y, reads, limit, (*x._value.shape[2:-1], *size))
+        size = part.size if v.ndim == 3 else (*v.shape[2:-1], *part.size)
+        return machine.emit_analog(head, y, reads, limit, size)
 
     # ---- values ----------------------------------------------------------------------------------------------
 
@@ -168,16 +164,16 @@ class TileReads:
         leak, or where noise has a memory.
         """
         machine, scale, limit = self._machine, +scale, +limit
-        cut, v = self._parts(part.transposed)[part.place], vectors(x)
+        cut, v = part.cut or self._renewed(part), x if x.ndim == 3 else vectors(x)
         if not part.alone:
-            v = machine.numerics.contiguous(v[..., cut.lines])
-        read = partial(self._read_once, cut, scale, *self._errors(limit))
+            v = machine.numerics.contiguous(v[..., part.lines])
+        noise, end = self._errors(limit)
         if number is None:
-            y, drawn, beyond = read(v, self._moment(cut))
+            y, drawn, beyond = self._read_once(cut, scale, noise, end, v, self._moment(cut))
             machine.measure(drawn, *(() if part.transposed else self.once))
         else:
-            numbers = vectors(number)
-            y, beyond = self._repeated(cut, read, limit, scale, v, numbers if part.alone else numbers[..., cut.lines])
+            read, numbers = partial(self._read_once, cut, scale, noise, end), vectors(number)
+            y, beyond = self._repeated(cut, read, limit, scale, v, numbers if part.alone else numbers[..., part.lines])
             self._powers = self._powers.reshape(*x.shape[:-1], 1)
         tally(machine, "analog", self._unit, y.size, beyond)
         if self._coded is not None and self._coded.split:
@@ -188,7 +184,7 @@ class TileReads:
         self, cut: Cut, scale: Any, noise: np.ndarray, end: np.ndarray, v: np.ndarray, moment: Any
     ) -> tuple[np.ndarray, np.ndarray, int]:
         """Outputs for voltages, what devices draw, and how many outputs saturate."""
-        if self._options.shares:
+        if self._shares:
             cut, v = self._common(cut, v, moment)
         found: tuple[np.ndarray, np.ndarray, int] = self._read(
             self._devices.noisy, cut, v, scale, noise, end, self._source, moment
@@ -214,8 +210,10 @@ class TileReads:
 
     def _moment(self, cut: Cut) -> Any:
         """That of the noise of a read; where inputs are coded, one for each of the devices that are read apart."""
-        moment = partial(self._machine.sequencer.moment, self._source)
-        return moment() if self._coded is None else [moment() for _ in cut.sides or (cut,)]
+        sequencer, source = self._machine.sequencer, self._source
+        if self._coded is None:
+            return sequencer.moment(source)
+        return [sequencer.moment(source) for _ in cut.sides or (cut,)]
 
     def _errors(self, limit: Any) -> tuple[np.ndarray, np.ndarray]:
         """σ of the noise of outputs, and where they saturate, at this full scale: of each chip, or one for all."""
@@ -230,20 +228,30 @@ class TileReads:
 
     def whole(self, transposed: bool) -> Cut:
         """What all devices read with, of a matrix that is on one tile."""
-        (whole,) = self._parts(transposed)
-        return whole
+        operation = held.read_transposed if transposed else held.read
+        (whole,) = self._parts.get(operation) or self._parted(operation)
+        return whole.cut or self._renewed(whole)
 
-    def _parts(self, transposed: bool) -> list[Cut]:
+    def _parted(self, operation: Held) -> list[Part]:
         """The matrix, cut into tiles by its input lines."""
-        cuts = self._cuts.get(transposed)
-        if cuts is None:
-            lines = self._options.rows if transposed else self._options.columns
-            inputs = self._shape[0] if transposed else self._shape[1]
-            cuts = self._cuts[transposed] = [
-                self._cut(self._devices, transposed, part) for part in splits(inputs, lines)
-            ]
-        return cuts
+        transposed, (rows, columns) = operation is held.read_transposed, self._shape
+        split = splits(rows, self._options.rows) if transposed else splits(columns, self._options.columns)
+        alone, side, parts = len(split) == 1, "row" if transposed else "column", []
+        for place, lines in enumerate(split, 1):
+            unit, inputs = self._unit if alone else f"{self._unit}, {side} {place}", lines.stop - lines.start
+            size = (inputs, columns) if transposed else (rows, inputs)
+            parts.append(Part((operation, unit), transposed, lines, alone, size))
+        self._parts[operation] = parts
+        return parts
+
+    def _renewed(self, part: Part) -> Cut:
+        """What a part reads with since devices have changed."""
+        cut: Cut = self._cut(self._devices, part.transposed, part.lines)
+        part.cut = cut
+        return cut
 
     def forget(self) -> None:
         """Devices have changed: the next read asks them anew."""
-        self._cuts.clear()
+        for parts in self._parts.values():
+            for part in parts:
+                part.cut = None

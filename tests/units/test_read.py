@@ -31,7 +31,7 @@ def test_parts_of_inputs_are_all_of_them(n: int) -> None:
     """None is longer than what BLAS sums at once, and none but the last ends within a register."""
     parts = []
     while n > sum(parts):
-        parts.append(read._at_once(n - sum(parts)))
+        parts.append(read._summed(n - sum(parts)))
     assert sum(parts) == n
     assert max(parts) <= read._DEEP
     assert all(part % read._STEP == 0 for part in parts[:-1])
