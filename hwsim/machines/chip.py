@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ from hwsim.units.spiking import CIRCUIT, SpikingNeurons
 from hwsim.units.tile import TileArray
 from hwsim.units.unit import Wire
 
+_VALUE = attrgetter("_value")
 TESTS = "inference"
 """The pass in which devices do not leak: tests take no time of training. `deploy` has waits."""
 
@@ -202,7 +204,7 @@ class Chip(DigitalMachine):
         """What a unit makes of signals and constants; steps that are captured have it made in the same way."""
         if self.aside is not None:
             self.aside.give(constants, does)
-        values = [x._value for x in operands]
+        values = map(_VALUE, operands)
         if not constants:
             return does(*values)
         return does(*values, *[each if isinstance(each, tuple) else +each for each in constants])  # see `OfStep`

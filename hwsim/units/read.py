@@ -1,7 +1,7 @@
 """What a read of tiles does to values: a product with the weights, noise, and saturation; and what it draws.
 
-The product is BLAS's. What comes before it, and what comes after, is one call of a kernel each: where matrices are
-small, calls take longer than what they do.
+Products are BLAS's. Where matrices are small, calls take longer than what they do: such a read is one call of a kernel,
+which calls BLAS itself. Larger products are cut into parts where that is faster.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from hwsim.operations.noise import NO_GAIN, NONE, Moment, PerChip, Source, add_e
 from hwsim.units.devices import Cut
 from hwsim.units.expected_inputs import square
 
+_FLOAT32 = np.dtype(np.float32)
 _SMALL = 1_000_000
 """Multiplications of a product up to which OpenBLAS, where processors have AVX-512, takes matrices as they lie."""
 _WIDTHS, _STEP = (64, 32, 16), 16
@@ -36,10 +37,10 @@ def product(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
     chips, vectors, n = x.shape
     outputs = weights.shape[2]
     if vectors * n * outputs <= _SMALL or outputs < _WIDTHS[0] or x.dtype != np.float32 or not _takes_as_they_lie():
-        return _at_once(x, weights)
+        return np.matmul(x, weights)
     wide = next((wide for wide in _WIDTHS if vectors * min(n, _DEEP) * wide <= _SMALL), 0)
     if not wide:
-        return _at_once(x, weights)
+        return np.matmul(x, weights)
     whole = outputs // wide * wide
     y = np.empty((chips, vectors, outputs), x.dtype)
     _sum_parts(x, weights[..., :whole], y[..., :whole], wide)
@@ -47,11 +48,6 @@ def product(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
         last = -(-(outputs - whole) // _STEP) * _STEP  # the last part is of full registers, some of them once more
         _sum_parts(x, weights[..., -last:], y[..., -last:], last)
     return y
-
-
-def _at_once(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The same in one part; of one chip by `dot`, which gives the same and takes less time to get to BLAS."""
-    return x[0].dot(weights[0])[None] if len(x) == 1 else np.matmul(x, weights)
 
 
 @cache
@@ -85,42 +81,22 @@ def _summed(left: int) -> int:
     return _DEEP if left >= 2 * _DEEP else -(-left // (2 * _STEP)) * _STEP
 
 
-def squares(x: np.ndarray, conductance: np.ndarray, full_scale: PerChip) -> tuple[np.ndarray, np.ndarray]:
-    """The squares of inputs, and for each chip Σ (x / full scale)² G: what a read draws, but for V² t.
+def drawn_by(x: np.ndarray, conductance: np.ndarray, full_scale: PerChip) -> np.ndarray:
+    """For each chip Σ (x / full scale)² G: what a read draws, but for V² t.
 
     Args:
         x: inputs `(chips, vectors, n)`.
         conductance: of all devices on each input line together, `(chips, n)`.
+        full_scale: of all chips, or of each.
     """
-    out, drawn = np.empty(x.shape, x.dtype), np.empty(len(x))
-    _square(x, conductance, full_scale, out, drawn)
-    return out, drawn
-
-
-# Arrays are made for kernels, since those that a kernel gives take it longer than NumPy.
+    drawn = np.empty(len(x))  # an array that a kernel makes takes longer
+    _draw(x, conductance, full_scale, drawn)
+    return drawn
 
 
 @compiled
-def _square(x, conductance, full_scale, out, drawn):  # type: ignore[no-untyped-def]
-    """The same, into `out` and `drawn`."""
-    chips, vectors, n = x.shape
-    line = np.empty(n, np.float32)
-    for c in range(chips):
-        line[:] = 0
-        drawn[c] = 0
-        for v in range(vectors):
-            for i in range(n):
-                square = x[c, v, i] * x[c, v, i]
-                out[c, v, i] = square
-                line[i] += square
-        for i in range(n):
-            drawn[c] += line[i] * conductance[c, i]
-    np.divide(drawn, full_scale**2, drawn)
-
-
-@compiled
-def _finish(y, x, conductance, full_scale, additive, limit, keys, moment, drawn):  # type: ignore[no-untyped-def]
-    """Noise and saturation of outputs, in place; what the read draws, as above; gives how many outputs saturate."""
+def _draw(x, conductance, full_scale, drawn):  # type: ignore[no-untyped-def]
+    """The same, into `drawn`."""
     chips, vectors, n = x.shape
     line = np.empty(n, np.float32)
     for c in range(chips):
@@ -132,7 +108,20 @@ def _finish(y, x, conductance, full_scale, additive, limit, keys, moment, drawn)
         for i in range(n):
             drawn[c] += line[i] * conductance[c, i]
     np.divide(drawn, full_scale**2, drawn)
-    return add_scaled(y, NO_GAIN, additive, NONE, limit, keys, moment)
+
+
+@compiled
+def _small(noisy, x, weights, spread, conductance, full_scale, noise, limit, keys, moment, y, drawn):  # type: ignore[no-untyped-def]
+    """A read whose products are small; fills in `y` and `drawn`, and gives how many outputs saturate."""
+    _draw(x, conductance, full_scale, drawn)
+    for c in range(len(x)):
+        np.dot(x[c], weights[c], y[c])
+    if not noisy:
+        return add_scaled(y, NO_GAIN, noise, NONE, limit, keys, moment)
+    variances = np.empty_like(y)
+    for c in range(len(x)):
+        np.dot(x[c] * x[c], spread[c], variances[c])
+    return add_each(y, variances, noise, limit, keys, moment)
 
 
 def _read(
@@ -154,12 +143,16 @@ def _read(
     Returns:
         Outputs, Σ (x / scale)² G on each chip, and how many outputs saturate.
     """
+    _, weights, spread, conductance, _ = cut
+    (chips, vectors, n), outputs = v.shape, weights.shape[2]
+    if vectors * n * outputs <= _SMALL:
+        y, drawn = np.empty((chips, vectors, outputs), _FLOAT32), np.empty(chips)
+        how = conductance, scale, noise, limit, source.keys, moment
+        return y, drawn, _small(noisy, v, weights, spread, *how, y, drawn)
+    y, drawn = product(v, weights), drawn_by(v, conductance, scale)
     if noisy:
-        squared, drawn = squares(v, cut.conductance, scale)
-        y = product(v, cut.weights)
-        return y, drawn, add_each(y, product(squared, cut.spread), noise, limit, source.keys, moment)
-    y, drawn = product(v, cut.weights), np.empty(len(v))
-    return y, drawn, _finish(y, v, cut.conductance, scale, noise, limit, source.keys, moment, drawn)
+        return y, drawn, add_each(y, product(np.square(v), spread), noise, limit, source.keys, moment)
+    return y, drawn, add_scaled(y, NO_GAIN, noise, NONE, limit, source.keys, moment)
 
 
 def _expected_read(expected: Any, noisy: bool, cut: Cut, v: np.ndarray, *_: Any) -> tuple[np.ndarray, np.ndarray, int]:

@@ -81,7 +81,7 @@ class TileReads:
         self._read = run(READ) if self._coded is None else partial(self._coded.read, run(READ))
         self._cut = run((shared if options.shares else physical).CUT if self._coded is None else self._coded.cut)
         self._common, self._bounded, self._powers = run(shared.COMMON), run(BOUNDED), np.ones(0)
-        self._shares = options.shares
+        self._shares, self._stays = options.shares, options.interface == "analog"
         self._parts: dict[Held, list[Part]] = {}
         self._known: dict[float, tuple[np.ndarray, np.ndarray]] = {}
         self.compensation: Compensation | None = None
@@ -120,18 +120,18 @@ class TileReads:
             number: what stands behind x, if the read is repeated with halved inputs where outputs saturate.
         """
         signal, unit = self._outputs(part, x, group, number), part.key[1]
+        if self._stays:
+            return signal
         if number is None:
             return self._digital(signal, unit)
         factor = self._halvings(signal, unit)
         return self._machine.two(multiply, self._digital(signal, unit), factor)
 
     def _digital(self, signal: Signal, unit: str) -> Signal:
-        """Outputs as numbers, if tiles give numbers."""
+        """Outputs as numbers."""
         if self._coded is not None and self._coded.split:
             parts = self._converters.carry_out(moves.part_adc, signal, unit)
             return self._coded.joined(parts, unit, self._devices.mapping)
-        if self._options.interface == "analog":
-            return signal
         if self._own_converters:
             return self._converters.carry_out(moves.tile_adc, signal, unit)
         return self._machine.digital(signal)

@@ -49,3 +49,22 @@ def test_reads_draw_the_same_whether_devices_are_noisy_or_not() -> None:
     np.testing.assert_array_equal(quiet[1], noisy[1])
     assert (np.abs(quiet[0]) <= 1.5).all()
     assert quiet[2] == (np.abs(np.matmul(x, weights)) > 1.5).sum() > 0
+
+
+@pytest.mark.parametrize("small", [0, 10**6])
+@pytest.mark.parametrize("noisy", [False, True])
+def test_a_read_is_a_product_with_noise_of_its_stream(small: int, noisy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one kernel where it is small, and step by step: σ² is that of outputs and Σ x² s of devices; then clipped."""
+    monkeypatch.setattr(read, "_SMALL", small)
+    draw = np.random.default_rng(2)
+    for chips, vectors, n, outputs in ((1, 1, 9, 4), (1, 32, 64, 32), (4, 33, 7, 1), (3, 8, 1, 5)):
+        x = draw.normal(size=(chips, vectors, n)).astype(np.float32)
+        weights, root = draw.normal(size=(2, chips, n, outputs)).astype(np.float32)
+        cut = Cut(slice(0, n), weights, root**2, np.ones((chips, n), np.float32))
+        ends, source, moment = (of_chips(np.full(chips, 0.1)), of_chips(2.0)), Source(1, "read", chips), (3, 2, 1)
+        y, _, beyond = read.READ.values(noisy, cut, x, 1.0, *ends, source, moment)
+        normal = source.draw(vectors * outputs, moment).reshape(y.shape)
+        variance = 0.1**2 + noisy * np.matmul(x.astype(float) ** 2, root**2)
+        expected = np.matmul(x.astype(float), weights) + np.sqrt(variance) * normal
+        np.testing.assert_allclose(y, np.clip(expected, -2, 2), rtol=1e-4, atol=1e-5)
+        assert beyond == (np.abs(expected) > 2).sum()

@@ -26,7 +26,7 @@ from hwsim.operations import BY_NAME
 from hwsim.physics import DataSheet
 from hwsim.units.devices import Devices
 from hwsim.units.mapping import Mapping, levels, splits, tiles
-from hwsim.units.read import squares
+from hwsim.units.read import drawn_by
 
 ONE_IN_A_MILLION = 1e-6
 MICRO = 1e-6
@@ -433,7 +433,7 @@ def test_each_tile_adds_noise_of_its_own_to_what_it_puts_out(columns: int, side_
 def test_the_power_of_a_read_by_hand() -> None:
     """0.2 V on 10 µS and -0.1 V on 20 µS for 250 ns: (0.4 + 0.2) µW, hence 0.15 pJ."""
     x, conductance = np.array([[[1, -0.5]]], np.float32), np.array([[10e-6, 20e-6]], np.float32)
-    np.testing.assert_allclose(squares(x, conductance, 1.0)[1] * 0.2**2 * 250e-9, [0.15e-12], rtol=1e-6)
+    np.testing.assert_allclose(drawn_by(x, conductance, 1.0) * 0.2**2 * 250e-9, [0.15e-12], rtol=1e-6)
 
 
 def test_the_power_of_a_read_adds_up_over_lines_and_vectors() -> None:
@@ -441,7 +441,7 @@ def test_the_power_of_a_read_adds_up_over_lines_and_vectors() -> None:
     x = draw.normal(size=(3, 20, 50)).astype(np.float32)
     conductance = draw.uniform(1e-6, 1e-3, (3, 50)).astype(np.float32)
     expected = ((x.astype(np.float64) / 4) ** 2 * conductance[:, None]).sum((1, 2))
-    np.testing.assert_allclose(squares(x, conductance, 4.0)[1], expected, rtol=1e-5)
+    np.testing.assert_allclose(drawn_by(x, conductance, 4.0), expected, rtol=1e-5)
 
 
 # ---- tiles ---------------------------------------------------------------------------------------------------
