@@ -37,6 +37,7 @@ class Holdings:
         self._pending: list[tuple[Register, np.ndarray]] = []
         self._changes: list[Callable[[], None]] = []
         self._buffers = {"wires": 0, "operands": 0}
+        self._registers: list[Register] | None = None
 
     def take(self, storage: Storage) -> None:
         """Charge a storage, and give it the port that moves its values.
@@ -63,7 +64,7 @@ class Holdings:
             )
         )
         self.storages[storage.name] = storage
-        self.changes += 1
+        self.changes, self._registers = self.changes + 1, None
         if isinstance(storage, DelayLine):
             self.lines.append(storage)
 
@@ -71,7 +72,7 @@ class Holdings:
         """Give the memory of a storage back."""
         if self.storages.get(storage.name) is storage:
             del self.storages[storage.name]
-            self.changes += 1
+            self.changes, self._registers = self.changes + 1, None
             if isinstance(storage, DelayLine):
                 self.lines.remove(storage)
             self.ledger.release(storage.name)
@@ -90,7 +91,9 @@ class Holdings:
 
     def registers(self) -> list[Register]:
         """All registers that are held."""
-        return [storage for storage in self.storages.values() if isinstance(storage, Register)]
+        if self._registers is None:  # every step asks for them where they leak
+            self._registers = [storage for storage in self.storages.values() if isinstance(storage, Register)]
+        return self._registers
 
     # ---- from step to step -----------------------------------------------------------------------------------
 

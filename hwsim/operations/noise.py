@@ -13,7 +13,7 @@ were added, a multiple of a round constant would make the words of one key those
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import pi
 
 import numpy as np
@@ -154,8 +154,14 @@ PerChip = float | np.ndarray
 
 
 def of_chips(number: PerChip) -> np.ndarray:
-    """The number of each chip, or one for all of them, as a vector of float32."""
-    return np.asarray(number, np.float32).reshape(-1)
+    """The number of each chip, or one for all of them, as a vector of float32 that nobody changes."""
+    return _of_all(number) if number.__class__ is float else np.asarray(number, np.float32).reshape(-1)
+
+
+@lru_cache(512)
+def _of_all(number: float) -> np.ndarray:
+    """One for all; standard deviations and full scales are the same in step after step."""
+    return np.array([number], np.float32)
 
 
 def perturb(

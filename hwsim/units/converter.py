@@ -28,7 +28,7 @@ from hwsim.machine.shapes import blank, marked
 from hwsim.machine.signal import Signal
 from hwsim.operations import Operation, held, moves
 from hwsim.operations.kernels import compiled
-from hwsim.operations.noise import PerChip
+from hwsim.operations.noise import PerChip, of_chips
 from hwsim.quantities import Constant, Energy, Time
 from hwsim.records import Record
 from hwsim.units.levels import Banks, Circuit
@@ -147,8 +147,7 @@ def convert(x: np.ndarray, delta: PerChip, full_scale: PerChip) -> tuple[np.ndar
         delta: the distance of levels.
         full_scale: the last level.
     """
-    each = (np.asarray(number, np.float32).reshape(-1) for number in (delta, full_scale))
-    found: tuple[np.ndarray, int] = _convert(x, *each)
+    found: tuple[np.ndarray, int] = _convert(x, of_chips(delta), of_chips(full_scale))
     return found
 
 

@@ -115,11 +115,13 @@ def leak(registers: list[Register], settled: set[str], hold: Hold, retention: Pe
         settled: names of those that were stored in the step.
         retention: time constant, one for all chips or one for each.
     """
+    times, left = np.atleast_1d(retention).tolist(), dict[float, np.ndarray]()
     for register in registers:
         if register.port.analog and not register.port.keeps_itself:
             held = hold.registers.get(register.name, hold.period) if register.name in settled else hold.period
-            left = np.array([exp(-held / each) for each in np.atleast_1d(retention).tolist()], np.float32)
-            register.value = register.value * left.reshape(-1, *[1] * (register.value.ndim - 1))
+            if held not in left:
+                left[held] = np.array([exp(-held / each) for each in times], np.float32)
+            register.value = register.value * left[held].reshape(-1, *[1] * (register.value.ndim - 1))
 
 
 def effective_bits(noise: float) -> int | None:
