@@ -138,13 +138,13 @@ def inherited(document: Document, kind: str = "configs/hardware", trail: tuple[P
 
 
 def _require_kind(changes: Document, base: Document) -> None:
-    """Refuse changes that make another kind of machine of one: few of its keys would fit.
+    """Refuse changes that make a kind of machine of one whose keys it does not have.
 
     Raises:
         ConfigError: they do.
     """
     kind, other = (each.data.get("kind") for each in (changes, base))
-    if kind in MACHINES and other in MACHINES and kind != other:
+    if kind in MACHINES and other in MACHINES and not issubclass(MACHINES[kind].Options, MACHINES[other].Options):
         near = next((name for name in names("configs/hardware") if name.startswith(str(kind))), None)
         instead = f", or take one of that kind, such as `like: {near}`" if near else ""
         text = f"kind ({kind!r}): {base.data.get('name')} is of the kind {other!r}; leave out this key{instead}"
