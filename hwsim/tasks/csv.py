@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
@@ -19,9 +19,7 @@ from hwsim.tasks.dataset import Dataset
 from hwsim.tasks.encoders import AnyEncoder
 from hwsim.tasks.folder import own_file
 from hwsim.tasks.scaled import scaled
-
-if TYPE_CHECKING:
-    from hwsim.tasks.sequence_tables import Piece
+from hwsim.tasks.sequence_tables import Piece, pieces, same
 
 Column = Annotated[str, Field(min_length=1)]
 
@@ -140,8 +138,6 @@ def check(options: Options, folder: Path | None = None) -> None:
     Raises:
         DataError: one of them does not.
     """
-    from hwsim.tasks.sequence_tables import pieces  # it loads pandas, which other tasks do without
-
     for name in (options.train_file, options.test_file):
         if name is not None:
             with own_file(name, folder) as path:
@@ -166,8 +162,6 @@ def build(options: Options, seed: int, folder: Path | None = None) -> Dataset:
 
 def _read(options: Options, name: str, parts: dict[str, _Part], folder: Path | None) -> None:
     """Read a table until all of its parts have what they ask for; `options.part` is the column that names a part."""
-    from hwsim.tasks.sequence_tables import pieces, same  # as above
-
     with own_file(name, folder) as path:
         part = ""
         for piece in pieces(path, options.kinds, options.sequence, options.step):
@@ -259,8 +253,6 @@ class _Part:
 
     def _answered(self, piece: Piece) -> np.ndarray:
         """The class of each line, or its values; refused if those of a sequence are not the same in all lines."""
-        from hwsim.tasks.sequence_tables import same  # as above
-
         options, begun = self._options, self._begun
         assert begun is not None
         columns = [options.label] if options.label is not None else options.target

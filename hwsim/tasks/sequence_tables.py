@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 
-from hwsim.documents.table import blocks_of
 from hwsim.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BLOCK = 50_000
 """Lines that are held at a time."""
@@ -55,6 +56,8 @@ def pieces(path: Path, columns: Mapping[str, str], sequence: str, step: str | No
         ConfigError: the table cannot be read, as for `blocks_of`.
         DataError: a sequence goes on after another one, or its steps do not follow each other.
     """
+    from hwsim.documents.table import blocks_of  # it loads pandas, which other tasks do without
+
     seen, name, count, last = set[str](), "", 0, -1
     for block in blocks_of(path, columns, BLOCK):
         names = block[sequence].to_numpy()
