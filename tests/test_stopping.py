@@ -29,11 +29,18 @@ SECONDS = 80
 """After which a command has not stopped: less than it would go on for, and far more than a stop takes, busy or not."""
 
 
+def _heeding() -> None:
+    """Tests may run where signals are ignored, as behind `nohup`; the process is not to inherit that."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def begun(code: str, folder: Path, before: str = "") -> subprocess.Popen[str]:
     """A process whose command `work` has said that it has begun."""
     text = before + COMMAND.format(code.replace("\n", "\n    "))
     words = [sys.executable, "-c", text, "work"]
-    process = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(words, cwd=folder, text=True, preexec_fn=_heeding, **pipes)
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
     time.sleep(0.5)  # until it is at what comes next
