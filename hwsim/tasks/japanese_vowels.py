@@ -13,12 +13,9 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from hwsim import episode as shapes
-from hwsim import streams
-from hwsim.episode import Episode
-from hwsim.tasks import encoders, vowels
+from hwsim.tasks import encoders, utterances, vowels
 from hwsim.tasks.dataset import Dataset
 from hwsim.tasks.encoders import AnyEncoder
-from hwsim.tasks.scaled import scaled
 from hwsim.tasks.vowels import Utterance
 
 
@@ -92,25 +89,23 @@ def build(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     found = files(folder)
     every = [each for part in vowels.PARTS for each in found[part]]
     frames, lengths = _frames(options.steps, every)
-    mask, learned = np.arange(options.steps) < lengths[:, None], np.arange(len(every)) < len(found["train"])
-    inputs = scaled(frames, frames[mask & learned[:, None]], to_unit=options.encoder is not None)
-    inputs[~mask] = 0
-    speakers = np.array([each.speaker for each in every])
-
-    def episode(kind: str, rows: np.ndarray, count: int) -> Episode:
-        order = streams.generator(seed, "japanese vowels", kind).permutation(rows)[:count]
-        shown = encoders.encode(options.encoder, inputs[order], seed, "japanese vowels", kind)
-        masked = encoders.stretched(mask[order], shown.shape[1])
-        return Episode(shown, speakers[order], classes=vowels.SPEAKERS, mask=masked)
-
-    train = episode("train", np.flatnonzero(learned), options.train)
-    return Dataset(train, episode("test", np.flatnonzero(~learned), options.test))
+    return utterances.split(
+        "japanese vowels",
+        frames,
+        lengths,
+        np.array([each.speaker for each in every]),
+        np.arange(len(every)) >= len(found["train"]),
+        classes=vowels.SPEAKERS,
+        counts=(options.train, options.test),
+        encoder=options.encoder,
+        seed=seed,
+    )
 
 
-def _frames(steps: int, utterances: list[Utterance]) -> tuple[np.ndarray, np.ndarray]:
+def _frames(steps: int, every: list[Utterance]) -> tuple[np.ndarray, np.ndarray]:
     """Frames `(utterances, steps, 12)`, zeros behind the end of each, and how many frames each has."""
-    frames = np.zeros((len(utterances), steps, vowels.WIDTH))
-    lengths = np.array([min(len(each.frames), steps) for each in utterances])
-    for row, (each, length) in enumerate(zip(utterances, lengths, strict=True)):
+    frames = np.zeros((len(every), steps, vowels.WIDTH))
+    lengths = np.array([min(len(each.frames), steps) for each in every])
+    for row, (each, length) in enumerate(zip(every, lengths, strict=True)):
         frames[row, :length] = each.frames[:length]
     return frames, lengths

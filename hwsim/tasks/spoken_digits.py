@@ -13,14 +13,11 @@ import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
 from hwsim import episode as shapes
-from hwsim import streams
-from hwsim.episode import Episode
 from hwsim.quantities import Time
-from hwsim.tasks import encoders, recordings
+from hwsim.tasks import encoders, recordings, utterances
 from hwsim.tasks.dataset import Dataset
 from hwsim.tasks.encoders import AnyEncoder
 from hwsim.tasks.filter_bank import FilterBank
-from hwsim.tasks.scaled import scaled
 
 TEST = 300
 
@@ -121,19 +118,17 @@ def build(options: Options, seed: int, folder: Path | None = None) -> Dataset:
     """
     found = files(folder)
     levels, lengths = _levels(options, found)
-    labels, tested = np.array([each.digit for each in found]), np.array([each.tested for each in found])
-    mask = np.arange(options.steps) < lengths[:, None]
-    shown = scaled(levels, levels[mask & ~tested[:, None]], to_unit=options.encoder is not None)
-    shown[~mask] = 0
-
-    def episode(kind: str, rows: np.ndarray, count: int) -> Episode:
-        order = streams.generator(seed, "spoken digits", kind).permutation(rows)[:count]
-        inputs = encoders.encode(options.encoder, shown[order], seed, "spoken digits", kind)
-        masked = encoders.stretched(mask[order], inputs.shape[1])
-        return Episode(inputs, labels[order], classes=10, mask=masked)
-
-    train = episode("train", np.flatnonzero(~tested), options.train)
-    return Dataset(train, episode("test", np.flatnonzero(tested), options.test))
+    return utterances.split(
+        "spoken digits",
+        levels,
+        lengths,
+        np.array([each.digit for each in found]),
+        np.array([each.tested for each in found]),
+        classes=10,
+        counts=(options.train, options.test),
+        encoder=options.encoder,
+        seed=seed,
+    )
 
 
 def _levels(options: Options, found: list[recordings.Utterance]) -> tuple[np.ndarray, np.ndarray]:
