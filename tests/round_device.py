@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hwsim.config import hardware
 from hwsim.documents import Document
 from hwsim.physics import DataSheet
 
 
 def round_device(step: str, error: str = "0 uS", noise: float = 0.0) -> DataSheet:
-    """The data sheet.
+    """The data sheet, of what `described` takes."""
+    return hardware.device(Document("test", described(step, error, noise)))
+
+
+def described(step: str, error: str = "0 uS", noise: float = 0.0) -> dict[str, Any]:
+    """The keys of the data sheet.
 
     Args:
         step: of programming.
         error: σ of programming, the same for all targets.
         noise: of a read, as a share of the conductance.
     """
-    data = {
+    return {
         "name": "round",
         "what": "a device for tests",
         "sources": {"here": "this test"},
@@ -31,4 +38,3 @@ def round_device(step: str, error: str = "0 uS", noise: float = 0.0) -> DataShee
             "time": {"value": "1 ns", "source": "here"},
         },
     }
-    return hardware.device(Document("test", data))

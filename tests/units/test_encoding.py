@@ -5,10 +5,12 @@ Bounds on random numbers are missed once in ten million for each output.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+import round_device
 from conftest import close, machine_options
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,18 +34,8 @@ SCALE, FULL = 1.5, 8.0
 """Full scales of inputs and outputs."""
 
 
-def described(noise: float) -> dict[str, Any]:
-    """A data sheet with round numbers: 20 steps of 1 µS from 1 µS on, with an error of 1 µS."""
-    said = {"source": "here"}
-    return {
-        "name": "round",
-        "what": "a device for tests",
-        "sources": {"here": "this test"},
-        "conductance": {"min": {"value": "1 uS", **said}, "max": {"value": "21 uS", **said}},
-        "programming": {"error": {"coefficients": ["1 uS"], **said}, "step": {"value": "1 uS", **said}},
-        "read_noise": {"law": "relative", "deviation_of_g": noise, **said},
-        "write": {"law": "voltage", "voltage": {"value": "1 V", **said}, "time": {"value": "1 ns", **said}},
-    }
+described = partial(round_device.described, "1 uS", "1 uS")
+"""20 steps of 1 µS from 1 µS on, with an error of 1 µS."""
 
 
 def weights() -> np.ndarray:

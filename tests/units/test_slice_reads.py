@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import round_device
 from conftest import close, machine_options
 from scipy import stats
 
@@ -29,20 +30,6 @@ SCALE = 1.5
 CODINGS = [(coding, phases) for coding in ("parallel", "pulse_width", "bit_serial") for phases in (1, 2)]
 each_coding = pytest.mark.parametrize(("coding", "phases"), CODINGS)
 each_way = pytest.mark.parametrize("back", [False, True])
-
-
-def sheet(noise: float) -> dict[str, Any]:
-    """A device of 1 to 21 µS without errors of programming."""
-    said = {"source": "here"}
-    return {
-        "name": "round",
-        "what": "a device for tests",
-        "sources": {"here": "this test"},
-        "conductance": {"min": {"value": "1 uS", **said}, "max": {"value": "21 uS", **said}},
-        "programming": {"error": {"coefficients": ["0 uS"], **said}, "step": {"value": "1 uS", **said}},
-        "read_noise": {"law": "relative", "deviation_of_g": noise, **said},
-        "write": {"law": "voltage", "voltage": {"value": "1 V", **said}, "time": {"value": "1 ns", **said}},
-    }
 
 
 def described(
@@ -221,7 +208,7 @@ def test_noise_of_outputs_counts_by_bits_and_digits(coding: str, phases: int, ba
 @each_way
 @each_coding
 def test_noise_of_cells_is_fresh_for_each_bit_and_counts_by_its_place(coding: str, phases: int, back: bool) -> None:
-    made = chip(coding, phases, bits=4, adc=24, device=sheet(0.02))
+    made = chip(coding, phases, bits=4, adc=24, device=round_device.described("1 uS", noise=0.02))
     one = np.array([0.9, -0.5, 0.25, 0, 0.75, -1, 0.1])[: 5 if back else 7]
     x, y = read(made, weights(), np.tile(one, (READS, 1)), back)
     array = made.devices["W"].devices
