@@ -61,9 +61,7 @@ def changed(document: Document, changes: list[KeyChange], content_of: Open = con
     Errors that are found later in a changed value point to the study's file.
     """
     changes = sorted(changes, key=lambda change: change.key.count("."))
-    result = Document(
-        document.file, copy.deepcopy(document.data), dict(document.marks), dict(document.keys), document.lent
-    )
+    result = document.copied()
     messages = []
     for change in changes:
         try:
@@ -80,9 +78,7 @@ def value_of(document: Document, key: str, content_of: Open = content_of) -> Any
     Raises:
         ConfigError: the key leads nowhere.
     """
-    copied = Document(
-        document.file, copy.deepcopy(document.data), dict(document.marks), dict(document.keys), document.lent
-    )
+    copied = document.copied()
     nowhere = Mark(document.file, 1, 1)
     places = list(_places(copied, KeyChange(key, None, nowhere, nowhere), content_of))
     if not places:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -177,8 +176,7 @@ def opened(document: Document, kind: str) -> Document:
         return document
     if name in names(kind):
         known = _shipped(shelf(kind) / f"{name}.yaml")
-        lent = frozenset({known.file})
-        return Document(known.file, copy.deepcopy(known.data), dict(known.marks), dict(known.keys), lent)
+        return known.copied(lent=frozenset({known.file}))
     path = _beside(document, name)
     if path is None:
         raise documents.refuse([document.problem((), _not_there(document, name, kind))])

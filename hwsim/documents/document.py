@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -86,6 +87,11 @@ class Document:
     marks: dict[Place, Mark] = field(default_factory=dict)
     keys: dict[Place, Mark] = field(default_factory=dict)
     lent: frozenset[str] = frozenset()
+
+    def copied(self, lent: frozenset[str] | None = None) -> Document:
+        """The same with data of its own, which may be changed; with other files that are lent, if they are given."""
+        lent = self.lent if lent is None else lent
+        return Document(self.file, copy.deepcopy(self.data), dict(self.marks), dict(self.keys), lent)
 
     def problem(self, place: Place, text: str, at_key: bool = False) -> Problem:
         """A problem at a place, or at the nearest enclosing place that the file contains.
