@@ -275,7 +275,8 @@ Expected = Annotated[
     list[str] | None,
     typer.Option(
         "--expect",
-        help="KEY=SHARE for a statistic of values that energy depends on: input, signal, conductance, written.",
+        help="KEY=NUMBER for a statistic of values that energy depends on: input, input_size, signal, conductance, "
+        "written, outer, outer_readout, fast, spikes.",
     ),
 ]
 
