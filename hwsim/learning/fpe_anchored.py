@@ -16,6 +16,7 @@ from hwsim.learning.forward_errors import CommonOptions, Errors, ForwardErrors
 from hwsim.learning.horizon import Precision
 from hwsim.learning.keeps import Directions, Keeps, Lags
 from hwsim.learning.rule import Rule
+from hwsim.learning.window_sums import Window, WindowSums
 from hwsim.machine import Queue, Register, Signal, Step, Workspace
 from hwsim.networks import Layer, Level, Network
 from hwsim.operations import Places, patch, pick, zeros
@@ -47,6 +48,14 @@ class Options(CommonOptions, extra="forbid"):
         float,
         Field(gt=0, lt=1, description="relative error that `auto` and `per_mode` aim at, if the machine is so precise"),
     ] = 1e-4
+    sums: Annotated[
+        Literal["each", "doubled"],
+        Field(
+            description="`each`: in each step all open anchors add to their sums; `doubled`: sums over S steps are "
+            "joined two by two, log2(age/S) times, for cells that have modes. The age is then S times a power of two, "
+            "rounded up"
+        ),
+    ] = "each"
     carry: Annotated[
         Literal["delta", "gamma_delta"],
         Field(description="what is carried: δ, or, in cells with a gain γ per mode, γδ, of like size in all modes"),
@@ -65,6 +74,11 @@ class Anchored(ForwardErrors):
     Where S exceeds the horizon, all is lost as in `fpe`; the horizon of this rule is S steps. Memory is one A for each
     anchor, T/S of them, and an R for each open one, D/S of them. L layers take L + 1 passes; while the layers below
     learn, the anchors of the layers above go round in their queues.
+
+    With doubled sums one anchor is open at a time. When it closes, after S steps, it has the sum and the product of its
+    block; queues join those of blocks that follow on each other to windows of 2, 4, 8, … blocks, see `WindowSums`. That
+    is 2 log2(D/S) products for each anchor, where each open anchor takes 2 in each step, 2 D for each anchor; and a
+    product of D Jacobians goes through S + log2(D/S) noisy multiplications rather than D.
 
     Modes with a time constant τ = 1/ln(1/|λ|) allow S = τ ln(tol/ε) and need D = S + τ ln(1/tol), for a relative error
     ε of one step and a tolerated one tol. `per_mode` gives each mode the largest S₀ 2^k within its S, so that steps
@@ -94,6 +108,10 @@ class Anchored(ForwardErrors):
         return self._placed(layer.name, layer.machine.episode.steps)
 
     def _placed(self, layer: str, steps: int) -> tuple[Group, ...]:
+        groups = self._asked(layer, steps)
+        return tuple(map(doubled, groups)) if self.options.sums == "doubled" else groups
+
+    def _asked(self, layer: str, steps: int) -> tuple[Group, ...]:
         every, age = self.options.every, self.options.age
         if not self.settles:
             return (Group(every, steps if age == "all" else min(age, steps)),)
@@ -158,6 +176,11 @@ class Anchored(ForwardErrors):
                     f"learning.carry: gamma_delta needs a gain per mode, which the cell of {layer.name} has not; "
                     "lru has one, and every cell takes carry: delta"
                 )
+            if self.options.sums == "doubled" and layer.cell.dense:
+                raise ConfigError(
+                    f"learning.sums: doubled needs a cell with modes, which that of {layer.name} is not; lru has "
+                    "modes, and every cell takes sums: each"
+                )
             if self.options.every == "per_mode" and layer.cell.dense:
                 raise ConfigError(
                     f"learning.every: per_mode needs a cell with modes, which that of {layer.name} is not; lru has "
@@ -201,6 +224,12 @@ class FromAnchors(Errors):
             name = f"{layer.name} anchors" + (f" {number}" if len(groups) > 1 else "")
             self.closed.append(workspace.queue(name, layer.cell.width if group.wires is None else len(group.wires)))
         self._own = [None if group.wires is None else Places(group.wires) for group in groups]
+        self._windows: list[WindowSums] = []
+        if options.sums == "doubled":
+            self._windows = [
+                WindowSums(workspace, layer.cell, closed.name, closed.size[0], group.every, group.most.bit_length() - 1)
+                for group, closed in zip(groups, self.closed, strict=True)
+            ]
         self._moving = [_together(groups[:opening]) for opening in range(len(groups))]
 
     def begin_warm_up(self, part: int) -> None:
@@ -209,6 +238,9 @@ class FromAnchors(Errors):
     def warm_up(self, level: Level, step: Step, part: int) -> None:
         """One step of the warm-up pass: R ← R Jᵀ, A ← A + R g for all open anchors."""
         g, opening = self.loss_gradient(level, learn=True), self._opening(step)
+        if self._windows:
+            self._sum_block(level, g, step, opening)
+            return
         for number, group in enumerate(self.groups[:opening]):
             if step.past(group.most * group.every):
                 self._put(number, self._place(group.most - 1).A.load())
@@ -219,6 +251,33 @@ class FromAnchors(Errors):
             sums.append(self._advance(number, level, g, step, opening))
         if step.last:
             self._close(sums, step)
+
+    def _sum_block(self, level: Level, g: Signal | None, step: Step, opening: int) -> None:
+        """The same for the latest anchors alone; the blocks of those that were open before them have ended."""
+        ended: list[Window | None] = [None] * len(self.groups)
+        if opening and not step.first:
+            place = self._place(0)
+            A, P = place.A.load(), place.R.load()
+            for number in range(opening):
+                ended[number] = Window(self._of_group(number, A), self._of_group(number, P))
+        if not step.last:
+            for number, window in enumerate(ended):
+                whole = window and self._windows[number].push(window, step)
+                if whole is not None:
+                    self.closed[number].put(whole)
+        last = self._advance(0, level, g, step, opening)
+        if step.last:
+            for number, (group, window) in enumerate(zip(self.groups, ended, strict=True)):
+                blocks = [*([window] if window else []), Window(self._of_group(number, last), None)]
+                before = max(0, self.layer.machine.episode.steps - 2) // group.every
+                for A in self._windows[number].finish(blocks, before):
+                    self.closed[number].put(A)
+
+    def _of_group(self, number: int, whole: Signal) -> Signal:
+        """The wires of a group."""
+        own = self._own[number]
+        picked: Signal = whole if own is None else pick(whole, own)
+        return picked
 
     def _opening(self, step: Step) -> int:
         """The number of groups that open an anchor in this step."""
@@ -273,8 +332,7 @@ class FromAnchors(Errors):
 
     def _put(self, number: int, A: Signal) -> None:
         """The wires of a group go to the end of its queue."""
-        own = self._own[number]
-        self.closed[number].put(A if own is None else pick(A, own))
+        self.closed[number].put(self._of_group(number, A))
 
     def end_warm_up(self, part: int) -> None:
         for place in self.places:
@@ -308,6 +366,11 @@ class FromAnchors(Errors):
             level.learn_gained(delta)
         else:
             level.send_gained(delta)
+
+
+def doubled(group: Group) -> Group:
+    """A group whose age is S times a power of two, the next one."""
+    return group._replace(age=group.every << (group.most - 1).bit_length())
 
 
 def _opened(number: int) -> int:

@@ -140,10 +140,11 @@ def experiment(**more: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize("sums", ["each", "doubled"])
 @pytest.mark.parametrize("every", ["per_mode", "uniform"])
 @pytest.mark.parametrize("machine", ["digital_45nm", "digital_45nm_fp16"])
-def test_an_estimate_costs_what_the_run_costs(every: str, machine: str) -> None:
-    data = experiment(learning={"name": "fpe_anchored", "every": every}, machine=machine)
+def test_an_estimate_costs_what_the_run_costs(every: str, machine: str, sums: str) -> None:
+    data = experiment(learning={"name": "fpe_anchored", "every": every, "sums": sums}, machine=machine)
     mine, theirs = (found.summary.systems["substrate"] for found in (hwsim.run(data), estimate(data)))
     assert theirs.energy.training_step_j == pytest.approx(mine.energy.training_step_j, rel=1e-9)  # noqa: TID251
     assert theirs.memory.peak_bytes == mine.memory.peak_bytes
