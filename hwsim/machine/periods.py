@@ -1,57 +1,102 @@
 """Periods: which steps of a pass are of one kind, and how kinds follow each other.
 
-Steps are of one kind if their indices are multiples of the same periods. Where each period is a multiple of the shorter
-ones, the kinds between two multiples of a period are the same each time, and are made of those between multiples of the
-next shorter one. So a sequence of any length takes as many blocks as there are periods.
+A period of S steps with the place r has the steps whose index leaves r when divided by S; steps are of one kind if the
+same periods have them. Where all places are 0 and each period is a multiple of the shorter ones, the kinds between two
+multiples of a period are the same each time, and are made of those between multiples of the next shorter one. So a
+sequence of any length takes as many blocks as there are periods. Otherwise it takes one block, of the least common
+multiple of all periods.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import pairwise
-from math import lcm
+from math import gcd, lcm
+from typing import NamedTuple
 
 from hwsim.accounts.runs import Runs
 
 PLAIN = 0
-"""The kind of a step whose index is a multiple of no period."""
+"""The kind of a step that no period has."""
+
+
+class Period(NamedTuple):
+    """Some indices: those that leave `place` when divided by `steps`."""
+
+    steps: int
+    place: int = 0
+
+    def has(self, index: int) -> bool:
+        """Whether an index is among them."""
+        return (index - self.place) % self.steps == 0
+
+    def after(self, start: int) -> int:
+        """The first from `start` on."""
+        return start + (self.place - start) % self.steps
+
+    def common(self, other: Period) -> Period | None:
+        """The indices that are among both; None if there are none."""
+        step, rest = gcd(self.steps, other.steps), other.steps // gcd(self.steps, other.steps)
+        apart, left = divmod(other.place - self.place, step)
+        if left:
+            return None
+        steps = self.steps * rest
+        return Period(steps, (self.place + self.steps * (apart * pow(self.steps // step, -1, rest) % rest)) % steps)
+
+    def within(self, other: Period) -> bool:
+        """Whether all of them are among the others."""
+        return self.steps % other.steps == 0 and other.has(self.place)
 
 
 class Periods:
-    """Kinds of steps: a number with one bit for each period that an index is a multiple of.
+    """Kinds of steps: a number with one bit for each period that has the step.
 
     Args:
-        periods: all above 1, in order.
+        periods: all longer than a step, in order.
 
     Attributes:
-        kinds: all that there are.
+        kinds: all that there may be.
     """
 
-    def __init__(self, periods: tuple[int, ...]) -> None:
+    def __init__(self, periods: tuple[Period, ...]) -> None:
         self._periods = periods
-        nested = all(later % earlier == 0 for earlier, later in pairwise(periods))
-        self._levels = periods if nested else (lcm(*periods),)  # each is a multiple of the one before it
-        first = {PLAIN: 1}  # a step of each kind, which is that of its least common multiple with any period, too
+        nested = all(later.steps % earlier.steps == 0 for earlier, later in pairwise(periods))
+        whole = lcm(*(period.steps for period in periods))
+        aligned = nested and not any(period.place for period in periods)
+        self._levels = tuple(period.steps for period in periods) if aligned else (whole,)
+        self._whole = whole
+        self._indices = {PLAIN: Period(1)}  # those that a step of each kind is among
         for period in periods:
-            first |= {self.kind(index): index for index in [lcm(each, period) for each in first.values()]}
-        self.kinds = sorted(first)
+            for common in [each.common(period) for each in self._indices.values()]:
+                if common is not None:
+                    self._indices[self._sum(map(common.within, periods))] = common
+        self.kinds = sorted(self._indices)
+
+    @staticmethod
+    def _sum(bits: Iterable[bool]) -> int:
+        return sum(bit << place for place, bit in enumerate(bits))
 
     def kind(self, index: int) -> int:
-        """The kind of a step; it is that of -index, too."""
-        return sum((index % period == 0) << bit for bit, period in enumerate(self._periods))
+        """The kind of a step."""
+        return self._sum(period.has(index) for period in self._periods)
+
+    @property
+    def mirrored(self) -> Periods:
+        """What has the kind of `index` at `-index`."""
+        return of(*((steps, -place % steps) for steps, place in self._periods))
 
     def next(self, kind: int, start: int, stop: int) -> int:
         """The first step of a kind among those from `start` on; `stop` if there is none."""
-        step = lcm(*(period for bit, period in enumerate(self._periods) if kind >> bit & 1))
-        index = start + -start % step
-        while index < stop and self.kind(index) != kind:
-            index += step
-        return min(index, stop)
+        indices, end = self._indices[kind], min(stop, start + self._whole)  # behind which all comes again
+        index = indices.after(start)
+        while index < end and self.kind(index) != kind:
+            index += indices.steps
+        return index if index < end else stop
 
     def last(self, kind: int, start: int, stop: int) -> int:
         """The last step of a kind before `stop`; `stop` if there is none from `start` on."""
-        last = -self.next(kind, 1 - stop, 1 - start)
+        last = -self.mirrored.next(kind, 1 - stop, 1 - start)
         return stop if last < start else last
 
     def runs(self, start: int, stop: int) -> Runs:
@@ -99,7 +144,7 @@ class Periods:
     def _counted(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """The kinds of steps that no level parts."""
         while start < stop:
-            end = min(stop, *(start + -start % period for period in self._periods))  # the next that is not plain
+            end = min(stop, *(period.after(start) for period in self._periods))  # the next that is not plain
             if start < end:
                 yield PLAIN, end - start
             if end < stop:
@@ -112,6 +157,6 @@ def _as_item(runs: Runs) -> tuple[int | Runs, int]:
 
 
 @cache
-def of(*periods: int) -> Periods:
-    """The kinds of steps that these periods make."""
-    return Periods(periods)
+def of(*periods: tuple[int, int]) -> Periods:
+    """The kinds of steps that these periods make, each a number of steps and a place."""
+    return Periods(tuple(Period(*period) for period in periods))

@@ -2,10 +2,10 @@
 
 A rule may branch on the configuration, and on what a step says of itself: whether it is the first or the last one, of
 the sequence or of its pass, carries a loss, follows one that does, is beyond the end of the input, is one of `every` so
-many steps, or is `past` the first ones. Between these landmarks steps are alike whose indices are multiples of the same
-periods, those that the rule asks `every` for. So once three of a kind have left the same records and changed what is
-held in the same way, the ledgers are given the others at once, but for the last one, which is carried out as well. The
-same goes for rounds of passes over one part of the sequence after the other.
+many steps, or is `past` the first ones. Between these landmarks steps are alike that the same periods have, those that
+the rule asks `every` for. So once three of a kind have left the same records and changed what is held in the same way,
+the ledgers are given the others at once, but for the last one, which is carried out as well. The same goes for rounds
+of passes over one part of the sequence after the other.
 """
 
 from __future__ import annotations
@@ -117,16 +117,16 @@ class Section(NamedTuple):
 
     start: int
     stop: int
-    periods: tuple[int, ...]
+    periods: tuple[tuple[int, int], ...]
     begins: bool
 
 
 class Skips:
     """Skips steps of one pass, over the steps `order`.
 
-    Between landmarks, steps are of one kind if their indices are multiples of the same periods. Once three of a kind
-    have been alike, others are entered at once, but for the last one between the landmarks. Behind a landmark one step
-    is enough that is like those of its kind before it.
+    Between landmarks, steps are of one kind if the same periods have them. Once three of a kind have been alike, others
+    are entered at once, but for the last one between the landmarks. Behind a landmark one step is enough that is like
+    those of its kind before it.
     """
 
     def __init__(self, stage: Stage, order: range) -> None:
@@ -191,10 +191,9 @@ class Skips:
 
     def _leap(self, steps: range) -> int:
         """Enter as many of these steps as are of known kinds, and not the last of their kind; how many they are."""
-        start, stop = steps.start, steps.stop
-        if steps.step < 0:  # kinds are the same the other way round
-            start, stop = -start, -stop
-        kinds = self._periods
+        start, stop, kinds = steps.start, steps.stop, self._periods
+        if steps.step < 0:
+            start, stop, kinds = -start, -stop, kinds.mirrored
         end = min((kinds.last if self._known(kind) else kinds.next)(kind, start, stop) for kind in kinds.kinds)
         if start < end:
             self._enter(kinds.runs(start, end))

@@ -32,7 +32,8 @@ class Landmarks:
         steps: of the sequence.
         marks: the first steps that differ from those before them, in order; no step is behind the last mark.
         period: steps after which a rule does the same again.
-        periods: the periods that rules have asked for, in order; steps are alike whose index is a multiple of the same.
+        periods: the periods that rules have asked for, in order, each a number of steps and a place: steps are alike
+            whose index leaves the places of the same periods when divided by their steps.
         looked: whether a rule asked for the index of a step, so that it may do anything in any of them.
     """
 
@@ -40,12 +41,12 @@ class Landmarks:
         steps, loss, free = episode.steps, episode.loss_from, episode.free_from or 0
         self.marks = [*sorted({0, 1, loss, loss + 1, free, steps - 1, steps, steps + 1}), maxsize]
         self.steps, self.period, self.looked = steps, 1, False
-        self.periods: list[int] = []
+        self.periods: list[tuple[int, int]] = []
 
-    def enter(self, period: int = 1, mark: int = 0) -> None:
+    def enter(self, period: tuple[int, int] = (1, 0), mark: int = 0) -> None:
         """Note a period, and a mark."""
-        if period > 1 and period not in self.periods:
-            self.period = lcm(self.period, period)
+        if period[0] > 1 and period not in self.periods:
+            self.period = lcm(self.period, period[0])
             insort(self.periods, period)
         place = bisect_left(self.marks, mark)  # no mark is behind the last one
         if self.marks[place] != mark:
@@ -104,7 +105,7 @@ class Step:
         """
         if steps < 1:
             raise ValueError(f"every {steps} steps is no period; it has to be at least 1")
-        self._presenter.landmarks.enter(period=steps)
+        self._presenter.landmarks.enter(period=(steps, after % steps))
         return self.past(after) and (self._index - after) % steps == 0
 
     def past(self, steps: int) -> bool:

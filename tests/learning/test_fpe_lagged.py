@@ -12,6 +12,7 @@ from conftest import (
     NETWORKS,
     TANH,
     Sized,
+    assert_estimated,
     built,
     close,
     distance,
@@ -207,6 +208,25 @@ def test_a_run_costs_what_is_estimated(options: dict[str, Any], loss: str) -> No
     assert sketch["energy"]["run_j"] == close(real["energy"]["run_j"])
     assert real["time"]["passes"] == 1
     assert "input replay" not in real["memory"]["peak_by_class"]
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("learner", [lagged(12, every=5), {**lagged(12, every=5), "name": "fpe_hybrid", "slow": 1}])
+@pytest.mark.parametrize("steps", [30, 12, 9])
+def test_estimates_know_lags_that_no_whole_number_of_anchors_fits_in(
+    learner: dict[str, Any], steps: int, layers: int
+) -> None:
+    """The front opens an anchor in every 5th step, and copies come to them 12 steps later, or as many as there are."""
+    assert_estimated(
+        {
+            "name": "lag",
+            "task": {"name": "random", "steps": steps, "width": 2, "train": 4, "test": 2},
+            "network": {"layers": [{"cell": {"name": "lru", "modes": 3}}] * layers},
+            "learning": learner,
+            "machine": "digital_45nm",
+            "training": {"optimizer": {"name": "sgd", "rate": 0.1}, "batch": 2, "steps": 1},
+        }
+    )
 
 
 @pytest.mark.parametrize("on", ["ideal", "pcm_crossbar"])

@@ -80,6 +80,23 @@ class Backward(Rule):
         network.finish_gradient()
 
 
+class Apart(Rule):
+    """Keeps two states in every 7 steps, in turn, one of them from the 8th step on, and takes both back."""
+
+    def gradients(self, network: Network) -> None:
+        machine, width = network.machine, network.layers[0].cell.width
+        with machine.workspace(keep_inputs=True) as workspace:
+            states, tape = network.states(workspace), workspace.tape("kept", width)
+            for step in machine.forward_pass("forward"):
+                network.step(states, step)
+                if step.every(7) or step.every(7, after=8):
+                    tape.push(states.layers[0].load())
+            for step in machine.backward_pass("back"):
+                if step.every(7) or step.every(7, after=8):
+                    tape.pop()
+        network.finish_gradient()
+
+
 def carried_out(
     learned: Rule, steps: int, loss_from: int = 0, on: str = "digital_45nm", shapes: bool = True, leaps: bool = True
 ) -> tuple[Machine, int]:
@@ -96,7 +113,10 @@ def carried_out(
     return stage, len(done)
 
 
-@pytest.mark.parametrize("learned", [Anchored(None), Parts(None), Backward(None)], ids=lambda rule: type(rule).__name__)
+RULES = [Anchored(None), Parts(None), Backward(None), Apart(None)]
+
+
+@pytest.mark.parametrize("learned", RULES, ids=lambda rule: type(rule).__name__)
 @pytest.mark.parametrize("loss_from", [0, 1, 77, 239])
 @pytest.mark.parametrize("on", ["digital_45nm", "pcm_crossbar_in_the_loop"])
 def test_leaps_over_periods_change_nothing(learned: Rule, loss_from: int, on: str) -> None:
@@ -116,7 +136,7 @@ def test_leaps_over_periods_change_nothing(learned: Rule, loss_from: int, on: st
     assert leaping.journal.totals.activities.keys() == walking.journal.totals.activities.keys()
 
 
-@pytest.mark.parametrize("learned", [Anchored(None), Parts(None), Backward(None)], ids=lambda rule: type(rule).__name__)
+@pytest.mark.parametrize("learned", RULES, ids=lambda rule: type(rule).__name__)
 def test_the_steps_that_are_carried_out_do_not_grow_with_the_sequence(learned: Rule) -> None:
     few, many = (carried_out(learned, steps, loss_from=steps // 2)[1] for steps in (1200, 120_000))
     assert many == few < 600
