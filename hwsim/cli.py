@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from errno import EPIPE
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -380,7 +380,7 @@ def breakeven(
 def limits(
     file: Annotated[Path, typer.Argument(help="An experiment in YAML, or the name of a shipped one.")],
     measure: Annotated[
-        str,
+        Literal["cosine", "change"],
         typer.Option(
             "--measure",
             help="cosine: of the gradient with the exact one; change: of what pulses change in place with the exact "
@@ -412,7 +412,7 @@ def limits(
     with written_whole(folders) as unfinished, _counting("one imperfection at a time", quiet) as progress:
         found = experiments.limits(
             experiment,
-            measure=measure,  # type: ignore[arg-type]  # any other word is refused
+            measure=measure,
             seeds=seeds,
             chips=chips,
             updates=updates,
@@ -437,7 +437,8 @@ def verdict(
         typer.Option("--out", help="Folder for the results; verdicts/NAME by default. A verdict in it goes on."),
     ] = None,
     size: Annotated[
-        str, typer.Option("--size", help="small: one task and one forward rule, in minutes; large: several, in hours.")
+        Literal["small", "large"],
+        typer.Option("--size", help="small: one task and one forward rule, in minutes; large: several, in hours."),
     ] = "small",
     age: Annotated[str, typer.Option("--age", help="Age of the devices at which drift is asked about.")] = "1 day",
     allowed: Annotated[
@@ -497,7 +498,8 @@ def fit(
         typer.Option("--columns", help="Columns that are not recognised, as target=Soll,read='Ist (uS)'."),
     ] = None,
     kind: Annotated[
-        str | None, typer.Option("--kind", help="reads, pulses or drift; by default the columns tell.")
+        Literal["reads", "pulses", "drift"] | None,
+        typer.Option("--kind", help="What was measured; by default the columns tell."),
     ] = None,
     figure: Annotated[
         Path | None, typer.Option("--figure", help="Draw data and fits, into this SVG or PNG file.")

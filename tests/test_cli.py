@@ -26,9 +26,10 @@ from typer.testing import CliRunner
 
 import hwsim
 from hwsim import cli, documents, tasks
-from hwsim.config import hardware
+from hwsim.config import hardware, measured
 from hwsim.config.experiment import Experiment
 from hwsim.errors import ConfigError
+from hwsim.experiments import verdict
 from hwsim.results import limits_folder, run_folder
 from hwsim.tasks import adding, copy, random
 
@@ -345,6 +346,24 @@ def test_a_full_disk_leaves_nothing_half_written(command: Command, monkeypatch: 
 @pytest.mark.parametrize("wrong", [["--seed", "-1"], ["--sed", "1"], ["--seed", "one"], ["another.yaml"]])
 def test_options_that_make_no_sense_are_refused(command: Command, wrong: list[str]) -> None:
     assert refused(command, TINY, *wrong).strip()
+
+
+@pytest.mark.parametrize(
+    ("words", "known"),
+    [
+        (("limits", "--measure"), ["cosine", "change"]),
+        (("verdict", "--size"), list(verdict.SIZES)),
+        (("fit", "--kind"), list(measured.FITS)),
+    ],
+)
+def test_options_of_few_words_show_them_and_refuse_all_others(
+    command: Command, words: tuple[str, str], known: list[str]
+) -> None:
+    name, option = words
+    assert re.search(rf"{option} +<{'[|]'.join(known)}>", command(name, "--help").out)
+    said = command(name, "file", option, "another")
+    assert (said.code, said.out) == (2, "")
+    assert f"'another' is not one of {', '.join(map(repr, known))}" in said.err
 
 
 def test_a_seed_from_python_is_checked_too(tmp_path: Path) -> None:
