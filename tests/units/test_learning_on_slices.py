@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from conftest import built, close, distance, gradient, random_episode, rule
 
 import hwsim
 from hwsim.accounts.energy import Tariff, grouped
+from hwsim.config.hardware import shelf
+from hwsim.config.settings import load_with_settings
 from hwsim.learning import optimizers
 from hwsim.learning.update import Options, Update
 from hwsim.machines.chip import Chip
@@ -94,3 +98,25 @@ def test_estimates_have_the_time_the_memory_and_the_energy_of_runs(learned: str)
     ran, sketched = (work(data).summary.systems["substrate"] for work in (hwsim.run, hwsim.estimate))
     assert (sketched.time, sketched.memory) == (ran.time, ran.memory)
     assert sketched.energy.gradient_j_per_sequence == close(ran.energy.gradient_j_per_sequence, rel=1e-12)
+
+
+def test_the_shipped_study_and_its_experiment_run_in_short(tmp_path: Path) -> None:
+    """The same digits on slices, on pairs, and on columns that resolve every state."""
+    asked = yaml.safe_load((shelf("configs/studies") / "learning_on_slices.yaml").read_text(encoding="utf-8"))
+    arrays = asked["vary"]["arrays"]
+    for columns in (arrays["labels"], arrays["zip"]):
+        for name, points in columns.items():
+            assert len(points) == 11
+            columns[name] = [points[4], points[7], points[9]]
+    asked |= {"set": {**asked["set"], "training.steps": 2}, "seeds": [1]}
+    found = hwsim.study(asked, workers=1, out=tmp_path / "study").table
+    assert list(found.status.unique()) == ["done"]
+    resolved, coarse, real = (each for _, each in found.groupby(["device", "column converter"], sort=False))
+    assert list(real["weights"].unique()) == ["4 cells"]
+    short = load_with_settings("learning_on_slices", ["training.steps=2"])
+    systems = hwsim.run(short).summary.systems
+    ideal = [systems[name].accuracy for name in ("substrate", "pairs")]
+    assert all(each is not None and each.per_chip == resolved.accuracy.tolist() for each in ideal)
+    assert coarse.loss.tolist() != resolved.loss.tolist()
+    assert real.energy_training_step_j.iloc[0] > systems["4 cells"].energy.training_step_j
+    assert [systems[name].memory.devices for name in ("substrate", "4 cells", "pairs")] == [12_800, 6_400, 3_200]
