@@ -42,6 +42,28 @@ MEASURES = {
 }
 """Measures of tests that some tasks have beside the loss, each with a column."""
 
+JUDGED = ("accuracy", "loss")
+"""What a test measures for all tasks that have it."""
+
+EARLY = 0.1
+"""The share of the updates of a training that are early."""
+
+
+def area_column(quantity: str, *, early: bool) -> str:
+    """The column with the area under a learning curve, of all updates or of early ones."""
+    return f"{quantity}_early_area" if early else f"{quantity}_area"
+
+
+AREAS = {
+    area_column(
+        quantity, early=early
+    ): f"mean of the test {quantity} over {which} updates, this chip: the area under its "
+    "learning curve, straight between tests, divided by these updates"
+    for quantity in JUDGED
+    for early, which in ((False, "all"), (True, "the first tenth of the"))
+}
+"""Areas under learning curves, each with a column."""
+
 COLUMNS: dict[str, str] = {
     "seed": "seed of the trial",
     "system": "name of the system: `substrate` (or the value of `called`), or the name of a reference",
@@ -53,6 +75,7 @@ COLUMNS: dict[str, str] = {
     "accuracy": "test accuracy of this chip",
     "loss": "test loss of this chip",
     **MEASURES,
+    **AREAS,
     "constant_accuracy": "accuracy of the best constant answer to the test of this trial",
     "constant_loss": "loss of the best constant answer to the test of this trial",
     **{

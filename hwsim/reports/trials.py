@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from hwsim.columns import error_column
+from hwsim.columns import area_column, error_column
 from hwsim.config.grid import ALONE
 from hwsim.config.study import FigureOptions
 from hwsim.printing import opening
@@ -172,22 +172,28 @@ def differences(study: StudyFolder) -> list[Table]:
     """Paired differences of what was trained: between systems, and between points of an axis.
 
     Those between systems are all if they are few, else those with the first system; those between points are of the
-    first system, each value of an axis against the one before it.
+    first system, each value of an axis against the one before it. Where a figure shows learning curves, areas under
+    them are compared between systems too, see `hwsim.results.study.areas`.
     """
     known = set(study.pairs["quantity"]) if len(study.curves) and len(study.pairs) else set()
-    quantity = "accuracy" if "accuracy" in known else "loss"
+    curves = {figure.y for figure in drawn(study) if figure.over_training}
+    loss_alone = "test_loss" in curves and "test_accuracy" not in curves
+    quantity = "accuracy" if "accuracy" in known and not loss_alone else "loss"
     if quantity not in known:
         return []
     pairs = study.pairs[study.pairs["quantity"] == quantity]
-    systems, first = pairs[pairs["axis"].isna()], pairs["first"].iloc[0]
-    if len(systems) > _FEW:
-        systems = systems[systems["first"] == first]
+    first, words, within = pairs["first"].iloc[0], vocabulary(study), f"within {pairs['over'].iloc[0]}"
     points = pairs[pairs["axis"].notna() & (pairs["axis"] != ALONE) & (pairs["first"] == first)]
     points = points.drop_duplicates([*axes(study), "axis"], keep="last")  # the one before it is the last
-    within = f"within {pairs['over'].iloc[0]}"
-    between = _differences(study, systems, quantity, f"{opening(quantity)}: differences {within}")
+    areas = [area_column(quantity, early=early) for early in (False, True)] if f"test_{quantity}" in curves else []
+    found = []
+    for name in (quantity, *areas):
+        systems = study.pairs[(study.pairs["quantity"] == name) & study.pairs["axis"].isna()]
+        if len(systems) > _FEW:
+            systems = systems[systems["first"] == first]
+        found.append(_differences(study, systems, name, f"{opening(words.column(name))}: differences {within}"))
     along = _differences(study, points, quantity, f"{opening(quantity)} of {first}: steps along an axis, {within}")
-    return [table for table in (between, along) if table.rows]
+    return [table for table in (found[0], along, *found[1:]) if table.rows]
 
 
 def _differences(study: StudyFolder, pairs: pd.DataFrame, quantity: str, title: str) -> Table:
@@ -209,7 +215,7 @@ def _differences(study: StudyFolder, pairs: pd.DataFrame, quantity: str, title: 
             else f"{words.column(axis)}: {pair['against']} → here"
         )
         rows.append(TableRow(what, (*point, *statistics, leads)))
-    unit = " (points)" if quantity == "accuracy" else ""
+    unit = " (points)" if quantity.startswith("accuracy") else ""
     heads = (*map(words.column, varied), f"mean{unit}", f"95 % interval{unit}", "higher in")
     return Table(title, heads, tuple(rows), corner="difference", keys=len(varied))
 
@@ -258,7 +264,7 @@ def _difference(pair: Mapping[Any, Any]) -> TableCell:
 
 
 def _signed(quantity: str, value: float) -> str:
-    text = f"{100 * value:+.2f}" if quantity == "accuracy" else f"{value:+.4g}"
+    text = f"{100 * value:+.2f}" if quantity.startswith("accuracy") else f"{value:+.4g}"
     return text.replace("-", "−")
 
 

@@ -12,6 +12,10 @@ from hwsim.quantities import si
 
 _PREFIXED = ("J", "B", "s", "S", "V", "A", "W")
 _NAMES = {
+    "accuracy_area": "accuracy, mean over all updates",
+    "accuracy_early_area": "accuracy, mean over the first tenth of updates",
+    "loss_area": "loss, mean over all updates",
+    "loss_early_area": "loss, mean over the first tenth of updates",
     "cosine_all": "cosine with the exact gradient",
     "cosine_recurrent": "cosine with the exact gradient, recurrent weights",
     "cosine_input": "cosine with the exact gradient, input weights",
@@ -33,7 +37,7 @@ _NAMES = {
 }
 _LONG = 1e12
 """Smallest whole number that is written with a power of ten."""
-_SHARES = ("accuracy", "test_accuracy", "assumed_fraction", "saturation_rate")
+_SHARES = ("accuracy", "accuracy_area", "accuracy_early_area", "test_accuracy", "assumed_fraction", "saturation_rate")
 
 
 class Vocabulary(NamedTuple):

@@ -275,9 +275,17 @@ def test_learning_curves_are_those_of_the_runs(tmp_path: Path) -> None:
     assert "BPTT" not in priced  # an exact machine has no energy
     counted = (tmp_path / "s" / "figures" / "over_updates.svg").read_text(encoding="utf-8")
     assert "BPTT" in counted
-    between, along = trials.differences(study_folder.read(tmp_path / "s"))
+    between, along, *areas = trials.differences(study_folder.read(tmp_path / "s"))
     assert [line.label for line in between.rows] == ["substrate − BPTT"] * 2
     assert len(along.rows) == 1
+    (area,) = areas  # of all updates; the first tenth of four has no test
+    assert area.title == "Loss, mean over all updates: differences within seeds"
+    means = found.groupby(["rate", "seed", "chip", "system"], sort=False)["test_loss"].apply(
+        lambda tests: (tests.iloc[0] / 2 + tests.iloc[1] + tests.iloc[2] / 2) / 2
+    )
+    of = means.groupby(["rate", "system"]).mean().unstack()
+    shown = [line.cells[1].value for line in area.rows]
+    assert shown == close((of["substrate"] - of["BPTT"]).tolist())
 
 
 def test_columns_of_learning_curves_are_checked() -> None:

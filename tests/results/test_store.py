@@ -109,8 +109,9 @@ def test_a_store_is_a_plan_of_numbers_and_the_outcome_of_each_trial(history: lis
                 store.__exit__()
                 store = TrialStore(path)
         wanted = [
-            KeptTrial(number, trial, ended[trial].status, ended[trial].error, ended[trial].summary)
+            KeptTrial(number, trial, end.status, end.error, end.summary, end.metrics)
             for number, trial in sorted(plan.items())
+            for end in [ended[trial]]
         ]
         progress = [(kept.number, ended[kept.id].metrics) for kept in wanted if kept.status == "done"]
         with store:
@@ -151,8 +152,8 @@ def test_texts_come_back_as_they_were(tmp_path: Path) -> None:
     text = "ε ≤ 10⁻³\n\x00'; DROP TABLE trials; --" + "x" * 300_000
     with TrialStore(tmp_path / FILE) as store:
         store.keep([0], "a", TrialResult("failed", text, text, text, text, 0.1))
-    ((_, _, _, error, summary),) = reader.read(tmp_path / FILE, all_of)
-    assert (error, summary) == (text, text)
+    ((_, _, _, error, summary, metrics),) = reader.read(tmp_path / FILE, all_of)
+    assert (error, summary, metrics) == (text, text, text)
 
 
 def test_progress_counts_what_is_over_and_what_of_it_failed() -> None:

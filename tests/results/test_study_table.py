@@ -378,6 +378,34 @@ def test_each_two_systems_are_compared_once_and_in_their_order() -> None:
     assert set(COMPARED) <= set(COLUMNS)
 
 
+def test_areas_under_learning_curves_are_columns_and_are_compared_like_the_last_test(tmp_path: Path) -> None:
+    study, at = without_axes(), (0, 4, 8, 16, 40)
+    with TrialStore(tmp_path / FILE) as made:
+        for number in range(3):
+            made.keep(
+                [number], f"trial {number}", TrialResult("done", summary=summary(number), metrics=metrics(number, at))
+            )
+        found = table.tables(study, made)
+    rows, of_pairs = found[table.TABLE], found[table.PAIRS].set_index("quantity")
+    assert rows["loss_area"].tolist() == [close(0.5 + 20)] * len(rows)  # tests lose 0.5 + updates
+    assert rows["loss_early_area"].tolist() == [close(0.5 + 2)] * len(rows)
+    assert rows["accuracy_area"].tolist() == close(rows["accuracy"].tolist())  # it stays as it was
+    assert not rows["non_finite"].any()
+    for name in ("mean", "low", "high", "leads", "count"):
+        assert of_pairs.loc["accuracy_area", name] == close(of_pairs.loc["accuracy", name])
+    assert of_pairs.loc["loss_early_area", "mean"] == 0
+    assert {"loss_area", "accuracy_early_area"} <= set(found[table.SUMMARY]["quantity"])
+
+
+def test_a_chip_whose_curve_has_a_gap_is_lost(tmp_path: Path) -> None:
+    curve = json.loads(metrics(0, (0, 4, 40)))
+    curve["data"][1][curve["columns"].index("test_loss")] = None
+    kept = KeptTrial(0, "a", "done", None, summary(0), json.dumps(curve))
+    rows = list(table.rows(kept, {"seed": 0}))
+    assert [row["non_finite"] for row in rows] == [row["loss_area"] is None for row in rows]
+    assert sum(row["non_finite"] for row in rows) == 1
+
+
 # ---- learning curves -----------------------------------------------------------------------------------------------
 
 

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from hwsim.columns import GROUPS
+from hwsim.columns import AREAS, GROUPS, JUDGED, MEASURES
 from hwsim.config.grid import Grid
 from hwsim.results.paired import student
 
-COMPARED = ("accuracy", "loss", *(f"cosine_{group}" for group in GROUPS))
+COMPARED = (*JUDGED, *MEASURES, *AREAS, *(f"cosine_{group}" for group in GROUPS))
 """The quantities that are compared."""
 
 WORDS = ("quantity", "first", "second", "axis", "against")

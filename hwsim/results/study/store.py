@@ -56,6 +56,7 @@ class KeptTrial(NamedTuple):
     status: str
     error: str | None
     summary: str | None
+    metrics: str | None = None
 
 
 class StudyProgress(NamedTuple):
@@ -84,7 +85,7 @@ class Trials:
 
     def kept(self) -> Iterator[KeptTrial]:
         """The trials of the plan that are over, in the order of their numbers."""
-        query = "SELECT number, id, status, error, summary FROM plan JOIN trials USING (id) ORDER BY number"
+        query = "SELECT number, id, status, error, summary, metrics FROM plan JOIN trials USING (id) ORDER BY number"
         return map(KeptTrial._make, self._rows(query))
 
     def metrics(self) -> Iterator[tuple[int, str]]:

@@ -11,10 +11,22 @@ import numpy as np
 import pandas as pd
 
 from hwsim.accounts.memory import LEARNING
-from hwsim.columns import BESIDE, COLUMNS, GROUPS, NUMBERS, OF_A_SEQUENCE, REPORTED, TEXTS, WHOLES, memory_column
+from hwsim.columns import (
+    BESIDE,
+    COLUMNS,
+    GROUPS,
+    JUDGED,
+    NUMBERS,
+    OF_A_SEQUENCE,
+    REPORTED,
+    TEXTS,
+    WHOLES,
+    memory_column,
+)
 from hwsim.columns import SUMMARY as STATISTICS
 from hwsim.config.grid import Grid
 from hwsim.errors import OutputError
+from hwsim.results.study.areas import Areas, areas
 from hwsim.results.study.curves import curves
 from hwsim.results.study.pairs import pairs
 from hwsim.results.study.store import KeptTrial, Trials
@@ -101,10 +113,11 @@ def rows(kept: KeptTrial, labels: Fields) -> Iterator[Fields]:
         return
     summary = json.loads(kept.summary)
     constant = {f"constant_{name}": value for name, value in (summary.get("constant") or {}).items()}
+    under = areas(kept.metrics) if kept.metrics else {}
     for name, system in summary["systems"].items():
         whole = {**begin, "system": name, **constant, **_of_system(system)}
         for chip in range(system["chips"]):
-            yield {**whole, **_of_chip(system, chip)}
+            yield {**whole, **_of_chip(system, chip, under.get((name, chip), {}))}
 
 
 def _of_system(system: Fields) -> Fields:
@@ -161,11 +174,11 @@ def _energies(energy: Fields) -> Fields:
     return energies
 
 
-def _of_chip(system: Fields, chip: int) -> Fields:
+def _of_chip(system: Fields, chip: int, under: Areas) -> Fields:
     """The values of one chip, and whether one that was asked for is not finite."""
-    values: Fields = {"chip": chip}
-    lost = bool(system["diverged"]) and chip in system["diverged"]["chips"]
-    for quantity in ("accuracy", "loss"):
+    values: Fields = {"chip": chip, **under}
+    lost = None in under.values() or (bool(system["diverged"]) and chip in system["diverged"]["chips"])
+    for quantity in JUDGED:
         if system[quantity] is not None:
             values[quantity] = system[quantity]["per_chip"][chip]
             lost |= values[quantity] is None
