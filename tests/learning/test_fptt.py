@@ -195,6 +195,105 @@ def test_the_oracle_says_what_was_last_answered_by_mistake(batch: int, form: str
     assert distance({e.name: e.values for e in made.trainables}, {e.name: e.values for e in other.trainables}) > 1e-4
 
 
+# ---- with an LSTM, Adam and clipping, as published for the adding task ----------------------------------------
+
+
+LSTM: dict[str, Any] = {"layers": [{"cell": {"name": "lstm", "units": 6}}]}
+
+
+class PublishedLSTM:
+    """One layer in NumPy, batch by batch: `code` with α = 1/2 and β = 1/2, Adam, and the norm of ∇(l + R) clipped."""
+
+    alpha, beta, rate, clip = 0.5, 0.5, 0.01, 0.1
+
+    def __init__(self, weights: Arrays, parts: int) -> None:
+        self.w, self.parts, self.updates = {name: each.copy() for name, each in weights.items()}, parts, 0
+        self.average = {name: each.copy() for name, each in weights.items()}
+        self.pull, self.m, self.v = ({name: np.zeros_like(each) for name, each in weights.items()} for _ in range(3))
+        self.norms: list[float] = []
+
+    def learn(self, x: np.ndarray, y: np.ndarray) -> None:
+        """From sequences (batch, steps, 2) with a sum (batch, 1) each."""
+        n, length = self.w["layer 1 W"].shape[1], x.shape[1] // self.parts
+        h = c = np.zeros((len(x), n))
+        for part in range(self.parts):
+            now = x[:, part * length : (part + 1) * length]
+            g, h, c = self.gradient(now, y, (part + 1) / self.parts, h, c)
+            self.update(g)
+
+    def gradient(self, x: np.ndarray, y: np.ndarray, share: float, h: np.ndarray, c: np.ndarray) -> Any:
+        """Of share ½ (ŷ - y)² at the end of a part, averaged over the batch; and the state behind the part."""
+        W, U, b, V, d = (self.w[f"layer 1 {name}"] for name in ("W", "U", "b", "V1", "V1 b"))
+        n, kept = W.shape[1], []
+        for now in x.swapaxes(0, 1):
+            a = h @ W.T + now @ U.T + b
+            i, f, o = (1 / (1 + np.exp(-a[:, k * n : (k + 1) * n])) for k in range(3))
+            z = np.tanh(a[:, 3 * n :])
+            before, c = (h, c), f * c + i * z
+            h = o * np.tanh(c)
+            kept.append((now, before, i, f, o, z, c))
+        error = share * (h @ V.T + d - y) / len(y)
+        g = {name: np.zeros_like(each) for name, each in self.w.items()}
+        g["layer 1 V1"], g["layer 1 V1 b"] = error.T @ h, error.sum(0)
+        dh, dc = error @ V, np.zeros_like(c)
+        for now, (earlier, kept_c), i, f, o, z, after in kept[::-1]:
+            dc = dc + dh * o * (1 - np.tanh(after) ** 2)
+            back = (dc * z * i * (1 - i), dc * kept_c * f * (1 - f), dh * np.tanh(after) * o * (1 - o))
+            da = np.concatenate([*back, dc * i * (1 - z**2)], 1)
+            g["layer 1 W"] += da.T @ earlier
+            g["layer 1 U"] += da.T @ now
+            g["layer 1 b"] += da.sum(0)
+            dh, dc = da @ W, dc * f
+        return g, h, c
+
+    def update(self, g: Arrays) -> None:
+        """Clip, a step of Adam, then λ and w̄."""
+        self.updates += 1
+        g = {
+            name: each - self.pull[name] + self.alpha * (self.w[name] - self.average[name]) for name, each in g.items()
+        }
+        norm = float(np.sqrt(sum((each**2).sum() for each in g.values())))
+        self.norms.append(norm)
+        for name, w in self.w.items():
+            clipped = g[name] * min(1.0, self.clip / norm)
+            self.m[name] = 0.9 * self.m[name] + 0.1 * clipped
+            self.v[name] = 0.999 * self.v[name] + 0.001 * clipped**2
+            mean, square = self.m[name] / (1 - 0.9**self.updates), self.v[name] / (1 - 0.999**self.updates)
+            w -= self.rate * mean / (np.sqrt(square) + 1e-8)
+            self.pull[name] -= self.alpha * (w - self.average[name])
+            average = (1 - self.beta) * self.average[name] + self.beta * w
+            self.average[name] = average - self.beta / self.alpha * self.pull[name]
+
+
+def test_an_lstm_on_the_adding_task_follows_an_independent_transcription() -> None:
+    """Fifty steps in ten parts: 80 updates of Adam, some of them clipped, and the loss falls."""
+    data = build_task(experiment(task={"name": "adding", "steps": 50, "train": 128, "test": 1}).task, 3).train
+    assert data.values is not None
+    batches = [
+        replace(data, inputs=data.inputs[at : at + 16], values=data.values[at : at + 16]) for at in range(0, 128, 16)
+    ]
+    learned: Any = rule(fptt(parts=10, alpha=0.5))
+    made = built(LSTM, learned, batches[0])
+    reference = PublishedLSTM({each.name: each.values[0] for each in made.trainables}, parts=10)
+    update = updating(made, optimizer={"name": "adam", "rate": reference.rate}, clip=reference.clip)
+    start = evaluate(made, data, 128).loss[0]
+    for batch in batches:
+        assert batch.values is not None
+        reference.learn(batch.inputs, batch.values)
+        with made.machine.showing(batch):
+            learned.learn(made, update)
+    assert reference.updates == 80
+    assert min(reference.norms) < reference.clip < max(reference.norms)
+    for each in made.trainables:
+        for mine, wanted in (
+            (each.values[0], reference.w[each.name]),
+            (learned.average[each].value.reshape(each.shape), reference.average[each.name]),
+            (learned.pull[each].value.reshape(each.shape), reference.pull[each.name]),
+        ):
+            assert np.abs(mine - wanted).max() < 1e-9  # Adam divides by roots of squares, where rounding grows
+    assert evaluate(made, data, 128).loss[0] < 0.5 * start
+
+
 # ---- what it is for ------------------------------------------------------------------------------------------
 
 
