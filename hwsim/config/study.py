@@ -177,6 +177,10 @@ class FigureOptions(BaseModel, extra="forbid"):
         bool,
         Field(description="also a table of the exponents b in y ~ x^b, between the two largest x of each line"),
     ] = False
+    crossings: Annotated[
+        bool,
+        Field(description="marks where two lines of a panel cross, and a table of these places"),
+    ] = False
     up: Annotated[str | None, Field(description="for maps: the axis that goes up; y is what the cells show")] = None
     boundary: Annotated[
         str | None,
@@ -231,6 +235,10 @@ class FigureOptions(BaseModel, extra="forbid"):
             raise ValueError("hue: the colour of a map's cells is y; give facet or rows")
         if self.boundary is not None and self.kind != "map":
             raise ValueError("boundary: only maps have one; give kind: map")
+        if self.crossings and (self.hue is None or self.kind in ("map", "points") or self.x_scale == "even"):
+            raise ValueError("crossings: only lines cross, one for each hue, over an x that is linear or log")
+        if self.crossings and self.over_training:
+            raise ValueError("crossings: learning curves have no x in common; take updates from the table of tests")
         return self
 
     @property

@@ -18,6 +18,7 @@ from hwsim.errors import OutputError, ResultsError
 from hwsim.reports import (
     ageing,
     answers,
+    crossings,
     efficiency,
     limits,
     reached,
@@ -296,6 +297,7 @@ def study_sections(study: StudyFolder, taken: Sequence[Table] | None = None) -> 
             tables=_filled(
                 *trials.pivots(study),
                 exponents(study, trials.drawn(study)),
+                *crossings.tables(study, trials.drawn(study)),
                 *trials.differences(study),
                 trials.from_base(study),
             ),

@@ -10,7 +10,7 @@ from rich.table import Table as RichTable
 
 from hwsim.config.grid import Grid
 from hwsim.printing import Terminal, say
-from hwsim.reports import study_reached, trials
+from hwsim.reports import crossings, study_reached, trials
 from hwsim.reports.exponents import exponents
 from hwsim.reports.figures import study as figures
 from hwsim.reports.fitting import put
@@ -55,7 +55,10 @@ def show(
             for line in answer.reasons:
                 console.print(f"  {line}", highlight=False)
     grown = exponents(study, trials.drawn(study))
-    further = filter(None, (grown, *trials.differences(study), trials.from_base(study)))
+    further = filter(
+        None,
+        (grown, *crossings.tables(study, trials.drawn(study)), *trials.differences(study), trials.from_base(study)),
+    )
     for table in (*reached, *trials.pivots(study), *further):
         put(table, console, _printable, title=True)
     if ended.failed:

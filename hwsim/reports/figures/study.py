@@ -22,6 +22,7 @@ from hwsim.config.study import FigureOptions
 from hwsim.errors import OutputError
 from hwsim.reports.figures import map as maps
 from hwsim.reports.figures.canvas import INK, MARKERS, MUTED, PAPER, SERIES, Decades, Drawing, canvas, drawing, written
+from hwsim.reports.figures.crossings import Crossing, crossings
 from hwsim.reports.figures.header import Header
 from hwsim.reports.figures.points import DataPoint, at, drawn, levels, points
 from hwsim.reports.vocabulary import Vocabulary
@@ -214,6 +215,9 @@ def _panel(ax: Axes, figure: FigureOptions, panel: Panel, ticks: list[Any]) -> N
         known = [(x, point) for x, point in zip(places, series.points, strict=True) if point.middle is not None]
         _values(ax, figure, series, known, apart if few else 0, lines=lines, bars=few)
         _missing(ax, figure, series, list(zip(places, series.points, strict=True)), apart)
+    if figure.crossings:
+        for crossing in _crossings(figure, panel):
+            ax.plot([crossing.x], [crossing.y], linestyle="none", gid="crossing", zorder=6, **_CROSSING)
 
 
 def _reach(ax: Axes, figure: FigureOptions, panel: Panel, ticks: list[Any]) -> None:
@@ -280,7 +284,18 @@ def _missing(ax: Axes, figure: FigureOptions, series: Series, at: list[tuple[Any
 
 
 _LOST: dict[str, Any] = {"marker": "x", "markersize": 7.5, "markeredgewidth": 2.0}
+_CROSSING: dict[str, Any] = {
+    "marker": "o",
+    "markersize": 11,
+    "markeredgewidth": 1.2,
+    "markerfacecolor": "none",
+    "color": INK,
+}
 _UNDEFINED: dict[str, Any] = {"marker": "d", "markersize": 8, "markeredgewidth": 1.3, "markerfacecolor": "none"}
+
+
+def _crossings(figure: FigureOptions, panel: Panel) -> list[Crossing]:
+    return crossings(figure, [(series.label, series.points) for series in panel.series])
 
 
 def _by(ax: Axes, points: float) -> ScaledTranslation:
@@ -428,6 +443,8 @@ def _explained(
         if any(point.hollow for point in marks):
             mark = Line2D([], [], marker="o", markerfacecolor=PAPER, markeredgewidth=1.5, color=INK, linestyle="none")
             entries.append((mark, f"hollow: {words.column(column)} {bound}"))
+    if figure.crossings and any(_crossings(figure, panel) for panel in panels):
+        entries.append((Line2D([], [], linestyle="none", **_CROSSING), "ring: two lines cross"))
     nothing = "undefined, the gradient being all zero" if figure.y.startswith("cosine_") else "no value"
     for kind, style, text in (("lost", _LOST, "not finite"), ("undefined", _UNDEFINED, nothing)):
         numbers = [(getattr(point, kind), point.total) for point in marks if getattr(point, kind)]
