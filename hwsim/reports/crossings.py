@@ -17,15 +17,16 @@ def tables(study: StudyFolder, figures: list[FigureOptions]) -> list[Table]:
     made = []
     for figure in figures:
         rows = drawn(figure, study.rows(figure)) if figure.crossings else None
-        if rows is None or rows.empty or not is_numeric_dtype(rows[figure.x]):
+        hue = figure.hue  # options see to it that there is one
+        if rows is None or rows.empty or hue is None or not is_numeric_dtype(rows[figure.x]):
             continue
         words, places = Vocabulary(figure.names, figure.units), [*figure.down, *figure.across]
         found = []
         for level in levels(rows, places) if places else [()]:
             panel = at(rows, places, level)
             lines = [
-                (words.value(figure.hue, hue), list(points(figure, at(panel, [figure.hue], [hue]))))
-                for (hue,) in (levels(panel, [figure.hue]) if figure.hue else [])
+                (words.value(hue, value), list(points(figure, at(panel, [hue], [value]))))
+                for (value,) in levels(panel, [hue])
             ]
             where = [TableCell(words.value(name, value, bare=True)) for name, value in zip(places, level, strict=True)]
             for crossing in crossings(figure, lines):

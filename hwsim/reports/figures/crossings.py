@@ -52,7 +52,7 @@ def crossings(figure: FigureOptions, lines: Sequence[tuple[str, list[DataPoint]]
                 share = (high - deep) / (high - deep - y + z)
                 place = met or (far + share * (x - far), high + share * (y - high))
                 names = (one, other) if y > z else (other, one)
-                found.append(Crossing(*map(_back, (figure.x_scale, figure.y_scale), place), *names))
+                found.append(Crossing(_back(figure.x_scale, place[0]), _back(figure.y_scale, place[1]), *names))
             before, met = (x, y, z), None
     return sorted(found)
 
