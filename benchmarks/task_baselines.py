@@ -1,6 +1,7 @@
 """What simple methods make of tasks: what a network has to beat for its dynamics to count. One task a run.
 
     hwsim data fetch japanese_vowels
+    hwsim data fetch spoken_digits
     hwsim data fetch characters
     python benchmarks/task_baselines.py
 
@@ -23,7 +24,7 @@ from hwsim.tasks import Dataset, averaged, delay_series, ngrams
 from hwsim.tasks import characters as text_task
 
 OPTIONS = TypeAdapter(tasks.AnyOptions)
-FEATURES, SEEDS, BACK, UNITS = (32, 64, 256, 1024), 5, 6, (40, 100, 300)
+FEATURES, SEEDS, BACK, UNITS, BANDS = (32, 64, 256, 1024), 5, 6, (40, 100, 300), (16, 20, 32)
 
 
 def table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
@@ -38,24 +39,43 @@ def data_of(name: str, folder: Path | None, **options: Any) -> Dataset:
 
 def japanese_vowels(folder: Path | None, small: bool) -> None:
     """Classifiers of inputs averaged over time."""
-    data = noisy_classes() if small else data_of("japanese_vowels", folder)
-    rows = [("linear", f"{averaged.linear(data):.1%}", "")]
-    for count in FEATURES[:1] if small else FEATURES:
-        found = [averaged.random_features(data, count, seed) for seed in range(SEEDS)]
-        rows.append((f"{count} random features", f"{np.median(found):.1%}", f"{min(found):.1%}, {max(found):.1%}"))
-    table(("classifier of averages", "accuracy", f"lowest, highest of {SEEDS}"), rows)
+    data = noisy_classes(9) if small else data_of("japanese_vowels", folder)
+    averages({"": data}, FEATURES[:1] if small else FEATURES)
 
 
-def noisy_classes() -> Dataset:
-    """Nine classes, each with a mean of its own, in noise."""
+def spoken_digits(folder: Path | None, small: bool) -> None:
+    """Classifiers of inputs averaged over time, for each number of bands."""
+    if small:
+        averages({"made up": noisy_classes(10)}, FEATURES[1:2])
+    else:
+        chosen = {f"{bands} bands": data_of("spoken_digits", folder, bands=bands, steps=80) for bands in BANDS}
+        averages(chosen, FEATURES[1:])
+
+
+def averages(data: dict[str, Dataset], features: tuple[int, ...]) -> None:
+    """Linear maps of averages over time, and of random features of them; inputs with a name have a column for it."""
+    rows = []
+    for name, each in data.items():
+        rows.append((name, "linear", f"{averaged.linear(each):.1%}", ""))
+        for count in features:
+            found = [averaged.random_features(each, count, seed) for seed in range(SEEDS)]
+            spread = f"{min(found):.1%}, {max(found):.1%}"
+            rows.append((name, f"{count} random features", f"{np.median(found):.1%}", spread))
+    columns = "input", "classifier of averages", "accuracy", f"lowest, highest of {SEEDS}"
+    named = 0 if all(data) else 1
+    table(columns[named:], [row[named:] for row in rows])
+
+
+def noisy_classes(classes: int) -> Dataset:
+    """Classes with a mean of their own each, in noise."""
     draw = np.random.default_rng(0)
-    means = draw.normal(size=(9, 1, 6))
+    means = draw.normal(size=(classes, 1, 6))
 
     def episode(count: int) -> Episode:
-        labels = np.arange(count) % 9
-        return Episode(means[labels] + draw.normal(0, 2, (count, 12, 6)), labels, classes=9)
+        labels = np.arange(count) % classes
+        return Episode(means[labels] + draw.normal(0, 2, (count, 12, 6)), labels, classes=classes)
 
-    return Dataset(episode(180), episode(90))
+    return Dataset(episode(20 * classes), episode(10 * classes))
 
 
 def characters(folder: Path | None, small: bool) -> None:
@@ -138,6 +158,7 @@ BASELINES: dict[str, Callable[[Path | None, bool], None]] = {
     "characters": characters,
     "japanese_vowels": japanese_vowels,
     "mackey_glass": mackey_glass,
+    "spoken_digits": spoken_digits,
 }
 
 

@@ -499,7 +499,7 @@ def fit(
     ] = None,
     kind: Annotated[
         Literal["reads", "pulses", "drift"] | None,
-        typer.Option("--kind", help="What was measured; by default the columns tell."),
+        typer.Option("--kind", help="reads, pulses or drift; by default the columns tell."),
     ] = None,
     figure: Annotated[
         Path | None, typer.Option("--figure", help="Draw data and fits, into this SVG or PNG file.")

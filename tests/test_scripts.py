@@ -21,7 +21,6 @@ LEFT_OUT = {
     "aihwkit_moments.py": "aihwkit's side is what it gave before",
     "lockstep.py": "MNIST is left out",
     "mutants.py": "are left out",
-    "spoken_digits_baselines.py": "recordings are left out",
     "task_baselines.py": "what is fetched is left out",
 }
 """What a small form does without, and says so."""
