@@ -1,4 +1,4 @@
-"""Rules on hardware: the short form of the study is part of the long one, and lines of memory cross where they should."""
+"""Rules on hardware: the short form is part of the long one, and lines of memory cross where they should."""
 
 from __future__ import annotations
 
@@ -31,10 +31,6 @@ def test_the_short_form_has_rules_of_the_long_one_on_the_same_machines() -> None
     long, short = points(shipped("rules_on_hardware")), points(shipped("rules_on_hardware_short"))
     for label, set_there in short.items():
         assert {key: long[label][key] for key in set_there} == set_there
-    assert (
-        shipped("rules_on_hardware_short")["set"]["training.batch"]
-        == shipped("rules_on_hardware")["set"]["training.batch"]
-    )
 
 
 @pytest.fixture(scope="module")
