@@ -50,7 +50,8 @@ class WindowSums:
         self.cell, self.every = cell, every
         self.levels = [
             Level(
-                workspace.queue(f"{name} sums {2**level}", width), workspace.queue(f"{name} products {2**level}", width)
+                workspace.queue(f"{name} sums ×{2**level}", width),
+                workspace.queue(f"{name} products ×{2**level}", width),
             )
             for level in range(levels)
         ]

@@ -198,6 +198,10 @@ class Chip(DigitalMachine):
     def head_of(self, x: Signal) -> Head:
         return self._entries[x._slot][0]
 
+    def taken_from(self, x: Signal) -> str:
+        head, _, _, reads, _ = self._entries[x._slot]
+        return str(reads[0]) if self.operations[id(head)] is moves.get else ""
+
     def compute(
         self, does: Callable[..., np.ndarray], operands: tuple[Signal, ...], constants: tuple[Any, ...] = ()
     ) -> np.ndarray:

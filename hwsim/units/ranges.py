@@ -285,18 +285,20 @@ class OwnScales(Scales):
         self.options = ranges.own
         self.scales: dict[str, FullScale] = {}
         self.measuring = False
-        self._known: dict[tuple[int, ...], FullScale] = {}
+        self._known: dict[tuple[Any, ...], FullScale] = {}
         self._count, self._choose = machine.numerics.run(COUNT), machine.numerics.run(CHOOSE)
 
     def of(self, head: Head, operands: tuple[Signal, ...], group: str = "") -> FullScale:
         makers = [self._machine.head_of(x) for x in operands]
         kinds = [getattr(x._full_scale, "kind", "") for x in operands]
-        key = (id(head), *map(id, makers)) if self.options.each == "signal" else (id(head), *map(hash, kinds))
+        held = [_plain(self._machine.taken_from(x)) for x in operands]
+        own = (*map(id, makers), *held) if self.options.each == "signal" else tuple(kinds)
+        key = id(head), *own
         scale = self._known.get(key)
         if scale is None:
             kind = kind_of(head, group, kinds)
             if self.options.each == "signal":
-                name = f"{head.layer}, {head.purpose}: {head.kind} by {head.unit} of {_sources(makers)}"
+                name = f"{head.layer}, {head.purpose}: {head.kind} by {head.unit} of {_sources(makers, held)}"
             else:
                 name = f"{head.layer}, {kind}"
             scale = self._known[key] = self._scale(name, kind, self._ranges.of(head.purpose))
@@ -377,9 +379,12 @@ def _plain(name: str) -> str:
     return _NUMBER.sub("", name)
 
 
-def _sources(makers: list[Head]) -> str:
+def _sources(makers: list[Head], held: list[str]) -> str:
     """What made the operands, in words."""
-    texts = (f"{head.kind} {_plain(head.unit) if BY_KIND[head.kind] in _HELD else head.unit}" for head in makers)
+    texts = (
+        f"{head.kind} {where or (_plain(head.unit) if BY_KIND[head.kind] in _HELD else head.unit)}"
+        for head, where in zip(makers, held, strict=True)
+    )
     return " and ".join(texts) or "nothing"
 
 

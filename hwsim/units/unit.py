@@ -52,6 +52,9 @@ class AnalogStage(Stage, Protocol):
     def head_of(self, x: Signal) -> Head:
         """What made a signal of this step."""
 
+    def taken_from(self, x: Signal) -> str:
+        """The name of the queue that a signal was taken out of; empty for other signals."""
+
     def analog(self, x: Signal) -> Signal:
         """A signal as a voltage."""
 
