@@ -76,9 +76,10 @@ class Anchored(ForwardErrors):
     learn, the anchors of the layers above go round in their queues.
 
     With doubled sums one anchor is open at a time. When it closes, after S steps, it has the sum and the product of its
-    block; queues join those of blocks that follow on each other to windows of 2, 4, 8, … blocks, see `WindowSums`. That
-    is 2 log2(D/S) products for each anchor, where each open anchor takes 2 in each step, 2 D for each anchor; and a
-    product of D Jacobians goes through S + log2(D/S) noisy multiplications rather than D.
+    block; queues join those of blocks that follow on each other to windows of 2, 4, 8, … blocks, see `WindowSums`. An
+    anchor takes 2 S + 2 log2(D/S) - 1 products at most, where it takes 2 D if it stays open, and a product of D
+    Jacobians goes through S + log2(D/S) noisy multiplications rather than D. Queues hold D/S - 1 sums, and as many
+    products, in place of the open anchors.
 
     Modes with a time constant τ = 1/ln(1/|λ|) allow S = τ ln(tol/ε) and need D = S + τ ln(1/tol), for a relative error
     ε of one step and a tolerated one tol. `per_mode` gives each mode the largest S₀ 2^k within its S, so that steps
