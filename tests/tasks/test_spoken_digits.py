@@ -79,7 +79,8 @@ def test_frames_are_whole_ones(samples: int, frames: int) -> None:
 def test_a_frame_hears_nothing_of_what_follows_it() -> None:
     sound = np.random.default_rng(0).normal(size=1000)
     cut = BANK.levels(sound[: 256 + 2 * 128])
-    np.testing.assert_array_equal(cut, BANK.levels(sound)[:3])
+    # a product of another shape may add up in another order
+    np.testing.assert_allclose(cut, BANK.levels(sound)[:3], rtol=0, atol=1e-13)
 
 
 # ---- recordings ----------------------------------------------------------------------------------------------
