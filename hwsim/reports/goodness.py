@@ -90,11 +90,13 @@ def untaught(table: pd.DataFrame, curves: pd.DataFrame, axes: list[str], quantit
 
 
 def criterion(values: Values, quantity: str, largest: bool, rules: Mapping[str, str], subject: str) -> Criterion:
-    """Good enough is a cosine of 0.9; an accuracy or a loss near BPTT's, or, without BPTT, near the best of all."""
+    """Good enough is a cosine of 0.9; an accuracy or a loss near BPTT's, or near the best of all without BPTT there."""
     if quantity.startswith("cosine"):
         return Criterion(f"a cosine of at least {ALIGNED}", True, level=ALIGNED)
-    reference = next((name for name, rule in rules.items() if rule == "bptt" and name != subject), "")
-    if reference not in values:
+    beside = (name for name, rule in rules.items() if rule == "bptt" and name != subject)
+    points = values.get(subject, {}).keys()
+    reference = next((name for name in beside if values.get(name, {}).keys() & points), None)
+    if reference is None:
         return near_best(values, quantity, largest)
     return Criterion(f"{_margin(quantity)} {reference}", largest, NEAR, quantity == "loss", reference)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hwsim.reports import study_reached, trials
+from hwsim.reports import goodness, study_reached, trials
 from hwsim.reports.answers import Difference, _to_reach, beyond, verdict
 from hwsim.reports.reached import Question
 from hwsim.results import reaching
@@ -55,6 +55,16 @@ def test_a_difference_stands_with_its_interval() -> None:
         beyond(Difference(-0.01, -0.03, 0.01), 100, " points", "below", "above")
         == "1.0 points (−1.0 to 3.0, 95 %) above"
     )
+
+
+def test_a_reference_is_a_system_that_stands_at_the_same_points() -> None:
+    rows = pd.DataFrame([[0.8, 0.9]], index=[0])
+    values = {"chip": {("a",): rows}, "host": {("b",): rows}, "digital": {("a",): rows}}
+    rules = {"chip": "fpe", "host": "bptt", "digital": "bptt"}
+    assert goodness.criterion(values, "accuracy", True, rules, "chip").reference == "digital"
+    del values["digital"]
+    asked = goodness.criterion(values, "accuracy", True, rules, "chip")
+    assert (asked.reference, asked.best) == ("", ("chip", ("a",)))
 
 
 # ---- studies -----------------------------------------------------------------------------------------------------
