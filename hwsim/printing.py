@@ -31,6 +31,16 @@ def opening(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def listed(names: Iterable[str]) -> str:
+    """Names as part of a sentence, each once.
+
+    >>> listed(["fpe", "rtrl", "bptt"])
+    'fpe, rtrl and bptt'
+    """
+    *most, last = dict.fromkeys(names)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 class Terminal(Console):
     """A console that prints strings as they are: without markup such as `[bold]` or `:smile:`, and visible.
 

@@ -213,6 +213,9 @@ class FigureOptions(BaseModel, extra="forbid"):
     x_scale: Annotated[
         Literal["linear", "log", "even"], Field(description="scale of x; even: equal distances between values")
     ] = "linear"
+    x_limits: Annotated[
+        list[float] | None, Field(min_length=2, max_length=2, description="lowest and highest x, where x is a number")
+    ] = None
     y_scale: Annotated[Scale, Field(description="scale of y")] = "linear"
     y_limits: Annotated[list[float] | None, Field(min_length=2, max_length=2, description="lowest and highest y")] = (
         None
@@ -225,10 +228,13 @@ class FigureOptions(BaseModel, extra="forbid"):
 
     @model_validator(mode="after")
     def _can_be_drawn(self) -> Self:
-        if self.y_limits is not None and self.y_limits[0] >= self.y_limits[1]:
-            raise ValueError("y_limits: the lowest comes first")
-        if self.y_scale == "log" and self.y_limits is not None and self.y_limits[0] <= 0:
-            raise ValueError("y_limits: a logarithmic axis begins above zero")
+        for limits, name, scale in ((self.x_limits, "x", self.x_scale), (self.y_limits, "y", self.y_scale)):
+            if limits is not None and limits[0] >= limits[1]:
+                raise ValueError(f"{name}_limits: the lowest comes first")
+            if limits is not None and scale == "log" and limits[0] <= 0:
+                raise ValueError(f"{name}_limits: a logarithmic axis begins above zero")
+        if self.x_limits is not None and (self.kind == "map" or self.x_scale == "even"):
+            raise ValueError("x_limits: only numbers on a scale that is linear or log have them")
         if (self.kind == "map") != (self.up is not None):
             raise ValueError("kind: map and up: the axis that goes up, belong together")
         if self.kind == "map" and self.hue is not None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite, isnan
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import pandas as pd
 
-from hwsim.printing import opening
+from hwsim.printing import listed, opening
 from hwsim.quantities import si
 from hwsim.reports import reached
 from hwsim.reports.efficiency import empty
@@ -448,7 +448,7 @@ def _survivors(
     share = f"at least {SURVIVES:.0%} of the best system’s progress on the test"
 
     def of(names: list[str], one: str, several: str) -> str:
-        return f"{_listed(_rule(judged, name) for name in names)} {one if len(names) == 1 else several}"
+        return f"{listed(_rule(judged, name) for name in names)} {one if len(names) == 1 else several}"
 
     parts, here = [], where
     if alive:
@@ -524,8 +524,3 @@ def scores(run: Results) -> dict[str, Performance]:
         ends = float(medians.iloc[0]), float(medians.iloc[-1])
         by_system[str(name)] = Performance(*ends, is_accuracy, len(medians) > 1, lost_chips)
     return by_system
-
-
-def _listed(names: Any) -> str:
-    *most, last = dict.fromkeys(names)
-    return f"{', '.join(most)} and {last}" if most else str(last)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from hwsim.columns import area_column, error_column
 from hwsim.config.grid import ALONE
 from hwsim.config.study import FigureOptions
-from hwsim.printing import opening
+from hwsim.printing import listed, opening
 from hwsim.quantities import si
 from hwsim.reports import goodness
 from hwsim.reports.answers import Answer, Tone
@@ -420,9 +420,9 @@ def _grid(study: StudyFolder) -> dict[str, GridAxis]:
 
 
 def _rules(study: StudyFolder) -> dict[str, str]:
-    """The rule of each system."""
-    known = study.summary.drop_duplicates("system")
-    return dict(zip(known["system"].astype(str), known["rule"].astype(str), strict=True))
+    """The rule of each system that has the same one at all points."""
+    known = study.summary.groupby("system", sort=False)["rule"].agg(["nunique", "first"])
+    return {str(system): str(row["first"]) for system, row in known.iterrows() if row["nunique"] == 1}
 
 
 def _not_judged(study: StudyFolder, rows: pd.DataFrame) -> list[str]:
@@ -476,7 +476,8 @@ def _researcher(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
     values = goodness.by_point(study.table, axes(study), name)
     asked = goodness.criterion(values, name, largest, _rules(study), str(study.summary.system.iloc[0]))
     bar = goodness.untaught(study.table, study.curves, axes(study), name)
-    parts, fates, reasons = list[str](), list[str](), list[str]()
+    fates, reasons = list[str](), list[str]()
+    lives: dict[tuple[str | None, str | None], list[str]] = {}
     for label, part, lost in _counted_lost(rows):
         system = str(part["system"].iloc[0])
         if system == asked.reference:
@@ -485,27 +486,31 @@ def _researcher(study: StudyFolder, measure: tuple[str, bool] | None) -> Answer:
         judged = {point: each for point, each in goodness.judge(values, system, asked, bar).items() if point in places}
         good, unsure = (_region(study, judged, fate) for fate in (goodness.GOOD, goodness.UNDECIDED))
         fates.append("good" if good == [""] else "unsure" if good or unsure else "bad")
-        parts.append(_survives(label, *(None if each is None else _spoken(each) for each in (good, unsure))))
+        place = (None if good is None else _spoken(good), None if unsure is None else _spoken(unsure))
+        lives.setdefault(place, []).append(label)
         middles = part[_lost(part) == 0]["median"].dropna()
-        reasons += (
-            [f"{label}: {_number(name, middles.min())} to {_number(name, middles.max())}."] if len(middles) else []
-        )
+        ends = dict.fromkeys(_number(name, end) for end in (middles.min(), middles.max()))
+        reasons += [f"{label}: {' to '.join(ends)}."] if len(middles) else []
         reasons += [lost] if lost else []
     tone: Tone = "bad" if set(fates) == {"bad"} else "good" if set(fates) == {"good"} else "unsure"
     learned = f", better than {_untaught(study, name)}" if bar else ""
     reasons.append(f"To survive is to have {_needed(asked, name)}{learned}{RESTS_ON}")
-    return Answer(question, f"{opening('; '.join(parts))}.", tone, reasons)
+    said = "; ".join(_survive(labels, *place) for place, labels in lives.items())
+    return Answer(question, f"{opening(said)}.", tone, reasons)
 
 
-def _survives(label: str, good: str | None, unsure: str | None) -> str:
-    """Where a rule survives, and where that is undecided; None for nowhere.
+def _survive(labels: Sequence[str], good: str | None, unsure: str | None) -> str:
+    """Where rules survive, and where that is undecided; None for nowhere.
 
-    >>> _survives("fpe (chip)", None, "up to 6 bits")
+    >>> _survive(["fpe (chip)"], None, "up to 6 bits")
     'whether fpe (chip) survives is undecided up to 6 bits'
+    >>> _survive(["fpe (chip)", "rtrl (chip)"], "from 8 bits on", None)
+    'fpe (chip) and rtrl (chip) survive from 8 bits on'
     """
+    who, verb = listed(labels), "survives" if len(labels) == 1 else "survive"
     if good is None:
-        return f"{label} survives at no point" if unsure is None else f"whether {label} survives is undecided {unsure}"
-    return f"{label} survives {good}" + ("" if unsure is None else f", which is undecided {unsure}")
+        return f"{who} {verb} at no point" if unsure is None else f"whether {who} {verb} is undecided {unsure}"
+    return f"{who} {verb} {good}" + ("" if unsure is None else f", which is undecided {unsure}")
 
 
 def _counted_lost(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:

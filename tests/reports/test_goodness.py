@@ -67,6 +67,25 @@ def test_a_reference_is_a_system_that_stands_at_the_same_points() -> None:
     assert (asked.reference, asked.best) == ("", ("chip", ("a",)))
 
 
+def test_a_system_whose_rule_varies_is_no_reference_and_its_rules_are_told_together() -> None:
+    rows = [
+        {"learner": rule, "seed": seed, "system": system, "chip": 0, "rule": rule, "machine": system, "status": "done",
+         "accuracy": 0.9 - 0.3 * (rule == "fpe") - 0.001 * seed, "non_finite": False}
+        for rule in ("bptt", "rtrl", "fpe") for system in ("chip", "digital") for seed in range(4)
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    by = table.groupby(["learner", "system", "rule", "machine"], sort=False)["accuracy"]
+    summary = by.agg(["median", "count"]).reset_index().assign(quantity="accuracy", non_finite=0)
+    study = StudyFolder(Path("made"), {"name": "made", "figures": []}, table, summary, {})
+    answer = trials.answers(study)[2]
+    assert answer.text == (
+        "Bptt (chip), bptt (digital), rtrl (chip) and rtrl (digital) survive at all points; "
+        "fpe (chip) and fpe (digital) survive at no point."
+    )
+    assert answer.reasons[0] == "bptt (chip): 89.9%."  # of 90.0, 89.9, 89.8 and 89.7
+    assert "at most 2 points below the best of all" in answer.reasons[-1]
+
+
 # ---- studies -----------------------------------------------------------------------------------------------------
 
 BITS, NOISES, SEEDS = (4, 6, 8), (0.001, 0.002, 0.01), 4

@@ -296,7 +296,7 @@ def test_a_rule_that_is_lost_more_often_does_not_do_best() -> None:
     assert researcher.text == "A (A) survives at no point; b (B) survives at bits 4."
     assert researcher.reasons == [
         "a (A): 50.0% to 60.0%.",
-        "b (B): 90.0% to 90.0%.",
+        "b (B): 90.0%.",
         "b (B): not finite at 1 of 2 points.",
         "To survive is to have an accuracy at most 2 points below the best of all, with the whole 95 % interval.",
     ]

@@ -169,6 +169,9 @@ def test_labels_are_apart_in_order_and_as_near_as_may_be(wanted: dict[str, float
         {"facet": []},
         {"y_limits": [1, 0]},
         {"y_limits": [0, 1], "y_scale": "log"},
+        {"x_limits": [8, 4]},
+        {"x_limits": [0, 8], "x_scale": "log"},
+        {"x_limits": [0, 8], "x_scale": "even"},
         {"lines": {"exact": "one"}},
         {"x_scale": "evenly"},
     ],
@@ -327,6 +330,12 @@ def test_an_axis_of_powers_has_ticks_within_one_of_them(table: pd.DataFrame) -> 
         "10000",
         "100000",
     ]
+
+
+def test_an_axis_of_numbers_has_the_limits_that_are_asked_for(table: pd.DataFrame) -> None:
+    for scale in ("linear", "log"):
+        assert axes_of(table, x_scale=scale, x_limits=[5, 20]).get_xlim() == (5, 20)
+    assert axes_of(table, x="device", x_limits=[5, 20]).get_xlim() == (-0.5, 1.5)
 
 
 def test_an_axis_of_powers_reaches_down_to_zero(table: pd.DataFrame) -> None:

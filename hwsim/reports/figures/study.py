@@ -328,6 +328,8 @@ def _scales(
             ax.xaxis.set_major_locator(FixedLocator([ticks[number] for number in _ticked(places, room)]))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.value(figure.x, _whole(value), bare=True)))
         ax.margins(x=0.12 if len(ticks) <= _FEW else 0.06)
+        if figure.x_limits:
+            ax.set_xlim(*figure.x_limits)
     marks = [point for panel in panels for series in panel.series for point in series.points]
     _scaled(ax.yaxis, figure.y_scale, [y for point in marks for y in point[1:4] if y is not None])
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: words.value(figure.y, _whole(value), bare=True)))
