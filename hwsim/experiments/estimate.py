@@ -21,6 +21,7 @@ from hwsim.episode import Episode
 from hwsim.errors import CapabilityError, HwsimError
 from hwsim.experiments.choosing import chosen
 from hwsim.experiments.costs import Costs
+from hwsim.experiments.ranging import calibration
 from hwsim.experiments.room import lacking
 from hwsim.experiments.run import described, heading
 from hwsim.experiments.stages import TrainingStage, stages
@@ -95,6 +96,7 @@ class Sketch(System):
     ) -> None:
         super().__init__(experiment, name, options, dataset, {})
         self.numerics = Shapes(expected)
+        self.rounds: dict[Rule | None, Totals] = {}  # of one round of a calibration
 
     def run(self, progress: Any = None) -> Outcome:
         """Build the system, then carry out each kind of batch at most twice.
@@ -128,8 +130,20 @@ class Sketch(System):
         return self.machine.journal.collect()
 
     def _calibrated(self, rule: Rule | None, times: int) -> Totals:
-        """Totals of so many calibrations of full scales; none where these are fixed."""
-        return self._repeated(lambda: self._calibrate(rule, 0), times)
+        """Totals of so many calibrations of full scales; none where these are fixed.
+
+        Rounds of a rule are alike but for the very first, which allocates buffers.
+        """
+        own = self.machine.ranges
+        rounds, totals = times * own.options.rounds if own is not None else 0, Totals()
+        if rounds and rule not in self.rounds:
+            with calibration(self.network, rule, self.calibrated_on) as choose:
+                choose(rounds == 1)
+                totals, rounds = self.machine.journal.collect(), rounds - 1
+                if rounds:
+                    choose(True)
+                    self.rounds[rule] = self.machine.journal.collect()
+        return totals + self.rounds[rule].times(rounds) if rounds else totals
 
     def _trained(self, scheme: Scheme) -> Totals:
         """Totals of all updates, of the calibrations for them, and of the tests before, between and after them."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from hwsim.episode import Episode
@@ -15,24 +16,36 @@ from hwsim.networks import Network
 def calibrate(network: Network, rule: Rule | None, sequences: Episode) -> None:
     """Have each chip choose the full scales of its signals, for itself, if they are chosen at all.
 
-    Each round shows the sequences and counts where values lie; then full scales are set. What the rule adds to
-    gradients is cleared, and changes no weight. All of it is charged, but what saturates while scales settle is not
-    counted as saturated.
-
     Args:
         rule: whose passes are carried out; None for inference alone.
         sequences: to show; they start from rest, and hand no state on.
     """
+    ranges = network.machine.ranges
+    if ranges is not None:
+        with calibration(network, rule, sequences) as choose:
+            for number in range(1, ranges.options.rounds + 1):
+                choose(number == ranges.options.rounds)
+
+
+@contextmanager
+def calibration(network: Network, rule: Rule | None, sequences: Episode) -> Iterator[Callable[[bool], None]]:
+    """A calibration on a chip that chooses full scales, round by round: each call is one, and knows the last.
+
+    A round shows the sequences and counts where values lie; then full scales are set. What the rule adds to
+    gradients is cleared, and changes no weight. All of it is charged, but what saturates while scales settle is not
+    counted as saturated.
+    """
     machine, ranges = network.machine, network.machine.ranges
-    if ranges is None:
-        return
+    assert ranges is not None
     episode = replace(sequences, lanes=0, continues=False)
-    passes: Callable[[], None] = network.infer if rule is None else lambda: rule.gradients(network)
+
+    def choose(last: bool) -> None:
+        with machine.showing(episode):
+            network.infer() if rule is None else rule.gradients(network)
+            for _ in machine.phase("full scales"):
+                ranges.choose(last)
+                if rule is not None:
+                    network.clear_gradients()
+
     with machine.probe.unwatched(), uncounted(machine), ranges.calibrating(), resting(network):
-        for number in range(1, ranges.options.rounds + 1):
-            with machine.showing(episode):
-                passes()
-                for _ in machine.phase("full scales"):
-                    ranges.choose(last=number == ranges.options.rounds)
-                    if rule is not None:
-                        network.clear_gradients()
+        yield choose

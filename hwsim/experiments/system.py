@@ -308,7 +308,13 @@ class System:
         """Have chips choose full scales of their signals, if it is time; without a rule those of inference."""
         own = self.machine.ranges
         if own is not None and done % own.options.every == 0:
-            calibrate(self.network, rule, self.dataset.train.select(slice(0, own.options.sequences)))
+            calibrate(self.network, rule, self.calibrated_on)
+
+    @property
+    def calibrated_on(self) -> Episode:
+        """The sequences on which full scales are chosen."""
+        own = self.machine.ranges
+        return self.dataset.train.select(slice(0, own.options.sequences if own is not None else 0))
 
     def _check_trained(self, done: int) -> None:
         """Check the gradient at the present weights, from outside: it costs nothing, and changes nothing."""
