@@ -28,7 +28,7 @@ from hwsim.results.whole import replace
 MANY = 100_000
 """Largest number of trials that a study runs without `yes`."""
 
-_A_ROW, _A_TEST = 9_000, 400
+_A_ROW, _A_TEST = 10_000, 400
 """Bytes per row of the table, and per row of the learning curves, including what writing takes."""
 
 
