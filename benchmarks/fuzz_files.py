@@ -58,6 +58,14 @@ WORDS = [
 """Words that mean something in YAML, or nothing."""
 
 
+class End(NamedTuple):
+    """How a file ends: in a word, what is wrong with that, or None, and in how many seconds of processor time."""
+
+    word: str
+    wrong: str | None
+    took: float
+
+
 class Finding(NamedTuple):
     """A file that did not end as it should: what is wrong, and the file's text."""
 
@@ -158,8 +166,8 @@ def mutation(known: list[tuple[str, str]], draw: random.Random) -> bytes:
 # ---- what happens ----------------------------------------------------------------------------------------------------
 
 
-def tried(path: Path, longest: float = math.inf) -> tuple[str, str | None]:
-    """How a file ends, in a word, and what is wrong with that, or None; `longest` is in seconds."""
+def tried(path: Path, longest: float = math.inf) -> End:
+    """How a file ends; it is wrong to take longer than `longest`, in seconds of processor time."""
     begun = time.process_time()
     signal.setitimer(signal.ITIMER_VIRTUAL, STUCK)
     try:
@@ -174,19 +182,15 @@ def tried(path: Path, longest: float = math.inf) -> tuple[str, str | None]:
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     took = time.process_time() - begun
-    return word, wrong or (f"takes {took:.1f} s, more than {longest:.1f} s" if took > longest else None)
+    late = f"takes {took:.1f} s, more than {longest:.1f} s" if took > longest else None
+    return End(word, wrong or late, took)
 
 
 def pace() -> float:
     """Seconds of processor time that this computer needs to read the quickstart."""
     for name in ("quickstart.yaml", "neurons.yaml"):  # imports, of Brian2 too, take their time once
         tried(files.shelf("configs/experiments") / name)
-    spent = []
-    for _ in range(3):
-        begun = time.process_time()
-        tried(files.shelf("configs/experiments") / "quickstart.yaml")
-        spent.append(time.process_time() - begun)
-    return min(spent)
+    return min(tried(files.shelf("configs/experiments") / "quickstart.yaml").took for _ in range(3))
 
 
 def misplaced(path: Path, said: str) -> str | None:
@@ -224,9 +228,8 @@ def main() -> int:
         allowed = SLOW * pace()
         for number in range(asked.first, asked.first + count):
             path.write_bytes(mutation(known, random.Random(f"{asked.seed} {number}")))
-            begun = time.process_time()
-            word, wrong = tried(path, allowed)
-            longest = max(longest, time.process_time() - begun)
+            word, wrong, took = tried(path, allowed)
+            longest = max(longest, took)
             ends[word] += 1
             if wrong:
                 print(f"{number}: {wrong}", flush=True)
