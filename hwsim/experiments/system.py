@@ -312,9 +312,10 @@ class System:
 
     @property
     def calibrated_on(self) -> Episode:
-        """The sequences on which full scales are chosen."""
+        """The sequences on which chips that choose their full scales do so."""
         own = self.machine.ranges
-        return self.dataset.train.select(slice(0, own.options.sequences if own is not None else 0))
+        assert own is not None
+        return self.dataset.train.select(slice(0, own.options.sequences))
 
     def _check_trained(self, done: int) -> None:
         """Check the gradient at the present weights, from outside: it costs nothing, and changes nothing."""
