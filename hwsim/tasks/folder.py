@@ -39,7 +39,7 @@ def own_file(name: str, folder: Path | None) -> Iterator[Path]:
         ) from None
 
 
-SHIPPED = ("waves.csv",)
+SHIPPED = ("moving_edges_test.csv", "moving_edges_train.csv", "waves.csv")
 """Tables that come with the package, to begin with."""
 
 
