@@ -17,7 +17,7 @@ from hwsim.reports import reached
 from hwsim.reports.efficiency import empty
 from hwsim.reports.per_step import step_of
 from hwsim.reports.reached import Question
-from hwsim.reports.tables import cosine, diverged, late, left_out, lost, lost_gradients, verdicts, years
+from hwsim.reports.tables import cosine, diverged, late, left_out, lost, lost_gradients, saturated, verdicts, years
 from hwsim.reports.untaught import said as constant_said
 from hwsim.reports.untaught import untaught, without_memory
 from hwsim.results import reaching
@@ -32,9 +32,6 @@ the loss has to be below."""
 
 SURVIVES = 0.9
 """Least share of the best system's progress on the test that a surviving rule makes."""
-
-SATURATED = 0.01
-"""Share of analog values beyond full scale from which ranges count as too narrow."""
 
 
 class Results(Protocol):
@@ -104,12 +101,7 @@ def warnings(systems: Mapping[str, SystemSummary]) -> list[str]:
         why = system.energy.why_null
         if why:
             lines.append(f"{name}: no energy, since {why}.")
-        health = system.signal_health
-        if health and health.saturation_rate > SATURATED:
-            lines.append(
-                f"{name}: {health.saturation_rate:.1%} of analog values saturate; widen parts.ranges or set it to auto."
-            )
-        lines += [f"{name}: {text}" for text in late(system)]
+        lines += [f"{name}: {text}" for text in (*saturated(system), *late(system))]
     return lines
 
 

@@ -171,6 +171,29 @@ def late(system: SystemSummary) -> list[str]:
     return [f"{rate:.1%} of solutions were read before the inverse solver had settled; a smaller solver.slowest waits."]
 
 
+SATURATED = 0.01
+"""From this share of analog values on, saturation is worth a remark, of the whole or of updates between two tests."""
+
+
+def saturated(system: SystemSummary) -> list[str]:
+    """That many analog values saturate, if they do: in all, or in the worst updates from one test to the next."""
+    health = system.signal_health
+    if not health:
+        return []
+    if health.saturation_rate > SATURATED:
+        return [f"{health.saturation_rate:.1%} of analog values saturate; widen parts.ranges or set it to auto."]
+    begin = 0
+    for window in health.windows:
+        if window.saturation_rate > SATURATED:
+            worst = "".join(f", and {share:.0%} of {unit}" for unit, share in [*window.worst.items()][:1])
+            return [
+                f"in updates {begin} to {window.updates} {window.saturation_rate:.1%} of analog values saturate{worst}"
+                "; set parts.ranges to auto, or find full scales more often (parts.ranges.own.every)."
+            ]
+        begin = window.updates
+    return []
+
+
 def years(value: float) -> str:
     """A time that is given in years, in words: in smaller units where it is less than one."""
     return f"{value:.3g} years" if value >= 1 else si(value * YEAR, "s")
@@ -334,12 +357,7 @@ def remarks(systems: Systems) -> list[str]:
         lines += [f"{', '.join(names)}: {verdict}." for verdict, names in judged.items() if names[0] == name]
         if system.diverged:
             lines.append(f"{name}: {diverged(system.diverged)}")
-        health = system.signal_health
-        if health and health.saturation_rate > 0.01:
-            lines.append(
-                f"{name}: {health.saturation_rate:.1%} of analog values saturate; widen parts.ranges or set it to auto."
-            )
-        lines += [f"{name}: {remark}" for remark in late(system)]
+        lines += [f"{name}: {remark}" for remark in (*saturated(system), *late(system))]
         beyond = system.weights.beyond_range if system.weights else {}
         most = max(beyond, key=lambda matrix: beyond[matrix], default="")
         if most and beyond[most] > BEYOND_RANGE:

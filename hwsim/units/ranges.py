@@ -49,7 +49,7 @@ class Calibration(BaseModel, extra="forbid"):
             "has its own in both"
         ),
     ] = "signal"
-    every: Annotated[int, Field(ge=1, description="updates from one calibration to the next; the first is at 0")] = 50
+    every: Annotated[int, Field(ge=1, description="updates from one calibration to the next; the first is at 0")] = 10
     sequences: Annotated[int, Field(ge=1, description="of the training set that it runs on, the first ones")] = 16
     rounds: Annotated[
         int,
