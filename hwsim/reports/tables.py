@@ -182,16 +182,16 @@ def saturated(system: SystemSummary) -> list[str]:
         return []
     if health.saturation_rate > SATURATED:
         return [f"{health.saturation_rate:.1%} of analog values saturate; widen parts.ranges or set it to auto."]
-    begin = 0
-    for window in health.windows:
-        if window.saturation_rate > SATURATED:
-            worst = "".join(f", and {share:.0%} of {unit}" for unit, share in [*window.worst.items()][:1])
-            return [
-                f"in updates {begin} to {window.updates} {window.saturation_rate:.1%} of analog values saturate{worst}"
-                "; set parts.ranges to auto, or find full scales more often (parts.ranges.own.every)."
-            ]
-        begin = window.updates
-    return []
+    begins = [0, *(window.updates for window in health.windows)]
+    spans = zip(begins, health.windows, strict=False)
+    begin, worst = max(spans, key=lambda span: span[1].saturation_rate, default=(0, None))
+    if worst is None or worst.saturation_rate <= SATURATED:
+        return []
+    unit, share = next(iter(worst.worst.items()))
+    return [
+        f"in updates {begin + 1} to {worst.updates} {worst.saturation_rate:.1%} of analog values saturate, and "
+        f"{share:.0%} of {unit}; set parts.ranges to auto, or find full scales more often (parts.ranges.own.every)."
+    ]
 
 
 def years(value: float) -> str:

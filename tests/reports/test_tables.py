@@ -340,19 +340,15 @@ def test_saturation_between_two_tests_is_remarked_on_with_its_unit() -> None:
     clipped = {"dac_clip_rate": 0.0, "adc_clip_rate": 0.0}
     windows = [
         {"updates": 10, "saturation_rate": 0.0099, "worst": {"layer 1 add 32": 0.05}, **clipped},
-        {
-            "updates": 20,
-            "saturation_rate": 0.058,
-            "worst": {"layer 1 V2 tiles": 0.358, "h": 0.3},
-            **clipped,
-        },
+        {"updates": 20, "saturation_rate": 0.038, "worst": {"layer 2 B tiles": 0.23}, **clipped},
+        {"updates": 30, "saturation_rate": 0.058, "worst": {"layer 1 V2 tiles": 0.358, "h": 0.3}, **clipped},
         {"updates": 600, "saturation_rate": 0.0001, "worst": {}, **clipped},
     ]
     assert remarks(signal_health={"saturation_rate": 0.002, "windows": windows}) == [
-        "substrate: in updates 10 to 20 5.8% of analog values saturate, and 36% of layer 1 V2 tiles; set parts.ranges "
+        "substrate: in updates 21 to 30 5.8% of analog values saturate, and 36% of layer 1 V2 tiles; set parts.ranges "
         "to auto, or find full scales more often (parts.ranges.own.every)."
     ]
-    assert remarks(signal_health={"saturation_rate": 0.002, "windows": windows[:1] + windows[2:]}) == []
+    assert remarks(signal_health={"saturation_rate": 0.002, "windows": windows[:1] + windows[3:]}) == []
 
 
 def test_solutions_that_were_read_too_early_are_remarked_on() -> None:
