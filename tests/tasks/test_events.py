@@ -248,7 +248,7 @@ def test_the_shipped_files_need_the_order_of_events(tmp_path: Path) -> None:
         assert episode.labels is not None
         assert len(set(np.bincount(episode.labels))) == 1
     assert averaged.linear(data) < 0.45
-    assert nearest_order(data) > 0.7
+    assert nearest_order(data) > 0.9
 
 
 def nearest_order(data: Dataset) -> float:
