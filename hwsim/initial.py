@@ -195,6 +195,13 @@ class Stored:
                 is an array that is no parameter. The message has a line for each.
         """
         left, said = sorted(self._arrays.keys() - self._taken), list(self._wrong)
+        of_runs = [name for name in left if name.count("/") > 1 and name.rsplit("/", 1)[1] in self._missing]
+        if of_runs:
+            system = of_runs[0].rsplit("/", 2)[0]
+            raise ConfigError(
+                f"{self._key}: {self._where} has the weights of a run by system and chip, such as {of_runs[0]!r}; "
+                f"name the folder of the run, `weights: {{from: FOLDER, system: {system}}}`"
+            )
         for name in self._missing:
             near = get_close_matches(name, left or self._arrays, 1)
             hint = f"; the nearest it has is {near[0]!r}" if near else ""

@@ -189,6 +189,12 @@ def test_all_that_does_not_fit_is_said_at_once(trained: dict[str, np.ndarray], t
         assert "weights: " in line
 
 
+def test_the_file_in_a_run_folder_is_refused_in_one_line(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"by system and chip.* name the folder .*system: digital}`$") as refused:
+        hwsim.estimate(starting(folder / "weights.npz"))
+    assert "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
