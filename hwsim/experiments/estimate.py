@@ -113,7 +113,7 @@ class Sketch(System):
             if scheme:
                 totals += self._trained(scheme)
             else:
-                totals += self._calibrated(self.rule.at(0, 0) if check else None, 1)
+                totals += self._calibrated(self.rule.at(0, 0) if check else None)
                 if check:
                     totals += self._checked(check.sequences)
                 totals += self._tested(1, learned=False)
@@ -129,13 +129,15 @@ class Sketch(System):
         self.outcome.detail = watch.detail
         return self.machine.journal.collect()
 
-    def _calibrated(self, rule: Rule | None, times: int) -> Totals:
-        """Totals of so many calibrations of full scales; none where these are fixed.
+    def _calibrated(self, rule: Rule | None, later: int | None = None) -> Totals:
+        """Totals of the first calibration of full scales, or of so many later ones; none where these are fixed.
 
         Rounds of a rule are alike but for the very first, which allocates buffers.
         """
         own = self.machine.ranges
-        rounds, totals = times * own.options.rounds if own is not None else 0, Totals()
+        rounds, totals = 0, Totals()
+        if own is not None:
+            rounds = own.options.rounds if later is None else later * own.options.later
         if rounds and rule not in self.rounds:
             with calibration(self.network, rule, self.calibrated_on) as choose:
                 choose(rounds == 1)
@@ -151,7 +153,7 @@ class Sketch(System):
         assert training is not None
         size, times, every = self._length(training)
         optimizer = optimizers.build(training.optimizer, self.network)
-        totals = self._calibrated(self.rule.at(0, times), 1) + self._tested(1, learned=False)
+        totals = self._calibrated(self.rule.at(0, times)) + self._tested(1, learned=False)
         episode = train.select(slice(0, size))
         lasting = train.batch // size if train.carries else 1  # batches that go on from each other
         for stage in stages(self.rule, times):

@@ -13,18 +13,20 @@ from hwsim.learning.updates import resting
 from hwsim.networks import Network
 
 
-def calibrate(network: Network, rule: Rule | None, sequences: Episode) -> None:
+def calibrate(network: Network, rule: Rule | None, sequences: Episode, first: bool = True) -> None:
     """Have each chip choose the full scales of its signals, for itself, if they are chosen at all.
 
     Args:
         rule: whose passes are carried out; None for inference alone.
         sequences: to show; they start from rest, and hand no state on.
+        first: whether full scales start from the numbers in the machine's file, and not near where they settle.
     """
     ranges = network.machine.ranges
     if ranges is not None:
+        rounds = ranges.options.rounds if first else ranges.options.later
         with calibration(network, rule, sequences) as choose:
-            for number in range(1, ranges.options.rounds + 1):
-                choose(number == ranges.options.rounds)
+            for number in range(1, rounds + 1):
+                choose(number == rounds)
 
 
 @contextmanager

@@ -308,7 +308,7 @@ class System:
         """Have chips choose full scales of their signals, if it is time; without a rule those of inference."""
         own = self.machine.ranges
         if own is not None and done % own.options.every == 0:
-            calibrate(self.network, rule, self.calibrated_on)
+            calibrate(self.network, rule, self.calibrated_on, first=done == 0)
 
     @property
     def calibrated_on(self) -> Episode:

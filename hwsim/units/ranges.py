@@ -53,8 +53,14 @@ class Calibration(BaseModel, extra="forbid"):
     sequences: Annotated[int, Field(ge=1, description="of the training set that it runs on, the first ones")] = 16
     rounds: Annotated[
         int,
-        Field(ge=1, description="how often it runs on them; after each time full scales are set, so that they settle"),
-    ] = 3
+        Field(
+            ge=1,
+            description="how often the first one runs on them; full scales are set after each, so that they settle",
+        ),
+    ] = 6
+    later: Annotated[
+        int, Field(ge=1, description="how often each later one does, which starts near where they settle")
+    ] = 1
     share: Annotated[
         float, Field(ge=0, lt=0.5, description="largest share of values that may exceed full scale, before the margin")
     ] = 0.001

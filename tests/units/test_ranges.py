@@ -110,6 +110,27 @@ def test_little_saturates_after_a_calibration_whatever_the_rule(learner: str) ->
         assert counts[:, 1].sum() <= 0.001 * counts[:, 0].sum(), each
 
 
+def saturated_from_cold(**rounds: int) -> float:
+    """The share of values that saturate where weights have grown, after a first calibration."""
+    learned, episode = rule("fpe_anchored"), random_episode(steps=12, batch=8)
+    stage = machines.build(machine_options(on({"own": rounds, "error": 1.0})), seed=3)
+    made = built(MILD, learned, episode, stage=stage)
+    for trainable in made.trainables:
+        if trainable.name.split()[-1] not in ("nu", "theta"):  # eigenvalues stay
+            trainable.master.value = trainable.master.value * np.float32(4)
+    made.program()
+    calibrate(made, learned, episode)
+    gradient_of(made, learned, episode)
+    counts = np.array([each for units in stage.clipped.values() for each in units.values()])
+    return float(counts[:, 1].sum() / counts[:, 0].sum())
+
+
+def test_first_rounds_settle_signals_that_are_made_from_clipped_ones() -> None:
+    """What is clipped hides how large those are that are made from it, so errors far down the line come last."""
+    assert saturated_from_cold(rounds=3) > 1e-3
+    assert saturated_from_cold() < 1e-4
+
+
 def test_a_chip_chooses_for_itself() -> None:
     both, alone = made_on("auto", chips=2), made_on("auto", chips=1)
     for made in (both, alone):
@@ -223,10 +244,22 @@ def experiment(ranges: Any, learner: str = "one_step", steps: int = 5, **more: A
 OWN = {"own": {"every": 2, "sequences": 3, "rounds": 2}}
 
 
+def test_later_calibrations_have_rounds_of_their_own() -> None:
+    """With five updates one calibration is the first, and two are later ones."""
+    chosen = []
+    for rounds, later in ((1, 1), (3, 1), (1, 3)):
+        asked = experiment({"own": {**OWN["own"], "rounds": rounds, "later": later}})
+        totals = simulate(config.load(asked)).costs[0].outcome.totals
+        chosen.append(sum(sum(part.batches.values()) for part in totals))
+    passes = (chosen[1] - chosen[0]) / 2  # of one round
+    assert passes > 0
+    assert chosen[2] - chosen[0] == 2 * 2 * passes
+
+
 @pytest.mark.parametrize("learner", ["one_step", "fpe", "fptt"])
-@pytest.mark.parametrize("trained", [True, False])
-def test_an_estimate_knows_what_calibrations_cost(learner: str, trained: bool) -> None:
-    asked = experiment(OWN, learner)
+@pytest.mark.parametrize(("trained", "later"), [(True, 1), (True, 2), (False, 1)])
+def test_an_estimate_knows_what_calibrations_cost(learner: str, trained: bool, later: int) -> None:
+    asked = experiment({"own": {**OWN["own"], "later": later}}, learner)
     if not trained:
         asked = {**asked, "training": None, "gradient_check": {"sequences": 2}}
     real, found = simulate(config.load(asked)), estimate(asked)
@@ -281,6 +314,7 @@ def test_weights_beyond_the_range_of_devices_are_told() -> None:
         ("automatic", "neither auto, nor per_kind"),
         ({"own": {"margin": 3}}, "margin"),
         ({"own": {"every": 0}}, "every"),
+        ({"own": {"later": 0}}, "later"),
         ({"own": {"each": "layer"}}, "each"),
         ({"own": {"share": 0.7}}, "share"),
     ],
