@@ -6,8 +6,32 @@ of 64 steps. Seeds are fixed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import hwsim
-from hwsim.config import experiment
+from hwsim.config import experiment, grid
+
+STUDIES = Path(__file__).parents[2] / "configs" / "studies"
+
+
+def errors_of_circuits(parts: dict[str, Any], place: str = "") -> Iterator[tuple[str, float]]:
+    """Mismatch and noise of all circuits, by their place."""
+    for key, value in parts.items():
+        if isinstance(value, dict):
+            yield from errors_of_circuits(value, f"{place}{key}.")
+        elif key in ("mismatch", "noise", "output_noise"):
+            yield place + key, value
+
+
+def test_the_finer_chip_has_a_quarter_of_all_mismatch_and_noise_whatever_learns() -> None:
+    shipped = dict(errors_of_circuits(experiment.load("forward_on_chip").resolved()["machine"]["parts"]))
+    study = grid.load_study(STUDIES / "forward_on_finer_chip.yaml")
+    assert sum(value > 0 for value in shipped.values()) > 10
+    for point in range(study.points):
+        parts = study.experiment(point).resolved()["machine"]["parts"]
+        assert dict(errors_of_circuits(parts)) == {place: value / 4 for place, value in shipped.items()}
 
 
 def test_anchors_give_the_chip_a_gradient_that_the_recursion_alone_has_not() -> None:
