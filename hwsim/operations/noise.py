@@ -153,15 +153,18 @@ PerChip = float | np.ndarray
 """One number for all chips, or one for each."""
 
 
-def of_chips(number: PerChip) -> np.ndarray:
-    """The number of each chip, or one for all of them, as a vector of float32 that nobody changes."""
-    return _of_all(number) if number.__class__ is float else np.asarray(number, np.float32).reshape(-1)
+def of_chips(number: PerChip, kind: type = np.float32) -> np.ndarray:
+    """The number of each chip, or one for all of them, as a vector that nobody changes."""
+    if number.__class__ is float:
+        return _of_all(number, kind)
+    each = np.asarray(number, kind)
+    return each if each.ndim == 1 else each.reshape(-1)
 
 
 @lru_cache(512)
-def _of_all(number: float) -> np.ndarray:
+def _of_all(number: float, kind: type) -> np.ndarray:
     """One for all; standard deviations and full scales are the same in step after step."""
-    return np.array([number], np.float32)
+    return np.array([number], kind)
 
 
 def perturb(
@@ -169,11 +172,12 @@ def perturb(
     gain: np.ndarray,
     additive: PerChip,
     multiplicative: PerChip,
-    limit: PerChip,
+    reach: PerChip,
+    full_scale: PerChip,
     keys: np.ndarray,
     moment: Moment,
 ) -> int:
-    """In place: times a frozen gain, plus fresh noise of √(additive² + (multiplicative value)²), clipped at ±limit.
+    """In place: times a frozen gain, plus noise of √((additive X)² + (multiplicative value)²), clipped at ±reach X.
 
     Returns how many values were clipped.
 
@@ -181,12 +185,14 @@ def perturb(
         values: `(chips, vectors, n)`, float32.
         gain: `(chips, n)`, or empty for one.
         additive, multiplicative: standard deviations; nothing is drawn if both are zero.
-        limit: largest absolute value.
+        reach: largest absolute value, in multiples of full scale.
+        full_scale: X.
         keys: of the streams, `(streams, 2)`, uint32; chips take them in turn, so that some have the same draws where
             there are fewer streams than chips.
         moment: the point in these streams.
     """
-    beyond: int = add_scaled(values, gain, of_chips(additive), of_chips(multiplicative), of_chips(limit), keys, moment)
+    shares, scales = (of_chips(additive, float), of_chips(reach, float)), of_chips(full_scale, float)
+    beyond: int = _spoil(values, gain, *shares, of_chips(multiplicative), scales, keys, moment)
     return beyond
 
 
@@ -232,6 +238,21 @@ def add_scaled(values, gain, additive, multiplicative, limit, keys, moment):  # 
     for c in range(chips):
         beyond += _clip(values[c].ravel(), limit[c % limit.size])
     return beyond
+
+
+@compiled
+def _spoil(values, gain, additive, reach, multiplicative, full_scale, keys, moment):  # type: ignore[no-untyped-def]
+    """`add_scaled` with shares of full scale, which NumPy would take about as long to scale as this does in all."""
+    deviations, limits = _scaled(additive, full_scale), _scaled(reach, full_scale)
+    return add_scaled(values, gain, deviations, multiplicative, limits, keys, moment)
+
+
+@compiled
+def _scaled(shares, full_scale):  # type: ignore[no-untyped-def]
+    out = np.empty(max(shares.size, full_scale.size), np.float32)
+    for c in range(out.size):
+        out[c] = shares[c % shares.size] * full_scale[c % full_scale.size]
+    return out
 
 
 @compiled

@@ -138,7 +138,7 @@ def _read_widths(
     y = np.matmul(v, cut.weights)
     if noisy:
         return y, drawn, perturb_each(y, np.matmul(on, cut.spread), noise, limit, source.keys, moment)
-    return y, drawn, perturb(y, NO_GAIN, noise, 0.0, limit, source.keys, moment)
+    return y, drawn, perturb(y, NO_GAIN, noise, 0.0, limit, 1.0, source.keys, moment)
 
 
 def _expected_widths(

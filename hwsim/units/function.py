@@ -136,9 +136,8 @@ class Bank:
         Args:
             reach: where they saturate, in multiples of full scale.
         """
-        limit = +full_scale
-        additive = self._noise * limit
-        return perturb(values, self._gain, additive, self._gain_noise, reach * limit, self.source.keys, moment)
+        imperfect = self._gain, self._noise, self._gain_noise
+        return perturb(values, *imperfect, reach, +full_scale, self.source.keys, moment)
 
 
 class BlankBank:

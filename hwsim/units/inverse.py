@@ -218,7 +218,7 @@ def found(
     driven = ((phi * y / full) ** 2 * cut.conductance[:, None]).sum((1, 2))
     passed = ((y / full) ** 2 * around.kept[:, None] + (right / full) ** 2).sum((1, 2)) / around.scale
     values = np.clip(y, -_MOST, _MOST).astype(np.float32)
-    beyond = perturb(values, NO_GAIN, 0.0, 0.0, end, source.keys, moment)
+    beyond = perturb(values, NO_GAIN, 0.0, 0.0, 1.0, end, source.keys, moment)
     values[~known] = np.nan
     return Found(values, np.where(known.all(1), driven + passed, np.nan), len(slow), beyond)
 

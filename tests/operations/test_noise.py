@@ -63,7 +63,7 @@ def drawn(count: int = N, key: np.ndarray = KEY, moment: Moment = MOMENT, dtype:
 
 def spoilt(values: np.ndarray, additive: float = 0.0, multiplicative: float = 0.0, limit: float = 1e30) -> np.ndarray:
     out = values.copy()
-    perturb(out, NO_GAIN, *map(np.float32, (additive, multiplicative, limit)), KEYS[: len(out)], MOMENT)
+    perturb(out, NO_GAIN, *map(np.float32, (additive, multiplicative, limit)), 1.0, KEYS[: len(out)], MOMENT)
     return out
 
 
@@ -304,39 +304,49 @@ def test_frozen_gains_multiply_before_noise_is_added() -> None:
     values = np.ones((2, 3, 4), np.float32)
     gains = np.linspace(0.5, 1.5, 8, dtype=np.float32).reshape(2, 4)
     exact = values.copy()
-    perturb(exact, gains, *map(np.float32, (0, 0, 10)), KEYS, MOMENT)
+    perturb(exact, gains, *map(np.float32, (0, 0, 10)), 1.0, KEYS, MOMENT)
     np.testing.assert_array_equal(exact, np.broadcast_to(gains[:, None], values.shape))
     noisy = values.copy()
-    perturb(noisy, gains, *map(np.float32, (0, 0.1, 10)), KEYS, MOMENT)
+    perturb(noisy, gains, *map(np.float32, (0, 0.1, 10)), 1.0, KEYS, MOMENT)
     np.testing.assert_allclose(noisy, spoilt(exact, multiplicative=0.1), rtol=1e-6)
 
 
 def test_what_is_beyond_the_limit_is_clipped_and_counted() -> None:
     values = np.array([-3, -1.01, -1, -0.5, 0, 0.99, 1, 1.01, 7], np.float32).reshape(1, 1, 9)
     for act in (
-        lambda v: perturb(v, NO_GAIN, *map(np.float32, (0, 0, 1)), KEYS, MOMENT),
+        lambda v: perturb(v, NO_GAIN, *map(np.float32, (0, 0, 1)), 1.0, KEYS, MOMENT),
         lambda v: perturb_each(v, np.zeros_like(v), *map(np.float32, (0, 1)), KEYS, MOMENT),
     ):
         clipped = values.copy()
         assert act(clipped) == 4
         np.testing.assert_array_equal(clipped, np.clip(values, -1, 1))
     noisy = np.zeros((2, 300, 100), np.float32)
-    beyond = perturb(noisy, NO_GAIN, *map(np.float32, (1, 0, 2)), KEYS, MOMENT)
+    beyond = perturb(noisy, NO_GAIN, *map(np.float32, (1, 0, 2)), 1.0, KEYS, MOMENT)
     assert beyond == np.count_nonzero(np.abs(noisy) == 2)
     assert stats.binomtest(beyond, noisy.size, 2 * stats.norm.sf(2)).pvalue > ONE_IN_A_MILLION
+
+
+def test_noise_and_limits_are_shares_of_the_full_scale_of_each_chip() -> None:
+    scales, moment = np.array([0.25, 3.0]), (3, 2, 1)
+    both = np.random.default_rng(3).normal(size=(2, 30, 50)).astype(np.float32)
+    alone = both.copy()
+    beyond = perturb(both, NO_GAIN, 0.1, 0.05, 1.5, scales, KEYS, moment)
+    shares = [(alone[c : c + 1], NO_GAIN, 0.1 * x, 0.05, 1.5 * x, 1.0, KEYS[c : c + 1]) for c, x in enumerate(scales)]
+    assert beyond == sum(perturb(*each, moment) for each in shares) > 0
+    np.testing.assert_array_equal(both, alone)
 
 
 def test_what_is_not_a_number_stays_so() -> None:
     values = np.array([[[np.nan, np.inf, -np.inf]]], np.float32)
     for additive in (0, 1):
         found = values.copy()
-        assert perturb(found, NO_GAIN, *map(np.float32, (additive, 0, 4)), KEYS, MOMENT) == 2
+        assert perturb(found, NO_GAIN, *map(np.float32, (additive, 0, 4)), 1.0, KEYS, MOMENT) == 2
         np.testing.assert_array_equal(found, [[[np.nan, 4, -4]]])
 
 
 def test_values_that_could_not_be_changed_in_place_are_refused() -> None:
     for values in (np.zeros((1, 4, 3), np.float32).swapaxes(1, 2), np.zeros((1, 4, 6), np.float32)[:, :, ::2]):
         with pytest.raises(ValueError, match="contiguous"):
-            perturb(values, NO_GAIN, *map(np.float32, (1, 0, 1)), KEYS, MOMENT)
+            perturb(values, NO_GAIN, *map(np.float32, (1, 0, 1)), 1.0, KEYS, MOMENT)
         with pytest.raises(ValueError, match="contiguous"):
             perturb_each(values, np.ones_like(values), *map(np.float32, (1, 1)), KEYS, MOMENT)
