@@ -191,8 +191,8 @@ def perturb(
             there are fewer streams than chips.
         moment: the point in these streams.
     """
-    shares, scales = (of_chips(additive, float), of_chips(reach, float)), of_chips(full_scale, float)
-    beyond: int = _spoil(values, gain, *shares, of_chips(multiplicative), scales, keys, moment)
+    noise = of_chips(additive, float), of_chips(multiplicative)
+    beyond: int = _perturb(values, gain, *noise, of_chips(reach, float), of_chips(full_scale, float), keys, moment)
     return beyond
 
 
@@ -241,7 +241,7 @@ def add_scaled(values, gain, additive, multiplicative, limit, keys, moment):  # 
 
 
 @compiled
-def _spoil(values, gain, additive, reach, multiplicative, full_scale, keys, moment):  # type: ignore[no-untyped-def]
+def _perturb(values, gain, additive, multiplicative, reach, full_scale, keys, moment):  # type: ignore[no-untyped-def]
     """`add_scaled` with shares of full scale, which NumPy would take about as long to scale as this does in all."""
     deviations, limits = _scaled(additive, full_scale), _scaled(reach, full_scale)
     return add_scaled(values, gain, deviations, multiplicative, limits, keys, moment)

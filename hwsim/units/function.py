@@ -136,8 +136,8 @@ class Bank:
         Args:
             reach: where they saturate, in multiples of full scale.
         """
-        imperfect = self._gain, self._noise, self._gain_noise
-        return perturb(values, *imperfect, reach, +full_scale, self.source.keys, moment)
+        stream = self.source.keys, moment
+        return perturb(values, self._gain, self._noise, self._gain_noise, reach, +full_scale, *stream)
 
 
 class BlankBank:
