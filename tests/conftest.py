@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 from collections.abc import Iterable
 from functools import cache
 from itertools import combinations
@@ -31,6 +32,8 @@ from hwsim.operations import Operation
 from hwsim.operations.circuits import COUNTED
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes import the package: compiled once, and kept
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start what runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _RULE = TypeAdapter(learning.AnyOptions)
 _MACHINES: dict[str, Any] = {}
