@@ -22,6 +22,17 @@ _CUTS = 12
 """Lags at which a rule cuts that differs by step are stood for by so many."""
 
 
+class Coherence(NamedTuple):
+    """How many times larger the power of each group's gradient is than the powers of its terms, step by step, in sum.
+
+    1 for terms that are uncorrelated. Noise is fresh in each step, so that terms that agree stand out of it.
+    """
+
+    recurrent: float = 1.0
+    input: float = 1.0
+    readout: float = 1.0
+
+
 class Modes(NamedTuple):
     """The directions of one layer, in arrays with a number for each.
 
@@ -37,6 +48,8 @@ class Modes(NamedTuple):
         mismatch: frozen relative error of the factor by which errors shrink in a step.
         relative: fresh relative error of what errors are multiplied by in a step, rounding included.
         inverse_mismatch: frozen relative error of the factor by which they grow.
+        coherence: of its gradient, along real sequences, relative to that of the closed forms.
+        met: share of the power of the readout's gradient whose terms have a factor from the state, as biases have not.
         input_gain, input_square: ⟨x, x̃⟩ and |x̃|² of inputs that saturate, relative to |x|²; see `clipped`.
     """
 
@@ -51,6 +64,8 @@ class Modes(NamedTuple):
     mismatch: float = 0.0
     relative: np.ndarray | float = 0.0
     inverse_mismatch: float = 0.0
+    coherence: Coherence = Coherence()
+    met: float = 1.0
     input_gain: float = 1.0
     input_square: float = 1.0
 
@@ -156,7 +171,7 @@ def _readout(modes: Modes, kept: Keeps, task: Task, bins: Bins, way: np.ndarray,
     mine = float(pairs @ passed)
     memory = np.array([mean_memory(q, task.steps) for q in modes.q])
     noise = float((modes.state_noise * memory).sum() / (modes.drive * memory).sum())
-    return Sums(mine, mine * (1 + noise), exact)
+    return Sums(mine, mine * (1 + modes.met * noise / modes.coherence.readout), exact)
 
 
 def _way_down(above: Sequence[Modes], keeps: Sequence[Keeps], bins: Bins) -> tuple[np.ndarray, np.ndarray]:
@@ -218,7 +233,6 @@ def _sums(modes: Modes, kept: Keeps, task: Task, bins: Bins, way: np.ndarray, se
         full = way[where] @ terms
         full_2 = (way[where] @ (terms * (lag + 1) ** 2)) * q
         of_input, of_state, gain, spread = noises
-        grown = _growth(fresh, modes.inverse_mismatch, q, steps)
         kept_1, common_2, kept_2 = np.zeros_like(lag), np.zeros_like(lag), np.zeros_like(lag)
         reach = _cuts(cuts)
         for cut in reach:
@@ -229,17 +243,19 @@ def _sums(modes: Modes, kept: Keeps, task: Task, bins: Bins, way: np.ndarray, se
             kept_1 = kept_1 + passes @ np.broadcast_to(share * terms, terms.shape) / len(reach)
             common_2 = common_2 + passes @ (ways * (lag + 1) * terms) * q / len(reach)
             kept_2 = kept_2 + passes @ (ways**2 * terms) * q / len(reach)
-        for sums, common, mine, exact, noise in (
-            (input_, kept_1, kept_1, full, of_input),
-            (recurrent, common_2, kept_2, full_2, of_state),
+        for sums, common, mine, exact, noise, coherence in (
+            (input_, kept_1, kept_1, full, of_input, modes.coherence.input),
+            (recurrent, common_2, kept_2, full_2, of_state, modes.coherence.recurrent),
         ):
             power = float(weight * exact.sum())
+            grown = _growth(fresh / sqrt(coherence), modes.inverse_mismatch, q, steps)
             sums.common += float(weight * common.sum() * gain * modes.input_gain)
             sums.mine += float(weight * mine.sum() * (spread * modes.input_square + noise)) + (power and power * grown)
             sums.exact += power
-        recurrent.mine += modes.product_noise * (task.steps - task.loss_from)
+        of_products = modes.product_noise * (task.steps - task.loss_from)
+        recurrent.mine += of_products / modes.coherence.recurrent
         if kept.sensitivities:
-            input_.mine += modes.product_noise * (task.steps - task.loss_from)
+            input_.mine += of_products / modes.coherence.input
     return recurrent, input_
 
 
@@ -260,8 +276,29 @@ def _noises(modes: Modes, kept: Keeps, task: Task) -> list[tuple[float, float, f
             to_input = to_state = error / loss
         wrong = modes.mismatch**2 * later / memory
         gain, square = clipped(modes.error_limit / sqrt(size)) if size > 0 else (1.0, 1.0)
-        found.append((to_input + wrong + modes.drive_noise, to_state + wrong + state / drive, gain, square))
+        to_input = (to_input + modes.drive_noise) / modes.coherence.input
+        to_state = (to_state + state / drive) / modes.coherence.recurrent
+        found.append((to_input + wrong, to_state + wrong, gain, square))
     return found
+
+
+def coherence_of_modes(q: np.ndarray, weight: np.ndarray, task: Task) -> float:
+    """Coherence of the recurrent gradient as the closed forms have it: what λ carries on is alike for some steps.
+
+    Args:
+        q: |λ|² of each mode.
+        weight: `drive` times `loss` of each.
+    """
+    errors = [np.zeros_like(q)]
+    for step in reversed(range(task.steps)):
+        errors.append(q * errors[-1] + (step >= task.loss_from))
+    terms, states = np.zeros_like(q), np.zeros_like(q)  # errors meet the state of the step before
+    for error in reversed(errors[1:]):
+        terms, states = terms + error * states, q * states + 1
+    lag = np.arange(1, task.steps)
+    whole = (task.pairs(lag) * lag**2 * q[:, None] ** (lag - 1)).sum(1)
+    power = float((weight * terms).sum())
+    return float((weight * whole).sum()) / power if power else 1.0
 
 
 def mean_memory(q: float, steps: int) -> float:

@@ -214,7 +214,8 @@ class Prospect:
             if isinstance(each, str):
                 return each
             kept.append(each)
-        layers = modes(network.machine, self.machine, network, self.rates, self.sizes, kept, self.episode.steps)
+        seen = Task(self.episode.steps, self.episode.loss_from)
+        layers = modes(network.machine, self.machine, network, self.rates, self.sizes, kept, seen)
         layers[0] = self._as_seen(layers[0])
         return Prediction([layer.name for layer in network.layers], layers, kept, self.task, self.sizes.gradient)
 

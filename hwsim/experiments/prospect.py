@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from math import hypot, inf, sqrt
 from typing import Any, NamedTuple
@@ -9,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwsim.episode import Episode
-from hwsim.experiments.alignment import Modes, mean_memory
+from hwsim.experiments.alignment import Coherence, Modes, Task, coherence_of_modes, mean_memory
 from hwsim.learning import RULES
 from hwsim.learning.bptt import BPTT
 from hwsim.learning.keeps import Keeps
-from hwsim.machine import Machine, Signal, Step
-from hwsim.networks import Level, Network
+from hwsim.machine import Bias, Machine, Signal, Step
+from hwsim.networks import Layer, Level, Network
 from hwsim.operations import add, held, moves, multiply
 
 AUTO = 9.0
@@ -27,8 +28,10 @@ class Signals(NamedTuple):
 
     Attributes:
         state, loss, error: of the state, of the errors g that losses send, and of errors δ, for each wire of the state.
-        drive_error: of the error at the drive; a mean over wires, as all that follow.
-        shown: of what the layer sees.
+        drive_error: of the error at the drive; a mean over wires.
+        shown: of what the layer sees; a mean over wires.
+        coherence: of its gradient, between the steps of each sequence.
+        met: share of the power of the readout's gradient that is not that of biases.
     """
 
     state: np.ndarray
@@ -36,6 +39,8 @@ class Signals(NamedTuple):
     error: np.ndarray
     drive_error: float
     shown: float
+    coherence: Coherence
+    met: float
 
 
 class Sizes(NamedTuple):
@@ -52,55 +57,104 @@ class Sizes(NamedTuple):
 
 def sizes(exact: Network, episode: Episode) -> Sizes:
     """Sizes of signals, in the mean over all steps, and of the exact gradient."""
-    seen = _Sizes()
+    seen = _Seen()
     with exact.machine.sequencer.watching(lambda: seen.look(exact)), exact.machine.showing(episode):
         seen.gradients(exact)
-    powers: dict[tuple[str, str], float] = {}
+    powers, of_biases = defaultdict[tuple[str, str], float](float), defaultdict[tuple[str, str], float](float)
     for each in exact.trainables:
         power = float(np.square(each.gradient.value.astype(float)).sum())
-        powers[each.layer, each.group] = powers.get((each.layer, each.group), 0.0) + power
+        powers[each.layer, each.group] += power
+        if isinstance(each.holder, Bias):
+            of_biases[each.layer, each.group] += power
     found = {}
     for layer in exact.layers:
-        h, g, delta, drive, x = (seen.squares[layer.name, what] / seen.counts[layer.name, what] for what in _WHAT)
-        found[layer.name] = Signals(h, g, delta, float(drive.mean()), float(x.mean()))
-    return Sizes(found, powers)
+        whole, biases = (each[layer.name, "readout"] for each in (powers, of_biases))
+        found[layer.name] = _signals(seen, layer, met=1 - biases / whole if whole else 1.0)
+    return Sizes(found, dict(powers))
 
 
-_WHAT = "h", "g", "delta", "drive", "x"
+def _signals(seen: _Seen, layer: Layer, met: float) -> Signals:
+    def squares(values: np.ndarray) -> np.ndarray:
+        mean: np.ndarray = np.square(values).reshape(-1, values.shape[-1]).mean(0)
+        return mean
+
+    state, *errors = (seen.of(layer, what) for what in ("state", "sent", "error", "drive", "x"))
+    sent, error, drive, x = (each[::-1] for each in errors)  # from the last step to the first
+    before = np.concatenate([np.zeros_like(state[:1]), state[:-1]])
+    recurrent = coherence(error, before) if layer.cell.dense else _of_modes(_complex(error) * _complex(before).conj())
+    found = Coherence(recurrent, coherence(drive, x), coherence(sent, state))
+    return Signals(
+        squares(state),
+        squares(sent),
+        squares(error),
+        float(squares(drive).mean()),
+        float(squares(x).mean()),
+        found,
+        met,
+    )
 
 
-class _Sizes(BPTT):
-    """BPTT that adds up squares."""
+def coherence(errors: np.ndarray, factors: np.ndarray) -> float:
+    """Σ_b |Σ_t e fᵀ|² / Σ_b Σ_t |e fᵀ|² of errors `(steps, sequences, n)` and factors `(steps, sequences, m)`.
+
+    The square of a sum of outer products is Σ_tu (e_t · e_u) (f_t · f_u), without any of the products.
+    """
+
+    def products(x: np.ndarray) -> np.ndarray:
+        by_sequence = x.swapaxes(0, 1)
+        return by_sequence @ by_sequence.swapaxes(1, 2)
+
+    both = products(errors) * products(factors)
+    return _ratio(float(both.sum()), float(np.trace(both, axis1=1, axis2=2).sum()))
+
+
+def _of_modes(terms: np.ndarray) -> float:
+    """The same of terms `(steps, sequences, modes)` that are products of a mode with itself."""
+    return _ratio(float(np.square(np.abs(terms.sum(0))).sum()), float(np.square(np.abs(terms)).sum()))
+
+
+def _ratio(whole: float, terms: float) -> float:
+    return max(whole / terms, _LEAST) if terms else 1.0
+
+
+def _complex(values: np.ndarray) -> np.ndarray:
+    """Modes, from their real and imaginary parts in turn."""
+    return values[..., ::2] + 1j * values[..., 1::2]
+
+
+class _Seen(BPTT):
+    """BPTT that keeps signals of each layer, step by step."""
 
     def __init__(self) -> None:
         super().__init__(RULES["bptt"].Options(name="bptt"))
-        self.squares: dict[tuple[str, str], Any] = {}
-        self.counts: dict[tuple[str, str], int] = {}
+        self._kept: dict[tuple[str, str], list[np.ndarray]] = defaultdict(list)
 
-    def _add(self, layer: str, what: str, values: np.ndarray) -> None:
-        square = np.square(values.astype(float)).reshape(-1, values.shape[-1]).mean(0)
-        self.squares[layer, what] = self.squares.get((layer, what), 0.0) + square
-        self.counts[layer, what] = self.counts.get((layer, what), 0) + 1
+    def of(self, layer: Layer, what: str) -> np.ndarray:
+        """All values of a signal, `(steps, sequences, n)`, in the order of the pass."""
+        return np.stack(self._kept[layer.name, what])
 
     def look(self, network: Network) -> None:
         machine = network.machine
         if not machine.sequencer.presenter.backward:
             for layer in network.layers:
-                self._add(layer.name, "h", machine.storages[f"{layer.name} h"].value)
+                self._keep(layer, "state", machine.storages[f"{layer.name} h"].value)
 
     def delta(self, step: Step, level: Level, later: Signal) -> Signal:
         delta = super().delta(step, level, later)
-        machine, name = level.layer.machine, level.layer.name
+        layer, see = level.layer, level.layer.machine.see
         drive = level.cell.drive_error(level.at, delta)  # circuits have none that is a signal
-        self._add(name, "delta", machine.see(delta))
-        self._add(name, "g", machine.see(delta) - machine.see(later))
-        self._add(name, "drive", machine.see(drive if isinstance(drive, Signal) else delta))
-        self._add(name, "x", machine.see(level.seen.x))
+        self._keep(layer, "error", see(delta))
+        self._keep(layer, "sent", see(delta) - see(later))
+        self._keep(layer, "drive", see(drive if isinstance(drive, Signal) else delta))
+        self._keep(layer, "x", see(level.seen.x))
         return delta
+
+    def _keep(self, layer: Layer, what: str, values: np.ndarray) -> None:
+        self._kept[layer.name, what].append(values[0].astype(float))  # of the one chip
 
 
 def modes(
-    machine: Machine, options: Any, network: Network, rates: Rates, sizes: Sizes, keeps: list[Keeps], steps: int
+    machine: Machine, options: Any, network: Network, rates: Rates, sizes: Sizes, keeps: list[Keeps], task: Task
 ) -> list[Modes]:
     """All layers as closed forms see them, from the first on.
 
@@ -110,18 +164,18 @@ def modes(
         rates: ln(1/|λ|) of each mode, or direction, by layer.
         sizes: of signals of each layer; wires of a mode count together, those of a dense layer all.
         keeps: of each layer; they tell what learns: errors or sensitivities, forward or on a host.
-        steps: of the sequences that sizes are of.
+        task: of the sequences that sizes are of.
     """
     found, shown_noise = list[Modes](), 0.0
     for layer, kept in zip(network.layers, keeps, strict=True):
         size = sizes.signals[layer.name]
-        each = _modes(machine, options, rates[layer.name], layer.cell.dense, size, kept, steps)
+        each = _modes(machine, options, rates[layer.name], layer.cell.dense, size, kept, task)
         noise = Noise.of(machine, options, layer.cell.dense, size)
         each = each._replace(
             state_noise=each.state_noise + shown_noise * each.drive, drive_noise=each.drive_noise + shown_noise
         )
         found.append(each)
-        memory = np.array([mean_memory(q, steps) for q in each.q])
+        memory = np.array([mean_memory(q, task.steps) for q in each.q])
         state = float((each.state_noise * memory).sum() / (each.drive * memory).sum())
         above = [sizes.signals[other.name].shown for other in network.layers[len(found) : len(found) + 1]]
         shown_noise = state + noise.read**2 / above[0] if above and above[0] else 0.0
@@ -137,7 +191,7 @@ Rates = Mapping[str, tuple[float, ...]]
 
 
 def _modes(
-    machine: Machine, options: Any, rates: tuple[float, ...], dense: bool, size: Signals, kept: Keeps, steps: int
+    machine: Machine, options: Any, rates: tuple[float, ...], dense: bool, size: Signals, kept: Keeps, task: Task
 ) -> Modes:
     """One layer by itself."""
     found = np.array(rates, float)
@@ -146,16 +200,19 @@ def _modes(
         return np.full(len(found), x.mean()) if dense else x.reshape(len(found), -1).mean(1)
 
     state, loss, error = wires(size.state), wires(size.loss), wires(size.error)
-    memory = np.array([mean_memory(q, steps) for q in np.exp(-2 * found)])
+    q = np.exp(-2 * found)
+    memory = np.array([mean_memory(each, task.steps) for each in q])
     noise = Noise.of(machine, options, dense, size)
     hosted = kept.backward and getattr(options, "attached", None) == "host"
     rounding = noise.rounding**2
     own = 0.0 if hosted else 1.0
     recorded = noise.recorded**2 * size.error.mean() if kept.backward or dense else noise.product**2
+    drive, loss = np.maximum(state / memory, _LEAST), np.maximum(loss, _LEAST)
+    recurrent = size.coherence.recurrent / coherence_of_modes(q, drive * loss, task)
     return Modes(
         rates=found,
-        drive=np.maximum(state / memory, _LEAST),
-        loss=np.maximum(loss, _LEAST),
+        drive=drive,
+        loss=loss,
         state_noise=noise.state**2 + rounding * state,
         error_noise=rounding * error + own * noise.error**2,
         error_limit=inf if hosted else noise.limit,
@@ -164,6 +221,8 @@ def _modes(
         mismatch=own * noise.mismatch,
         relative=np.sqrt(noise.error**2 / np.maximum(error, _LEAST) + noise.relative**2 + rounding),
         inverse_mismatch=noise.inverse_mismatch,
+        coherence=size.coherence._replace(recurrent=recurrent),
+        met=size.met,
     )
 
 

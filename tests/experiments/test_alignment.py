@@ -15,7 +15,8 @@ from conftest import close
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from hwsim.experiments.alignment import Bins, Modes, Sums, Task, clipped, expected
+from hwsim.experiments.alignment import Bins, Coherence, Modes, Sums, Task, clipped, coherence_of_modes, expected
+from hwsim.experiments.prospect import coherence
 from hwsim.learning.keeps import Keeps, Lags
 
 
@@ -83,6 +84,53 @@ def test_noise_of_errors_adds_to_what_a_rule_finds() -> None:
     kept = Keeps((Lags.up_to(50),))
     modes = layer(0.9, error_noise=np.array([0.25]))
     assert found(modes, kept, 50)[1] == close(1 / sqrt(1.25))
+
+
+def test_terms_that_agree_stand_out_of_noise() -> None:
+    """The gradient has k times the power of its terms, which fresh noise has not; a frozen mismatch agrees too."""
+    kept, k = Keeps((Lags.up_to(50),)), 9.0
+    agreeing = layer(0.9, error_noise=np.array([0.25]), coherence=Coherence(input=k))
+    assert found(agreeing, kept, 50)[1] == close(1 / sqrt(1 + 0.25 / k))
+    assert found(agreeing, kept, 50)[0] == close(found(layer(0.9, error_noise=np.array([0.25])), kept, 50)[0])
+    frozen = [found(layer(0.9, mismatch=0.02, coherence=Coherence(c, c)), kept, 50) for c in (1.0, k)]
+    assert frozen[0] == close(frozen[1])
+
+
+def test_biases_of_a_readout_meet_no_noise_of_states() -> None:
+    kept, noise = Keeps((Lags.up_to(50),)), np.array([0.5])
+    for met in (0.0, 0.1, 1.0):
+        (each,) = expected([layer(1e-6, state_noise=noise, met=met)], [kept], Task(50, 0))
+        assert each.readout.cosine == close(1 / sqrt(1 + 0.5 * met))
+
+
+def test_coherence_is_that_of_all_products() -> None:
+    rng = np.random.default_rng(1)
+    errors, factors = rng.normal(size=(7, 3, 4)) + 0.5, rng.normal(size=(7, 3, 5)) - 0.5
+    terms = errors[..., :, None] * factors[..., None, :]
+    assert coherence(errors, factors) == close(np.square(terms.sum(0)).sum() / np.square(terms).sum())
+    alike = np.ones((7, 3, 2))
+    assert coherence(alike, alike) == close(7.0)
+    assert coherence(alike * 0, alike) == 1.0
+
+
+@pytest.mark.parametrize("loss_from", [0, 19])
+def test_coherence_of_modes_is_that_of_drawn_ones(loss_from: int) -> None:
+    """40,000 sequences tell the powers of sums to 1 %."""
+    rng, radii, steps, draws = np.random.default_rng(1), np.array([0.5, 0.9]), 20, 40000
+    whole, terms = 0.0, 0.0
+    for radius in radii:
+        lam = radius * np.exp(2j * np.pi * rng.random(draws))
+        u, g = rng.normal(size=(2, steps, draws, 2)) @ np.array([1, 1j])
+        g[:loss_from] = 0
+        states, errors = np.zeros((steps + 1, draws), complex), np.zeros((steps + 1, draws), complex)
+        for step in range(steps):
+            states[step + 1] = lam * states[step] + u[step]
+        for step in reversed(range(steps)):
+            errors[step] = np.conj(lam) * errors[step + 1] + g[step]
+        each = errors[:-1] * np.conj(states[:-1])
+        whole, terms = whole + np.square(np.abs(each.sum(0))).sum(), terms + np.square(np.abs(each)).sum()
+    found = coherence_of_modes(radii**2, np.ones(2), Task(steps, loss_from))
+    assert found == close(whole / terms, rel=0.04)
 
 
 def test_inverted_errors_are_lost_where_the_law_of_precision_says() -> None:

@@ -80,6 +80,24 @@ def test_the_side_of_a_cosine_of_nine_tenths_is_foreseen(machine: Any, steps: in
     assert (foreseen(asked).cosines["all"] >= 0.9) == (measured >= 0.9)
 
 
+@pytest.mark.parametrize(("order", "r_min"), [("rows", 0.98), ("pixels", 0.5)])
+def test_where_terms_agree_noise_is_expected_to_matter_little(order: str, r_min: float) -> None:
+    """Digits have positive pixels, and one label in all steps; slow modes are smaller than the noise of this chip."""
+    asked = {
+        **SMALL,
+        "task": {"name": "digits", "order": order},
+        "network": {"layers": [{"cell": {"name": "lru", "modes": 16, "r_min": r_min}, "readout": {"width": 8}}] * 2},
+        "learning": {"name": "bptt"},
+        "machine": CHIP,
+        "gradient_check": {"sequences": 96},
+        "training": None,
+        "test": False,
+    }
+    gradient = hwsim.run(asked).summary.systems["substrate"].gradient
+    assert gradient is not None
+    assert gradient.all.programmed.cosine == close(foreseen(asked).cosines["all"], rel=0, abs=0.1)
+
+
 # ---- the plan ----------------------------------------------------------------------------------------------------
 
 
