@@ -49,7 +49,7 @@ class Modes(NamedTuple):
         relative: fresh relative error of what errors are multiplied by in a step, rounding included.
         inverse_mismatch: frozen relative error of the factor by which they grow.
         coherence: of its gradient, along real sequences, relative to that of the closed forms.
-        met: share of the power of the readout's gradient whose terms have a factor from the state, as biases have not.
+        state_share: of the power of the readout's gradient, all that has a factor from the state, as biases have not.
         input_gain, input_square: ⟨x, x̃⟩ and |x̃|² of inputs that saturate, relative to |x|²; see `clipped`.
     """
 
@@ -65,7 +65,7 @@ class Modes(NamedTuple):
     relative: np.ndarray | float = 0.0
     inverse_mismatch: float = 0.0
     coherence: Coherence = Coherence()
-    met: float = 1.0
+    state_share: float = 1.0
     input_gain: float = 1.0
     input_square: float = 1.0
 
@@ -171,7 +171,7 @@ def _readout(modes: Modes, kept: Keeps, task: Task, bins: Bins, way: np.ndarray,
     mine = float(pairs @ passed)
     memory = np.array([mean_memory(q, task.steps) for q in modes.q])
     noise = float((modes.state_noise * memory).sum() / (modes.drive * memory).sum())
-    return Sums(mine, mine * (1 + modes.met * noise / modes.coherence.readout), exact)
+    return Sums(mine, mine * (1 + modes.state_share * noise / modes.coherence.readout), exact)
 
 
 def _way_down(above: Sequence[Modes], keeps: Sequence[Keeps], bins: Bins) -> tuple[np.ndarray, np.ndarray]:

@@ -31,7 +31,7 @@ class Signals(NamedTuple):
         drive_error: of the error at the drive; a mean over wires.
         shown: of what the layer sees; a mean over wires.
         coherence: of its gradient, between the steps of each sequence.
-        met: share of the power of the readout's gradient that is not that of biases.
+        state_share: of the power of the readout's gradient, all that is not of biases.
     """
 
     state: np.ndarray
@@ -40,7 +40,7 @@ class Signals(NamedTuple):
     drive_error: float
     shown: float
     coherence: Coherence
-    met: float
+    state_share: float
 
 
 class Sizes(NamedTuple):
@@ -69,11 +69,13 @@ def sizes(exact: Network, episode: Episode) -> Sizes:
     found = {}
     for layer in exact.layers:
         whole, biases = (each[layer.name, "readout"] for each in (powers, of_biases))
-        found[layer.name] = _signals(seen, layer, met=1 - biases / whole if whole else 1.0)
+        found[layer.name] = _signals(seen, layer, state_share=1 - biases / whole if whole else 1.0)
     return Sizes(found, dict(powers))
 
 
-def _signals(seen: _Seen, layer: Layer, met: float) -> Signals:
+def _signals(seen: _Seen, layer: Layer, state_share: float) -> Signals:
+    """What was seen of one layer."""
+
     def squares(values: np.ndarray) -> np.ndarray:
         mean: np.ndarray = np.square(values).reshape(-1, values.shape[-1]).mean(0)
         return mean
@@ -82,15 +84,14 @@ def _signals(seen: _Seen, layer: Layer, met: float) -> Signals:
     sent, error, drive, x = (each[::-1] for each in errors)  # from the last step to the first
     before = np.concatenate([np.zeros_like(state[:1]), state[:-1]])
     recurrent = coherence(error, before) if layer.cell.dense else _of_modes(_complex(error) * _complex(before).conj())
-    found = Coherence(recurrent, coherence(drive, x), coherence(sent, state))
     return Signals(
-        squares(state),
-        squares(sent),
-        squares(error),
-        float(squares(drive).mean()),
-        float(squares(x).mean()),
-        found,
-        met,
+        state=squares(state),
+        loss=squares(sent),
+        error=squares(error),
+        drive_error=float(squares(drive).mean()),
+        shown=float(squares(x).mean()),
+        coherence=Coherence(recurrent, coherence(drive, x), coherence(sent, state)),
+        state_share=state_share,
     )
 
 
@@ -222,7 +223,7 @@ def _modes(
         relative=np.sqrt(noise.error**2 / np.maximum(error, _LEAST) + noise.relative**2 + rounding),
         inverse_mismatch=noise.inverse_mismatch,
         coherence=size.coherence._replace(recurrent=recurrent),
-        met=size.met,
+        state_share=size.state_share,
     )
 
 

@@ -98,9 +98,9 @@ def test_terms_that_agree_stand_out_of_noise() -> None:
 
 def test_biases_of_a_readout_meet_no_noise_of_states() -> None:
     kept, noise = Keeps((Lags.up_to(50),)), np.array([0.5])
-    for met in (0.0, 0.1, 1.0):
-        (each,) = expected([layer(1e-6, state_noise=noise, met=met)], [kept], Task(50, 0))
-        assert each.readout.cosine == close(1 / sqrt(1 + 0.5 * met))
+    for share in (0.0, 0.1, 1.0):
+        (each,) = expected([layer(1e-6, state_noise=noise, state_share=share)], [kept], Task(50, 0))
+        assert each.readout.cosine == close(1 / sqrt(1 + 0.5 * share))
 
 
 def test_coherence_is_that_of_all_products() -> None:
