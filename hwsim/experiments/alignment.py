@@ -30,7 +30,30 @@ class Coherence(NamedTuple):
 
     recurrent: float = 1.0
     input: float = 1.0
-    readout: float = 1.0
+
+
+@dataclass
+class Sums:
+    """⟨G̃, G⟩, |G̃|² and |G|² of a group of parameters, G̃ being the rule's gradient."""
+
+    common: float = 0.0
+    mine: float = 0.0
+    exact: float = 0.0
+
+    def scaled(self, power: float) -> Sums:
+        """The same, if the exact gradient has this power."""
+        if not self.exact:
+            return Sums()
+        factor = power / self.exact
+        return Sums(factor * self.common, factor * self.mine, power)
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(self.common + other.common, self.mine + other.mine, self.exact + other.exact)
+
+    @property
+    def cosine(self) -> float:
+        size = self.mine * self.exact
+        return self.common / sqrt(size) if 0 < size < inf else 0.0
 
 
 class Modes(NamedTuple):
@@ -49,7 +72,9 @@ class Modes(NamedTuple):
         relative: fresh relative error of what errors are multiplied by in a step, rounding included.
         inverse_mismatch: frozen relative error of the factor by which they grow.
         coherence: of its gradient, along real sequences, relative to that of the closed forms.
-        state_share: of the power of the readout's gradient, all that has a factor from the state, as biases have not.
+        loss_noise: mean square of the noise of errors that losses send, relative to these.
+        readout: of the gradient of its readout, with all lags.
+        powers: of the exact recurrent and input gradient by direction, along real sequences; None if not known.
         input_gain, input_square: ⟨x, x̃⟩ and |x̃|² of inputs that saturate, relative to |x|²; see `clipped`.
     """
 
@@ -65,7 +90,9 @@ class Modes(NamedTuple):
     relative: np.ndarray | float = 0.0
     inverse_mismatch: float = 0.0
     coherence: Coherence = Coherence()
-    state_share: float = 1.0
+    loss_noise: float = 0.0
+    readout: Sums = Sums(1.0, 1.0, 1.0)
+    powers: tuple[np.ndarray, np.ndarray] | None = None
     input_gain: float = 1.0
     input_square: float = 1.0
 
@@ -112,30 +139,6 @@ class Bins(NamedTuple):
         return np.where(np.abs(1 - q) < 1e-9, width * q**self.start, sums)
 
 
-@dataclass
-class Sums:
-    """⟨G̃, G⟩, |G̃|² and |G|² of a group of parameters, G̃ being the rule's gradient."""
-
-    common: float = 0.0
-    mine: float = 0.0
-    exact: float = 0.0
-
-    def scaled(self, power: float) -> Sums:
-        """The same, if the exact gradient has this power."""
-        if not self.exact:
-            return Sums()
-        factor = power / self.exact
-        return Sums(factor * self.common, factor * self.mine, power)
-
-    def __add__(self, other: Sums) -> Sums:
-        return Sums(self.common + other.common, self.mine + other.mine, self.exact + other.exact)
-
-    @property
-    def cosine(self) -> float:
-        size = self.mine * self.exact
-        return self.common / sqrt(size) if 0 < size < inf else 0.0
-
-
 class Layer(NamedTuple):
     """The sums of a layer's groups of parameters."""
 
@@ -169,9 +172,8 @@ def _readout(modes: Modes, kept: Keeps, task: Task, bins: Bins, way: np.ndarray,
     cut = _cuts(kept.lags[0])[:, None] if kept.jointly else None
     passed = sent if cut is None else way * np.clip(cut - bins.middle, 0, 1).mean(0)
     mine = float(pairs @ passed)
-    memory = np.array([mean_memory(q, task.steps) for q in modes.q])
-    noise = float((modes.state_noise * memory).sum() / (modes.drive * memory).sum())
-    return Sums(mine, mine * (1 + modes.state_share * noise / modes.coherence.readout), exact)
+    with_errors = modes.readout.scaled(mine)
+    return Sums(with_errors.common, with_errors.mine, exact)
 
 
 def _way_down(above: Sequence[Modes], keeps: Sequence[Keeps], bins: Bins) -> tuple[np.ndarray, np.ndarray]:
@@ -226,37 +228,54 @@ def _sums(modes: Modes, kept: Keeps, task: Task, bins: Bins, way: np.ndarray, se
     lags = kept.lags * len(weights) if len(kept.lags) == 1 else kept.lags
     inverted = kept.inverted * len(weights) if len(kept.inverted) == 1 else kept.inverted
     relative = np.broadcast_to(modes.relative, weights.shape)
-    for own, weight, q, cuts, steps, noises, fresh in zip(
-        powers, weights, modes.q, lags, inverted, _noises(modes, kept, task), relative, strict=True
+    of_products = modes.product_noise * (task.steps - task.loss_from)
+    of_input = modes.coherence.input, of_products if kept.sensitivities else 0.0
+    of_state = modes.coherence.recurrent, of_products
+    for number, (own, weight, q, cuts, steps, noises, fresh) in enumerate(
+        zip(powers, weights, modes.q, lags, inverted, _noises(modes, kept, task), relative, strict=True)
     ):
-        terms = pairs * own
-        full = way[where] @ terms
-        full_2 = (way[where] @ (terms * (lag + 1) ** 2)) * q
-        of_input, of_state, gain, spread = noises
-        kept_1, common_2, kept_2 = np.zeros_like(lag), np.zeros_like(lag), np.zeros_like(lag)
-        reach = _cuts(cuts)
-        for cut in reach:
-            inner = np.clip(cut - bins.middle[where], 0, None)[:, None] if kept.jointly else cut
-            share = np.clip(inner - bins.start, 0, bins.stop - bins.start) / (bins.stop - bins.start)
-            ways = np.minimum(lag + 1, inner)
-            passes = (way if kept.jointly else sent)[where]
-            kept_1 = kept_1 + passes @ np.broadcast_to(share * terms, terms.shape) / len(reach)
-            common_2 = common_2 + passes @ (ways * (lag + 1) * terms) * q / len(reach)
-            kept_2 = kept_2 + passes @ (ways**2 * terms) * q / len(reach)
-        for sums, common, mine, exact, noise, coherence in (
-            (input_, kept_1, kept_1, full, of_input, modes.coherence.input),
-            (recurrent, common_2, kept_2, full_2, of_state, modes.coherence.recurrent),
+        to_input, to_state, gain, spread = noises
+        gain, spread = gain * modes.input_gain, spread * modes.input_square
+        found = []
+        for terms, noise, (coherence, products) in zip(
+            _terms(pairs * own, q, cuts, kept, bins, way, sent), (to_state, to_input), (of_state, of_input), strict=True
         ):
-            power = float(weight * exact.sum())
             grown = _growth(fresh / sqrt(coherence), modes.inverse_mismatch, q, steps)
-            sums.common += float(weight * common.sum() * gain * modes.input_gain)
-            sums.mine += float(weight * mine.sum() * (spread * modes.input_square + noise)) + (power and power * grown)
-            sums.exact += power
-        of_products = modes.product_noise * (task.steps - task.loss_from)
-        recurrent.mine += of_products / modes.coherence.recurrent
-        if kept.sensitivities:
-            input_.mine += of_products / modes.coherence.input
+            common, mine, exact = (float(weight * each.sum()) for each in terms)
+            mine = (spread + noise) * mine + (exact and exact * grown) + products / coherence
+            found.append(Sums(gain * common, mine, exact))
+        if modes.powers is not None:
+            found = [each.scaled(float(power[number])) for each, power in zip(found, modes.powers, strict=True)]
+        recurrent, input_ = recurrent + found[0], input_ + found[1]
     return recurrent, input_
+
+
+Terms = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Terms of ⟨G̃, G⟩, |G̃|² and |G|², without errors of the machine."""
+
+
+def _terms(
+    terms: np.ndarray, q: float, cuts: Lags, kept: Keeps, bins: Bins, way: np.ndarray, sent: np.ndarray
+) -> tuple[Terms, Terms]:
+    """Of one direction's recurrent and input parameters, by its lag.
+
+    Args:
+        terms: of all pairs of a loss and an input, by the lags on the way there, where there are some, and by its own.
+        cuts: which lags are kept of its errors.
+    """
+    where = np.flatnonzero(way)
+    lag, whole = bins.middle, way[where] @ terms
+    kept_1, common_2, kept_2 = np.zeros_like(lag), np.zeros_like(lag), np.zeros_like(lag)
+    reach = _cuts(cuts)
+    for cut in reach:
+        inner = np.clip(cut - bins.middle[where], 0, None)[:, None] if kept.jointly else cut
+        share = np.clip(inner - bins.start, 0, bins.stop - bins.start) / (bins.stop - bins.start)
+        ways = np.minimum(lag + 1, inner)
+        passes = (way if kept.jointly else sent)[where]
+        kept_1 = kept_1 + passes @ np.broadcast_to(share * terms, terms.shape) / len(reach)
+        common_2 = common_2 + passes @ (ways * (lag + 1) * terms) * q / len(reach)
+        kept_2 = kept_2 + passes @ (ways**2 * terms) * q / len(reach)
+    return (common_2, kept_2, (way[where] @ (terms * (lag + 1) ** 2)) * q), (kept_1, kept_1, whole)
 
 
 def _noises(modes: Modes, kept: Keeps, task: Task) -> list[tuple[float, float, float, float]]:
@@ -276,8 +295,8 @@ def _noises(modes: Modes, kept: Keeps, task: Task) -> list[tuple[float, float, f
             to_input = to_state = error / loss
         wrong = modes.mismatch**2 * later / memory
         gain, square = clipped(modes.error_limit / sqrt(size)) if size > 0 else (1.0, 1.0)
-        to_input = (to_input + modes.drive_noise) / modes.coherence.input
-        to_state = (to_state + state / drive) / modes.coherence.recurrent
+        to_input = (to_input + modes.drive_noise + modes.loss_noise) / modes.coherence.input
+        to_state = (to_state + state / drive + modes.loss_noise) / modes.coherence.recurrent
         found.append((to_input + wrong, to_state + wrong, gain, square))
     return found
 

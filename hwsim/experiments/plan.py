@@ -43,6 +43,9 @@ _EXPLODED = 30.0
 LONGEST = 512
 """Steps of a sequence, at most, along which sizes of signals are found."""
 
+_STEPS = 8192
+"""Steps of all of these sequences, about, at most: signals of all of them are kept."""
+
 
 Progress = Callable[[int, int], None]
 
@@ -113,7 +116,8 @@ class Prospect:
 
     Attributes:
         alone: the experiment without references and tests.
-        episode: a few sequences.
+        rehearsed: the sequences of a batch along which sizes of signals are found.
+        episode: a few of them.
     """
 
     def __init__(self, asked: Experiment, data: str | Path | None) -> None:
@@ -127,10 +131,12 @@ class Prospect:
             self.alone = self.alone.model_copy(update={"training": short})
         whole = tasks.build(asked.task, asked.seed, None if data is None else Path(data)).train
         self.outline = tasks.outline(asked.task)
-        few = networks.judged(asked.network, whole.select(slice(0, FEW)))
-        self.task = Task(few.steps, few.loss_from)
-        self.episode = few if few.steps <= LONGEST else shortened(few, LONGEST)
-        self.steps = few.steps
+        sequences = min(self.batch, max(FEW, _STEPS // min(whole.steps, LONGEST)))
+        some = networks.judged(asked.network, whole.select(slice(0, sequences)))
+        self.task = Task(some.steps, some.loss_from)
+        self.rehearsed = some if some.steps <= LONGEST else shortened(some, LONGEST)
+        self.episode = self.rehearsed.select(slice(0, FEW))
+        self.steps = some.steps
         self.called = asked.called
 
     @property
@@ -150,7 +156,7 @@ class Prospect:
 
     @cached_property
     def sizes(self) -> Sizes:
-        return sizes(self.exact, self.episode)
+        return sizes(self.exact, self.rehearsed)
 
     @cached_property
     def rates(self) -> dict[str, tuple[float, ...]]:
@@ -215,7 +221,7 @@ class Prospect:
                 return each
             kept.append(each)
         seen = Task(self.episode.steps, self.episode.loss_from)
-        layers = modes(network.machine, self.machine, network, self.rates, self.sizes, kept, seen)
+        layers = modes(network.machine, self.machine, self.exact, self.rates, self.sizes, kept, seen)
         layers[0] = self._as_seen(layers[0])
         return Prediction([layer.name for layer in network.layers], layers, kept, self.task, self.sizes.gradient)
 
@@ -284,7 +290,7 @@ GROUPS = "recurrent", "input", "readout"
 
 def _without_errors(layer: Modes) -> Modes:
     nothing = np.zeros_like(layer.rates)
-    return Modes(layer.rates, layer.drive, layer.loss, nothing, nothing)
+    return Modes(layer.rates, layer.drive, layer.loss, nothing, nothing, powers=layer.powers)
 
 
 def _judged(

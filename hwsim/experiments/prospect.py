@@ -11,12 +11,13 @@ import numpy as np
 
 from hwsim.episode import Episode
 from hwsim.experiments.alignment import Coherence, Modes, Task, coherence_of_modes, mean_memory
+from hwsim.experiments.readout_errors import Added, Along, Circuits
 from hwsim.learning import RULES
 from hwsim.learning.bptt import BPTT
 from hwsim.learning.keeps import Keeps
-from hwsim.machine import Bias, Machine, Signal, Step
+from hwsim.machine import Machine, Signal, Step
 from hwsim.networks import Layer, Level, Network
-from hwsim.operations import add, held, moves, multiply
+from hwsim.operations import add, held, moves, multiply, relu
 
 AUTO = 9.0
 """Full scales that a chip chooses lie at so many times the root mean square of a signal: of normal values 0.1 % exceed
@@ -30,8 +31,9 @@ class Signals(NamedTuple):
         state, loss, error: of the state, of the errors g that losses send, and of errors δ, for each wire of the state.
         drive_error: of the error at the drive; a mean over wires.
         shown: of what the layer sees; a mean over wires.
-        coherence: of its gradient, between the steps of each sequence.
-        state_share: of the power of the readout's gradient, all that is not of biases.
+        coherence: of its gradient, between all steps of all sequences.
+        readout: along all states and all errors that arrive at its output.
+        powers: of the recurrent and of the input gradient, by mode; None in a dense layer.
     """
 
     state: np.ndarray
@@ -40,7 +42,8 @@ class Signals(NamedTuple):
     drive_error: float
     shown: float
     coherence: Coherence
-    state_share: float
+    readout: Along
+    powers: tuple[np.ndarray, np.ndarray] | None
 
 
 class Sizes(NamedTuple):
@@ -60,28 +63,21 @@ def sizes(exact: Network, episode: Episode) -> Sizes:
     seen = _Seen()
     with exact.machine.sequencer.watching(lambda: seen.look(exact)), exact.machine.showing(episode):
         seen.gradients(exact)
-    powers, of_biases = defaultdict[tuple[str, str], float](float), defaultdict[tuple[str, str], float](float)
+    powers = defaultdict[tuple[str, str], float](float)
     for each in exact.trainables:
-        power = float(np.square(each.gradient.value.astype(float)).sum())
-        powers[each.layer, each.group] += power
-        if isinstance(each.holder, Bias):
-            of_biases[each.layer, each.group] += power
-    found = {}
-    for layer in exact.layers:
-        whole, biases = (each[layer.name, "readout"] for each in (powers, of_biases))
-        found[layer.name] = _signals(seen, layer, state_share=1 - biases / whole if whole else 1.0)
-    return Sizes(found, dict(powers))
+        powers[each.layer, each.group] += float(np.square(each.gradient.value.astype(float)).sum())
+    return Sizes({layer.name: _signals(seen, layer) for layer in exact.layers}, dict(powers))
 
 
-def _signals(seen: _Seen, layer: Layer, state_share: float) -> Signals:
+def _signals(seen: _Seen, layer: Layer) -> Signals:
     """What was seen of one layer."""
 
     def squares(values: np.ndarray) -> np.ndarray:
         mean: np.ndarray = np.square(values).reshape(-1, values.shape[-1]).mean(0)
         return mean
 
-    state, *errors = (seen.of(layer, what) for what in ("state", "sent", "error", "drive", "x"))
-    sent, error, drive, x = (each[::-1] for each in errors)  # from the last step to the first
+    state, *errors = (seen.of(layer, what) for what in ("state", "sent", "error", "drive", "x", "outer"))
+    sent, error, drive, x, outer = (each[::-1] for each in errors)  # from the last step to the first
     before = np.concatenate([np.zeros_like(state[:1]), state[:-1]])
     recurrent = coherence(error, before) if layer.cell.dense else _of_modes(_complex(error) * _complex(before).conj())
     return Signals(
@@ -90,28 +86,29 @@ def _signals(seen: _Seen, layer: Layer, state_share: float) -> Signals:
         error=squares(error),
         drive_error=float(squares(drive).mean()),
         shown=float(squares(x).mean()),
-        coherence=Coherence(recurrent, coherence(drive, x), coherence(sent, state)),
-        state_share=state_share,
+        coherence=Coherence(recurrent, coherence(drive, x)),
+        readout=Along(layer.readout, state[-len(outer) :], outer),
+        powers=None if layer.cell.dense else (_by_mode(layer, "recurrent"), _by_mode(layer, "input")),
     )
 
 
+def _by_mode(layer: Layer, group: str) -> np.ndarray:
+    """Power of the gradient of a group of parameters, each of which belongs to a mode."""
+    gradients = [each.gradient.value[0].astype(float) for each in layer.cell.trainables if each.group == group]
+    power: np.ndarray = sum(np.square(each).reshape(layer.cell.width // 2, -1).sum(1) for each in gradients)
+    return power
+
+
 def coherence(errors: np.ndarray, factors: np.ndarray) -> float:
-    """Σ_b |Σ_t e fᵀ|² / Σ_b Σ_t |e fᵀ|² of errors `(steps, sequences, n)` and factors `(steps, sequences, m)`.
-
-    The square of a sum of outer products is Σ_tu (e_t · e_u) (f_t · f_u), without any of the products.
-    """
-
-    def products(x: np.ndarray) -> np.ndarray:
-        by_sequence = x.swapaxes(0, 1)
-        return by_sequence @ by_sequence.swapaxes(1, 2)
-
-    both = products(errors) * products(factors)
-    return _ratio(float(both.sum()), float(np.trace(both, axis1=1, axis2=2).sum()))
+    """|Σ e fᵀ|² / Σ |e fᵀ|² of errors `(steps, sequences, n)` and factors `(steps, sequences, m)`."""
+    whole = np.tensordot(errors, factors, axes=([0, 1], [0, 1]))
+    terms = np.square(errors).sum(-1) * np.square(factors).sum(-1)
+    return _ratio(float(np.square(whole).sum()), float(terms.sum()))
 
 
 def _of_modes(terms: np.ndarray) -> float:
     """The same of terms `(steps, sequences, modes)` that are products of a mode with itself."""
-    return _ratio(float(np.square(np.abs(terms.sum(0))).sum()), float(np.square(np.abs(terms)).sum()))
+    return _ratio(float(np.square(np.abs(terms.sum((0, 1)))).sum()), float(np.square(np.abs(terms)).sum()))
 
 
 def _ratio(whole: float, terms: float) -> float:
@@ -144,6 +141,8 @@ class _Seen(BPTT):
         delta = super().delta(step, level, later)
         layer, see = level.layer, level.layer.machine.see
         drive = level.cell.drive_error(level.at, delta)  # circuits have none that is a signal
+        if level.error is not None:
+            self._keep(layer, "outer", see(level.error))
         self._keep(layer, "error", see(delta))
         self._keep(layer, "sent", see(delta) - see(later))
         self._keep(layer, "drive", see(drive if isinstance(drive, Signal) else delta))
@@ -155,37 +154,44 @@ class _Seen(BPTT):
 
 
 def modes(
-    machine: Machine, options: Any, network: Network, rates: Rates, sizes: Sizes, keeps: list[Keeps], task: Task
+    machine: Machine, options: Any, exact: Network, rates: Rates, sizes: Sizes, keeps: list[Keeps], task: Task
 ) -> list[Modes]:
     """All layers as closed forms see them, from the first on.
 
     Args:
-        machine: that the network is on.
+        machine: that the network is to learn on.
         options: of that machine.
+        exact: the network on an exact machine.
         rates: ln(1/|λ|) of each mode, or direction, by layer.
         sizes: of signals of each layer; wires of a mode count together, those of a dense layer all.
         keeps: of each layer; they tell what learns: errors or sensitivities, forward or on a host.
         task: of the sequences that sizes are of.
     """
-    found, shown_noise = list[Modes](), 0.0
-    for layer, kept in zip(network.layers, keeps, strict=True):
+    found, sent, shown_noise, circuits = list[Modes](), list[float](), 0.0, Scales(options).circuits(machine)
+    for layer, kept in zip(exact.layers, keeps, strict=True):
         size = sizes.signals[layer.name]
         each = _modes(machine, options, rates[layer.name], layer.cell.dense, size, kept, task)
-        noise = Noise.of(machine, options, layer.cell.dense, size)
         each = each._replace(
             state_noise=each.state_noise + shown_noise * each.drive, drive_noise=each.drive_noise + shown_noise
         )
-        found.append(each)
         memory = np.array([mean_memory(q, task.steps) for q in each.q])
         state = float((each.state_noise * memory).sum() / (each.drive * memory).sum())
-        above = [sizes.signals[other.name].shown for other in network.layers[len(found) : len(found) + 1]]
-        shown_noise = state + noise.read**2 / above[0] if above and above[0] else 0.0
+        readout = size.readout.errors(state * float(size.state.mean()), circuits, _hosted(options, kept))
+        found.append(each._replace(readout=readout.sums))
+        sent.append(readout.sent)
+        shown_noise = readout.shown
     sent_noise = 0.0
     for number in reversed(range(len(found))):
         each = found[number]
-        found[number] = each._replace(error_noise=each.error_noise + sent_noise * each.loss)
+        sent_noise += sent[number]
+        found[number] = each._replace(loss_noise=sent_noise)
         sent_noise += float(np.mean(each.error_noise) / np.mean(each.loss)) if not keeps[number].sensitivities else 0.0
     return found
+
+
+def _hosted(options: Any, kept: Keeps) -> bool:
+    """Whether errors go back on a host."""
+    return kept.backward and getattr(options, "attached", None) == "host"
 
 
 Rates = Mapping[str, tuple[float, ...]]
@@ -204,7 +210,7 @@ def _modes(
     q = np.exp(-2 * found)
     memory = np.array([mean_memory(each, task.steps) for each in q])
     noise = Noise.of(machine, options, dense, size)
-    hosted = kept.backward and getattr(options, "attached", None) == "host"
+    hosted = _hosted(options, kept)
     rounding = noise.rounding**2
     own = 0.0 if hosted else 1.0
     recorded = noise.recorded**2 * size.error.mean() if kept.backward or dense else noise.product**2
@@ -223,7 +229,7 @@ def _modes(
         relative=np.sqrt(noise.error**2 / np.maximum(error, _LEAST) + noise.relative**2 + rounding),
         inverse_mismatch=noise.inverse_mismatch,
         coherence=size.coherence._replace(recurrent=recurrent),
-        state_share=size.state_share,
+        powers=size.powers,
     )
 
 
@@ -236,7 +242,6 @@ class Noise(NamedTuple):
 
     Attributes:
         state, error: standard deviation of the noise of one step.
-        read: of what a layer shows to the next one.
         drive: of the error at the drive, on its way to a sum.
         product: of a product of an error and a state, on its way to a sum.
         recorded: of a state on its way to a tape.
@@ -249,7 +254,6 @@ class Noise(NamedTuple):
 
     state: float
     error: float
-    read: float
     drive: float
     product: float
     recorded: float
@@ -269,27 +273,72 @@ class Noise(NamedTuple):
         noise = sqrt(sum(unit.noise**2 for unit in way))
         apart = 0.0 if inverse.unit == forward.unit else sqrt(inverse.mismatch**2 + forward.mismatch**2)
         coupled = 0.0 if dense or back.unit == forward.unit else sqrt(back.mismatch**2 + forward.mismatch**2)
-        parts = getattr(options, "parts", None)
-        ranges = getattr(parts, "ranges", None)
-        if parts is None or ranges is None:
-            return cls(noise, noise, tile.noise, 0.0, 0.0, 0.0, inf, coupled, apart, inverse.relative, tile.rounding)
+        scales = Scales(options)
+        if scales.fixed is None:
+            return cls(noise, noise, 0.0, 0.0, 0.0, inf, coupled, apart, inverse.relative, tile.rounding)
         state, error, drive = (sqrt(float(np.mean(each))) for each in (size.state, size.error, size.drive_error))
-        if ranges.own is None:
-            scales, limit = (ranges.forward, ranges.error, ranges.error, ranges.error), ranges.error
-        else:
-            scales, limit = (AUTO * state, AUTO * error, AUTO * drive, AUTO * error * state), inf
-        of_state, of_error, of_drive, of_product = (scale / ranges.error for scale in scales)
-        step = 2 / (2**parts.adc.bits - 2) / sqrt(12) * ranges.error
+        of_state, of_error = scales.forward(state), scales.error(error)
         return cls(
             of_state * noise,
             of_error * noise,
-            of_state * tile.noise,
-            of_drive * step,
-            of_product * hypot(step, product.noise),
-            of_state * step,
-            limit,
+            scales.error(drive) * scales.step,
+            scales.error(error * state) * hypot(scales.step, product.noise),
+            of_state * scales.step,
+            inf if scales.own else scales.fixed.error,
             coupled,
             apart,
             inverse.relative,
             tile.rounding,
+        )
+
+
+class Scales:
+    """Full scales of a chip, in units of that of errors, at which units state their noise.
+
+    Attributes:
+        fixed: those that the machine's file states; None of a machine that has none.
+        own: whether the chip chooses its own.
+        step: standard deviation of what a converter of errors rounds off.
+    """
+
+    def __init__(self, options: Any) -> None:
+        parts: Any = getattr(options, "parts", None)
+        self.fixed = getattr(parts, "ranges", None)
+        self.own = self.fixed is not None and self.fixed.own is not None
+        self.step = 0.0
+        if self.fixed is not None:
+            self.step = 2 / (2**parts.adc.bits - 2) / sqrt(12) * self.fixed.error
+
+    def forward(self, size: float) -> float:
+        """Of a signal on the way forward with such a root mean square."""
+        return self._of(size, "forward")
+
+    def error(self, size: float) -> float:
+        """Of an error with such a root mean square."""
+        return self._of(size, "error")
+
+    def _of(self, size: float, way: str) -> float:
+        if self.fixed is None:
+            return 1.0
+        return float((AUTO * size if self.own else getattr(self.fixed, way)) / self.fixed.error)
+
+    def circuits(self, machine: Machine) -> Circuits:
+        """What carries out readouts."""
+        ask, rounding = machine.errors, machine.errors(held.read).rounding ** 2
+
+        def forward(noise: float) -> Added:
+            return added((self.forward(1.0) * noise) ** 2)
+
+        def error(noise: float) -> Added:
+            return added((self.error(1.0) * noise) ** 2)
+
+        def added(variance: float) -> Added:
+            return Added(0.0, variance + rounding) if self.own else Added(variance, rounding)
+
+        return Circuits(
+            product=forward(hypot(ask(held.read).noise, ask(add).noise)),
+            back=error(ask(held.read_transposed).noise),
+            compare=forward(ask(relu).noise),
+            summand=forward(self.step),
+            error_summand=error(self.step),
         )

@@ -122,13 +122,13 @@ class Norm(Block):
     """g (x - mean) / √(variance + ε) + b over the wires (Ba, Kiros and Hinton, arXiv:1607.06450, 2016)."""
 
     def __init__(self, machine: Machine, name: str, width: int, options: NormOptions) -> None:
-        self._machine, self._epsilon = machine, options.epsilon
+        self._machine, self.epsilon = machine, options.epsilon
         self.g = Gain.trained(machine, name, "readout", initial.ones(width))
         self.b = Bias.trained(machine, f"{name} b", "readout", initial.zeros(width))
         self.trainables = [self.g.trainable, self.b.trainable]
 
     def forward(self, x: Signal) -> tuple[Signal, tuple[Signal, Signal]]:
-        standard, scale = standardise(x, self._epsilon)
+        standard, scale = standardise(x, self.epsilon)
         return self.g * standard + self.b, (standard, scale)
 
     def back(self, seen: tuple[Signal, Signal], error: Signal, learn: bool, onward: bool) -> Signal | None:
@@ -153,16 +153,16 @@ class Visible(Block):
     """The visible wires of a state, which are the first ones."""
 
     def __init__(self, width: int, visible: int) -> None:
-        self._width, self._visible, self.trainables = width, visible, []
+        self._width, self.visible, self.trainables = width, visible, []
 
     def forward(self, x: Signal) -> tuple[Signal, None]:
-        return take(x, 0, self._visible), None
+        return take(x, 0, self.visible), None
 
     def back(self, seen: None, error: Signal, learn: bool, onward: bool) -> Signal | None:
-        return pad(error, 0, self._width - self._visible) if onward else None
+        return pad(error, 0, self._width - self.visible) if onward else None
 
     def along(self, seen: None, change: Signal) -> Signal:
-        return take(change, 0, self._visible)
+        return take(change, 0, self.visible)
 
 
 class Emitted(Block):

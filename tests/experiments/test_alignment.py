@@ -86,6 +86,23 @@ def test_noise_of_errors_adds_to_what_a_rule_finds() -> None:
     assert found(modes, kept, 50)[1] == close(1 / sqrt(1.25))
 
 
+def test_noise_of_losses_is_noise_of_errors() -> None:
+    kept = Keeps((Lags.up_to(50),))
+    of_losses, of_errors = layer(0.9, loss_noise=0.25), layer(0.9, error_noise=np.array([0.25]))
+    assert found(of_losses, kept, 50) == close(found(of_errors, kept, 50))
+
+
+def test_directions_weigh_what_their_gradient_does() -> None:
+    """Of two directions, the state of one is all noise; its share of the gradient says what that costs."""
+    kept, noise = Keeps((Lags.up_to(50),)), np.array([0.0, 1.0])
+    recurrent, _ = found(layer(0.9, 0.9, state_noise=noise), kept, 50)
+    assert recurrent == close(1 / sqrt(1.5))
+    for share in (0.0, 0.1, 1.0):
+        powers = np.array([1 - share, share]), np.array([1.0, 1.0])
+        recurrent, _ = found(layer(0.9, 0.9, state_noise=noise, powers=powers), kept, 50)
+        assert recurrent == close(1 / sqrt(1 + share))
+
+
 def test_terms_that_agree_stand_out_of_noise() -> None:
     """The gradient has k times the power of its terms, which fresh noise has not; a frozen mismatch agrees too."""
     kept, k = Keeps((Lags.up_to(50),)), 9.0
@@ -96,20 +113,23 @@ def test_terms_that_agree_stand_out_of_noise() -> None:
     assert frozen[0] == close(frozen[1])
 
 
-def test_biases_of_a_readout_meet_no_noise_of_states() -> None:
-    kept, noise = Keeps((Lags.up_to(50),)), np.array([0.5])
-    for share in (0.0, 0.1, 1.0):
-        (each,) = expected([layer(1e-6, state_noise=noise, state_share=share)], [kept], Task(50, 0))
-        assert each.readout.cosine == close(1 / sqrt(1 + 0.5 * share))
+def test_errors_of_a_readout_are_beside_what_lags_leave_of_it() -> None:
+    """The readout below loses errors of later steps, and to its circuits a factor of the cosine."""
+    kept, circuits = Keeps((Lags.up_to(50),), sends=(Lags.up_to(1),)), Sums(common=8.0, mine=9.0, exact=10.0)
+    (quiet, _), (noisy, _) = (
+        expected([layer(0.5, readout=each), layer(0.9)], [kept] * 2, Task(50, 0)) for each in (Sums(1, 1, 1), circuits)
+    )
+    assert quiet.readout.cosine < 0.9
+    assert noisy.readout.cosine == close(circuits.cosine * quiet.readout.cosine)
 
 
 def test_coherence_is_that_of_all_products() -> None:
     rng = np.random.default_rng(1)
     errors, factors = rng.normal(size=(7, 3, 4)) + 0.5, rng.normal(size=(7, 3, 5)) - 0.5
     terms = errors[..., :, None] * factors[..., None, :]
-    assert coherence(errors, factors) == close(np.square(terms.sum(0)).sum() / np.square(terms).sum())
+    assert coherence(errors, factors) == close(np.square(terms.sum((0, 1))).sum() / np.square(terms).sum())
     alike = np.ones((7, 3, 2))
-    assert coherence(alike, alike) == close(7.0)
+    assert coherence(alike, alike) == close(21.0)
     assert coherence(alike * 0, alike) == 1.0
 
 
