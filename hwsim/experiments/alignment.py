@@ -47,6 +47,13 @@ class Sums:
         factor = power / self.exact
         return Sums(factor * self.common, factor * self.mine, power)
 
+    def with_errors(self, of_machine: Sums, without: Sums) -> Sums:
+        """The same with errors of a machine, by the factors that closed forms with and without them have for these."""
+        common = of_machine.common / without.common if without.common else 0.0
+        return Sums(
+            common * self.common, self.mine * (of_machine.mine / without.mine if without.mine else 1.0), self.exact
+        )
+
     def __add__(self, other: Sums) -> Sums:
         return Sums(self.common + other.common, self.mine + other.mine, self.exact + other.exact)
 

@@ -1,8 +1,8 @@
 """Plans: which rules can carry an experiment, before anything is simulated.
 
-Whether a rule can run, and what it costs, an estimate says. Whether its gradient will be good enough, closed forms say,
-in the eigenvalues of the network and the errors of the machine. They take sizes of signals from a few sequences of the
-task, along which the network with its initial weights goes once in exact arithmetic.
+Whether a rule can run, and what it costs, an estimate says. What its gradient leaves out by itself, a rehearsal says:
+of the rule with the initial weights, along a batch of the task, in exact arithmetic. What errors of the machine make of
+that, closed forms say, in the eigenvalues of the network and the sizes of its signals in the rehearsal.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ from hwsim.config import experiment as config
 from hwsim.config.experiment import Experiment, Learner
 from hwsim.episode import Episode
 from hwsim.errors import ConfigError, HwsimError
-from hwsim.experiments.alignment import Modes, Sums, Task, expected
+from hwsim.experiments.alignment import Modes, Task
 from hwsim.experiments.estimate import described_alone, sketched
+from hwsim.experiments.left_out import LeftOut
+from hwsim.experiments.length import Length
 from hwsim.experiments.look import Outside
 from hwsim.experiments.one_thread import one_thread
+from hwsim.experiments.prediction import Prediction
 from hwsim.experiments.prospect import Sizes, modes, sizes
 from hwsim.experiments.settling import exact_network, network_on
 from hwsim.experiments.system import FEW
@@ -41,10 +44,16 @@ _EXPLODED = 30.0
 """Errors that grow by more than e to this power over a sequence are beyond closed forms of numbers."""
 
 LONGEST = 512
-"""Steps of a sequence, at most, along which sizes of signals are found."""
+"""Steps of a sequence, at most, along which the network is rehearsed."""
 
 _STEPS = 8192
-"""Steps of all of these sequences, about, at most: signals of all of them are kept."""
+"""Steps of all sequences of a rehearsal, about, at most: signals of all of them are kept."""
+
+_OPERATIONS, _BYTES = 4e9, 1e9
+"""What a rule may take of a computer in a rehearsal; of rules that take more, closed forms say what they leave out."""
+
+_EXACTLY = 0.999
+"""The cosine that errors of double precision have to leave, for a rehearsal to tell what a rule leaves out."""
 
 
 Progress = Callable[[int, int], None]
@@ -116,7 +125,7 @@ class Prospect:
 
     Attributes:
         alone: the experiment without references and tests.
-        rehearsed: the sequences of a batch along which sizes of signals are found.
+        rehearsed: the sequences of a batch, as far as they are rehearsed.
         episode: a few of them.
     """
 
@@ -136,6 +145,7 @@ class Prospect:
         self.task = Task(some.steps, some.loss_from)
         self.rehearsed = some if some.steps <= LONGEST else shortened(some, LONGEST)
         self.episode = self.rehearsed.select(slice(0, FEW))
+        self.left_out = LeftOut(self.alone, self.rehearsed)
         self.steps = some.steps
         self.called = asked.called
 
@@ -144,6 +154,12 @@ class Prospect:
         training, check = self.alone.training, self.alone.gradient_check
         most = self.outline.train.batch
         return min(most, training.batch if training else check.sequences if check else 1)
+
+    @property
+    def updates(self) -> int:
+        """Number of batches that are learned from; 1 without training."""
+        training = self.alone.training
+        return Length.of(training, self.outline.train.batch).updates if training else 1
 
     @property
     def machine(self) -> Any:
@@ -185,8 +201,14 @@ class Prospect:
         experiment = self.alone.learned_by(learning.options(options))
         return experiment, experiment.systems()[self.called]
 
-    def expected(self, experiment: Experiment, system: Learner) -> Prediction | str:
+    def expected(
+        self, experiment: Experiment, system: Learner, costs: Mapping[str, Any] | None = None
+    ) -> Prediction | str:
         """What is expected of the gradient of a rule, or why it is not predicted.
+
+        Args:
+            costs: the summary of an estimate of it. A rule that takes too much there is not carried out in exact
+                arithmetic: closed forms say what it leaves out.
 
         Raises:
             HwsimError: the rule cannot run.
@@ -202,11 +224,11 @@ class Prospect:
             look.steps = self.steps
             rule = rule.settle(look)
             look.close()
-            return self._predicted(network, rule)
+            return self._predicted(network, rule, costs)
         finally:
             network.machine.release()
 
-    def _predicted(self, network: Network, rule: learning.Rule) -> Prediction | str:
+    def _predicted(self, network: Network, rule: learning.Rule, costs: Mapping[str, Any] | None) -> Prediction | str:
         kept = list[Keeps]()
         for layer in network.layers:
             rates = self.rates[layer.name]
@@ -223,7 +245,18 @@ class Prospect:
         seen = Task(self.episode.steps, self.episode.loss_from)
         layers = modes(network.machine, self.machine, self.exact, self.rates, self.sizes, kept, seen)
         layers[0] = self._as_seen(layers[0])
-        return Prediction([layer.name for layer in network.layers], layers, kept, self.task, self.sizes.gradient)
+        known = [layer.name for layer in network.layers], layers, kept, self.task, self.sizes.gradient
+        by_forms = Prediction(*known)
+        if by_forms.in_double < _EXACTLY * by_forms.exact or (costs is not None and self._takes_long(costs)):
+            return by_forms
+        return Prediction(*known, self.left_out.by(rule.at(self.updates - 1, self.updates)))
+
+    def _takes_long(self, costs: Mapping[str, Any]) -> bool:
+        """Whether a computer takes long for the gradients of the rehearsal, or much memory."""
+        sequences = self.rehearsed.batch * self.rehearsed.steps / self.steps
+        return bool(
+            sequences * costs["work"]["operations"] > _OPERATIONS or sequences * bytes_of_sequence(costs) > _BYTES
+        )
 
     def _as_seen(self, lowest: Modes) -> Modes:
         """The first layer with inputs that saturate at the full scale of their converters."""
@@ -239,73 +272,18 @@ class Prospect:
         )
 
 
-class Prediction:
-    """What is expected of a rule's gradient.
-
-    Attributes:
-        cosines: of the gradient of each group of parameters, over all layers, and of `all`.
-        exact: of all, on a machine without errors: what the rule leaves out by itself.
-        standing: of all, if nothing grew: without the inverse.
-    """
-
-    def __init__(
-        self,
-        names: list[str],
-        layers: list[Modes],
-        kept: list[Keeps],
-        task: Task,
-        powers: Mapping[tuple[str, str], float],
-    ) -> None:
-        def pooled(layers: list[Modes], kept: list[Keeps]) -> dict[str, float]:
-            sums = dict.fromkeys(GROUPS, Sums())
-            for name, layer in zip(names, expected(layers, kept, task), strict=True):
-                for group, own in zip(GROUPS, layer, strict=True):
-                    sums[group] = sums[group] + own.scaled(powers.get((name, group), 0.0))
-            whole = sum(sums.values(), Sums())
-            return {**{group: each.cosine for group, each in sums.items()}, "all": whole.cosine}
-
-        self.kept, self.cosines = kept, pooled(layers, kept)
-        self.exact = pooled([_without_errors(each) for each in layers], kept)["all"]
-        self.standing = pooled(layers, [each._replace(inverted=(0,)) for each in kept])["all"]
-
-    def reason(self, good: float) -> str:
-        """Why its cosine is not good enough; empty if it is."""
-        found = self.cosines["all"]
-        if found >= good:
-            return ""
-        said = f"expected cosine {found:.2f}"
-        if not all(each.aligned for each in self.kept):
-            return f"{said}: errors reach layers by random weights, which have to align first"
-        if self.exact < good:
-            what = "recurrent parameters do not learn, and " if not all(each.recurrent for each in self.kept) else ""
-            return f"{said}: {what}errors of later losses are left out, which leaves {self.exact:.2f} without noise"
-        if self.standing >= good:
-            longest = max(max(each.inverted) for each in self.kept)
-            return f"{said}: errors of the machine grow over {longest} steps of the inverse"
-        return f"{said}: noise, mismatch and saturation of the machine"
-
-
-GROUPS = "recurrent", "input", "readout"
-
-
-def _without_errors(layer: Modes) -> Modes:
-    nothing = np.zeros_like(layer.rates)
-    return Modes(layer.rates, layer.drive, layer.loss, nothing, nothing, powers=layer.powers)
-
-
 def _judged(
     prospect: Prospect, options: dict[str, Any], budget: float | None, good: float, expected: Expectations | None
 ) -> Candidate:
     """One candidate, with what it costs and what is expected of it."""
     try:
         experiment, system = prospect.candidate(options)
-        prediction = prospect.expected(experiment, system)
         costs = sketched(experiment, prospect.called, system, prospect.outline, expected)
+        summary = described_alone(costs)
+        prediction = prospect.expected(experiment, system, summary)
     except HwsimError as error:
         return Candidate(options, "refused", _plain(str(error), prospect.called))
-    summary = described_alone(costs)
-    held = summary["memory"]["most_by_class"]
-    taken = sum(held.values()) - sum(held.get(each, 0) for each in EQUAL)
+    taken = bytes_of_sequence(summary)
     state, reason = _state(prediction, good, taken, budget)
     energy, trained = summary["energy"], experiment.training is not None
     return Candidate(
@@ -319,6 +297,12 @@ def _judged(
         summary["memory"]["peak_bytes"],
         summary["weights"]["writes_per_device"] if trained and summary["weights"] else None,
     )
+
+
+def bytes_of_sequence(summary: Mapping[str, Any]) -> int:
+    """Bytes that a sequence takes."""
+    held = summary["memory"]["most_by_class"]
+    return sum(held.values()) - sum(held.get(each, 0) for each in EQUAL)
 
 
 def _state(prediction: Prediction | str, good: float, taken: int, budget: float | None) -> tuple[State, str]:

@@ -41,15 +41,20 @@ def first_settled(rule: Rule, experiment: Experiment, options: Learner, episode:
     return settled
 
 
-def exact_network(experiment: Experiment, uses: frozenset[str], episode: Episode) -> Network:
+def exact_network(experiment: Experiment, uses: frozenset[str], episode: Episode, rule: Rule | None = None) -> Network:
     options = machines.MACHINES["ideal"].Options(kind="ideal", name="ideal")
-    return network_on(experiment, options, uses | {"transposed"}, episode)
+    return network_on(experiment, options, uses | {"transposed"}, episode, rule)
 
 
-def network_on(experiment: Experiment, machine: object, uses: frozenset[str], episode: Episode) -> Network:
+def network_on(
+    experiment: Experiment, machine: object, uses: frozenset[str], episode: Episode, rule: Rule | None = None
+) -> Network:
+    """The network at its initial weights, on a machine of its own; a rule prepares what it needs there."""
     stage = machines.build(machine, seed=experiment.seed)
     network = Network(stage, experiment.network, episode.width, episode.outputs, uses)
     network.begin_training()
+    if rule is not None:
+        rule.prepare(network)
     network.program()
     stage.journal.close_batch(1)
     return network

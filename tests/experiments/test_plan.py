@@ -14,7 +14,8 @@ import hwsim
 from hwsim.cli import app
 from hwsim.config import experiment as config
 from hwsim.errors import ConfigError
-from hwsim.experiments.plan import Prediction, Prospect
+from hwsim.experiments.plan import Prospect
+from hwsim.experiments.prediction import Prediction
 from hwsim.learning import RULES
 from hwsim.reports import plan as report
 from hwsim.results.plan import Candidate, Plan, ranked
@@ -97,6 +98,27 @@ def test_where_terms_agree_noise_is_expected_to_matter_little(order: str, r_min:
     layers = [{"cell": {"name": "lru", "modes": 16, "r_min": r_min}, "readout": {"width": 8}}] * 2
     expected, measured = cosines({"name": "digits", "order": order}, layers, {"name": "bptt"}, CHIP, 96)
     assert measured == close(expected, rel=0, abs=0.1)
+
+
+@pytest.mark.parametrize("rule", [{"name": "one_step"}, {"name": "tbptt", "k": 4}, {"name": "rtrl"}], ids=str)
+def test_what_a_rule_leaves_out_in_exact_arithmetic_is_foreseen_exactly(rule: dict[str, Any]) -> None:
+    layers = [{"cell": LRU, "readout": {"hidden": [5], "width": 4}}, {"cell": {"name": "gru", "units": 5}}]
+    expected, measured = cosines(SMALL["task"], layers, rule, "ideal", 16)
+    assert 0.2 < measured < 0.999
+    assert expected == close(measured, rel=1e-9)
+
+
+def test_a_rule_that_takes_a_computer_long_is_left_to_closed_forms() -> None:
+    asked = {**SMALL, "learning": {"name": "one_step"}, "machine": "ideal"}
+    prospect = Prospect(config.load(asked), None)
+    experiment, system = prospect.candidate(asked["learning"])
+    costs = {"work": {"operations": 1.0}, "memory": {"most_by_class": {}}}
+    by_rehearsal = prospect.expected(experiment, system, costs)
+    by_forms = prospect.expected(experiment, system, {**costs, "work": {"operations": 1e12}})
+    assert not isinstance(by_rehearsal, str)
+    assert not isinstance(by_forms, str)
+    assert by_rehearsal.cosines == foreseen(asked).cosines != by_forms.cosines
+    assert by_forms.cosines["all"] == close(by_rehearsal.cosines["all"], rel=0, abs=0.2)
 
 
 def test_noise_that_decides_what_a_hidden_layer_passes_is_foreseen() -> None:
