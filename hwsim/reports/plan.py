@@ -64,8 +64,8 @@ def sentences(plan: Plan) -> Iterator[str]:
     for reason, names in reasons.items():
         yield f"{'; '.join(names)}: {reason}"
     yield (
-        "Cosines are expected values of the whole gradient at the initial weights. They count errors and inputs as "
-        "white, so what a task needs from many steps back is not in them."
+        "Cosines are expected values of the whole gradient at the initial weights, where what a task needs from many "
+        "steps back may hardly show."
     )
 
 
