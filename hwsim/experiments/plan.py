@@ -28,7 +28,7 @@ from hwsim.experiments.left_out import LeftOut
 from hwsim.experiments.length import Length
 from hwsim.experiments.look import Outside
 from hwsim.experiments.one_thread import one_thread
-from hwsim.experiments.prediction import Prediction
+from hwsim.experiments.prediction import Forms, Prediction
 from hwsim.experiments.prospect import Sizes, modes, sizes
 from hwsim.experiments.settling import exact_network, network_on
 from hwsim.experiments.system import FEW
@@ -51,9 +51,6 @@ _STEPS = 8192
 
 _OPERATIONS, _BYTES = 4e9, 1e9
 """What a rule may take of a computer in a rehearsal; of rules that take more, closed forms say what they leave out."""
-
-_EXACTLY = 0.999
-"""The cosine that errors of double precision have to leave, for a rehearsal to tell what a rule leaves out."""
 
 
 Progress = Callable[[int, int], None]
@@ -245,11 +242,10 @@ class Prospect:
         seen = Task(self.episode.steps, self.episode.loss_from)
         layers = modes(network.machine, self.machine, self.exact, self.rates, self.sizes, kept, seen)
         layers[0] = self._as_seen(layers[0])
-        known = [layer.name for layer in network.layers], layers, kept, self.task, self.sizes.gradient
-        by_forms = Prediction(*known)
-        if by_forms.in_double < _EXACTLY * by_forms.exact or (costs is not None and self._takes_long(costs)):
-            return by_forms
-        return Prediction(*known, self.left_out.by(rule.at(self.updates - 1, self.updates)))
+        forms = Forms([layer.name for layer in network.layers], layers, kept, self.task, self.sizes.gradient)
+        if not forms.exactly or (costs is not None and self._takes_long(costs)):
+            return Prediction(forms)
+        return Prediction(forms, self.left_out.by(rule.at(self.updates - 1, self.updates)))
 
     def _takes_long(self, costs: Mapping[str, Any]) -> bool:
         """Whether a computer takes long for the gradients of the rehearsal, or much memory."""

@@ -13,14 +13,56 @@ from hwsim.learning.keeps import Keeps
 GROUPS = "recurrent", "input", "readout"
 _DOUBLE = 2.0**-53
 
+_EXACTLY = 0.999
+"""The cosine that errors of double precision have to leave, for a rehearsal to tell what a rule leaves out."""
 
-class Prediction:
-    """What is expected of a rule's gradient.
+
+class Forms:
+    """What closed forms expect of a rule's gradient: sums by layer and group.
 
     Args:
         names: of the layers.
         layers, kept, task: what closed forms take.
         powers: |G|² of the exact gradient, by layer and group.
+
+    Attributes:
+        on_machine: with all errors of the machine.
+        standing: with these, if nothing grew: without the inverse.
+        without: with none: what the rule leaves out by itself.
+        in_double: if double precision made the only errors.
+    """
+
+    def __init__(
+        self, names: list[str], layers: list[Modes], kept: list[Keeps], task: Task, powers: Mapping[Group, float]
+    ) -> None:
+        def sums(layers: list[Modes], kept: list[Keeps]) -> dict[Group, Sums]:
+            return {
+                (name, group): own.scaled(powers.get((name, group), 0.0))
+                for name, layer in zip(names, expected(layers, kept, task), strict=True)
+                for group, own in zip(GROUPS, layer, strict=True)
+            }
+
+        without = [_without_errors(each) for each in layers]
+        self.kept, self.on_machine, self.without = kept, sums(layers, kept), sums(without, kept)
+        self.standing = sums(layers, [each._replace(inverted=(0,)) for each in kept])
+        self.in_double = sums([each._replace(relative=_DOUBLE) for each in without], kept)
+
+    @property
+    def exactly(self) -> bool:
+        """Whether double precision is enough to tell what the rule leaves out."""
+        return whole(self.in_double).cosine >= _EXACTLY * whole(self.without).cosine
+
+
+def whole(sums: Mapping[Group, Sums]) -> Sums:
+    """Of all groups together."""
+    return sum(sums.values(), Sums())
+
+
+class Prediction:
+    """What is expected of a rule's gradient.
+
+    Args:
+        forms: what closed forms expect.
         left_out: what the rule's gradient is in exact arithmetic, by layer and group; None if that is left to closed
             forms.
 
@@ -28,35 +70,20 @@ class Prediction:
         cosines: of the gradient of each group of parameters, over all layers, and of `all`.
         exact: of all, on a machine without errors: what the rule leaves out by itself.
         standing: of all, if nothing grew: without the inverse.
-        in_double: of all, if double precision made the only errors.
     """
 
-    def __init__(
-        self,
-        names: list[str],
-        layers: list[Modes],
-        kept: list[Keeps],
-        task: Task,
-        powers: Mapping[Group, float],
-        left_out: Mapping[Group, Sums] | None = None,
-    ) -> None:
-        without = [_without_errors(each) for each in layers]
-        ideal = expected(without, kept, task)
+    def __init__(self, forms: Forms, left_out: Mapping[Group, Sums] | None = None) -> None:
+        def seen(sums: Mapping[Group, Sums]) -> Mapping[Group, Sums]:
+            found = dict(sums)
+            for group, alone in (left_out or {}).items():
+                found[group] = alone.with_errors(sums[group], forms.without[group])
+            return found
 
-        def pooled(layers: list[Modes], kept: list[Keeps]) -> dict[str, float]:
-            sums = dict.fromkeys(GROUPS, Sums())
-            for name, layer, bare in zip(names, expected(layers, kept, task), ideal, strict=True):
-                for group, own, alone in zip(GROUPS, layer, bare, strict=True):
-                    heard = (left_out or {}).get((name, group))
-                    scaled = own.scaled(powers.get((name, group), 0.0))
-                    sums[group] = sums[group] + (scaled if heard is None else heard.with_errors(own, alone))
-            whole = sum(sums.values(), Sums())
-            return {**{group: each.cosine for group, each in sums.items()}, "all": whole.cosine}
-
-        self.kept, self.cosines = kept, pooled(layers, kept)
-        self.exact = pooled(without, kept)["all"]
-        self.standing = pooled(layers, [each._replace(inverted=(0,)) for each in kept])["all"]
-        self.in_double = pooled([each._replace(relative=_DOUBLE) for each in without], kept)["all"]
+        own = seen(forms.on_machine)
+        by_group = {group: {place: each for place, each in own.items() if place[1] == group} for group in GROUPS}
+        self.kept = forms.kept
+        self.cosines = {group: whole(sums).cosine for group, sums in {**by_group, "all": own}.items()}
+        self.exact, self.standing = whole(seen(forms.without)).cosine, whole(seen(forms.standing)).cosine
 
     def reason(self, good: float) -> str:
         """Why its cosine is not good enough; empty if it is."""
