@@ -21,7 +21,8 @@ VARIED = "varied in a study"
 
 _SHELVES = {"device": "devices", "periphery": "configs/periphery", "neuron": "configs/neurons"}
 """The folders of shipped files of what is no machine, by the key that names them."""
-_BY_NAME = ("machine", "like", "digital", "references", *_SHELVES)
+_LIKE = "like"
+_BY_NAME = ("machine", _LIKE, "digital", "references", *_SHELVES)
 
 
 class KeyChange(NamedTuple):
@@ -49,7 +50,7 @@ def mark(document: Document, place: Place) -> Mark:
     for depth, step in enumerate(place, 1):
         if step in _BY_NAME:
             part = document.part(place[:depth])
-            if isinstance(part.data, str) or (isinstance(part.data, dict) and "like" in part.data):
+            if isinstance(part.data, str) or (isinstance(part.data, dict) and _LIKE in part.data):
                 return mark(content_of(part, str(step)), place[depth:])
     problem = document.problem(place, "")
     return Mark(problem.file, problem.line, problem.column)
@@ -58,9 +59,10 @@ def mark(document: Document, place: Place) -> Mark:
 def changed(document: Document, changes: list[KeyChange], content_of: Open = content_of) -> tuple[Document, list[str]]:
     """A copy of a document with all changes applied, shallow keys first; and the error messages for invalid keys.
 
+    A machine or device that is `like` another keeps its own differences if `like` changes, so that comes first.
     Errors that are found later in a changed value point to the study's file.
     """
-    changes = sorted(changes, key=lambda change: change.key.count("."))
+    changes = sorted(changes, key=lambda change: (change.key.count("."), not change.key.endswith(f".{_LIKE}")))
     result = document.copied()
     messages = []
     for change in changes:
@@ -125,7 +127,10 @@ def _places(document: Document, change: KeyChange, content_of: Open) -> Iterator
             yield place
             return
         named = place and place[-1] in _BY_NAME
-        if isinstance(data, str) or (named and isinstance(data, dict) and "like" in data):
+        alike = named and isinstance(data, dict) and _LIKE in data
+        if steps == [_LIKE] and named and isinstance(data, str):
+            raise _refused(change, f"{_name(place)} is given by its name, {data!r}; set {_name(place)} itself")
+        if isinstance(data, str) or (alike and steps != [_LIKE]):
             data = _opened(document, place, change, content_of)
         if isinstance(data, list):
             taken, numbers = _items(data, steps)

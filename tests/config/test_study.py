@@ -105,6 +105,29 @@ vary:
     assert (voltage.value, voltage.source, voltage.assumed is not None) == (0.3, None, True)
 
 
+def test_a_machine_keeps_its_own_differences_when_it_is_like_another(tmp_path: Path) -> None:
+    own = "parts: {adc: {bits: 5}}, name: mine"
+    text = """\
+vary:
+  chip:
+    zip:
+      machine.device: [rram_hfox_130nm]
+      machine.like: [pcm_crossbar_in_the_loop]
+      machine.parts.dac.bits: [6]
+"""
+
+    def machine(chip: str, text: str) -> Any:
+        asked = study(tmp_path, text, EXPERIMENT.replace("machine: pcm_crossbar\n", f"machine: {chip}\n"))
+        return asked.experiment(0).resolved()["machine"]
+
+    found = machine(f"{{like: pcm_crossbar, {own}}}", text)
+    written = f"{{like: pcm_crossbar_in_the_loop, device: rram_hfox_130nm, {own}}}"
+    assert found == machine(written, "vary: {machine.parts.dac.bits: [6]}")
+    assert (found["parts"]["adc"]["bits"], found["attached"]) == (5, "host")
+    (said,) = refused(tmp_path, "vary: {machine.like: [pcm_crossbar_in_the_loop]}")
+    assert said.endswith("machine.like: machine is given by its name, 'pcm_crossbar'; set machine itself")
+
+
 def test_a_constant_with_a_source_becomes_an_assumption(tmp_path: Path) -> None:
     for key in ("machine.parts.verify", "machine.parts.verify.value"):
         energy = study(tmp_path, f"vary: {{{key}: [5 pJ]}}").experiment(0).machine.parts.verify
