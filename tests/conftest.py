@@ -389,9 +389,13 @@ def pytest_collection() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave tests and imported modules out of all later collections, which would take half of the time of tests."""
+    """Leave tests and imported modules out of all later collections, which would take half of the time of tests.
+
+    What is looked at is rarely looked at, too: what tests make is gone with the last reference to it, as a rule.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     gc.enable()
 
 
