@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import hwsim
 from hwsim.config import experiment, grid
 
@@ -26,12 +28,26 @@ def errors_of_circuits(parts: dict[str, Any], place: str = "") -> Iterator[tuple
 
 
 def test_the_finer_chip_has_a_quarter_of_all_mismatch_and_noise_whatever_learns() -> None:
-    shipped = dict(errors_of_circuits(experiment.load("forward_on_chip").resolved()["machine"]["parts"]))
-    study = grid.load_study(STUDIES / "forward_on_finer_chip.yaml")
-    assert sum(value > 0 for value in shipped.values()) > 10
+    shipped, finer = (experiment.load(name) for name in ("forward_on_chip", "forward_on_finer_chip"))
+    before = dict(errors_of_circuits(shipped.resolved()["machine"]["parts"]))
+    assert sum(value > 0 for value in before.values()) > 10
+    given = finer.resolved()
+    for system in (given, *given["references"]):
+        parts = system["machine"]["parts"]
+        assert dict(errors_of_circuits(parts)) == {place: value / 4 for place, value in before.items()}
+    assert (finer.task, finer.network, finer.training) == (shipped.task, shipped.network, shipped.training)
+
+
+@pytest.mark.parametrize("name", ["forward_on_finer_chip", "forward_beside_bptt"])
+def test_a_trial_of_its_studies_is_a_system_of_the_experiment(name: str) -> None:
+    given = experiment.load("forward_on_finer_chip").resolved()
+    systems = {each.get("name"): each for each in given["references"]} | {"anchored": given}
+    study = grid.load_study(STUDIES / f"{name}.yaml")
     for point in range(study.points):
-        parts = study.experiment(point).resolved()["machine"]["parts"]
-        assert dict(errors_of_circuits(parts)) == {place: value / 4 for place, value in shipped.items()}
+        learner, trial = str(study.labels(point)["learner"]), study.experiment(point).resolved()
+        assert (trial["references"], trial["called"]) == ([], "chip")
+        assert trial["learning"] == systems[learner]["learning"]
+        assert trial["machine"] == systems[learner]["machine"]
 
 
 def test_anchors_give_the_chip_a_gradient_that_the_recursion_alone_has_not() -> None:
