@@ -14,6 +14,7 @@ import pytest
 
 import hwsim
 from hwsim.config import experiment, grid
+from hwsim.results.summary import GradientCheck
 
 STUDIES = Path(__file__).parents[2] / "configs" / "studies"
 
@@ -50,14 +51,22 @@ def test_a_trial_of_its_studies_is_a_system_of_the_experiment(name: str) -> None
         assert trial["machine"] == systems[learner]["machine"]
 
 
-def test_anchors_give_the_chip_a_gradient_that_the_recursion_alone_has_not() -> None:
-    plain = experiment.load("forward_on_chip").resolved()
-    kept = [each for each in plain["references"] if each["name"] in ("BPTT in the loop", "without anchors")]
+def checks(name: str, *references: str) -> dict[str, GradientCheck]:
+    """Checks of the gradients of a shipped experiment before training, along digits that are shipped."""
+    plain = experiment.load(name).resolved()
+    kept = [each for each in plain["references"] if each["name"] in references]
     changes = {"task": {"name": "digits", "order": "pixels"}, "training": None, "test": False, "chips": 2}
     run = hwsim.run({**plain, **changes, "references": kept, "gradient_check": {"sequences": 8}})
-    checks = {name: system.gradient for name, system in run.systems.items() if system.gradient}
-    cosines = {name: check.input.programmed.cosine for name, check in checks.items()}
-    errors = {name: check.recurrent.programmed.relative_error for name, check in checks.items()}
+    return {system: result.gradient for system, result in run.systems.items() if result.gradient}
+
+
+def test_anchors_give_the_chip_a_gradient_that_the_recursion_alone_has_not() -> None:
+    shipped = checks("forward_on_chip", "BPTT in the loop", "without anchors")
+    cosines = {name: check.input.programmed.cosine for name, check in shipped.items()}
+    errors = {name: check.recurrent.programmed.relative_error for name, check in shipped.items()}
     assert min(cosines["anchored"], cosines["BPTT in the loop"]) > 0.7
     assert max(errors["anchored"], errors["BPTT in the loop"]) < 1
     assert errors["without anchors"] > 2, (cosines, errors)
+    (finer,) = checks("forward_on_finer_chip").values()
+    assert finer.input.programmed.cosine > max(cosines["anchored"], 0.95)
+    assert finer.recurrent.programmed.relative_error < errors["anchored"]
