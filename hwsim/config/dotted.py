@@ -127,10 +127,10 @@ def _places(document: Document, change: KeyChange, content_of: Open) -> Iterator
             yield place
             return
         named = place and place[-1] in _BY_NAME
-        alike = named and isinstance(data, dict) and _LIKE in data
-        if steps == [_LIKE] and named and isinstance(data, str):
+        base = named and steps == [_LIKE]
+        if base and isinstance(data, str):
             raise _refused(change, f"{_name(place)} is given by its name, {data!r}; set {_name(place)} itself")
-        if isinstance(data, str) or (alike and steps != [_LIKE]):
+        if isinstance(data, str) or (named and isinstance(data, dict) and _LIKE in data and not base):
             data = _opened(document, place, change, content_of)
         if isinstance(data, list):
             taken, numbers = _items(data, steps)
