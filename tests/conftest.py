@@ -391,7 +391,7 @@ def pytest_collection() -> None:
 def pytest_collection_finish() -> None:
     """Leave tests and imported modules out of all later collections, which would take half of the time of tests.
 
-    What is looked at is rarely looked at, too: what tests make is gone with the last reference to it, as a rule.
+    Other objects are looked at less often than by default: nearly all go with the last reference to them.
     """
     gc.collect()
     gc.freeze()

@@ -44,6 +44,8 @@ def test_a_trial_of_its_studies_is_a_system_of_the_experiment(name: str) -> None
     given = experiment.load("forward_on_finer_chip").resolved()
     systems = {each.get("name"): each for each in given["references"]} | {"anchored": given}
     study = grid.load_study(STUDIES / f"{name}.yaml")
+    learners = {str(study.labels(point)["learner"]) for point in range(study.points)}
+    assert learners == ({*systems} if name == "forward_on_finer_chip" else {"anchored", "BPTT in the loop"})
     for point in range(study.points):
         learner, trial = str(study.labels(point)["learner"]), study.experiment(point).resolved()
         assert (trial["references"], trial["called"]) == ([], "chip")
